@@ -1,0 +1,45 @@
+"""Deciding on the pods of manifests as the webhook would, the namespace's label included."""
+
+import os
+from pathlib import Path
+
+import typer
+
+from app.injection import NAMESPACE_VALUES, Decision, Mode, Policy, Reason, inject
+from app.model import JsonObject
+from app.settings import load_settings, make_policy
+
+
+def load_policy(config: Path | None) -> Policy:
+    """Return the operator's policy from a file and the environment."""
+    return make_policy(load_settings(config, os.environ, {}).settings.injection)
+
+
+def judge(pod: JsonObject, namespace_label: str, policy: Policy) -> Decision:
+    """Return the decision on a pod in a namespace with this label; the API server looks at it before us."""
+    if namespace_label not in NAMESPACE_VALUES:
+        return Decision(Reason.NAMESPACE_NOT_OPTED_IN)
+    mode = Mode(namespace_label) if namespace_label in set(Mode) else None
+    return inject(pod, mode, policy)
+
+
+def describe(decision: Decision) -> str:
+    """Return a decision in a few words: outcome, reason, mode, message."""
+    text = str(decision.outcome)
+    if decision.reason is Reason.INJECTED:
+        return f"{text} ({decision.mode})"
+    text += f" ({decision.reason.slug})"
+    return f"{text}: {decision.message}" if decision.message else f"{text}: {decision.reason.help}"
+
+
+def style_of(decision: Decision) -> str:
+    """Return the colour of a decision."""
+    return {"injected": typer.colors.GREEN, "untouched": typer.colors.YELLOW, "denied": typer.colors.RED}[
+        decision.outcome
+    ]
+
+
+def painted(text: str, style: str | None, color: str, terminal: bool) -> str:
+    """Return text in a colour, where colours are wanted (`always`) or seen (`auto`, on a terminal)."""
+    wanted = color == "always" or (color == "auto" and terminal)
+    return typer.style(text, fg=style) if wanted and style else text

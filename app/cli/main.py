@@ -1,0 +1,137 @@
+"""`dind-webhook`: the commands, their flags, and the one place where errors become exit codes."""
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app import __version__
+from app.errors import DindWebhookError
+
+DENIED = 1
+USAGE = 2
+
+cli = typer.Typer(
+    name="dind-webhook",
+    help="Give annotated CI pods a working Docker daemon.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Color(StrEnum):
+    """When to colour what is printed."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+ConfigFlag = Annotated[
+    Path | None,
+    typer.Option("--config", envvar="DIND_WEBHOOK_CONFIG", help="YAML file with operator settings.", metavar="FILE"),
+]
+FileFlag = Annotated[
+    list[str],
+    typer.Option("--filename", "-f", help="Manifest to read, - for standard input; may be repeated.", metavar="FILE"),
+]
+NamespaceLabelFlag = Annotated[
+    str,
+    typer.Option(
+        "--namespace-label",
+        help="Value of the namespace's label dind.io/inject: enabled, sidecar, daemonset, or empty for none.",
+        metavar="VALUE",
+    ),
+]
+ColorFlag = Annotated[Color, typer.Option("--color", help="Colour the output: auto, always or never.")]
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 a pod was denied, 2 usage, settings or manifests are wrong."""
+    try:
+        cli()
+    except DindWebhookError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        sys.exit(USAGE)
+    except BrokenPipeError:
+        # The reader has seen enough, as in `… | head`. Python would complain at exit otherwise.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+@cli.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@cli.command("serve")
+def _serve(
+    tls_cert_file: Annotated[
+        Path | None, typer.Option(help="PEM file with the serving certificate.", metavar="FILE")
+    ] = None,
+    tls_key_file: Annotated[Path | None, typer.Option(help="PEM file with its private key.", metavar="FILE")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="0.0.0.0")] = None,
+    port: Annotated[int | None, typer.Option(help="HTTPS port; 0 for a free one.", show_default="10250")] = None,
+    health_port: Annotated[
+        int | None, typer.Option(help="HTTP port of /healthz, /readyz and /metrics.", show_default="8080")
+    ] = None,
+    dev: Annotated[
+        bool, typer.Option("--dev", help="Make a throw-away certificate, listen on loopback, log text.")
+    ] = False,
+    config: ConfigFlag = None,
+) -> None:
+    """Serve the webhook over TLS until SIGTERM."""
+    from app.cli.serve import run
+
+    given = {
+        "tls_cert_file": tls_cert_file,
+        "tls_key_file": tls_key_file,
+        "host": host,
+        "port": port,
+        "health_port": health_port,
+    }
+    flags: dict[str, Any] = {"server": {name: value for name, value in given.items() if value is not None}}
+    run(config, flags, dev)
+
+
+@cli.command("inject")
+def _inject(
+    filename: FileFlag,
+    namespace_label: NamespaceLabelFlag = "enabled",
+    patch: Annotated[bool, typer.Option("--patch", help="Print the JSON Patch of each object.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Print a diff of each object.")] = False,
+    color: ColorFlag = Color.AUTO,
+    config: ConfigFlag = None,
+) -> None:
+    """Do to manifests, offline, what the webhook would do to their pods.
+
+    Prints the manifests, with comments and order kept, and a report on standard error. Where a pod
+    is denied, nothing is printed for kubectl to apply.
+    """
+    from app.cli.inject import Output, run
+
+    if patch and diff:
+        raise typer.BadParameter("--patch and --diff exclude each other")
+    output = Output.PATCH if patch else Output.DIFF if diff else Output.MANIFEST
+    raise typer.Exit(run(filename, namespace_label, output, color.value, config))
+
+
+@cli.command("explain")
+def _explain(
+    filename: FileFlag,
+    namespace_label: NamespaceLabelFlag = "enabled",
+    color: ColorFlag = Color.AUTO,
+    config: ConfigFlag = None,
+) -> None:
+    """Say why pods of a manifest would or would not be injected, rule by rule."""
+    from app.cli.explain import run
+
+    raise typer.Exit(run(filename, namespace_label, color.value, config))

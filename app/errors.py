@@ -1,0 +1,31 @@
+"""The errors people are meant to read. Anything else that is raised is a bug of ours.
+
+A bad request is an HTTP status, bad settings and bad manifests end a command. A bad *pod* is none
+of these: it is a `Decision` with a reason, see `app.injection`.
+"""
+
+__all__ = ["BadRequestError", "DindWebhookError", "ManifestError", "SettingsError"]
+
+
+class DindWebhookError(Exception):
+    """Base of every error whose text is written for a person."""
+
+
+class BadRequestError(DindWebhookError):
+    """A body that is no AdmissionReview; answered with an HTTP status, 400 unless stated."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class SettingsError(DindWebhookError):
+    """Operator settings that cannot be used; `problems` holds one line for each mistake."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class ManifestError(DindWebhookError):
+    """A file given on the command line that holds no readable Kubernetes manifest."""

@@ -1,0 +1,41 @@
+"""What we add to a pod, and when. Pure: no I/O, no clock, no logger, no environment.
+
+Deciding (`eligibility`, `annotations`), building (`sidecar`, `daemonset`), holding against the pod
+(`plan`) and encoding (`render`) are separate steps; `inject` takes them in turn.
+"""
+
+from app.injection.annotations import (
+    INJECT,
+    OPTIONS,
+    PREFIX,
+    STATUS,
+    Option,
+    apply_defaults,
+    built_in_options,
+)
+from app.injection.decision import Decision, Mode, Outcome, Reason
+from app.injection.eligibility import NAMESPACE_VALUES, POD_VALUES
+from app.injection.inject import inject
+from app.injection.options import Options, Policy
+from app.injection.rules import RULES, Rule
+
+__all__ = [
+    "INJECT",
+    "NAMESPACE_VALUES",
+    "OPTIONS",
+    "POD_VALUES",
+    "PREFIX",
+    "RULES",
+    "STATUS",
+    "Decision",
+    "Mode",
+    "Option",
+    "Options",
+    "Outcome",
+    "Policy",
+    "Reason",
+    "Rule",
+    "apply_defaults",
+    "built_in_options",
+    "inject",
+]

@@ -1,0 +1,38 @@
+"""What a mode wants a pod to have: one value, the same for both modes."""
+
+from dataclasses import dataclass
+
+from app.model import Container, JsonObject
+
+# The API server passes on longer warnings only in part.
+LONGEST_WARNING = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """Everything a mode adds, in the terms of the pod spec; nothing here says what the pod has already.
+
+    `container` goes first among the init containers, or last among the containers where
+    `as_container`. `clients` each get `client_env` and `client_mounts`. `evictable` are the names of
+    the emptyDirs that need not keep a node from being drained.
+    """
+
+    volumes: tuple[JsonObject, ...]
+    container: JsonObject | None
+    as_container: bool
+    clients: tuple[Container, ...]
+    client_env: JsonObject
+    client_mounts: tuple[JsonObject, ...]
+    supplemental_group: int | None
+    evictable: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def naming(text: str, names: list[str]) -> str:
+    """Return a warning that ends in a list of names, cut to what the API server passes on."""
+    return shorten(f"{text}: {', '.join(names)}")
+
+
+def shorten(text: str) -> str:
+    """Return a warning cut to the length that is passed on whole."""
+    return text if len(text) <= LONGEST_WARNING else text[: LONGEST_WARNING - 1] + "…"

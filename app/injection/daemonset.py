@@ -1,0 +1,77 @@
+"""DaemonSet mode: the socket of the node's own dind, which is shared by all its pods."""
+
+from app.injection.additions import Additions, naming
+from app.injection.annotations import PREFIX, SOCKET_NAME
+from app.injection.decision import Denial
+from app.injection.options import Options, Policy
+from app.injection.selection import select
+from app.model import JsonObject, Pod, clean_path
+
+# Any user but root: reaching the socket takes its group, nothing else.
+_WAIT_USER = 65532
+_WAIT_RESOURCES = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "500m", "memory": "128Mi"}}
+
+
+def daemonset_additions(pod: Pod, options: Options, policy: Policy) -> Additions | Denial:
+    """Return what a pod in daemonset mode is to have, or why it cannot have it."""
+    existing = pod.container(policy.wait_container_name)
+    first_init = existing.index if existing and existing.is_init else 0
+    selection = select(pod, options.containers, frozenset({policy.wait_container_name}), first_init)
+    if isinstance(selection, Denial):
+        return selection
+    mount: JsonObject = {"name": policy.run_volume, "mountPath": options.socket_dir}
+    if policy.host_path_read_only:
+        # Connecting to a socket needs no write access to its directory.
+        mount["readOnly"] = True
+    host_path: JsonObject = {"path": policy.host_path}
+    if policy.host_path_type:
+        host_path["type"] = policy.host_path_type
+    docker_host = {"name": "DOCKER_HOST", "value": f"unix://{options.socket_dir}/{SOCKET_NAME}"}
+    warnings = []
+    if selection.too_early:
+        names = [container.name for container in selection.too_early]
+        warnings.append(naming(f"these init containers run before {policy.wait_container_name} does its check", names))
+    if clean_path(policy.host_path) == "/run" and not policy.host_path_read_only:
+        warnings.append("every container of this pod can write the node's own /var/run")
+    # The group belongs to the node's socket, so it is the operator's, whatever the pod says.
+    group = policy.defaults.group
+    return Additions(
+        volumes=({"name": policy.run_volume, "hostPath": host_path},),
+        container=_wait(mount, docker_host, group, policy) if options.wait else None,
+        as_container=False,
+        clients=selection.clients,
+        client_env=docker_host,
+        client_mounts=(mount,),
+        supplemental_group=group,
+        evictable=(),
+        warnings=tuple(warnings),
+    )
+
+
+def _wait(mount: JsonObject, docker_host: JsonObject, group: int | None, policy: Policy) -> JsonObject:
+    script = (
+        f"end=$(($(date +%s) + {policy.wait_seconds})); "
+        'until timeout 5 docker info >/dev/null 2>&1; do if [ "$(date +%s)" -ge "$end" ]; then '
+        f'echo "No Docker daemon answered at $DOCKER_HOST within {policy.wait_seconds} s: '
+        f'is the dind DaemonSet pod of this node ready? ({PREFIX}wait)" >&2; exit 1; fi; sleep 1; done'
+    )
+    return {
+        "name": policy.wait_container_name,
+        # The daemon's image has the client, and every node has it already.
+        "image": policy.defaults.image,
+        "command": ["sh", "-c", script],
+        "env": [docker_host],
+        "resources": _WAIT_RESOURCES,
+        "securityContext": {
+            "privileged": False,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+            "runAsUser": _WAIT_USER,
+            "runAsGroup": _WAIT_USER if group is None else group,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [mount],
+    }

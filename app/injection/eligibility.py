@@ -1,0 +1,94 @@
+"""Who is injected: the truth table.
+
+| namespace label | what the pod says | result |
+|---|---|---|
+| `enabled` | nothing | not-requested |
+| `enabled`, `sidecar`, `daemonset` | `sidecar` / `daemonset` | that mode |
+| `sidecar` / `daemonset` | nothing | the namespace's mode |
+| any of these | `disabled` | opted-out |
+| any of these | anything else | unknown-value |
+
+The pod says it by annotation or by label of the same key; the annotation wins. A mirror pod is left
+alone whatever it says; a Windows pod is refused only where it asks itself.
+"""
+
+from typing import NamedTuple
+
+from app.injection.annotations import INJECT
+from app.injection.decision import Decision, Denial, Mode, Reason
+from app.injection.options import Policy
+from app.model import JsonObject, Metadata, nearest
+
+DISABLED = "disabled"
+NAMESPACE_VALUES = ("enabled", *Mode)
+POD_VALUES = (*Mode, DISABLED)
+
+_MODES = frozenset(Mode)
+_MIRROR = "kubernetes.io/config.mirror"
+
+
+class Requested(NamedTuple):
+    """The mode a pod is to get, and what asked for it: `annotation`, `label` or `namespace`."""
+
+    mode: Mode
+    source: str
+
+
+def decide(
+    raw: JsonObject, metadata: Metadata, namespace_mode: Mode | None, policy: Policy
+) -> Requested | Decision | Denial:
+    """Return which mode a pod asks for, or the decision that ends its way here.
+
+    `namespace_mode` is the default of the pod's namespace, None where the label is only `enabled`.
+    """
+    if _MIRROR in metadata.annotations:
+        return Decision(Reason.MIRROR_POD)
+    requested = _requested(metadata, namespace_mode)
+    if not isinstance(requested, Requested):
+        return requested
+    if _is_windows(raw):
+        if requested.source == "namespace":
+            return Decision(Reason.WINDOWS_POD)
+        return Denial(
+            Reason.WINDOWS_REQUESTED,
+            f"{requested.source} {INJECT}: the pod runs on Windows, dockerd here needs Linux; remove the {requested.source}",
+        )
+    if requested.mode not in policy.modes:
+        modes = ", ".join(sorted(policy.modes)) or "none"
+        subject = INJECT if requested.source != "namespace" else f"label {INJECT}"
+        return Denial(
+            Reason.MODE_OFF,
+            f"{requested.source} {subject}: mode {requested.mode} is switched off in this cluster (modes that are on: {modes})",
+        )
+    return requested
+
+
+def _requested(metadata: Metadata, namespace_mode: Mode | None) -> Requested | Decision | Denial:
+    for source, values in (("annotation", metadata.annotations), ("label", metadata.labels)):
+        if INJECT in values:
+            value = values[INJECT]
+            if value == DISABLED:
+                return Decision(Reason.OPTED_OUT)
+            if isinstance(value, str) and value in _MODES:
+                return Requested(Mode(value), source)
+            return Denial(Reason.UNKNOWN_VALUE, _unknown_value(source, value))
+    if namespace_mode is None:
+        return Decision(Reason.NOT_REQUESTED)
+    return Requested(namespace_mode, "namespace")
+
+
+def _unknown_value(source: str, value: object) -> str:
+    shown = f'"{value[:64]}"' if isinstance(value, str) else "a value that is not a string"
+    guess = nearest(value, POD_VALUES) if isinstance(value, str) else None
+    hint = f' (did you mean "{guess}"?)' if guess else ""
+    return f"{source} {INJECT}: {shown} is not accepted{hint}; use one of {', '.join(POD_VALUES)}"
+
+
+def _is_windows(raw: JsonObject) -> bool:
+    spec = raw.get("spec")
+    if not isinstance(spec, dict):
+        return False
+    os, selector = spec.get("os"), spec.get("nodeSelector")
+    return (isinstance(os, dict) and os.get("name") == "windows") or (
+        isinstance(selector, dict) and selector.get("kubernetes.io/os") == "windows"
+    )

@@ -1,0 +1,28 @@
+"""Which images a pod may choose: the operator's patterns."""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from app.model import parse_image
+
+
+def is_allowed_image(image: str, patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns matches the image, as written or in full.
+
+    `*` stands for any characters but `/`, so that `registry.example/*` opens neither a folder below
+    nor `registry.example.attacker/x`. `docker:*-dind` matches `docker.io/library/docker:29-dind` too.
+    """
+    names = {image, parse_image(image).canonical}
+    return any(_compiled(form).fullmatch(name) for pattern in patterns for form in _forms(pattern) for name in names)
+
+
+def _forms(pattern: str) -> tuple[str, ...]:
+    if "/" not in pattern:
+        return pattern, f"docker.io/library/{pattern}"
+    return (pattern,)
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(re.escape(pattern).replace(r"\*", "[^/]*"))

@@ -1,0 +1,78 @@
+"""The one function that the webhook, the command line and the tests share."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from app.injection.additions import Additions, naming
+from app.injection.annotations import INJECT, OPTIONS_BY_KEY, PREFIX, parse_options
+from app.injection.daemonset import daemonset_additions
+from app.injection.decision import Decision, Denial, Mode, Reason
+from app.injection.eligibility import decide
+from app.injection.options import Options, Policy
+from app.injection.plan import plan
+from app.injection.render import render
+from app.injection.sidecar import sidecar_additions
+from app.model import MalformedPodError, Metadata, Pod, read_metadata, read_pod
+
+_MODES: Mapping[Mode, Callable[[Pod, Options, Policy], Additions | Denial]] = {
+    Mode.SIDECAR: sidecar_additions,
+    Mode.DAEMONSET: daemonset_additions,
+}
+
+
+def inject(raw: Any, namespace_mode: Mode | None, policy: Policy) -> Decision:
+    """Decide what becomes of a pod as it came from JSON.
+
+    `namespace_mode` is the mode that the label of the pod's namespace asks for, None where it only
+    opts in. The pod is read, never changed; applying the operations is the caller's.
+    """
+    try:
+        return _inject(raw, namespace_mode, policy)
+    except MalformedPodError as error:
+        return Decision(Reason.MALFORMED_POD, message=str(error))
+
+
+def _inject(raw: Any, namespace_mode: Mode | None, policy: Policy) -> Decision:
+    metadata = read_metadata(raw)
+    requested = decide(raw, metadata, namespace_mode, policy)
+    if isinstance(requested, Decision):
+        return requested
+    if isinstance(requested, Denial):
+        return Decision(requested.reason, message=requested.message)
+    options = parse_options(metadata.annotations, policy)
+    if isinstance(options, Denial):
+        return _denied(options, requested.mode)
+    pod = read_pod(raw)
+    additions = _MODES[requested.mode](pod, options, policy)
+    if isinstance(additions, Denial):
+        return _denied(additions, requested.mode)
+    planned = plan(pod, metadata, additions, _status(requested.mode, policy.version))
+    if isinstance(planned, Denial):
+        return _denied(planned, requested.mode)
+    if planned.is_empty:
+        return Decision(Reason.UNCHANGED, requested.mode)
+    warnings = (*planned.warnings, *_without_effect(metadata, requested.mode))
+    return Decision(Reason.INJECTED, requested.mode, operations=render(planned), warnings=warnings)
+
+
+def _denied(denial: Denial, mode: Mode) -> Decision:
+    return Decision(denial.reason, mode, denial.message)
+
+
+@lru_cache
+def _status(mode: Mode, version: str) -> str:
+    return orjson.dumps({"mode": mode, "version": version}).decode()
+
+
+def _without_effect(metadata: Metadata, mode: Mode) -> list[str]:
+    options = [key for key in metadata.annotations if key in OPTIONS_BY_KEY and mode not in OPTIONS_BY_KEY[key].modes]
+    labels = [key for key in metadata.labels if key.startswith(PREFIX) and key != INJECT]
+    found = []
+    if options:
+        found.append(naming(f"without effect in {mode} mode", options))
+    if labels:
+        found.append(naming("options are annotations, these labels have no effect", labels))
+    return found

@@ -1,0 +1,96 @@
+"""What a pod may choose (`Options`) and what the operator decides (`Policy`). Frozen values, no rules."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.injection.decision import Mode
+
+
+class Placement(StrEnum):
+    """Where the sidecar goes: a native sidecar (KEP-753) or an ordinary container."""
+
+    NATIVE = "native"
+    CONTAINER = "container"
+
+
+class Medium(StrEnum):
+    """What `/var/lib/docker` is made of."""
+
+    DISK = "Disk"
+    MEMORY = "Memory"
+    VOLUME = "Volume"
+
+
+class Address(NamedTuple):
+    """A TCP address the daemon listens on; `host` is an IP address or `localhost`."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The values of the per-pod options, one member for each row of `annotations.OPTIONS`.
+
+    Quantities stay text, as Kubernetes takes them. None and an empty tuple mean: not set.
+    """
+
+    containers: tuple[str, ...]
+    placement: Placement
+    share_volumes: bool | tuple[str, ...]
+    wait: bool
+    cpu_request: str | None
+    cpu_limit: str | None
+    memory_request: str | None
+    memory_limit: str | None
+    storage_size: str | None
+    storage_medium: Medium
+    storage_class: str | None
+    group: int | None
+    mtu: int | None
+    registry_mirrors: tuple[str, ...]
+    insecure_registries: tuple[str, ...]
+    address_pools: tuple[str, ...]
+    image: str
+    socket_dir: str
+    tcp: Address | None
+    env: tuple[tuple[str, str], ...]
+    dockerd_args: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The operator's side: defaults of every option, what pods may set, names, and what is left out.
+
+    `version` is written into the status annotation. `host_path` and `host_path_type` are those of
+    the per-node DaemonSet's socket directory.
+    """
+
+    version: str
+    defaults: Options
+    modes: frozenset[Mode]
+    allowed_options: frozenset[str]
+    allowed_images: tuple[str, ...]
+    container_name: str
+    wait_container_name: str
+    run_volume: str
+    storage_volume: str
+    storage: bool
+    startup_probe: bool
+    tls_flag: bool
+    docker_sock: bool
+    allow_host_network: bool
+    allow_host_users: bool
+    allow_public_tcp: bool
+    host_path: str
+    host_path_type: str
+    host_path_read_only: bool
+    wait_seconds: int

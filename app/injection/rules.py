@@ -1,0 +1,33 @@
+"""The rules that a pod passes on its way, in the order they are applied, for people to read."""
+
+from typing import NamedTuple
+
+from app.injection.decision import Reason
+
+
+class Rule(NamedTuple):
+    """What has to hold, and the reasons with which a pod stops where it does not."""
+
+    statement: str
+    stops: tuple[Reason, ...]
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("The namespace has opted in", (Reason.NAMESPACE_NOT_OPTED_IN,)),
+    Rule("The request creates a pod", (Reason.NOT_A_POD_CREATE, Reason.SUBRESOURCE)),
+    Rule("The pod can be read", (Reason.MALFORMED_POD,)),
+    Rule("It is no mirror of a static pod", (Reason.MIRROR_POD,)),
+    Rule("What it says in dind.io/inject is accepted", (Reason.UNKNOWN_VALUE,)),
+    Rule("It asks for Docker, or its namespace does", (Reason.OPTED_OUT, Reason.NOT_REQUESTED)),
+    Rule("It runs on Linux", (Reason.WINDOWS_POD, Reason.WINDOWS_REQUESTED)),
+    Rule("The operator has this mode on", (Reason.MODE_OFF,)),
+    Rule("Its dind.io/* annotations exist", (Reason.UNKNOWN_ANNOTATION,)),
+    Rule("The operator lets pods set them", (Reason.OPTION_NOT_ALLOWED, Reason.IMAGE_NOT_ALLOWED)),
+    Rule("Their values are accepted", (Reason.INVALID_OPTION, Reason.UNKNOWN_CONTAINER)),
+    Rule("Its network and user namespaces are its own", (Reason.HOST_NETWORK, Reason.HOST_USERS)),
+    Rule("It was not injected elsewhere", (Reason.STALE_STATUS,)),
+    Rule("It does not mount the node's Docker socket", (Reason.NODE_DOCKER_SOCKET,)),
+    Rule("The names and paths that are needed are free", (Reason.NAME_TAKEN, Reason.MOUNT_PATH_TAKEN)),
+    Rule("The daemon fits into the pod's own resources", (Reason.POD_RESOURCES,)),
+    Rule("Something is left to add", (Reason.UNCHANGED,)),
+)

@@ -1,0 +1,42 @@
+"""Which containers get Docker."""
+
+from typing import NamedTuple
+
+from app.injection.annotations import PREFIX
+from app.injection.decision import Denial, Reason
+from app.model import Container, Pod, nearest
+
+
+class Selection(NamedTuple):
+    """The containers that get Docker, in the order they start, and those that were meant to but cannot."""
+
+    clients: tuple[Container, ...]
+    too_early: tuple[Container, ...]
+
+
+def select(pod: Pod, names: tuple[str, ...], own: frozenset[str], first_init: int | None) -> Selection | Denial:
+    """Return the containers that `dind.io/containers` selects, all where `names` is empty.
+
+    `own` are the names of the containers we add. Init containers can have Docker from index
+    `first_init` on, none at all where that is None: the daemon does not run before. Native sidecars
+    of other injectors are selected by name only.
+    """
+    candidates = [container for container in (*pod.init_containers, *pod.containers) if container.name not in own]
+    if names:
+        known = {container.name for container in candidates}
+        if missing := [name for name in names if name not in known]:
+            return Denial(Reason.UNKNOWN_CONTAINER, "; ".join(_missing(name, sorted(known)) for name in missing))
+        chosen = [container for container in candidates if container.name in names]
+    else:
+        chosen = [container for container in candidates if not container.is_native_sidecar]
+    clients, too_early = [], []
+    for container in chosen:
+        in_time = not container.is_init or (first_init is not None and container.index >= first_init)
+        (clients if in_time else too_early).append(container)
+    return Selection(tuple(clients), tuple(too_early))
+
+
+def _missing(name: str, known: list[str]) -> str:
+    guess = nearest(name, known)
+    hint = f' (did you mean "{guess}"?)' if guess else ""
+    return f'annotation {PREFIX}containers: the pod has no container "{name}"{hint}; it has {", ".join(known)}'

@@ -1,0 +1,194 @@
+"""Sidecar mode: a privileged Docker daemon of the pod's own."""
+
+from app.injection.additions import Additions, naming, shorten
+from app.injection.annotations import PREFIX, SOCKET_NAME
+from app.injection.decision import Denial, Mode, Reason
+from app.injection.options import Medium, Options, Placement, Policy
+from app.injection.protected import DATA_ROOT
+from app.injection.selection import select
+from app.injection.workspace import share
+from app.model import JsonObject, Pod, clean_path, parse_image
+
+DEFAULT_SOCKET = f"/var/run/{SOCKET_NAME}"
+# Not the socket itself: dockerd removes and creates that one, and where a subPath is missing, kubelet
+# makes a directory of its name, at which no daemon could listen again.
+_LINK_NAME = "compat.sock"
+_START_SECONDS = 180
+# Tags of the official image that have not been built since Docker 19.03.
+_FROZEN_TAGS = ("stable", "edge", "test")
+
+
+def sidecar_additions(pod: Pod, options: Options, policy: Policy) -> Additions | Denial:
+    """Return what a pod in sidecar mode is to have, or why it cannot have it."""
+    if denial := _unfit(pod, policy):
+        return denial
+    native = options.placement is Placement.NATIVE
+    existing = pod.container(policy.container_name)
+    own = frozenset({policy.container_name})
+    first_init = (existing.index if existing and existing.is_init else 0) if native else None
+    selection = select(pod, options.containers, own, first_init)
+    if isinstance(selection, Denial):
+        return selection
+    own_volumes = frozenset({policy.run_volume, policy.storage_volume})
+    workspace = share(pod, selection.clients, options.share_volumes, own_volumes, options.socket_dir)
+    if isinstance(workspace, Denial):
+        return workspace
+
+    volumes, mounts = _volumes(options, policy)
+    linked = native and policy.docker_sock and not _is_default_dir(options.socket_dir)
+    run_mount = mounts[0]
+    link_mount = {"name": policy.run_volume, "mountPath": DEFAULT_SOCKET, "subPath": _LINK_NAME}
+    warnings = _warnings(pod, options)
+    if selection.too_early:
+        names = [container.name for container in selection.too_early]
+        warnings.append(naming("these init containers run before dind and cannot have Docker", names))
+    return Additions(
+        volumes=volumes,
+        container=_container(options, policy, [*mounts, *workspace.mounts], native, linked),
+        as_container=not native,
+        clients=selection.clients,
+        client_env={"name": "DOCKER_HOST", "value": _unix(options.socket_dir)},
+        client_mounts=(run_mount, link_mount) if linked else (run_mount,),
+        supplemental_group=options.group,
+        evictable=tuple(volume["name"] for volume in volumes if "emptyDir" in volume),
+        warnings=(*warnings, *workspace.warnings),
+    )
+
+
+def _unfit(pod: Pod, policy: Policy) -> Denial | None:
+    if pod.spec.get("hostNetwork") is True and not policy.allow_host_network:
+        return Denial(
+            Reason.HOST_NETWORK,
+            "spec.hostNetwork is true: the daemon would put its bridge and firewall rules on the node; "
+            f"remove it, or use {PREFIX}inject: {Mode.DAEMONSET}",
+        )
+    if pod.spec.get("hostUsers") is False and not policy.allow_host_users:
+        return Denial(
+            Reason.HOST_USERS,
+            "spec.hostUsers is false: a privileged daemon does not work in a user namespace; remove it",
+        )
+    return None
+
+
+def _volumes(options: Options, policy: Policy) -> tuple[tuple[JsonObject, ...], list[JsonObject]]:
+    run: JsonObject = {"name": policy.run_volume, "emptyDir": {}}
+    run_mount = {"name": policy.run_volume, "mountPath": options.socket_dir}
+    if not policy.storage:
+        return (run,), [run_mount]
+    storage = {"name": policy.storage_volume, **_storage_source(options)}
+    return (run, storage), [run_mount, {"name": policy.storage_volume, "mountPath": DATA_ROOT}]
+
+
+def _storage_source(options: Options) -> JsonObject:
+    if options.storage_class or options.storage_medium is Medium.VOLUME:
+        claim: JsonObject = {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": options.storage_size}},
+        }
+        if options.storage_class:
+            claim["storageClassName"] = options.storage_class
+        return {"ephemeral": {"volumeClaimTemplate": {"spec": claim}}}
+    empty_dir: JsonObject = {}
+    if options.storage_medium is Medium.MEMORY:
+        empty_dir["medium"] = "Memory"
+    if options.storage_size:
+        empty_dir["sizeLimit"] = options.storage_size
+    return {"emptyDir": empty_dir}
+
+
+def _container(
+    options: Options, policy: Policy, mounts: list[JsonObject], native: bool, linked: bool
+) -> JsonObject:
+    container: JsonObject = {"name": policy.container_name, "image": options.image}
+    if native:
+        container["restartPolicy"] = "Always"
+    container["args"] = _dockerd(options, policy)
+    if options.env:
+        container["env"] = [{"name": name, "value": value} for name, value in options.env]
+    if resources := _resources(options):
+        container["resources"] = resources
+    # Complete, so that a restrictive securityContext of the pod does not reach the daemon.
+    container["securityContext"] = {
+        "privileged": True,
+        "runAsUser": 0,
+        "runAsGroup": 0,
+        "runAsNonRoot": False,
+        "readOnlyRootFilesystem": False,
+    }
+    docker = ["docker", f"--host={_unix(options.socket_dir)}", "info"]
+    if native and policy.startup_probe:
+        container["startupProbe"] = {
+            "exec": {"command": docker},
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+            "failureThreshold": _START_SECONDS,
+        }
+    if linked:
+        container["lifecycle"] = {"postStart": {"exec": {"command": ["sh", "-c", _link(docker, options.socket_dir)]}}}
+    container["volumeMounts"] = mounts
+    return container
+
+
+def _dockerd(options: Options, policy: Policy) -> list[str]:
+    # The first argument is dockerd itself: the image's entrypoint then opens no TCP port and makes no
+    # TLS keys, but still cleans up stale pid files, picks iptables and nests cgroups.
+    arguments = ["dockerd", f"--host={_unix(options.socket_dir)}"]
+    if policy.docker_sock and not _is_default_dir(options.socket_dir):
+        # For `docker run -v /var/run/docker.sock:…`, which the daemon looks up in its own filesystem.
+        arguments.append(f"--host=unix://{DEFAULT_SOCKET}")
+    if options.tcp:
+        arguments.append(f"--host=tcp://{options.tcp}")
+        if policy.tls_flag:
+            arguments.append("--tls=false")
+    if options.group is not None:
+        arguments.append(f"--group={options.group}")
+    if options.mtu is not None:
+        # The first flag reaches only the default bridge, the second the networks that users create.
+        arguments.append(f"--mtu={options.mtu}")
+        arguments.append(f"--default-network-opt=bridge=com.docker.network.driver.mtu={options.mtu}")
+    arguments += [f"--registry-mirror={mirror}" for mirror in options.registry_mirrors]
+    arguments += [f"--insecure-registry={registry}" for registry in options.insecure_registries]
+    arguments += [f"--default-address-pool={pool}" for pool in options.address_pools]
+    arguments += options.dockerd_args
+    return arguments
+
+
+def _resources(options: Options) -> JsonObject:
+    amounts = {
+        "requests": {"cpu": options.cpu_request, "memory": options.memory_request},
+        "limits": {"cpu": options.cpu_limit, "memory": options.memory_limit},
+    }
+    stated = {kind: {name: text for name, text in texts.items() if text} for kind, texts in amounts.items()}
+    return {kind: texts for kind, texts in stated.items() if texts}
+
+
+def _link(docker: list[str], socket_dir: str) -> str:
+    # Bounded: kubelet waits for the hook and then restarts the container if it failed.
+    return (
+        f"end=$(($(date +%s) + {_START_SECONDS})); "
+        f"until timeout 5 {' '.join(docker)} >/dev/null 2>&1; "
+        'do [ "$(date +%s)" -lt "$end" ] || exit 1; sleep 0.2; done; '
+        f"ln -f {socket_dir}/{SOCKET_NAME} {socket_dir}/{_LINK_NAME}"
+    )
+
+
+def _warnings(pod: Pod, options: Options) -> list[str]:
+    found = []
+    if options.tcp and not options.tcp.is_loopback:
+        found.append(shorten(f"dockerd on tcp://{options.tcp} has no TLS: whoever reaches it is root on the node"))
+    if options.placement is Placement.CONTAINER and pod.spec.get("restartPolicy") in ("Never", "OnFailure"):
+        found.append("dind is an ordinary container here: the pod will not complete while it runs")
+    if _is_default_dir(options.socket_dir):
+        found.append("the socket directory hides what the containers' images keep in /var/run")
+    image = parse_image(options.image)
+    if (image.domain, image.path) == ("docker.io", "library/docker") and image.tag.split("-")[0] in _FROZEN_TAGS:
+        found.append(shorten(f"image {options.image} is frozen at Docker 19.03 and gets no security fixes"))
+    return found
+
+
+def _is_default_dir(socket_dir: str) -> bool:
+    return f"{clean_path(socket_dir)}/{SOCKET_NAME}" == clean_path(DEFAULT_SOCKET)
+
+
+def _unix(socket_dir: str) -> str:
+    return f"unix://{socket_dir}/{SOCKET_NAME}"

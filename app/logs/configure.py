@@ -1,0 +1,35 @@
+"""structlog, set up once at start."""
+
+import logging
+import sys
+from typing import Any, Literal
+
+import orjson
+import structlog
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def configure_logs(format_: Literal["json", "text"], level: Literal["debug", "info", "warning", "error"]) -> None:
+    """Log to standard error from now on, in this format and from this level up."""
+    shared: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+    ]
+    factory: Any
+    if format_ == "json":
+        renderer: Any = structlog.processors.JSONRenderer(serializer=_dumps)
+        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
+    else:
+        renderer = structlog.processors.LogfmtRenderer(key_order=["time", "level", "event"])
+        factory = structlog.WriteLoggerFactory(sys.stderr)
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=factory,
+        cache_logger_on_first_use=True,
+    )
+
+
+def _dumps(line: Any, **_: Any) -> bytes:
+    return orjson.dumps(line, default=str)

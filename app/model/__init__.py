@@ -1,0 +1,39 @@
+"""What Kubernetes and RFC 6902 say: pods, quantities, names, paths, patches. Nothing of Docker-in-Docker.
+
+Pure: values in, values out.
+"""
+
+from app.model.image import ImageReference, parse_image
+from app.model.jsonpatch import JsonObject, Operation, add, pointer
+from app.model.names import is_dns_label, is_dns_subdomain, nearest
+from app.model.paths import clean_path, overlap
+from app.model.pod import Container, MalformedPodError, Metadata, Mount, Pod, read_metadata, read_pod
+from app.model.quantity import parse_quantity
+from app.model.resources import PodLevelMisfit, pod_level_misfits
+from app.model.workload import PodTemplate, pod_templates
+
+__all__ = [
+    "Container",
+    "ImageReference",
+    "JsonObject",
+    "MalformedPodError",
+    "Metadata",
+    "Mount",
+    "Operation",
+    "Pod",
+    "PodLevelMisfit",
+    "PodTemplate",
+    "add",
+    "clean_path",
+    "is_dns_label",
+    "is_dns_subdomain",
+    "nearest",
+    "overlap",
+    "parse_image",
+    "parse_quantity",
+    "pod_level_misfits",
+    "pod_templates",
+    "pointer",
+    "read_metadata",
+    "read_pod",
+]

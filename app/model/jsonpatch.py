@@ -1,0 +1,16 @@
+"""RFC 6901 pointers and RFC 6902 operations. Only `add` exists here: the project never removes or replaces."""
+
+from typing import Any, TypeAlias
+
+JsonObject: TypeAlias = dict[str, Any]
+Operation: TypeAlias = dict[str, Any]
+
+
+def pointer(*tokens: str | int) -> str:
+    """Join reference tokens to a JSON pointer; `~` and `/` are escaped (RFC 6901, section 3)."""
+    return "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens)
+
+
+def add(path: str, value: Any) -> Operation:
+    """Return the operation that adds `value` at `path` (RFC 6902, section 4.1)."""
+    return {"op": "add", "path": path, "value": value}

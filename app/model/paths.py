@@ -1,0 +1,26 @@
+"""Paths inside a container, compared the way the container runtime resolves them."""
+
+from functools import lru_cache
+from posixpath import normpath
+
+
+@lru_cache(maxsize=4096)
+def clean_path(path: str) -> str:
+    """Return `path` absolute, without `.`, `..` and doubled slashes, and with `/var/run` as `/run`.
+
+    The two are one directory wherever images follow the Filesystem Hierarchy Standard. A relative
+    mountPath is resolved against `/`, as kubelet does.
+    """
+    cleaned = normpath("/" + path.lstrip("/"))
+    if cleaned == "/var/run" or cleaned.startswith("/var/run/"):
+        return cleaned.removeprefix("/var")
+    return cleaned
+
+
+def overlap(left: str, right: str) -> bool:
+    """Whether two clean paths are equal or one lies under the other."""
+    return left == right or _is_under(left, right) or _is_under(right, left)
+
+
+def _is_under(path: str, parent: str) -> bool:
+    return path.startswith(parent if parent == "/" else parent + "/")

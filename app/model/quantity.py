@@ -1,0 +1,31 @@
+"""Resource quantities, as in `250m`, `2`, `1.5Gi` or `1e3`.
+
+The grammar is that of k8s.io/apimachinery/pkg/api/resource (`Quantity`).
+"""
+
+import re
+from decimal import Decimal
+from functools import lru_cache
+
+_GRAMMAR = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?")
+_DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
+_LARGEST = Decimal(2**63 - 1)
+
+
+@lru_cache(maxsize=1024)
+def parse_quantity(text: str) -> Decimal:
+    """Return the number that a quantity stands for; ValueError where the API server would refuse it."""
+    match = _GRAMMAR.fullmatch(text) if len(text) <= 64 else None
+    if match is None:
+        raise ValueError("is not a quantity such as 500m, 2 or 1.5Gi")
+    number, suffix = Decimal(match[1]), match[2] or ""
+    if suffix in _BINARY:
+        value = number * 2 ** _BINARY[suffix]
+    elif suffix in _DECIMAL:
+        value = number.scaleb(_DECIMAL[suffix])
+    else:
+        value = number.scaleb(int(suffix[1:]))
+    if abs(value) > _LARGEST:
+        raise ValueError("is larger than a quantity can be (2^63-1)")
+    return value

@@ -1,0 +1,87 @@
+"""Pod-level resources (KEP-2837) against the sum of what the containers ask for (KEP-753's formula)."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from app.model.jsonpatch import JsonObject
+from app.model.quantity import parse_quantity
+
+_RESOURCES = ("cpu", "memory")
+
+
+class PodLevelMisfit(NamedTuple):
+    """One resource of `spec.resources` that the containers do not fit into; amounts as text."""
+
+    resource: str
+    kind: str
+    pod_amount: str
+    needed: str
+
+
+def pod_level_misfits(
+    spec: JsonObject, init_containers: Iterable[JsonObject], containers: Iterable[JsonObject], added: JsonObject
+) -> list[PodLevelMisfit]:
+    """Return where a pod with these containers breaks its own `spec.resources`.
+
+    The API server's rules (`validatePodResources`): the containers' requests together stay within
+    the pod's request, or its limit where it states no request; no container's limit is above the
+    pod's. Only the limit of `added` is compared, other containers are the author's own affair.
+    """
+    pod = spec.get("resources")
+    if not isinstance(pod, dict):
+        return []
+    misfits = []
+    starting, running = list(init_containers), list(containers)
+    for resource in _RESOURCES:
+        pod_limit = _stated(pod, "limits", resource)
+        pod_request = _stated(pod, "requests", resource) or pod_limit
+        needed = _needed(starting, running, resource)
+        if pod_request and needed > _amount(pod_request):
+            misfits.append(PodLevelMisfit(resource, "request", pod_request, _text(needed)))
+        limit = _stated(added.get("resources"), "limits", resource)
+        if pod_limit and limit and _amount(limit) > _amount(pod_limit):
+            misfits.append(PodLevelMisfit(resource, "limit", pod_limit, limit))
+    return misfits
+
+
+def _needed(init_containers: list[JsonObject], containers: list[JsonObject], resource: str) -> Decimal:
+    sidecars = peak = Decimal(0)
+    for container in init_containers:
+        request = _request(container, resource)
+        if container.get("restartPolicy") == "Always":
+            sidecars += request
+            peak = max(peak, sidecars)
+        else:
+            peak = max(peak, sidecars + request)
+    return max(peak, sidecars + sum(_request(container, resource) for container in containers))
+
+
+def _request(container: JsonObject, resource: str) -> Decimal:
+    resources = container.get("resources")
+    # A request that is absent defaults to the limit.
+    stated = _stated(resources, "requests", resource) or _stated(resources, "limits", resource)
+    return _amount(stated) if stated else Decimal(0)
+
+
+def _stated(resources: Any, kind: str, resource: str) -> str:
+    amounts = resources.get(kind) if isinstance(resources, dict) else None
+    amount = amounts.get(resource) if isinstance(amounts, dict) else None
+    return "" if amount is None else str(amount)
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        return parse_quantity(text)
+    except ValueError:  # the API server refuses the pod for it, in its own words
+        return Decimal(0)
+
+
+def _text(amount: Decimal) -> str:
+    if amount == amount.to_integral_value():
+        number = int(amount)
+        for suffix, size in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
+            if number and number % size == 0:
+                return f"{number // size}{suffix}"
+        return str(number)
+    return f"{amount * 1000:f}".rstrip("0").rstrip(".") + "m"

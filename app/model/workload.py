@@ -1,0 +1,49 @@
+"""Where a manifest of each workload kind keeps its pod template."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from app.model.jsonpatch import JsonObject, pointer
+
+_TEMPLATE = ("spec", "template")
+_TEMPLATE_PATHS: dict[str, tuple[str, ...]] = {
+    "Pod": (),
+    "PodTemplate": ("template",),
+    "ReplicationController": _TEMPLATE,
+    "ReplicaSet": _TEMPLATE,
+    "Deployment": _TEMPLATE,
+    "StatefulSet": _TEMPLATE,
+    "DaemonSet": _TEMPLATE,
+    "Job": _TEMPLATE,
+    "CronJob": ("spec", "jobTemplate", *_TEMPLATE),
+}
+
+
+class PodTemplate(NamedTuple):
+    """A pod or pod template, the object it belongs to, and the JSON pointer that leads from there to it."""
+
+    owner: JsonObject
+    pointer: str
+    pod: JsonObject
+
+
+def pod_templates(manifest: Any) -> Iterator[PodTemplate]:
+    """Yield the pod or pod template of each workload in a manifest, Lists opened.
+
+    Other kinds, and workloads whose template is not an object, yield nothing.
+    """
+    if not isinstance(manifest, dict):
+        return
+    kind = manifest.get("kind")
+    if isinstance(kind, str) and kind.endswith("List") and isinstance(manifest.get("items"), list):
+        for item in manifest["items"]:
+            yield from pod_templates(item)
+        return
+    path = _TEMPLATE_PATHS.get(kind) if isinstance(kind, str) else None
+    if path is None:
+        return
+    template: Any = manifest
+    for step in path:
+        template = template.get(step) if isinstance(template, dict) else None
+    if isinstance(template, dict):
+        yield PodTemplate(manifest, pointer(*path), template)

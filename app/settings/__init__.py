@@ -1,0 +1,14 @@
+"""What an operator decides, read once from file, environment and flags; that precedence upwards."""
+
+from app.settings.load import Loaded, load_settings
+from app.settings.tree import InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
+
+__all__ = [
+    "InjectionSettings",
+    "Loaded",
+    "LogSettings",
+    "ServerSettings",
+    "Settings",
+    "load_settings",
+    "make_policy",
+]

@@ -1,0 +1,90 @@
+"""Where settings come from: a YAML file, then the environment, then flags."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+from pydantic import ValidationError
+
+from app.errors import SettingsError
+from app.settings.tree import Settings
+
+ENV_PREFIX = "DIND_WEBHOOK_"
+_DELIMITER = "__"
+
+
+class Loaded(NamedTuple):
+    """Valid settings, and where each that is no default came from: dotted name to origin."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def load_settings(config: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Loaded:
+    """Return the settings; SettingsError with every mistake and its place.
+
+    `flags` is a tree of the same shape as the file. A variable is named after the place in it, as
+    in DIND_WEBHOOK_SERVER__PORT; lists and maps are given as JSON.
+    """
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    if config:
+        _merge(merged, _read_file(config), origins, f"file {config}")
+    for name in sorted(environ):
+        # kubelet sets DIND_WEBHOOK_PORT and the like for a Service of this name; ours have a delimiter.
+        if name.startswith(ENV_PREFIX) and _DELIMITER in name:
+            _merge(merged, _nest(name, environ[name]), origins, f"variable {name}")
+    _merge(merged, flags, origins, "flag")
+    try:
+        return Loaded(Settings.model_validate(merged), origins)
+    except ValidationError as error:
+        raise SettingsError([_problem(details, origins) for details in error.errors()]) from None
+
+
+def _read_file(path: Path) -> Mapping[str, Any]:
+    from ruamel.yaml import YAML, YAMLError  # only an install with a file pays for it
+
+    try:
+        tree = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError([f"file {path}: cannot be read: {error.strerror}"]) from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError([f"file {path}: is not YAML: {error}"]) from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise SettingsError([f"file {path}: must be a map of settings"])
+    return tree
+
+
+def _nest(name: str, text: str) -> dict[str, Any]:
+    *groups, last = name.removeprefix(ENV_PREFIX).lower().split(_DELIMITER)
+    value: Any = text
+    if text[:1] in ("[", "{"):
+        try:
+            value = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            raise SettingsError([f"variable {name}: is not JSON: {error}"]) from None
+    tree = {last: value}
+    for group in reversed(groups):
+        tree = {group: tree}
+    return tree
+
+
+def _merge(into: dict[str, Any], tree: Mapping[str, Any], origins: dict[str, str], origin: str, place: str = "") -> None:
+    for key, value in tree.items():
+        name = f"{place}{key}"
+        if isinstance(value, dict) and isinstance(into.get(key, {}), dict):
+            _merge(into.setdefault(key, {}), value, origins, origin, f"{name}.")
+        else:
+            into[key] = value
+            origins[name] = origin
+
+
+def _problem(details: Any, origins: Mapping[str, str]) -> str:
+    place = ".".join(str(step) for step in details["loc"] if step != "[key]")
+    found = (origins[name] for name in origins if place == name or place.startswith(name + "."))
+    origin = next(found, None) or next((origins[name] for name in origins if name.startswith(place + ".")), None)
+    message = "is not a setting" if details["type"] == "extra_forbidden" else details["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" + (f" ({origin})" if origin else "")

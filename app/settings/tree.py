@@ -1,0 +1,167 @@
+"""The tree of settings: frozen groups, each member with its default and a line of help."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from app import __version__
+from app.injection import OPTIONS, Mode, Policy, apply_defaults, built_in_options
+from app.model import is_dns_label, nearest
+
+
+def _dns_label(name: str) -> str:
+    if not is_dns_label(name):
+        raise ValueError(f"{name!r} is no DNS label: at most 63 of a-z, 0-9 and '-', no '-' at either end")
+    return name
+
+
+def _option_name(name: str) -> str:
+    known = [option.name for option in OPTIONS]
+    if name not in known:
+        guess = nearest(name, known)
+        raise ValueError(f"{name!r} is not an option" + (f"; did you mean {guess!r}?" if guess else ""))
+    return name
+
+
+def _annotation_text(value: Any) -> Any:
+    """YAML reads `1450` and `true` as a number and a boolean, the annotation would be text."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int) else value
+
+
+DnsLabel = Annotated[str, AfterValidator(_dns_label)]
+OptionName = Annotated[str, AfterValidator(_option_name)]
+AnnotationText = Annotated[str, BeforeValidator(_annotation_text)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class InjectionSettings(_Group):
+    """What is injected, and what pods may choose."""
+
+    modes: frozenset[Mode] = frozenset({Mode.SIDECAR, Mode.DAEMONSET})
+    """Modes that pods may ask for."""
+
+    allowed_options: frozenset[OptionName] = frozenset(option.name for option in OPTIONS if option.open)
+    """Options that pods may set by annotation."""
+
+    allowed_images: tuple[str, ...] = ()
+    """Patterns of images that pods may choose, where `image` is an allowed option; `*` stands for anything but `/`."""
+
+    defaults: dict[OptionName, AnnotationText] = Field(default_factory=dict)
+    """Defaults of options, each as the text of its annotation; an empty text leaves the option unset."""
+
+    container_name: DnsLabel = "dind"
+    """Name of the sidecar."""
+
+    wait_container_name: DnsLabel = "dind-wait"
+    """Name of the init container that waits for the node's daemon."""
+
+    run_volume: DnsLabel = "dind-run"
+    """Name of the volume with the socket."""
+
+    storage_volume: DnsLabel = "dind-storage"
+    """Name of the volume at /var/lib/docker."""
+
+    storage: bool = True
+    """Mount a volume at /var/lib/docker; without one, layers fill the container's own filesystem."""
+
+    startup_probe: bool = True
+    """Hold the other containers back until the sidecar's daemon answers (native placement)."""
+
+    tls_flag: bool = True
+    """Pass --tls=false with a TCP address; without it dockerd delays its start by 16 s on other than loopback."""
+
+    docker_sock: bool = True
+    """Offer the socket at /var/run/docker.sock as well, for tools that ignore DOCKER_HOST."""
+
+    allow_host_network: bool = False
+    """Inject a sidecar into hostNetwork pods: its bridge and firewall rules are then the node's."""
+
+    allow_host_users: bool = False
+    """Inject a sidecar into pods with hostUsers: false."""
+
+    allow_public_tcp: bool = False
+    """Let pods choose a TCP address that is not loopback; whoever reaches it is root on the node."""
+
+    host_path: str = "/var/run/dind"
+    """Directory on the node in which the DaemonSet's socket is."""
+
+    host_path_type: Literal["", "Directory", "DirectoryOrCreate"] = "Directory"
+    """Type of that hostPath; with `Directory` a pod waits until the DaemonSet has made it."""
+
+    host_path_read_only: bool = True
+    """Mount it read-only; connecting to the socket works all the same."""
+
+    wait_seconds: int = Field(default=120, ge=1, le=3600)
+    """How long a pod waits for the node's daemon, in seconds."""
+
+    @field_validator("host_path")
+    @classmethod
+    def _absolute(cls, path: str) -> str:
+        if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+", path) or ".." in path.split("/"):
+            raise ValueError("must be an absolute path of plain names, without a closing slash")
+        return path
+
+    @field_validator("defaults")
+    @classmethod
+    def _usable(cls, defaults: dict[str, str]) -> dict[str, str]:
+        _, problems = apply_defaults(built_in_options(), defaults)
+        if problems:
+            raise ValueError("; ".join(problems))
+        return defaults
+
+
+class ServerSettings(_Group):
+    """The addresses and the certificate of `dind-webhook serve`."""
+
+    host: str = "0.0.0.0"  # noqa: S104  # a pod's address is not known beforehand
+    """Address to listen on."""
+
+    port: Port = 10250
+    """HTTPS port of the webhook."""
+
+    health_port: Port = 8080
+    """Plain HTTP port of /healthz, /readyz and /metrics."""
+
+    tls_cert_file: Path | None = None
+    """PEM file with the serving certificate and its chain."""
+
+    tls_key_file: Path | None = None
+    """PEM file with its private key."""
+
+    body_limit: int = Field(default=7 * 1024 * 1024, ge=1024)
+    """Largest AdmissionReview that is read, in bytes. etcd takes 1.5 MiB, a review holds an object twice, in JSON."""
+
+
+class LogSettings(_Group):
+    """How and how much is logged."""
+
+    format: Literal["json", "text"] = "json"
+    """One JSON object per line, or text for people."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level that is logged."""
+
+
+class Settings(_Group):
+    """Everything an operator can set."""
+
+    injection: InjectionSettings = InjectionSettings()
+    server: ServerSettings = ServerSettings()
+    log: LogSettings = LogSettings()
+
+
+def make_policy(settings: InjectionSettings) -> Policy:
+    """Return the policy that injection takes; its settings are valid already."""
+    given = {name: getattr(settings, name) for name in InjectionSettings.model_fields if name != "defaults"}
+    options, _ = apply_defaults(built_in_options(), settings.defaults)
+    return Policy(version=__version__, defaults=options, **given)

@@ -1,0 +1,8 @@
+"""HTTP and the served certificate: the webhook's application, the health application, metrics, TLS."""
+
+from app.web.application import webhook_application
+from app.web.health import health_application
+from app.web.metrics import Metrics
+from app.web.tls import load_tls_context
+
+__all__ = ["Metrics", "health_application", "load_tls_context", "webhook_application"]

@@ -1,0 +1,135 @@
+"""The webhook's application. The hot path is a plain ASGI route: no model of a request, no thread pool."""
+
+from collections.abc import Sequence
+from time import perf_counter
+from traceback import extract_tb
+
+import structlog
+from fastapi import FastAPI
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from app.admission import Review, answer, decode_review, encode_review
+from app.errors import BadRequestError
+from app.injection import Decision, Mode, Policy
+from app.web.metrics import Metrics
+
+_LONGEST_NAME = 253
+
+
+def webhook_application(policy: Policy, metrics: Metrics, body_limit: int) -> FastAPI:
+    """Return the application with `/mutate` and one path for each mode a namespace can default to.
+
+    `body_limit` is in bytes.
+    """
+    application = FastAPI(title="dind-webhook", openapi_url=None)
+    paths: dict[str, Mode | None] = {"/mutate": None, **{f"/mutate/{mode}": mode for mode in Mode}}
+    for path, mode in paths.items():
+        application.router.routes.append(Route(path, _Mutate(policy, mode, metrics, body_limit)))
+    return application
+
+
+class _Mutate:
+    """The ASGI endpoint of one path."""
+
+    def __init__(self, policy: Policy, namespace_mode: Mode | None, metrics: Metrics, body_limit: int) -> None:
+        self._policy = policy
+        self._namespace_mode = namespace_mode
+        self._metrics = metrics
+        self._body_limit = body_limit
+        self._log = structlog.get_logger()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await self._read(scope, receive)
+            if body is None:
+                return
+            answer_ = self._mutate(body)
+            status = 200
+        except BadRequestError as error:
+            status, answer_ = error.status, f"{error}\n".encode()
+        except Exception as error:  # noqa: BLE001  # the one boundary: a bug of ours is a 500, and failurePolicy decides
+            status, answer_ = 500, b"internal error\n"
+            self._report(error)
+        if status != 200:  # noqa: PLR2004
+            self._metrics.refused(status)
+        await _respond(send, status, answer_)
+
+    def _mutate(self, body: bytes) -> bytes:
+        started = perf_counter()
+        review = decode_review(body)
+        decision = answer(review, self._namespace_mode, self._policy)
+        encoded = encode_review(review, decision)
+        seconds = perf_counter() - started
+        self._metrics.decided(decision, seconds)
+        self._log.info("decision", **_facts(review, decision), duration_ms=round(seconds * 1000, 3))
+        return encoded
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
+        """Return the body, None where the client went away before its end."""
+        if scope["method"] != "POST":
+            raise BadRequestError("use POST", status=405)
+        headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
+        content_type = length = b""
+        for name, value in headers:
+            if name == b"content-type":
+                content_type = value
+            elif name == b"content-length":
+                length = value
+        if content_type.split(b";")[0].strip().lower() != b"application/json":
+            raise BadRequestError("Content-Type must be application/json", status=415)
+        too_large = BadRequestError(f"the body is larger than {self._body_limit} bytes", status=413)
+        if length.isdigit() and int(length) > self._body_limit:
+            raise too_large
+        chunks = []
+        size = 0
+        while True:
+            message: Message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            chunk: bytes = message.get("body", b"")
+            size += len(chunk)
+            if size > self._body_limit:
+                raise too_large
+            chunks.append(chunk)
+            if not message.get("more_body"):
+                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _report(self, error: Exception) -> None:
+        # Where it happened, but not the error's own text: that may quote the pod.
+        frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)]
+        self._log.error("bug", error=type(error).__name__, frames=frames)
+
+
+def _facts(review: Review, decision: Decision) -> dict[str, str]:
+    """Return what a log line may say of a request: whose it is and what became of it, never what is in it."""
+    facts = {"uid": review.uid[:64], "namespace": review.namespace[:_LONGEST_NAME]}
+    metadata = review.pod.get("metadata") if isinstance(review.pod, dict) else None
+    if isinstance(metadata, dict):
+        facts |= _whose(metadata)
+    facts |= {"outcome": decision.reason.outcome, "reason": decision.reason.slug}
+    if decision.mode:
+        facts["mode"] = decision.mode
+    return facts
+
+
+def _whose(metadata: dict[str, object]) -> dict[str, str]:
+    found = {}
+    # A pod made by a controller has no name yet.
+    name, prefix, owners = metadata.get("name"), metadata.get("generateName"), metadata.get("ownerReferences")
+    if isinstance(name, str) and name:
+        found["name"] = name[:_LONGEST_NAME]
+    elif isinstance(prefix, str):
+        found["generate_name"] = prefix[:_LONGEST_NAME]
+    if isinstance(owners, list) and owners and isinstance(owners[0], dict):
+        kind, owner = owners[0].get("kind"), owners[0].get("name")
+        if isinstance(kind, str) and isinstance(owner, str):
+            found["owner"] = f"{kind}/{owner}"[:_LONGEST_NAME]
+    return found
+
+
+async def _respond(send: Send, status: int, body: bytes) -> None:
+    content_type = b"application/json" if status == 200 else b"text/plain; charset=utf-8"  # noqa: PLR2004
+    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
