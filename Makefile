@@ -1,0 +1,74 @@
+# Two commands on a fresh machine: `make demo` runs the main job, `make test` passes the tests.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.run-installed
+DEV_STAMP := $(VENV)/.dev-installed
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; say which: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "Python cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+
+$(RUN_STAMP): requirements.lock pyproject.toml | $(BIN)/python
+	@echo "installing into $(VENV)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
+	@echo "installing the tools for tests into $(VENV)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.PHONY: demo
+demo: $(RUN_STAMP) ## Send the seed's pods through a running webhook and show what becomes of them
+	@$(BIN)/python tests/demo/demo.py
+
+.PHONY: test
+test: $(DEV_STAMP) ## Run all tests that need no cluster
+	@$(BIN)/python -m pytest -q -n auto --cov --cov-report=term
+
+.PHONY: lint
+lint: $(DEV_STAMP) ## Check style, types and the direction of imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: check
+check: $(DEV_STAMP) ## Format, lint, and run the tests that the last ones failed first
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q -n auto --failed-first
+
+.PHONY: reference
+reference: $(RUN_STAMP) ## Write the generated pages of docs/ anew
+	@$(BIN)/python docs/generate.py
+
+.PHONY: golden
+golden: $(DEV_STAMP) ## Write the expected results of tests/golden anew; read the diff before you commit it
+	@$(BIN)/python -m pytest -q tests/golden --update-golden
+
+.PHONY: lock
+lock: ## Resolve the dependencies anew (needs uv)
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make lock' pyproject.toml --group build -o requirements.lock
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make lock' pyproject.toml --group build --group dev -c requirements.lock -o requirements-dev.lock
+
+.PHONY: clean
+clean: ## Remove everything that was installed or made here
+	@rm -rf $(VENV) build dist site .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} + ; rm -rf *.egg-info

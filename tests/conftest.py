@@ -1,0 +1,12 @@
+"""Fixtures that several kinds of tests share."""
+
+import pytest
+
+from app.injection import Policy
+from app.settings import InjectionSettings, make_policy
+
+
+@pytest.fixture
+def policy() -> Policy:
+    """The policy of an operator who changed nothing."""
+    return make_policy(InjectionSettings())
