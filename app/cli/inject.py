@@ -57,7 +57,9 @@ def _show(manifest: Manifest, template: Template, decision: Decision, output: Ou
     before = manifest.dump(template.owner) if output is Output.DIFF else ""
     apply(template.target, decision.operations)
     if output is Output.PATCH:
-        operations = [add(template.pointer + operation["path"], operation["value"]) for operation in decision.operations]
+        operations = [
+            add(template.pointer + operation["path"], operation["value"]) for operation in decision.operations
+        ]
         return [orjson.dumps(operations, option=orjson.OPT_INDENT_2).decode() + "\n"]
     if output is Output.DIFF:
         return [_diff(template.name, before, manifest.dump(template.owner), color)]

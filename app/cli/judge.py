@@ -29,7 +29,7 @@ def describe(decision: Decision) -> str:
     if decision.reason is Reason.INJECTED:
         return f"{text} ({decision.mode})"
     text += f" ({decision.reason.slug})"
-    return f"{text}: {decision.message}" if decision.message else f"{text}: {decision.reason.help}"
+    return f"{text}: {decision.message}" if decision.message else f"{text}: {decision.reason.meaning}"
 
 
 def style_of(decision: Decision) -> str:

@@ -78,7 +78,7 @@ def _serve(
         Path | None, typer.Option(help="PEM file with the serving certificate.", metavar="FILE")
     ] = None,
     tls_key_file: Annotated[Path | None, typer.Option(help="PEM file with its private key.", metavar="FILE")] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="0.0.0.0")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="all")] = None,
     port: Annotated[int | None, typer.Option(help="HTTPS port; 0 for a free one.", show_default="10250")] = None,
     health_port: Annotated[
         int | None, typer.Option(help="HTTP port of /healthz, /readyz and /metrics.", show_default="8080")

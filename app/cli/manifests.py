@@ -9,11 +9,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jsonpatch
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.scalarstring import SingleQuotedScalarString
 
 from app.errors import ManifestError
 from app.model import JsonObject, Operation, pod_templates
+
+# yaml.org/type: bool, and the forms of int, float and timestamp that YAML 1.2 dropped
+_OTHER_IN_YAML_1_1 = re.compile(
+    r"y|n|yes|no|on|off|[-+]?0b[01_]+|[-+]?0[0-7_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?|[-+]?[0-9][0-9_.]*"
+    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?",
+    re.IGNORECASE,
+)
 
 
 class Template(NamedTuple):
@@ -78,8 +87,22 @@ def read_manifest(filename: str) -> Manifest:
 
 def apply(target: JsonObject, operations: tuple[Operation, ...]) -> None:
     """Apply operations to a node of a document, in place."""
-    # Copies: one value may stand in several operations, and YAML would show that as an alias.
-    jsonpatch.JsonPatch(copy.deepcopy(list(operations))).apply(target, in_place=True)
+    jsonpatch.JsonPatch([{**operation, "value": _writable(operation["value"])} for operation in operations]).apply(
+        target, in_place=True
+    )
+
+
+def _writable(value: Any) -> Any:
+    """Return a copy of a value, fit for YAML.
+
+    A copy, because one value may stand in several places, and YAML would show that as an alias.
+    Quoted, where kubectl, which reads YAML 1.1, would take a text for something else.
+    """
+    if isinstance(value, dict):
+        return {key: _writable(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_writable(item) for item in value]
+    return SingleQuotedScalarString(value) if isinstance(value, str) and _OTHER_IN_YAML_1_1.fullmatch(value) else value
 
 
 def _name(owner: JsonObject) -> str:
@@ -131,6 +154,6 @@ def _unshare_part(part: Any, seen: set[int]) -> Any:
 def _indentation(text: str) -> dict[str, int]:
     """Return how the text indents the items of a list under a key: as kubectl prints, or by two more."""
     match = re.search(r"^( *)(?:- )?[^\s#-][^\n]*:[ ]*\n(?:[ ]*(?:#[^\n]*)?\n)*( *)- ", text, re.MULTILINE)
-    if match and len(match[2]) - len(match[1]) == 2:  # noqa: PLR2004
+    if match and len(match[2]) - len(match[1]) == 2:
         return {"mapping": 2, "sequence": 4, "offset": 2}
     return {"mapping": 2, "sequence": 2, "offset": 0}

@@ -22,7 +22,9 @@ _DEV_SETTINGS = {"server": {"host": "127.0.0.1"}, "log": {"format": "text"}}
 def run(config: Path | None, flags: dict[str, Any], dev: bool) -> None:
     """Load settings and certificate and serve; `dev` makes a certificate of its own."""
     if dev:
-        flags = {group: {**_DEV_SETTINGS.get(group, {}), **flags.get(group, {})} for group in {**_DEV_SETTINGS, **flags}}
+        flags = {
+            group: {**_DEV_SETTINGS.get(group, {}), **flags.get(group, {})} for group in {**_DEV_SETTINGS, **flags}
+        }
     settings = load_settings(config, os.environ, flags).settings
     configure_logs(settings.log.format, settings.log.level)
     server = settings.server

@@ -4,18 +4,11 @@ Deciding (`eligibility`, `annotations`), building (`sidecar`, `daemonset`), hold
 (`plan`) and encoding (`render`) are separate steps; `inject` takes them in turn.
 """
 
-from app.injection.annotations import (
-    INJECT,
-    OPTIONS,
-    PREFIX,
-    STATUS,
-    Option,
-    apply_defaults,
-    built_in_options,
-)
+from app.injection.annotations import OPTIONS, Option, apply_defaults, built_in_options
 from app.injection.decision import Decision, Mode, Outcome, Reason
 from app.injection.eligibility import NAMESPACE_VALUES, POD_VALUES
 from app.injection.inject import inject
+from app.injection.names import INJECT, PREFIX, STATUS
 from app.injection.options import Options, Policy
 from app.injection.rules import RULES, Rule
 

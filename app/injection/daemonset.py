@@ -1,8 +1,9 @@
 """DaemonSet mode: the socket of the node's own dind, which is shared by all its pods."""
 
 from app.injection.additions import Additions, naming
-from app.injection.annotations import PREFIX, SOCKET_NAME
 from app.injection.decision import Denial
+from app.injection.docker_socket import HIDDEN_DEFAULT_DIR, is_default_dir, unix_address
+from app.injection.names import PREFIX
 from app.injection.options import Options, Policy
 from app.injection.selection import select
 from app.model import JsonObject, Pod, clean_path
@@ -14,9 +15,9 @@ _WAIT_RESOURCES = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu
 
 def daemonset_additions(pod: Pod, options: Options, policy: Policy) -> Additions | Denial:
     """Return what a pod in daemonset mode is to have, or why it cannot have it."""
-    existing = pod.container(policy.wait_container_name)
-    first_init = existing.index if existing and existing.is_init else 0
-    selection = select(pod, options.containers, frozenset({policy.wait_container_name}), first_init)
+    own = frozenset({policy.wait_container_name} if options.wait else ())
+    existing = next((container for container in pod.init_containers if container.name in own), None)
+    selection = select(pod, options.containers, own, existing.position if existing else 0)
     if isinstance(selection, Denial):
         return selection
     mount: JsonObject = {"name": policy.run_volume, "mountPath": options.socket_dir}
@@ -26,11 +27,13 @@ def daemonset_additions(pod: Pod, options: Options, policy: Policy) -> Additions
     host_path: JsonObject = {"path": policy.host_path}
     if policy.host_path_type:
         host_path["type"] = policy.host_path_type
-    docker_host = {"name": "DOCKER_HOST", "value": f"unix://{options.socket_dir}/{SOCKET_NAME}"}
+    docker_host = {"name": "DOCKER_HOST", "value": unix_address(options.socket_dir)}
     warnings = []
     if selection.too_early:
         names = [container.name for container in selection.too_early]
         warnings.append(naming(f"these init containers run before {policy.wait_container_name} does its check", names))
+    if is_default_dir(options.socket_dir):
+        warnings.append(HIDDEN_DEFAULT_DIR)
     if clean_path(policy.host_path) == "/run" and not policy.host_path_read_only:
         warnings.append("every container of this pod can write the node's own /var/run")
     # The group belongs to the node's socket, so it is the operator's, whatever the pod says.

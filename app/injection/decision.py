@@ -30,7 +30,7 @@ class Reason(Enum):
         "namespace-not-opted-in",
         Outcome.UNTOUCHED,
         0,
-        "The namespace has no `dind.io/inject` label of `enabled`, `sidecar` or `daemonset`; the webhook is not called.",
+        "The namespace has no label `dind.io/inject` of `enabled`, `sidecar` or `daemonset`: nobody asks the webhook.",
     )
     MIRROR_POD = "mirror-pod", Outcome.UNTOUCHED, 0, "The pod mirrors a static pod of a kubelet and cannot be changed."
     OPTED_OUT = "opted-out", Outcome.UNTOUCHED, 0, "The pod says `dind.io/inject: disabled`."
@@ -74,14 +74,19 @@ class Reason(Enum):
         "The pod carries `dind.io/status`, which only the webhook writes, but not what it would have added.",
     )
     NAME_TAKEN = "name-taken", Outcome.DENIED, 422, "The pod has a container or volume of a name that injection needs."
-    MOUNT_PATH_TAKEN = "mount-path-taken", Outcome.DENIED, 422, "A container mounts something else where the socket goes."
+    MOUNT_PATH_TAKEN = (
+        "mount-path-taken",
+        Outcome.DENIED,
+        422,
+        "A container mounts something else where the socket goes.",
+    )
     POD_RESOURCES = "pod-resources", Outcome.DENIED, 422, "The daemon does not fit into the pod's own `spec.resources`."
 
-    def __init__(self, slug: str, outcome: Outcome, code: int, help: str) -> None:
+    def __init__(self, slug: str, outcome: Outcome, code: int, meaning: str) -> None:
         self.slug = slug
         self.outcome = outcome
         self.code = code
-        self.help = help
+        self.meaning = meaning
 
 
 @dataclass(frozen=True, slots=True)

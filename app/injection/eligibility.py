@@ -14,8 +14,8 @@ alone whatever it says; a Windows pod is refused only where it asks itself.
 
 from typing import NamedTuple
 
-from app.injection.annotations import INJECT
 from app.injection.decision import Decision, Denial, Mode, Reason
+from app.injection.names import INJECT
 from app.injection.options import Policy
 from app.model import JsonObject, Metadata, nearest
 
@@ -51,14 +51,15 @@ def decide(
             return Decision(Reason.WINDOWS_POD)
         return Denial(
             Reason.WINDOWS_REQUESTED,
-            f"{requested.source} {INJECT}: the pod runs on Windows, dockerd here needs Linux; remove the {requested.source}",
+            f"{requested.source} {INJECT}: the pod runs on Windows, where this Docker daemon does not; "
+            f"remove the {requested.source}",
         )
     if requested.mode not in policy.modes:
         modes = ", ".join(sorted(policy.modes)) or "none"
-        subject = INJECT if requested.source != "namespace" else f"label {INJECT}"
+        source = "label of the namespace" if requested.source == "namespace" else requested.source
         return Denial(
             Reason.MODE_OFF,
-            f"{requested.source} {subject}: mode {requested.mode} is switched off in this cluster (modes that are on: {modes})",
+            f"{source} {INJECT}: mode {requested.mode} is switched off in this cluster (modes that are on: {modes})",
         )
     return requested
 

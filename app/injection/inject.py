@@ -7,15 +7,16 @@ from typing import Any
 import orjson
 
 from app.injection.additions import Additions, naming
-from app.injection.annotations import INJECT, OPTIONS_BY_KEY, PREFIX, parse_options
+from app.injection.annotations import OPTIONS_BY_KEY, parse_options
 from app.injection.daemonset import daemonset_additions
 from app.injection.decision import Decision, Denial, Mode, Reason
 from app.injection.eligibility import decide
+from app.injection.names import INJECT, PREFIX
 from app.injection.options import Options, Policy
-from app.injection.plan import plan
+from app.injection.plan import Plan, plan
 from app.injection.render import render
 from app.injection.sidecar import sidecar_additions
-from app.model import MalformedPodError, Metadata, Pod, read_metadata, read_pod
+from app.model import JsonObject, MalformedPodError, Metadata, Pod, read_metadata, read_pod
 
 _MODES: Mapping[Mode, Callable[[Pod, Options, Policy], Additions | Denial]] = {
     Mode.SIDECAR: sidecar_additions,
@@ -42,24 +43,25 @@ def _inject(raw: Any, namespace_mode: Mode | None, policy: Policy) -> Decision:
         return requested
     if isinstance(requested, Denial):
         return Decision(requested.reason, message=requested.message)
+    mode = requested.mode
+    planned = _plan(raw, metadata, mode, policy)
+    if isinstance(planned, Denial):
+        return Decision(planned.reason, mode, planned.message)
+    if planned.is_empty:
+        return Decision(Reason.UNCHANGED, mode)
+    warnings = (*planned.warnings, *_without_effect(metadata, mode))
+    return Decision(Reason.INJECTED, mode, operations=render(planned), warnings=warnings)
+
+
+def _plan(raw: JsonObject, metadata: Metadata, mode: Mode, policy: Policy) -> Plan | Denial:
     options = parse_options(metadata.annotations, policy)
     if isinstance(options, Denial):
-        return _denied(options, requested.mode)
+        return options
     pod = read_pod(raw)
-    additions = _MODES[requested.mode](pod, options, policy)
+    additions = _MODES[mode](pod, options, policy)
     if isinstance(additions, Denial):
-        return _denied(additions, requested.mode)
-    planned = plan(pod, metadata, additions, _status(requested.mode, policy.version))
-    if isinstance(planned, Denial):
-        return _denied(planned, requested.mode)
-    if planned.is_empty:
-        return Decision(Reason.UNCHANGED, requested.mode)
-    warnings = (*planned.warnings, *_without_effect(metadata, requested.mode))
-    return Decision(Reason.INJECTED, requested.mode, operations=render(planned), warnings=warnings)
-
-
-def _denied(denial: Denial, mode: Mode) -> Decision:
-    return Decision(denial.reason, mode, denial.message)
+        return additions
+    return plan(pod, metadata, additions, _status(mode, policy.version))
 
 
 @lru_cache
@@ -68,7 +70,7 @@ def _status(mode: Mode, version: str) -> str:
 
 
 def _without_effect(metadata: Metadata, mode: Mode) -> list[str]:
-    options = [key for key in metadata.annotations if key in OPTIONS_BY_KEY and mode not in OPTIONS_BY_KEY[key].modes]
+    options = [key for key in metadata.annotations if (option := OPTIONS_BY_KEY.get(key)) and mode not in option.modes]
     labels = [key for key in metadata.labels if key.startswith(PREFIX) and key != INJECT]
     found = []
     if options:

@@ -66,7 +66,7 @@ class Options:
     dockerd_args: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Policy:
     """The operator's side: defaults of every option, what pods may set, names, and what is left out.
 

@@ -5,12 +5,11 @@ where something else is in its place. What carries our status annotation is ours
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.injection.additions import Additions, naming
-from app.injection.annotations import STATUS
 from app.injection.decision import Denial, Reason
+from app.injection.names import STATUS
 from app.model import Container, JsonObject, Metadata, Pod, clean_path, pod_level_misfits
 
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
@@ -19,8 +18,7 @@ DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _NODE_SOCKET_PATHS = ("/run/docker.sock", "/run", "/")
 
 
-@dataclass(frozen=True, slots=True)
-class ListAddition:
+class ListAddition(NamedTuple):
     """Values for the list at a JSON pointer, `existing` or not, in front of or behind what it has."""
 
     pointer: str
@@ -29,8 +27,7 @@ class ListAddition:
     in_front: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MemberAddition:
+class MemberAddition(NamedTuple):
     """Members for the object at a JSON pointer, `existing` or not; it has none of them, or null."""
 
     pointer: str
@@ -38,13 +35,12 @@ class MemberAddition:
     members: JsonObject
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What a pod lacks. Insertions that move other elements stand last."""
 
     lists: tuple[ListAddition, ...]
     members: tuple[MemberAddition, ...]
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...]
 
     @property
     def is_empty(self) -> bool:
@@ -66,11 +62,9 @@ def plan(pod: Pod, metadata: Metadata, additions: Additions, status: str) -> Pla
     )
     if denial:
         return denial
-    lists = [
-        *_client_lists(additions),
-        *_list("/spec/volumes", pod.spec.get("volumes"), _missing_volumes(pod, additions)),
-        *_container_lists(pod, additions),
-    ]
+    lists = _client_lists(additions)
+    lists += _list("/spec/volumes", pod.spec.get("volumes"), _missing_volumes(pod, additions))
+    lists += _container_lists(pod, additions)
     members = []
     security = pod.spec.get("securityContext")
     group = additions.supplemental_group
@@ -135,15 +129,15 @@ def _taken_name(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
 
 
 def _taken_path(additions: Additions) -> Denial | None:
+    volumes = {clean_path(mount["mountPath"]): mount["name"] for mount in additions.client_mounts}
     for client in additions.clients:
-        for wanted in additions.client_mounts:
-            for mount in client.mounts:
-                if mount.path == clean_path(wanted["mountPath"]) and mount.volume != wanted["name"]:
-                    return Denial(
-                        Reason.MOUNT_PATH_TAKEN,
-                        f'container "{client.name}" mounts volume "{mount.volume}" at {mount.raw["mountPath"]}, '
-                        "where the Docker socket goes; mount it elsewhere",
-                    )
+        for mount in client.mounts:
+            if volumes.get(mount.path, mount.volume) != mount.volume:
+                return Denial(
+                    Reason.MOUNT_PATH_TAKEN,
+                    f'container "{client.name}" mounts volume "{mount.volume}" at {mount.mount_path}, '
+                    "where the Docker socket goes; mount it elsewhere",
+                )
     return None
 
 
@@ -165,15 +159,17 @@ def _pod_level(pod: Pod, additions: Additions) -> Denial | None:
     return Denial(Reason.POD_RESOURCES, f"spec.resources of the pod leaves too little: {problems}")
 
 
-def _client_lists(additions: Additions) -> Iterable[ListAddition]:
+def _client_lists(additions: Additions) -> list[ListAddition]:
     name = additions.client_env["name"]
+    lists = []
     for client in additions.clients:
         if name not in client.env:
-            yield from _list(f"{client.pointer}/env", client.raw.get("env"), [additions.client_env])
-        yield from _missing_mounts(client, additions.client_mounts)
+            lists += _list(f"{client.pointer}/env", client.raw.get("env"), [additions.client_env])
+        lists += _missing_mounts(client, additions.client_mounts)
+    return lists
 
 
-def _missing_mounts(container: Container, wanted: Iterable[JsonObject]) -> Iterable[ListAddition]:
+def _missing_mounts(container: Container, wanted: Iterable[JsonObject]) -> list[ListAddition]:
     taken = {mount.path for mount in container.mounts}
     missing = [mount for mount in wanted if clean_path(mount["mountPath"]) not in taken]
     return _list(f"{container.pointer}/volumeMounts", container.raw.get("volumeMounts"), missing)
@@ -183,9 +179,9 @@ def _missing_volumes(pod: Pod, additions: Additions) -> list[JsonObject]:
     return [volume for volume in additions.volumes if volume["name"] not in pod.volumes]
 
 
-def _container_lists(pod: Pod, additions: Additions) -> Iterable[ListAddition]:
+def _container_lists(pod: Pod, additions: Additions) -> list[ListAddition]:
     if additions.container is None:
-        return ()
+        return []
     existing = pod.container(additions.container["name"])
     if existing:
         return _missing_mounts(existing, additions.container["volumeMounts"])
@@ -194,9 +190,7 @@ def _container_lists(pod: Pod, additions: Additions) -> Iterable[ListAddition]:
     return _list("/spec/initContainers", pod.spec.get("initContainers"), [additions.container], in_front=True)
 
 
-def _metadata_members(
-    pod: Pod, metadata: Metadata, additions: Additions, status: str
-) -> Iterable[MemberAddition]:
+def _metadata_members(pod: Pod, metadata: Metadata, additions: Additions, status: str) -> Iterable[MemberAddition]:
     wanted = {STATUS: status}
     if additions.evictable:
         wanted[SAFE_TO_EVICT] = ",".join(additions.evictable)
@@ -223,12 +217,11 @@ def _kept_env(additions: Additions) -> Iterable[str]:
         yield naming(f"{name} is set to something else and was kept in", kept)
 
 
-def _list(pointer: str, existing: Any, values: list[Any], in_front: bool = False) -> Iterable[ListAddition]:
-    if values:
-        yield ListAddition(pointer, existing is not None, tuple(values), in_front)
+def _list(pointer: str, existing: Any, values: list[Any], in_front: bool = False) -> list[ListAddition]:
+    return [ListAddition(pointer, existing is not None, tuple(values), in_front)] if values else []
 
 
-def _is_same(existing: JsonObject, wanted: JsonObject) -> bool:
+def _is_same(existing: Any, wanted: Any) -> bool:
     """Whether `existing` is `wanted`, but for members that the API server fills in when they are absent."""
     if isinstance(existing, dict) and isinstance(wanted, dict):
         return all(key in existing and _is_same(existing[key], value) for key, value in wanted.items())

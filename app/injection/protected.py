@@ -1,5 +1,7 @@
 """Directories of the daemon's own filesystem that a mount must not hide."""
 
+from functools import lru_cache
+
 from app.model import clean_path, overlap
 
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr", "/etc", "/proc", "/sys", "/dev")
@@ -13,6 +15,7 @@ def hides_the_daemon(socket_dir: str) -> bool:
     return _meets(clean_path(socket_dir), _FOR_SOCKETS)
 
 
+@lru_cache(maxsize=4096)
 def is_shareable_path(path: str, socket_dir: str) -> bool:
     """Whether a workspace mounted at the clean `path` hides nothing the daemon needs."""
     return not _meets(path, (*_FOR_WORKSPACES, clean_path(socket_dir)))

@@ -1,7 +1,5 @@
 """From a plan to RFC 6902 operations. Each list is rendered once, and nothing but `add` is used."""
 
-from collections.abc import Iterator
-
 from app.injection.plan import ListAddition, MemberAddition, Plan
 from app.model import Operation, add, pointer
 
@@ -16,21 +14,16 @@ def render(plan: Plan) -> tuple[Operation, ...]:
     return tuple(operations)
 
 
-def _list(addition: ListAddition) -> Iterator[Operation]:
+def _list(addition: ListAddition) -> list[Operation]:
     if not addition.existing:
         # Absent or null: there is no list to append to (RFC 6902, section 4.1).
-        yield add(addition.pointer, list(addition.values))
-    elif addition.in_front:
-        for index, value in enumerate(addition.values):
-            yield add(f"{addition.pointer}/{index}", value)
-    else:
-        for value in addition.values:
-            yield add(f"{addition.pointer}/-", value)
+        return [add(addition.pointer, list(addition.values))]
+    if addition.in_front:
+        return [add(f"{addition.pointer}/{index}", value) for index, value in enumerate(addition.values)]
+    return [add(f"{addition.pointer}/-", value) for value in addition.values]
 
 
-def _members(addition: MemberAddition) -> Iterator[Operation]:
+def _members(addition: MemberAddition) -> list[Operation]:
     if not addition.existing:
-        yield add(addition.pointer, addition.members)
-    else:
-        for key, value in addition.members.items():
-            yield add(addition.pointer + pointer(key), value)
+        return [add(addition.pointer, addition.members)]
+    return [add(addition.pointer + pointer(key), value) for key, value in addition.members.items()]

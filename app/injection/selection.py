@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from app.injection.annotations import PREFIX
 from app.injection.decision import Denial, Reason
+from app.injection.names import PREFIX
 from app.model import Container, Pod, nearest
 
 
@@ -29,9 +29,10 @@ def select(pod: Pod, names: tuple[str, ...], own: frozenset[str], first_init: in
         chosen = [container for container in candidates if container.name in names]
     else:
         chosen = [container for container in candidates if not container.is_native_sidecar]
-    clients, too_early = [], []
+    clients: list[Container] = []
+    too_early: list[Container] = []
     for container in chosen:
-        in_time = not container.is_init or (first_init is not None and container.index >= first_init)
+        in_time = not container.is_init or (first_init is not None and container.position >= first_init)
         (clients if in_time else too_early).append(container)
     return Selection(tuple(clients), tuple(too_early))
 

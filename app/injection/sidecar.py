@@ -1,15 +1,18 @@
 """Sidecar mode: a privileged Docker daemon of the pod's own."""
 
+from functools import lru_cache
+from typing import NamedTuple
+
 from app.injection.additions import Additions, naming, shorten
-from app.injection.annotations import PREFIX, SOCKET_NAME
 from app.injection.decision import Denial, Mode, Reason
+from app.injection.docker_socket import DEFAULT_SOCKET, HIDDEN_DEFAULT_DIR, SOCKET_NAME, is_default_dir, unix_address
+from app.injection.names import PREFIX
 from app.injection.options import Medium, Options, Placement, Policy
 from app.injection.protected import DATA_ROOT
 from app.injection.selection import select
 from app.injection.workspace import share
-from app.model import JsonObject, Pod, clean_path, parse_image
+from app.model import JsonObject, Pod, parse_image
 
-DEFAULT_SOCKET = f"/var/run/{SOCKET_NAME}"
 # Not the socket itself: dockerd removes and creates that one, and where a subPath is missing, kubelet
 # makes a directory of its name, at which no daemon could listen again.
 _LINK_NAME = "compat.sock"
@@ -18,40 +21,68 @@ _START_SECONDS = 180
 _FROZEN_TAGS = ("stable", "edge", "test")
 
 
+class _Template(NamedTuple):
+    """What is the same for every pod with these options; nothing in it is ever changed."""
+
+    volumes: tuple[JsonObject, ...]
+    container: JsonObject
+    mounts: tuple[JsonObject, ...]
+    client_env: JsonObject
+    client_mounts: tuple[JsonObject, ...]
+    warnings: tuple[str, ...]
+
+
 def sidecar_additions(pod: Pod, options: Options, policy: Policy) -> Additions | Denial:
     """Return what a pod in sidecar mode is to have, or why it cannot have it."""
     if denial := _unfit(pod, policy):
         return denial
     native = options.placement is Placement.NATIVE
     existing = pod.container(policy.container_name)
-    own = frozenset({policy.container_name})
-    first_init = (existing.index if existing and existing.is_init else 0) if native else None
-    selection = select(pod, options.containers, own, first_init)
+    first_init = (existing.position if existing and existing.is_init else 0) if native else None
+    selection = select(pod, options.containers, frozenset({policy.container_name}), first_init)
     if isinstance(selection, Denial):
         return selection
-    own_volumes = frozenset({policy.run_volume, policy.storage_volume})
-    workspace = share(pod, selection.clients, options.share_volumes, own_volumes, options.socket_dir)
+    workspace = share(pod, selection.clients, options, policy)
     if isinstance(workspace, Denial):
         return workspace
-
-    volumes, mounts = _volumes(options, policy)
-    linked = native and policy.docker_sock and not _is_default_dir(options.socket_dir)
-    run_mount = mounts[0]
-    link_mount = {"name": policy.run_volume, "mountPath": DEFAULT_SOCKET, "subPath": _LINK_NAME}
-    warnings = _warnings(pod, options)
+    template = _template(options, policy)
+    warnings = [*template.warnings, *workspace.warnings]
     if selection.too_early:
         names = [container.name for container in selection.too_early]
         warnings.append(naming("these init containers run before dind and cannot have Docker", names))
+    if not native and pod.spec.get("restartPolicy") in ("Never", "OnFailure"):
+        warnings.append("dind is an ordinary container here: the pod will not complete while it runs")
     return Additions(
-        volumes=volumes,
-        container=_container(options, policy, [*mounts, *workspace.mounts], native, linked),
+        volumes=template.volumes,
+        container={**template.container, "volumeMounts": [*template.mounts, *workspace.mounts]},
         as_container=not native,
         clients=selection.clients,
-        client_env={"name": "DOCKER_HOST", "value": _unix(options.socket_dir)},
-        client_mounts=(run_mount, link_mount) if linked else (run_mount,),
+        client_env=template.client_env,
+        client_mounts=template.client_mounts,
         supplemental_group=options.group,
-        evictable=tuple(volume["name"] for volume in volumes if "emptyDir" in volume),
-        warnings=(*warnings, *workspace.warnings),
+        evictable=tuple(volume["name"] for volume in template.volumes if "emptyDir" in volume),
+        warnings=tuple(warnings),
+    )
+
+
+@lru_cache(maxsize=64)
+def _template(options: Options, policy: Policy) -> _Template:
+    native = options.placement is Placement.NATIVE
+    linked = native and policy.docker_sock and not is_default_dir(options.socket_dir)
+    run_mount = {"name": policy.run_volume, "mountPath": options.socket_dir}
+    link_mount = {"name": policy.run_volume, "mountPath": DEFAULT_SOCKET, "subPath": _LINK_NAME}
+    volumes: tuple[JsonObject, ...] = ({"name": policy.run_volume, "emptyDir": {}},)
+    mounts: tuple[JsonObject, ...] = (run_mount,)
+    if policy.storage:
+        volumes += ({"name": policy.storage_volume, **_storage_source(options)},)
+        mounts += ({"name": policy.storage_volume, "mountPath": DATA_ROOT},)
+    return _Template(
+        volumes,
+        _container(options, policy, native, linked),
+        mounts,
+        {"name": "DOCKER_HOST", "value": unix_address(options.socket_dir)},
+        (run_mount, link_mount) if linked else (run_mount,),
+        tuple(_warnings(options)),
     )
 
 
@@ -68,15 +99,6 @@ def _unfit(pod: Pod, policy: Policy) -> Denial | None:
             "spec.hostUsers is false: a privileged daemon does not work in a user namespace; remove it",
         )
     return None
-
-
-def _volumes(options: Options, policy: Policy) -> tuple[tuple[JsonObject, ...], list[JsonObject]]:
-    run: JsonObject = {"name": policy.run_volume, "emptyDir": {}}
-    run_mount = {"name": policy.run_volume, "mountPath": options.socket_dir}
-    if not policy.storage:
-        return (run,), [run_mount]
-    storage = {"name": policy.storage_volume, **_storage_source(options)}
-    return (run, storage), [run_mount, {"name": policy.storage_volume, "mountPath": DATA_ROOT}]
 
 
 def _storage_source(options: Options) -> JsonObject:
@@ -96,9 +118,7 @@ def _storage_source(options: Options) -> JsonObject:
     return {"emptyDir": empty_dir}
 
 
-def _container(
-    options: Options, policy: Policy, mounts: list[JsonObject], native: bool, linked: bool
-) -> JsonObject:
+def _container(options: Options, policy: Policy, native: bool, linked: bool) -> JsonObject:
     container: JsonObject = {"name": policy.container_name, "image": options.image}
     if native:
         container["restartPolicy"] = "Always"
@@ -115,7 +135,7 @@ def _container(
         "runAsNonRoot": False,
         "readOnlyRootFilesystem": False,
     }
-    docker = ["docker", f"--host={_unix(options.socket_dir)}", "info"]
+    docker = ["docker", f"--host={unix_address(options.socket_dir)}", "info"]
     if native and policy.startup_probe:
         container["startupProbe"] = {
             "exec": {"command": docker},
@@ -125,15 +145,14 @@ def _container(
         }
     if linked:
         container["lifecycle"] = {"postStart": {"exec": {"command": ["sh", "-c", _link(docker, options.socket_dir)]}}}
-    container["volumeMounts"] = mounts
     return container
 
 
 def _dockerd(options: Options, policy: Policy) -> list[str]:
     # The first argument is dockerd itself: the image's entrypoint then opens no TCP port and makes no
     # TLS keys, but still cleans up stale pid files, picks iptables and nests cgroups.
-    arguments = ["dockerd", f"--host={_unix(options.socket_dir)}"]
-    if policy.docker_sock and not _is_default_dir(options.socket_dir):
+    arguments = ["dockerd", f"--host={unix_address(options.socket_dir)}"]
+    if policy.docker_sock and not is_default_dir(options.socket_dir):
         # For `docker run -v /var/run/docker.sock:…`, which the daemon looks up in its own filesystem.
         arguments.append(f"--host=unix://{DEFAULT_SOCKET}")
     if options.tcp:
@@ -172,23 +191,13 @@ def _link(docker: list[str], socket_dir: str) -> str:
     )
 
 
-def _warnings(pod: Pod, options: Options) -> list[str]:
+def _warnings(options: Options) -> list[str]:
     found = []
     if options.tcp and not options.tcp.is_loopback:
         found.append(shorten(f"dockerd on tcp://{options.tcp} has no TLS: whoever reaches it is root on the node"))
-    if options.placement is Placement.CONTAINER and pod.spec.get("restartPolicy") in ("Never", "OnFailure"):
-        found.append("dind is an ordinary container here: the pod will not complete while it runs")
-    if _is_default_dir(options.socket_dir):
-        found.append("the socket directory hides what the containers' images keep in /var/run")
+    if is_default_dir(options.socket_dir):
+        found.append(HIDDEN_DEFAULT_DIR)
     image = parse_image(options.image)
     if (image.domain, image.path) == ("docker.io", "library/docker") and image.tag.split("-")[0] in _FROZEN_TAGS:
         found.append(shorten(f"image {options.image} is frozen at Docker 19.03 and gets no security fixes"))
     return found
-
-
-def _is_default_dir(socket_dir: str) -> bool:
-    return f"{clean_path(socket_dir)}/{SOCKET_NAME}" == clean_path(DEFAULT_SOCKET)
-
-
-def _unix(socket_dir: str) -> str:
-    return f"unix://{socket_dir}/{SOCKET_NAME}"

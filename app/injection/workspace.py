@@ -7,8 +7,9 @@ own. Secrets, ConfigMaps, projected volumes and hostPaths are never shared.
 from typing import NamedTuple
 
 from app.injection.additions import naming
-from app.injection.annotations import PREFIX
 from app.injection.decision import Denial, Reason
+from app.injection.names import PREFIX
+from app.injection.options import Options, Policy
 from app.injection.protected import is_shareable_path
 from app.model import Container, JsonObject, Mount, Pod
 
@@ -22,76 +23,71 @@ class Workspace(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def share(
-    pod: Pod, clients: tuple[Container, ...], wanted: bool | tuple[str, ...], own: frozenset[str], socket_dir: str
-) -> Workspace | Denial:
+def share(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Policy) -> Workspace | Denial:
     """Return the daemon's mounts of the clients' volumes.
 
-    `wanted` is the option `share-volumes`; `own` are the names of the volumes we add. Of two volumes
-    at one path the first container's wins; a volume that one client may write is writable.
+    Of two volumes at one path the first container's wins; a volume that one client may write is
+    writable.
     """
+    wanted = options.share_volumes
     if wanted is False:
         return Workspace((), ())
     if wanted is not True and (problems := [_refusal(name, pod) for name in wanted if not _is_shareable(name, pod)]):
         return Denial(Reason.INVALID_OPTION, "; ".join(problems))
-    shared: dict[str, JsonObject] = {}
-    protected: list[str] = []
-    expanded: list[str] = []
-    prepared: list[str] = []
-    hidden: list[str] = []
+    own = (policy.run_volume, policy.storage_volume)
+    shared: dict[str, Mount] = {}
+    left_out: dict[str, dict[str, None]] = {}
     for client in clients:
         for mount in client.mounts:
             if mount.volume in own or not _is_shareable(mount.volume, pod):
                 continue
             if wanted is not True and mount.volume not in wanted:
                 continue
-            path = mount.raw["mountPath"]
-            if mount.raw.get("subPathExpr"):
-                expanded.append(path)
-            elif not is_shareable_path(mount.path, socket_dir):
-                protected.append(path)
-            elif wanted is True and _may_be_prepared(mount, pod):
-                prepared.append(path)
-            elif mount.path not in shared:
-                shared[mount.path] = _mirror(mount.raw)
-            elif not _same_place(shared[mount.path], mount.raw):
-                hidden.append(f"{path} of {client.name}")
-            elif not mount.raw.get("readOnly"):
-                shared[mount.path].pop("readOnly", None)
-    warnings = [
-        naming(text, list(dict.fromkeys(paths)))
-        for text, paths in (
-            ("not shared with dind, which needs its own files there", protected),
-            ("not shared with dind, their subPathExpr is the container's own", expanded),
-            ("not shared with dind, an init container may make their subPath", prepared),
-            ("not shared with dind, another container's volume is there", hidden),
-        )
-        if paths
-    ]
-    return Workspace(tuple(shared.values()), tuple(warnings))
+            if why := _why_not(mount, shared.get(mount.path), pod, options, policy.container_name):
+                left_out.setdefault(why, {})[mount.mount_path] = None
+            elif mount.path not in shared or (shared[mount.path].read_only and not mount.read_only):
+                shared[mount.path] = mount
+    warnings = (
+        naming(f"not shared with {policy.container_name}, {why}", list(paths)) for why, paths in left_out.items()
+    )
+    return Workspace(tuple(map(_mirror, shared.values())), tuple(warnings))
 
 
-def _mirror(raw: JsonObject) -> JsonObject:
+def _why_not(mount: Mount, there: Mount | None, pod: Pod, options: Options, daemon: str) -> str | None:
+    """Return why a mount of a shareable volume is left out; `there` is what the daemon has at its path already."""
+    if mount.sub_path_expr:
+        return "their subPathExpr is the container's own"
+    if not is_shareable_path(mount.path, options.socket_dir):
+        return "which needs its own files there"
+    if options.share_volumes is True and _may_be_prepared(mount, pod, daemon):
+        return "an init container may make their subPath"
+    if there and (there.volume, there.sub_path) != (mount.volume, mount.sub_path):
+        return "another container's volume is there"
+    return None
+
+
+def _mirror(mount: Mount) -> JsonObject:
     # mountPropagation is left behind: what one container mounts is not the other's to see.
-    return {key: raw[key] for key in ("name", "mountPath", "readOnly", "subPath") if raw.get(key)}
+    mirror: JsonObject = {"name": mount.volume, "mountPath": mount.mount_path}
+    if mount.read_only:
+        mirror["readOnly"] = True
+    if mount.sub_path:
+        mirror["subPath"] = mount.sub_path
+    return mirror
 
 
-def _may_be_prepared(mount: Mount, pod: Pod) -> bool:
+def _may_be_prepared(mount: Mount, pod: Pod, daemon: str) -> bool:
     """Whether an init container can make what the mount's subPath names.
 
     dind starts first, and kubelet would put a directory where the init container means to write a
     file. One that mounts the same subPath itself gets that directory anyway.
     """
-    sub_path = mount.raw.get("subPath")
-    return bool(sub_path) and any(
-        other.volume == mount.volume and other.raw.get("subPath") != sub_path
+    return bool(mount.sub_path) and any(
+        other.volume == mount.volume and other.sub_path != mount.sub_path
         for container in pod.init_containers
+        if container.name != daemon
         for other in container.mounts
     )
-
-
-def _same_place(left: JsonObject, right: JsonObject) -> bool:
-    return left["name"] == right["name"] and (left.get("subPath") or "") == (right.get("subPath") or "")
 
 
 def _is_shareable(name: str, pod: Pod) -> bool:

@@ -1,9 +1,11 @@
 """Container image references, by the grammar of github.com/distribution/reference."""
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
-_DOMAIN = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
+_DOMAIN_PART = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_DOMAIN = rf"(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REFERENCE = re.compile(
     rf"(?:(?P<domain>{_DOMAIN})/)?(?P<path>{_COMPONENT}(?:/{_COMPONENT})*)"
@@ -28,6 +30,7 @@ class ImageReference(NamedTuple):
         return f"{self.domain}/{self.path}{tag}{digest}"
 
 
+@lru_cache(maxsize=256)
 def parse_image(text: str) -> ImageReference:
     """Return the parts of an image reference; ValueError when it is none."""
     match = _REFERENCE.fullmatch(text) if len(text) <= 1024 else None

@@ -5,13 +5,12 @@ the same there. Members that nothing here reads are not looked at: they pass thr
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from app.errors import DindWebhookError
-from app.model.jsonpatch import JsonObject, pointer
+from app.model.jsonpatch import JsonObject
 from app.model.paths import clean_path
 
-ContainerList = Literal["containers", "initContainers"]
 _Place: TypeAlias = tuple[str | int, ...]
 _Item = TypeVar("_Item")
 
@@ -21,38 +20,43 @@ class MalformedPodError(DindWebhookError):
 
     def __init__(self, place: _Place, expected: str, found: Any) -> None:
         super().__init__(f"{_dotted(place)}: must be {expected}, found {_describe(found)}")
+        self._facts = place, expected, found
+
+    def within(self, *outer: str | int) -> "MalformedPodError":
+        """Return the same error, seen from further outside."""
+        place, expected, found = self._facts
+        return MalformedPodError((*outer, *place), expected, found)
 
 
 class Mount(NamedTuple):
-    """One entry of `volumeMounts`; `path` is the clean form of its `mountPath`."""
+    """One entry of `volumeMounts`; `path` is the clean form of `mount_path`, which is as it was written."""
 
     volume: str
+    mount_path: str
     path: str
-    raw: JsonObject
+    sub_path: str
+    sub_path_expr: str
+    read_only: bool
 
 
 class Container(NamedTuple):
-    """One entry of `containers` or `initContainers`."""
+    """One entry of `containers` or `initContainers`; `pointer` leads to it, `position` is its index there."""
 
-    list_name: ContainerList
-    index: int
+    pointer: str
+    position: int
     name: str
     env: Mapping[str, JsonObject]
     mounts: tuple[Mount, ...]
     raw: JsonObject
 
     @property
-    def pointer(self) -> str:
-        return pointer("spec", self.list_name, self.index)
-
-    @property
     def is_init(self) -> bool:
-        return self.list_name == "initContainers"
+        return self.pointer.startswith("/spec/initContainers/")
 
     @property
     def is_native_sidecar(self) -> bool:
         """KEP-753: an init container that is kept running."""
-        return self.is_init and self.raw.get("restartPolicy") == "Always"
+        return self.raw.get("restartPolicy") == "Always" and self.is_init
 
 
 class Metadata(NamedTuple):
@@ -85,92 +89,120 @@ def read_metadata(raw: Any) -> Metadata:
     if not isinstance(raw, dict):
         raise MalformedPodError((), "an object", raw)
     metadata = _object(raw, "metadata")
-    place = ("metadata",)
-    return Metadata(_object(metadata, "annotations", place), _object(metadata, "labels", place))
+    try:
+        return Metadata(_object(metadata, "annotations"), _object(metadata, "labels"))
+    except MalformedPodError as error:
+        raise error.within("metadata") from None
 
 
 def read_pod(raw: JsonObject) -> Pod:
     """Return the view of a pod; MalformedPodError where its shape is not that of the API reference."""
     spec = _object(raw, "spec")
-    containers = _containers(spec, "containers")
+    try:
+        return Pod(
+            raw,
+            spec,
+            _each(spec, "initContainers", _container),
+            _some_containers(spec),
+            dict(_each(spec, "volumes", _volume)),
+            _groups(_object(spec, "securityContext")),
+        )
+    except MalformedPodError as error:
+        raise error.within("spec") from None
+
+
+def _some_containers(spec: JsonObject) -> tuple[Container, ...]:
+    containers = _each(spec, "containers", _container)
     if not containers:
-        raise MalformedPodError(("spec", "containers"), "a list of at least one container", spec.get("containers"))
-    security = _object(spec, "securityContext", ("spec",))
-    return Pod(
-        raw,
-        spec,
-        _containers(spec, "initContainers"),
-        containers,
-        dict(_each(spec, "volumes", ("spec",), _volume)),
-        _numbers(security, "supplementalGroups", ("spec", "securityContext")),
+        raise MalformedPodError(("containers",), "a list of at least one container", spec.get("containers"))
+    return containers
+
+
+def _container(raw: JsonObject, key: str, index: int) -> Container:
+    env = dict(_each(raw, "env", _variable))
+    return Container(f"/spec/{key}/{index}", index, _string(raw, "name"), env, _each(raw, "volumeMounts", _mount), raw)
+
+
+def _variable(raw: JsonObject, _key: str, _index: int) -> tuple[str, JsonObject]:
+    return _string(raw, "name"), raw
+
+
+def _mount(raw: JsonObject, _key: str, _index: int) -> Mount:
+    mount_path = _string(raw, "mountPath")
+    read_only = raw.get("readOnly", False)
+    if not isinstance(read_only, bool | None):
+        raise MalformedPodError(("readOnly",), "true or false", read_only)
+    return Mount(
+        _string(raw, "name"),
+        mount_path,
+        clean_path(mount_path),
+        _text(raw, "subPath"),
+        _text(raw, "subPathExpr"),
+        bool(read_only),
     )
 
 
-def _containers(spec: JsonObject, key: ContainerList) -> tuple[Container, ...]:
-    def read(raw: JsonObject, place: _Place) -> Container:
-        env = dict(_each(raw, "env", place, _variable))
-        mounts = _each(raw, "volumeMounts", place, _mount)
-        return Container(key, int(place[-1]), _string(raw, "name", place), env, mounts, raw)
-
-    return _each(spec, key, ("spec",), read)
-
-
-def _variable(raw: JsonObject, place: _Place) -> tuple[str, JsonObject]:
-    return _string(raw, "name", place), raw
-
-
-def _mount(raw: JsonObject, place: _Place) -> Mount:
-    return Mount(_string(raw, "name", place), clean_path(_string(raw, "mountPath", place)), raw)
-
-
-def _volume(raw: JsonObject, place: _Place) -> tuple[str, JsonObject]:
+def _volume(raw: JsonObject, _key: str, _index: int) -> tuple[str, JsonObject]:
+    host_path = _object(raw, "hostPath")
     if raw.get("hostPath") is not None:
-        _string(_object(raw, "hostPath", place), "path", (*place, "hostPath"))
-    return _string(raw, "name", place), raw
+        try:
+            _string(host_path, "path")
+        except MalformedPodError as error:
+            raise error.within("hostPath") from None
+    return _string(raw, "name"), raw
 
 
-def _each(
-    parent: JsonObject, key: str, place: _Place, read: Callable[[JsonObject, _Place], _Item]
-) -> tuple[_Item, ...]:
+def _groups(security: JsonObject) -> tuple[int, ...]:
+    try:
+        groups = _list(security, "supplementalGroups")
+    except MalformedPodError as error:
+        raise error.within("securityContext") from None
+    for index, group in enumerate(groups):
+        if not isinstance(group, int) or isinstance(group, bool):
+            raise MalformedPodError(("securityContext", "supplementalGroups", index), "a whole number", group)
+    return tuple(groups)
+
+
+def _each(parent: JsonObject, key: str, read: Callable[[JsonObject, str, int], _Item]) -> tuple[_Item, ...]:
     found = []
-    for index, item in enumerate(_list(parent, key, place)):
+    for index, item in enumerate(_list(parent, key)):
         if not isinstance(item, dict):
-            raise MalformedPodError((*place, key, index), "an object", item)
-        found.append(read(item, (*place, key, index)))
+            raise MalformedPodError((key, index), "an object", item)
+        try:
+            found.append(read(item, key, index))
+        except MalformedPodError as error:
+            # Only now: the place of each element, known beforehand, would cost more than reading it.
+            raise error.within(key, index) from None
     return tuple(found)
 
 
-def _numbers(parent: JsonObject, key: str, place: _Place) -> tuple[int, ...]:
-    items = _list(parent, key, place)
-    for index, item in enumerate(items):
-        if not isinstance(item, int) or isinstance(item, bool):
-            raise MalformedPodError((*place, key, index), "a whole number", item)
-    return tuple(items)
-
-
-def _list(parent: JsonObject, key: str, place: _Place) -> list[Any]:
+def _list(parent: JsonObject, key: str) -> list[Any]:
     value = parent.get(key)
     if value is None:
         return []
     if not isinstance(value, list):
-        raise MalformedPodError((*place, key), "a list", value)
+        raise MalformedPodError((key,), "a list", value)
     return value
 
 
-def _object(parent: JsonObject, key: str, place: _Place = ()) -> JsonObject:
+def _object(parent: JsonObject, key: str) -> JsonObject:
     value = parent.get(key)
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise MalformedPodError((*place, key), "an object", value)
+        raise MalformedPodError((key,), "an object", value)
     return value
 
 
-def _string(parent: JsonObject, key: str, place: _Place) -> str:
+def _string(parent: JsonObject, key: str) -> str:
     value = parent.get(key)
     if not isinstance(value, str) or not value:
-        raise MalformedPodError((*place, key), "a string that is not empty", value)
+        raise MalformedPodError((key,), "a string that is not empty", value)
     return value
+
+
+def _text(parent: JsonObject, key: str) -> str:
+    return _string(parent, key) if parent.get(key) not in (None, "") else ""
 
 
 def _dotted(place: _Place) -> str:

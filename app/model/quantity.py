@@ -21,7 +21,7 @@ def parse_quantity(text: str) -> Decimal:
         raise ValueError("is not a quantity such as 500m, 2 or 1.5Gi")
     number, suffix = Decimal(match[1]), match[2] or ""
     if suffix in _BINARY:
-        value = number * 2 ** _BINARY[suffix]
+        value = number * Decimal(2 ** _BINARY[suffix])
     elif suffix in _DECIMAL:
         value = number.scaleb(_DECIMAL[suffix])
     else:

@@ -36,11 +36,13 @@ def pod_level_misfits(
     for resource in _RESOURCES:
         pod_limit = _stated(pod, "limits", resource)
         pod_request = _stated(pod, "requests", resource) or pod_limit
+        room = _amount(pod_request)
         needed = _needed(starting, running, resource)
-        if pod_request and needed > _amount(pod_request):
+        if room is not None and needed > room:
             misfits.append(PodLevelMisfit(resource, "request", pod_request, _text(needed)))
         limit = _stated(added.get("resources"), "limits", resource)
-        if pod_limit and limit and _amount(limit) > _amount(pod_limit):
+        ceiling, top = _amount(pod_limit), _amount(limit)
+        if ceiling is not None and top is not None and top > ceiling:
             misfits.append(PodLevelMisfit(resource, "limit", pod_limit, limit))
     return misfits
 
@@ -61,20 +63,22 @@ def _request(container: JsonObject, resource: str) -> Decimal:
     resources = container.get("resources")
     # A request that is absent defaults to the limit.
     stated = _stated(resources, "requests", resource) or _stated(resources, "limits", resource)
-    return _amount(stated) if stated else Decimal(0)
+    return _amount(stated) or Decimal(0)
 
 
 def _stated(resources: Any, kind: str, resource: str) -> str:
     amounts = resources.get(kind) if isinstance(resources, dict) else None
     amount = amounts.get(resource) if isinstance(amounts, dict) else None
-    return "" if amount is None else str(amount)
+    # YAML on the command line has numbers here, the API server always text.
+    return str(amount) if isinstance(amount, str | int | float) else ""
 
 
-def _amount(text: str) -> Decimal:
+def _amount(text: str) -> Decimal | None:
+    """Return a quantity as a number; None where there is none or the API server will say what is wrong with it."""
     try:
         return parse_quantity(text)
-    except ValueError:  # the API server refuses the pod for it, in its own words
-        return Decimal(0)
+    except ValueError:
+        return None
 
 
 def _text(amount: Decimal) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import ssl
@@ -105,4 +106,6 @@ def _bind(settings: ServerSettings, member: str) -> socket.socket:
     try:
         return socket.create_server((settings.host, port), family=family, backlog=2048)
     except OSError as error:
-        raise SettingsError([f"server.{member}: cannot listen on {settings.host}:{port}: {error.strerror}"]) from None
+        # A host name that is not found has an error number of its own kind.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise SettingsError([f"server.{member}: cannot listen on {settings.host}:{port}: {why}"]) from None

@@ -43,7 +43,9 @@ def load_settings(config: Path | None, environ: Mapping[str, str], flags: Mappin
 
 
 def _read_file(path: Path) -> Mapping[str, Any]:
-    from ruamel.yaml import YAML, YAMLError  # only an install with a file pays for it
+    # only an install with a file pays for it
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     try:
         tree = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
@@ -72,7 +74,9 @@ def _nest(name: str, text: str) -> dict[str, Any]:
     return tree
 
 
-def _merge(into: dict[str, Any], tree: Mapping[str, Any], origins: dict[str, str], origin: str, place: str = "") -> None:
+def _merge(
+    into: dict[str, Any], tree: Mapping[str, Any], origins: dict[str, str], origin: str, place: str = ""
+) -> None:
     for key, value in tree.items():
         name = f"{place}{key}"
         if isinstance(value, dict) and isinstance(into.get(key, {}), dict):
@@ -86,5 +90,7 @@ def _problem(details: Any, origins: Mapping[str, str]) -> str:
     place = ".".join(str(step) for step in details["loc"] if step != "[key]")
     found = (origins[name] for name in origins if place == name or place.startswith(name + "."))
     origin = next(found, None) or next((origins[name] for name in origins if name.startswith(place + ".")), None)
-    message = "is not a setting" if details["type"] == "extra_forbidden" else details["msg"].removeprefix("Value error, ")
+    message = (
+        "is not a setting" if details["type"] == "extra_forbidden" else details["msg"].removeprefix("Value error, ")
+    )
     return f"{place}: {message}" + (f" ({origin})" if origin else "")

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from app import __version__
 from app.injection import OPTIONS, Mode, Policy, apply_defaults, built_in_options
@@ -31,7 +31,7 @@ def _annotation_text(value: Any) -> Any:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value) if isinstance(value, int) else value
+    return str(value) if isinstance(value, int | float) else value
 
 
 DnsLabel = Annotated[str, AfterValidator(_dns_label)]
@@ -110,6 +110,13 @@ class InjectionSettings(_Group):
         if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+", path) or ".." in path.split("/"):
             raise ValueError("must be an absolute path of plain names, without a closing slash")
         return path
+
+    @field_validator("storage_volume")
+    @classmethod
+    def _other_than_run(cls, name: str, info: ValidationInfo) -> str:
+        if name == info.data.get("run_volume"):
+            raise ValueError(f"must not be {name!r} as well: that is run_volume")
+        return name
 
     @field_validator("defaults")
     @classmethod

@@ -1,13 +1,12 @@
 """The webhook's application. The hot path is a plain ASGI route: no model of a request, no thread pool."""
 
-from collections.abc import Sequence
 from time import perf_counter
 from traceback import extract_tb
 
 import structlog
 from fastapi import FastAPI
 from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from app.admission import Review, answer, decode_review, encode_review
 from app.errors import BadRequestError
@@ -51,7 +50,7 @@ class _Mutate:
         except Exception as error:  # noqa: BLE001  # the one boundary: a bug of ours is a 500, and failurePolicy decides
             status, answer_ = 500, b"internal error\n"
             self._report(error)
-        if status != 200:  # noqa: PLR2004
+        if status != 200:
             self._metrics.refused(status)
         await _respond(send, status, answer_)
 
@@ -67,33 +66,35 @@ class _Mutate:
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
         """Return the body, None where the client went away before its end."""
-        if scope["method"] != "POST":
-            raise BadRequestError("use POST", status=405)
-        headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
-        content_type = length = b""
-        for name, value in headers:
-            if name == b"content-type":
-                content_type = value
-            elif name == b"content-length":
-                length = value
-        if content_type.split(b";")[0].strip().lower() != b"application/json":
-            raise BadRequestError("Content-Type must be application/json", status=415)
-        too_large = BadRequestError(f"the body is larger than {self._body_limit} bytes", status=413)
-        if length.isdigit() and int(length) > self._body_limit:
-            raise too_large
+        self._check_head(scope)
         chunks = []
         size = 0
         while True:
-            message: Message = await receive()
+            message = await receive()
             if message["type"] == "http.disconnect":
                 return None
             chunk: bytes = message.get("body", b"")
             size += len(chunk)
-            if size > self._body_limit:
-                raise too_large
+            self._check_size(size)
             chunks.append(chunk)
             if not message.get("more_body"):
                 return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _check_head(self, scope: Scope) -> None:
+        if scope["method"] != "POST":
+            raise BadRequestError("use POST", status=405)
+        content_type = b""
+        for name, value in scope["headers"]:
+            if name == b"content-type":
+                content_type = value
+            elif name == b"content-length" and value.isdigit():
+                self._check_size(int(value))
+        if content_type.split(b";")[0].strip().lower() != b"application/json":
+            raise BadRequestError("Content-Type must be application/json", status=415)
+
+    def _check_size(self, size: int) -> None:
+        if size > self._body_limit:
+            raise BadRequestError(f"the body is larger than {self._body_limit} bytes", status=413)
 
     def _report(self, error: Exception) -> None:
         # Where it happened, but not the error's own text: that may quote the pod.
@@ -129,7 +130,7 @@ def _whose(metadata: dict[str, object]) -> dict[str, str]:
 
 
 async def _respond(send: Send, status: int, body: bytes) -> None:
-    content_type = b"application/json" if status == 200 else b"text/plain; charset=utf-8"  # noqa: PLR2004
+    content_type = b"application/json" if status == 200 else b"text/plain; charset=utf-8"
     headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,17 @@
+"""Where the Docker socket is, in both modes."""
+
+from app.model import clean_path
+
+SOCKET_NAME = "docker.sock"
+DEFAULT_SOCKET = f"/var/run/{SOCKET_NAME}"
+HIDDEN_DEFAULT_DIR = "the socket directory hides what the containers' images keep in /var/run"
+
+
+def unix_address(socket_dir: str) -> str:
+    """Return the address that dockerd and DOCKER_HOST take for the socket in a directory."""
+    return f"unix://{socket_dir}/{SOCKET_NAME}"
+
+
+def is_default_dir(socket_dir: str) -> bool:
+    """Whether the socket in this directory is where tools look for it that know no DOCKER_HOST."""
+    return clean_path(f"{socket_dir}/{SOCKET_NAME}") == clean_path(DEFAULT_SOCKET)

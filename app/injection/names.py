@@ -1,0 +1,5 @@
+"""Names that are part of the contract with users."""
+
+PREFIX = "dind.io/"
+INJECT = PREFIX + "inject"
+STATUS = PREFIX + "status"

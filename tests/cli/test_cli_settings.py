@@ -1,0 +1,119 @@
+"""Operator settings on the command line: where they come from, and what is said of mistakes in them."""
+
+import pytest
+from samples import written
+
+MISTAKES = """\
+injection:
+  container_name: Dind!
+  wait_seconds: 0
+  modus: x
+  defaults:
+    mtu: 12
+  allowed_options: [mtuu]
+server:
+  port: 99999
+"""
+
+
+def test_a_file_of_settings_is_used(run, pod, tmp_path):
+    config = written(tmp_path / "settings.yaml", "injection:\n  container_name: docker\n")
+    assert "- name: docker\n" in run("inject", "--config", config, "-f", pod).stdout
+
+
+def test_the_file_may_be_named_by_a_variable(run, pod, tmp_path, monkeypatch):
+    config = written(tmp_path / "settings.yaml", "injection:\n  container_name: docker\n")
+    monkeypatch.setenv("DIND_WEBHOOK_CONFIG", str(config))
+    assert "- name: docker\n" in run("inject", "-f", pod).stdout
+
+
+def test_a_variable_wins_over_the_file(run, pod, tmp_path, monkeypatch):
+    config = written(tmp_path / "settings.yaml", "injection:\n  container_name: docker\n")
+    monkeypatch.setenv("DIND_WEBHOOK_INJECTION__CONTAINER_NAME", "daemon")
+    assert "- name: daemon\n" in run("inject", "--config", config, "-f", pod).stdout
+
+
+def test_an_empty_file_changes_nothing(run, pod, tmp_path):
+    config = written(tmp_path / "settings.yaml", "# nothing yet\n")
+    assert run("inject", "--config", config, "-f", pod) == run("inject", "-f", pod)
+
+
+def test_a_group_of_which_all_is_commented_out_changes_nothing(run, pod, tmp_path):
+    config = written(tmp_path / "settings.yaml", "injection:\n  # modes: [sidecar]\n")
+    assert run("inject", "--config", config, "-f", pod) == run("inject", "-f", pod)
+
+
+@pytest.mark.parametrize("command", [["inject", "-f"], ["explain", "-f"], ["serve", "--dev"]], ids=lambda c: c[0])
+def test_all_mistakes_are_said_at_once_each_with_place_and_origin(run, pod, tmp_path, monkeypatch, command):
+    config = written(tmp_path / "settings.yaml", MISTAKES)
+    monkeypatch.setenv("DIND_WEBHOOK_LOG__LEVEL", "loud")
+    command = [*command, pod] if command[-1] == "-f" else command
+    ran = run(*command, "--config", config)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    lines = ran.stderr.splitlines()
+    places = {line.split(": ")[1]: line.rpartition(" (")[2] for line in lines}
+    assert {line.split(": ")[0] for line in lines} == {"error"}
+    assert places == {
+        "injection.allowed_options.0": f"file {config})",
+        "injection.defaults": f"file {config})",
+        "injection.container_name": f"file {config})",
+        "injection.wait_seconds": f"file {config})",
+        "injection.modus": f"file {config})",
+        "server.port": f"file {config})",
+        "log.level": "variable DIND_WEBHOOK_LOG__LEVEL)",
+    }
+
+
+def test_one_mistake_among_the_defaults_does_not_hide_another(run, pod, tmp_path):
+    config = written(tmp_path / "settings.yaml", "injection:\n  defaults:\n    mtu: 12\n    imag: x\n")
+    ran = run("inject", "--config", config, "-f", pod)
+    assert "did you mean 'image'?" in ran.stderr
+    assert "mtu" in ran.stderr
+
+
+def test_an_unknown_group_is_said_with_its_origin_even_when_empty(run, pod, tmp_path):
+    config = written(tmp_path / "settings.yaml", "lgo: {}\n")
+    assert run("inject", "--config", config, "-f", pod).stderr == f"error: lgo: is not a setting (file {config})\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: [\n", "is not YAML"),
+        ("- a\n", "must be a map of settings"),
+        ("apiVersion: v1\nkind: Pod\n", "apiVersion: is not a setting"),
+    ],
+    ids=["not-yaml", "a-list", "a-manifest"],
+)
+def test_a_file_that_holds_no_settings_is_named(run, pod, tmp_path, text, says):
+    config = written(tmp_path / "settings.yaml", text)
+    ran = run("inject", "--config", config, "-f", pod)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert says in ran.stderr
+    assert str(config) in ran.stderr
+
+
+def test_a_missing_file_is_named(run, pod, tmp_path):
+    ran = run("inject", "--config", tmp_path / "nowhere.yaml", "-f", pod)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr == f"error: file {tmp_path / 'nowhere.yaml'}: cannot be read: No such file or directory\n"
+
+
+def test_a_variable_that_is_not_json_is_named(run, pod, monkeypatch):
+    monkeypatch.setenv("DIND_WEBHOOK_INJECTION__ALLOWED_OPTIONS", "[x")
+    ran = run("inject", "-f", pod)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("error: variable DIND_WEBHOOK_INJECTION__ALLOWED_OPTIONS: is not JSON")
+
+
+def test_variables_that_kubelet_sets_for_a_service_of_this_name_are_no_settings(run, pod, monkeypatch):
+    monkeypatch.setenv("DIND_WEBHOOK_PORT", "tcp://10.96.0.7:443")
+    monkeypatch.setenv("DIND_WEBHOOK_SERVICE_HOST", "10.96.0.7")
+    assert run("inject", "-f", pod).exit_code == 0
+
+
+def test_mistakes_in_settings_come_before_those_in_manifests(run, tmp_path):
+    config = written(tmp_path / "settings.yaml", "modes: []\n")
+    ran = run("inject", "--config", config, "-f", tmp_path / "nowhere.yaml")
+    assert "modes: is not a setting" in ran.stderr
+    assert "nowhere.yaml" not in ran.stderr

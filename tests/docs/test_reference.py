@@ -1,0 +1,46 @@
+"""The generated pages are what the code says now."""
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from app.injection import OPTIONS, Reason
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def _generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", sorted(_generator().PAGES))
+def test_a_generated_page_is_not_stale(name: str) -> None:
+    assert (DOCS / name).read_text("utf-8") == _generator().PAGES[name](), "run: make reference"
+
+
+def test_every_option_and_reason_has_its_row() -> None:
+    page = (DOCS / "annotations.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
+    named = [option.key for option in OPTIONS] + [reason.slug for reason in Reason]
+    assert sorted(row for row in rows if row in named) == sorted(named)
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_the_example_and_the_default_of_an_option_are_accepted(option: object) -> None:
+    option.read(option.example)
+    option.read(option.default)
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    root = DOCS.parent
+    for page in [*root.glob("*.md"), *DOCS.rglob("*.md"), *root.glob("deploy/**/*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page.relative_to(root)} links to {target}"

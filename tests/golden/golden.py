@@ -1,0 +1,257 @@
+"""Golden cases: folders under `cases/`, each a manifest and what becomes of it.
+
+| file | what it is |
+|---|---|
+| `pod.yaml` or `manifest.yaml` | the manifest; or `example.yaml`, which names files of deploy/examples: `manifest`, `settings` |
+| `settings.yaml` | the operator's settings, where they are not the built-in ones |
+| `namespace-label` | the value of the namespace's label, where it is not `enabled`; an empty file for a namespace without |
+| `not-in-schema` | JSON pointers, one in a line, of members that no Kubernetes has yet |
+| `report.txt` | expected: what the command line reports, and the webhook's answers say in the same words |
+| `expected.yaml` | expected: the manifest with everything injected; absent where nothing is |
+"""
+
+import asyncio
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import jsonpatch
+import yaml
+from jsonschema import Draft202012Validator
+from kubernetes_validate.utils import schema_contents
+from referencing import Registry, Resource
+from typer.testing import CliRunner
+
+from app import __version__
+from app.cli.judge import describe
+from app.cli.main import cli
+from app.injection import NAMESPACE_VALUES, Decision, Mode, Policy, Reason
+from app.model import JsonObject, pod_templates
+from app.settings import load_settings, make_policy
+from app.web import Metrics, webhook_application
+
+CASES = Path(__file__).parent / "cases"
+EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
+MANIFESTS = ("pod.yaml", "manifest.yaml", "example.yaml")
+EXPECTED = ("expected.yaml", "report.txt")
+FILES = frozenset({*MANIFESTS, *EXPECTED, "settings.yaml", "namespace-label", "not-in-schema"})
+
+KUBERNETES = "1.37"
+_SCHEMAS = f"kubernetes-json-schema/v{KUBERNETES}.0-local-strict"
+_NO_POD = "no pod or workload in this file, nothing to do\n"
+# A release must not change a hundred files.
+_THIS_VERSION, _ANY_VERSION = f'"version":"{__version__}"', '"version":"*"'
+_UID = "b2dff4d8-73ab-4cd5-a3b3-5b4d9b4c6c51"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One folder, read."""
+
+    name: str
+    manifest: Path
+    settings: Path | None
+    namespace_label: str
+    not_in_schema: tuple[str, ...]
+
+    @property
+    def policy(self) -> Policy:
+        return make_policy(load_settings(self.settings, {}, {}).settings.injection)
+
+
+class Answer(NamedTuple):
+    """What one door made of one pod: the line or lines about it, and the pod."""
+
+    report: str
+    pod: JsonObject
+
+
+class Printed(NamedTuple):
+    """What a run of the command line left behind."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+def all_cases() -> list[Case]:
+    """Return the case in each folder, in the order of their names."""
+    return [read_case(folder) for folder in sorted(CASES.iterdir())]
+
+
+def read_case(folder: Path) -> Case:
+    """Return the case in a folder; ValueError where it is none."""
+    found = [name for name in MANIFESTS if (folder / name).exists()]
+    if len(found) != 1:
+        raise ValueError(f"{folder}: needs one of {', '.join(MANIFESTS)}, has {', '.join(found) or 'none'}")
+    if unknown := sorted(path.name for path in folder.iterdir() if path.name not in FILES):
+        raise ValueError(f"{folder}: nothing uses {', '.join(unknown)}")
+    manifest, settings = folder / found[0], folder / "settings.yaml"
+    if manifest.name == "example.yaml":
+        named = yaml.safe_load(manifest.read_text("utf-8"))
+        manifest = EXAMPLES / named["manifest"]
+        settings = EXAMPLES / named["settings"] if "settings" in named else settings
+    label, not_in_schema = folder / "namespace-label", folder / "not-in-schema"
+    return Case(
+        folder.name,
+        manifest,
+        settings if settings.exists() else None,
+        label.read_text("utf-8").strip() if label.exists() else "enabled",
+        tuple(not_in_schema.read_text("utf-8").split()) if not_in_schema.exists() else (),
+    )
+
+
+def read_expected(case: Case) -> str:
+    """Return the manifest that a case expects, as of this version."""
+    text = (CASES / case.name / "expected.yaml").read_text("utf-8")
+    return text.replace(_ANY_VERSION, _THIS_VERSION)
+
+
+def hold(expected: Path, text: str, update: bool) -> None:
+    """Compare a result with the file that holds it, or write the file. No file is the same as an empty result."""
+    text = text.replace(_THIS_VERSION, _ANY_VERSION)
+    if update and text:
+        expected.write_text(text, "utf-8")
+    elif update:
+        expected.unlink(missing_ok=True)
+    held = expected.read_text("utf-8") if expected.exists() else ""
+    assert text == held, f"{expected}: not what it was; if it is right now: make golden"
+
+
+def through_command_line(case: Case) -> Printed:
+    """Return what `dind-webhook inject` prints for a case."""
+    arguments = ["inject", "--color=never", "-f", str(case.manifest), "--namespace-label", case.namespace_label]
+    if case.settings:
+        arguments += ["--config", str(case.settings)]
+    result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    return Printed(result.exit_code, result.stdout, result.stderr)
+
+
+def through_webhook(case: Case) -> list[Answer]:
+    """Return what the webhook answers for each pod of a case, its patch applied."""
+    application = webhook_application(case.policy, Metrics(), 2**20)
+    return [ask(application, name, pod, case.namespace_label) for name, pod in pods(parse(case.manifest.read_text("utf-8")))]
+
+
+def ask(application: Any, name: str, pod: JsonObject, namespace_label: str) -> Answer:
+    """Send an AdmissionReview through the application, as the API server would."""
+    if namespace_label not in NAMESPACE_VALUES:
+        # The API server's own selectors see to it that nobody calls us.
+        return _answer(name, pod, Decision(Reason.NAMESPACE_NOT_OPTED_IN))
+    path = f"/mutate/{namespace_label}" if namespace_label in set(Mode) else "/mutate"
+    body = json.dumps(_review(pod)).encode()
+    response = asyncio.run(_post(application, path, body))
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    assert (answer["apiVersion"], answer["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
+    return _read_answer(name, pod, answer["response"])
+
+
+def _read_answer(name: str, pod: JsonObject, response: JsonObject) -> Answer:
+    assert response["uid"] == _UID
+    assert ("patch" in response) == ("patchType" in response)
+    audit, warnings = response["auditAnnotations"], response.get("warnings", [])
+    assert all(len(warning) <= 120 for warning in warnings), warnings
+    reason = next(reason for reason in Reason if reason.slug == audit["reason"])
+    mode, message = Mode(audit["mode"]) if "mode" in audit else None, ""
+    if not response["allowed"]:
+        assert response["status"]["code"] == reason.code
+        message = response["status"]["message"]
+    elif "patch" in response:
+        pod = jsonpatch.apply_patch(pod, json.loads(base64.b64decode(response["patch"], validate=True)))
+    return _answer(name, pod, Decision(reason, mode, message, warnings=tuple(warnings)))
+
+
+def _answer(name: str, pod: JsonObject, decision: Decision) -> Answer:
+    lines = [f"{name}: {describe(decision)}", *(f"  warning: {warning}" for warning in decision.warnings)]
+    return Answer("".join(f"{line}\n" for line in lines), pod)
+
+
+async def _post(application: Any, path: str, body: bytes) -> httpx.Response:
+    transport = httpx.ASGITransport(application)
+    async with httpx.AsyncClient(transport=transport, base_url="https://dind-webhook.dind.svc") as client:
+        return await client.post(f"{path}?timeout=5s", content=body, headers={"Content-Type": "application/json"})
+
+
+def _review(pod: JsonObject) -> JsonObject:
+    kind = {"group": "", "version": "v1", "kind": "Pod"}
+    resource = {"group": "", "version": "v1", "resource": "pods"}
+    return {
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": _UID,
+            "kind": kind,
+            "resource": resource,
+            "requestKind": kind,
+            "requestResource": resource,
+            "namespace": "ci",
+            "operation": "CREATE",
+            "userInfo": {"username": "alice", "groups": ["system:authenticated"]},
+            "object": pod,
+            "oldObject": None,
+            "dryRun": False,
+            "options": {"apiVersion": "meta.k8s.io/v1", "kind": "CreateOptions"},
+        },
+    }
+
+
+def expected_report(answers: list[Answer]) -> str:
+    """Return the report on a whole file."""
+    return "".join(answer.report for answer in answers) or _NO_POD
+
+
+def parse(text: str) -> list[Any]:
+    """Return the documents of a file as kubectl reads them: by YAML 1.1, in which `on` and `yes` are booleans."""
+    return [document for document in yaml.load_all(text, yaml.CSafeLoader) if document is not None]
+
+
+def pods(documents: list[Any]) -> Iterator[tuple[str, JsonObject]]:
+    """Yield the pods that would come of these documents, each with the name of what it comes of."""
+    for document in documents:
+        for owner, _, template in pod_templates(document):
+            named = owner.get("metadata") or {}
+            name = f"{owner['kind'].lower()}/{named.get('name') or named.get('generateName')}"
+            yield name, _unshared(template) if owner is template else _made_by_controller(owner, template)
+
+
+def _made_by_controller(owner: JsonObject, template: JsonObject) -> JsonObject:
+    kind, name = owner["kind"], owner["metadata"]["name"]
+    reference = {"apiVersion": owner["apiVersion"], "kind": kind, "name": name, "uid": _UID, "controller": True}
+    metadata = {**(template.get("metadata") or {}), "generateName": f"{name}-", "ownerReferences": [reference]}
+    return _unshared({"apiVersion": "v1", "kind": "Pod", **template, "metadata": metadata})
+
+
+def _unshared(pod: JsonObject) -> JsonObject:
+    """Return a copy as it comes from JSON: what YAML aliases made one object is several."""
+    return json.loads(json.dumps(pod))
+
+
+def validate(document: Any, not_in_schema: tuple[str, ...]) -> None:
+    """Check a document, each object of a List alike, against the strict schema of the current Kubernetes."""
+    if document["kind"] == "List":
+        for item in document["items"]:
+            validate(item, not_in_schema)
+        return
+    known = jsonpatch.apply_patch(document, [{"op": "remove", "path": path} for path in not_in_schema])
+    errors = [f"{error.json_path}: {error.message}" for error in _validator(known["kind"], known["apiVersion"]).iter_errors(known)]
+    assert errors == []
+
+
+@cache
+def _validator(kind: str, api_version: str) -> Draft202012Validator:
+    group, _, version = api_version.rpartition("/")
+    name = "-".join(filter(None, [kind.lower(), group.split(".")[0], version]))
+    schema: Mapping[str, Any] = schema_contents(f"{_SCHEMAS}/{name}.json", KUBERNETES)
+    return Draft202012Validator(schema, registry=_definitions())
+
+
+@cache
+def _definitions() -> Registry:
+    definitions = Resource.from_contents(schema_contents(f"{_SCHEMAS}/_definitions.json", KUBERNETES))
+    return Registry().with_resource("_definitions.json", definitions).crawl()

@@ -1,0 +1,122 @@
+"""Both manifests that people used to write by hand come out of the examples, to the letter.
+
+What the letter is: image, dockerd's argv, volume name and type, mount path, `privileged`. The argv
+stands in `args` where people wrote `command`, so that the image keeps its entrypoint.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from golden import CASES, EXAMPLES, parse, pods, read_case, read_expected
+
+from app.model import JsonObject
+
+BY_HAND = Path(__file__).parent / "seed-by-hand"
+
+
+def by_hand(file: str) -> dict[str, JsonObject]:
+    return dict(pods(parse((BY_HAND / file).read_text("utf-8"))))
+
+
+def injected(case: str) -> JsonObject:
+    ((_, pod),) = pods(parse(read_expected(read_case(CASES / case))))
+    return pod
+
+
+def container(pod: JsonObject, name: str) -> JsonObject:
+    (found,) = [container for container in pod["spec"]["containers"] if container["name"] == name]
+    return found
+
+
+def daemon(pod: JsonObject) -> JsonObject:
+    """Return what there is of `dind` by the letter."""
+    dind = container(pod, "dind")
+    return {
+        "image": dind["image"],
+        "argv": [*dind.get("command", []), *dind.get("args", [])],
+        "privileged": dind["securityContext"]["privileged"],
+        "mounts": dind["volumeMounts"],
+    }
+
+
+@pytest.fixture(scope="module")
+def clean_ci() -> JsonObject:
+    return injected("seed-clean-ci")
+
+
+@pytest.fixture(scope="module")
+def business_pod() -> JsonObject:
+    return injected("seed-business-pod")
+
+
+def test_the_sidecar_is_the_one_people_wrote(clean_ci: JsonObject) -> None:
+    assert daemon(clean_ci) == daemon(by_hand("clean-ci.yaml")["pod/clean-ci"])
+
+
+def test_the_sidecar_is_an_ordinary_container_that_keeps_its_images_entrypoint(clean_ci: JsonObject) -> None:
+    assert [container["name"] for container in clean_ci["spec"]["containers"]] == ["clean-ci", "dind"]
+    assert "initContainers" not in clean_ci["spec"]
+    assert "command" not in container(clean_ci, "dind")
+
+
+def test_nothing_limits_or_probes_the_sidecar_as_nothing_did(clean_ci: JsonObject) -> None:
+    assert set(container(clean_ci, "dind")) == {"name", "image", "args", "securityContext", "volumeMounts"}
+
+
+def test_the_ci_container_shares_the_directory_as_people_wrote(clean_ci: JsonObject) -> None:
+    seed = by_hand("clean-ci.yaml")["pod/clean-ci"]
+    assert container(clean_ci, "clean-ci")["volumeMounts"] == container(seed, "clean-ci")["volumeMounts"]
+    assert container(clean_ci, "clean-ci")["image"] == container(seed, "clean-ci")["image"]
+    assert clean_ci["spec"]["volumes"] == seed["spec"]["volumes"]
+
+
+def test_no_group_is_added_that_the_seed_did_not_have(clean_ci: JsonObject, business_pod: JsonObject) -> None:
+    assert [pod["spec"].get("securityContext") for pod in (clean_ci, business_pod)] == [None, None]
+
+
+def test_the_ci_container_does_what_the_seed_says(clean_ci: JsonObject) -> None:
+    (script,) = container(clean_ci, "clean-ci")["args"]
+    steps = ["while true", "docker info", "sleep 3", "docker pull", "docker save", "docker rmi", "sleep 60"]
+    assert [script.index(step) for step in steps] == sorted(script.index(step) for step in steps)
+    assert "image=library/busybox:latest\n" in script
+
+
+def test_the_daemonset_is_the_one_people_wrote() -> None:
+    ((_, example),) = pods(parse((EXAMPLES / "docker-ci.daemonset.yaml").read_text("utf-8")))
+    seed = by_hand("docker-ci.yaml")["daemonset/docker-ci"]
+    assert daemon(example) == daemon(seed)
+    assert example["spec"]["volumes"] == seed["spec"]["volumes"]
+
+
+def test_the_business_pod_mounts_the_nodes_directory_as_people_wrote(business_pod: JsonObject) -> None:
+    seed = by_hand("docker-ci.yaml")["pod/business-pod"]
+    assert business_pod["spec"]["volumes"] == seed["spec"]["volumes"]
+    assert container(business_pod, "business")["volumeMounts"] == container(seed, "business")["volumeMounts"]
+    assert "initContainers" not in business_pod["spec"]
+
+
+@pytest.mark.parametrize(
+    ("case", "dangers"),
+    [
+        ("seed-clean-ci", ["has no TLS", "hides what the containers' images keep", "frozen at Docker 19.03"]),
+        ("seed-business-pod", ["can write the node's own /var/run", "hides what the containers' images keep"]),
+        ("seed-job-never-completes", ["will not complete"]),
+    ],
+)
+def test_each_danger_of_the_seed_is_warned_of(case: str, dangers: list[str]) -> None:
+    report = (CASES / case / "report.txt").read_text("utf-8")
+    warnings = [line for line in report.splitlines() if line.startswith("  warning: ")]
+    assert [danger for danger in dangers if not any(danger in warning for warning in warnings)] == []
+
+
+def test_built_in_settings_have_none_of_these_dangers() -> None:
+    assert "warning" not in (CASES / "example-clean-ci-built-in" / "report.txt").read_text("utf-8")
+
+
+def test_with_built_in_settings_nothing_of_the_seeds_past_is_left() -> None:
+    spec: Any = injected("example-clean-ci-built-in")["spec"]
+    (dind,) = spec["initContainers"]
+    assert dind["restartPolicy"] == "Always"
+    assert not any("tcp://" in argument for argument in dind["args"])
+    assert {mount["mountPath"] for mount in dind["volumeMounts"]} == {"/run/dind", "/var/lib/docker"}

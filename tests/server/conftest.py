@@ -1,0 +1,65 @@
+"""Fixtures that start webhooks."""
+
+import os
+import signal
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trustme
+from running import PATIENCE_SECONDS, PROGRAM, Serve, Webhook
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def pair(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Write a certificate for localhost and its key to files."""
+    folder = tmp_path_factory.mktemp("tls")
+    leaf = authority.issue_cert("localhost")
+    cert, key = folder / "tls.crt", folder / "tls.key"
+    leaf.cert_chain_pems[0].write_to_path(cert)
+    leaf.private_key_pem.write_to_path(key)
+    return cert, key
+
+
+@pytest.fixture(scope="session")
+def serve(authority: trustme.CA, pair: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Serve:
+    """Start a webhook with these variables of the environment; it ends with the block."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+
+    @contextmanager
+    def start(**environ: str) -> Iterator[Webhook]:
+        log_file = tmp_path_factory.mktemp("webhook") / "log"
+        flags = ["--tls-cert-file", pair[0], "--tls-key-file", pair[1], "--host", "127.0.0.1"]
+        with log_file.open("wb") as log:
+            process = subprocess.Popen(
+                [PROGRAM, "serve", *flags, "--port", "0", "--health-port", "0"],
+                stderr=log,
+                env={**os.environ, **environ},
+            )
+        try:
+            webhook = Webhook(process, 0, 0, context, log_file)
+            line = webhook.logged("listening")
+            webhook.port, webhook.health_port = line["port"], line["health_port"]
+            yield webhook
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE_SECONDS)
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def webhook(serve: Serve) -> Iterator[Webhook]:
+    """Run a webhook under built-in settings, one for a module."""
+    with serve() as running:
+        yield running

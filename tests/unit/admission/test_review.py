@@ -1,0 +1,183 @@
+"""AdmissionReview: bytes in, bytes out."""
+
+import json
+from base64 import b64decode
+from typing import Any
+
+import orjson
+import pytest
+
+from app.admission import Review, answer, decode_review, encode_review
+from app.errors import BadRequestError
+from app.injection import Decision, Mode, Outcome, Policy, Reason, inject
+from app.model import JsonObject
+from pods import a_pod, everything_open
+
+_V1, _V1BETA1 = "admission.k8s.io/v1", "admission.k8s.io/v1beta1"
+
+
+def _body(pod: Any = None, api_version: str = _V1, **members: Any) -> bytes:
+    request = {
+        "uid": "0123",
+        "operation": "CREATE",
+        "resource": {"group": "", "version": "v1", "resource": "pods"},
+        "namespace": "ci",
+        "object": pod,
+        **members,
+    }
+    return orjson.dumps({"apiVersion": api_version, "kind": "AdmissionReview", "request": request})
+
+
+def _respond(body: bytes, policy: Policy, namespace_mode: Mode | None = None) -> JsonObject:
+    review = decode_review(body)
+    found: JsonObject = orjson.loads(encode_review(review, answer(review, namespace_mode, policy)))
+    return found
+
+
+def test_a_request_is_read() -> None:
+    assert decode_review(_body({"kind": "Pod"}, subResource="status")) == Review(
+        _V1, "0123", "CREATE", "", "pods", "status", "ci", {"kind": "Pod"}
+    )
+
+
+@pytest.mark.parametrize("absent", ["operation", "namespace", "subResource", "object"])
+def test_members_that_may_be_absent_may_be_null(absent: str) -> None:
+    assert decode_review(_body(**{absent: None})).uid == "0123"
+
+
+def _review(**members: Any) -> JsonObject:
+    whole: JsonObject = {**orjson.loads(_body()), **members}
+    return whole
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "the body is not JSON"),
+        (b"{", "the body is not JSON"),
+        (b"\xff", "the body is not JSON"),
+        (b"NaN", "the body is not JSON"),
+        (b"[" * 100_000, "the body is not JSON"),
+        (b"null", "the body is not an AdmissionReview"),
+        (b"[]", "the body is not an AdmissionReview"),
+        (b"{}", "the body is not an AdmissionReview"),
+        (orjson.dumps(_review(kind="Pod")), "the body is not an AdmissionReview"),
+        (orjson.dumps(_review(kind=["AdmissionReview"])), "the body is not an AdmissionReview"),
+        (orjson.dumps(_review(apiVersion="v1")), f"apiVersion must be one of {_V1}, {_V1BETA1}"),
+        (orjson.dumps(_review(apiVersion=None)), f"apiVersion must be one of {_V1}, {_V1BETA1}"),
+        (orjson.dumps(_review(apiVersion=[_V1])), f"apiVersion must be one of {_V1}, {_V1BETA1}"),
+        (orjson.dumps(_review(request=None)), "request: must be an object"),
+        (orjson.dumps(_review(request=[])), "request: must be an object"),
+        (_body(resource=None), "request.resource: must be an object"),
+        (_body(resource="pods"), "request.resource: must be an object"),
+        (_body(uid=None), "request.uid: must be a string that is not empty"),
+        (_body(uid=""), "request.uid: must be a string that is not empty"),
+        (_body(uid=1), "request.uid: must be a string that is not empty"),
+        (_body(operation=1), "operation of the request: must be a string"),
+        (_body(namespace=["ci"]), "namespace of the request: must be a string"),
+        (_body(subResource={}), "subResource of the request: must be a string"),
+        (_body(resource={"group": 1, "resource": "pods"}), "group of the request: must be a string"),
+        (_body(resource={"group": "", "resource": True}), "resource of the request: must be a string"),
+    ],
+)
+def test_what_is_no_admission_review_is_a_bad_request(body: bytes, says: str) -> None:
+    with pytest.raises(BadRequestError) as raised:
+        decode_review(body)
+    assert str(raised.value).startswith(says)
+    assert raised.value.status == 400
+
+
+@pytest.mark.parametrize("api_version", [_V1, _V1BETA1])
+def test_uid_and_version_are_echoed(api_version: str, policy: Policy) -> None:
+    found = _respond(_body(a_pod(), api_version), policy)
+    assert (found["apiVersion"], found["kind"]) == (api_version, "AdmissionReview")
+    assert found["response"]["uid"] == "0123"
+
+
+def test_an_injected_pod_is_allowed_with_a_patch(policy: Policy) -> None:
+    response = _respond(_body(a_pod()), policy)["response"]
+    assert response["allowed"] is True
+    assert response["patchType"] == "JSONPatch"
+    assert json.loads(b64decode(response["patch"])) == list(inject(a_pod(), None, policy).operations)
+    assert response["auditAnnotations"] == {"reason": "injected", "mode": "sidecar"}
+    assert response.keys() == {"uid", "allowed", "auditAnnotations", "patchType", "patch"}
+
+
+def test_warnings_are_passed_on(policy: Policy) -> None:
+    pod = a_pod("daemonset", {"mtu": "1450"})
+    response = _respond(_body(pod), policy)["response"]
+    assert response["warnings"] == ["without effect in daemonset mode: dind.io/mtu"]
+
+
+def test_an_untouched_pod_is_allowed_without_a_patch(policy: Policy) -> None:
+    response = _respond(_body(a_pod("disabled")), policy)["response"]
+    assert response == {"uid": "0123", "allowed": True, "auditAnnotations": {"reason": "opted-out"}}
+
+
+@pytest.mark.parametrize(
+    ("pod", "code", "status_reason", "slug"),
+    [
+        (a_pod("sidcar"), 400, "BadRequest", "unknown-value"),
+        (a_pod(hostNetwork=True), 403, "Forbidden", "host-network"),
+        (a_pod(options={"status": "{}"}), 422, "Invalid", "stale-status"),
+    ],
+)
+def test_a_bad_pod_is_refused_with_a_status(
+    pod: JsonObject, code: int, status_reason: str, slug: str, policy: Policy
+) -> None:
+    response = _respond(_body(pod), policy)["response"]
+    message = inject(pod, None, policy).message
+    assert response["allowed"] is False
+    assert response["status"] == {"status": "Failure", "code": code, "reason": status_reason, "message": message}
+    assert response["auditAnnotations"]["reason"] == slug
+    assert {"patch", "patchType", "warnings"}.isdisjoint(response)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_patch_and_patch_type_stand_both_or_neither(reason: Reason) -> None:
+    decision = Decision(reason, Mode.SIDECAR, "message", ({"op": "add", "path": "/x", "value": 1},), ("warning",))
+    response = orjson.loads(encode_review(decode_review(_body()), decision))["response"]
+    injected = reason.outcome is Outcome.INJECTED
+    assert ("patch" in response, "patchType" in response) == (injected, injected)
+    assert ("status" in response) is (reason.outcome is Outcome.DENIED)
+    assert response["allowed"] is (reason.outcome is not Outcome.DENIED)
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ({}, Reason.INJECTED),
+        ({"subResource": ""}, Reason.INJECTED),
+        ({"dryRun": True}, Reason.INJECTED),
+        ({"operation": "UPDATE"}, Reason.NOT_A_POD_CREATE),
+        ({"operation": "DELETE", "object": None}, Reason.NOT_A_POD_CREATE),
+        ({"operation": "create"}, Reason.NOT_A_POD_CREATE),
+        ({"operation": None}, Reason.NOT_A_POD_CREATE),
+        ({"resource": {"group": "", "resource": "services"}}, Reason.NOT_A_POD_CREATE),
+        ({"resource": {"group": "metrics.k8s.io", "resource": "pods"}}, Reason.NOT_A_POD_CREATE),
+        ({"resource": {}}, Reason.NOT_A_POD_CREATE),
+        ({"resource": {"resource": "pods"}}, Reason.INJECTED),
+        ({"subResource": "eviction"}, Reason.SUBRESOURCE),
+        ({"subResource": "ephemeralcontainers", "operation": "UPDATE"}, Reason.NOT_A_POD_CREATE),
+        ({"object": None}, Reason.MALFORMED_POD),
+    ],
+)
+def test_only_the_creation_of_a_pod_is_looked_at(members: JsonObject, reason: Reason, policy: Policy) -> None:
+    review = decode_review(_body(**{"object": a_pod(), **members}))
+    assert answer(review, Mode.SIDECAR, policy).reason is reason
+
+
+def test_a_dry_run_is_answered_alike(policy: Policy) -> None:
+    assert _respond(_body(a_pod(), dryRun=True), policy) == _respond(_body(a_pod()), policy)
+
+
+@pytest.mark.parametrize("namespace_mode", [None, *Mode])
+def test_the_namespaces_mode_reaches_the_decision(namespace_mode: Mode | None, policy: Policy) -> None:
+    review = decode_review(_body(a_pod(None)))
+    assert answer(review, namespace_mode, policy).mode is namespace_mode
+
+
+def test_text_beyond_ascii_survives() -> None:
+    pod = a_pod(options={"env": '{"NAME": "Grüße 🐳"}'})
+    response = _respond(_body(pod), everything_open())["response"]
+    assert "Grüße 🐳" in b64decode(response["patch"]).decode()

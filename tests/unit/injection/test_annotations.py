@@ -1,0 +1,550 @@
+"""The table of options: what each does to the pod, what each refuses, and what the operator allows."""
+
+import re
+from typing import Any
+
+import jsonpointer
+import pytest
+
+from app.injection import OPTIONS, Mode, Option, Policy, Reason, apply_defaults, built_in_options, inject
+from app.injection.options import Address, Medium, Placement
+from pods import a_container, a_pod, after, everything_open, names, operator, paths
+
+_OPEN = everything_open(allowed_images=("registry.example/ci/*", "docker:*"), allow_public_tcp=True)
+_DAEMON = "/spec/initContainers/0"
+_BUILD = "/spec/containers/0"
+_STORAGE = "/spec/volumes/1"
+_BY_NAME = {option.name: option for option in OPTIONS}
+_EACH_OPTION = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+
+
+def _argv(*more: str, group: str = "--group=2375", first: tuple[str, ...] = ()) -> list[str]:
+    hosts = ["--host=unix:///run/dind/docker.sock", "--host=unix:///var/run/docker.sock"]
+    return ["dockerd", *hosts, *first, *([group] if group else []), *more]
+
+
+def test_the_table_is_that_of_the_contract() -> None:
+    always = "containers placement cpu-request cpu-limit memory-request memory-limit storage-size wait share-volumes mtu"
+    consent = "image dockerd-args env tcp insecure-registries address-pools socket-dir storage-medium storage-class"
+    assert {option.name for option in OPTIONS if option.open} == {*always.split(), "registry-mirrors", "group"}
+    assert {option.name for option in OPTIONS if not option.open} == set(consent.split())
+
+
+@_EACH_OPTION
+def test_a_row_is_complete_and_its_default_and_example_are_accepted(option: Option) -> None:
+    assert option.key == f"dind.io/{option.name}"
+    assert option.accepts
+    assert re.fullmatch(r"[A-Z].+\.", option.help)
+    assert option.modes
+    assert option.default or not option.required
+    assert option.read(option.default) == getattr(built_in_options(), option.field)
+    assert option.parse(option.example) not in (None, (), built_in_options())
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    options = built_in_options()
+    assert {option.name: getattr(options, option.field) for option in OPTIONS} == {
+        "containers": (),
+        "placement": Placement.NATIVE,
+        "share-volumes": True,
+        "wait": True,
+        "cpu-request": "250m",
+        "cpu-limit": "2",
+        "memory-request": "512Mi",
+        "memory-limit": "4Gi",
+        "storage-size": "20Gi",
+        "storage-medium": Medium.DISK,
+        "storage-class": None,
+        "group": 2375,
+        "mtu": None,
+        "registry-mirrors": (),
+        "insecure-registries": (),
+        "address-pools": (),
+        "image": "docker:29.7.2-dind",
+        "socket-dir": "/run/dind",
+        "tcp": None,
+        "env": (),
+        "dockerd-args": (),
+    }
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "place", "expected"),
+    [
+        ("placement", "native", f"{_DAEMON}/restartPolicy", "Always"),
+        ("placement", "container", "/spec/containers/1/name", "dind"),
+        ("cpu-request", "500m", f"{_DAEMON}/resources/requests/cpu", "500m"),
+        ("cpu-limit", "4", f"{_DAEMON}/resources/limits/cpu", "4"),
+        ("memory-request", "1Gi", f"{_DAEMON}/resources/requests/memory", "1Gi"),
+        ("memory-limit", "8Gi", f"{_DAEMON}/resources/limits/memory", "8Gi"),
+        ("storage-size", "50Gi", f"{_STORAGE}/emptyDir", {"sizeLimit": "50Gi"}),
+        ("storage-medium", "Disk", f"{_STORAGE}/emptyDir", {"sizeLimit": "20Gi"}),
+        ("storage-medium", "Memory", f"{_STORAGE}/emptyDir", {"medium": "Memory", "sizeLimit": "20Gi"}),
+        (
+            "storage-medium",
+            "Volume",
+            f"{_STORAGE}/ephemeral/volumeClaimTemplate/spec",
+            {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "20Gi"}}},
+        ),
+        (
+            "storage-class",
+            "fast-ssd",
+            f"{_STORAGE}/ephemeral/volumeClaimTemplate/spec",
+            {
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": "20Gi"}},
+                "storageClassName": "fast-ssd",
+            },
+        ),
+        ("group", "1001", f"{_DAEMON}/args", _argv(group="--group=1001")),
+        ("group", "1001", "/spec/securityContext/supplementalGroups", [1001]),
+        ("group", "0", f"{_DAEMON}/args", _argv(group="--group=0")),
+        (
+            "mtu",
+            "1450",
+            f"{_DAEMON}/args",
+            _argv("--mtu=1450", "--default-network-opt=bridge=com.docker.network.driver.mtu=1450"),
+        ),
+        (
+            "registry-mirrors",
+            "https://a.example , http://b:5000/",
+            f"{_DAEMON}/args",
+            _argv("--registry-mirror=https://a.example", "--registry-mirror=http://b:5000/"),
+        ),
+        (
+            "insecure-registries",
+            "registry.ci:5000,10.0.0.0/8, [::1]:5000",
+            f"{_DAEMON}/args",
+            _argv(
+                "--insecure-registry=registry.ci:5000",
+                "--insecure-registry=10.0.0.0/8",
+                "--insecure-registry=[::1]:5000",
+            ),
+        ),
+        (
+            "address-pools",
+            "10.200.0.0/16:24,fd00::/48:64",
+            f"{_DAEMON}/args",
+            _argv(
+                "--default-address-pool=base=10.200.0.0/16,size=24",
+                "--default-address-pool=base=fd00::/48,size=64",
+            ),
+        ),
+        ("image", "registry.example/ci/docker:29-dind", f"{_DAEMON}/image", "registry.example/ci/docker:29-dind"),
+        ("socket-dir", "/sock", f"{_BUILD}/env/0", {"name": "DOCKER_HOST", "value": "unix:///sock/docker.sock"}),
+        ("socket-dir", "/sock", f"{_BUILD}/volumeMounts/0", {"name": "dind-run", "mountPath": "/sock"}),
+        ("socket-dir", "/sock", f"{_DAEMON}/volumeMounts/0", {"name": "dind-run", "mountPath": "/sock"}),
+        ("socket-dir", "/sock", f"{_DAEMON}/args/1", "--host=unix:///sock/docker.sock"),
+        ("socket-dir", "/sock", f"{_DAEMON}/args/2", "--host=unix:///var/run/docker.sock"),
+        ("tcp", "127.0.0.1:2375", f"{_DAEMON}/args", _argv(first=("--host=tcp://127.0.0.1:2375", "--tls=false"))),
+        ("tcp", "localhost:2375", f"{_DAEMON}/args", _argv(first=("--host=tcp://localhost:2375", "--tls=false"))),
+        ("tcp", "[::1]:2375", f"{_DAEMON}/args", _argv(first=("--host=tcp://[::1]:2375", "--tls=false"))),
+        ("tcp", "0.0.0.0:80", f"{_DAEMON}/args", _argv(first=("--host=tcp://0.0.0.0:80", "--tls=false"))),
+        (
+            "env",
+            '{"HTTPS_PROXY": "http://proxy:3128", "EMPTY": ""}',
+            f"{_DAEMON}/env",
+            [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}, {"name": "EMPTY", "value": ""}],
+        ),
+        (
+            "dockerd-args",
+            '["--log-level=debug", "--experimental", "--label=a=b c"]',
+            f"{_DAEMON}/args",
+            _argv("--log-level=debug", "--experimental", "--label=a=b c"),
+        ),
+    ],
+)
+def test_an_option_has_its_effect(option: str, text: str, place: str, expected: Any) -> None:
+    assert jsonpointer.resolve_pointer(after(a_pod(options={option: text}), _OPEN), place) == expected
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize(
+    ("text", "expected"), [("build", ["build"]), ("test, build", ["build", "test"]), ("setup", ["setup"])]
+)
+def test_containers_says_who_gets_docker(mode: Mode, text: str, expected: list[str]) -> None:
+    pod = a_pod(
+        mode,
+        {"containers": text},
+        containers=[a_container("build"), a_container("test")],
+        initContainers=[a_container("setup")],
+    )
+    spec = after(pod, _OPEN)["spec"]
+    users = [c for c in (*spec["containers"], *spec["initContainers"]) if not c["name"].startswith("dind")]
+    assert [user["name"] for user in users if "/run/dind" in paths(user)] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("true", ["/a", "/b"]), ("false", []), ("b", ["/b"]), (" b , a ", ["/a", "/b"])],
+)
+def test_share_volumes_says_what_the_daemon_sees(text: str, expected: list[str]) -> None:
+    mounts = [{"name": "a", "mountPath": "/a"}, {"name": "b", "mountPath": "/b"}]
+    pod = a_pod(
+        options={"share-volumes": text},
+        containers=[a_container(volumeMounts=mounts)],
+        volumes=[{"name": "a", "emptyDir": {}}, {"name": "b", "emptyDir": {}}],
+    )
+    daemon = after(pod, _OPEN)["spec"]["initContainers"][0]
+    assert paths(daemon) == ["/run/dind", "/var/lib/docker", *expected]
+
+
+@pytest.mark.parametrize(("text", "expected"), [("true", ["dind-wait"]), ("false", [])])
+def test_wait_says_whether_a_container_waits(text: str, expected: list[str]) -> None:
+    spec = after(a_pod("daemonset", {"wait": text}), _OPEN)["spec"]
+    assert names(spec.get("initContainers", [])) == expected
+
+
+def test_the_socket_directory_holds_in_daemonset_mode_too() -> None:
+    spec = after(a_pod("daemonset", {"socket-dir": "/sock"}), _OPEN)["spec"]
+    assert paths(spec["containers"][0]) == ["/sock"]
+    assert spec["containers"][0]["env"] == [{"name": "DOCKER_HOST", "value": "unix:///sock/docker.sock"}]
+
+
+_NO_QUANTITY = "is not a quantity such as 500m, 2 or 1.5Gi"
+_NO_BYTES = "must be a whole number of bytes, more than 0, such as 512Mi"
+_NO_PATH = "must be an absolute path of plain names"
+_NO_URL = "has an item that is no http(s) URL of a registry"
+_NO_REGISTRY = "has an item that is neither HOST[:PORT] nor a CIDR"
+_NO_POOL = "has an item that is not CIDR:SIZE, such as 10.200.0.0/16:24"
+_NO_ADDRESS = "must be ADDRESS:PORT, such as 127.0.0.1:2375"
+_NO_ENV = 'must be a JSON object of strings, such as {"HTTPS_PROXY": "http://proxy:3128"}'
+_NO_ARGS = 'must be a JSON array of strings, such as ["--log-level=debug"]'
+_EMPTY_ITEM = "has an empty item; items are separated by single commas"
+_HIDES = "would hide files that the daemon or the container needs"
+
+_INVALID = [
+    ("containers", "build,", _EMPTY_ITEM),
+    ("containers", ",", _EMPTY_ITEM),
+    ("containers", "Build", 'has an item that is no name of a container or volume: "Build"'),
+    ("containers", "build test", "has an item that is no name of a container or volume"),
+    ("placement", "sidecar", 'must be "native" or "container"'),
+    ("placement", "Native", 'must be "native" or "container"'),
+    ("share-volumes", "True", "has an item that is no name of a container or volume"),
+    ("share-volumes", "a,,b", _EMPTY_ITEM),
+    ("wait", "yes", 'must be "true" or "false"'),
+    ("wait", "True", 'must be "true" or "false"'),
+    ("wait", " true", 'must be "true" or "false"'),
+    ("cpu-request", "0", "must be more than 0"),
+    ("cpu-request", "-1", "must be more than 0"),
+    ("cpu-request", "1 cpu", _NO_QUANTITY),
+    ("cpu-limit", "two", _NO_QUANTITY),
+    ("cpu-limit", "2\n", _NO_QUANTITY),
+    ("cpu-limit", "10E", "is larger than a quantity can be"),
+    ("memory-request", "512MB", _NO_QUANTITY),
+    ("memory-request", "500m", _NO_BYTES),
+    ("memory-request", "0", _NO_BYTES),
+    ("memory-limit", "1.5", _NO_BYTES),
+    ("memory-limit", "-1Gi", _NO_BYTES),
+    ("storage-size", "0Gi", _NO_BYTES),
+    ("storage-size", "big", _NO_QUANTITY),
+    ("storage-medium", "memory", 'must be "Disk" or "Memory" or "Volume"'),
+    ("storage-medium", "SSD", 'must be "Disk" or "Memory" or "Volume"'),
+    ("storage-class", "Fast", "is not the name of a StorageClass"),
+    ("storage-class", "fast ssd", "is not the name of a StorageClass"),
+    ("group", "docker", "must be a whole number from 0 to 2147483647"),
+    ("group", "-1", "must be a whole number from 0 to 2147483647"),
+    ("group", "2147483648", "must be a whole number from 0 to 2147483647"),
+    ("group", "1.0", "must be a whole number from 0 to 2147483647"),
+    ("group", "٣", "must be a whole number from 0 to 2147483647"),
+    ("mtu", "67", "must be a whole number from 68 to 65535"),
+    ("mtu", "65536", "must be a whole number from 68 to 65535"),
+    ("mtu", "1450 ", "must be a whole number from 68 to 65535"),
+    ("registry-mirrors", "mirror.example", _NO_URL),
+    ("registry-mirrors", "ftp://mirror.example", _NO_URL),
+    ("registry-mirrors", "https://", _NO_URL),
+    ("registry-mirrors", "https://mirror.example:99999", _NO_URL),
+    ("registry-mirrors", "https://mirror.example:0", _NO_URL),
+    ("registry-mirrors", "https://[::1", _NO_URL),
+    ("registry-mirrors", "https://user:pw@mirror.example", _NO_URL),
+    ("registry-mirrors", "https://:pw@mirror.example", _NO_URL),
+    ("registry-mirrors", "https://@mirror.example", _NO_URL),
+    ("registry-mirrors", "https://mirror.example?x=1", _NO_URL),
+    ("registry-mirrors", "https://mirror.example#x", _NO_URL),
+    ("registry-mirrors", "https://mirror example", _NO_URL),
+    ("registry-mirrors", "https://a.example,", _EMPTY_ITEM),
+    ("insecure-registries", "http://registry.ci", _NO_REGISTRY),
+    ("insecure-registries", "registry.ci:0", _NO_REGISTRY),
+    ("insecure-registries", "registry.ci:65536", _NO_REGISTRY),
+    ("insecure-registries", "registry.ci:", _NO_REGISTRY),
+    ("insecure-registries", "registry.ci/x", _NO_REGISTRY),
+    ("insecure-registries", "10.0.0.0/33", _NO_REGISTRY),
+    ("insecure-registries", "10.0.0.0/255.0.0.0", _NO_REGISTRY),
+    ("insecure-registries", "-x", _NO_REGISTRY),
+    ("insecure-registries", "a,,b", _EMPTY_ITEM),
+    ("address-pools", "10.200.0.0/16", _NO_POOL),
+    ("address-pools", "10.200.0.0:24", _NO_POOL),
+    ("address-pools", "10.200.0.0/16:x", _NO_POOL),
+    ("address-pools", "10.200.0.1/16:24", _NO_POOL),
+    ("address-pools", "10.0.0.0/255.0.0.0:24", _NO_POOL),
+    ("address-pools", "10.200.0.0/16:15", "has a pool whose networks do not fit into its base"),
+    ("address-pools", "10.200.0.0/16:33", "has a pool whose networks do not fit into its base"),
+    ("image", "docker", "has neither a tag nor a digest"),
+    ("image", "Docker:29", "is not an image reference such as"),
+    ("image", "docker:29 dind", "is not an image reference such as"),
+    ("socket-dir", "run/dind", _NO_PATH),
+    ("socket-dir", "/", _NO_PATH),
+    ("socket-dir", "/run/dind/", _NO_PATH),
+    ("socket-dir", "/run//dind", _NO_PATH),
+    ("socket-dir", "/run/../etc", _NO_PATH),
+    ("socket-dir", "/run/$(id)", _NO_PATH),
+    ("socket-dir", "/run/a b", _NO_PATH),
+    ("socket-dir", "/run/a;b", _NO_PATH),
+    ("socket-dir", "/" + "x" * 95, _NO_PATH),
+    ("socket-dir", "/usr", _HIDES),
+    ("socket-dir", "/var", _HIDES),
+    ("socket-dir", "/var/lib/docker/run", _HIDES),
+    ("socket-dir", "/dev", _HIDES),
+    ("tcp", "2375", _NO_ADDRESS),
+    ("tcp", "127.0.0.1", _NO_ADDRESS),
+    ("tcp", ":2375", _NO_ADDRESS),
+    ("tcp", "127.0.0.1:0", _NO_ADDRESS),
+    ("tcp", "127.0.0.1:65536", _NO_ADDRESS),
+    ("tcp", "127.0.0.1:x", _NO_ADDRESS),
+    ("tcp", "127.1:2375", _NO_ADDRESS),
+    ("tcp", "daemon:2375", _NO_ADDRESS),
+    ("tcp", "tcp://127.0.0.1:2375", _NO_ADDRESS),
+    ("tcp", "[::1:2375", _NO_ADDRESS),
+    ("env", "A=b", "is not JSON"),
+    ("env", '["A"]', _NO_ENV),
+    ("env", '{"A": 1}', _NO_ENV),
+    ("env", '{"": "x"}', "has a name that no environment variable can have"),
+    ("env", '{"A=B": "x"}', "has a name that no environment variable can have"),
+    ("env", '{"Ä": "x"}', "has a name that no environment variable can have"),
+    ("env", '{"DOCKER_HOST": "tcp://x"}', "sets DOCKER_HOST, which points the daemon's own client away"),
+    ("dockerd-args", "--debug", "is not JSON"),
+    ("dockerd-args", '"--debug"', _NO_ARGS),
+    ("dockerd-args", '["--debug", 1]', _NO_ARGS),
+    ("dockerd-args", '["-D"]', "has an item that is not of the form --flag or --flag=value"),
+    ("dockerd-args", '["-H=tcp://0.0.0.0:1"]', "has an item that is not of the form --flag or --flag=value"),
+    ("dockerd-args", '["--", "x"]', "has an item that is not of the form --flag or --flag=value"),
+    ("dockerd-args", '["debug"]', "has an item that is not of the form --flag or --flag=value"),
+    ("dockerd-args", '["--log-level", "debug"]', "has an item that is not of the form --flag or --flag=value"),
+]
+
+
+@pytest.mark.parametrize(("option", "text", "says"), _INVALID)
+def test_an_invalid_value_is_denied_with_key_value_and_what_is_accepted(option: str, text: str, says: str) -> None:
+    decision = inject(a_pod(options={option: text}), None, _OPEN)
+    assert decision.reason is Reason.INVALID_OPTION
+    shown = text if len(text) <= 64 else text[:61] + "..."
+    assert decision.message.startswith(f'annotation dind.io/{option}: "{shown}" {says}')
+
+
+def test_every_option_has_invalid_values() -> None:
+    assert {option for option, _, _ in _INVALID} == set(_BY_NAME)
+
+
+@pytest.mark.parametrize("name", ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT"])
+def test_variables_that_lead_the_client_astray_are_refused(name: str) -> None:
+    decision = inject(a_pod(options={"env": f'{{"{name}": "x"}}'}), None, _OPEN)
+    assert f"sets {name}" in decision.message
+
+
+@pytest.mark.parametrize(
+    ("flag", "instead"),
+    [
+        ("host", "dind.io/tcp"),
+        ("group", "dind.io/group"),
+        ("mtu", "dind.io/mtu"),
+        ("default-network-opt", "dind.io/mtu"),
+        ("registry-mirror", "dind.io/registry-mirrors"),
+        ("insecure-registry", "dind.io/insecure-registries"),
+        ("default-address-pool", "dind.io/address-pools"),
+        ("tls", None),
+        ("tlsverify", None),
+        ("tlscacert", None),
+        ("tlscert", None),
+        ("tlskey", None),
+        ("data-root", None),
+        ("exec-root", None),
+        ("pidfile", None),
+        ("config-file", None),
+    ],
+)
+def test_flags_that_injection_owns_are_refused_with_the_option_to_use(flag: str, instead: str | None) -> None:
+    for argument in (f"--{flag}", f"--{flag}=x"):
+        decision = inject(a_pod(options={"dockerd-args": f'["{argument}"]'}), None, _OPEN)
+        assert decision.reason is Reason.INVALID_OPTION
+        sets = f"sets --{flag}, which injection sets itself"
+        assert decision.message.endswith(f"{sets}; use {instead}" if instead else sets)
+
+
+@pytest.mark.parametrize("value", [1450, True, None, 1.5, {"a": []}])
+def test_a_value_that_is_no_string_is_denied_with_the_remedy(value: Any, policy: Policy) -> None:
+    decision = inject(a_pod(options={"mtu": value}), None, policy)
+    assert decision.reason is Reason.INVALID_OPTION
+    assert decision.message.startswith("annotation dind.io/mtu: ")
+    assert decision.message.endswith("must be a string; put quotes around it")
+
+
+@pytest.mark.parametrize("value", [2**70, [[[]]] * 1000], ids=["large", "long"])
+def test_an_odd_value_is_denied_with_a_short_message(value: Any, policy: Policy) -> None:
+    decision = inject(a_pod(options={"mtu": value}), None, policy)
+    assert decision.reason is Reason.INVALID_OPTION
+    assert len(decision.message) < 200
+
+
+def test_a_deeply_nested_value_is_denied(policy: Policy) -> None:
+    nested: Any = "1450"
+    for _ in range(500):
+        nested = [nested]
+    assert inject(a_pod(options={"mtu": nested}), None, policy).reason is Reason.INVALID_OPTION
+
+
+def test_an_empty_value_is_denied_with_the_remedy(policy: Policy) -> None:
+    decision = inject(a_pod(options={"mtu": ""}), None, policy)
+    assert decision.message == 'annotation dind.io/mtu: "" is empty; remove it to have the default'
+
+
+def test_all_invalid_values_are_named_at_once(policy: Policy) -> None:
+    message = inject(a_pod(options={"mtu": "x", "group": "y"}), None, policy).message
+    assert 'annotation dind.io/mtu: "x" must be' in message
+    assert '; annotation dind.io/group: "y" must be' in message
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (
+            {"cpu-request": "3"},
+            ("dind.io/cpu-request", "3 is more than cpu-limit, which is 2"),
+        ),
+        (
+            {"memory-request": "2Gi", "memory-limit": "1Gi"},
+            ("dind.io/memory-request", "2Gi is more than memory-limit, which is 1Gi"),
+        ),
+        (
+            {"storage-class": "fast", "storage-medium": "Memory"},
+            ("dind.io/storage-class", "fast does not go with storage-medium Memory"),
+        ),
+    ],
+)
+def test_values_that_contradict_each_other_are_denied(options: dict[str, str], says: tuple[str, ...]) -> None:
+    decision = inject(a_pod(options=options), None, _OPEN)
+    assert decision.reason is Reason.INVALID_OPTION
+    assert all(part in decision.message for part in says)
+
+
+def test_a_volume_needs_a_size() -> None:
+    policy = everything_open(defaults={"storage-size": ""})
+    for options in ({"storage-class": "fast"}, {"storage-medium": "Volume"}):
+        decision = inject(a_pod(options=options), None, policy)
+        assert decision.message == "annotation dind.io/storage-size: is needed for a volume"
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("dind.io/cpu-limt", "does not exist; did you mean dind.io/cpu-limit?"),
+        ("dind.io/Inject", "does not exist; did you mean dind.io/inject?"),
+        ("dind.io/zzzzzzzzzzzzzzzzzzzzzzzz", "does not exist; known are dind.io/inject, dind.io/containers, "),
+    ],
+)
+def test_an_unknown_key_is_denied_with_the_nearest_or_all_known(key: str, says: str, policy: Policy) -> None:
+    pod = a_pod()
+    pod["metadata"]["annotations"][key] = "x"
+    decision = inject(pod, None, policy)
+    assert decision.reason is Reason.UNKNOWN_ANNOTATION
+    assert decision.message.startswith(f"annotation {key} {says}")
+
+
+def test_all_unknown_keys_are_named_at_once(policy: Policy) -> None:
+    message = inject(a_pod(options={"cpu-limt": "2", "mut": "1450"}), None, policy).message
+    assert "dind.io/cpu-limt" in message
+    assert "; annotation dind.io/mut" in message
+
+
+@pytest.mark.parametrize("key", ["example.com/mtu", "dind.io.example/mtu", "mtu", "dind.iox/mtu"])
+def test_keys_of_others_are_none_of_our_business(key: str, policy: Policy) -> None:
+    pod = a_pod()
+    pod["metadata"]["annotations"][key] = "x"
+    assert inject(pod, None, policy).reason is Reason.INJECTED
+
+
+@_EACH_OPTION
+def test_an_option_is_open_only_where_the_operator_says_so(option: Option) -> None:
+    others = frozenset(_BY_NAME) - {option.name}
+    pod = a_pod(options={option.name: option.example})
+    decision = inject(pod, None, operator(allowed_options=others))
+    assert decision.reason is Reason.OPTION_NOT_ALLOWED
+    assert decision.message.startswith(f"annotation {option.key} may not be set in this cluster; remove it")
+    allowed = operator(allowed_options=frozenset({option.name}))
+    assert inject(pod, None, allowed).reason is not Reason.OPTION_NOT_ALLOWED
+
+
+def test_a_refused_option_is_denied_whatever_its_value(policy: Policy) -> None:
+    assert inject(a_pod(options={"env": "nonsense"}), None, policy).reason is Reason.OPTION_NOT_ALLOWED
+
+
+def test_an_image_has_to_be_among_those_allowed() -> None:
+    policy = everything_open(allowed_images=("registry.example/ci/*",))
+    assert after(a_pod(options={"image": "registry.example/ci/docker:1"}), policy)
+    decision = inject(a_pod(options={"image": "registry.example/x/docker:1"}), None, policy)
+    assert decision.reason is Reason.IMAGE_NOT_ALLOWED
+    assert decision.message.startswith('annotation dind.io/image: "registry.example/x/docker:1" is not an image')
+    assert decision.message.endswith("docker:29.7.2-dind, registry.example/ci/*")
+
+
+def test_the_operators_own_image_is_always_allowed() -> None:
+    policy = everything_open(defaults={"image": "registry.example/own:1"})
+    assert inject(a_pod(options={"image": "registry.example/own:1"}), None, policy).reason is Reason.INJECTED
+    assert inject(a_pod(options={"image": "docker:29.7.2-dind"}), None, policy).reason is Reason.IMAGE_NOT_ALLOWED
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0:2375", "10.0.0.1:2375", "[::]:2375"])
+def test_an_address_beyond_loopback_needs_the_operators_consent(text: str) -> None:
+    decision = inject(a_pod(options={"tcp": text}), None, everything_open())
+    assert decision.reason is Reason.OPTION_NOT_ALLOWED
+    assert decision.message.startswith(f'annotation dind.io/tcp: "{text}" is not loopback')
+    assert decision.message.endswith("use an address such as 127.0.0.1:2375")
+
+
+def test_the_operators_own_address_is_always_allowed() -> None:
+    policy = everything_open(defaults={"tcp": "0.0.0.0:8000"})
+    assert inject(a_pod(options={"tcp": "0.0.0.0:8000"}), None, policy).reason is Reason.INJECTED
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:2375", "127.9.9.9:1", "localhost:2375", "[::1]:2375"])
+def test_loopback_needs_no_consent(text: str) -> None:
+    assert inject(a_pod(options={"tcp": text}), None, everything_open()).reason is Reason.INJECTED
+
+
+def test_defaults_are_read_as_annotations_are() -> None:
+    options, problems = apply_defaults(built_in_options(), {"mtu": "1450", "tcp": "0.0.0.0:8000", "cpu-limit": ""})
+    assert problems == []
+    assert (options.mtu, options.tcp, options.cpu_limit) == (1450, Address("0.0.0.0", 8000), None)
+
+
+@pytest.mark.parametrize(
+    ("texts", "problem"),
+    [
+        ({"mut": "1450"}, "mut: is not an option; did you mean mtu?"),
+        ({"zzzzzzz": "1"}, "zzzzzzz: is not an option"),
+        ({"image": ""}, "image: cannot be empty"),
+        ({"mtu": "1"}, 'mtu: "1" must be a whole number from 68 to 65535'),
+        ({"cpu-request": "3"}, "cpu-request: 3 is more than cpu-limit, which is 2"),
+        ({"storage-class": "fast", "storage-size": ""}, "storage-size: is needed for a volume"),
+    ],
+)
+def test_a_default_that_cannot_be_used_is_a_problem(texts: dict[str, str], problem: str) -> None:
+    _, problems = apply_defaults(built_in_options(), texts)
+    assert problems == [problem]
+
+
+@_EACH_OPTION
+def test_an_empty_default_leaves_an_option_unset_unless_it_is_required(option: Option) -> None:
+    options, problems = apply_defaults(built_in_options(), {option.name: ""})
+    if option.required:
+        assert problems == [f"{option.name}: cannot be empty"]
+    else:
+        assert problems == []
+        assert getattr(options, option.field) == option.unset
+
+
+def test_limits_that_the_operator_left_out_are_left_out() -> None:
+    policy = operator(defaults=dict.fromkeys(("cpu-request", "cpu-limit", "memory-request", "memory-limit"), ""))
+    assert "resources" not in after(a_pod(), policy)["spec"]["initContainers"][0]
+    policy = operator(defaults={"cpu-request": "", "cpu-limit": "", "memory-limit": ""})
+    daemon = after(a_pod(), policy)["spec"]["initContainers"][0]
+    assert daemon["resources"] == {"requests": {"memory": "512Mi"}}

@@ -1,0 +1,162 @@
+"""Who is injected: the truth table of the contract, row by row."""
+
+from typing import Any
+
+import pytest
+
+from app.injection import INJECT, Mode, Policy, Reason, inject
+from app.model import JsonObject
+from pods import a_pod, operator
+
+_SIDECAR, _DAEMONSET = Mode.SIDECAR, Mode.DAEMONSET
+_ENABLED = None  # a namespace that only opts in has no mode
+
+
+@pytest.mark.parametrize(
+    ("namespace", "says", "reason", "mode"),
+    [
+        (_ENABLED, None, Reason.NOT_REQUESTED, None),
+        (_ENABLED, "sidecar", Reason.INJECTED, _SIDECAR),
+        (_ENABLED, "daemonset", Reason.INJECTED, _DAEMONSET),
+        (_ENABLED, "disabled", Reason.OPTED_OUT, None),
+        (_SIDECAR, None, Reason.INJECTED, _SIDECAR),
+        (_DAEMONSET, None, Reason.INJECTED, _DAEMONSET),
+        (_SIDECAR, "sidecar", Reason.INJECTED, _SIDECAR),
+        (_SIDECAR, "daemonset", Reason.INJECTED, _DAEMONSET),
+        (_DAEMONSET, "sidecar", Reason.INJECTED, _SIDECAR),
+        (_DAEMONSET, "daemonset", Reason.INJECTED, _DAEMONSET),
+        (_SIDECAR, "disabled", Reason.OPTED_OUT, None),
+        (_DAEMONSET, "disabled", Reason.OPTED_OUT, None),
+        (_ENABLED, "sidcar", Reason.UNKNOWN_VALUE, None),
+        (_SIDECAR, "sidcar", Reason.UNKNOWN_VALUE, None),
+        (_DAEMONSET, "sidcar", Reason.UNKNOWN_VALUE, None),
+        (_ENABLED, "", Reason.UNKNOWN_VALUE, None),
+        (_SIDECAR, "", Reason.UNKNOWN_VALUE, None),
+        (_DAEMONSET, "", Reason.UNKNOWN_VALUE, None),
+    ],
+)
+@pytest.mark.parametrize("source", ["annotations", "labels"])
+def test_namespace_and_pod_decide_together(
+    namespace: Mode | None, says: str | None, reason: Reason, mode: Mode | None, source: str, policy: Policy
+) -> None:
+    pod = a_pod(None)
+    pod["metadata"][source] = {} if says is None else {INJECT: says}
+    decision = inject(pod, namespace, policy)
+    assert (decision.reason, decision.mode) == (reason, mode)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "label", "reason", "mode"),
+    [
+        ("sidecar", "daemonset", Reason.INJECTED, _SIDECAR),
+        ("disabled", "sidecar", Reason.OPTED_OUT, None),
+        ("sidecar", "disabled", Reason.INJECTED, _SIDECAR),
+        ("sidecar", "sidcar", Reason.INJECTED, _SIDECAR),
+        ("sidcar", "sidecar", Reason.UNKNOWN_VALUE, None),
+    ],
+)
+def test_the_annotation_wins_over_the_label(
+    annotation: str, label: str, reason: Reason, mode: Mode | None, policy: Policy
+) -> None:
+    pod = a_pod(annotation)
+    pod["metadata"]["labels"] = {INJECT: label}
+    decision = inject(pod, None, policy)
+    assert (decision.reason, decision.mode) == (reason, mode)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (
+            "sidcar",
+            'annotation dind.io/inject: "sidcar" is not accepted (did you mean "sidecar"?); '
+            "use one of sidecar, daemonset, disabled",
+        ),
+        ("", 'annotation dind.io/inject: "" is not accepted; use one of sidecar, daemonset, disabled'),
+        (
+            True,
+            "annotation dind.io/inject: a value that is not a string is not accepted; "
+            "use one of sidecar, daemonset, disabled",
+        ),
+    ],
+)
+def test_an_unknown_value_is_denied_with_the_accepted_ones(value: Any, message: str, policy: Policy) -> None:
+    pod = a_pod(None)
+    pod["metadata"]["annotations"] = {INJECT: value}
+    assert inject(pod, None, policy).message == message
+
+
+def test_an_unknown_value_of_a_label_is_called_a_label(policy: Policy) -> None:
+    pod = a_pod(None)
+    pod["metadata"]["labels"] = {INJECT: "yes"}
+    assert inject(pod, None, policy).message.startswith('label dind.io/inject: "yes" is not accepted')
+
+
+def test_a_very_long_value_is_shown_in_part(policy: Policy) -> None:
+    assert len(inject(a_pod("x" * 10_000), None, policy).message) < 200
+
+
+@pytest.mark.parametrize("says", ["sidecar", "daemonset", "disabled", "sidcar", None])
+@pytest.mark.parametrize("namespace", [None, *Mode])
+def test_a_mirror_pod_is_left_alone_whatever_it_says(says: str | None, namespace: Mode | None, policy: Policy) -> None:
+    pod = a_pod(says)
+    pod["metadata"]["annotations"]["kubernetes.io/config.mirror"] = "0123"
+    assert inject(pod, namespace, policy).reason is Reason.MIRROR_POD
+
+
+_WINDOWS: list[JsonObject] = [{"os": {"name": "windows"}}, {"nodeSelector": {"kubernetes.io/os": "windows"}}]
+
+
+@pytest.mark.parametrize("spec", _WINDOWS)
+@pytest.mark.parametrize("mode", Mode)
+def test_a_windows_pod_is_left_alone_where_only_its_namespace_asks(spec: JsonObject, mode: Mode, policy: Policy) -> None:
+    assert inject(a_pod(None, **spec), mode, policy).reason is Reason.WINDOWS_POD
+
+
+@pytest.mark.parametrize("spec", _WINDOWS)
+@pytest.mark.parametrize("namespace", [None, *Mode])
+def test_a_windows_pod_that_asks_itself_is_denied(spec: JsonObject, namespace: Mode | None, policy: Policy) -> None:
+    decision = inject(a_pod("sidecar", **spec), namespace, policy)
+    assert decision.reason is Reason.WINDOWS_REQUESTED
+    assert decision.message.startswith("annotation dind.io/inject: the pod runs on Windows")
+    assert decision.message.endswith("remove the annotation")
+
+
+@pytest.mark.parametrize("spec", _WINDOWS)
+def test_a_windows_pod_that_opts_out_is_opted_out(spec: JsonObject, policy: Policy) -> None:
+    assert inject(a_pod("disabled", **spec), Mode.SIDECAR, policy).reason is Reason.OPTED_OUT
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"os": {"name": "linux"}},
+        {"os": None, "nodeSelector": None},
+        {"os": {}, "nodeSelector": {"kubernetes.io/os": "linux"}},
+        {"os": "windows", "nodeSelector": ["windows"]},
+    ],
+)
+def test_other_pods_run_on_linux(spec: JsonObject, policy: Policy) -> None:
+    assert inject(a_pod("sidecar", **spec), None, policy).reason is Reason.INJECTED
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_mode_that_is_switched_off_is_denied(mode: Mode) -> None:
+    (on,) = set(Mode) - {mode}
+    decision = inject(a_pod(mode), None, operator(modes=frozenset({on})))
+    assert decision.reason is Reason.MODE_OFF
+    assert decision.message == (
+        f"annotation dind.io/inject: mode {mode} is switched off in this cluster (modes that are on: {on})"
+    )
+    assert inject(a_pod(on), None, operator(modes=frozenset({on}))).reason is Reason.INJECTED
+
+
+def test_a_namespace_that_asks_for_a_mode_that_is_off_is_named() -> None:
+    decision = inject(a_pod(None), Mode.SIDECAR, operator(modes=frozenset()))
+    assert decision.reason is Reason.MODE_OFF
+    assert decision.message.startswith("label of the namespace dind.io/inject: mode sidecar is switched off")
+    assert decision.message.endswith("(modes that are on: none)")
+
+
+def test_opting_out_needs_no_mode_to_be_on() -> None:
+    assert inject(a_pod("disabled"), Mode.SIDECAR, operator(modes=frozenset())).reason is Reason.OPTED_OUT

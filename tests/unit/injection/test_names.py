@@ -1,0 +1,7 @@
+"""Names that are part of the contract with users."""
+
+from app.injection import INJECT, PREFIX, STATUS
+
+
+def test_all_keys_stand_under_one_prefix() -> None:
+    assert (PREFIX, INJECT, STATUS) == ("dind.io/", "dind.io/inject", "dind.io/status")

@@ -1,0 +1,284 @@
+"""Only what a pod lacks: conflicts, and the second pass after a later mutator."""
+
+from typing import Any
+
+import jsonpatch
+import pytest
+
+from app.injection import Mode, Policy, Reason, inject
+from app.model import JsonObject
+from pods import a_container, a_pod, after, everything_open, named, names, operator, paths
+
+_BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
+_OPEN = everything_open()
+
+
+def _again(pod: JsonObject, policy: Policy) -> tuple[list[str], JsonObject]:
+    """Return the paths of what the second pass adds, and the pod after it."""
+    decision = inject(pod, None, policy)
+    assert decision.reason is Reason.INJECTED, decision.message
+    return [o["path"] for o in decision.operations], jsonpatch.apply_patch(pod, list(decision.operations))
+
+
+def _own_volume(path: str, **members: Any) -> JsonObject:
+    return {"containers": [a_container(volumeMounts=[{"name": "own", "mountPath": path, **members}])]}
+
+
+@_BOTH_MODES
+@pytest.mark.parametrize("placement", ["native", "container"])
+def test_a_pod_that_carries_everything_is_unchanged(mode: str, placement: str, policy: Policy) -> None:
+    pod = a_pod(
+        mode,
+        {"placement": placement},
+        initContainers=[a_container("setup"), a_container("proxy", restartPolicy="Always")],
+        containers=[a_container(volumeMounts=[{"name": "w", "mountPath": "/w", "readOnly": True}])],
+        volumes=[{"name": "w", "emptyDir": {}}],
+    )
+    decision = inject(after(pod, policy), None, policy)
+    assert (decision.reason, decision.mode, decision.operations) == (Reason.UNCHANGED, Mode(mode), ())
+
+
+@_BOTH_MODES
+def test_a_container_of_a_later_mutator_gets_only_what_it_lacks(mode: str, policy: Policy) -> None:
+    pod = after(a_pod(mode), policy)
+    pod["spec"]["containers"].append(a_container("late"))
+    changed, patched = _again(pod, policy)
+    assert changed == ["/spec/containers/1/env", "/spec/containers/1/volumeMounts"]
+    build, late = patched["spec"]["containers"]
+    assert (late["env"], late["volumeMounts"]) == (build["env"], build["volumeMounts"])
+    assert inject(patched, None, policy).reason is Reason.UNCHANGED
+
+
+@_BOTH_MODES
+def test_a_native_sidecar_of_a_later_mutator_changes_nothing(mode: str, policy: Policy) -> None:
+    pod = after(a_pod(mode), policy)
+    pod["spec"]["initContainers"].append(a_container("proxy", restartPolicy="Always"))
+    assert inject(pod, None, policy).reason is Reason.UNCHANGED
+    pod["spec"]["initContainers"].insert(0, a_container("other", restartPolicy="Always"))
+    assert inject(pod, None, policy).reason is Reason.UNCHANGED
+
+
+@_BOTH_MODES
+def test_an_init_container_put_behind_gets_what_it_lacks(mode: str, policy: Policy) -> None:
+    pod = after(a_pod(mode), policy)
+    pod["spec"]["initContainers"].append(a_container("late"))
+    changed, patched = _again(pod, policy)
+    assert changed == ["/spec/initContainers/1/env", "/spec/initContainers/1/volumeMounts"]
+    assert inject(patched, None, policy).reason is Reason.UNCHANGED
+
+
+@_BOTH_MODES
+def test_an_init_container_put_in_front_cannot_have_docker(mode: str, policy: Policy) -> None:
+    pod = after(a_pod(mode), policy)
+    pod["spec"]["initContainers"].insert(0, a_container("early"))
+    assert inject(pod, None, policy).reason is Reason.UNCHANGED
+
+
+def test_an_init_container_put_in_front_is_warned_of_when_anything_else_is_added(policy: Policy) -> None:
+    pod = after(a_pod(), policy)
+    pod["spec"]["initContainers"].insert(0, a_container("early"))
+    pod["spec"]["containers"].append(a_container("late"))
+    changed, _ = _again(pod, policy)
+    assert changed == ["/spec/containers/1/env", "/spec/containers/1/volumeMounts"]
+    (warning,) = inject(pod, None, policy).warnings
+    assert warning == "these init containers run before dind and cannot have Docker: early"
+
+
+@pytest.mark.parametrize("placement", ["native", "container"])
+def test_the_workspace_of_a_later_container_is_shared_too(placement: str, policy: Policy) -> None:
+    pod = after(a_pod(options={"placement": placement}), policy)
+    pod["spec"]["containers"].append(a_container("late", volumeMounts=[{"name": "w", "mountPath": "/w"}]))
+    pod["spec"]["volumes"].append({"name": "w", "emptyDir": {}})
+    changed, patched = _again(pod, policy)
+    place = "initContainers" if placement == "native" else "containers"
+    index = names(pod["spec"][place]).index("dind")
+    assert f"/spec/{place}/{index}/volumeMounts/-" in changed
+    assert paths(named(patched["spec"][place], "dind")) == ["/run/dind", "/var/lib/docker", "/w"]
+    assert inject(patched, None, policy).reason is Reason.UNCHANGED
+
+
+def test_the_sub_path_of_a_later_container_is_shared_though_the_daemon_has_the_volume(policy: Policy) -> None:
+    mount = {"name": "w", "mountPath": "/w"}
+    pod = after(a_pod(containers=[a_container(volumeMounts=[mount])], volumes=[{"name": "w", "emptyDir": {}}]), policy)
+    late = {"name": "w", "mountPath": "/late", "subPath": "x"}
+    pod["spec"]["containers"].append(a_container("late", volumeMounts=[late]))
+    _, patched = _again(pod, policy)
+    assert late in patched["spec"]["initContainers"][0]["volumeMounts"]
+    assert inject(pod, None, policy).warnings == ()
+
+
+@_BOTH_MODES
+def test_a_container_is_never_given_what_it_has(mode: str, policy: Policy) -> None:
+    pod = after(a_pod(mode), policy)
+    late = a_container("late", env=[{"name": "DOCKER_HOST", "value": "unix:///run/dind/docker.sock"}])
+    pod["spec"]["containers"].append(late)
+    changed, _ = _again(pod, policy)
+    assert changed == ["/spec/containers/1/volumeMounts"]
+
+
+@pytest.mark.parametrize(
+    "variable", [{"value": "tcp://other:2375"}, {"value": ""}, {"valueFrom": {"fieldRef": {"fieldPath": "x"}}}]
+)
+@_BOTH_MODES
+def test_a_docker_host_of_the_users_is_kept_with_a_warning(mode: str, variable: JsonObject, policy: Policy) -> None:
+    env = [{"name": "DOCKER_HOST", **variable}]
+    pod = a_pod(mode, containers=[a_container(env=env)])
+    assert after(pod, policy)["spec"]["containers"][0]["env"] == env
+    (warning,) = inject(pod, None, policy).warnings
+    assert warning == "DOCKER_HOST is set to something else and was kept in: build"
+
+
+def test_a_docker_host_that_is_right_already_is_no_matter(policy: Policy) -> None:
+    env = [{"name": "DOCKER_HOST", "value": "unix:///run/dind/docker.sock"}]
+    assert inject(a_pod(containers=[a_container(env=env)]), None, policy).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "ours"),
+    [
+        ("cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes", "dind-run,dind-storage"),
+        ("kubectl.kubernetes.io/default-container", "build"),
+    ],
+)
+def test_hints_for_other_tools_are_set_when_absent_and_never_changed(key: str, ours: str, policy: Policy) -> None:
+    pod = a_pod()
+    assert after(pod, policy)["metadata"]["annotations"][key] == ours
+    pod["metadata"]["annotations"][key] = "the user's"
+    assert after(pod, policy)["metadata"]["annotations"][key] == "the user's"
+    pod["metadata"]["annotations"][key] = None
+    assert after(pod, policy)["metadata"]["annotations"][key] == ours
+
+
+@pytest.mark.parametrize("options", [{"storage-medium": "Volume"}, {"storage-class": "fast"}])
+def test_a_volume_claim_is_not_among_the_evictable(options: dict[str, str]) -> None:
+    annotations = after(a_pod(options=options), _OPEN)["metadata"]["annotations"]
+    assert annotations["cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"] == "dind-run"
+
+
+@_BOTH_MODES
+def test_the_status_records_mode_and_version(mode: str, policy: Policy) -> None:
+    status = after(a_pod(mode), policy)["metadata"]["annotations"]["dind.io/status"]
+    assert status == f'{{"mode":"{mode}","version":"{policy.version}"}}'
+
+
+@pytest.mark.parametrize("place", ["containers", "initContainers"])
+@pytest.mark.parametrize(("mode", "name"), [("sidecar", "dind"), ("daemonset", "dind-wait")])
+def test_a_container_of_our_name_is_denied(place: str, mode: str, name: str, policy: Policy) -> None:
+    pod = a_pod(mode)
+    pod["spec"].setdefault(place, []).append(a_container(name))
+    decision = inject(pod, None, policy)
+    assert decision.reason is Reason.NAME_TAKEN
+    assert f'"{name}"' in decision.message
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"), [("sidecar", "dind-run"), ("sidecar", "dind-storage"), ("daemonset", "dind-run")]
+)
+def test_another_volume_of_our_name_is_denied(mode: str, name: str, policy: Policy) -> None:
+    decision = inject(a_pod(mode, volumes=[{"name": name, "secret": {"secretName": "s"}}]), None, policy)
+    assert decision.reason is Reason.NAME_TAKEN
+    assert f'volume "{name}"' in decision.message
+
+
+def test_the_names_of_the_other_mode_are_free(policy: Policy) -> None:
+    assert inject(a_pod("daemonset", containers=[a_container("dind")]), None, policy).reason is Reason.INJECTED
+    assert inject(a_pod("sidecar", containers=[a_container("dind-wait")]), None, policy).reason is Reason.INJECTED
+
+
+def test_a_volume_that_is_ours_already_is_used(policy: Policy) -> None:
+    spec = after(a_pod(volumes=[{"name": "dind-run", "emptyDir": {}}]), policy)["spec"]
+    assert names(spec["volumes"]) == ["dind-run", "dind-storage"]
+
+
+@pytest.mark.parametrize(
+    ("path", "taken"),
+    [
+        ("/run/dind", True),
+        ("/var/run/dind/", True),
+        ("/run/./dind", True),
+        ("/var/run/docker.sock", True),
+        ("/run/docker.sock", True),
+        ("/run/dind2", False),
+        ("/run/other.sock", False),
+        ("/work", False),
+    ],
+)
+def test_a_mount_where_the_socket_goes_is_denied(path: str, taken: bool, policy: Policy) -> None:
+    pod = a_pod(**_own_volume(path), volumes=[{"name": "own", "emptyDir": {}}])
+    decision = inject(pod, None, policy)
+    assert (decision.reason is Reason.MOUNT_PATH_TAKEN) is taken
+    assert not taken or f'container "build" mounts volume "own" at {path}' in decision.message
+
+
+def test_a_mount_of_a_container_without_docker_takes_no_path(policy: Policy) -> None:
+    pod = a_pod(options={"containers": "test"}, **_own_volume("/run/dind"), volumes=[{"name": "own", "emptyDir": {}}])
+    pod["spec"]["containers"].append(a_container("test"))
+    assert inject(pod, None, policy).reason is Reason.INJECTED
+
+
+@pytest.mark.parametrize(
+    "path", ["/var/run/docker.sock", "/run/docker.sock", "/var/run", "/run", "/", "/var/run/", "//run", "/run/../run"]
+)
+@_BOTH_MODES
+def test_a_pod_that_mounts_the_nodes_docker_socket_is_denied(mode: str, path: str, policy: Policy) -> None:
+    decision = inject(a_pod(mode, volumes=[{"name": "v", "hostPath": {"path": path}}]), None, policy)
+    assert decision.reason is Reason.NODE_DOCKER_SOCKET
+    assert f'volume "v" mounts {path} of the node' in decision.message
+
+
+@pytest.mark.parametrize("path", ["/var", "/data", "/run/containerd", "/var/run/docker.pid", "/var/run/dind"])
+def test_other_directories_of_the_node_are_the_users_affair(path: str, policy: Policy) -> None:
+    assert inject(a_pod(volumes=[{"name": "v", "hostPath": {"path": path}}]), None, policy).reason is Reason.INJECTED
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "missing"),
+    [
+        ("sidecar", {}, 'container "dind"'),
+        ("daemonset", {}, 'container "dind-wait"'),
+        ("daemonset", {"wait": "false"}, 'volume "dind-run"'),
+    ],
+)
+def test_a_status_without_what_it_speaks_of_is_denied(
+    mode: str, options: dict[str, str], missing: str, policy: Policy
+) -> None:
+    decision = inject(a_pod(mode, {**options, "status": "{}"}), None, policy)
+    assert decision.reason is Reason.STALE_STATUS
+    assert "annotation dind.io/status" in decision.message
+    assert f"no {missing}; remove the annotation" in decision.message
+
+
+def test_a_pod_without_a_wait_container_is_unchanged_on_the_second_pass(policy: Policy) -> None:
+    pod = after(a_pod("daemonset", {"wait": "false"}), policy)
+    assert inject(pod, None, policy).reason is Reason.UNCHANGED
+
+
+@pytest.mark.parametrize("placement", ["native", "container"])
+def test_the_daemon_has_to_fit_into_the_pods_own_resources(placement: str, policy: Policy) -> None:
+    container = a_container(resources={"requests": {"cpu": "500m"}})
+    options = {"placement": placement}
+    fits = {"requests": {"cpu": "750m", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "4Gi"}}
+    assert after(a_pod(options=options, containers=[container], resources=fits), policy)
+    tight = {"requests": {"cpu": "749m"}, "limits": {"memory": "1Gi"}}
+    decision = inject(a_pod(options=options, containers=[container], resources=tight), None, policy)
+    assert decision.reason is Reason.POD_RESOURCES
+    assert "cpu request is 749m" in decision.message
+    assert "750m" in decision.message
+    assert "memory limit is 1Gi" in decision.message
+    assert "4Gi" in decision.message
+
+
+def test_the_wait_container_has_to_fit_as_well(policy: Policy) -> None:
+    decision = inject(a_pod("daemonset", resources={"limits": {"cpu": "100m"}}), None, policy)
+    assert decision.reason is Reason.POD_RESOURCES
+    assert 'container "dind-wait"' in decision.message
+
+
+def test_a_pod_that_was_injected_is_not_measured_again(policy: Policy) -> None:
+    pod = after(a_pod(), policy)
+    pod["spec"]["resources"] = {"requests": {"cpu": "1m"}}
+    assert inject(pod, None, policy).reason is Reason.UNCHANGED
+
+
+def test_without_a_group_no_security_context_is_added() -> None:
+    assert "securityContext" not in after(a_pod(), operator(defaults={"group": ""}))["spec"]

@@ -1,0 +1,35 @@
+"""Directories that a mount into the daemon must not hide."""
+
+import pytest
+
+from app.injection.protected import hides_the_daemon, is_shareable_path
+
+_SYSTEM = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/usr", "/etc", "/proc", "/sys", "/dev", "/var/lib/docker"]
+
+
+@pytest.mark.parametrize("path", ["/", "/var", "/var/lib", *_SYSTEM, *(f"{path}/below" for path in _SYSTEM)])
+def test_what_the_daemon_needs_is_protected_from_socket_and_workspace(path: str) -> None:
+    assert hides_the_daemon(path)
+    assert not is_shareable_path(path, "/run/dind")
+
+
+@pytest.mark.parametrize("path", ["/run", "/run/x", "/sock", "/sock/x"])
+def test_the_sockets_are_protected_from_workspaces_only(path: str) -> None:
+    assert not hides_the_daemon(path)
+    assert not is_shareable_path(path, "/sock")
+
+
+@pytest.mark.parametrize("path", ["/work", "/home/ci", "/library", "/usrlocal", "/var/lib/dockerd", "/var/cache", "/opt"])
+def test_other_directories_are_free(path: str) -> None:
+    assert not hides_the_daemon(path)
+    assert is_shareable_path(path, "/run/dind")
+
+
+def test_the_parent_of_a_socket_directory_is_protected() -> None:
+    assert not is_shareable_path("/home", "/home/ci/sock")
+    assert is_shareable_path("/home/other", "/home/ci/sock")
+
+
+def test_a_socket_directory_in_var_run_is_one_in_run() -> None:
+    assert not hides_the_daemon("/var/run")
+    assert not is_shareable_path("/run/dind/x", "/var/run/dind")

@@ -1,0 +1,55 @@
+"""From text to value; what each option refuses stands in the table of the annotations' test."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.injection import values
+from app.injection.options import Address, Medium, Placement
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "expected"),
+    [
+        (values.names, " a ,b-1", ("a", "b-1")),
+        (values.boolean, "true", True),
+        (values.boolean, "false", False),
+        (values.placement, "container", Placement.CONTAINER),
+        (values.medium, "Memory", Medium.MEMORY),
+        (values.shared_volumes, "true", True),
+        (values.shared_volumes, "false", False),
+        (values.shared_volumes, "a,b", ("a", "b")),
+        (values.registry_mirrors, "https://a.example/v2/,http://b", ("https://a.example/v2/", "http://b")),
+        (values.registries, "a,a:5000,10.0.0.0/8,fd00::/8", ("a", "a:5000", "10.0.0.0/8", "fd00::/8")),
+        (values.address_pools, "10.0.0.0/8:8", ("base=10.0.0.0/8,size=8",)),
+        (values.address_pools, "10.0.0.0/8:32", ("base=10.0.0.0/8,size=32",)),
+        (values.tcp_address, "[::1]:2375", Address("::1", 2375)),
+        (values.tcp_address, "127.0.0.1:1", Address("127.0.0.1", 1)),
+        (values.tcp_address, "0.0.0.0:65535", Address("0.0.0.0", 65535)),
+        (values.environment, "{}", ()),
+        (values.environment, '{"B": "2", "A": "1"}', (("B", "2"), ("A", "1"))),
+        (values.dockerd_args, "[]", ()),
+        (values.dockerd_args, '["--debug", "--label=a=b"]', ("--debug", "--label=a=b")),
+        (values.socket_dir, "/" + "x" * 94, "/" + "x" * 94),
+        (values.socket_dir, "/var/run", "/var/run"),
+    ],
+)
+def test_a_text_is_read(parse: Callable[[str], Any], text: str, expected: Any) -> None:
+    assert parse(text) == expected
+
+
+def test_the_longest_socket_fits_into_the_address_of_a_unix_socket() -> None:
+    longest = values.socket_dir("/" + "x" * 94)
+    assert len(f"{longest}/compat.sock".encode()) < 108
+    with pytest.raises(ValueError, match="at most 95 characters"):
+        values.socket_dir(longest + "x")
+
+
+@pytest.mark.parametrize(("text", "shown"), [("", '""'), ("a", '"a"'), ("x" * 64, f'"{"x" * 64}"')])
+def test_a_text_is_quoted(text: str, shown: str) -> None:
+    assert values.quote(text) == shown
+
+
+def test_a_long_text_is_quoted_in_part() -> None:
+    assert values.quote("x" * 65) == f'"{"x" * 61}..."'

@@ -1,0 +1,219 @@
+"""Workspace sharing: what the daemon sees of the containers' volumes."""
+
+from typing import Any
+
+import pytest
+
+from app.injection import Policy, Reason, inject
+from app.model import JsonObject, clean_path
+from pods import a_container, a_pod, after, everything_open, paths
+
+_OWN = 2  # the daemon's own mounts stand first
+
+
+def _pod(*mounts: JsonObject, **options: str) -> JsonObject:
+    """Return a pod whose container has these mounts; volumes `a` and `b` are emptyDirs."""
+    return a_pod(options=options, containers=[a_container(volumeMounts=list(mounts))], volumes=_volumes())
+
+
+def _volumes() -> list[JsonObject]:
+    return [{"name": "a", "emptyDir": {}}, {"name": "b", "emptyDir": {}}]
+
+
+def _mount(path: str, volume: str = "a", **members: Any) -> JsonObject:
+    return {"name": volume, "mountPath": path, **members}
+
+
+def _shared(pod: JsonObject, policy: Policy) -> list[JsonObject]:
+    """Return what the daemon mounts besides its own volumes."""
+    mounts: list[JsonObject] = after(pod, policy)["spec"]["initContainers"][0]["volumeMounts"]
+    return mounts[_OWN:]
+
+
+@pytest.mark.parametrize(
+    ("source", "shared"),
+    [
+        ({"emptyDir": {}}, True),
+        ({"emptyDir": {"medium": "Memory"}}, True),
+        ({"persistentVolumeClaim": {"claimName": "c"}}, True),
+        ({"ephemeral": {"volumeClaimTemplate": {"spec": {}}}}, True),
+        ({"secret": {"secretName": "s"}}, False),
+        ({"configMap": {"name": "c"}}, False),
+        ({"projected": {"sources": []}}, False),
+        ({"downwardAPI": {}}, False),
+        ({"hostPath": {"path": "/data"}}, False),
+        ({"nfs": {"server": "s", "path": "/"}}, False),
+        ({"csi": {"driver": "d"}}, False),
+        ({"emptyDir": None, "secret": {}}, False),
+    ],
+)
+def test_only_emptydirs_claims_and_ephemeral_volumes_are_shared(
+    source: JsonObject, shared: bool, policy: Policy
+) -> None:
+    mount = _mount("/work", "v")
+    pod = a_pod(containers=[a_container(volumeMounts=[mount])], volumes=[{"name": "v", **source}])
+    assert _shared(pod, policy) == ([mount] if shared else [])
+    assert inject(pod, None, policy).warnings == ()
+
+
+def test_read_only_and_sub_path_are_copied_and_nothing_else(policy: Policy) -> None:
+    mount = _mount(
+        "/work/", readOnly=True, subPath="x/y", mountPropagation="Bidirectional", recursiveReadOnly="IfPossible", new=1
+    )
+    assert _shared(_pod(mount), policy) == [_mount("/work/", readOnly=True, subPath="x/y")]
+
+
+@pytest.mark.parametrize("absent", [None, "", False])
+def test_members_that_say_nothing_are_not_copied(absent: Any, policy: Policy) -> None:
+    read_only = absent if absent != "" else None
+    sub_path = absent if absent is not False else None
+    assert _shared(_pod(_mount("/work", readOnly=read_only, subPath=sub_path)), policy) == [_mount("/work")]
+
+
+def test_an_expanded_sub_path_is_left_out_with_a_warning(policy: Policy) -> None:
+    pod = _pod(_mount("/work", subPathExpr="$(POD_NAME)"), _mount("/other"))
+    assert _shared(pod, policy) == [_mount("/other")]
+    (warning,) = inject(pod, None, policy).warnings
+    assert "subPathExpr" in warning
+    assert warning.endswith(": /work")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "//",
+        "/bin",
+        "/sbin",
+        "/lib",
+        "/lib64",
+        "/usr",
+        "/usr/sbin",
+        "/usr/local/share",
+        "/etc",
+        "/etc/ssl",
+        "/proc",
+        "/sys/fs",
+        "/dev/shm",
+        "/run",
+        "/run/lock",
+        "/var/run",
+        "/var/run/postgresql",
+        "/var/lib/docker",
+        "/var/lib/docker/tmp",
+        "/var/lib",
+        "/var",
+        "/work/../etc",
+        "usr",
+        "/run/dind/x",
+    ],
+)
+def test_what_the_daemon_needs_is_left_out_with_a_warning(path: str, policy: Policy) -> None:
+    pod = _pod(_mount(path))
+    assert _shared(pod, policy) == []
+    (warning,) = inject(pod, None, policy).warnings
+    assert warning == f"not shared with dind, which needs its own files there: {path}"
+
+
+@pytest.mark.parametrize("path", ["/home/ci/sock/x", "/home/ci", "/home"])
+def test_the_socket_directory_is_left_out_wherever_it_is(path: str) -> None:
+    pod = _pod(_mount(path), **{"socket-dir": "/home/ci/sock"})
+    assert _shared(pod, everything_open()) == []
+
+
+def test_the_same_mount_of_two_containers_is_shared_once(policy: Policy) -> None:
+    pod = _pod(_mount("/work"))
+    pod["spec"]["containers"].append(a_container("test", volumeMounts=[_mount("/work/")]))
+    assert [clean_path(path) for path in paths({"volumeMounts": _shared(pod, policy)})] == ["/work"]
+    assert inject(pod, None, policy).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "read_only"),
+    [(True, True, True), (True, False, False), (False, True, False), (True, None, False), (None, True, False)],
+)
+def test_a_volume_that_one_container_may_write_is_writable(
+    first: bool | None, second: bool | None, read_only: bool, policy: Policy
+) -> None:
+    pod = _pod(_mount("/work", readOnly=first))
+    pod["spec"]["containers"].append(a_container("test", volumeMounts=[_mount("/work", readOnly=second)]))
+    assert _shared(pod, policy) == [_mount("/work", readOnly=True) if read_only else _mount("/work")]
+
+
+@pytest.mark.parametrize("other", [{"volume": "b"}, {"subPath": "x"}])
+def test_of_two_volumes_at_one_path_the_first_containers_wins_with_a_warning(
+    other: dict[str, str], policy: Policy
+) -> None:
+    pod = _pod(_mount("/work"))
+    pod["spec"]["containers"].append(a_container("test", volumeMounts=[_mount("/work/", **other)]))
+    assert _shared(pod, policy) == [_mount("/work")]
+    (warning,) = inject(pod, None, policy).warnings
+    assert warning.startswith("not shared with dind, another container's volume is there: /work/")
+
+
+def test_init_containers_come_first_in_pod_order(policy: Policy) -> None:
+    pod = _pod(_mount("/work"))
+    pod["spec"]["initContainers"] = [a_container("setup", volumeMounts=[_mount("/work", "b")])]
+    assert _shared(pod, policy) == [_mount("/work", "b")]
+
+
+def test_volumes_of_containers_without_docker_are_not_shared(policy: Policy) -> None:
+    pod = _pod(_mount("/work"), containers="build")
+    pod["spec"]["containers"].append(a_container("test", volumeMounts=[_mount("/test", "b")]))
+    pod["spec"]["initContainers"] = [a_container("proxy", restartPolicy="Always", volumeMounts=[_mount("/proxy", "b")])]
+    assert _shared(pod, policy) == [_mount("/work")]
+
+
+@pytest.mark.parametrize(
+    ("setup", "shared"),
+    [
+        (_mount("/data"), False),
+        (_mount("/data", subPath="other"), False),
+        (_mount("/data", subPath="x"), True),
+        (_mount("/data", "b"), True),
+    ],
+)
+def test_a_sub_path_that_an_init_container_may_make_is_left_out(
+    setup: JsonObject, shared: bool, policy: Policy
+) -> None:
+    mount = _mount("/work", subPath="x")
+    pod = _pod(mount, containers="build")
+    pod["spec"]["initContainers"] = [a_container("setup", volumeMounts=[setup])]
+    assert (mount in _shared(pod, policy)) is shared
+    assert any("init container" in warning for warning in inject(pod, None, policy).warnings) is not shared
+
+
+def test_a_sub_path_of_a_volume_that_is_named_is_shared_all_the_same(policy: Policy) -> None:
+    mount = _mount("/work", subPath="x")
+    pod = _pod(mount, **{"share-volumes": "a"})
+    pod["spec"]["initContainers"] = [a_container("setup", volumeMounts=[_mount("/data")])]
+    assert mount in _shared(pod, policy)
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ("c", 'the pod has no volume "c"'),
+        ("a,c,d", 'the pod has no volume "d"'),
+        ("s", 'the pod may share only emptyDir, PVC and ephemeral volumes, not "s"'),
+    ],
+)
+def test_a_volume_that_cannot_be_shared_is_denied_when_named(names: str, says: str, policy: Policy) -> None:
+    pod = _pod(_mount("/work"), **{"share-volumes": names})
+    pod["spec"]["volumes"].append({"name": "s", "secret": {"secretName": "s"}})
+    decision = inject(pod, None, policy)
+    assert decision.reason is Reason.INVALID_OPTION
+    assert "annotation dind.io/share-volumes: " in decision.message
+    assert says in decision.message
+
+
+def test_long_lists_of_what_was_left_out_are_cut_to_120_characters(policy: Policy) -> None:
+    mounts = [_mount(f"/usr/{'x' * 30}{index}") for index in range(10)]
+    mounts += [_mount(f"/work/{index}", subPathExpr="$(A)") for index in range(30)]
+    warnings = inject(_pod(*mounts), None, policy).warnings
+    assert [len(warning) for warning in warnings] == [120, 120]
+
+
+def test_a_container_placed_daemon_shares_as_well(policy: Policy) -> None:
+    spec = after(_pod(_mount("/work"), placement="container"), policy)["spec"]
+    assert spec["containers"][1]["volumeMounts"][_OWN:] == [_mount("/work")]

@@ -1,0 +1,165 @@
+"""The view over a pod, and the message where it is malformed."""
+
+from typing import Any
+
+import pytest
+
+from app.model import JsonObject, MalformedPodError, read_metadata, read_pod
+
+_BUILD: JsonObject = {"name": "build", "image": "alpine"}
+
+
+def _pod(**spec: Any) -> JsonObject:
+    return {"spec": {"containers": [_BUILD], **spec}}
+
+
+def test_a_view_names_what_injection_reads() -> None:
+    raw = {
+        "spec": {
+            "initContainers": [{"name": "proxy", "restartPolicy": "Always"}, {"name": "setup"}],
+            "containers": [
+                {
+                    "name": "build",
+                    "env": [{"name": "A", "value": "1"}],
+                    "volumeMounts": [{"name": "w", "mountPath": "/var/run//w/"}],
+                }
+            ],
+            "volumes": [{"name": "w", "emptyDir": {}}],
+            "securityContext": {"supplementalGroups": [1, 2]},
+        }
+    }
+    pod = read_pod(raw)
+    proxy, setup = pod.init_containers
+    (build,) = pod.containers
+    assert (proxy.pointer, proxy.is_init, proxy.is_native_sidecar) == ("/spec/initContainers/0", True, True)
+    assert (setup.pointer, setup.is_init, setup.is_native_sidecar) == ("/spec/initContainers/1", True, False)
+    assert (build.pointer, build.is_init, build.is_native_sidecar) == ("/spec/containers/0", False, False)
+    assert build.env == {"A": {"name": "A", "value": "1"}}
+    assert [(mount.volume, mount.path) for mount in build.mounts] == [("w", "/run/w")]
+    assert pod.volumes == {"w": {"name": "w", "emptyDir": {}}}
+    assert pod.supplemental_groups == (1, 2)
+    assert pod.raw is raw
+
+
+def test_a_container_that_restarts_always_is_no_native_sidecar() -> None:
+    (build,) = read_pod({"spec": {"containers": [{"name": "build", "restartPolicy": "Always"}]}}).containers
+    assert not build.is_native_sidecar
+
+
+def test_containers_and_init_containers_are_found_by_name() -> None:
+    pod = read_pod(_pod(initContainers=[{"name": "setup"}]))
+    found = {name: pod.container(name) for name in ("setup", "build", "other")}
+    assert [container and container.pointer for container in found.values()] == [
+        "/spec/initContainers/0",
+        "/spec/containers/0",
+        None,
+    ]
+
+
+@pytest.mark.parametrize("member", ["initContainers", "volumes", "securityContext"])
+def test_null_is_the_same_as_absence(member: str) -> None:
+    assert read_pod(_pod(**{member: None}))[2:] == read_pod(_pod())[2:]
+
+
+def test_null_lists_of_a_container_are_the_same_as_absent_ones() -> None:
+    (container,) = read_pod({"spec": {"containers": [{**_BUILD, "env": None, "volumeMounts": None}]}}).containers
+    assert (container.env, container.mounts) == ({}, ())
+
+
+def test_members_that_nothing_reads_are_not_looked_at() -> None:
+    raw = _pod(nodeSelector=17, futureField={"a": [None]}, resources="?")
+    assert read_pod(raw).containers[0].raw is _BUILD
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ({}, "spec.containers: must be a list of at least one container, found nothing"),
+        ({"spec": None}, "spec.containers: must be a list of at least one container, found nothing"),
+        ({"spec": []}, "spec: must be an object, found an empty one"),
+        ({"spec": "x"}, "spec: must be an object, found a string"),
+        ({"spec": {"containers": []}}, "spec.containers: must be a list of at least one container, found an empty one"),
+        ({"spec": {"containers": {"a": 1}}}, "spec.containers: must be a list, found an object"),
+        ({"spec": {"containers": [None]}}, "spec.containers[0]: must be an object, found nothing"),
+        ({"spec": {"containers": [{}]}}, "spec.containers[0].name: must be a string that is not empty, found nothing"),
+        (
+            {"spec": {"containers": [{"name": ""}]}},
+            "spec.containers[0].name: must be a string that is not empty, found an empty one",
+        ),
+        (
+            {"spec": {"containers": [{"name": 1.5}]}},
+            "spec.containers[0].name: must be a string that is not empty, found a number",
+        ),
+        (_pod(initContainers=[_BUILD, 1]), "spec.initContainers[1]: must be an object, found a number"),
+        (
+            _pod(containers=[{**_BUILD, "env": [{"name": True}]}]),
+            "spec.containers[0].env[0].name: must be a string that is not empty, found a boolean",
+        ),
+        (
+            _pod(containers=[{**_BUILD, "volumeMounts": [{"name": "w"}]}]),
+            "spec.containers[0].volumeMounts[0].mountPath: must be a string that is not empty, found nothing",
+        ),
+        (
+            _pod(containers=[{**_BUILD, "volumeMounts": [{"mountPath": "/w"}]}]),
+            "spec.containers[0].volumeMounts[0].name: must be a string that is not empty, found nothing",
+        ),
+        (
+            _pod(containers=[{**_BUILD, "volumeMounts": {"name": "w"}}]),
+            "spec.containers[0].volumeMounts: must be a list, found an object",
+        ),
+        (_pod(volumes=[[]]), "spec.volumes[0]: must be an object, found an empty one"),
+        (_pod(volumes=[{}]), "spec.volumes[0].name: must be a string that is not empty, found nothing"),
+        (
+            _pod(volumes=[{"name": "w", "hostPath": "/x"}]),
+            "spec.volumes[0].hostPath: must be an object, found a string",
+        ),
+        (
+            _pod(volumes=[{"name": "w", "hostPath": {"type": "File"}}]),
+            "spec.volumes[0].hostPath.path: must be a string that is not empty, found nothing",
+        ),
+        (_pod(securityContext=[1]), "spec.securityContext: must be an object, found a list"),
+        (
+            _pod(securityContext={"supplementalGroups": 1}),
+            "spec.securityContext.supplementalGroups: must be a list, found a number",
+        ),
+        (
+            _pod(securityContext={"supplementalGroups": [1, "2"]}),
+            "spec.securityContext.supplementalGroups[1]: must be a whole number, found a string",
+        ),
+        (
+            _pod(securityContext={"supplementalGroups": [True]}),
+            "spec.securityContext.supplementalGroups[0]: must be a whole number, found a boolean",
+        ),
+    ],
+)
+def test_a_malformed_pod_is_refused_with_the_place(raw: JsonObject, message: str) -> None:
+    with pytest.raises(MalformedPodError) as raised:
+        read_pod(raw)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (None, "pod: must be an object, found nothing"),
+        (7, "pod: must be an object, found a number"),
+        ([1], "pod: must be an object, found a list"),
+        ({"metadata": 1}, "metadata: must be an object, found a number"),
+        ({"metadata": {"annotations": ["a"]}}, "metadata.annotations: must be an object, found a list"),
+        ({"metadata": {"labels": "x"}}, "metadata.labels: must be an object, found a string"),
+    ],
+)
+def test_malformed_metadata_is_refused_with_the_place(raw: Any, message: str) -> None:
+    with pytest.raises(MalformedPodError) as raised:
+        read_metadata(raw)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("raw", [{}, {"metadata": None}, {"metadata": {"annotations": None, "labels": None}}])
+def test_absent_metadata_is_empty(raw: JsonObject) -> None:
+    assert read_metadata(raw) == ({}, {})
+
+
+def test_annotations_and_labels_are_read_as_they_came() -> None:
+    metadata = read_metadata({"metadata": {"annotations": {"a": 1}, "labels": {"b": "2"}}})
+    assert metadata == ({"a": 1}, {"b": "2"})

@@ -1,0 +1,100 @@
+"""Pod-level resources against what the containers ask for."""
+
+from typing import Any
+
+import pytest
+
+from app.model import JsonObject, pod_level_misfits
+
+
+def _needs(cpu: str, **members: Any) -> JsonObject:
+    return {"resources": {"requests": {"cpu": cpu}}, **members}
+
+
+_DIND: JsonObject = {
+    "restartPolicy": "Always",
+    "resources": {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "4Gi"}},
+}
+
+
+@pytest.mark.parametrize("resources", [None, {}, [], "x", {"requests": None}, {"requests": {"cpu": None}, "limits": 1}])
+def test_a_pod_that_states_nothing_holds_everything(resources: Any) -> None:
+    assert pod_level_misfits({"resources": resources}, [_DIND], [_needs("100")], _DIND) == []
+
+
+def test_requests_that_fit_exactly_are_no_misfit() -> None:
+    spec = {"resources": {"requests": {"cpu": "750m"}}}
+    assert pod_level_misfits(spec, [_DIND], [_needs("500m")], _DIND) == []
+
+
+def test_requests_that_do_not_fit_are_named_with_what_would_be_needed() -> None:
+    spec = {"resources": {"requests": {"cpu": "700m", "memory": "256Mi"}}}
+    assert pod_level_misfits(spec, [_DIND], [_needs("500m")], _DIND) == [
+        ("cpu", "request", "700m", "750m"),
+        ("memory", "request", "256Mi", "512Mi"),
+    ]
+
+
+def test_without_a_request_the_pods_limit_bounds_the_requests() -> None:
+    spec = {"resources": {"limits": {"cpu": "2"}}}
+    assert pod_level_misfits(spec, [_DIND], [_needs("1800m")], _DIND) == [("cpu", "request", "2", "2050m")]
+
+
+def test_a_limit_above_the_pods_is_a_misfit() -> None:
+    spec = {"resources": {"limits": {"cpu": "1", "memory": "4Gi"}}}
+    assert pod_level_misfits(spec, [_DIND], [], _DIND) == [("cpu", "limit", "1", "2")]
+
+
+def test_only_the_limit_of_the_added_container_counts() -> None:
+    large = {"resources": {"limits": {"cpu": "8"}, "requests": {"cpu": "1m"}}}
+    assert pod_level_misfits({"resources": {"limits": {"cpu": "2"}}}, [_DIND], [large], _DIND) == []
+
+
+@pytest.mark.parametrize(
+    ("starting", "running", "needed"),
+    [
+        ([], ["1", "2"], "3"),
+        ([_needs("5")], ["1", "2"], "5"),
+        ([_needs("1", restartPolicy="Always"), _needs("5")], ["1"], "6"),
+        ([_needs("5"), _needs("1", restartPolicy="Always")], ["1"], "5"),
+        ([_needs("2", restartPolicy="Always"), _needs("2", restartPolicy="Always")], ["1", "1"], "6"),
+    ],
+)
+def test_init_containers_count_while_they_run(starting: list[JsonObject], running: list[str], needed: str) -> None:
+    spec = {"resources": {"requests": {"cpu": "1m"}}}
+    (misfit,) = pod_level_misfits(spec, starting, map(_needs, running), {})
+    assert misfit.needed == needed
+
+
+def test_a_request_that_is_absent_defaults_to_the_limit() -> None:
+    spec = {"resources": {"requests": {"memory": "1Gi"}}}
+    limited = {"resources": {"limits": {"memory": "2Gi"}}}
+    assert pod_level_misfits(spec, [], [limited], {}) == [("memory", "request", "1Gi", "2Gi")]
+
+
+@pytest.mark.parametrize(
+    ("amounts", "needed"),
+    [
+        (["0.25", "0.1"], "350m"),
+        (["100u"], "0.1m"),
+        (["1500m", "500m"], "2"),
+        (["2048"], "2Ki"),
+        (["3Mi"], "3Mi"),
+        (["1k"], "1000"),
+        ([2, 1], "3"),
+    ],
+)
+def test_what_is_needed_reads_as_a_quantity(amounts: list[Any], needed: str) -> None:
+    spec = {"resources": {"requests": {"cpu": "10n"}}}
+    (misfit,) = pod_level_misfits(spec, [], map(_needs, amounts), {})
+    assert misfit.needed == needed
+
+
+def test_an_amount_that_is_no_quantity_is_left_to_the_api_server() -> None:
+    spec = {"resources": {"requests": {"cpu": "1"}}}
+    assert pod_level_misfits(spec, [], [_needs("lots"), _needs("1")], {}) == []
+
+
+@pytest.mark.parametrize("amount", ["lots", "10Ei", {}, True])
+def test_an_amount_of_the_pod_that_cannot_be_read_is_left_to_the_api_server(amount: Any) -> None:
+    assert pod_level_misfits({"resources": {"limits": {"memory": amount}}}, [_DIND], [], _DIND) == []

@@ -1,0 +1,58 @@
+"""Small pods, and what becomes of them. Shared by the tests of several modules."""
+
+from typing import Any
+
+import jsonpatch
+
+from app.injection import OPTIONS, Mode, Policy, Reason, inject
+from app.model import JsonObject
+from app.settings import InjectionSettings, make_policy
+
+
+def operator(**settings: Any) -> Policy:
+    """Return the policy of an operator who changed these settings."""
+    return make_policy(InjectionSettings(**settings))
+
+
+def everything_open(**settings: Any) -> Policy:
+    """Return the policy of an operator who lets pods set every option."""
+    return operator(allowed_options=frozenset(option.name for option in OPTIONS), **settings)
+
+
+def a_container(name: str = "build", **members: Any) -> JsonObject:
+    return {"name": name, "image": "alpine:3", **members}
+
+
+def a_pod(mode: str | None = "sidecar", options: dict[str, Any] | None = None, **spec: Any) -> JsonObject:
+    """Return a pod of one container that asks for `mode` with these options, spec members over it."""
+    annotations = {f"dind.io/{name}": text for name, text in (options or {}).items()}
+    if mode is not None:
+        annotations["dind.io/inject"] = mode
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "ci", "annotations": annotations},
+        "spec": {"containers": [a_container()], **spec},
+    }
+
+
+def after(pod: JsonObject, policy: Policy, namespace_mode: Mode | None = None) -> JsonObject:
+    """Return the pod as it leaves admission; it has to be injected."""
+    decision = inject(pod, namespace_mode, policy)
+    assert decision.reason is Reason.INJECTED, decision.message
+    return jsonpatch.apply_patch(pod, list(decision.operations))
+
+
+def named(items: list[JsonObject], name: str) -> JsonObject:
+    """Return the container, volume or variable of that name."""
+    (found,) = [item for item in items if item["name"] == name]
+    return found
+
+
+def names(items: list[JsonObject]) -> list[str]:
+    return [item["name"] for item in items]
+
+
+def paths(container: JsonObject) -> list[str]:
+    """Return where a container mounts something."""
+    return [mount["mountPath"] for mount in container.get("volumeMounts") or []]
