@@ -4,9 +4,6 @@ from dataclasses import dataclass
 
 from app.model import Container, JsonObject
 
-# The API server passes on longer warnings only in part.
-LONGEST_WARNING = 120
-
 
 @dataclass(frozen=True, slots=True)
 class Additions:
@@ -26,13 +23,3 @@ class Additions:
     supplemental_group: int | None
     evictable: tuple[str, ...]
     warnings: tuple[str, ...]
-
-
-def naming(text: str, names: list[str]) -> str:
-    """Return a warning that ends in a list of names, cut to what the API server passes on."""
-    return shorten(f"{text}: {', '.join(names)}")
-
-
-def shorten(text: str) -> str:
-    """Return a warning cut to the length that is passed on whole."""
-    return text if len(text) <= LONGEST_WARNING else text[: LONGEST_WARNING - 1] + "…"

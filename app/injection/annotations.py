@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from app.injection import values
 from app.injection.decision import Denial, Mode, Reason
 from app.injection.images import is_allowed_image
+from app.injection.messages import first_few, quote
 from app.injection.names import INJECT, PREFIX, STATUS
 from app.injection.options import Medium, Options, Policy
 from app.model import nearest, parse_quantity
@@ -249,7 +250,7 @@ def apply_defaults(base: Options, texts: Mapping[str, str]) -> tuple[Options, li
         try:
             changes[option.field] = option.read(text)
         except ValueError as error:
-            problems.append(f"{name}: {values.quote(text)} {error}")
+            problems.append(f"{name}: {quote(text)} {error}")
     options = replace(base, **changes)
     return options, problems or contradictions(options)
 
@@ -264,7 +265,7 @@ def parse_options(annotations: Mapping[str, Any], policy: Policy) -> Options | D
     if not ours:
         return policy.defaults
     if unknown := [key for key in ours if key not in OPTIONS_BY_KEY]:
-        return Denial(Reason.UNKNOWN_ANNOTATION, "; ".join(map(_unknown, unknown)))
+        return Denial(Reason.UNKNOWN_ANNOTATION, first_few(unknown, _unknown))
     if closed := sorted(key for key in ours if OPTIONS_BY_KEY[key].name not in policy.allowed_options):
         allowed = ", ".join(option.name for option in OPTIONS if option.name in policy.allowed_options) or "none"
         return Denial(
@@ -279,7 +280,7 @@ def parse_options(annotations: Mapping[str, Any], policy: Policy) -> Options | D
         try:
             changes[option.field] = option.parse(_text(text))
         except ValueError as error:
-            shown = values.quote(text) if isinstance(text, str) else "its value"
+            shown = quote(text) if isinstance(text, str) else "its value"
             problems.append(f"annotation {key}: {shown} {error}")
     options = replace(policy.defaults, **changes)
     problems = problems or [f"annotation {PREFIX}{problem}" for problem in contradictions(options)]
@@ -309,7 +310,7 @@ def _permitted(options: Options, policy: Policy) -> Options | Denial:
         allowed = ", ".join((policy.defaults.image, *policy.allowed_images))
         return Denial(
             Reason.IMAGE_NOT_ALLOWED,
-            f"annotation {PREFIX}image: {values.quote(options.image)} is not an image that this cluster's "
+            f"annotation {PREFIX}image: {quote(options.image)} is not an image that this cluster's "
             f"operator allows; they are {allowed}",
         )
     public = options.tcp is not None and not options.tcp.is_loopback and options.tcp != policy.defaults.tcp

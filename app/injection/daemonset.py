@@ -1,8 +1,9 @@
 """DaemonSet mode: the socket of the node's own dind, which is shared by all its pods."""
 
-from app.injection.additions import Additions, naming
+from app.injection.additions import Additions
 from app.injection.decision import Denial
 from app.injection.docker_socket import HIDDEN_DEFAULT_DIR, is_default_dir, unix_address
+from app.injection.messages import naming
 from app.injection.names import PREFIX
 from app.injection.options import Options, Policy
 from app.injection.selection import select

@@ -6,11 +6,12 @@ from typing import Any
 
 import orjson
 
-from app.injection.additions import Additions, naming
+from app.injection.additions import Additions
 from app.injection.annotations import OPTIONS_BY_KEY, parse_options
 from app.injection.daemonset import daemonset_additions
 from app.injection.decision import Decision, Denial, Mode, Reason
 from app.injection.eligibility import decide
+from app.injection.messages import naming
 from app.injection.names import INJECT, PREFIX
 from app.injection.options import Options, Policy
 from app.injection.plan import Plan, plan

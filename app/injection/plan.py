@@ -7,8 +7,9 @@ where something else is in its place. What carries our status annotation is ours
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from app.injection.additions import Additions, naming
+from app.injection.additions import Additions
 from app.injection.decision import Denial, Reason
+from app.injection.messages import naming
 from app.injection.names import STATUS
 from app.model import Container, JsonObject, Metadata, Pod, clean_path, pod_level_misfits
 

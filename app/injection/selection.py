@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from app.injection.decision import Denial, Reason
+from app.injection.messages import first_few, quote
 from app.injection.names import PREFIX
 from app.model import Container, Pod, nearest
 
@@ -25,8 +26,10 @@ def select(pod: Pod, names: tuple[str, ...], own: frozenset[str], first_init: in
     if names:
         known = {container.name for container in candidates}
         if missing := [name for name in names if name not in known]:
-            return Denial(Reason.UNKNOWN_CONTAINER, "; ".join(_missing(name, sorted(known)) for name in missing))
-        chosen = [container for container in candidates if container.name in names]
+            ordered = [container.name for container in candidates]
+            return Denial(Reason.UNKNOWN_CONTAINER, first_few(missing, lambda name: _missing(name, ordered)))
+        wanted = frozenset(names)
+        chosen = [container for container in candidates if container.name in wanted]
     else:
         chosen = [container for container in candidates if not container.is_native_sidecar]
     clients: list[Container] = []
@@ -40,4 +43,5 @@ def select(pod: Pod, names: tuple[str, ...], own: frozenset[str], first_init: in
 def _missing(name: str, known: list[str]) -> str:
     guess = nearest(name, known)
     hint = f' (did you mean "{guess}"?)' if guess else ""
-    return f'annotation {PREFIX}containers: the pod has no container "{name}"{hint}; it has {", ".join(known)}'
+    names = first_few(known, str, ", ")
+    return f"annotation {PREFIX}containers: the pod has no container {quote(name)}{hint}; it has {names}"

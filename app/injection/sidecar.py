@@ -3,9 +3,10 @@
 from functools import lru_cache
 from typing import NamedTuple
 
-from app.injection.additions import Additions, naming, shorten
+from app.injection.additions import Additions
 from app.injection.decision import Denial, Mode, Reason
 from app.injection.docker_socket import DEFAULT_SOCKET, HIDDEN_DEFAULT_DIR, SOCKET_NAME, is_default_dir, unix_address
+from app.injection.messages import naming, shorten
 from app.injection.names import PREFIX
 from app.injection.options import Medium, Options, Placement, Policy
 from app.injection.protected import DATA_ROOT

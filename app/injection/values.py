@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from app.injection.messages import quote
 from app.injection.names import PREFIX
 from app.injection.options import Address, Medium, Placement
 from app.injection.protected import hides_the_daemon
@@ -225,7 +226,3 @@ def _is_host_and_port(text: str) -> bool:
 
 def _either(choices: type[Placement] | type[Medium]) -> str:
     return " or ".join(f'"{choice}"' for choice in choices)
-
-
-def quote(text: str) -> str:
-    return '"' + (text if len(text) <= 64 else text[:61] + "...") + '"'

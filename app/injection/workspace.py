@@ -4,15 +4,17 @@
 own. Secrets, ConfigMaps, projected volumes and hostPaths are never shared.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
 
-from app.injection.additions import naming
 from app.injection.decision import Denial, Reason
+from app.injection.messages import first_few, naming, quote
 from app.injection.names import PREFIX
 from app.injection.options import Options, Policy
 from app.injection.protected import is_shareable_path
 from app.model import Container, JsonObject, Mount, Pod
 
+_SubPaths: TypeAlias = Mapping[str, set[str]]
 _SHAREABLE = ("emptyDir", "persistentVolumeClaim", "ephemeral")
 
 
@@ -32,18 +34,19 @@ def share(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Po
     wanted = options.share_volumes
     if wanted is False:
         return Workspace((), ())
-    if wanted is not True and (problems := [_refusal(name, pod) for name in wanted if not _is_shareable(name, pod)]):
-        return Denial(Reason.INVALID_OPTION, "; ".join(problems))
-    own = (policy.run_volume, policy.storage_volume)
+    names = _shareable(pod, policy)
+    if wanted is not True:
+        if missing := [name for name in wanted if name not in names]:
+            return Denial(Reason.INVALID_OPTION, first_few(missing, lambda name: _refusal(name, pod)))
+        names &= set(wanted)
+    prepared = _prepared(pod, policy.container_name)
     shared: dict[str, Mount] = {}
     left_out: dict[str, dict[str, None]] = {}
     for client in clients:
         for mount in client.mounts:
-            if mount.volume in own or not _is_shareable(mount.volume, pod):
+            if mount.volume not in names:
                 continue
-            if wanted is not True and mount.volume not in wanted:
-                continue
-            if why := _why_not(mount, shared.get(mount.path), pod, options, policy.container_name):
+            if why := _why_not(mount, shared.get(mount.path), prepared, options):
                 left_out.setdefault(why, {})[mount.mount_path] = None
             elif mount.path not in shared or (shared[mount.path].read_only and not mount.read_only):
                 shared[mount.path] = mount
@@ -53,13 +56,15 @@ def share(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Po
     return Workspace(tuple(map(_mirror, shared.values())), tuple(warnings))
 
 
-def _why_not(mount: Mount, there: Mount | None, pod: Pod, options: Options, daemon: str) -> str | None:
+def _why_not(mount: Mount, there: Mount | None, prepared: _SubPaths, options: Options) -> str | None:
     """Return why a mount of a shareable volume is left out; `there` is what the daemon has at its path already."""
     if mount.sub_path_expr:
         return "their subPathExpr is the container's own"
     if not is_shareable_path(mount.path, options.socket_dir):
         return "which needs its own files there"
-    if options.share_volumes is True and _may_be_prepared(mount, pod, daemon):
+    # dind starts first, and kubelet would put a directory where an init container means to write a file.
+    # One that mounts the same subPath itself gets that directory anyway.
+    if options.share_volumes is True and mount.sub_path and prepared.get(mount.volume, set()) - {mount.sub_path}:
         return "an init container may make their subPath"
     if there and (there.volume, there.sub_path) != (mount.volume, mount.sub_path):
         return "another container's volume is there"
@@ -76,25 +81,24 @@ def _mirror(mount: Mount) -> JsonObject:
     return mirror
 
 
-def _may_be_prepared(mount: Mount, pod: Pod, daemon: str) -> bool:
-    """Whether an init container can make what the mount's subPath names.
-
-    dind starts first, and kubelet would put a directory where the init container means to write a
-    file. One that mounts the same subPath itself gets that directory anyway.
-    """
-    return bool(mount.sub_path) and any(
-        other.volume == mount.volume and other.sub_path != mount.sub_path
-        for container in pod.init_containers
-        if container.name != daemon
-        for other in container.mounts
-    )
+def _prepared(pod: Pod, daemon: str) -> _SubPaths:
+    """Return what init containers mount of each volume, and so can make in it: subPaths, empty for all of it."""
+    found: dict[str, set[str]] = {}
+    for container in pod.init_containers:
+        if container.name != daemon:
+            for mount in container.mounts:
+                found.setdefault(mount.volume, set()).add(mount.sub_path)
+    return found
 
 
-def _is_shareable(name: str, pod: Pod) -> bool:
-    volume = pod.volumes.get(name, {})
-    return any(volume.get(source) is not None for source in _SHAREABLE)
+def _shareable(pod: Pod, policy: Policy) -> set[str]:
+    """Return the names of the user's volumes that the daemon may have too."""
+    names = {
+        name for name, volume in pod.volumes.items() if any(volume.get(source) is not None for source in _SHAREABLE)
+    }
+    return names - {policy.run_volume, policy.storage_volume}
 
 
 def _refusal(name: str, pod: Pod) -> str:
     what = "has no volume" if name not in pod.volumes else "may share only emptyDir, PVC and ephemeral volumes, not"
-    return f'annotation {PREFIX}share-volumes: the pod {what} "{name}"'
+    return f"annotation {PREFIX}share-volumes: the pod {what} {quote(name)}"

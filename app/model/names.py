@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_MOST_COMPARED = 100
+_LONGEST_COMPARED = 64
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
@@ -21,5 +24,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that `word` was probably meant to be, or None."""
     from difflib import get_close_matches  # only a refusal needs it
 
-    found = get_close_matches(word[:64].lower(), list(known), n=1, cutoff=0.6)
+    # Bounded: both words may be a stranger's, and as many and as long as a pod can hold.
+    candidates = [name for name in islice(known, _MOST_COMPARED) if len(name) <= _LONGEST_COMPARED]
+    found = get_close_matches(word[:_LONGEST_COMPARED].lower(), candidates, n=1, cutoff=0.6)
     return found[0] if found else None

@@ -119,8 +119,19 @@ def _some_containers(spec: JsonObject) -> tuple[Container, ...]:
 
 
 def _container(raw: JsonObject, key: str, index: int) -> Container:
-    env = dict(_each(raw, "env", _variable))
-    return Container(f"/spec/{key}/{index}", index, _string(raw, "name"), env, _each(raw, "volumeMounts", _mount), raw)
+    mounts = _each(raw, "volumeMounts", _mount)
+    return Container(f"/spec/{key}/{index}", index, _string(raw, "name"), _env(raw), mounts, raw)
+
+
+def _env(raw: JsonObject) -> Mapping[str, JsonObject]:
+    variables = _list(raw, "env")
+    try:
+        env = {variable["name"]: variable for variable in variables}
+        well_formed = set(map(type, env)) <= {str}
+    except (TypeError, KeyError):
+        well_formed = False
+    # The slow way finds what is wrong, and where; pods have too many variables to go it for each.
+    return env if well_formed else dict(_each(raw, "env", _variable))
 
 
 def _variable(raw: JsonObject, _key: str, _index: int) -> tuple[str, JsonObject]:
@@ -129,17 +140,12 @@ def _variable(raw: JsonObject, _key: str, _index: int) -> tuple[str, JsonObject]
 
 def _mount(raw: JsonObject, _key: str, _index: int) -> Mount:
     mount_path = _string(raw, "mountPath")
+    sub_path = _text(raw, "subPath") if "subPath" in raw else ""
+    sub_path_expr = _text(raw, "subPathExpr") if "subPathExpr" in raw else ""
     read_only = raw.get("readOnly", False)
-    if not isinstance(read_only, bool | None):
+    if read_only.__class__ is not bool and read_only is not None:
         raise MalformedPodError(("readOnly",), "true or false", read_only)
-    return Mount(
-        _string(raw, "name"),
-        mount_path,
-        clean_path(mount_path),
-        _text(raw, "subPath"),
-        _text(raw, "subPathExpr"),
-        bool(read_only),
-    )
+    return Mount(_string(raw, "name"), mount_path, clean_path(mount_path), sub_path, sub_path_expr, bool(read_only))
 
 
 def _volume(raw: JsonObject, _key: str, _index: int) -> tuple[str, JsonObject]:

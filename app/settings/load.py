@@ -79,18 +79,43 @@ def _merge(
 ) -> None:
     for key, value in tree.items():
         name = f"{place}{key}"
+        if value is None and place == "":
+            continue  # a group with nothing in it, all commented out
         if isinstance(value, dict) and isinstance(into.get(key, {}), dict):
+            if not value:
+                origins[name] = origin
             _merge(into.setdefault(key, {}), value, origins, origin, f"{name}.")
         else:
             into[key] = value
             origins[name] = origin
 
 
+# What is wrong, by pydantic's type of error, for people who do not know Python.
+_SENTENCES = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a map",
+    "enum": "must be one of {expected}",
+    "extra_forbidden": "is not a setting",
+    "frozenset_type": "must be a list",
+    "greater_than_equal": "must be at least {ge}",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be one of {expected}",
+    "model_type": "must be a map of settings",
+    "path_type": "must be a path",
+    "string_type": "must be a text",
+    "tuple_type": "must be a list",
+}
+
+
 def _problem(details: Any, origins: Mapping[str, str]) -> str:
-    place = ".".join(str(step) for step in details["loc"] if step != "[key]")
-    found = (origins[name] for name in origins if place == name or place.startswith(name + "."))
-    origin = next(found, None) or next((origins[name] for name in origins if name.startswith(place + ".")), None)
-    message = (
-        "is not a setting" if details["type"] == "extra_forbidden" else details["msg"].removeprefix("Value error, ")
+    place = ".".join(str(step) for step in details["loc"])
+    # Of the value itself, of one that it is in, or of one that is in it.
+    origin = next(
+        (name for name in origins if f"{place}.".startswith(f"{name}.") or name.startswith(f"{place}.")), None
     )
-    return f"{place}: {message}" + (f" ({origin})" if origin else "")
+    sentence = _SENTENCES.get(details["type"])
+    message = sentence.format(**details.get("ctx", {})) if sentence else details["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" + (f" ({origins[origin]})" if origin else "")

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from app import __version__
@@ -26,11 +27,13 @@ def _option_name(name: str) -> str:
 
 
 def _annotation_text(value: Any) -> Any:
-    """YAML reads `1450` and `true` as a number and a boolean, the annotation would be text."""
+    """Return the text of an annotation for what YAML and JSON make of it: numbers, booleans, lists, maps."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, dict | list):
+        return orjson.dumps(value).decode()
     return str(value) if isinstance(value, int | float) else value
 
 
@@ -56,7 +59,7 @@ class InjectionSettings(_Group):
     allowed_images: tuple[str, ...] = ()
     """Patterns of images that pods may choose, where `image` is an allowed option; `*` stands for anything but `/`."""
 
-    defaults: dict[OptionName, AnnotationText] = Field(default_factory=dict)
+    defaults: dict[str, AnnotationText] = Field(default_factory=dict)
     """Defaults of options, each as the text of its annotation; an empty text leaves the option unset."""
 
     container_name: DnsLabel = "dind"
@@ -121,6 +124,8 @@ class InjectionSettings(_Group):
     @field_validator("defaults")
     @classmethod
     def _usable(cls, defaults: dict[str, str]) -> dict[str, str]:
+        # Variables have no dashes: DIND_WEBHOOK_INJECTION__DEFAULTS__STORAGE_SIZE.
+        defaults = {name.replace("_", "-"): text for name, text in defaults.items()}
         _, problems = apply_defaults(built_in_options(), defaults)
         if problems:
             raise ValueError("; ".join(problems))

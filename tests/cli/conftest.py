@@ -3,14 +3,28 @@
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from samples import POD, written
+import structlog
 
 from app.cli import main
+
+_POD = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: ci
+  annotations:
+    dind.io/inject: sidecar
+spec:
+  containers:
+    - name: build
+      image: registry.example/ci/build:7
+"""
+
 
 class Ran(NamedTuple):
     """What a run left behind."""
@@ -21,6 +35,7 @@ class Ran(NamedTuple):
 
 
 Run = Callable[..., Ran]
+Write = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +48,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """Return the function that runs a command line, `stdin` being what is piped into it."""
 
     def run_(*arguments: str | Path, stdin: bytes = b"") -> Ran:
@@ -44,16 +59,35 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> R
             main()
         return Ran(exited.value.code or 0, *capfd.readouterr())
 
-    return run_
+    yield run_
+    # `serve` sets up logging for its process, and that is ours.
+    structlog.reset_defaults()
 
 
 @pytest.fixture
-def pod(tmp_path: Path) -> Path:
-    """Return a manifest of a pod that asks for a sidecar."""
-    return written(tmp_path / "pod.yaml", POD)
+def write(tmp_path: Path) -> Write:
+    """Return the function that writes a file and returns its path."""
+
+    def write_(text: str, name: str = "pod.yaml") -> Path:
+        (tmp_path / name).write_text(text, "utf-8")
+        return tmp_path / name
+
+    return write_
 
 
 @pytest.fixture
-def denied_pod(tmp_path: Path) -> Path:
-    """Return a manifest of a pod that is denied."""
-    return written(tmp_path / "denied.yaml", POD.replace("sidecar", "sidcar"))
+def text() -> str:
+    """Return the manifest that most of these tests vary: a pod that asks for a sidecar."""
+    return _POD
+
+
+@pytest.fixture
+def pod(write: Write, text: str) -> Path:
+    """Return a file with that manifest."""
+    return write(text)
+
+
+@pytest.fixture
+def denied_pod(write: Write, text: str) -> Path:
+    """Return a file with a pod that is denied."""
+    return write(text.replace("sidecar", "sidcar"), "denied.yaml")

@@ -3,11 +3,16 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app import __version__
+
+Run = Callable[..., Any]
+Write = Callable[..., Path]
 
 DIND_WEBHOOK = Path(sys.executable).with_name("dind-webhook")
 PACKAGES_OF_THE_SERVER = ("fastapi", "starlette", "uvicorn", "prometheus_client")
@@ -20,45 +25,46 @@ def imported_by(*arguments: str | Path) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in lines}
 
 
-def test_version_prints_the_version_alone(run):
+def test_version_prints_the_version_alone(run: Run) -> None:
     assert run("--version") == (0, f"{__version__}\n", "")
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
-def test_help_lists_every_command(run, flag):
+def test_help_lists_every_command(run: Run, flag: str) -> None:
     ran = run(flag)
     assert ran.exit_code == 0
     assert [command for command in ("serve", "inject", "explain") if f"│ {command} " not in ran.stdout] == []
 
 
-def test_without_a_command_the_help_is_shown_and_the_exit_code_says_usage(run):
+def test_without_a_command_the_help_is_shown_and_the_exit_code_says_usage(run: Run) -> None:
     ran = run()
     assert ran.exit_code == 2
-    assert "Usage: dind-webhook" in ran.stdout
+    assert "Usage: " in ran.stdout
+    assert "│ inject " in ran.stdout
 
 
 @pytest.mark.parametrize("command", ["inject", "explain"])
-def test_a_command_without_a_manifest_is_wrong_usage(run, command):
+def test_a_command_without_a_manifest_is_wrong_usage(run: Run, command: str) -> None:
     ran = run(command)
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert "--filename" in ran.stderr
 
 
-def test_an_unknown_command_is_wrong_usage(run):
+def test_an_unknown_command_is_wrong_usage(run: Run) -> None:
     assert run("injcet").exit_code == 2
 
 
-def test_patch_and_diff_exclude_each_other(run, pod):
+def test_patch_and_diff_exclude_each_other(run: Run, pod: Path) -> None:
     ran = run("inject", "-f", pod, "--patch", "--diff")
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert "--patch and --diff exclude each other" in ran.stderr
 
 
-def test_a_colour_that_is_none_is_wrong_usage(run, pod):
+def test_a_colour_that_is_none_is_wrong_usage(run: Run, pod: Path) -> None:
     assert run("inject", "-f", pod, "--color=sometimes").exit_code == 2
 
 
-def test_serve_without_a_certificate_says_what_it_needs(run):
+def test_serve_without_a_certificate_says_what_it_needs(run: Run) -> None:
     ran = run("serve")
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert ran.stderr.startswith("error: ")
@@ -66,35 +72,30 @@ def test_serve_without_a_certificate_says_what_it_needs(run):
     assert "--dev" in ran.stderr
 
 
-def test_a_reader_that_goes_away_is_no_error(pod):
+def test_a_reader_that_goes_away_is_no_error(write: Write) -> None:
     # More than a pipe holds, so that the command is still writing when nobody reads any more.
-    files = [argument for _ in range(60) for argument in ("-f", str(pod))]
-    command = [str(DIND_WEBHOOK), "inject", *files]
+    long = write("apiVersion: v1\nkind: ConfigMap\ndata:\n  long: |\n" + f"    {'x' * 200}\n" * 1000)
+    command = [DIND_WEBHOOK, "inject", "-f", long]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.readline()
         process.stdout.close()
-        stderr = process.stderr.read()
+        assert process.stderr.read() == "no pod or workload in this file, nothing to do\n"
         assert process.wait(timeout=60) == 0
-    assert "Traceback" not in stderr
-    assert "BrokenPipe" not in stderr
 
 
-@pytest.mark.parametrize("arguments", [["serve", "--help"], ["inject", "-f"], ["explain", "-f"]], ids=lambda a: a[0])
-def test_nothing_here_imports_the_client_of_the_api_server(arguments, pod):
-    arguments = [*arguments, pod] if arguments[-1] == "-f" else arguments
-    imported = imported_by(*arguments)
+@pytest.mark.parametrize(
+    ("command", "works_offline"),
+    [("serve", False), ("inject", True), ("explain", True)],
+    ids=["serve", "inject", "explain"],
+)
+def test_a_command_imports_only_what_it_needs(command: str, works_offline: bool, pod: Path) -> None:
+    imported = imported_by(command, *(["-f", pod] if works_offline else ["--help"]))
+    unwanted = {"kubernetes", *(PACKAGES_OF_THE_SERVER if works_offline else ())}
     assert "app.cli.main" in imported
-    assert {name for name in imported if name.split(".")[0] == "kubernetes"} == set()
+    assert {name for name in imported if name.split(".")[0] in unwanted} == set()
 
 
-@pytest.mark.parametrize("command", ["inject", "explain"])
-def test_what_works_offline_does_not_import_the_server(command, pod):
-    imported = imported_by(command, "-f", pod)
-    assert f"app.cli.{command}" in imported
-    assert {name for name in imported if name.split(".")[0] in PACKAGES_OF_THE_SERVER} == set()
-
-
-def test_auto_colours_on_a_terminal(pod):
+def test_auto_colours_on_a_terminal(pod: Path) -> None:
     ours, theirs = os.openpty()
     try:
         command = [DIND_WEBHOOK, "inject", "-f", pod, "--diff"]

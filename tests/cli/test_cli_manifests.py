@@ -1,95 +1,107 @@
 """Manifests as people write them: what is theirs comes out as it went in, and what is no manifest is refused."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 import yaml
-from samples import POD, written
 
-DAEMONSET = POD.replace("sidecar", 'daemonset\n    dind.io/wait: "false"')
+Run = Callable[..., Any]
+Write = Callable[..., Path]
+Change = Callable[[str], str]
 
 
-def lines_in_order(lines, text):
-    """Return the lines that are missing in a text, or do not stand in this order."""
-    rest = iter(text.splitlines())
-    return [line for line in lines if line not in rest]
+def in_the_keys_column(pod: str) -> str:
+    return pod.replace("    - name", "  - name").replace("      image", "    image")
 
 
 @pytest.mark.parametrize(
-    "text",
+    "change",
     [
-        pytest.param(POD, id="items-indented"),
-        pytest.param(POD.replace("    - name", "  - name").replace("      image", "    image"), id="items-in-the-keys-column"),
-        pytest.param("# about the file\n\n" + POD + "\n# at its end\n", id="comments-around"),
-        pytest.param(POD.replace("name: build", "name: build   # the only one"), id="comment-at-the-end-of-a-line"),
-        pytest.param(POD.replace("  containers:", "  # who builds\n  containers:"), id="comment-above-a-key"),
-        pytest.param(POD.replace("image: ", 'args: ["-c", \'x\']\n      image: '), id="quotes"),
-        pytest.param(POD + "      args:\n        - |\n          a\n            b\n\n          c\n", id="block-scalar"),
-        pytest.param(POD + "      args: [" + ", ".join(["a-rather-long-argument"] * 20) + "]\n", id="long-line"),
-        pytest.param("---\n" + POD, id="explicit-start"),
+        pytest.param(str, id="items-indented"),
+        pytest.param(in_the_keys_column, id="items-in-the-keys-column"),
+        pytest.param(lambda pod: f"# about the file\n\n{pod}\n# at its end\n", id="comments-around"),
+        pytest.param(
+            lambda pod: pod.replace("name: build", "name: build   # the only one"), id="comment-beside-a-value"
+        ),
+        pytest.param(
+            lambda pod: pod.replace("  containers:", "  # who builds\n  containers:"), id="comment-above-a-key"
+        ),
+        pytest.param(lambda pod: pod.replace("image: ", "args: [\"-c\", 'x']\n      image: "), id="quotes"),
+        pytest.param(
+            lambda pod: f"{pod}      args:\n        - |\n          a\n            b\n\n          c\n", id="block"
+        ),
+        pytest.param(lambda pod: f"{pod}      args: [{', '.join(['a-long-argument'] * 20)}]\n", id="long-line"),
+        pytest.param(lambda pod: f"---\n{pod}", id="explicit-start"),
     ],
 )
-def test_every_line_of_the_author_is_there_and_in_order(run, tmp_path, text):
-    ran = run("inject", "-f", written(tmp_path / "pod.yaml", text))
+def test_every_line_of_the_author_is_there_and_in_order(run: Run, write: Write, text: str, change: Change) -> None:
+    written = change(text)
+    ran = run("inject", "-f", write(written))
     assert "injected" in ran.stderr
-    assert lines_in_order(text.splitlines(), ran.stdout) == []
+    rest = iter(ran.stdout.splitlines())
+    assert [line for line in written.splitlines() if line not in rest] == []
 
 
 @pytest.mark.parametrize(
-    "text",
+    "change",
     [
-        pytest.param(POD, id="plain"),
-        pytest.param("# licence\n---\n" + POD, id="comment-before-the-first-document"),
-        pytest.param("--- # first\n" + POD, id="comment-beside-the-marker"),
-        pytest.param(POD + "---\n# nothing here\n", id="document-of-comments"),
-        pytest.param(POD.replace("  ", "    "), id="four-spaces"),
-        pytest.param(POD + "      args: [sh,   -c]\n      env: ~\n      resources: { }\n", id="forms-of-flow-and-null"),
+        pytest.param(str, id="plain"),
+        pytest.param(lambda pod: f"# licence\n---\n{pod}", id="comment-before-the-first-document"),
+        pytest.param(lambda pod: f"--- # first\n{pod}", id="comment-beside-the-marker"),
+        pytest.param(lambda pod: f"{pod}---\n# nothing here\n", id="document-of-comments"),
+        pytest.param(lambda pod: pod.replace("  ", "    ").replace("- name", "-   name"), id="four-spaces"),
+        pytest.param(
+            lambda pod: f"{pod}      args: [sh,   -c]\n      env: ~\n      resources: {{ }}\n", id="flow-and-null"
+        ),
     ],
 )
-def test_a_file_in_which_nothing_is_done_comes_out_as_it_went_in(run, tmp_path, text):
-    text = text.replace("sidecar", "disabled")
-    assert run("inject", "-f", written(tmp_path / "pod.yaml", text)).stdout == text
+def test_a_file_in_which_nothing_is_done_comes_out_as_it_went_in(
+    run: Run, write: Write, text: str, change: Change
+) -> None:
+    written = change(text.replace("sidecar", "disabled"))
+    assert run("inject", "-f", write(written)).stdout == written
 
 
-def test_a_comment_before_the_first_document_survives_an_injection(run, tmp_path):
-    ran = run("inject", "-f", written(tmp_path / "pod.yaml", "# licence\n---\n" + POD))
+def test_a_comment_before_the_first_document_survives_an_injection(run: Run, write: Write, text: str) -> None:
+    ran = run("inject", "-f", write(f"# licence\n---\n{text}"))
     assert ran.stdout.startswith("# licence\n---\napiVersion: v1\n")
 
 
-def test_a_comment_stays_above_the_line_it_is_about(run, tmp_path):
-    text = POD + "  # where the source is\n  volumes:\n    - name: source\n      emptyDir: {}\n"
-    ran = run("inject", "-f", written(tmp_path / "pod.yaml", text))
-    assert "  # where the source is\n  volumes:\n    - name: source\n" in ran.stdout
+def test_a_comment_stays_above_the_line_it_is_about(run: Run, write: Write, text: str) -> None:
+    volumes = "  # where the source is\n  volumes:\n    - name: source\n"
+    ran = run("inject", "-f", write(f"{text}{volumes}      emptyDir: {{}}\n"))
+    assert volumes in ran.stdout
 
 
-def test_what_is_added_is_indented_as_the_rest(run, tmp_path):
-    in_column = DAEMONSET.replace("    - name", "  - name").replace("      image", "    image")
-    indented = run("inject", "-f", written(tmp_path / "a.yaml", DAEMONSET)).stdout
+def test_what_is_added_is_indented_as_the_rest(run: Run, write: Write, text: str) -> None:
+    text = text.replace("sidecar", "daemonset")
+    indented = run("inject", "-f", write(text)).stdout
     assert "\n      env:\n        - name: DOCKER_HOST\n          value: " in indented
     assert "\n  volumes:\n    - name: dind-run\n      hostPath:\n" in indented
-    flat = run("inject", "-f", written(tmp_path / "b.yaml", in_column)).stdout
+    flat = run("inject", "-f", write(in_the_keys_column(text))).stdout
     assert "\n    env:\n    - name: DOCKER_HOST\n      value: " in flat
     assert "\n  volumes:\n  - name: dind-run\n    hostPath:\n" in flat
     assert yaml.safe_load(flat) == yaml.safe_load(indented)
 
 
-def test_an_alias_is_injected_once_in_each_of_its_places(run, tmp_path):
-    text = (
-        POD
-        + "      env: &env\n        - {name: STAGE, value: ci}\n"
-        + "    - name: test\n      image: registry.example/ci/test:7\n      env: *env\n"
-    )
-    containers = yaml.safe_load(run("inject", "-f", written(tmp_path / "pod.yaml", text)).stdout)["spec"]["containers"]
+def test_an_alias_is_injected_once_in_each_of_its_places(run: Run, write: Write, text: str) -> None:
+    first = "      env: &env\n        - {name: STAGE, value: ci}\n"
+    second = "    - name: test\n      image: registry.example/ci/test:7\n      env: *env\n"
+    containers = yaml.safe_load(run("inject", "-f", write(text + first + second)).stdout)["spec"]["containers"]
     assert [[variable["name"] for variable in each["env"]] for each in containers] == [["STAGE", "DOCKER_HOST"]] * 2
 
 
-def test_a_merge_key_is_injected_once_in_each_of_its_places(run, tmp_path):
-    text = POD.replace("- name: build", "- &build\n      name: build") + "    - <<: *build\n      name: test\n"
-    spec = yaml.safe_load(run("inject", "-f", written(tmp_path / "pod.yaml", text)).stdout)["spec"]
-    assert [each["name"] for each in spec["containers"]] == ["build", "test"]
-    assert [len(each["env"]) for each in spec["containers"]] == [1, 1]
-    assert [len(each["volumeMounts"]) for each in spec["containers"]] == [2, 2]
+def test_a_merge_key_is_injected_once_in_each_of_its_places(run: Run, write: Write, text: str) -> None:
+    merged = text.replace("- name: build", "- &build\n      name: build") + "    - <<: *build\n      name: test\n"
+    containers = yaml.safe_load(run("inject", "-f", write(merged)).stdout)["spec"]["containers"]
+    assert [each["name"] for each in containers] == ["build", "test"]
+    assert [len(each["env"]) for each in containers] == [1, 1]
+    assert [len(each["volumeMounts"]) for each in containers] == [2, 2]
 
 
-def test_nothing_that_is_added_refers_to_something_else(run, pod):
+def test_nothing_that_is_added_refers_to_something_else(run: Run, pod: Path) -> None:
     printed = run("inject", "-f", pod).stdout
     assert not any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(printed))
 
@@ -98,44 +110,53 @@ def test_nothing_that_is_added_refers_to_something_else(run, pod):
     ("content", "says"),
     [
         pytest.param(b"a: b: c\n", "is not YAML", id="not-yaml"),
-        pytest.param(b"kind: Pod\nkind: Job\n", "duplicate key", id="the-same-key-twice"),
+        pytest.param(b"kind: Pod\nkind: Job\n", "is not YAML", id="the-same-key-twice"),
         pytest.param(b"\x89PNG\r\n\x1a\n\x00\x00", "is not UTF-8", id="binary"),
         pytest.param(b"\x00\x01\x02", "is not YAML", id="control-characters"),
         pytest.param(b"", "holds no Kubernetes object", id="empty"),
         pytest.param(b"# nothing\n---\n", "holds no Kubernetes object", id="only-comments"),
         pytest.param(b"- a\n- b\n", "holds no Kubernetes object", id="a-list"),
         pytest.param(b"just text\n", "holds no Kubernetes object", id="text"),
-        pytest.param(b"a: " + b"[" * 3000 + b"]" * 3000, "is nested too deeply", id="too-deep"),
+        pytest.param(b"a: " + b"[" * 500 + b"]" * 500, "is nested too deeply", id="too-deep"),
     ],
 )
 @pytest.mark.parametrize("command", ["inject", "explain"])
-def test_what_is_no_manifest_is_named_and_ends_with_2(run, tmp_path, command, content, says):
+def test_what_is_no_manifest_is_named_and_ends_with_2(
+    run: Run, tmp_path: Path, command: str, content: bytes, says: str
+) -> None:
     (tmp_path / "x.yaml").write_bytes(content)
     ran = run(command, "-f", tmp_path / "x.yaml")
     assert (ran.exit_code, ran.stdout) == (2, "")
-    assert ran.stderr.startswith(f"error: {tmp_path / 'x.yaml'}: {says}" if says != "duplicate key" else "error: ")
-    assert says in ran.stderr
+    assert ran.stderr.startswith(f"error: {tmp_path / 'x.yaml'}: {says}")
 
 
-def test_a_mistake_in_standard_input_is_named_as_such(run):
+def test_a_mistake_in_standard_input_is_named_as_such(run: Run) -> None:
     ran = run("inject", "-f", "-", stdin=b"\xff\xfe")
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert ran.stderr.startswith("error: standard input: is not UTF-8")
 
 
-def test_a_missing_file_is_named(run, pod, tmp_path):
+def test_a_missing_file_is_named(run: Run, pod: Path, tmp_path: Path) -> None:
     ran = run("inject", "-f", pod, "-f", tmp_path / "nowhere.yaml")
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert ran.stderr == f"error: {tmp_path / 'nowhere.yaml'}: cannot be read: No such file or directory\n"
 
 
-def test_a_directory_is_no_manifest(run, tmp_path):
+def test_a_directory_is_no_manifest(run: Run, tmp_path: Path) -> None:
     ran = run("inject", "-f", tmp_path)
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert ran.stderr == f"error: {tmp_path}: cannot be read: Is a directory\n"
 
 
-def test_what_is_wrong_with_yaml_is_said_with_the_line(run, tmp_path):
-    ran = run("inject", "-f", written(tmp_path / "pod.yaml", POD + "      args: [\n"))
-    assert "line 12" in ran.stderr
-    assert "Traceback" not in ran.stderr
+def test_what_is_wrong_with_yaml_is_said_with_the_line(run: Run, write: Write, text: str) -> None:
+    ran = run("inject", "-f", write(f"{text}   args: x\n"))
+    assert ran.exit_code == 2
+    assert "line 11" in ran.stderr
+    assert "ruamel" not in ran.stderr
+
+
+def test_a_key_that_stands_twice_is_said_without_advice_for_programmers(run: Run, write: Write, text: str) -> None:
+    ran = run("inject", "-f", write(f"{text}      image: docker:29-cli\n"))
+    assert ran.exit_code == 2
+    assert 'duplicate key "image"' in ran.stderr
+    assert "https://" not in ran.stderr

@@ -1,7 +1,13 @@
 """Operator settings on the command line: where they come from, and what is said of mistakes in them."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
-from samples import written
+
+Run = Callable[..., Any]
+Write = Callable[..., Path]
 
 MISTAKES = """\
 injection:
@@ -16,36 +22,40 @@ server:
 """
 
 
-def test_a_file_of_settings_is_used(run, pod, tmp_path):
-    config = written(tmp_path / "settings.yaml", "injection:\n  container_name: docker\n")
+def test_a_file_of_settings_is_used(run: Run, pod: Path, write: Write) -> None:
+    config = write("injection:\n  container_name: docker\n", "settings.yaml")
     assert "- name: docker\n" in run("inject", "--config", config, "-f", pod).stdout
 
 
-def test_the_file_may_be_named_by_a_variable(run, pod, tmp_path, monkeypatch):
-    config = written(tmp_path / "settings.yaml", "injection:\n  container_name: docker\n")
+def test_the_file_may_be_named_by_a_variable(
+    run: Run, pod: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write("injection:\n  container_name: docker\n", "settings.yaml")
     monkeypatch.setenv("DIND_WEBHOOK_CONFIG", str(config))
     assert "- name: docker\n" in run("inject", "-f", pod).stdout
 
 
-def test_a_variable_wins_over_the_file(run, pod, tmp_path, monkeypatch):
-    config = written(tmp_path / "settings.yaml", "injection:\n  container_name: docker\n")
+def test_a_variable_wins_over_the_file(run: Run, pod: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = write("injection:\n  container_name: docker\n", "settings.yaml")
     monkeypatch.setenv("DIND_WEBHOOK_INJECTION__CONTAINER_NAME", "daemon")
     assert "- name: daemon\n" in run("inject", "--config", config, "-f", pod).stdout
 
 
-def test_an_empty_file_changes_nothing(run, pod, tmp_path):
-    config = written(tmp_path / "settings.yaml", "# nothing yet\n")
+def test_an_empty_file_changes_nothing(run: Run, pod: Path, write: Write) -> None:
+    config = write("# nothing yet\n", "settings.yaml")
     assert run("inject", "--config", config, "-f", pod) == run("inject", "-f", pod)
 
 
-def test_a_group_of_which_all_is_commented_out_changes_nothing(run, pod, tmp_path):
-    config = written(tmp_path / "settings.yaml", "injection:\n  # modes: [sidecar]\n")
+def test_a_group_of_which_all_is_commented_out_changes_nothing(run: Run, pod: Path, write: Write) -> None:
+    config = write("injection:\n  # modes: [sidecar]\n", "settings.yaml")
     assert run("inject", "--config", config, "-f", pod) == run("inject", "-f", pod)
 
 
 @pytest.mark.parametrize("command", [["inject", "-f"], ["explain", "-f"], ["serve", "--dev"]], ids=lambda c: c[0])
-def test_all_mistakes_are_said_at_once_each_with_place_and_origin(run, pod, tmp_path, monkeypatch, command):
-    config = written(tmp_path / "settings.yaml", MISTAKES)
+def test_all_mistakes_are_said_at_once_each_with_place_and_origin(
+    run: Run, pod: Path, write: Write, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    config = write(MISTAKES, "settings.yaml")
     monkeypatch.setenv("DIND_WEBHOOK_LOG__LEVEL", "loud")
     command = [*command, pod] if command[-1] == "-f" else command
     ran = run(*command, "--config", config)
@@ -64,15 +74,15 @@ def test_all_mistakes_are_said_at_once_each_with_place_and_origin(run, pod, tmp_
     }
 
 
-def test_one_mistake_among_the_defaults_does_not_hide_another(run, pod, tmp_path):
-    config = written(tmp_path / "settings.yaml", "injection:\n  defaults:\n    mtu: 12\n    imag: x\n")
+def test_one_mistake_among_the_defaults_does_not_hide_another(run: Run, pod: Path, write: Write) -> None:
+    config = write("injection:\n  defaults:\n    mtu: 12\n    imag: x\n", "settings.yaml")
     ran = run("inject", "--config", config, "-f", pod)
     assert "did you mean 'image'?" in ran.stderr
     assert "mtu" in ran.stderr
 
 
-def test_an_unknown_group_is_said_with_its_origin_even_when_empty(run, pod, tmp_path):
-    config = written(tmp_path / "settings.yaml", "lgo: {}\n")
+def test_an_unknown_group_is_said_with_its_origin_even_when_empty(run: Run, pod: Path, write: Write) -> None:
+    config = write("lgo: {}\n", "settings.yaml")
     assert run("inject", "--config", config, "-f", pod).stderr == f"error: lgo: is not a setting (file {config})\n"
 
 
@@ -85,35 +95,37 @@ def test_an_unknown_group_is_said_with_its_origin_even_when_empty(run, pod, tmp_
     ],
     ids=["not-yaml", "a-list", "a-manifest"],
 )
-def test_a_file_that_holds_no_settings_is_named(run, pod, tmp_path, text, says):
-    config = written(tmp_path / "settings.yaml", text)
+def test_a_file_that_holds_no_settings_is_named(run: Run, pod: Path, write: Write, text: str, says: str) -> None:
+    config = write(text, "settings.yaml")
     ran = run("inject", "--config", config, "-f", pod)
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert says in ran.stderr
     assert str(config) in ran.stderr
 
 
-def test_a_missing_file_is_named(run, pod, tmp_path):
+def test_a_missing_file_is_named(run: Run, pod: Path, tmp_path: Path) -> None:
     ran = run("inject", "--config", tmp_path / "nowhere.yaml", "-f", pod)
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert ran.stderr == f"error: file {tmp_path / 'nowhere.yaml'}: cannot be read: No such file or directory\n"
 
 
-def test_a_variable_that_is_not_json_is_named(run, pod, monkeypatch):
+def test_a_variable_that_is_not_json_is_named(run: Run, pod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIND_WEBHOOK_INJECTION__ALLOWED_OPTIONS", "[x")
     ran = run("inject", "-f", pod)
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert ran.stderr.startswith("error: variable DIND_WEBHOOK_INJECTION__ALLOWED_OPTIONS: is not JSON")
 
 
-def test_variables_that_kubelet_sets_for_a_service_of_this_name_are_no_settings(run, pod, monkeypatch):
+def test_variables_that_kubelet_sets_for_a_service_of_this_name_are_no_settings(
+    run: Run, pod: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DIND_WEBHOOK_PORT", "tcp://10.96.0.7:443")
     monkeypatch.setenv("DIND_WEBHOOK_SERVICE_HOST", "10.96.0.7")
     assert run("inject", "-f", pod).exit_code == 0
 
 
-def test_mistakes_in_settings_come_before_those_in_manifests(run, tmp_path):
-    config = written(tmp_path / "settings.yaml", "modes: []\n")
+def test_mistakes_in_settings_come_before_those_in_manifests(run: Run, write: Write, tmp_path: Path) -> None:
+    config = write("modes: []\n", "settings.yaml")
     ran = run("inject", "--config", config, "-f", tmp_path / "nowhere.yaml")
     assert "modes: is not a setting" in ran.stderr
     assert "nowhere.yaml" not in ran.stderr

@@ -2,9 +2,10 @@
 
 | file | what it is |
 |---|---|
-| `pod.yaml` or `manifest.yaml` | the manifest; or `example.yaml`, which names files of deploy/examples: `manifest`, `settings` |
+| `pod.yaml` or `manifest.yaml` | the manifest |
+| `example.yaml` | instead: which files of deploy/examples are its `manifest` and its `settings` |
 | `settings.yaml` | the operator's settings, where they are not the built-in ones |
-| `namespace-label` | the value of the namespace's label, where it is not `enabled`; an empty file for a namespace without |
+| `namespace-label` | the value of the namespace's label, where it is not `enabled`; empty where it has none |
 | `not-in-schema` | JSON pointers, one in a line, of members that no Kubernetes has yet |
 | `report.txt` | expected: what the command line reports, and the webhook's answers say in the same words |
 | `expected.yaml` | expected: the manifest with everything injected; absent where nothing is |
@@ -135,7 +136,9 @@ def through_command_line(case: Case) -> Printed:
 def through_webhook(case: Case) -> list[Answer]:
     """Return what the webhook answers for each pod of a case, its patch applied."""
     application = webhook_application(case.policy, Metrics(), 2**20)
-    return [ask(application, name, pod, case.namespace_label) for name, pod in pods(parse(case.manifest.read_text("utf-8")))]
+    return [
+        ask(application, name, pod, case.namespace_label) for name, pod in pods(parse(case.manifest.read_text("utf-8")))
+    ]
 
 
 def ask(application: Any, name: str, pod: JsonObject, namespace_label: str) -> Answer:
@@ -239,7 +242,10 @@ def validate(document: Any, not_in_schema: tuple[str, ...]) -> None:
             validate(item, not_in_schema)
         return
     known = jsonpatch.apply_patch(document, [{"op": "remove", "path": path} for path in not_in_schema])
-    errors = [f"{error.json_path}: {error.message}" for error in _validator(known["kind"], known["apiVersion"]).iter_errors(known)]
+    errors = [
+        f"{error.json_path}: {error.message}"
+        for error in _validator(known["kind"], known["apiVersion"]).iter_errors(known)
+    ]
     assert errors == []
 
 

@@ -262,7 +262,7 @@ def test_a_second_signal_does_not_wait_for_connections(serve: Serve) -> None:
 def test_a_setting_that_is_wrong_is_said_with_its_origin() -> None:
     command = [PROGRAM, "serve", "--dev", "--port", "-1"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    expected = "error: server.port: Input should be greater than or equal to 0 (flag)\n"
+    expected = "error: server.port: must be at least 0 (flag)\n"
     assert (run.returncode, run.stderr) == (2, expected)
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import orjson
 import pytest
+from pods import a_pod, everything_open
 
 from app.admission import Review, answer, decode_review, encode_review
 from app.errors import BadRequestError
 from app.injection import Decision, Mode, Outcome, Policy, Reason, inject
 from app.model import JsonObject
-from pods import a_pod, everything_open
 
 _V1, _V1BETA1 = "admission.k8s.io/v1", "admission.k8s.io/v1beta1"
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import jsonpointer
 import pytest
+from pods import a_container, a_pod, after, everything_open, names, operator, paths
 
 from app.injection import OPTIONS, Mode, Option, Policy, Reason, apply_defaults, built_in_options, inject
 from app.injection.options import Address, Medium, Placement
-from pods import a_container, a_pod, after, everything_open, names, operator, paths
 
 _OPEN = everything_open(allowed_images=("registry.example/ci/*", "docker:*"), allow_public_tcp=True)
 _DAEMON = "/spec/initContainers/0"
@@ -24,7 +24,9 @@ def _argv(*more: str, group: str = "--group=2375", first: tuple[str, ...] = ()) 
 
 
 def test_the_table_is_that_of_the_contract() -> None:
-    always = "containers placement cpu-request cpu-limit memory-request memory-limit storage-size wait share-volumes mtu"
+    always = (
+        "containers placement cpu-request cpu-limit memory-request memory-limit storage-size wait share-volumes mtu"
+    )
     consent = "image dockerd-args env tcp insecure-registries address-pools socket-dir storage-medium storage-class"
     assert {option.name for option in OPTIONS if option.open} == {*always.split(), "registry-mirrors", "group"}
     assert {option.name for option in OPTIONS if not option.open} == set(consent.split())

@@ -1,9 +1,9 @@
 """DaemonSet mode: what a pod is given, member by member."""
 
 import pytest
+from pods import a_container, a_pod, after, everything_open, names, operator
 
 from app.injection import Policy, Reason, inject
-from pods import a_container, a_pod, after, everything_open, names, operator
 
 
 def test_a_pod_is_given_exactly_what_the_contract_says(policy: Policy) -> None:
@@ -69,7 +69,9 @@ def test_the_socket_directory_may_be_the_operators_own_volume() -> None:
     assert inject(a_pod("daemonset", volumes=[other]), None, policy).reason is Reason.NODE_DOCKER_SOCKET
 
 
-@pytest.mark.parametrize(("path", "read_only", "warns"), [("/var/run", False, 1), ("/run", False, 1), ("/run", True, 0)])
+@pytest.mark.parametrize(
+    ("path", "read_only", "warns"), [("/var/run", False, 1), ("/run", False, 1), ("/run", True, 0)]
+)
 def test_a_writable_var_run_of_the_node_is_warned_of(path: str, read_only: bool, warns: int) -> None:
     policy = operator(host_path=path, host_path_read_only=read_only)
     assert len(inject(a_pod("daemonset"), None, policy).warnings) == warns

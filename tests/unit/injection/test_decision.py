@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import orjson
 import pytest
+from pods import a_container, a_pod, after, everything_open, operator
 
 from app.admission import answer, decode_review
 from app.cli.judge import judge
 from app.injection import Decision, Mode, Outcome, Reason, inject
-from pods import a_container, a_pod, after, everything_open, operator
 
 _OPEN = everything_open(allowed_images=("registry.example/ci/*",))
 
@@ -87,7 +87,10 @@ _CASES: dict[Reason, _Case] = {
         ("annotation dind.io/containers", '"biuld"', "it has build"),
     ),
     Reason.WINDOWS_REQUESTED: _Case(
-        lambda: _windows("sidecar"), "windows-requested", 422, ("annotation dind.io/inject", "Windows", "remove the annotation")
+        lambda: _windows("sidecar"),
+        "windows-requested",
+        422,
+        ("annotation dind.io/inject", "Windows", "remove the annotation"),
     ),
     Reason.MODE_OFF: _Case(
         lambda: inject(a_pod("daemonset"), None, operator(modes=frozenset({Mode.SIDECAR}))),

@@ -4,9 +4,9 @@ import copy
 from typing import Any
 
 import pytest
+from pods import a_container, a_pod, after
 
 from app.injection import Mode, Policy, Reason, inject
-from pods import a_container, a_pod, after
 
 
 @pytest.mark.parametrize("mode", Mode)

@@ -4,10 +4,10 @@ from typing import Any
 
 import jsonpatch
 import pytest
+from pods import a_container, a_pod, after, everything_open, named, names, operator, paths
 
 from app.injection import Mode, Policy, Reason, inject
 from app.model import JsonObject
-from pods import a_container, a_pod, after, everything_open, named, names, operator, paths
 
 _BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 _OPEN = everything_open()

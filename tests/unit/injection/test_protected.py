@@ -19,7 +19,9 @@ def test_the_sockets_are_protected_from_workspaces_only(path: str) -> None:
     assert not is_shareable_path(path, "/sock")
 
 
-@pytest.mark.parametrize("path", ["/work", "/home/ci", "/library", "/usrlocal", "/var/lib/dockerd", "/var/cache", "/opt"])
+@pytest.mark.parametrize(
+    "path", ["/work", "/home/ci", "/library", "/usrlocal", "/var/lib/dockerd", "/var/cache", "/opt"]
+)
 def test_other_directories_are_free(path: str) -> None:
     assert not hides_the_daemon(path)
     assert is_shareable_path(path, "/run/dind")

@@ -4,10 +4,10 @@ from typing import Any
 
 import jsonpatch
 import pytest
+from pods import a_container, a_pod, after, named, operator
 
 from app.injection import Policy, Reason, inject
 from app.model import JsonObject, Operation
-from pods import a_container, a_pod, after, named, operator
 
 _STATUS = "/metadata/annotations/dind.io~1status"
 _OTHER = {"name": "other", "emptyDir": {}}

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
+from pods import a_container, a_pod, after, names, paths
 
 from app.injection import Policy, Reason, inject
 from app.model import JsonObject
-from pods import a_container, a_pod, after, names, paths
 
 
 def _users(pod: JsonObject) -> list[str]:
@@ -58,8 +58,8 @@ def test_an_ordinary_container_cannot_give_docker_to_init_containers(policy: Pol
 @pytest.mark.parametrize(
     ("named", "says"),
     [
-        ("biuld", 'the pod has no container "biuld" (did you mean "build"?); it has build, proxy, setup, test'),
-        ("zzz", 'the pod has no container "zzz"; it has build, proxy, setup, test'),
+        ("biuld", 'the pod has no container "biuld" (did you mean "build"?); it has setup, proxy, build, test'),
+        ("zzz", 'the pod has no container "zzz"; it has setup, proxy, build, test'),
         ("debug", 'the pod has no container "debug"'),
         ("dind", 'the pod has no container "dind"'),
     ],

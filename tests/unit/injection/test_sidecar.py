@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
+from pods import a_container, a_pod, after, everything_open, named, names, operator, paths
 
 from app.injection import Policy, Reason, inject
 from app.model import JsonObject
-from pods import a_container, a_pod, after, everything_open, named, names, operator, paths
 
 
 def test_a_pod_is_given_exactly_what_the_contract_says(policy: Policy) -> None:
@@ -103,7 +103,9 @@ def test_where_the_socket_is_at_its_default_path_nothing_is_offered_twice(socket
     pod = a_pod(options={"socket-dir": socket_dir})
     spec = after(pod, everything_open())["spec"]
     assert paths(spec["containers"][0]) == [socket_dir]
-    assert [a for a in spec["initContainers"][0]["args"] if "--host" in a] == [f"--host=unix://{socket_dir}/docker.sock"]
+    assert [a for a in spec["initContainers"][0]["args"] if "--host" in a] == [
+        f"--host=unix://{socket_dir}/docker.sock"
+    ]
     assert "lifecycle" not in spec["initContainers"][0]
     assert any("hides what" in warning for warning in inject(pod, None, everything_open()).warnings)
 

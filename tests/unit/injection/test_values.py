@@ -44,12 +44,3 @@ def test_the_longest_socket_fits_into_the_address_of_a_unix_socket() -> None:
     assert len(f"{longest}/compat.sock".encode()) < 108
     with pytest.raises(ValueError, match="at most 95 characters"):
         values.socket_dir(longest + "x")
-
-
-@pytest.mark.parametrize(("text", "shown"), [("", '""'), ("a", '"a"'), ("x" * 64, f'"{"x" * 64}"')])
-def test_a_text_is_quoted(text: str, shown: str) -> None:
-    assert values.quote(text) == shown
-
-
-def test_a_long_text_is_quoted_in_part() -> None:
-    assert values.quote("x" * 65) == f'"{"x" * 61}..."'

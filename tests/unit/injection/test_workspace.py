@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
+from pods import a_container, a_pod, after, everything_open, paths
 
 from app.injection import Policy, Reason, inject
 from app.model import JsonObject, clean_path
-from pods import a_container, a_pod, after, everything_open, paths
 
 _OWN = 2  # the daemon's own mounts stand first
 

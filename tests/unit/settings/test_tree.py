@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pods import a_pod, after, everything_open, names, operator
 from pydantic import BaseModel, ValidationError
 
 from app import __version__
 from app.injection import OPTIONS, Mode, Policy, Reason, built_in_options, inject
 from app.model import JsonObject
 from app.settings import InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
-from pods import a_pod, after, everything_open, names, operator
 
 _GROUPS: list[type[BaseModel]] = [InjectionSettings, LogSettings, ServerSettings]
 
@@ -136,11 +136,11 @@ def test_every_member_has_a_line_of_help(group: type[BaseModel]) -> None:
         ("modes", ["sidcar"], "Input should be 'sidecar' or 'daemonset'"),
         ("allowed_options", ["cpu-limt"], "'cpu-limt' is not an option; did you mean 'cpu-limit'?"),
         ("allowed_options", ["zzzzzz"], "'zzzzzz' is not an option"),
-        ("defaults", {"mut": "1"}, "'mut' is not an option; did you mean 'mtu'?"),
+        ("defaults", {"mut": "1"}, "mut: is not an option; did you mean mtu?"),
         ("defaults", {"mtu": "1"}, 'mtu: "1" must be a whole number from 68 to 65535'),
         ("defaults", {"image": ""}, "image: cannot be empty"),
         ("defaults", {"cpu-request": "3"}, "cpu-request: 3 is more than cpu-limit, which is 2"),
-        ("defaults", {"mtu": [1]}, "Input should be a valid string"),
+        ("defaults", {"mtu": [1]}, 'mtu: "[1]" must be a whole number'),
         ("container_name", "Dind", "'Dind' is no DNS label"),
         ("container_name", "", "'' is no DNS label"),
         ("wait_container_name", "a.b", "'a.b' is no DNS label"),

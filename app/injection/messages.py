@@ -1,0 +1,34 @@
+"""Sentences for people, cut to what reaches them: what they quote is the author's, and of any length."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
+
+# The API server passes on longer warnings only in part.
+LONGEST_WARNING = 120
+_LONGEST_QUOTE = 64
+_FEW = 5
+
+
+def quote(text: str) -> str:
+    """Return a text in quotes, its end left out where it is long."""
+    return '"' + (text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 3] + "...") + '"'
+
+
+def first_few(items: Sequence[_Item], describe: Callable[[_Item], str], separator: str = "; ") -> str:
+    """Return the first items as text and the number of the others, which are not even described."""
+    shown = [describe(item) for item in items[:_FEW]]
+    if len(items) > _FEW:
+        shown.append(f"and {len(items) - _FEW} more")
+    return separator.join(shown)
+
+
+def naming(text: str, names: Sequence[str]) -> str:
+    """Return a warning that ends in a list of names."""
+    return shorten(f"{text}: {first_few(names, str, ', ')}")
+
+
+def shorten(text: str) -> str:
+    """Return a warning cut to the length that is passed on whole."""
+    return text if len(text) <= LONGEST_WARNING else text[: LONGEST_WARNING - 1] + "…"

@@ -1,0 +1,227 @@
+"""All hypothesis strategies: pods as people write them, JSON, and pods that are almost right."""
+
+import copy
+from typing import Any
+
+import orjson
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from app.injection import Mode
+from app.model import JsonObject
+
+namespace_modes: SearchStrategy[Mode | None] = st.sampled_from([None, *Mode])
+
+
+def _nested(depth: int) -> Any:
+    value: Any = "x"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+_texts = st.text(max_size=8) | st.sampled_from(
+    ["", "dind", "dind-run", "Always", "windows", "/", "/run/dind", "1Gi", "~/"]
+)
+_numbers = (
+    st.integers(-(2**63), 2**64 - 1)
+    | st.sampled_from([0, 1, 2375, -1])
+    | st.floats(allow_nan=False, allow_infinity=False, width=32)
+)
+_leaves = st.none() | st.booleans() | _numbers | _texts | st.sampled_from([[], {}, _nested(300)])
+_members = _texts | st.sampled_from(
+    ["name", "spec", "metadata", "annotations", "containers", "volumeMounts", "mountPath", "hostPath", "path", "env"]
+)
+json_values: SearchStrategy[Any] = st.recursive(
+    _leaves,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_members, inner, max_size=3),
+    max_leaves=8,
+)
+
+_labels = st.sampled_from(["build", "test", "setup", "proxy", "a", "0", "dind2", "x" * 63])
+_sources: SearchStrategy[JsonObject] = st.sampled_from(
+    [
+        {"emptyDir": {}},
+        {"emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}},
+        {"persistentVolumeClaim": {"claimName": "cache"}},
+        {"ephemeral": {"volumeClaimTemplate": {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {}}}}},
+        {"configMap": {"name": "c", "items": [{"key": "a~/b", "path": "b"}]}},
+        {"secret": {"secretName": "s"}},
+        {"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
+        {"downwardAPI": {"items": []}},
+        {"hostPath": {"path": "/data", "type": ""}},
+    ]
+)
+_hidden_paths = ["/", "/usr/local/x", "/run/lock", "/var/run/postgresql", "/etc/c", "/var", "/usr/" + "x" * 130]
+_mount_paths = st.sampled_from(["/work", "/work/", "/work/cache", "/home/ci", "w", "/a b/~1", *_hidden_paths])
+
+
+def _list_or_nothing(items: SearchStrategy[Any], max_size: int, **unique: Any) -> SearchStrategy[Any]:
+    """Return what a list of a manifest can be: filled, empty or null."""
+    return st.lists(items, max_size=max_size, **unique) | st.none()
+
+
+_variables = st.builds(
+    lambda name, rest: {"name": name, **rest},
+    st.sampled_from(["PATH", "HOME", "CI", "DOCKER_HOST", "A~/B"]),
+    st.sampled_from(
+        [
+            {},
+            {"value": ""},
+            {"value": "unix:///run/dind/docker.sock"},
+            {"valueFrom": {"fieldRef": {"fieldPath": "spec"}}},
+        ]
+    ),
+)
+_resources = st.sampled_from(
+    [None, {}, {"requests": {"cpu": "1"}}, {"requests": None, "limits": {"cpu": "1500m", "memory": "1Gi"}}]
+)
+_volume_names = ["w", "cache", "x" * 63, "conf", "tmp"]
+_mounts = st.builds(
+    lambda name, path, rest: {"name": name, "mountPath": path, **rest},
+    st.sampled_from(_volume_names),
+    _mount_paths,
+    st.sampled_from(
+        [
+            {},
+            {"readOnly": True},
+            {"readOnly": False, "subPath": ""},
+            {"readOnly": None, "subPath": "a"},
+            {"readOnly": True, "subPath": "a/b"},
+            {"subPathExpr": "$(CI)"},
+            {"subPathExpr": "", "mountPropagation": "HostToContainer"},
+        ]
+    ),
+)
+_members_of_containers: dict[str, SearchStrategy[Any]] = {
+    "env": _list_or_nothing(_variables, 3, unique_by=lambda variable: variable["name"]),
+    "volumeMounts": _list_or_nothing(_mounts, 4),
+    "resources": _resources,
+    "restartPolicy": st.sampled_from(["Always", None]),
+}
+_containers = st.fixed_dictionaries({"image": st.just("alpine:3")}, optional=_members_of_containers)
+_containers_of_the_future = st.fixed_dictionaries(
+    {"image": st.just("alpine:3")}, optional={**_members_of_containers, "futureMember": json_values}
+)
+
+
+def _named(container: JsonObject, name: str, volumes: list[str], *, init: bool) -> JsonObject:
+    """Return a container of that name which mounts only volumes that there are."""
+    named = {"name": name, **container}
+    if not init:
+        named.pop("restartPolicy", None)
+    if named.get("volumeMounts"):
+        named["volumeMounts"] = [mount for mount in named["volumeMounts"] if mount["name"] in volumes]
+    return named
+
+
+_option_texts = {
+    "placement": ["native", "container"],
+    "wait": ["true", "false"],
+    "cpu-request": ["1m", "500m"],
+    "cpu-limit": ["1", "1e1"],
+    "memory-request": ["1Mi", "1G"],
+    "memory-limit": ["1.5Gi", "8Gi"],
+    "storage-size": ["1Gi", "100G"],
+    "storage-medium": ["Disk", "Memory", "Volume"],
+    "group": ["0", "1000"],
+    "mtu": ["1450"],
+    "registry-mirrors": ["https://a.example, http://b:5000"],
+    "insecure-registries": ["10.0.0.0/8,registry:5000"],
+    "address-pools": ["10.200.0.0/16:24"],
+    "image": ["registry.example/ci/docker:29-dind"],
+    "socket-dir": ["/var/run", "/srv/sock"],
+    "tcp": ["127.0.0.1:2375", "[::]:80"],
+    "env": ["{}", '{"HTTPS_PROXY": "http://ü"}'],
+    "dockerd-args": ["[]", '["--debug"]'],
+}
+_options = st.lists(
+    st.sampled_from([(name, text) for name, texts in _option_texts.items() for text in texts]),
+    max_size=5,
+    unique_by=lambda option: option[0],
+).map(dict)
+_other_annotations = st.dictionaries(
+    st.sampled_from(["a", "a~b/c", "kubectl.kubernetes.io/default-container", "example.com/~0~1"]),
+    st.sampled_from(["", "x", "ü"]),
+    max_size=2,
+)
+_groups = _list_or_nothing(st.sampled_from([0, 1000, 2375, 9]), 3, unique=True)
+_security_contexts = st.sampled_from([None, {"runAsUser": 1000, "runAsNonRoot": True}]) | st.fixed_dictionaries(
+    {}, optional={"supplementalGroups": _groups}
+)
+_members_of_specs: dict[str, SearchStrategy[Any]] = {
+    "restartPolicy": st.sampled_from(["Never", "OnFailure", "Always"]),
+    "securityContext": _security_contexts,
+    "nodeSelector": st.sampled_from([None, {}, {"kubernetes.io/os": "linux"}]),
+}
+_specs = st.fixed_dictionaries({}, optional=_members_of_specs)
+_specs_of_the_future = st.fixed_dictionaries({}, optional={**_members_of_specs, "futureMember": json_values})
+_names = st.lists(_labels, min_size=1, max_size=5, unique=True)
+_pod_volumes = st.lists(
+    st.builds(lambda name, source: {"name": name, **source}, st.sampled_from(_volume_names), _sources),
+    max_size=4,
+    unique_by=lambda volume: volume["name"],
+)
+_nothing = st.sampled_from(["absent", None]) | st.builds(list)  # each time a list of its own
+
+
+@st.composite
+def pods(draw: DrawFn, *, unknown_members: bool = True) -> JsonObject:
+    """Return pods that ask for Docker and can have it, under an operator who allows everything."""
+    names, volumes = draw(_names), draw(_pod_volumes)
+    known = [volume["name"] for volume in volumes]
+    containers = _containers_of_the_future if unknown_members else _containers
+    split = draw(st.integers(0, len(names) - 1))
+    init = [_named(draw(containers), name, known, init=True) for name in names[:split]]
+    running = [_named(draw(containers), name, known, init=False) for name in names[split:]]
+    spec: JsonObject = {**draw(_specs_of_the_future if unknown_members else _specs), "containers": running}
+    for member, items in (("initContainers", init), ("volumes", volumes)):
+        filled = items or draw(_nothing)
+        if filled != "absent":
+            spec[member] = filled
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": draw(_metadata(names, volumes)), "spec": spec}
+
+
+@st.composite
+def _metadata(draw: DrawFn, names: list[str], volumes: list[JsonObject]) -> JsonObject:
+    mode = draw(st.sampled_from(["sidecar", "sidecar", "daemonset"]))
+    form = draw(st.integers(0, 5))
+    if form < 2:
+        return {"labels": {"dind.io/inject": mode}, **({"annotations": None} if form else {})}
+    options = draw(_options)
+    if form == 2:
+        options["containers"] = ",".join(draw(st.lists(st.sampled_from(names), min_size=1, max_size=2)))
+    shareable = [volume["name"] for volume in volumes if volume.keys() & {"emptyDir", "persistentVolumeClaim"}]
+    options["share-volumes"] = draw(st.sampled_from(["true", "true", "false", *shareable]))
+    ours = {"inject": mode, **options}
+    return {"annotations": {**draw(_other_annotations), **{f"dind.io/{name}": text for name, text in ours.items()}}}
+
+
+@st.composite
+def late_containers(draw: DrawFn, volumes: list[str], *, init: bool) -> JsonObject:
+    """Return containers that a later mutator adds to a pod with these volumes."""
+    return _named(draw(_containers), "late", volumes, init=init)
+
+
+def _places(node: Any, place: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Return the way to each subtree of a JSON value."""
+    steps = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return [place, *(deeper for step, child in steps for deeper in _places(child, (*place, step)))]
+
+
+@st.composite
+def almost_pods(draw: DrawFn) -> Any:
+    """Return pods of which one subtree is any JSON instead."""
+    pod = copy.deepcopy(draw(pods(unknown_members=False)))
+    *way, last = draw(st.sampled_from([place for place in _places(pod) if place]))
+    parent: Any = pod
+    for step in way:
+        parent = parent[step]
+    parent[last] = draw(json_values)
+    return pod
+
+
+_plain_json = json_values.filter(lambda value: len(repr(value)) < 250)  # what orjson.dumps takes
+bodies: SearchStrategy[bytes] = st.binary(max_size=64) | _plain_json.map(
+    lambda value: orjson.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": value})
+)

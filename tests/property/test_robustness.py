@@ -1,0 +1,75 @@
+"""No request, however odd, meets a bug of ours."""
+
+import json
+from base64 import b64decode
+from typing import Any
+
+import jsonpatch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import almost_pods, bodies, json_values, namespace_modes
+
+from app.admission import answer, decode_review, encode_review
+from app.errors import BadRequestError
+from app.injection import INJECT, OPTIONS, Mode, Outcome, Policy, inject
+
+_names = st.text(max_size=8) | st.sampled_from([option.name for option in OPTIONS])
+
+
+def _body(pod: Any) -> bytes:
+    request = {"uid": "1", "operation": "CREATE", "resource": {"group": "", "resource": "pods"}, "object": pod}
+    return json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
+
+
+def _check_answer(pod: Any, namespace_mode: Mode | None, policy: Policy) -> None:
+    """Send a pod through the whole contract and see that the answer is one the API server takes."""
+    review = decode_review(_body(pod))
+    decision = answer(review, namespace_mode, policy)
+    response = json.loads(encode_review(review, decision))["response"]
+    assert response["allowed"] is (decision.outcome is not Outcome.DENIED)
+    assert bool(decision.message) is (decision.outcome is Outcome.DENIED)
+    assert all(len(warning) <= 120 for warning in response.get("warnings", []))
+    if decision.outcome is Outcome.INJECTED:
+        jsonpatch.apply_patch(review.pod, json.loads(b64decode(response["patch"])))
+
+
+@settings(max_examples=600)
+@given(almost_pods(), namespace_modes)
+def test_a_pod_that_is_almost_right_gets_an_answer(policy: Policy, pod: Any, namespace_mode: Mode | None) -> None:
+    _check_answer(pod, namespace_mode, policy)
+
+
+@given(json_values, namespace_modes)
+def test_any_json_gets_an_answer(policy: Policy, pod: Any, namespace_mode: Mode | None) -> None:
+    _check_answer(pod, namespace_mode, policy)
+
+
+@given(json_values, json_values, st.sampled_from(Mode))
+def test_any_metadata_and_spec_get_an_answer(policy: Policy, metadata: Any, spec: Any, mode: Mode) -> None:
+    _check_answer({"metadata": metadata, "spec": spec}, mode, policy)
+
+
+@given(_names, json_values)
+def test_any_annotation_gets_an_answer(policy: Policy, name: str, value: Any) -> None:
+    annotations = {INJECT: "sidecar", f"dind.io/{name}": value}
+    _check_answer({"metadata": {"annotations": annotations}, "spec": {"containers": [{"name": "a"}]}}, None, policy)
+
+
+@given(bodies)
+def test_any_body_is_read_or_refused(body: bytes) -> None:
+    try:
+        uid, status = decode_review(body).uid, None
+    except BadRequestError as error:
+        uid, status = "", error.status
+    assert uid or status == 400
+
+
+@given(
+    st.integers(min_value=2**64)
+    | st.integers(max_value=-(2**63) - 1)
+    | st.text(st.characters(categories=["Cs"]), min_size=1)
+)
+def test_what_yaml_can_hold_and_json_cannot_is_decided_on(policy: Policy, value: Any) -> None:
+    for name in ("mtu", "env", "dockerd-args", "containers", "inject"):
+        pod = {"metadata": {"annotations": {INJECT: "sidecar", f"dind.io/{name}": value}}}
+        assert inject(pod, None, policy).outcome is Outcome.DENIED
