@@ -13,7 +13,12 @@ _FEW = 5
 
 def quote(text: str) -> str:
     """Return a text in quotes, its end left out where it is long."""
-    return '"' + (text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 3] + "...") + '"'
+    return f'"{brief(text)}"'
+
+
+def brief(text: str) -> str:
+    """Return a text, its end left out where it is long."""
+    return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 3] + "..."
 
 
 def first_few(items: Sequence[_Item], describe: Callable[[_Item], str], separator: str = "; ") -> str:

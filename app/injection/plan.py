@@ -4,19 +4,25 @@ Each addition is an "ensure": it is made where it is missing, skipped where it i
 where something else is in its place. What carries our status annotation is ours already.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from app.injection.additions import Additions
 from app.injection.decision import Denial, Reason
-from app.injection.messages import naming
+from app.injection.docker_socket import SOCKET_NAME
+from app.injection.messages import brief, naming, quote
 from app.injection.names import STATUS
-from app.model import Container, JsonObject, Metadata, Pod, clean_path, pod_level_misfits
+from app.model import Container, JsonObject, Metadata, Mount, Pod, clean_path, is_under, pod_level_misfits
 
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 _NODE_SOCKET_PATHS = ("/run/docker.sock", "/run", "/")
+# A process's view of the node's root directory
+_PROC_ROOT = re.compile(r"^/+proc/+[^/]+/+root(/|$)")
+# kubelet mounts them read-only, whatever the mount says.
+_READ_ONLY_SOURCES = frozenset({"configMap", "secret", "projected", "downwardAPI"})
 
 
 class ListAddition(NamedTuple):
@@ -56,9 +62,9 @@ def plan(pod: Pod, metadata: Metadata, additions: Additions, status: str) -> Pla
     ours = STATUS in metadata.annotations
     denial = (
         _stale_status(pod, additions, ours)
-        or _node_socket(pod, additions)
+        or _node_socket(pod, additions, ours)
         or _taken_name(pod, additions, ours)
-        or _taken_path(additions)
+        or _taken_path(pod, additions)
         or _pod_level(pod, additions)
     )
     if denial:
@@ -82,64 +88,123 @@ def plan(pod: Pod, metadata: Metadata, additions: Additions, status: str) -> Pla
 def _stale_status(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
     if not ours:
         return None
+    problem = None
     if additions.container:
-        name = additions.container["name"]
-        missing = None if pod.container(name) else f'container "{name}"'
-    else:
-        name = additions.volumes[0]["name"]
-        missing = None if name in pod.volumes else f'volume "{name}"'
-    if missing is None:
+        problem = _not_as_injected(pod, additions.container, additions.as_container)
+    for volume in additions.volumes:
+        existing = pod.volumes.get(volume["name"])
+        if existing is None and not additions.container:
+            problem = f"has no volume {quote(volume['name'])}"
+        elif existing is not None and not _is_same_kind(existing, volume):
+            problem = f"has a volume {quote(volume['name'])} that is not the injected one"
+    if problem is None:
         return None
     return Denial(
         Reason.STALE_STATUS,
-        f"annotation {STATUS} says that the pod was injected, but it has no {missing}; remove the annotation",
+        f"annotation {STATUS} says that the pod was injected, but it {problem}; remove the annotation",
     )
 
 
-def _node_socket(pod: Pod, additions: Additions) -> Denial | None:
+def _not_as_injected(pod: Pod, wanted: JsonObject, as_container: bool) -> str | None:
+    """Return what is wrong with the container of our name; older webhooks are known to strip restartPolicy."""
+    name = quote(wanted["name"])
+    existing = pod.container(wanted["name"])
+    if existing is None:
+        return f"has no container {name}"
+    security = existing.raw.get("securityContext")
+    privileged = isinstance(security, dict) and security.get("privileged") is True
+    if privileged is not wanted["securityContext"]["privileged"] or existing.is_init is as_container:
+        return f"has a container {name} that is not the injected one"
+    if existing.raw.get("restartPolicy") != wanted.get("restartPolicy"):
+        return f"has a container {name} whose restartPolicy was changed"
+    return None
+
+
+def _is_same_kind(existing: JsonObject, wanted: JsonObject) -> bool:
+    """Whether two volumes have one source, and one path where that is a hostPath; sizes may differ by version."""
+    if existing.keys() != wanted.keys():
+        return False
+    return "hostPath" not in wanted or existing["hostPath"]["path"] == wanted["hostPath"]["path"]
+
+
+def _node_socket(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
     for name, volume in pod.volumes.items():
         host_path = volume.get("hostPath")
-        if host_path is None or clean_path(host_path["path"]) not in _NODE_SOCKET_PATHS:
+        if host_path is None or _is_our_own(volume, additions, ours):
             continue
-        if not any(_is_same(volume, wanted) for wanted in additions.volumes):
+        if clean_path(_PROC_ROOT.sub("/", host_path["path"])) in _NODE_SOCKET_PATHS:
             return Denial(
                 Reason.NODE_DOCKER_SOCKET,
-                f'volume "{name}" mounts {host_path["path"]} of the node, where the node\'s own Docker socket is; '
-                "remove the volume and its mounts, Docker is injected instead",
+                f"volume {quote(name)} mounts {brief(host_path['path'])} of the node, where the node's own Docker "
+                "socket is; remove the volume and its mounts, Docker is injected instead",
             )
     return None
+
+
+def _is_our_own(existing: JsonObject, additions: Additions, ours: bool) -> bool:
+    """Whether a volume is one of the additions: injected before, or a hostPath of the same name and place.
+
+    An emptyDir of the same name is another one in every respect that matters.
+    """
+    return any(
+        existing["name"] == wanted["name"] and (ours or ("hostPath" in wanted and existing == wanted))
+        for wanted in additions.volumes
+    )
 
 
 def _taken_name(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
     if ours:
         return None
-    container = additions.container
-    if container and pod.container(container["name"]):
-        return Denial(
-            Reason.NAME_TAKEN,
-            f'the pod has a container "{container["name"]}" of its own; remove or rename it, one is injected',
-        )
-    for volume in additions.volumes:
-        existing = pod.volumes.get(volume["name"])
-        if existing is not None and not _is_same(existing, volume):
-            return Denial(
-                Reason.NAME_TAKEN,
-                f'the pod has a volume "{volume["name"]}" of its own; remove or rename it, one is injected',
-            )
-    return None
+    names = [
+        ("volume", volume["name"])
+        for volume in additions.volumes
+        if volume["name"] in pod.volumes and not _is_our_own(pod.volumes[volume["name"]], additions, ours)
+    ]
+    if additions.container and pod.container(additions.container["name"]):
+        names.insert(0, ("container", additions.container["name"]))
+    if not names:
+        return None
+    kind, name = names[0]
+    return Denial(
+        Reason.NAME_TAKEN, f"the pod has a {kind} {quote(name)} of its own; remove or rename it, one is injected"
+    )
 
 
-def _taken_path(additions: Additions) -> Denial | None:
-    volumes = {clean_path(mount["mountPath"]): mount["name"] for mount in additions.client_mounts}
+def _taken_path(pod: Pod, additions: Additions) -> Denial | None:
+    # Most mounts are nowhere near: their first step tells.
+    near = {"", *(_first_step(clean_path(wanted["mountPath"])) for wanted in additions.client_mounts)}
     for client in additions.clients:
         for mount in client.mounts:
-            if volumes.get(mount.path, mount.volume) != mount.volume:
-                return Denial(
-                    Reason.MOUNT_PATH_TAKEN,
-                    f'container "{client.name}" mounts volume "{mount.volume}" at {mount.mount_path}, '
-                    "where the Docker socket goes; mount it elsewhere",
-                )
+            if _first_step(mount.path) not in near:
+                continue
+            for wanted in additions.client_mounts:
+                if _is_in_the_way(mount, wanted, pod):
+                    return Denial(
+                        Reason.MOUNT_PATH_TAKEN,
+                        f"container {quote(client.name)} mounts volume {quote(mount.volume)} at "
+                        f"{brief(mount.mount_path)}, which is in the way of the Docker socket at "
+                        f"{wanted['mountPath']}; mount it elsewhere",
+                    )
     return None
+
+
+def _first_step(path: str) -> str:
+    return path.split("/", 2)[1]
+
+
+def _is_in_the_way(mount: Mount, wanted: JsonObject, pod: Pod) -> bool:
+    place = clean_path(wanted["mountPath"])
+    if mount.path == place:
+        return (mount.volume, mount.sub_path) != (wanted["name"], wanted.get("subPath", ""))
+    if mount.volume == wanted["name"]:
+        return False
+    if is_under(place, mount.path):
+        # The runtime could not make the mount point.
+        return mount.read_only or not _READ_ONLY_SOURCES.isdisjoint(pod.volumes.get(mount.volume, ()))
+    socket = f"{place}/{SOCKET_NAME}"
+    # Nothing can be mounted under a file or in a directory that is read-only.
+    closed = place if "subPath" in wanted or "readOnly" in wanted else socket
+    return mount.path == socket or is_under(mount.path, closed)
 
 
 def _pod_level(pod: Pod, additions: Additions) -> Denial | None:
@@ -220,10 +285,3 @@ def _kept_env(additions: Additions) -> Iterable[str]:
 
 def _list(pointer: str, existing: Any, values: list[Any], in_front: bool = False) -> list[ListAddition]:
     return [ListAddition(pointer, existing is not None, tuple(values), in_front)] if values else []
-
-
-def _is_same(existing: Any, wanted: Any) -> bool:
-    """Whether `existing` is `wanted`, but for members that the API server fills in when they are absent."""
-    if isinstance(existing, dict) and isinstance(wanted, dict):
-        return all(key in existing and _is_same(existing[key], value) for key, value in wanted.items())
-    return bool(existing == wanted)

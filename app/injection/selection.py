@@ -37,6 +37,13 @@ def select(pod: Pod, names: tuple[str, ...], own: frozenset[str], first_init: in
     for container in chosen:
         in_time = not container.is_init or (first_init is not None and container.position >= first_init)
         (clients if in_time else too_early).append(container)
+    if too_early and not clients:
+        early = first_few([container.name for container in too_early], str, ", ")
+        return Denial(
+            Reason.INVALID_OPTION,
+            f"annotation {PREFIX}containers: {early} can have no Docker, they run before the daemon; "
+            "name other containers",
+        )
     return Selection(tuple(clients), tuple(too_early))
 
 

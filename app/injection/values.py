@@ -20,6 +20,7 @@ from app.model import is_dns_label, is_dns_subdomain, parse_image, parse_quantit
 # sun_path holds 108 bytes with its closing zero (unix(7)).
 _LONGEST_SOCKET_DIR = 107 - len("/compat.sock")
 _REFUSED_VARIABLES = frozenset({"DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT"})
+_ENDING_FLAGS = frozenset({"help", "validate", "version"})
 _OWNED_FLAGS: Mapping[str, str | None] = {
     "host": "tcp",
     "group": "group",
@@ -34,6 +35,7 @@ _OWNED_FLAGS: Mapping[str, str | None] = {
     "tlscert": None,
     "tlskey": None,
     "data-root": None,
+    "graph": None,
     "exec-root": None,
     "pidfile": None,
     "config-file": None,
@@ -117,6 +119,8 @@ def socket_dir(text: str) -> str:
         raise ValueError(
             f"must be an absolute path of plain names (A-Z a-z 0-9 . _ -), at most {_LONGEST_SOCKET_DIR} characters"
         )
+    if text.endswith(".sock"):
+        raise ValueError("must be the directory of the socket, not the socket")
     if hides_the_daemon(text):
         raise ValueError(
             "would hide files that the daemon or the container needs; a directory such as /run/dind does not"
@@ -198,6 +202,8 @@ def dockerd_args(text: str) -> tuple[str, ...]:
             option = _OWNED_FLAGS[match[1]]
             instead = f"; use {PREFIX}{option}" if option else ""
             raise ValueError(f"sets --{match[1]}, which injection sets itself{instead}")
+        if match[1] in _ENDING_FLAGS:
+            raise ValueError(f"has --{match[1]}, with which dockerd does not stay")
     return tuple(arguments)
 
 

@@ -6,7 +6,7 @@ Pure: values in, values out.
 from app.model.image import ImageReference, parse_image
 from app.model.jsonpatch import JsonObject, Operation, add, pointer
 from app.model.names import is_dns_label, is_dns_subdomain, nearest
-from app.model.paths import clean_path, overlap
+from app.model.paths import clean_path, is_under, overlap
 from app.model.pod import Container, MalformedPodError, Metadata, Mount, Pod, read_metadata, read_pod
 from app.model.quantity import parse_quantity
 from app.model.resources import PodLevelMisfit, pod_level_misfits
@@ -27,6 +27,7 @@ __all__ = [
     "clean_path",
     "is_dns_label",
     "is_dns_subdomain",
+    "is_under",
     "nearest",
     "overlap",
     "parse_image",

@@ -28,8 +28,9 @@ _remembered = lru_cache(maxsize=4096)(_clean)
 
 def overlap(left: str, right: str) -> bool:
     """Whether two clean paths are equal or one lies under the other."""
-    return left == right or _is_under(left, right) or _is_under(right, left)
+    return left == right or is_under(left, right) or is_under(right, left)
 
 
-def _is_under(path: str, parent: str) -> bool:
+def is_under(path: str, parent: str) -> bool:
+    """Whether a clean path lies under another."""
     return path.startswith(parent if parent == "/" else parent + "/")

@@ -127,7 +127,7 @@ def _env(raw: JsonObject) -> Mapping[str, JsonObject]:
     variables = _list(raw, "env")
     try:
         env = {variable["name"]: variable for variable in variables}
-        well_formed = set(map(type, env)) <= {str}
+        well_formed = set(map(type, env)) <= {str} and "" not in env
     except (TypeError, KeyError):
         well_formed = False
     # The slow way finds what is wrong, and where; pods have too many variables to go it for each.
@@ -208,7 +208,10 @@ def _string(parent: JsonObject, key: str) -> str:
 
 
 def _text(parent: JsonObject, key: str) -> str:
-    return _string(parent, key) if parent.get(key) not in (None, "") else ""
+    value = parent.get(key)
+    if value is not None and not isinstance(value, str):
+        raise MalformedPodError((key,), "a string", value)
+    return value or ""
 
 
 def _dotted(place: _Place) -> str:

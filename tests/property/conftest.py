@@ -7,7 +7,7 @@ from app.injection import OPTIONS, Policy
 from app.settings import InjectionSettings, make_policy
 
 settings.register_profile(
-    "ci", derandomize=True, deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow]
+    "ci", derandomize=True, deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ci")
 

@@ -33,7 +33,7 @@ def _check_answer(pod: Any, namespace_mode: Mode | None, policy: Policy) -> None
         jsonpatch.apply_patch(review.pod, json.loads(b64decode(response["patch"])))
 
 
-@settings(max_examples=600)
+@settings(max_examples=400)
 @given(almost_pods(), namespace_modes)
 def test_a_pod_that_is_almost_right_gets_an_answer(policy: Policy, pod: Any, namespace_mode: Mode | None) -> None:
     _check_answer(pod, namespace_mode, policy)

@@ -544,6 +544,11 @@ def test_an_empty_default_leaves_an_option_unset_unless_it_is_required(option: O
         assert getattr(options, option.field) == option.unset
 
 
+def test_a_size_that_the_operator_left_out_is_left_out() -> None:
+    volumes = after(a_pod(), operator(defaults={"storage-size": ""}))["spec"]["volumes"]
+    assert volumes[1] == {"name": "dind-storage", "emptyDir": {}}
+
+
 def test_limits_that_the_operator_left_out_are_left_out() -> None:
     policy = operator(defaults=dict.fromkeys(("cpu-request", "cpu-limit", "memory-request", "memory-limit"), ""))
     assert "resources" not in after(a_pod(), policy)["spec"]["initContainers"][0]

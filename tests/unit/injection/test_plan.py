@@ -185,9 +185,71 @@ def test_the_names_of_the_other_mode_are_free(policy: Policy) -> None:
     assert inject(a_pod("sidecar", containers=[a_container("dind-wait")]), None, policy).reason is Reason.INJECTED
 
 
-def test_a_volume_that_is_ours_already_is_used(policy: Policy) -> None:
-    spec = after(a_pod(volumes=[{"name": "dind-run", "emptyDir": {}}]), policy)["spec"]
-    assert names(spec["volumes"]) == ["dind-run", "dind-storage"]
+def test_an_empty_dir_of_our_name_is_another_one(policy: Policy) -> None:
+    assert inject(a_pod(volumes=[{"name": "dind-run", "emptyDir": {}}]), None, policy).reason is Reason.NAME_TAKEN
+
+
+def test_the_hostpath_that_would_be_added_is_used(policy: Policy) -> None:
+    volume = {"name": "dind-run", "hostPath": {"path": "/var/run/dind", "type": "Directory"}}
+    assert after(a_pod("daemonset", volumes=[volume]), policy)["spec"]["volumes"] == [volume]
+
+
+@pytest.mark.parametrize(
+    ("mount", "taken"),
+    [
+        ({"mountPath": "/run/dind/docker.sock"}, True),
+        ({"mountPath": "/run/dind/logs"}, False),
+        ({"mountPath": "/var/run/docker.sock/x"}, True),
+        ({"mountPath": "/run/postgresql"}, False),
+        ({"mountPath": "/var/run"}, False),
+        ({"mountPath": "/var/run", "readOnly": True}, True),
+        ({"mountPath": "/run", "name": "config"}, True),
+        ({"mountPath": "/", "name": "config"}, True),
+    ],
+)
+def test_what_is_under_or_above_the_socket_is_in_the_way_where_nothing_could_be_mounted(
+    mount: dict[str, Any], taken: bool, policy: Policy
+) -> None:
+    volumes = [{"name": "own", "emptyDir": {}}, {"name": "config", "configMap": {"name": "c"}}]
+    pod = a_pod(containers=[a_container("build", volumeMounts=[{"name": "own", **mount}])], volumes=volumes)
+    assert inject(pod, None, policy).reason is (Reason.MOUNT_PATH_TAKEN if taken else Reason.INJECTED)
+
+
+def test_in_a_read_only_directory_nothing_else_can_be_mounted(policy: Policy) -> None:
+    mounts = [{"name": "own", "mountPath": "/run/dind/logs"}]
+    pod = a_pod("daemonset", containers=[a_container("build", volumeMounts=mounts)])
+    pod["spec"]["volumes"] = [{"name": "own", "emptyDir": {}}]
+    assert inject(pod, None, policy).reason is Reason.MOUNT_PATH_TAKEN
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"restartPolicy": None},
+        {"securityContext": {"privileged": False}},
+        {"securityContext": None},
+    ],
+)
+def test_a_container_that_only_has_our_name_is_no_proof_of_an_injection(
+    change: dict[str, Any], policy: Policy
+) -> None:
+    pod = after(a_pod(), policy)
+    pod["spec"]["initContainers"][0].update(change)
+    decision = inject(pod, None, policy)
+    assert decision.reason is Reason.STALE_STATUS
+    assert '"dind"' in decision.message
+
+
+def test_a_volume_that_only_has_our_name_is_no_proof_of_an_injection(policy: Policy) -> None:
+    pod = after(a_pod(), policy)
+    pod["spec"]["volumes"][0] = {"name": "dind-run", "hostPath": {"path": "/etc"}}
+    assert inject(pod, None, policy).reason is Reason.STALE_STATUS
+
+
+@pytest.mark.parametrize("path", ["/proc/1/root/run", "/proc/self/root", "//proc/1/root/var/run/docker.sock"])
+def test_a_way_around_to_the_nodes_socket_is_seen(path: str, policy: Policy) -> None:
+    pod = a_pod(volumes=[{"name": "v", "hostPath": {"path": path}}])
+    assert inject(pod, None, policy).reason is Reason.NODE_DOCKER_SOCKET
 
 
 @pytest.mark.parametrize(

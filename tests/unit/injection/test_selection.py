@@ -70,6 +70,11 @@ def test_a_container_that_does_not_exist_is_denied(named: str, says: str, policy
     assert decision.message.startswith(f"annotation dind.io/containers: {says}")
 
 
+@pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
+def test_in_both_modes(mode: str, policy: Policy) -> None:
+    assert inject(_crowd(mode, containers="zzz"), None, policy).reason is Reason.UNKNOWN_CONTAINER
+
+
 def test_all_containers_that_do_not_exist_are_named(policy: Policy) -> None:
     message = inject(_crowd("sidecar", containers="build,x,y"), None, policy).message
     assert '"x"' in message

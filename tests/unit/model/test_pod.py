@@ -13,6 +13,13 @@ def _pod(**spec: Any) -> JsonObject:
     return {"spec": {"containers": [_BUILD], **spec}}
 
 
+def _mounting(**members: Any) -> JsonObject:
+    return _pod(containers=[{**_BUILD, "volumeMounts": [{"name": "w", "mountPath": "/w", **members}]}])
+
+
+_MOUNT = "spec.containers[0].volumeMounts[0]"
+
+
 def test_a_view_names_what_injection_reads() -> None:
     raw = {
         "spec": {
@@ -107,6 +114,18 @@ def test_members_that_nothing_reads_are_not_looked_at() -> None:
             _pod(containers=[{**_BUILD, "volumeMounts": {"name": "w"}}]),
             "spec.containers[0].volumeMounts: must be a list, found an object",
         ),
+        (_mounting(subPath=1), f"{_MOUNT}.subPath: must be a string that is not empty, found a number"),
+        (_mounting(subPathExpr=[1]), f"{_MOUNT}.subPathExpr: must be a string that is not empty, found a list"),
+        (_mounting(readOnly="yes"), f"{_MOUNT}.readOnly: must be true or false, found a string"),
+        (
+            _pod(containers=[{**_BUILD, "env": [{"name": "A"}, {"name": ""}]}]),
+            "spec.containers[0].env[1].name: must be a string that is not empty, found an empty one",
+        ),
+        (
+            _pod(containers=[{**_BUILD, "env": [{"name": ["A"]}]}]),
+            "spec.containers[0].env[0].name: must be a string that is not empty, found a list",
+        ),
+        (_pod(containers=[{**_BUILD, "env": ["A"]}]), "spec.containers[0].env[0]: must be an object, found a string"),
         (_pod(volumes=[[]]), "spec.volumes[0]: must be an object, found an empty one"),
         (_pod(volumes=[{}]), "spec.volumes[0].name: must be a string that is not empty, found nothing"),
         (

@@ -26,7 +26,7 @@ def test_nothing_given_are_the_defaults() -> None:
     assert load_settings(None, {}, {}) == (Settings(), {})
 
 
-@pytest.mark.parametrize("text", ["", "# nothing yet\n", "---\n", "{}"])
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "---\n", "{}", "server:\nlog:\n", "server: {}\n"])
 def test_an_empty_file_are_the_defaults(text: str, config: Path) -> None:
     config.write_text(text)
     assert load_settings(config, {}, {}).settings == Settings()
