@@ -7,7 +7,7 @@ from app.injection.messages import naming
 from app.injection.names import PREFIX
 from app.injection.options import Options, Policy
 from app.injection.selection import select
-from app.model import JsonObject, Pod, clean_path
+from app.model import JsonObject, Mount, Pod, clean_path
 
 # Any user but root: reaching the socket takes its group, nothing else.
 _WAIT_USER = 65532
@@ -21,10 +21,8 @@ def daemonset_additions(pod: Pod, options: Options, policy: Policy) -> Additions
     selection = select(pod, options.containers, own, existing.position if existing else 0)
     if isinstance(selection, Denial):
         return selection
-    mount: JsonObject = {"name": policy.run_volume, "mountPath": options.socket_dir}
-    if policy.host_path_read_only:
-        # Connecting to a socket needs no write access to its directory.
-        mount["readOnly"] = True
+    # Connecting to a socket needs no write access to its directory.
+    mount = Mount.at(options.socket_dir, policy.run_volume, read_only=policy.host_path_read_only)
     host_path: JsonObject = {"path": policy.host_path}
     if policy.host_path_type:
         host_path["type"] = policy.host_path_type
@@ -41,7 +39,8 @@ def daemonset_additions(pod: Pod, options: Options, policy: Policy) -> Additions
     group = policy.defaults.group
     return Additions(
         volumes=({"name": policy.run_volume, "hostPath": host_path},),
-        container=_wait(mount, docker_host, group, policy) if options.wait else None,
+        container=_wait(docker_host, group, policy) if options.wait else None,
+        container_mounts=(mount,),
         as_container=False,
         clients=selection.clients,
         client_env=docker_host,
@@ -52,7 +51,7 @@ def daemonset_additions(pod: Pod, options: Options, policy: Policy) -> Additions
     )
 
 
-def _wait(mount: JsonObject, docker_host: JsonObject, group: int | None, policy: Policy) -> JsonObject:
+def _wait(docker_host: JsonObject, group: int | None, policy: Policy) -> JsonObject:
     script = (
         f"end=$(($(date +%s) + {policy.wait_seconds})); "
         'until timeout 5 docker info >/dev/null 2>&1; do if [ "$(date +%s)" -ge "$end" ]; then '
@@ -77,5 +76,4 @@ def _wait(mount: JsonObject, docker_host: JsonObject, group: int | None, policy:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [mount],
     }

@@ -13,7 +13,7 @@ from app.injection.decision import Denial, Reason
 from app.injection.docker_socket import SOCKET_NAME
 from app.injection.messages import brief, naming, quote
 from app.injection.names import STATUS
-from app.model import Container, JsonObject, Metadata, Mount, Pod, clean_path, is_under, pod_level_misfits
+from app.model import Container, JsonObject, Metadata, Mount, Pod, clean_path, first_step, is_under, pod_level_misfits
 
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -171,11 +171,11 @@ def _taken_name(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
 
 
 def _taken_path(pod: Pod, additions: Additions) -> Denial | None:
-    # Most mounts are nowhere near: their first step tells.
-    near = {"", *(_first_step(clean_path(wanted["mountPath"])) for wanted in additions.client_mounts)}
+    # Most mounts are nowhere near: the first step of their path tells.
+    near = {"", *(first_step(wanted.path) for wanted in additions.client_mounts)}
     for client in additions.clients:
         for mount in client.mounts:
-            if _first_step(mount.path) not in near:
+            if first_step(mount.path) not in near:
                 continue
             for wanted in additions.client_mounts:
                 if _is_in_the_way(mount, wanted, pod):
@@ -183,27 +183,22 @@ def _taken_path(pod: Pod, additions: Additions) -> Denial | None:
                         Reason.MOUNT_PATH_TAKEN,
                         f"container {quote(client.name)} mounts volume {quote(mount.volume)} at "
                         f"{brief(mount.mount_path)}, which is in the way of the Docker socket at "
-                        f"{wanted['mountPath']}; mount it elsewhere",
+                        f"{wanted.mount_path}; mount it elsewhere",
                     )
     return None
 
 
-def _first_step(path: str) -> str:
-    return path.split("/", 2)[1]
-
-
-def _is_in_the_way(mount: Mount, wanted: JsonObject, pod: Pod) -> bool:
-    place = clean_path(wanted["mountPath"])
-    if mount.path == place:
-        return (mount.volume, mount.sub_path) != (wanted["name"], wanted.get("subPath", ""))
-    if mount.volume == wanted["name"]:
+def _is_in_the_way(mount: Mount, wanted: Mount, pod: Pod) -> bool:
+    if mount.path == wanted.path:
+        return (mount.volume, mount.sub_path) != (wanted.volume, wanted.sub_path)
+    if mount.volume == wanted.volume:
         return False
-    if is_under(place, mount.path):
+    if is_under(wanted.path, mount.path):
         # The runtime could not make the mount point.
         return mount.read_only or not _READ_ONLY_SOURCES.isdisjoint(pod.volumes.get(mount.volume, ()))
-    socket = f"{place}/{SOCKET_NAME}"
+    socket = f"{wanted.path}/{SOCKET_NAME}"
     # Nothing can be mounted under a file or in a directory that is read-only.
-    closed = place if "subPath" in wanted or "readOnly" in wanted else socket
+    closed = wanted.path if wanted.sub_path or wanted.read_only else socket
     return mount.path == socket or is_under(mount.path, closed)
 
 
@@ -235,9 +230,9 @@ def _client_lists(additions: Additions) -> list[ListAddition]:
     return lists
 
 
-def _missing_mounts(container: Container, wanted: Iterable[JsonObject]) -> list[ListAddition]:
+def _missing_mounts(container: Container, wanted: Iterable[Mount]) -> list[ListAddition]:
     taken = {mount.path for mount in container.mounts}
-    missing = [mount for mount in wanted if clean_path(mount["mountPath"]) not in taken]
+    missing = [mount.to_json() for mount in wanted if mount.path not in taken]
     return _list(f"{container.pointer}/volumeMounts", container.raw.get("volumeMounts"), missing)
 
 
@@ -250,10 +245,12 @@ def _container_lists(pod: Pod, additions: Additions) -> list[ListAddition]:
         return []
     existing = pod.container(additions.container["name"])
     if existing:
-        return _missing_mounts(existing, additions.container["volumeMounts"])
+        return _missing_mounts(existing, additions.container_mounts)
+    mounts = [mount.to_json() for mount in additions.container_mounts]
+    container = {**additions.container, "volumeMounts": mounts}
     if additions.as_container:
-        return _list("/spec/containers", pod.spec["containers"], [additions.container])
-    return _list("/spec/initContainers", pod.spec.get("initContainers"), [additions.container], in_front=True)
+        return _list("/spec/containers", pod.spec["containers"], [container])
+    return _list("/spec/initContainers", pod.spec.get("initContainers"), [container], in_front=True)
 
 
 def _metadata_members(pod: Pod, metadata: Metadata, additions: Additions, status: str) -> Iterable[MemberAddition]:

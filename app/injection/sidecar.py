@@ -12,7 +12,7 @@ from app.injection.options import Medium, Options, Placement, Policy
 from app.injection.protected import DATA_ROOT
 from app.injection.selection import select
 from app.injection.workspace import share
-from app.model import JsonObject, Pod, parse_image
+from app.model import JsonObject, Mount, Pod, parse_image
 
 # Not the socket itself: dockerd removes and creates that one, and where a subPath is missing, kubelet
 # makes a directory of its name, at which no daemon could listen again.
@@ -27,9 +27,9 @@ class _Template(NamedTuple):
 
     volumes: tuple[JsonObject, ...]
     container: JsonObject
-    mounts: tuple[JsonObject, ...]
+    mounts: tuple[Mount, ...]
     client_env: JsonObject
-    client_mounts: tuple[JsonObject, ...]
+    client_mounts: tuple[Mount, ...]
     warnings: tuple[str, ...]
 
 
@@ -55,7 +55,8 @@ def sidecar_additions(pod: Pod, options: Options, policy: Policy) -> Additions |
         warnings.append("dind is an ordinary container here: the pod will not complete while it runs")
     return Additions(
         volumes=template.volumes,
-        container={**template.container, "volumeMounts": [*template.mounts, *workspace.mounts]},
+        container=template.container,
+        container_mounts=(*template.mounts, *workspace.mounts),
         as_container=not native,
         clients=selection.clients,
         client_env=template.client_env,
@@ -70,13 +71,13 @@ def sidecar_additions(pod: Pod, options: Options, policy: Policy) -> Additions |
 def _template(options: Options, policy: Policy) -> _Template:
     native = options.placement is Placement.NATIVE
     linked = native and policy.docker_sock and not is_default_dir(options.socket_dir)
-    run_mount = {"name": policy.run_volume, "mountPath": options.socket_dir}
-    link_mount = {"name": policy.run_volume, "mountPath": DEFAULT_SOCKET, "subPath": _LINK_NAME}
+    run_mount = Mount.at(options.socket_dir, policy.run_volume)
+    link_mount = Mount.at(DEFAULT_SOCKET, policy.run_volume, _LINK_NAME)
     volumes: tuple[JsonObject, ...] = ({"name": policy.run_volume, "emptyDir": {}},)
-    mounts: tuple[JsonObject, ...] = (run_mount,)
+    mounts: tuple[Mount, ...] = (run_mount,)
     if policy.storage:
         volumes += ({"name": policy.storage_volume, **_storage_source(options)},)
-        mounts += ({"name": policy.storage_volume, "mountPath": DATA_ROOT},)
+        mounts += (Mount.at(DATA_ROOT, policy.storage_volume),)
     return _Template(
         volumes,
         _container(options, policy, native, linked),

@@ -12,7 +12,7 @@ from app.injection.messages import first_few, naming, quote
 from app.injection.names import PREFIX
 from app.injection.options import Options, Policy
 from app.injection.protected import is_shareable_path
-from app.model import Container, JsonObject, Mount, Pod
+from app.model import Container, Mount, Pod
 
 _SubPaths: TypeAlias = Mapping[str, set[str]]
 _SHAREABLE = ("emptyDir", "persistentVolumeClaim", "ephemeral")
@@ -21,7 +21,7 @@ _SHAREABLE = ("emptyDir", "persistentVolumeClaim", "ephemeral")
 class Workspace(NamedTuple):
     """The mounts that the daemon shares with its clients, and what was left out."""
 
-    mounts: tuple[JsonObject, ...]
+    mounts: tuple[Mount, ...]
     warnings: tuple[str, ...]
 
 
@@ -53,7 +53,7 @@ def share(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Po
     warnings = (
         naming(f"not shared with {policy.container_name}, {why}", list(paths)) for why, paths in left_out.items()
     )
-    return Workspace(tuple(map(_mirror, shared.values())), tuple(warnings))
+    return Workspace(tuple(shared.values()), tuple(warnings))
 
 
 def _why_not(mount: Mount, there: Mount | None, prepared: _SubPaths, options: Options) -> str | None:
@@ -69,16 +69,6 @@ def _why_not(mount: Mount, there: Mount | None, prepared: _SubPaths, options: Op
     if there and (there.volume, there.sub_path) != (mount.volume, mount.sub_path):
         return "another container's volume is there"
     return None
-
-
-def _mirror(mount: Mount) -> JsonObject:
-    # mountPropagation is left behind: what one container mounts is not the other's to see.
-    mirror: JsonObject = {"name": mount.volume, "mountPath": mount.mount_path}
-    if mount.read_only:
-        mirror["readOnly"] = True
-    if mount.sub_path:
-        mirror["subPath"] = mount.sub_path
-    return mirror
 
 
 def _prepared(pod: Pod, daemon: str) -> _SubPaths:

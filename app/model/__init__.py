@@ -6,7 +6,7 @@ Pure: values in, values out.
 from app.model.image import ImageReference, parse_image
 from app.model.jsonpatch import JsonObject, Operation, add, pointer
 from app.model.names import is_dns_label, is_dns_subdomain, nearest
-from app.model.paths import clean_path, is_under, overlap
+from app.model.paths import clean_path, first_step, is_under, overlap
 from app.model.pod import Container, MalformedPodError, Metadata, Mount, Pod, read_metadata, read_pod
 from app.model.quantity import parse_quantity
 from app.model.resources import PodLevelMisfit, pod_level_misfits
@@ -25,6 +25,7 @@ __all__ = [
     "PodTemplate",
     "add",
     "clean_path",
+    "first_step",
     "is_dns_label",
     "is_dns_subdomain",
     "is_under",

@@ -26,6 +26,11 @@ def _clean(path: str) -> str:
 _remembered = lru_cache(maxsize=4096)(_clean)
 
 
+def first_step(path: str) -> str:
+    """Return the first name in a clean path, empty for `/`."""
+    return path.split("/", 2)[1]
+
+
 def overlap(left: str, right: str) -> bool:
     """Whether two clean paths are equal or one lies under the other."""
     return left == right or is_under(left, right) or is_under(right, left)

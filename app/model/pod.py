@@ -34,9 +34,23 @@ class Mount(NamedTuple):
     volume: str
     mount_path: str
     path: str
-    sub_path: str
-    sub_path_expr: str
-    read_only: bool
+    sub_path: str = ""
+    sub_path_expr: str = ""
+    read_only: bool = False
+
+    @classmethod
+    def at(cls, mount_path: str, volume: str, sub_path: str = "", *, read_only: bool = False) -> "Mount":
+        """Return a mount of a volume at a path."""
+        return cls(volume, mount_path, clean_path(mount_path), sub_path, "", read_only)
+
+    def to_json(self) -> JsonObject:
+        """Return the entry; mountPropagation and subPathExpr are the first container's own and left out."""
+        entry: JsonObject = {"name": self.volume, "mountPath": self.mount_path}
+        if self.read_only:
+            entry["readOnly"] = True
+        if self.sub_path:
+            entry["subPath"] = self.sub_path
+        return entry
 
 
 class Container(NamedTuple):
@@ -171,7 +185,7 @@ def _groups(security: JsonObject) -> tuple[int, ...]:
 
 def _each(parent: JsonObject, key: str, read: Callable[[JsonObject, str, int], _Item]) -> tuple[_Item, ...]:
     found = []
-    for index, item in enumerate(_list(parent, key)):
+    for index, item in enumerate(_list(parent, key) if key in parent else ()):
         if not isinstance(item, dict):
             raise MalformedPodError((key, index), "an object", item)
         try:

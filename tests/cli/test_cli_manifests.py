@@ -86,6 +86,20 @@ def test_what_is_added_is_indented_as_the_rest(run: Run, write: Write, text: str
     assert yaml.safe_load(flat) == yaml.safe_load(indented)
 
 
+def test_a_list_inside_of_what_is_added_is_indented_as_the_rest(run: Run, write: Write, text: str) -> None:
+    fetch = "  initContainers:\n    - name: fetch\n      image: registry.example/ci/fetch:7\n"
+    indented = run("inject", "-f", write(text + fetch)).stdout
+    assert "\n      args:\n        - dockerd\n" in indented
+    flat = run("inject", "-f", write(in_the_keys_column(text) + fetch.replace("    ", "  "))).stdout
+    assert "\n    args:\n    - dockerd\n" in flat
+
+
+def test_a_list_that_was_empty_is_written_as_people_write_lists(run: Run, write: Write, text: str) -> None:
+    printed = run("inject", "-f", write(text + "  initContainers: []\n  volumes: []\n")).stdout
+    assert "\n  initContainers:\n    - name: dind\n" in printed
+    assert "\n  volumes:\n    - name: dind-run\n      emptyDir: {}\n" in printed
+
+
 def test_an_alias_is_injected_once_in_each_of_its_places(run: Run, write: Write, text: str) -> None:
     first = "      env: &env\n        - {name: STAGE, value: ci}\n"
     second = "    - name: test\n      image: registry.example/ci/test:7\n      env: *env\n"
@@ -109,15 +123,15 @@ def test_nothing_that_is_added_refers_to_something_else(run: Run, pod: Path) -> 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        pytest.param(b"a: b: c\n", "is not YAML", id="not-yaml"),
-        pytest.param(b"kind: Pod\nkind: Job\n", "is not YAML", id="the-same-key-twice"),
-        pytest.param(b"\x89PNG\r\n\x1a\n\x00\x00", "is not UTF-8", id="binary"),
-        pytest.param(b"\x00\x01\x02", "is not YAML", id="control-characters"),
-        pytest.param(b"", "holds no Kubernetes object", id="empty"),
-        pytest.param(b"# nothing\n---\n", "holds no Kubernetes object", id="only-comments"),
-        pytest.param(b"- a\n- b\n", "holds no Kubernetes object", id="a-list"),
-        pytest.param(b"just text\n", "holds no Kubernetes object", id="text"),
-        pytest.param(b"a: " + b"[" * 500 + b"]" * 500, "is nested too deeply", id="too-deep"),
+        pytest.param(b"a: b: c\n", "not YAML", id="not-yaml"),
+        pytest.param(b"kind: Pod\nkind: Job\n", '"kind"', id="the-same-key-twice"),
+        pytest.param(b"\x89PNG\r\n\x1a\n\x00\x00", "not UTF-8", id="binary"),
+        pytest.param(b"\x00\x01\x02", "not YAML", id="control-characters"),
+        pytest.param(b"", "no Kubernetes object", id="empty"),
+        pytest.param(b"# nothing\n---\n", "no Kubernetes object", id="only-comments"),
+        pytest.param(b"- a\n- b\n", "no Kubernetes object", id="a-list"),
+        pytest.param(b"just text\n", "no Kubernetes object", id="text"),
+        pytest.param(b"a: " + b"[" * 500 + b"]" * 500, "deep", id="too-deep"),
     ],
 )
 @pytest.mark.parametrize("command", ["inject", "explain"])
@@ -127,13 +141,15 @@ def test_what_is_no_manifest_is_named_and_ends_with_2(
     (tmp_path / "x.yaml").write_bytes(content)
     ran = run(command, "-f", tmp_path / "x.yaml")
     assert (ran.exit_code, ran.stdout) == (2, "")
-    assert ran.stderr.startswith(f"error: {tmp_path / 'x.yaml'}: {says}")
+    assert ran.stderr.startswith(f"error: {tmp_path / 'x.yaml'}: ")
+    assert says in ran.stderr
 
 
 def test_a_mistake_in_standard_input_is_named_as_such(run: Run) -> None:
     ran = run("inject", "-f", "-", stdin=b"\xff\xfe")
     assert (ran.exit_code, ran.stdout) == (2, "")
-    assert ran.stderr.startswith("error: standard input: is not UTF-8")
+    assert ran.stderr.startswith("error: standard input: ")
+    assert "not UTF-8" in ran.stderr
 
 
 def test_a_missing_file_is_named(run: Run, pod: Path, tmp_path: Path) -> None:
@@ -158,5 +174,6 @@ def test_what_is_wrong_with_yaml_is_said_with_the_line(run: Run, write: Write, t
 def test_a_key_that_stands_twice_is_said_without_advice_for_programmers(run: Run, write: Write, text: str) -> None:
     ran = run("inject", "-f", write(f"{text}      image: docker:29-cli\n"))
     assert ran.exit_code == 2
-    assert 'duplicate key "image"' in ran.stderr
+    assert "line 11" in ran.stderr
+    assert '"image"' in ran.stderr
     assert "https://" not in ran.stderr

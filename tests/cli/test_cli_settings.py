@@ -77,7 +77,7 @@ def test_all_mistakes_are_said_at_once_each_with_place_and_origin(
 def test_one_mistake_among_the_defaults_does_not_hide_another(run: Run, pod: Path, write: Write) -> None:
     config = write("injection:\n  defaults:\n    mtu: 12\n    imag: x\n", "settings.yaml")
     ran = run("inject", "--config", config, "-f", pod)
-    assert "did you mean 'image'?" in ran.stderr
+    assert "imag" in ran.stderr
     assert "mtu" in ran.stderr
 
 

@@ -157,7 +157,7 @@ def ask(application: Any, name: str, pod: JsonObject, namespace_label: str) -> A
 
 def _read_answer(name: str, pod: JsonObject, response: JsonObject) -> Answer:
     assert response["uid"] == _UID
-    assert ("patch" in response) == ("patchType" in response)
+    assert response.get("patchType") == ("JSONPatch" if "patch" in response else None)
     audit, warnings = response["auditAnnotations"], response.get("warnings", [])
     assert all(len(warning) <= 120 for warning in warnings), warnings
     reason = next(reason for reason in Reason if reason.slug == audit["reason"])

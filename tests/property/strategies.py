@@ -28,7 +28,7 @@ _numbers = (
     | st.sampled_from([0, 1, 2375, -1])
     | st.floats(allow_nan=False, allow_infinity=False, width=32)
 )
-_leaves = st.none() | st.booleans() | _numbers | _texts | st.sampled_from([[], {}, _nested(300)])
+_leaves = st.none() | st.booleans() | _numbers | _texts | st.builds(list) | st.builds(dict) | st.just(_nested(300))
 _members = _texts | st.sampled_from(
     ["name", "spec", "metadata", "annotations", "containers", "volumeMounts", "mountPath", "hostPath", "path", "env"]
 )
@@ -52,7 +52,7 @@ _sources: SearchStrategy[JsonObject] = st.sampled_from(
         {"hostPath": {"path": "/data", "type": ""}},
     ]
 )
-_hidden_paths = ["/", "/usr/local/x", "/run/lock", "/var/run/postgresql", "/etc/c", "/var", "/usr/" + "x" * 130]
+_hidden_paths = ["/usr/local/x", "/run/lock", "/var/run/postgresql", "/etc/c", "/var", "/usr/" + "x" * 130]
 _mount_paths = st.sampled_from(["/work", "/work/", "/work/cache", "/home/ci", "w", "/a b/~1", *_hidden_paths])
 
 
@@ -190,9 +190,11 @@ def _metadata(draw: DrawFn, names: list[str], volumes: list[JsonObject]) -> Json
         return {"labels": {"dind.io/inject": mode}, **({"annotations": None} if form else {})}
     options = draw(_options)
     if form == 2:
-        options["containers"] = ",".join(draw(st.lists(st.sampled_from(names), min_size=1, max_size=2)))
+        options["containers"] = ",".join([names[-1], *draw(st.lists(st.sampled_from(names), max_size=2))])
     shareable = [volume["name"] for volume in volumes if volume.keys() & {"emptyDir", "persistentVolumeClaim"}]
     options["share-volumes"] = draw(st.sampled_from(["true", "true", "false", *shareable]))
+    if mode == "daemonset" and options.get("socket-dir") == "/var/run":
+        del options["socket-dir"]  # nothing could be mounted in that directory, which is read-only
     ours = {"inject": mode, **options}
     return {"annotations": {**draw(_other_annotations), **{f"dind.io/{name}": text for name, text in ours.items()}}}
 
@@ -210,16 +212,18 @@ def _places(node: Any, place: tuple[str | int, ...] = ()) -> list[tuple[str | in
 
 
 @st.composite
-def almost_pods(draw: DrawFn) -> Any:
-    """Return pods of which one subtree is any JSON instead."""
-    pod = copy.deepcopy(draw(pods(unknown_members=False)))
-    *way, last = draw(st.sampled_from([place for place in _places(pod) if place]))
-    parent: Any = pod
+def broken(draw: DrawFn, pod: JsonObject) -> JsonObject:
+    """Return a copy of a pod of which one subtree is any JSON instead."""
+    found = copy.deepcopy(pod)
+    *way, last = draw(st.sampled_from([place for place in _places(found) if place]))
+    parent: Any = found
     for step in way:
         parent = parent[step]
-    parent[last] = draw(json_values)
-    return pod
+    parent[last] = draw(_leaves | json_values)
+    return found
 
+
+almost_pods: SearchStrategy[JsonObject] = pods(unknown_members=False).flatmap(broken)
 
 _plain_json = json_values.filter(lambda value: len(repr(value)) < 250)  # what orjson.dumps takes
 bodies: SearchStrategy[bytes] = st.binary(max_size=64) | _plain_json.map(

@@ -7,11 +7,12 @@ from typing import Any
 import jsonpatch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import almost_pods, bodies, json_values, namespace_modes
+from strategies import almost_pods, bodies, broken, json_values, namespace_modes, pods
 
 from app.admission import answer, decode_review, encode_review
 from app.errors import BadRequestError
 from app.injection import INJECT, OPTIONS, Mode, Outcome, Policy, inject
+from app.model import JsonObject
 
 _names = st.text(max_size=8) | st.sampled_from([option.name for option in OPTIONS])
 
@@ -34,9 +35,18 @@ def _check_answer(pod: Any, namespace_mode: Mode | None, policy: Policy) -> None
 
 
 @settings(max_examples=400)
-@given(almost_pods(), namespace_modes)
+@given(almost_pods, namespace_modes)
 def test_a_pod_that_is_almost_right_gets_an_answer(policy: Policy, pod: Any, namespace_mode: Mode | None) -> None:
     _check_answer(pod, namespace_mode, policy)
+
+
+@settings(max_examples=300)
+@given(pods(unknown_members=False), st.data())
+def test_a_pod_that_was_injected_and_broken_gets_an_answer(
+    policy: Policy, pod: JsonObject, data: st.DataObject
+) -> None:
+    operations = list(inject(pod, None, policy).operations)
+    _check_answer(data.draw(broken(jsonpatch.apply_patch(pod, operations))), None, policy)
 
 
 @given(json_values, namespace_modes)

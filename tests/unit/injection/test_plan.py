@@ -149,6 +149,13 @@ def test_hints_for_other_tools_are_set_when_absent_and_never_changed(key: str, o
     assert after(pod, policy)["metadata"]["annotations"][key] == ours
 
 
+def test_the_daemon_is_never_the_default_container(policy: Policy) -> None:
+    pod = after(a_pod(options={"placement": "container"}), policy)
+    del pod["spec"]["containers"][0]
+    del pod["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"]
+    assert inject(pod, None, policy).reason is Reason.UNCHANGED
+
+
 @pytest.mark.parametrize("options", [{"storage-medium": "Volume"}, {"storage-class": "fast"}])
 def test_a_volume_claim_is_not_among_the_evictable(options: dict[str, str]) -> None:
     annotations = after(a_pod(options=options), _OPEN)["metadata"]["annotations"]
@@ -230,9 +237,7 @@ def test_in_a_read_only_directory_nothing_else_can_be_mounted(policy: Policy) ->
         {"securityContext": None},
     ],
 )
-def test_a_container_that_only_has_our_name_is_no_proof_of_an_injection(
-    change: dict[str, Any], policy: Policy
-) -> None:
+def test_a_container_that_only_has_our_name_is_no_proof_of_an_injection(change: dict[str, Any], policy: Policy) -> None:
     pod = after(a_pod(), policy)
     pod["spec"]["initContainers"][0].update(change)
     decision = inject(pod, None, policy)
@@ -308,6 +313,12 @@ def test_a_status_without_what_it_speaks_of_is_denied(
     assert decision.reason is Reason.STALE_STATUS
     assert "annotation dind.io/status" in decision.message
     assert f"no {missing}; remove the annotation" in decision.message
+
+
+def test_a_volume_that_lost_its_source_is_no_bug_of_ours(policy: Policy) -> None:
+    pod = after(a_pod("daemonset"), policy)
+    pod["spec"]["volumes"][0]["hostPath"] = None
+    assert inject(pod, None, policy).reason is Reason.STALE_STATUS
 
 
 def test_a_pod_without_a_wait_container_is_unchanged_on_the_second_pass(policy: Policy) -> None:

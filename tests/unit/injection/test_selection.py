@@ -75,6 +75,12 @@ def test_in_both_modes(mode: str, policy: Policy) -> None:
     assert inject(_crowd(mode, containers="zzz"), None, policy).reason is Reason.UNKNOWN_CONTAINER
 
 
+def test_a_pod_in_which_nobody_can_have_docker_is_denied(policy: Policy) -> None:
+    decision = inject(_crowd("sidecar", placement="container", containers="setup,proxy"), None, policy)
+    assert decision.reason is Reason.INVALID_OPTION
+    assert decision.message.startswith("annotation dind.io/containers: setup, proxy can have no Docker")
+
+
 def test_all_containers_that_do_not_exist_are_named(policy: Policy) -> None:
     message = inject(_crowd("sidecar", containers="build,x,y"), None, policy).message
     assert '"x"' in message

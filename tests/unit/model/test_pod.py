@@ -114,8 +114,8 @@ def test_members_that_nothing_reads_are_not_looked_at() -> None:
             _pod(containers=[{**_BUILD, "volumeMounts": {"name": "w"}}]),
             "spec.containers[0].volumeMounts: must be a list, found an object",
         ),
-        (_mounting(subPath=1), f"{_MOUNT}.subPath: must be a string that is not empty, found a number"),
-        (_mounting(subPathExpr=[1]), f"{_MOUNT}.subPathExpr: must be a string that is not empty, found a list"),
+        (_mounting(subPath=1), f"{_MOUNT}.subPath: must be a string, found a number"),
+        (_mounting(subPathExpr=[1]), f"{_MOUNT}.subPathExpr: must be a string, found a list"),
         (_mounting(readOnly="yes"), f"{_MOUNT}.readOnly: must be true or false, found a string"),
         (
             _pod(containers=[{**_BUILD, "env": [{"name": "A"}, {"name": ""}]}]),
