@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,10 +60,6 @@ def main() -> None:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
         sys.exit(USAGE)
-    except BrokenPipeError:
-        # The reader has seen enough, as in `… | head`. Python would complain at exit otherwise.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
 
 
 @cli.callback(invoke_without_command=True)
@@ -121,7 +118,7 @@ def _inject(
     if patch and diff:
         raise typer.BadParameter("--patch and --diff exclude each other")
     output = Output.PATCH if patch else Output.DIFF if diff else Output.MANIFEST
-    raise typer.Exit(run(filename, namespace_label, output, color.value, config))
+    raise typer.Exit(_printing(lambda: run(filename, namespace_label, output, color.value, config)))
 
 
 @cli.command("explain")
@@ -134,4 +131,16 @@ def _explain(
     """Say why pods of a manifest would or would not be injected, rule by rule."""
     from app.cli.explain import run
 
-    raise typer.Exit(run(filename, namespace_label, color.value, config))
+    raise typer.Exit(_printing(lambda: run(filename, namespace_label, color.value, config)))
+
+
+def _printing(run: Callable[[], int]) -> int:
+    """Return the exit code of a command that prints; a reader that has seen enough, as in `… | head`, is no error."""
+    try:
+        code = run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Or Python would try once more at exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code

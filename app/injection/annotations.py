@@ -270,7 +270,7 @@ def parse_options(annotations: Mapping[str, Any], policy: Policy) -> Options | D
         allowed = ", ".join(option.name for option in OPTIONS if option.name in policy.allowed_options) or "none"
         return Denial(
             Reason.OPTION_NOT_ALLOWED,
-            f"annotation {', '.join(closed)} may not be set in this cluster; remove it "
+            f"annotation {first_few(closed, str, ', ')} may not be set in this cluster; remove it "
             f"(options its operator allows: {allowed})",
         )
     changes: dict[str, Any] = {}
@@ -282,26 +282,37 @@ def parse_options(annotations: Mapping[str, Any], policy: Policy) -> Options | D
         except ValueError as error:
             shown = quote(text) if isinstance(text, str) else "its value"
             problems.append(f"annotation {key}: {shown} {error}")
-    options = replace(policy.defaults, **changes)
-    problems = problems or [f"annotation {PREFIX}{problem}" for problem in contradictions(options)]
-    if problems:
-        return Denial(Reason.INVALID_OPTION, "; ".join(problems))
+    options = replace(policy.defaults, **_yielding(changes))
+    if problems := problems or contradictions(options):
+        return Denial(Reason.INVALID_OPTION, first_few(problems, str))
     return _permitted(options, policy)
 
 
+def _yielding(changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the changes with those that follow: of medium and class, the default gives way to what a pod says."""
+    if "storage_medium" in changes and changes["storage_medium"] is not Medium.VOLUME:
+        return {"storage_class": None, **changes}
+    if "storage_class" in changes:
+        return {"storage_medium": Medium.VOLUME, **changes}
+    return changes
+
+
 def contradictions(options: Options) -> list[str]:
-    """Return what does not go together in these options, each sentence beginning with an option's name."""
+    """Return what does not go together in these options."""
     found = []
     for resource, request, limit in (
         ("cpu", options.cpu_request, options.cpu_limit),
         ("memory", options.memory_request, options.memory_limit),
     ):
         if request and limit and parse_quantity(request) > parse_quantity(limit):
-            found.append(f"{resource}-request: {request} is more than {resource}-limit, which is {limit}")
+            found.append(
+                f"{PREFIX}{resource}-request, which is {request}, is more than "
+                f"{PREFIX}{resource}-limit, which is {limit}; set the other as well"
+            )
     if options.storage_class and options.storage_medium is Medium.MEMORY:
-        found.append(f"storage-class: {options.storage_class} does not go with storage-medium Memory")
+        found.append(f"{PREFIX}storage-class does not go with {PREFIX}storage-medium Memory; remove one")
     if (options.storage_class or options.storage_medium is Medium.VOLUME) and not options.storage_size:
-        found.append("storage-size: is needed for a volume")
+        found.append(f"{PREFIX}storage-size is needed for a volume; set it")
     return found
 
 

@@ -1,7 +1,7 @@
 """DaemonSet mode: the socket of the node's own dind, which is shared by all its pods."""
 
 from app.injection.additions import Additions
-from app.injection.decision import Denial
+from app.injection.decision import Denial, Reason
 from app.injection.docker_socket import HIDDEN_DEFAULT_DIR, is_default_dir, unix_address
 from app.injection.messages import naming
 from app.injection.names import PREFIX
@@ -16,6 +16,12 @@ _WAIT_RESOURCES = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu
 
 def daemonset_additions(pod: Pod, options: Options, policy: Policy) -> Additions | Denial:
     """Return what a pod in daemonset mode is to have, or why it cannot have it."""
+    if policy.host_path_read_only and is_default_dir(options.socket_dir):
+        return Denial(
+            Reason.INVALID_OPTION,
+            f"socket-dir {options.socket_dir} does not go with a read-only hostPath: the pod's service account token "
+            "is mounted below it; the operator can set host_path_read_only: false or another socket-dir",
+        )
     own = frozenset({policy.wait_container_name} if options.wait else ())
     existing = next((container for container in pod.init_containers if container.name in own), None)
     selection = select(pod, options.containers, own, existing.position if existing else 0)

@@ -13,12 +13,14 @@ _FEW = 5
 
 def quote(text: str) -> str:
     """Return a text in quotes, its end left out where it is long."""
-    return f'"{brief(text)}"'
+    mark = "'" if '"' in text else '"'
+    return mark + brief(text) + mark
 
 
 def brief(text: str) -> str:
-    """Return a text, its end left out where it is long."""
-    return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 3] + "..."
+    """Return a text, its end left out where it is long, without characters that a terminal would obey."""
+    shown = text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 3] + "..."
+    return shown if shown.isprintable() else repr(shown)[1:-1]
 
 
 def first_few(items: Sequence[_Item], describe: Callable[[_Item], str], separator: str = "; ") -> str:

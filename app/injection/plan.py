@@ -124,7 +124,7 @@ def _is_same_kind(existing: JsonObject, wanted: JsonObject) -> bool:
     """Whether two volumes have one source, and one path where that is a hostPath; sizes may differ by version."""
     if existing.keys() != wanted.keys():
         return False
-    return "hostPath" not in wanted or existing["hostPath"]["path"] == wanted["hostPath"]["path"]
+    return "hostPath" not in wanted or (existing["hostPath"] or {}).get("path") == wanted["hostPath"]["path"]
 
 
 def _node_socket(pod: Pod, additions: Additions, ours: bool) -> Denial | None:

@@ -7,7 +7,6 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -131,12 +130,8 @@ def socket_dir(text: str) -> str:
 def registry_mirrors(text: str) -> tuple[str, ...]:
     urls = _items(text)
     for url in urls:
-        try:
-            parts = urlsplit(url)
-            valid = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
-        except ValueError:
-            valid = False
-        if not valid or "@" in parts.netloc or parts.query or parts.fragment or re.search(r"[^!-~]", url):
+        match = re.fullmatch(r"https?://([^/]+)(/[A-Za-z0-9._~/-]*)?", url)
+        if match is None or not _is_host_and_port(match[1]):
             raise ValueError(f"has an item that is no http(s) URL of a registry: {quote(url)}")
     return urls
 
@@ -216,7 +211,7 @@ def _json(text: str) -> Any:
 
 def _is_cidr(text: str) -> bool:
     # dockerd takes neither netmasks nor zones, both of which ip_network does.
-    if not re.fullmatch(r"[0-9a-fA-F.:]+/[0-9]{1,3}", text):
+    if not re.fullmatch(r"[0-9a-fA-F.:]+/(0|[1-9][0-9]{0,2})", text):
         return False
     try:
         ipaddress.ip_network(text)
@@ -226,8 +221,10 @@ def _is_cidr(text: str) -> bool:
 
 
 def _is_host_and_port(text: str) -> bool:
-    match = re.fullmatch(r"([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(:([0-9]{1,5}))?", text)
-    return match is not None and (match[4] is None or 1 <= int(match[4]) <= 65535)
+    match = re.fullmatch(r"([^:\[\]]+|\[[0-9a-fA-F:]+\])(?::([0-9]{1,5}))?", text)
+    if match is None or not (match[1].startswith("[") or is_dns_subdomain(match[1].lower())):
+        return False
+    return match[2] is None or 1 <= int(match[2]) <= 65535
 
 
 def _either(choices: type[Placement] | type[Medium]) -> str:

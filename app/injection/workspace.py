@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 from app.injection.decision import Denial, Reason
 from app.injection.messages import first_few, naming, quote
 from app.injection.names import PREFIX
-from app.injection.options import Options, Policy
+from app.injection.options import Options, Placement, Policy
 from app.injection.protected import is_shareable_path
 from app.model import Container, Mount, Pod
 
@@ -39,7 +39,8 @@ def share(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Po
         if missing := [name for name in wanted if name not in names]:
             return Denial(Reason.INVALID_OPTION, first_few(missing, lambda name: _refusal(name, pod)))
         names &= set(wanted)
-    prepared = _prepared(pod, policy.container_name)
+    # An ordinary container starts after all init containers; what they make is there already.
+    prepared = _prepared(pod, policy.container_name) if options.placement is Placement.NATIVE else {}
     shared: dict[str, Mount] = {}
     left_out: dict[str, dict[str, None]] = {}
     for client in clients:
@@ -50,10 +51,28 @@ def share(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Po
                 left_out.setdefault(why, {})[mount.mount_path] = None
             elif mount.path not in shared or (shared[mount.path].read_only and not mount.read_only):
                 shared[mount.path] = mount
+    for path in _under_read_only(shared):
+        left_out.setdefault("a read-only volume is above", {})[shared.pop(path).mount_path] = None
     warnings = (
         naming(f"not shared with {policy.container_name}, {why}", list(paths)) for why, paths in left_out.items()
     )
     return Workspace(tuple(shared.values()), tuple(warnings))
+
+
+def _under_read_only(shared: Mapping[str, Mount]) -> list[str]:
+    """Return the paths under a volume that is read-only: their mount points could not be made.
+
+    The two need not meet in any one client, but in the daemon they do.
+    """
+    found = []
+    above = None
+    # With their closing slash, paths stand right behind the one that they are under.
+    for path in sorted(shared, key=lambda path: f"{path}/"):
+        if above and path.startswith(above):
+            found.append(path)
+        elif shared[path].read_only:
+            above = f"{path}/"
+    return found
 
 
 def _why_not(mount: Mount, there: Mount | None, prepared: _SubPaths, options: Options) -> str | None:

@@ -23,12 +23,27 @@ def configure_logs(format_: Literal["json", "text"], level: Literal["debug", "in
     else:
         renderer = structlog.processors.LogfmtRenderer(key_order=["time", "level", "event"])
         factory = structlog.WriteLoggerFactory(sys.stderr)
+    logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=factory,
         cache_logger_on_first_use=True,
     )
+
+
+class _Bridge(logging.Handler):
+    """Takes what libraries log, uvicorn above all, so that every line has one format.
+
+    Without the text of exceptions, which may quote a request.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        details = {"error": error} if error else {}
+        structlog.get_logger().log(
+            record.levelno, "library", logger=record.name, message=record.getMessage(), **details
+        )
 
 
 def _dumps(line: Any, **_: Any) -> bytes:

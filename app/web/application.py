@@ -34,7 +34,7 @@ class _Application(FastAPI):
     """
 
     def __init__(self, endpoints: Mapping[str, ASGIApp]) -> None:
-        super().__init__(title="dind-webhook", openapi_url=None)
+        super().__init__(title="dind-webhook", openapi_url=None, redirect_slashes=False)
         self._endpoints = endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -146,5 +146,7 @@ def _whose(metadata: dict[str, object]) -> dict[str, str]:
 async def _respond(send: Send, status: int, body: bytes) -> None:
     content_type = b"application/json" if status == 200 else b"text/plain; charset=utf-8"
     headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+    if status == 405:
+        headers.append((b"allow", b"POST"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -8,6 +8,7 @@ import pytest
 from pods import a_container, a_pod, after, everything_open, names, operator, paths
 
 from app.injection import OPTIONS, Mode, Option, Policy, Reason, apply_defaults, built_in_options, inject
+from app.injection.messages import quote
 from app.injection.options import Address, Medium, Placement
 
 _OPEN = everything_open(allowed_images=("registry.example/ci/*", "docker:*"), allow_public_tcp=True)
@@ -335,8 +336,7 @@ _INVALID = [
 def test_an_invalid_value_is_denied_with_key_value_and_what_is_accepted(option: str, text: str, says: str) -> None:
     decision = inject(a_pod(options={option: text}), None, _OPEN)
     assert decision.reason is Reason.INVALID_OPTION
-    shown = text if len(text) <= 64 else text[:61] + "..."
-    assert decision.message.startswith(f'annotation dind.io/{option}: "{shown}" {says}')
+    assert decision.message.startswith(f"annotation dind.io/{option}: {quote(text)} {says}")
 
 
 def test_every_option_has_invalid_values() -> None:
@@ -415,30 +415,55 @@ def test_all_invalid_values_are_named_at_once(policy: Policy) -> None:
     ("options", "says"),
     [
         (
-            {"cpu-request": "3"},
-            ("dind.io/cpu-request", "3 is more than cpu-limit, which is 2"),
+            {"cpu-limit": "100m"},
+            "dind.io/cpu-request, which is 250m, is more than dind.io/cpu-limit, which is 100m; set the other as well",
         ),
         (
             {"memory-request": "2Gi", "memory-limit": "1Gi"},
-            ("dind.io/memory-request", "2Gi is more than memory-limit, which is 1Gi"),
+            (
+                "dind.io/memory-request, which is 2Gi, is more than dind.io/memory-limit, which is 1Gi; "
+                "set the other as well"
+            ),
         ),
         (
             {"storage-class": "fast", "storage-medium": "Memory"},
-            ("dind.io/storage-class", "fast does not go with storage-medium Memory"),
+            "dind.io/storage-class does not go with dind.io/storage-medium Memory; remove one",
         ),
     ],
 )
-def test_values_that_contradict_each_other_are_denied(options: dict[str, str], says: tuple[str, ...]) -> None:
+def test_values_that_contradict_each_other_are_denied(options: dict[str, str], says: str) -> None:
     decision = inject(a_pod(options=options), None, _OPEN)
-    assert decision.reason is Reason.INVALID_OPTION
-    assert all(part in decision.message for part in says)
+    assert (decision.reason, decision.message) == (Reason.INVALID_OPTION, says)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "options", "source"),
+    [
+        ({"storage-class": "fast"}, {"storage-medium": "Disk"}, {"emptyDir": {"sizeLimit": "20Gi"}}),
+        (
+            {"storage-class": "fast"},
+            {"storage-medium": "Memory"},
+            {"emptyDir": {"medium": "Memory", "sizeLimit": "20Gi"}},
+        ),
+    ],
+)
+def test_a_default_class_gives_way_to_the_medium_that_a_pod_asks_for(
+    defaults: dict[str, str], options: dict[str, str], source: dict[str, Any]
+) -> None:
+    spec = after(a_pod(options=options), everything_open(defaults=defaults))["spec"]
+    assert spec["volumes"][1] == {"name": "dind-storage", **source}
+
+
+def test_a_default_medium_gives_way_to_the_class_that_a_pod_asks_for() -> None:
+    policy = everything_open(defaults={"storage-medium": "Memory"})
+    assert "ephemeral" in after(a_pod(options={"storage-class": "fast"}), policy)["spec"]["volumes"][1]
 
 
 def test_a_volume_needs_a_size() -> None:
     policy = everything_open(defaults={"storage-size": ""})
     for options in ({"storage-class": "fast"}, {"storage-medium": "Volume"}):
         decision = inject(a_pod(options=options), None, policy)
-        assert decision.message == "annotation dind.io/storage-size: is needed for a volume"
+        assert decision.message == "dind.io/storage-size is needed for a volume; set it"
 
 
 @pytest.mark.parametrize(
@@ -524,6 +549,9 @@ def test_defaults_are_read_as_annotations_are() -> None:
     assert (options.mtu, options.tcp, options.cpu_limit) == (1450, Address("0.0.0.0", 8000), None)
 
 
+_TOO_MUCH_CPU = "dind.io/cpu-request, which is 3, is more than dind.io/cpu-limit, which is 2; set the other as well"
+
+
 @pytest.mark.parametrize(
     ("texts", "problem"),
     [
@@ -531,8 +559,8 @@ def test_defaults_are_read_as_annotations_are() -> None:
         ({"zzzzzzz": "1"}, "zzzzzzz: is not an option"),
         ({"image": ""}, "image: cannot be empty"),
         ({"mtu": "1"}, 'mtu: "1" must be a whole number from 68 to 65535'),
-        ({"cpu-request": "3"}, "cpu-request: 3 is more than cpu-limit, which is 2"),
-        ({"storage-class": "fast", "storage-size": ""}, "storage-size: is needed for a volume"),
+        ({"cpu-request": "3"}, _TOO_MUCH_CPU),
+        ({"storage-class": "fast", "storage-size": ""}, "dind.io/storage-size is needed for a volume; set it"),
     ],
 )
 def test_a_default_that_cannot_be_used_is_a_problem(texts: dict[str, str], problem: str) -> None:

@@ -217,3 +217,16 @@ def test_long_lists_of_what_was_left_out_are_cut_to_120_characters(policy: Polic
 def test_a_container_placed_daemon_shares_as_well(policy: Policy) -> None:
     spec = after(_pod(_mount("/work"), placement="container"), policy)["spec"]
     assert spec["containers"][1]["volumeMounts"][_OWN:] == [_mount("/work")]
+
+
+def test_what_is_under_a_read_only_volume_of_another_container_is_left_out(policy: Policy) -> None:
+    volumes = [{"name": "v1", "emptyDir": {}}, {"name": "v2", "emptyDir": {}}, {"name": "v3", "emptyDir": {}}]
+    containers = [
+        a_container("a", volumeMounts=[{"name": "v1", "mountPath": "/work", "readOnly": True}]),
+        a_container("b", volumeMounts=[{"name": "v2", "mountPath": "/work/cache"}]),
+        a_container("c", volumeMounts=[{"name": "v3", "mountPath": "/work-too"}]),
+    ]
+    decision = inject(a_pod(containers=containers, volumes=volumes), None, policy)
+    (dind,) = after(a_pod(containers=containers, volumes=volumes), policy)["spec"]["initContainers"]
+    assert [mount["mountPath"] for mount in dind["volumeMounts"]][2:] == ["/work", "/work-too"]
+    assert decision.warnings == ("not shared with dind, a read-only volume is above: /work/cache",)

@@ -139,7 +139,11 @@ def test_every_member_has_a_line_of_help(group: type[BaseModel]) -> None:
         ("defaults", {"mut": "1"}, "mut: is not an option; did you mean mtu?"),
         ("defaults", {"mtu": "1"}, 'mtu: "1" must be a whole number from 68 to 65535'),
         ("defaults", {"image": ""}, "image: cannot be empty"),
-        ("defaults", {"cpu-request": "3"}, "cpu-request: 3 is more than cpu-limit, which is 2"),
+        (
+            "defaults",
+            {"cpu-request": "3"},
+            "dind.io/cpu-request, which is 3, is more than dind.io/cpu-limit",
+        ),
         ("defaults", {"mtu": [1]}, 'mtu: "[1]" must be a whole number'),
         ("container_name", "Dind", "'Dind' is no DNS label"),
         ("container_name", "", "'' is no DNS label"),
