@@ -9,7 +9,7 @@ import orjson
 import typer
 
 from app.cli.judge import describe, judge, load_policy, painted, style_of
-from app.cli.manifests import Manifest, Template, apply, read_manifest
+from app.cli.manifests import Change, Template, join, read_manifest
 from app.injection import Decision, Outcome
 from app.model import add
 
@@ -29,7 +29,7 @@ def run(filenames: list[str], namespace_label: str, output: Output, color: str, 
     """Inject the pods of these files; return the exit code: 0, or 1 where one was denied."""
     policy = load_policy(config)
     manifests = [read_manifest(filename) for filename in filenames]
-    printed: list[str] = []
+    patches: list[str] = []
     denied = False
     for manifest in manifests:
         count = 0
@@ -38,39 +38,36 @@ def run(filenames: list[str], namespace_label: str, output: Output, color: str, 
             decision = judge(template.pod, namespace_label, policy)
             denied |= decision.outcome is Outcome.DENIED
             _report(template, decision, color)
-            printed += _show(manifest, template, decision, output, color)
+            if decision.operations:
+                manifest.inject(template, decision.operations)
+                patches.append(_patch(template, decision))
         if count == 0:
             _say("no pod or workload in this file, nothing to do", typer.colors.YELLOW, color)
-        if output is Output.MANIFEST:
-            printed.append(manifest.dump())
-    if denied and output is not Output.DIFF:
-        return _DENIED
-    separator = "---\n" if output is Output.MANIFEST else ""
-    sys.stdout.write(separator.join(printed))
+    if output is Output.DIFF:
+        _write("".join(_diff(change, color) for manifest in manifests for change in manifest.changes()))
+    elif not denied:
+        _write(join(manifests) if output is Output.MANIFEST else "".join(patches))
     return _DENIED if denied else 0
 
 
-def _show(manifest: Manifest, template: Template, decision: Decision, output: Output, color: str) -> list[str]:
-    """Apply a decision to its document; return what is printed of it."""
-    if not decision.operations:
-        return []
-    before = manifest.dump(template.owner) if output is Output.DIFF else ""
-    apply(template.target, decision.operations)
-    if output is Output.PATCH:
-        operations = [
-            add(template.pointer + operation["path"], operation["value"]) for operation in decision.operations
-        ]
-        return [orjson.dumps(operations, option=orjson.OPT_INDENT_2).decode() + "\n"]
-    if output is Output.DIFF:
-        return [_diff(template.name, before, manifest.dump(template.owner), color)]
-    return []
+def _patch(template: Template, decision: Decision) -> str:
+    operations = [add(template.pointer + operation["path"], operation["value"]) for operation in decision.operations]
+    return orjson.dumps(operations, option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
-def _diff(name: str, before: str, after: str, color: str) -> str:
+def _diff(change: Change, color: str) -> str:
+    names = ", ".join(change.names)
     lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), f"{name} as written", f"{name} injected", lineterm=""
+        change.before.splitlines(), change.after.splitlines(), f"{names} as written", f"{names} injected", lineterm=""
     )
     return "".join(painted(line, _COLORS.get(line[:1]), color, sys.stdout.isatty()) + "\n" for line in lines)
+
+
+def _write(text: str) -> None:
+    # Bytes: manifests are UTF-8 whatever the locale is, and keep their line ends whatever the system has.
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.buffer.flush()
 
 
 def _report(template: Template, decision: Decision, color: str) -> None:

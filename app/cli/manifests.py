@@ -1,108 +1,180 @@
-"""Manifests as people write them: read, patched and written back with their comments and order."""
+"""Manifests as people write them: read, and written back with what they wrote as they wrote it."""
 
 import copy
 import io
+import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jsonpatch
+from jsonpointer import JsonPointerException
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.scalarstring import SingleQuotedScalarString
 
+from app.cli.nodes import Document, Source, compose, plain
+from app.cli.splice import NoPlaceError, block_lines, indents_dashes, splice, writable
 from app.errors import ManifestError
-from app.model import JsonObject, Operation, pod_templates
+from app.model import JsonObject, Operation, add, pod_templates, pointer
 
-# yaml.org/type: bool, and the forms of int, float and timestamp that YAML 1.2 dropped
-_OTHER_IN_YAML_1_1 = re.compile(
-    r"y|n|yes|no|on|off|[-+]?0b[01_]+|[-+]?0[0-7_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?|[-+]?[0-9][0-9_.]*"
-    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?",
-    re.IGNORECASE,
-)
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 class Template(NamedTuple):
-    """A pod or pod template in a document.
+    """A pod or pod template in a file.
 
-    `name` is what kubectl would call its object; `pod` is plain JSON to decide on; `target` is the
-    place in the document to patch, which `pointer` leads to from `owner`.
+    `name` is what kubectl would call its object, `pointer` leads to it from there; `pod` is JSON to
+    decide on. It is in the document of that number, at that place.
     """
 
     name: str
-    owner: JsonObject
     pointer: str
-    target: JsonObject
     pod: JsonObject
+    document: int
+    place: str
+
+
+class Change(NamedTuple):
+    """The text of a document before and after what was injected into the objects of these names."""
+
+    names: tuple[str, ...]
+    before: str
+    after: str
+
+
+@dataclass
+class _Draft:
+    document: Document
+    data: Any
+    names: list[str] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
 
 
 class Manifest:
-    """One file: its YAML documents, kept as they were written."""
+    """One file: its text, its documents, and what is to be injected into these."""
 
     def __init__(self, text: str, source: str) -> None:
-        self._yaml = YAML()
-        self._yaml.preserve_quotes = True
-        self._yaml.width = sys.maxsize
-        self._yaml.indent(**_indentation(text))
-        self._yaml.explicit_start = text.startswith("---") or None
-        try:
-            self.documents: list[Any] = [_unshare(document, set()) for document in self._yaml.load_all(text)]
-        except YAMLError as error:
-            raise ManifestError(f"{source}: is not YAML: {error}") from None
-        except RecursionError:
-            raise ManifestError(f"{source}: is nested too deeply") from None
-        if not any(isinstance(document, dict) for document in self.documents):
+        self._mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
+        self._source = Source(source, text.removeprefix(self._mark))
+        self._drafts = [_Draft(document, plain(self._source, document.root)) for document in compose(self._source)]
+        if not any(isinstance(draft.data, dict) for draft in self._drafts):
             raise ManifestError(f"{source}: holds no Kubernetes object")
 
     def templates(self) -> Iterator[Template]:
         """Yield each pod and pod template of the file."""
-        for document in self.documents:
-            for owner, pointer, target in pod_templates(document):
-                yield Template(_name(owner), owner, pointer, target, _plain(target))
+        for number, draft in enumerate(self._drafts):
+            places = dict(_places(draft.data, ()))
+            for owner, way, pod in pod_templates(draft.data):
+                yield Template(_name(owner), way, pod, number, pointer(*places[id(pod)]))
 
-    def dump(self, node: Any = None) -> str:
-        """Return a node as YAML, the whole file where there is none."""
+    def inject(self, template: Template, operations: Iterable[Operation]) -> None:
+        """Note that these operations are to be applied to a template of this file."""
+        draft = self._drafts[template.document]
+        draft.names.append(template.name)
+        draft.operations += [add(template.place + operation["path"], operation["value"]) for operation in operations]
+
+    @property
+    def text(self) -> str:
+        """The file with all that was injected."""
+        return self._mark + "".join(self._write(draft) for draft in self._drafts)
+
+    def changes(self) -> Iterator[Change]:
+        """Yield the documents that something was injected into."""
+        for draft in self._drafts:
+            if draft.operations:
+                yield Change(tuple(draft.names), self._read(draft), self._write(draft))
+
+    @property
+    def separator(self) -> str:
+        """What has to stand between another file and this one to make one of both."""
+        first = self._drafts[0].document
+        if not first.explicit:
+            return "---\n"
+        has_directives = re.search(r"^%", self._source.text[: first.body], re.MULTILINE)
+        return "...\n" if has_directives else ""
+
+    def _read(self, draft: _Draft) -> str:
+        return self._source.text[draft.document.start : draft.document.end]
+
+    def _write(self, draft: _Draft) -> str:
+        """Return the text of a document: what the additions leave of its layout, but always the right data."""
+        if not draft.operations:
+            return self._read(draft)
+        wanted = jsonpatch.apply_patch(draft.data, draft.operations)
+        for write in (self._splice, self._dump):
+            try:
+                text = write(draft)
+            except (NoPlaceError, YAMLError, RecursionError, jsonpatch.JsonPatchException, JsonPointerException):
+                continue
+            if self._holds(text, wanted):
+                return text
+        return self._replace(draft, "".join(line + "\n" for line in block_lines(wanted, 0)))
+
+    def _holds(self, text: str, wanted: Any) -> bool:
+        source = Source(self._source.name, text)
+        try:
+            found = [plain(source, document.root) for document in compose(source)]
+        except ManifestError:
+            return False
+        # As text, in which 1 is neither true nor 1.0.
+        return json.dumps(found, sort_keys=True) == json.dumps([wanted], sort_keys=True)
+
+    def _splice(self, draft: _Draft) -> str:
+        return splice(self._source.text, draft.document, draft.operations)
+
+    def _dump(self, draft: _Draft) -> str:
+        """Return the text of a document as ruamel.yaml writes it: comments kept, most of the layout not.
+
+        For documents with aliases, in which what is one text has to become two.
+        """
+        yaml = YAML()
+        yaml.preserve_quotes = True
+        yaml.width = sys.maxsize
+        dash = 2 if indents_dashes(draft.document) else 0
+        yaml.indent(mapping=2, sequence=dash + 2, offset=dash)
+        tree = _unshare(yaml.load(self._source.text[draft.document.body : draft.document.tail]), set())
+        operations = [{**operation, "value": writable(operation["value"])} for operation in draft.operations]
+        jsonpatch.JsonPatch(operations).apply(tree, in_place=True)
         out = io.StringIO()
-        if node is None:
-            self._yaml.dump_all(self.documents, out)
-        else:
-            self._yaml.dump(node, out)
-        return out.getvalue()
+        yaml.dump(tree, out)
+        return self._replace(draft, out.getvalue())
+
+    def _replace(self, draft: _Draft, body: str) -> str:
+        text, document = self._source.text, draft.document
+        head = text[document.start : document.body]
+        if head and not head.endswith("\n"):
+            head += "\n"
+        if "\r\n" in text:
+            body = body.replace("\n", "\r\n")
+        return head + body + text[document.tail : document.end]
 
 
 def read_manifest(filename: str) -> Manifest:
     """Return the manifest in a file, or on standard input for `-`; ManifestError where there is none."""
     source = "standard input" if filename == "-" else filename
     try:
-        text = sys.stdin.read() if filename == "-" else Path(filename).read_text("utf-8")
+        content = sys.stdin.buffer.read() if filename == "-" else Path(filename).read_bytes()
     except OSError as error:
         raise ManifestError(f"{source}: cannot be read: {error.strerror}") from None
+    try:
+        return Manifest(content.decode("utf-8"), source)
     except UnicodeDecodeError as error:
-        raise ManifestError(f"{source}: is not UTF-8: {error.reason} at byte {error.start}") from None
-    return Manifest(text, source)
+        readable = content[: error.start].decode("utf-8")
+        raise Source(source, readable).error(len(readable), f"not UTF-8: {error.reason}") from None
 
 
-def apply(target: JsonObject, operations: tuple[Operation, ...]) -> None:
-    """Apply operations to a node of a document, in place."""
-    jsonpatch.JsonPatch([{**operation, "value": _writable(operation["value"])} for operation in operations]).apply(
-        target, in_place=True
-    )
-
-
-def _writable(value: Any) -> Any:
-    """Return a copy of a value, fit for YAML.
-
-    A copy, because one value may stand in several places, and YAML would show that as an alias.
-    Quoted, where kubectl, which reads YAML 1.1, would take a text for something else.
-    """
-    if isinstance(value, dict):
-        return {key: _writable(member) for key, member in value.items()}
-    if isinstance(value, list):
-        return [_writable(item) for item in value]
-    return SingleQuotedScalarString(value) if isinstance(value, str) and _OTHER_IN_YAML_1_1.fullmatch(value) else value
+def join(manifests: list[Manifest]) -> str:
+    """Return one text with the documents of all files."""
+    parts = [manifest.text for manifest in manifests[:1]]
+    for manifest in manifests[1:]:
+        if not parts[-1].endswith("\n"):
+            parts.append("\n")
+        parts += [manifest.separator, manifest.text.removeprefix(_BYTE_ORDER_MARK)]
+    return "".join(parts)
 
 
 def _name(owner: JsonObject) -> str:
@@ -112,17 +184,13 @@ def _name(owner: JsonObject) -> str:
     return f"{str(owner.get('kind')).lower()}/{name}"
 
 
-def _plain(node: Any) -> Any:
+def _places(node: Any, place: tuple[str | int, ...]) -> Iterator[tuple[int, tuple[str | int, ...]]]:
+    """Yield the id of each object in a document, and the keys and indices that lead to it."""
     if isinstance(node, dict):
-        return {str(key): _plain(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_plain(item) for item in node]
-    if node is None or isinstance(node, bool):
-        return node
-    for kind in (int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    return str(node)  # a date: JSON has text for it
+        yield id(node), place
+    members = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in members:
+        yield from _places(value, (*place, key))
 
 
 def _unshare(node: Any, seen: set[int]) -> Any:
@@ -132,8 +200,7 @@ def _unshare(node: Any, seen: set[int]) -> Any:
     """
     if isinstance(node, CommentedMap):
         if node.merge:
-            flat = CommentedMap((key, value) for key, value in node.items())
-            node = flat
+            node = CommentedMap((key, value) for key, value in node.items())
         for key in node:
             node[key] = _unshare_part(node[key], seen)
     elif isinstance(node, CommentedSeq):
@@ -149,11 +216,3 @@ def _unshare_part(part: Any, seen: set[int]) -> Any:
         part = copy.deepcopy(part)
     seen.add(id(part))
     return _unshare(part, seen)
-
-
-def _indentation(text: str) -> dict[str, int]:
-    """Return how the text indents the items of a list under a key: as kubectl prints, or by two more."""
-    match = re.search(r"^( *)(?:- )?[^\s#-][^\n]*:[ ]*\n(?:[ ]*(?:#[^\n]*)?\n)*( *)- ", text, re.MULTILINE)
-    if match and len(match[2]) - len(match[1]) == 2:
-        return {"mapping": 2, "sequence": 4, "offset": 2}
-    return {"mapping": 2, "sequence": 2, "offset": 0}
