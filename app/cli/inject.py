@@ -31,7 +31,7 @@ def run(filenames: list[str], namespace_label: str, output: Output, color: str, 
     manifests = [read_manifest(filename) for filename in filenames]
     patches: list[str] = []
     denied = False
-    for manifest in manifests:
+    for filename, manifest in zip(filenames, manifests, strict=True):
         count = 0
         for template in manifest.templates():
             count += 1
@@ -42,7 +42,8 @@ def run(filenames: list[str], namespace_label: str, output: Output, color: str, 
                 manifest.inject(template, decision.operations)
                 patches.append(_patch(template, decision))
         if count == 0:
-            _say("no pod or workload in this file, nothing to do", typer.colors.YELLOW, color)
+            where = "this file" if len(filenames) == 1 else filename
+            _say(f"no pod or workload in {where}, nothing to do", typer.colors.YELLOW, color)
     if output is Output.DIFF:
         _write("".join(_diff(change, color) for manifest in manifests for change in manifest.changes()))
     elif not denied:

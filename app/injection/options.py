@@ -65,6 +65,10 @@ class Options:
     env: tuple[tuple[str, str], ...]
     dockerd_args: tuple[str, ...]
 
+    def __hash__(self) -> int:
+        # A few members tell most apart; hashing all of them for each pod would cost as much as building what is cached.
+        return hash((self.image, self.memory_limit, self.storage_size))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Policy:

@@ -6,6 +6,7 @@ where something else is in its place. What carries our status annotation is ours
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from app.injection.additions import Additions
@@ -13,7 +14,7 @@ from app.injection.decision import Denial, Reason
 from app.injection.docker_socket import SOCKET_NAME
 from app.injection.messages import brief, naming, quote
 from app.injection.names import STATUS
-from app.model import Container, JsonObject, Metadata, Mount, Pod, clean_path, first_step, is_under, pod_level_misfits
+from app.model import Container, Directories, JsonObject, Metadata, Mount, Pod, clean_path, is_under, pod_level_misfits
 
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -171,11 +172,10 @@ def _taken_name(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
 
 
 def _taken_path(pod: Pod, additions: Additions) -> Denial | None:
-    # Most mounts are nowhere near: the first step of their path tells.
-    near = {"", *(first_step(wanted.path) for wanted in additions.client_mounts)}
+    near = _near(additions.client_mounts)
     for client in additions.clients:
         for mount in client.mounts:
-            if first_step(mount.path) not in near:
+            if not near.meet(mount.path):
                 continue
             for wanted in additions.client_mounts:
                 if _is_in_the_way(mount, wanted, pod):
@@ -186,6 +186,12 @@ def _taken_path(pod: Pod, additions: Additions) -> Denial | None:
                         f"{wanted.mount_path}; mount it elsewhere",
                     )
     return None
+
+
+@lru_cache(maxsize=64)
+def _near(wanted: tuple[Mount, ...]) -> Directories:
+    """Return where another mount could be in the way; most are elsewhere, and need no closer look."""
+    return Directories.of(*(mount.path for mount in wanted))
 
 
 def _is_in_the_way(mount: Mount, wanted: Mount, pod: Pod) -> bool:

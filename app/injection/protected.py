@@ -1,22 +1,22 @@
 """Directories of the daemon's own filesystem that a mount must not hide."""
 
-from app.model import clean_path, first_step, overlap
+from functools import lru_cache
+
+from app.model import Directories, clean_path
 
 DATA_ROOT = "/var/lib/docker"
+_SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr", "/etc", "/proc", "/sys", "/dev")
+_FOR_SOCKETS = Directories.of(*_SYSTEM, DATA_ROOT)
 _EXEC_ROOTS = ("/run/docker/", "/run/containerd/")
-# By the first step of a path; the empty one is that of `/` itself.
-_SYSTEM = frozenset({"", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "proc", "sys", "dev"})
 
 
 def hides_the_daemon(socket_dir: str) -> bool:
     """Whether a socket directory there would hide programs, the data root or dockerd's own runtime files."""
     path = clean_path(socket_dir)
-    return first_step(path) in _SYSTEM or overlap(path, DATA_ROOT) or f"{path}/".startswith(_EXEC_ROOTS)
+    return _FOR_SOCKETS.meet(path) or f"{path}/".startswith(_EXEC_ROOTS)
 
 
-def is_shareable_path(path: str, socket_dir: str) -> bool:
-    """Whether a workspace mounted at the clean `path` hides nothing the daemon needs."""
-    first = first_step(path)
-    if first == "run" or first in _SYSTEM:
-        return False
-    return not overlap(path, DATA_ROOT) and not overlap(path, clean_path(socket_dir))
+@lru_cache(maxsize=64)
+def unshareable(socket_dir: str) -> Directories:
+    """Return where a workspace would hide something that the daemon needs."""
+    return Directories.of(*_SYSTEM, DATA_ROOT, "/run", clean_path(socket_dir))

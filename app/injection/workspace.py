@@ -11,11 +11,11 @@ from app.injection.decision import Denial, Reason
 from app.injection.messages import first_few, naming, quote
 from app.injection.names import PREFIX
 from app.injection.options import Options, Placement, Policy
-from app.injection.protected import is_shareable_path
+from app.injection.protected import unshareable
 from app.model import Container, Mount, Pod
 
 _SubPaths: TypeAlias = Mapping[str, set[str]]
-_SHAREABLE = ("emptyDir", "persistentVolumeClaim", "ephemeral")
+_SHAREABLE = frozenset({"emptyDir", "persistentVolumeClaim", "ephemeral"})
 
 
 class Workspace(NamedTuple):
@@ -79,7 +79,7 @@ def _why_not(mount: Mount, there: Mount | None, prepared: _SubPaths, options: Op
     """Return why a mount of a shareable volume is left out; `there` is what the daemon has at its path already."""
     if mount.sub_path_expr:
         return "their subPathExpr is the container's own"
-    if not is_shareable_path(mount.path, options.socket_dir):
+    if unshareable(options.socket_dir).meet(mount.path):
         return "which needs its own files there"
     # dind starts first, and kubelet would put a directory where an init container means to write a file.
     # One that mounts the same subPath itself gets that directory anyway.

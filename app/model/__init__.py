@@ -6,7 +6,7 @@ Pure: values in, values out.
 from app.model.image import ImageReference, parse_image
 from app.model.jsonpatch import JsonObject, Operation, add, pointer
 from app.model.names import is_dns_label, is_dns_subdomain, nearest
-from app.model.paths import clean_path, first_step, is_under, overlap
+from app.model.paths import Directories, clean_path, is_under
 from app.model.pod import Container, MalformedPodError, Metadata, Mount, Pod, read_metadata, read_pod
 from app.model.quantity import parse_quantity
 from app.model.resources import PodLevelMisfit, pod_level_misfits
@@ -14,6 +14,7 @@ from app.model.workload import PodTemplate, pod_templates
 
 __all__ = [
     "Container",
+    "Directories",
     "ImageReference",
     "JsonObject",
     "MalformedPodError",
@@ -25,12 +26,10 @@ __all__ = [
     "PodTemplate",
     "add",
     "clean_path",
-    "first_step",
     "is_dns_label",
     "is_dns_subdomain",
     "is_under",
     "nearest",
-    "overlap",
     "parse_image",
     "parse_quantity",
     "pod_level_misfits",

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from posixpath import normpath
+from typing import NamedTuple
 
 # Longer ones are not kept: what is remembered of strangers' pods has to stay small.
 _LONGEST_REMEMBERED = 128
@@ -26,14 +27,22 @@ def _clean(path: str) -> str:
 _remembered = lru_cache(maxsize=4096)(_clean)
 
 
-def first_step(path: str) -> str:
-    """Return the first name in a clean path, empty for `/`."""
-    return path.split("/", 2)[1]
+class Directories(NamedTuple):
+    """A set of directories, made once to be held against many paths."""
 
+    below: tuple[str, ...]
+    above: frozenset[str]
 
-def overlap(left: str, right: str) -> bool:
-    """Whether two clean paths are equal or one lies under the other."""
-    return left == right or is_under(left, right) or is_under(right, left)
+    @classmethod
+    def of(cls, *paths: str) -> "Directories":
+        """Return the set of these clean paths."""
+        steps = [path.split("/") for path in paths]
+        above = {"/".join(names[:count]) or "/" for names in steps for count in range(1, len(names))}
+        return cls(tuple(f"{path.rstrip('/')}/" for path in paths), frozenset(above))
+
+    def meet(self, path: str) -> bool:
+        """Whether a clean path is one of the directories, under one or above one."""
+        return path in self.above or f"{path}/".startswith(self.below)
 
 
 def is_under(path: str, parent: str) -> bool:

@@ -5,6 +5,7 @@ the same there. Members that nothing here reads are not looked at: they pass thr
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from app.errors import DindWebhookError
@@ -13,6 +14,7 @@ from app.model.paths import clean_path
 
 _Place: TypeAlias = tuple[str | int, ...]
 _Item = TypeVar("_Item")
+_LONGEST_REMEMBERED = 512
 
 
 class MalformedPodError(DindWebhookError):
@@ -133,8 +135,7 @@ def _some_containers(spec: JsonObject) -> tuple[Container, ...]:
 
 
 def _container(raw: JsonObject, key: str, index: int) -> Container:
-    mounts = _each(raw, "volumeMounts", _mount)
-    return Container(f"/spec/{key}/{index}", index, _string(raw, "name"), _env(raw), mounts, raw)
+    return Container(f"/spec/{key}/{index}", index, _string(raw, "name"), _env(raw), _mounts(raw), raw)
 
 
 def _env(raw: JsonObject) -> Mapping[str, JsonObject]:
@@ -150,6 +151,39 @@ def _env(raw: JsonObject) -> Mapping[str, JsonObject]:
 
 def _variable(raw: JsonObject, _key: str, _index: int) -> tuple[str, JsonObject]:
     return _string(raw, "name"), raw
+
+
+def _mounts(raw: JsonObject) -> tuple[Mount, ...]:
+    items = _list(raw, "volumeMounts")
+    try:
+        return tuple(
+            [
+                _usual_mount(
+                    item["name"],
+                    item["mountPath"],
+                    item.get("subPath", ""),
+                    item.get("subPathExpr", ""),
+                    item.get("readOnly", False),
+                )
+                for item in items
+            ]
+        )
+    except (AttributeError, KeyError, TypeError):
+        # As with variables: what is unusual is looked at more closely.
+        return _each(raw, "volumeMounts", _mount)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _usual_mount(volume: Any, mount_path: Any, sub_path: Any, sub_path_expr: Any, read_only: Any) -> Mount:
+    """Return a mount; TypeError where its parts are of other types, or too long to be remembered."""
+    length = 0
+    for part in (volume, mount_path, sub_path, sub_path_expr):
+        if part.__class__ is not str:
+            raise TypeError
+        length += len(part)
+    if read_only.__class__ is not bool or not volume or not mount_path or length > _LONGEST_REMEMBERED:
+        raise TypeError
+    return Mount(volume, mount_path, clean_path(mount_path), sub_path, sub_path_expr, read_only)
 
 
 def _mount(raw: JsonObject, _key: str, _index: int) -> Mount:

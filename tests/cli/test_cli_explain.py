@@ -111,7 +111,7 @@ def test_a_rule_before_the_one_that_stops_a_pod_holds(run: Run, annotated: Annot
     # Two things are wrong here: either may be shown, but neither as right.
     manifest = annotated({"dind.io/containers": "nobody"}, "hostNetwork: true")
     shown = marks(run("explain", "-f", manifest).stdout)
-    assert shown["Their values are accepted"] != "✓"
+    assert shown["It has the containers that are to get Docker"] != "✓"
 
 
 def test_the_inputs_of_the_decision_are_shown(run: Run, write: Write, text: str) -> None:

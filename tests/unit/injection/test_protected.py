@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.injection.protected import hides_the_daemon, is_shareable_path
+from app.injection.protected import hides_the_daemon, unshareable
 
 _SYSTEM = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/usr", "/etc", "/proc", "/sys", "/dev", "/var/lib/docker"]
 
@@ -10,13 +10,13 @@ _SYSTEM = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/usr", "/etc", "/proc",
 @pytest.mark.parametrize("path", ["/", "/var", "/var/lib", *_SYSTEM, *(f"{path}/below" for path in _SYSTEM)])
 def test_what_the_daemon_needs_is_protected_from_socket_and_workspace(path: str) -> None:
     assert hides_the_daemon(path)
-    assert not is_shareable_path(path, "/run/dind")
+    assert unshareable("/run/dind").meet(path)
 
 
 @pytest.mark.parametrize("path", ["/run", "/run/x", "/sock", "/sock/x"])
 def test_the_sockets_are_protected_from_workspaces_only(path: str) -> None:
     assert not hides_the_daemon(path)
-    assert not is_shareable_path(path, "/sock")
+    assert unshareable("/sock").meet(path)
 
 
 @pytest.mark.parametrize(
@@ -24,14 +24,14 @@ def test_the_sockets_are_protected_from_workspaces_only(path: str) -> None:
 )
 def test_other_directories_are_free(path: str) -> None:
     assert not hides_the_daemon(path)
-    assert is_shareable_path(path, "/run/dind")
+    assert not unshareable("/run/dind").meet(path)
 
 
 def test_the_parent_of_a_socket_directory_is_protected() -> None:
-    assert not is_shareable_path("/home", "/home/ci/sock")
-    assert is_shareable_path("/home/other", "/home/ci/sock")
+    assert unshareable("/home/ci/sock").meet("/home")
+    assert not unshareable("/home/ci/sock").meet("/home/other")
 
 
 def test_a_socket_directory_in_var_run_is_one_in_run() -> None:
     assert not hides_the_daemon("/var/run")
-    assert not is_shareable_path("/run/dind/x", "/var/run/dind")
+    assert unshareable("/var/run/dind").meet("/run/dind/x")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.model import clean_path, overlap
+from app.model import Directories, clean_path
 
 
 @pytest.mark.parametrize(
@@ -43,5 +43,5 @@ def test_a_path_is_cleaned(path: str, expected: str) -> None:
         ("/a", "/b", False),
     ],
 )
-def test_paths_overlap_when_one_is_under_the_other(left: str, right: str, expected: bool) -> None:
-    assert overlap(left, right) is expected
+def test_a_path_meets_a_directory_when_one_is_under_the_other(left: str, right: str, expected: bool) -> None:
+    assert Directories.of(right).meet(left) is expected
