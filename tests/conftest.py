@@ -8,5 +8,5 @@ from app.settings import InjectionSettings, make_policy
 
 @pytest.fixture
 def policy() -> Policy:
-    """The policy of an operator who changed nothing."""
+    """Return the policy of an operator who changed nothing."""
     return make_policy(InjectionSettings())
