@@ -5,11 +5,10 @@ from pathlib import Path
 
 import typer
 
-from app.cli.judge import describe, judge, load_policy, painted, style_of
+from app.cli.judge import DENIED, describe, judge, load_policy, painted, style_of
 from app.cli.manifests import Template, read_manifest
 from app.injection import INJECT, RULES, Decision, Outcome, Reason
 
-_DENIED = 1
 _HINTS = {
     Reason.NAMESPACE_NOT_OPTED_IN: f"to change that: kubectl label namespace NAME {INJECT}=enabled",
     Reason.NOT_REQUESTED: f"to change that: add the annotation {INJECT}: sidecar (or daemonset) to the pod, "
@@ -35,7 +34,7 @@ def run(filenames: list[str], namespace_label: str, color: str, config: Path | N
             _explain(template, namespace_label, decision, color)
     if first:
         print("no pod or workload in these files", file=sys.stderr)
-    return _DENIED if denied else 0
+    return DENIED if denied else 0
 
 
 def _explain(template: Template, namespace_label: str, decision: Decision, color: str) -> None:

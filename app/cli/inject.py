@@ -8,12 +8,11 @@ from pathlib import Path
 import orjson
 import typer
 
-from app.cli.judge import describe, judge, load_policy, painted, style_of
+from app.cli.judge import DENIED, describe, judge, load_policy, painted, style_of
 from app.cli.manifests import Change, Template, join, read_manifest
 from app.injection import Decision, Outcome
 from app.model import add
 
-_DENIED = 1
 _COLORS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}
 
 
@@ -48,7 +47,7 @@ def run(filenames: list[str], namespace_label: str, output: Output, color: str, 
         _write("".join(_diff(change, color) for manifest in manifests for change in manifest.changes()))
     elif not denied:
         _write(join(manifests) if output is Output.MANIFEST else "".join(patches))
-    return _DENIED if denied else 0
+    return DENIED if denied else 0
 
 
 def _patch(template: Template, decision: Decision) -> str:

@@ -9,6 +9,9 @@ from app.injection import NAMESPACE_VALUES, Decision, Mode, Policy, Reason, inje
 from app.model import JsonObject
 from app.settings import load_settings, make_policy
 
+# Exit code of a command where a pod was, or would be, denied
+DENIED = 1
+
 
 def load_policy(config: Path | None) -> Policy:
     """Return the operator's policy from a file and the environment."""

@@ -12,7 +12,6 @@ import typer
 from app import __version__
 from app.errors import DindWebhookError
 
-DENIED = 1
 USAGE = 2
 
 cli = typer.Typer(

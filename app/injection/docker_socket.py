@@ -3,6 +3,10 @@
 from app.model import clean_path
 
 SOCKET_NAME = "docker.sock"
+# A hard link to the socket, for mounts of a single file. Not the socket itself: dockerd removes and creates
+# that one, and where a subPath is missing, kubelet makes a directory of its name, at which no daemon could
+# listen again.
+LINK_NAME = "compat.sock"
 DEFAULT_SOCKET = f"/var/run/{SOCKET_NAME}"
 HIDDEN_DEFAULT_DIR = "the socket directory hides what the containers' images keep in /var/run"
 

@@ -5,7 +5,14 @@ from typing import NamedTuple
 
 from app.injection.additions import Additions
 from app.injection.decision import Denial, Mode, Reason
-from app.injection.docker_socket import DEFAULT_SOCKET, HIDDEN_DEFAULT_DIR, SOCKET_NAME, is_default_dir, unix_address
+from app.injection.docker_socket import (
+    DEFAULT_SOCKET,
+    HIDDEN_DEFAULT_DIR,
+    LINK_NAME,
+    SOCKET_NAME,
+    is_default_dir,
+    unix_address,
+)
 from app.injection.messages import naming, shorten
 from app.injection.names import PREFIX
 from app.injection.options import Medium, Options, Placement, Policy
@@ -14,9 +21,6 @@ from app.injection.selection import select
 from app.injection.workspace import share
 from app.model import JsonObject, Mount, Pod, parse_image
 
-# Not the socket itself: dockerd removes and creates that one, and where a subPath is missing, kubelet
-# makes a directory of its name, at which no daemon could listen again.
-_LINK_NAME = "compat.sock"
 _START_SECONDS = 180
 # Tags of the official image that have not been built since Docker 19.03.
 _FROZEN_TAGS = ("stable", "edge", "test")
@@ -72,7 +76,7 @@ def _template(options: Options, policy: Policy) -> _Template:
     native = options.placement is Placement.NATIVE
     linked = native and policy.docker_sock and not is_default_dir(options.socket_dir)
     run_mount = Mount.at(options.socket_dir, policy.run_volume)
-    link_mount = Mount.at(DEFAULT_SOCKET, policy.run_volume, _LINK_NAME)
+    link_mount = Mount.at(DEFAULT_SOCKET, policy.run_volume, LINK_NAME)
     volumes: tuple[JsonObject, ...] = ({"name": policy.run_volume, "emptyDir": {}},)
     mounts: tuple[Mount, ...] = (run_mount,)
     if policy.storage:
@@ -189,7 +193,7 @@ def _link(docker: list[str], socket_dir: str) -> str:
         f"end=$(($(date +%s) + {_START_SECONDS})); "
         f"until timeout 5 {' '.join(docker)} >/dev/null 2>&1; "
         'do [ "$(date +%s)" -lt "$end" ] || exit 1; sleep 0.2; done; '
-        f"ln -f {socket_dir}/{SOCKET_NAME} {socket_dir}/{_LINK_NAME}"
+        f"ln -f {socket_dir}/{SOCKET_NAME} {socket_dir}/{LINK_NAME}"
     )
 
 

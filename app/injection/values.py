@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from app.injection.docker_socket import LINK_NAME
 from app.injection.messages import quote
 from app.injection.names import PREFIX
 from app.injection.options import Address, Medium, Placement
@@ -17,7 +18,7 @@ from app.injection.protected import hides_the_daemon
 from app.model import is_dns_label, is_dns_subdomain, parse_image, parse_quantity
 
 # sun_path holds 108 bytes with its closing zero (unix(7)).
-_LONGEST_SOCKET_DIR = 107 - len("/compat.sock")
+_LONGEST_SOCKET_DIR = 107 - len(f"/{LINK_NAME}")
 _REFUSED_VARIABLES = frozenset({"DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT"})
 _ENDING_FLAGS = frozenset({"help", "validate", "version"})
 _OWNED_FLAGS: Mapping[str, str | None] = {
