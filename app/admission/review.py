@@ -12,8 +12,7 @@ anything else as a failed call (plugin/webhook/request/admissionreview.go).
 """
 
 from base64 import b64encode
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -26,8 +25,7 @@ _API_VERSIONS = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
 _STATUS_REASONS = {400: "BadRequest", 403: "Forbidden", 422: "Invalid"}
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
+class Review(NamedTuple):
     """The request of an AdmissionReview. `pod` is what stands in `object`, as it came from JSON."""
 
     api_version: str

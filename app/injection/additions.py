@@ -1,12 +1,11 @@
 """What a mode wants a pod to have: one value, the same for both modes."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.model import Container, JsonObject, Mount
 
 
-@dataclass(frozen=True, slots=True)
-class Additions:
+class Additions(NamedTuple):
     """Everything a mode adds, in the terms of the pod spec; nothing here says what the pod has already.
 
     `container`, with `container_mounts`, goes first among the init containers, or last among the

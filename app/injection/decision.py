@@ -1,7 +1,7 @@
 """What can become of a pod, and why. The slugs stand in log, metric, audit annotation, CLI and docs."""
 
-from dataclasses import dataclass
 from enum import Enum, StrEnum
+from typing import NamedTuple
 
 from app.model import Operation
 
@@ -89,16 +89,14 @@ class Reason(Enum):
         self.meaning = meaning
 
 
-@dataclass(frozen=True, slots=True)
-class Denial:
+class Denial(NamedTuple):
     """A refusal: its reason and a sentence that a person can act on."""
 
     reason: Reason
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What to do with a pod. `operations` and `warnings` belong to the outcome injected."""
 
     reason: Reason

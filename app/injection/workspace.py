@@ -12,7 +12,7 @@ from app.injection.messages import first_few, naming, quote
 from app.injection.names import PREFIX
 from app.injection.options import Options, Placement, Policy
 from app.injection.protected import unshareable
-from app.model import Container, Mount, Pod
+from app.model import Container, Directories, Mount, Pod
 
 _SubPaths: TypeAlias = Mapping[str, set[str]]
 _SHAREABLE = frozenset({"emptyDir", "persistentVolumeClaim", "ephemeral"})
@@ -40,14 +40,17 @@ def share(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Po
             return Denial(Reason.INVALID_OPTION, first_few(missing, lambda name: _refusal(name, pod)))
         names &= set(wanted)
     # An ordinary container starts after all init containers; what they make is there already.
-    prepared = _prepared(pod, policy.container_name) if options.placement is Placement.NATIVE else {}
+    # A volume that is asked for by name is shared all the same.
+    careful = wanted is True and options.placement is Placement.NATIVE
+    prepared = _prepared(pod, policy.container_name) if careful else {}
+    closed = unshareable(options.socket_dir)
     shared: dict[str, Mount] = {}
     left_out: dict[str, dict[str, None]] = {}
     for client in clients:
         for mount in client.mounts:
             if mount.volume not in names:
                 continue
-            if why := _why_not(mount, shared.get(mount.path), prepared, options):
+            if why := _why_not(mount, shared.get(mount.path), prepared, closed):
                 left_out.setdefault(why, {})[mount.mount_path] = None
             elif mount.path not in shared or (shared[mount.path].read_only and not mount.read_only):
                 shared[mount.path] = mount
@@ -75,15 +78,18 @@ def _under_read_only(shared: Mapping[str, Mount]) -> list[str]:
     return found
 
 
-def _why_not(mount: Mount, there: Mount | None, prepared: _SubPaths, options: Options) -> str | None:
-    """Return why a mount of a shareable volume is left out; `there` is what the daemon has at its path already."""
+def _why_not(mount: Mount, there: Mount | None, prepared: _SubPaths, closed: Directories) -> str | None:
+    """Return why a mount of a shareable volume is left out.
+
+    `there` is what the daemon has at its path already, `closed` are the directories that it needs itself.
+    """
     if mount.sub_path_expr:
         return "their subPathExpr is the container's own"
-    if unshareable(options.socket_dir).meet(mount.path):
+    if closed.meet(mount.path):
         return "which needs its own files there"
     # dind starts first, and kubelet would put a directory where an init container means to write a file.
     # One that mounts the same subPath itself gets that directory anyway.
-    if options.share_volumes is True and mount.sub_path and prepared.get(mount.volume, set()) - {mount.sub_path}:
+    if mount.sub_path and prepared.get(mount.volume, set()) - {mount.sub_path}:
         return "an init container may make their subPath"
     if there and (there.volume, there.sub_path) != (mount.volume, mount.sub_path):
         return "another container's volume is there"
@@ -102,10 +108,12 @@ def _prepared(pod: Pod, daemon: str) -> _SubPaths:
 
 def _shareable(pod: Pod, policy: Policy) -> set[str]:
     """Return the names of the user's volumes that the daemon may have too."""
-    names = {
-        name for name, volume in pod.volumes.items() if any(volume.get(source) is not None for source in _SHAREABLE)
+    own = (policy.run_volume, policy.storage_volume)
+    return {
+        name
+        for name, volume in pod.volumes.items()
+        if any(volume[source] is not None for source in _SHAREABLE & volume.keys()) and name not in own
     }
-    return names - {policy.run_volume, policy.storage_volume}
 
 
 def _refusal(name: str, pod: Pod) -> str:

@@ -60,19 +60,16 @@ class Container(NamedTuple):
 
     pointer: str
     position: int
+    is_init: bool
     name: str
     env: Mapping[str, JsonObject]
     mounts: tuple[Mount, ...]
     raw: JsonObject
 
     @property
-    def is_init(self) -> bool:
-        return self.pointer.startswith("/spec/initContainers/")
-
-    @property
     def is_native_sidecar(self) -> bool:
         """KEP-753: an init container that is kept running."""
-        return self.raw.get("restartPolicy") == "Always" and self.is_init
+        return self.is_init and self.raw.get("restartPolicy") == "Always"
 
 
 class Metadata(NamedTuple):
@@ -135,11 +132,14 @@ def _some_containers(spec: JsonObject) -> tuple[Container, ...]:
 
 
 def _container(raw: JsonObject, key: str, index: int) -> Container:
-    return Container(f"/spec/{key}/{index}", index, _string(raw, "name"), _env(raw), _mounts(raw), raw)
+    is_init = key == "initContainers"
+    return Container(f"/spec/{key}/{index}", index, is_init, _string(raw, "name"), _env(raw), _mounts(raw), raw)
 
 
 def _env(raw: JsonObject) -> Mapping[str, JsonObject]:
     variables = _list(raw, "env")
+    if not variables:
+        return {}
     try:
         env = {variable["name"]: variable for variable in variables}
         well_formed = set(map(type, env)) <= {str} and "" not in env

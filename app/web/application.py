@@ -1,5 +1,6 @@
 """The webhook's application. The hot path is a plain ASGI route: no model of a request, no thread pool."""
 
+from asyncio import get_running_loop
 from collections.abc import Mapping
 from time import perf_counter
 from traceback import extract_tb
@@ -73,10 +74,13 @@ class _Mutate:
         review = decode_review(body)
         decision = answer(review, self._namespace_mode, self._policy)
         encoded = encode_review(review, decision)
-        seconds = perf_counter() - started
+        # The API server need not wait until the decision is counted and logged: that comes after the answer is sent.
+        get_running_loop().call_soon(self._record, review, decision, perf_counter() - started)
+        return encoded
+
+    def _record(self, review: Review, decision: Decision, seconds: float) -> None:
         self._metrics.decided(decision, seconds)
         self._log.info("decision", **_facts(review, decision), duration_ms=round(seconds * 1000, 3))
-        return encoded
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
         """Return the body, None where the client went away before its end."""
