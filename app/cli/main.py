@@ -95,7 +95,7 @@ def _serve(
         "health_port": health_port,
     }
     flags: dict[str, Any] = {"server": {name: value for name, value in given.items() if value is not None}}
-    run(config, flags, dev)
+    raise typer.Exit(run(config, flags, dev))
 
 
 @cli.command("inject")

@@ -8,38 +8,38 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from app.errors import SettingsError
 from app.logs import configure_logs
 from app.server import serve
 from app.settings import load_settings
-from app.web import load_tls_context
 
 _DEV_HOSTS = ["localhost", "127.0.0.1", "::1"]
 _DEV_LIFE = timedelta(days=1)
-_DEV_SETTINGS = {"server": {"host": "127.0.0.1"}, "log": {"format": "text"}}
+_DEV_SETTINGS: dict[str, dict[str, Any]] = {
+    "server": {"host": "127.0.0.1", "grace_seconds": 0},
+    "log": {"format": "text"},
+}
 
 
-def run(config: Path | None, flags: dict[str, Any], dev: bool) -> None:
-    """Load settings and certificate and serve; `dev` makes a certificate of its own."""
-    if dev:
-        flags = {
+def run(config: Path | None, flags: dict[str, Any], dev: bool) -> int:
+    """Load settings and serve; `dev` makes a certificate of its own. Returns 1 where requests were cut off."""
+    if not dev:
+        return _run(config, flags)
+    with _throwaway_files() as files:
+        given = {
             group: {**_DEV_SETTINGS.get(group, {}), **flags.get(group, {})} for group in {**_DEV_SETTINGS, **flags}
         }
+        given["server"] |= files
+        return _run(config, given)
+
+
+def _run(config: Path | None, flags: dict[str, Any]) -> int:
     settings = load_settings(config, os.environ, flags).settings
     configure_logs(settings.log.format, settings.log.level)
-    server = settings.server
-    if dev:
-        with _throwaway_files() as (cert_file, key_file):
-            context = load_tls_context(cert_file, key_file)
-    elif server.tls_cert_file and server.tls_key_file:
-        context = load_tls_context(server.tls_cert_file, server.tls_key_file)
-    else:
-        raise SettingsError(["server.tls_cert_file and server.tls_key_file are needed (or --dev, to try it out)"])
-    serve(settings, context)
+    return 0 if serve(settings) else 1
 
 
 @contextmanager
-def _throwaway_files() -> Iterator[tuple[Path, Path]]:
+def _throwaway_files() -> Iterator[dict[str, Any]]:
     from app.certs import issue_throwaway_cert
 
     pair = issue_throwaway_cert(_DEV_HOSTS, datetime.now(UTC), _DEV_LIFE)
@@ -47,4 +47,4 @@ def _throwaway_files() -> Iterator[tuple[Path, Path]]:
         cert_file, key_file = Path(folder, "tls.crt"), Path(folder, "tls.key")
         cert_file.write_bytes(pair.cert)
         key_file.write_bytes(pair.key)
-        yield cert_file, key_file
+        yield {"tls_cert_file": cert_file, "tls_key_file": key_file}

@@ -1,5 +1,5 @@
 """How the program speaks to operators: one line per event, JSON or text."""
 
-from app.logs.configure import configure_logs
+from app.logs.configure import LEVELS, configure_logs, log_level, set_log_level
 
-__all__ = ["configure_logs"]
+__all__ = ["LEVELS", "configure_logs", "log_level", "set_log_level"]

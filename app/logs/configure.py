@@ -2,17 +2,45 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any, Literal
 
 import orjson
 import structlog
 
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def configure_logs(format_: Literal["json", "text"], level: Literal["debug", "info", "warning", "error"]) -> None:
+class _Threshold:
+    """Drops what is below a level that can be changed while loggers are in use, which structlog's own cannot."""
+
+    def __init__(self) -> None:
+        self.level = "info"
+
+    def __call__(self, _logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if LEVELS[method] < LEVELS[self.level]:
+            raise structlog.DropEvent
+        return line
+
+
+_threshold = _Threshold()
+
+
+def log_level() -> str:
+    """Return the least level that is logged now."""
+    return _threshold.level
+
+
+def set_log_level(level: str) -> None:
+    """Log from this level up, one of `LEVELS`, from now on."""
+    _threshold.level = level
+
+
+def configure_logs(format_: Literal["json", "text"], level: str) -> None:
     """Log to standard error from now on, in this format and from this level up."""
+    set_log_level(level)
     shared: list[Any] = [
+        _threshold,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
     ]
@@ -26,7 +54,7 @@ def configure_logs(format_: Literal["json", "text"], level: Literal["debug", "in
     logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)
     structlog.configure(
         processors=[*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=factory,
         cache_logger_on_first_use=True,
     )

@@ -1,5 +1,5 @@
 """Composition root of the serving process: settings in, running servers out."""
 
-from app.server.serve import Endpoints, serve
+from app.server.serve import serve
 
-__all__ = ["Endpoints", "serve"]
+__all__ = ["serve"]

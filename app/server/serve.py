@@ -3,27 +3,25 @@
 import asyncio
 import contextlib
 import gc
-import os
-import signal
 import socket
 import ssl
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import structlog
-import uvicorn
 import uvloop
-from starlette.types import ASGIApp
 
 from app.errors import SettingsError
+from app.server.connection import Door
+from app.server.server import Server, bind
+from app.server.stop import Stop
 from app.settings import ServerSettings, Settings, make_policy
-from app.web import Metrics, health_application, webhook_application
+from app.web import Metrics, ServedCertificate, TlsFiles, TlsRules, health_application, webhook_application
 
 # The API server keeps idle connections for 90 s (Go's DefaultTransport); we must not be the one to close first.
-_KEEP_ALIVE_SECONDS = 120
-_DRAIN_SECONDS = 15
+_IDLE_SECONDS = 120
 # A request makes hundreds of objects and no cycles.
 _GC_THRESHOLD = 20_000
+_TLS_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 class Endpoints(NamedTuple):
@@ -33,86 +31,83 @@ class Endpoints(NamedTuple):
     health: socket.socket
 
 
-def serve(settings: Settings, context: ssl.SSLContext) -> None:
-    """Serve until SIGTERM or SIGINT; SettingsError where an address cannot be had.
+def serve(settings: Settings) -> bool:
+    """Serve until SIGTERM or SIGINT, and return whether every request was answered first.
 
-    `context` holds the certificate that is served.
+    SettingsError where there is no certificate to look for or an address cannot be had.
     """
+    server = settings.server
+    files = _tls_files(server)
     with contextlib.ExitStack() as stack:
         endpoints = Endpoints(
-            stack.enter_context(_bind(settings.server, "port")),
-            stack.enter_context(_bind(settings.server, "health_port")),
+            stack.enter_context(bind(server.host, server.port, "server.port")),
+            stack.enter_context(bind(server.host, server.health_port, "server.health_port")),
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, context, endpoints))
+            return runner.run(_serve(settings, files, endpoints))
 
 
-async def _serve(settings: Settings, context: ssl.SSLContext, endpoints: Endpoints) -> None:
+def _tls_files(settings: ServerSettings) -> TlsFiles:
+    if settings.tls_cert_file and settings.tls_key_file:
+        return TlsFiles(settings.tls_cert_file, settings.tls_key_file, settings.client_ca_file)
+    raise SettingsError(["server.tls_cert_file and server.tls_key_file are needed (or --dev, to try it out)"])
+
+
+async def _serve(settings: Settings, files: TlsFiles, endpoints: Endpoints) -> bool:
+    metrics = Metrics()
+    config = settings.server
+    rules = TlsRules(_TLS_VERSIONS[config.tls_min_version], config.tls_ciphers, config.tls_server_name)
+    certificate = ServedCertificate(files, rules, metrics)
+    application = webhook_application(make_policy(settings.injection), metrics, config.body_limit)
+    door = Door(config.request_seconds, _IDLE_SECONDS, config.connection_limit, frozenset(config.client_names), metrics)
+    webhook = Server(application, endpoints.webhook, door, config.drain_seconds, certificate.context)
+
+    def not_ready() -> str | None:
+        if door.closing:
+            return "stopping"
+        return certificate.problem() if webhook.started else "not listening yet"
+
+    health_door = Door(config.request_seconds, _IDLE_SECONDS, config.connection_limit)
+    health = Server(health_application(metrics.registry, not_ready), endpoints.health, health_door, drain_seconds=1)
     # What start-up made lives as long as the process; the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
-    log = structlog.get_logger()
-    metrics = Metrics()
-    application = webhook_application(make_policy(settings.injection), metrics, settings.server.body_limit)
-    webhook = _server(application, context)
-
-    def not_ready() -> str | None:
-        return None if webhook.started and not webhook.should_exit else "not serving"
-
-    servers = (webhook, _server(health_application(metrics, not_ready), None))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, servers)
-    log.info(
+    stop = Stop()
+    structlog.get_logger().info(
         "listening",
-        address=settings.server.host,
+        address=config.host,
         port=endpoints.webhook.getsockname()[1],
         health_port=endpoints.health.getsockname()[1],
     )
-    await asyncio.gather(*(server.serve([bound]) for server, bound in zip(servers, endpoints, strict=True)))
-    log.info("stopped")
+    async with asyncio.TaskGroup() as group:
+        looking = group.create_task(_look_at_files(certificate, config.reload_seconds))
+        serving = group.create_task(webhook.serve())
+        answering = group.create_task(health.serve())
+        await stop.asked.wait()
+        await _finish(stop, door, webhook, serving, config.grace_seconds)
+        looking.cancel()
+        # To the last, so that kubelet sees a process that is alive and not ready.
+        health.should_exit = health.force_exit = True
+        await answering
+    structlog.get_logger().info("stopped", at_once=stop.insisted.is_set())
+    return not stop.insisted.is_set()
 
 
-class _Server(uvicorn.Server):
-    """A server that leaves the process's signals alone: two of them share one loop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _server(application: ASGIApp, context: ssl.SSLContext | None) -> _Server:
-    return _Server(
-        uvicorn.Config(
-            application,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
-            ssl_context_factory=(lambda _config, _default: context) if context else None,
-        )
-    )
+async def _finish(stop: Stop, door: Door, webhook: Server, serving: asyncio.Task[None], grace_seconds: float) -> None:
+    """Serve on for a while, each answer the last on its connection; then close what is idle and let the rest end."""
+    door.closing = True
+    structlog.get_logger().info("stopping", grace_seconds=grace_seconds)
+    await stop.pause(grace_seconds)
+    webhook.should_exit = True
+    insisting = asyncio.ensure_future(stop.insisted.wait())
+    await asyncio.wait({serving, insisting}, return_when=asyncio.FIRST_COMPLETED)
+    insisting.cancel()
+    webhook.force_exit = True
+    await serving
 
 
-def _stop(servers: tuple[_Server, ...]) -> None:
-    for server in servers:
-        # A second signal does not wait for connections any more.
-        server.force_exit = server.should_exit
-        server.should_exit = True
-
-
-def _bind(settings: ServerSettings, member: str) -> socket.socket:
-    port = getattr(settings, member)
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, port), family=family, backlog=2048)
-    except OSError as error:
-        # A host name that is not found has an error number of its own kind.
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise SettingsError([f"server.{member}: cannot listen on {settings.host}:{port}: {why}"]) from None
+async def _look_at_files(certificate: ServedCertificate, seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        certificate.refresh()

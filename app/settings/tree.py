@@ -150,6 +150,36 @@ class ServerSettings(_Group):
     tls_key_file: Path | None = None
     """PEM file with its private key."""
 
+    tls_server_name: str = ""
+    """Name that the certificate has to carry, `<service>.<namespace>.svc`; one without it is refused. Empty: any."""
+
+    tls_min_version: Literal["1.2", "1.3"] = "1.2"
+    """Least version of TLS."""
+
+    tls_ciphers: str = ""
+    """OpenSSL's list of ciphers for TLS 1.2; empty for OpenSSL's own choice. Those of TLS 1.3 are all strong."""
+
+    client_ca_file: Path | None = None
+    """PEM file with the CA of the API server's client certificate; with it, callers without one are refused."""
+
+    client_names: tuple[str, ...] = ()
+    """Common names of client certificates that are let in; empty for all that `client_ca_file` vouches for."""
+
+    reload_seconds: float = Field(default=1.0, gt=0, le=3600)
+    """How often the certificate files are looked at, in seconds."""
+
+    grace_seconds: float = Field(default=5.0, ge=0, le=600)
+    """How long new requests are still served after SIGTERM, in seconds: until every node knows that the pod goes."""
+
+    drain_seconds: float = Field(default=10.0, ge=0, le=600)
+    """How long connections may take to finish after that, in seconds, before they are cut."""
+
+    request_seconds: float = Field(default=10.0, gt=0, le=600)
+    """How long one request may take from its first byte to its answer, in seconds."""
+
+    connection_limit: int = Field(default=1000, ge=1)
+    """Connections at a time; beyond it the one that has been idle longest is closed, or else the new one."""
+
     body_limit: int = Field(default=7 * 1024 * 1024, ge=1024)
     """Largest AdmissionReview that is read, in bytes. etcd takes 1.5 MiB, a review holds an object twice, in JSON."""
 

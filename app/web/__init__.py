@@ -3,6 +3,6 @@
 from app.web.application import webhook_application
 from app.web.health import health_application
 from app.web.metrics import Metrics
-from app.web.tls import load_tls_context
+from app.web.tls import ServedCertificate, TlsFiles, TlsRules
 
-__all__ = ["Metrics", "health_application", "load_tls_context", "webhook_application"]
+__all__ = ["Metrics", "ServedCertificate", "TlsFiles", "TlsRules", "health_application", "webhook_application"]

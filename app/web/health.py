@@ -1,16 +1,21 @@
-"""Liveness, readiness and metrics, on a plain HTTP port that only kubelet and Prometheus call."""
+"""Liveness, readiness, metrics and the level of the log, on a plain HTTP port for kubelet, Prometheus and operators."""
 
+import ipaddress
 from collections.abc import Callable
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse, Response
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from app.web.metrics import Metrics
+from app.logs import LEVELS, log_level, set_log_level
+
+# Before the body is read, which nobody else limits here.
+_LONGEST_LEVEL = 16
 
 
-def health_application(metrics: Metrics, not_ready: Callable[[], str | None]) -> FastAPI:
-    """Return the application; `not_ready` says why the server is not ready, None when it is."""
+def health_application(registry: CollectorRegistry, not_ready: Callable[[], str | None]) -> FastAPI:
+    """Return the application; `not_ready` says why the process is not ready, None when it is."""
     application = FastAPI(title="dind-webhook health", openapi_url=None)
 
     @application.get("/healthz", response_class=PlainTextResponse)
@@ -24,6 +29,25 @@ def health_application(metrics: Metrics, not_ready: Callable[[], str | None]) ->
 
     @application.get("/metrics")
     async def metrics_page() -> Response:
-        return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    @application.get("/loglevel", response_class=PlainTextResponse)
+    async def get_level() -> str:
+        return f"{log_level()}\n"
+
+    @application.put("/loglevel")
+    async def put_level(request: Request) -> Response:
+        # Through `kubectl port-forward` people arrive from loopback, others in the cluster do not.
+        if request.client is None or not ipaddress.ip_address(request.client.host).is_loopback:
+            return PlainTextResponse("only from this pod itself, as through kubectl port-forward\n", 403)
+        level = ""
+        async for chunk in request.stream():
+            level += chunk.decode("ascii", "replace")
+            if len(level) > _LONGEST_LEVEL:
+                break
+        if level.strip() not in LEVELS:
+            return PlainTextResponse(f"the body must be one of {', '.join(LEVELS)}\n", 400)
+        set_log_level(level.strip())
+        return PlainTextResponse(f"{log_level()}\n")
 
     return application

@@ -43,7 +43,7 @@ def serve(authority: trustme.CA, pair: tuple[Path, Path], tmp_path_factory: pyte
             process = subprocess.Popen(
                 [PROGRAM, "serve", *flags, "--port", "0", "--health-port", "0"],
                 stderr=log,
-                env={**os.environ, **environ},
+                env={**os.environ, "DIND_WEBHOOK_SERVER__GRACE_SECONDS": "0.1", **environ},
             )
         try:
             webhook = Webhook(process, 0, 0, context, log_file)

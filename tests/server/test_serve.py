@@ -256,7 +256,7 @@ def test_a_second_signal_does_not_wait_for_connections(serve: Serve) -> None:
         time.sleep(0.3)
         assert webhook.process.poll() is None, "it did not wait for the request"
         webhook.process.send_signal(signal.SIGTERM)
-        assert webhook.process.wait(10) == 0
+        assert webhook.process.wait(10) == 1, "it says that a request was cut off"
 
 
 def test_a_setting_that_is_wrong_is_said_with_its_origin() -> None:
@@ -269,25 +269,6 @@ def test_a_setting_that_is_wrong_is_said_with_its_origin() -> None:
 def test_the_body_limit_is_a_setting(serve: Serve) -> None:
     with serve(DIND_WEBHOOK_SERVER__BODY_LIMIT="2048") as webhook:
         assert webhook.post(review("x" * 2048))[0] == 413
-
-
-@pytest.mark.parametrize(
-    ("cert", "key", "sentence"),
-    [
-        ("tls.crt", "missing", "server.tls_key_file: {folder}/missing cannot be read: No such file or directory"),
-        ("missing", "tls.key", "server.tls_cert_file: {folder}/missing cannot be read: No such file or directory"),
-        ("tls.key", "tls.crt", "server.tls_cert_file: {folder}/tls.key and {folder}/tls.crt are no pair"),
-    ],
-)
-def test_files_that_are_no_pair_end_it_with_a_sentence(
-    pair: tuple[Path, Path], cert: str, key: str, sentence: str
-) -> None:
-    folder = pair[0].parent
-    arguments = ["--tls-cert-file", folder / cert, "--tls-key-file", folder / key]
-    run = subprocess.run([PROGRAM, "serve", *arguments], capture_output=True, text=True, timeout=20, check=False)
-    assert run.returncode == 2
-    assert run.stderr.startswith("error: " + sentence.format(folder=folder))
-    assert len(run.stderr.splitlines()) == 1
 
 
 def test_a_port_in_use_is_said_in_a_sentence(webhook: Webhook, pair: tuple[Path, Path]) -> None:

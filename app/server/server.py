@@ -1,0 +1,87 @@
+"""An HTTP server in a loop that it shares with others."""
+
+import asyncio
+import contextlib
+import math
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from app.errors import SettingsError
+from app.server.connection import Connection, Door
+
+# A client that is alive needs milliseconds.
+_HANDSHAKE_SECONDS = 5.0
+_BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server on a bound socket, with our connections, and with the process's signals left alone."""
+
+    def __init__(
+        self,
+        application: ASGIApp,
+        bound: socket.socket,
+        door: Door,
+        drain_seconds: float,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                application,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=math.ceil(door.idle_seconds),
+                timeout_graceful_shutdown=math.ceil(drain_seconds),
+            )
+        )
+        self._bound = bound
+        self._door = door
+        self._context = context
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # uvicorn's signature
+        """Listen."""
+        loop = asyncio.get_running_loop()
+        seconds = _HANDSHAKE_SECONDS if self._context else None
+        self.servers = [
+            await loop.create_server(
+                lambda: Connection(self.config, self.server_state, self._door),
+                sock=self._bound,
+                backlog=_BACKLOG,
+                ssl=self._context,
+                ssl_handshake_timeout=seconds,
+                ssl_shutdown_timeout=seconds,
+            )
+        ]
+        self.started = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after the connections, ten times a second."""
+        now = asyncio.get_running_loop().time()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Connection):
+                connection.check(now)
+        return await super().on_tick(counter)
+
+
+def bind(host: str, port: int, setting: str) -> socket.socket:
+    """Return a listening socket; SettingsError, naming the setting, where the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        # A host name that is not found has an error number of its own kind.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise SettingsError([f"{setting}: cannot listen on {host}:{port}: {why}"]) from None
