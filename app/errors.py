@@ -4,7 +4,7 @@ A bad request is an HTTP status, bad settings and bad manifests end a command. A
 of these: it is a `Decision` with a reason, see `app.injection`.
 """
 
-__all__ = ["BadRequestError", "DindWebhookError", "ManifestError", "SettingsError"]
+__all__ = ["ApiError", "BadRequestError", "ConflictError", "DindWebhookError", "ManifestError", "SettingsError"]
 
 
 class DindWebhookError(Exception):
@@ -29,3 +29,11 @@ class SettingsError(DindWebhookError):
 
 class ManifestError(DindWebhookError):
     """A file given on the command line that holds no readable Kubernetes manifest."""
+
+
+class ApiError(DindWebhookError):
+    """The Kubernetes API server is away, or refused; trying again later may help."""
+
+
+class ConflictError(ApiError):
+    """An object was changed by somebody else since it was read; reading it again helps."""

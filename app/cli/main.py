@@ -98,6 +98,26 @@ def _serve(
     raise typer.Exit(run(config, flags, dev))
 
 
+@cli.command("certs")
+def _certs(
+    directory: Annotated[
+        Path | None, typer.Option(help="Directory for tls.crt and tls.key.", metavar="DIR", show_default=False)
+    ] = None,
+    health_port: Annotated[
+        int | None, typer.Option(help="HTTP port of /healthz, /readyz and /metrics.", show_default="8081")
+    ] = None,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="Kubeconfig to use outside of a cluster.", metavar="FILE")
+    ] = None,
+    config: ConfigFlag = None,
+) -> None:
+    """Keep the webhook's own certificates, and caBundle, until SIGTERM; runs beside the server in its pod."""
+    from app.cli.certs import run
+
+    given = {"directory": directory, "health_port": health_port, "kubeconfig": kubeconfig}
+    run(config, {"certs": {name: value for name, value in given.items() if value is not None}})
+
+
 @cli.command("inject")
 def _inject(
     filename: FileFlag,

@@ -1,9 +1,10 @@
 """What an operator decides, read once from file, environment and flags; that precedence upwards."""
 
 from app.settings.load import Loaded, load_settings
-from app.settings.tree import InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
+from app.settings.tree import CertsSettings, InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
 
 __all__ = [
+    "CertsSettings",
     "InjectionSettings",
     "Loaded",
     "LogSettings",

@@ -1,20 +1,37 @@
 """The tree of settings: frozen groups, each member with its default and a line of help."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+)
 
 from app import __version__
 from app.injection import OPTIONS, Mode, Policy, apply_defaults, built_in_options
 from app.model import is_dns_label, nearest
+from app.settings.duration import format_duration, parse_duration
 
 
 def _dns_label(name: str) -> str:
     if not is_dns_label(name):
         raise ValueError(f"{name!r} is no DNS label: at most 63 of a-z, 0-9 and '-', no '-' at either end")
+    return name
+
+
+def _dns_name(name: str) -> str:
+    if len(name) > 253 or not all(is_dns_label(label) for label in name.split(".")):
+        raise ValueError(f"{name!r} is no DNS name: labels of a-z, 0-9 and '-', joined by dots")
     return name
 
 
@@ -40,6 +57,8 @@ def _annotation_text(value: Any) -> Any:
 DnsLabel = Annotated[str, AfterValidator(_dns_label)]
 OptionName = Annotated[str, AfterValidator(_option_name)]
 AnnotationText = Annotated[str, BeforeValidator(_annotation_text)]
+DnsName = Annotated[str, AfterValidator(_dns_name)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -184,6 +203,62 @@ class ServerSettings(_Group):
     """Largest AdmissionReview that is read, in bytes. etcd takes 1.5 MiB, a review holds an object twice, in JSON."""
 
 
+class CertsSettings(_Group):
+    """The upkeep of self-managed certificates, `dind-webhook certs`."""
+
+    namespace: str = ""
+    """Namespace of the Secret and the Service: that of the pod."""
+
+    secret: DnsName = "dind-webhook-certs"  # noqa: S105  # its name
+    """Name of the Secret with the CA and the serving certificate."""
+
+    webhook_configuration: DnsName = "dind-webhook"
+    """Name of the MutatingWebhookConfiguration whose `caBundle` is kept right."""
+
+    service: DnsLabel = "dind-webhook"
+    """Name of the Service that the API server calls; the certificate is for `<service>.<namespace>.svc`."""
+
+    extra_hosts: tuple[str, ...] = ()
+    """More host names or IP addresses for the certificate, as of a `clientConfig.url`."""
+
+    directory: Path = Path("/var/run/dind-webhook/tls")
+    """Directory in which `tls.crt` and `tls.key` are written for the server."""
+
+    leaf_life: Duration = timedelta(days=30)
+    """How long a serving certificate is valid; it is renewed after two thirds of that."""
+
+    ca_life: Duration = timedelta(days=365)
+    """How long a CA is valid; three times `leaf_life` at least."""
+
+    resync: Duration = timedelta(seconds=5)
+    """How often everything is looked at again, whatever the watches say."""
+
+    host: str = "0.0.0.0"  # noqa: S104  # a pod's address is not known beforehand
+    """Address of the health port."""
+
+    health_port: Port = 8081
+    """Plain HTTP port of /healthz, /readyz and /metrics."""
+
+    kubeconfig: Path | None = None
+    """Kubeconfig to use outside of a cluster; unset in a pod."""
+
+    @field_validator("leaf_life", "resync")
+    @classmethod
+    def _some_time(cls, span: timedelta) -> timedelta:
+        if span < timedelta(seconds=1):
+            raise ValueError("must be at least 1s")
+        return span
+
+    @field_validator("ca_life")
+    @classmethod
+    def _three_leaves(cls, life: timedelta, info: ValidationInfo) -> timedelta:
+        # A CA is renewed with a third of its life left, in which the leaves of it that are served end theirs.
+        leaf = info.data.get("leaf_life")
+        if leaf and life < 3 * leaf:
+            raise ValueError(f"must be at least three times leaf_life, {format_duration(3 * leaf)}")
+        return life
+
+
 class LogSettings(_Group):
     """How and how much is logged."""
 
@@ -199,6 +274,7 @@ class Settings(_Group):
 
     injection: InjectionSettings = InjectionSettings()
     server: ServerSettings = ServerSettings()
+    certs: CertsSettings = CertsSettings()
     log: LogSettings = LogSettings()
 
 

@@ -1,0 +1,50 @@
+"""The files for the server beside us, replaced as kubelet replaces those of a mounted Secret.
+
+One rename of a symlink takes a reader from all old files to all new ones.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from app.certs.issue import KeyPair
+
+CERT_FILE = "tls.crt"
+KEY_FILE = "tls.key"
+_DATA = "..data"
+# The server may run as another user of the same group.
+_MODE = 0o640
+
+
+def read_served_cert(directory: Path) -> bytes | None:
+    """Return the certificate that is in the directory, None where there is none."""
+    try:
+        return (directory / CERT_FILE).read_bytes()
+    except OSError:
+        return None
+
+
+def write_pair(directory: Path, pair: KeyPair) -> None:
+    """Replace certificate and key at once; OSError where that is impossible, with the old ones in place."""
+    directory.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix="..", dir=directory))
+    fresh.chmod(0o750)
+    for name, content in ((CERT_FILE, pair.cert), (KEY_FILE, pair.key)):
+        path = fresh / name
+        path.touch(_MODE)
+        path.write_bytes(content)
+    _link(directory / _DATA, fresh.name)
+    for name in (CERT_FILE, KEY_FILE):
+        if not (directory / name).is_symlink():
+            _link(directory / name, f"{_DATA}/{name}")
+    for old in directory.glob("..*"):
+        if old.is_dir() and not old.is_symlink() and old != fresh:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _link(path: Path, target: str) -> None:
+    # A rename replaces what is there, making a symlink does not.
+    temporary = path.with_name(f"{path.name}_tmp")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.replace(path)

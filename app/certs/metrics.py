@@ -1,0 +1,78 @@
+"""The metrics of certificate upkeep."""
+
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
+
+from app import __version__
+
+Written: TypeAlias = Literal["ca", "leaf", "restored"]
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # as the library has it
+
+
+class CertsMetrics:
+    """Counters and gauges of one `dind-webhook certs`, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        Gauge(
+            "dind_webhook_build_info", "1, labelled with the version that runs.", ["version"], registry=registry
+        ).labels(__version__).set(1)
+        self._in_sync = Gauge(
+            "dind_webhook_ca_bundle_in_sync",
+            "1 while every webhook of the configuration has the caBundle it has to have, as last seen.",
+            registry=registry,
+        )
+        self._bundles_written = Counter(
+            "dind_webhook_ca_bundle_writes",
+            "Times that a caBundle differed and was written.",
+            registry=registry,
+        )
+        self._renewed = Counter(
+            "dind_webhook_certificate_renewals",
+            "Times that this replica wrote the Secret: a new CA, a new leaf, or what was lost.",
+            ["what"],
+            registry=registry,
+        )
+        for what in ("ca", "leaf", "restored"):
+            self._renewed.labels(what)
+        self._expiry = Gauge(
+            "dind_webhook_issued_certificate_expiry_timestamp_seconds",
+            "When the certificates in the Secret expire, in seconds since the epoch.",
+            ["certificate"],
+            registry=registry,
+        )
+        self._api_errors = Counter(
+            "dind_webhook_api_errors",
+            "Calls to the API server that failed, conflicts with other replicas not counted.",
+            registry=registry,
+        )
+        self._conflicts = Counter(
+            "dind_webhook_api_conflicts",
+            "Writes that lost against another replica or a person, and were thought over.",
+            registry=registry,
+        )
+
+    def bundles(self, *, in_sync: bool) -> None:
+        """Note whether the webhook configuration is as it has to be."""
+        self._in_sync.set(in_sync)
+
+    def bundles_written(self) -> None:
+        """Count a repair of the webhook configuration."""
+        self._bundles_written.inc()
+
+    def renewed(self, what: Written) -> None:
+        """Count a write of the Secret."""
+        self._renewed.labels(what).inc()
+
+    def certificates(self, ca: datetime, leaf: datetime) -> None:
+        """Note when the certificates expire."""
+        self._expiry.labels("ca").set(ca.timestamp())
+        self._expiry.labels("leaf").set(leaf.timestamp())
+
+    def failed(self, *, conflict: bool) -> None:
+        """Count a call that failed, or lost against somebody else."""
+        (self._conflicts if conflict else self._api_errors).inc()

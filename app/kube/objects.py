@@ -1,0 +1,165 @@
+"""The two objects that certificate upkeep reads and writes: a Secret, and a MutatingWebhookConfiguration's bundles."""
+
+import base64
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, NamedTuple
+
+from app.errors import ApiError, ConflictError, SettingsError
+
+# To connect, and to wait for an answer, in seconds
+_TIMEOUT = (5, 10)
+_WATCH_SECONDS = 120
+_MANAGER = "dind-webhook-certs"
+_APPLY = "application/apply-patch+yaml"
+_MERGE = "application/strategic-merge-patch+json"
+
+
+class Stored(NamedTuple):
+    """What an object holds, and the resourceVersion at which it did."""
+
+    data: Mapping[str, bytes]
+    version: str
+
+
+class KubeObjects:
+    """A Secret and a MutatingWebhookConfiguration by name, with no right to any other asked for.
+
+    Every method raises ApiError where the API server is away, refuses, or answers something else.
+    """
+
+    def __init__(self, namespace: str, secret: str, webhook_configuration: str, kubeconfig: Path | None) -> None:
+        """Find the API server; SettingsError where nothing says where it is. Nothing is sent yet."""
+        from kubernetes import client, config
+
+        configuration = client.Configuration()
+        try:
+            if kubeconfig:
+                config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]  # as the client has it
+            else:
+                config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except config.ConfigException as error:
+            raise SettingsError([f"certs.kubeconfig: {error}"]) from None
+        # Whoever calls us backs off on his own.
+        configuration.retries = False
+        api = client.ApiClient(configuration)
+        self._core = client.CoreV1Api(api)
+        self._admission = client.AdmissionregistrationV1Api(api)
+        self._namespace = namespace
+        self._secret = secret
+        self._configuration = webhook_configuration
+
+    def read_secret(self) -> Stored | None:
+        """Return the data of the Secret, None where there is no such Secret."""
+        with _errors(f"reading Secret {self._namespace}/{self._secret}"):
+            found = _or_none(
+                lambda: self._core.read_namespaced_secret(self._secret, self._namespace, _request_timeout=_TIMEOUT)
+            )
+        if found is None:
+            return None
+        data = {key: base64.b64decode(text) for key, text in (found.data or {}).items()}
+        return Stored(data, found.metadata.resource_version)
+
+    def write_secret(self, data: Mapping[str, bytes], version: str | None) -> None:
+        """Replace the data of the Secret as it was at `version`, or make the Secret where that is None.
+
+        ConflictError where somebody else was faster. By server-side apply, since a right to plain
+        `create` cannot be narrowed to a name. It creates or changes, whichever is due; so that two who
+        create do not overwrite each other, each does it under a name of its own, and without force.
+        """
+        metadata = {"name": self._secret, "namespace": self._namespace}
+        if version is not None:
+            metadata["resourceVersion"] = version
+        encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+        body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": encoded}
+        with _errors(f"writing Secret {self._namespace}/{self._secret}"):
+            self._core.patch_namespaced_secret(
+                self._secret,
+                self._namespace,
+                body,
+                field_manager=_MANAGER if version is not None else f"{_MANAGER}-{token_hex(4)}",
+                force=version is not None,
+                _content_type=_APPLY,
+                _request_timeout=_TIMEOUT,
+            )
+
+    def read_bundles(self) -> Stored | None:
+        """Return the caBundle of each webhook by name, None where the configuration does not exist."""
+        with _errors(f"reading MutatingWebhookConfiguration {self._configuration}"):
+            found = _or_none(
+                lambda: self._admission.read_mutating_webhook_configuration(
+                    self._configuration, _request_timeout=_TIMEOUT
+                )
+            )
+        if found is None:
+            return None
+        data = {entry.name: base64.b64decode(entry.client_config.ca_bundle or "") for entry in found.webhooks or []}
+        return Stored(data, found.metadata.resource_version)
+
+    def write_bundles(self, data: Mapping[str, bytes], version: str) -> None:
+        """Set the caBundle of webhooks by name; ConflictError where the configuration has changed since `version`."""
+        webhooks = [
+            {"name": name, "clientConfig": {"caBundle": base64.b64encode(bundle).decode()}}
+            for name, bundle in data.items()
+        ]
+        body = {"metadata": {"resourceVersion": version}, "webhooks": webhooks}
+        with _errors(f"writing MutatingWebhookConfiguration {self._configuration}"):
+            self._admission.patch_mutating_webhook_configuration(
+                self._configuration,
+                body,
+                field_manager=_MANAGER,
+                _content_type=_MERGE,
+                _request_timeout=_TIMEOUT,
+            )
+
+    def watch_secret(self) -> Iterator[None]:
+        """Yield at each change of the Secret, until the API server ends the watch."""
+        yield from self._watch(self._core.list_namespaced_secret, self._secret, self._namespace)
+
+    def watch_bundles(self) -> Iterator[None]:
+        """Yield at each change of the webhook configuration, until the API server ends the watch."""
+        yield from self._watch(self._admission.list_mutating_webhook_configuration, self._configuration)
+
+    def _watch(self, listing: Callable[..., Any], name: str, *where: str) -> Iterator[None]:
+        from kubernetes import watch
+
+        # By name: the right to list and watch is narrowed to it.
+        with _errors(f"watching {name}"):
+            stream = watch.Watch().stream(  # type: ignore[no-untyped-call]
+                listing,
+                *where,
+                field_selector=f"metadata.name={name}",
+                timeout_seconds=_WATCH_SECONDS,
+                _request_timeout=(_TIMEOUT[0], _WATCH_SECONDS + _TIMEOUT[1]),
+            )
+            for _ in stream:
+                yield
+
+
+def _or_none(read: Callable[[], Any]) -> Any:
+    from kubernetes.client import ApiException
+
+    try:
+        return read()
+    except ApiException as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+@contextmanager
+def _errors(doing: str) -> Iterator[None]:
+    from kubernetes.client import ApiException
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except ApiException as error:
+        kind = ConflictError if error.status == 409 else ApiError
+        raise kind(f"{doing}: {error.status} {error.reason}") from None
+    except (HTTPError, OSError) as error:
+        raise ApiError(f"{doing}: {type(error).__name__}, the API server is away") from None
+    except ValueError as error:
+        raise ApiError(f"{doing}: the answer cannot be read: {type(error).__name__}") from None

@@ -1,0 +1,34 @@
+"""Spans of time as people of this field write them: `720h`, `1h30m`, `20s`."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "ms": "milliseconds"}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
+
+
+def parse_duration(value: Any) -> Any:
+    """Return the timedelta that a text stands for, Go's syntax and `d` for 24 hours; ValueError for another text.
+
+    What is no text is returned as it is.
+    """
+    if not isinstance(value, str):
+        return value
+    parts = _PART.findall(value)
+    if not parts or "".join(number + unit for number, unit in parts) != value:
+        raise ValueError(f"{value!r} is no duration: a number and one of {', '.join(_UNITS)}, as in 720h or 1h30m")
+    try:
+        return sum((timedelta(**{_UNITS[unit]: float(number)}) for number, unit in parts), timedelta())
+    except OverflowError:
+        raise ValueError(f"{value!r} is too long") from None
+
+
+def format_duration(span: timedelta) -> str:
+    """Return the text of a span of time, in the largest units that leave no rest."""
+    milliseconds = round(span / timedelta(milliseconds=1))
+    text = ""
+    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, milliseconds = divmod(milliseconds, size)
+        text += f"{count}{unit}" if count else ""
+    return text or "0s"

@@ -1,0 +1,118 @@
+"""`dind-webhook certs`: upkeep in one thread, watches in two, health in the event loop."""
+
+import asyncio
+import random
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from traceback import extract_tb
+
+import structlog
+import uvloop
+
+from app.certs import CertsMetrics, Lives, Upkeep
+from app.errors import ApiError, ConflictError, SettingsError
+from app.kube import KubeObjects
+from app.server import Door, Server, Stop, bind
+from app.settings import CertsSettings
+from app.web import health_application
+
+_REQUEST_SECONDS = 10
+_IDLE_SECONDS = 120
+_CONNECTIONS = 100
+# Between attempts, in seconds, while the API server is away: doubled each time, up to the longest
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 8.0
+# Replicas that lost against each other try again at different moments.
+_CONFLICT_PAUSE = 0.2
+
+
+def maintain_certs(settings: CertsSettings) -> None:
+    """Keep certificates until SIGTERM or SIGINT; SettingsError where the settings cannot work."""
+    if not settings.namespace:
+        raise SettingsError(["certs.namespace is needed: that of this pod"])
+    objects = KubeObjects(settings.namespace, settings.secret, settings.webhook_configuration, settings.kubeconfig)
+    hosts = (f"{settings.service}.{settings.namespace}.svc", *settings.extra_hosts)
+    metrics = CertsMetrics()
+    upkeep = Upkeep(objects, settings.directory, hosts, Lives(settings.ca_life, settings.leaf_life), metrics)
+    rounds = Rounds(upkeep, metrics, settings.resync.total_seconds())
+    with bind(settings.host, settings.health_port, "certs.health_port") as bound:
+        application = health_application(metrics.registry, lambda: upkeep.problem(datetime.now(UTC)))
+        door = Door(_REQUEST_SECONDS, _IDLE_SECONDS, _CONNECTIONS)
+        health = Server(application, bound, door, drain_seconds=1)
+        structlog.get_logger().info("keeping certificates", hosts=hosts, health_port=bound.getsockname()[1])
+        # What they do at the end of the process need not be waited for: each write is whole or not at all.
+        threading.Thread(target=rounds.run, daemon=True).start()
+        for watching in (objects.watch_secret, objects.watch_bundles):
+            threading.Thread(target=rounds.watch, args=(watching,), daemon=True).start()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_until_stopped(health))
+    structlog.get_logger().info("stopped")
+
+
+async def _until_stopped(health: Server) -> None:
+    stop = Stop()
+    answering = asyncio.create_task(health.serve())
+    await stop.asked.wait()
+    health.should_exit = health.force_exit = True
+    await answering
+
+
+class Rounds:
+    """Steps of upkeep, one after the other: when something has changed, from time to time, after a failure."""
+
+    def __init__(self, upkeep: Upkeep, metrics: CertsMetrics, resync_seconds: float) -> None:
+        self._upkeep = upkeep
+        self._metrics = metrics
+        self._resync_seconds = resync_seconds
+        self._changed = threading.Event()
+        self._log = structlog.get_logger()
+
+    def run(self) -> None:
+        """Work for ever."""
+        failures = 0
+        while True:
+            self._changed.clear()
+            pause = self._round(failures)
+            failures = 0 if pause is None else failures + 1
+            self._changed.wait(self._resync_seconds if pause is None else pause)
+
+    def watch(self, watching: Callable[[], Iterator[None]]) -> None:
+        """Have a step follow each change, for ever; a watch that ends or is lost is begun anew."""
+        failures = 0
+        while True:
+            try:
+                for _ in watching():
+                    failures = 0
+                    self._changed.set()
+            except ApiError as error:
+                failures += 1
+                self._log.debug("watch lost", problem=str(error))
+                threading.Event().wait(_pause(failures))
+
+    def _round(self, failures: int) -> float | None:
+        """Return None after a step that went well, and otherwise after how many seconds to try again."""
+        try:
+            self._upkeep.step(datetime.now(UTC))
+        except ConflictError:
+            self._metrics.failed(conflict=True)
+            return random.uniform(0, _CONFLICT_PAUSE)  # noqa: S311  # no secret
+        except (ApiError, OSError) as error:
+            problem = str(error)
+        except Exception as error:  # noqa: BLE001  # the one boundary: the certificates that are there must stay served
+            # Where it happened, but not its text: that may quote a key.
+            frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)]
+            problem = f"bug: {type(error).__name__} at {frames[-1]}"
+        else:
+            if failures:
+                self._log.info("the API server is back", failures=failures)
+            return None
+        self._metrics.failed(conflict=False)
+        pause = _pause(failures)
+        self._log.warning("certificates not looked after", problem=problem, next_try_seconds=round(pause, 1))
+        return pause
+
+
+def _pause(failures: int) -> float:
+    longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, 10))
+    return random.uniform(longest / 2, longest)  # noqa: S311  # no secret
