@@ -38,7 +38,7 @@ class Lives(NamedTuple):
         API servers learn of a changed webhook configuration by watch, so within a second or so. A leaf
         is renewed with a third of its life left, which has to last for this.
         """
-        return min(_LONGEST_WAIT, self.leaf / 4)
+        return min(_LONGEST_WAIT, self.leaf / 6)
 
 
 class Keyring(NamedTuple):
@@ -71,6 +71,14 @@ def renewal(keyring: Keyring, hosts: Sequence[str], now: datetime) -> Renewal | 
     if missing := [host for host in hosts if host not in _names(leaf)]:
         return Renewal(ca=False, reason=f"the serving certificate lacks {', '.join(missing)}")
     return None
+
+
+def next_change(keyring: Keyring, now: datetime) -> datetime:
+    """Return the next moment at which a keyring that needs nothing now needs something."""
+    moments = [_due(_load(keyring.ca.cert)), _due(_load(keyring.leaf.cert))]
+    if keyring.retired_until:
+        moments.append(keyring.retired_until)
+    return min(moment for moment in moments if moment > now)
 
 
 def renew(keyring: Keyring, what: Renewal, hosts: Sequence[str], lives: Lives, now: datetime) -> Keyring:

@@ -20,6 +20,7 @@ from app.certs.keyring import (
     issued,
     may_serve,
     new_keyring,
+    next_change,
     our_cas,
     renew,
     renewal,
@@ -55,8 +56,8 @@ class Upkeep:
         self._trusted_since: datetime | None = None
         self._unready = "nothing done yet"
 
-    def step(self, now: datetime) -> None:
-        """Bring everything to what it has to be at this moment, as far as it can be.
+    def step(self, now: datetime) -> datetime:
+        """Bring everything to what it has to be at this moment, and return when something will be due again.
 
         ApiError, ConflictError or OSError where something is in the way; what was done stays done, and the
         next step goes on from there.
@@ -65,13 +66,15 @@ class Upkeep:
         in_place = self._keep_bundles(keyring, now)
         self._metrics.bundles(in_sync=in_place)
         self._metrics.certificates(ca=expiry(keyring.ca.cert), leaf=expiry(keyring.leaf.cert))
-        self._serve(keyring, now)
+        waiting = self._serve(keyring, now)
         if not in_place:
             self._unready = "the webhook configuration does not exist, or has no webhooks"
         elif self._trusted_since is None or not self._is_serving(now):
             self._unready = "the files are not written yet"
         else:
             self._unready = ""
+        due = next_change(keyring, now)
+        return min(due, waiting) if waiting else due
 
     def problem(self, now: datetime) -> str | None:
         """Return why the server beside us cannot be called yet, None once it can.
@@ -142,13 +145,14 @@ class Upkeep:
             self._trusted_ca = ca
         return True
 
-    def _serve(self, keyring: Keyring, now: datetime) -> None:
+    def _serve(self, keyring: Keyring, now: datetime) -> datetime | None:
+        """Write the files if they may be; return when they may be, where that is a matter of time."""
         served = read_served_cert(self._directory)
         if served == keyring.leaf.cert:
-            return
+            return None
         since = self._trusted_since if self._trusted_ca == keyring.ca.cert else None
-        if may_serve(keyring, served, since, self._lives, now):
-            write_pair(self._directory, keyring.leaf)
-            self._log.info(
-                "files written", directory=str(self._directory), expires=f"{expiry(keyring.leaf.cert):%FT%TZ}"
-            )
+        if not may_serve(keyring, served, since, self._lives, now):
+            return since + self._lives.wait if since else None
+        write_pair(self._directory, keyring.leaf)
+        self._log.info("files written", directory=str(self._directory), expires=f"{expiry(keyring.leaf.cert):%FT%TZ}")
+        return None

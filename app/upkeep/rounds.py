@@ -66,16 +66,14 @@ class Rounds:
         self._metrics = metrics
         self._resync_seconds = resync_seconds
         self._changed = threading.Event()
+        self._failures = 0
         self._log = structlog.get_logger()
 
     def run(self) -> None:
         """Work for ever."""
-        failures = 0
         while True:
             self._changed.clear()
-            pause = self._round(failures)
-            failures = 0 if pause is None else failures + 1
-            self._changed.wait(self._resync_seconds if pause is None else pause)
+            self._changed.wait(self._round())
 
     def watch(self, watching: Callable[[], Iterator[None]]) -> None:
         """Have a step follow each change, for ever; a watch that ends or is lost is begun anew."""
@@ -90,10 +88,10 @@ class Rounds:
                 self._log.debug("watch lost", problem=str(error))
                 threading.Event().wait(_pause(failures))
 
-    def _round(self, failures: int) -> float | None:
-        """Return None after a step that went well, and otherwise after how many seconds to try again."""
+    def _round(self) -> float:
+        """Take one step, and return after how many seconds the next one is due."""
         try:
-            self._upkeep.step(datetime.now(UTC))
+            due = self._upkeep.step(datetime.now(UTC))
         except ConflictError:
             self._metrics.failed(conflict=True)
             return random.uniform(0, _CONFLICT_PAUSE)  # noqa: S311  # no secret
@@ -104,11 +102,13 @@ class Rounds:
             frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)]
             problem = f"bug: {type(error).__name__} at {frames[-1]}"
         else:
-            if failures:
-                self._log.info("the API server is back", failures=failures)
-            return None
+            if self._failures:
+                self._log.info("certificates looked after again", failures=self._failures)
+            self._failures = 0
+            return min(self._resync_seconds, max(0.0, (due - datetime.now(UTC)).total_seconds()))
         self._metrics.failed(conflict=False)
-        pause = _pause(failures)
+        pause = _pause(self._failures)
+        self._failures += 1
         self._log.warning("certificates not looked after", problem=problem, next_try_seconds=round(pause, 1))
         return pause
 
