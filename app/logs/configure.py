@@ -18,7 +18,7 @@ class _Threshold:
         self.level = "info"
 
     def __call__(self, _logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        if LEVELS[method] < LEVELS[self.level]:
+        if LEVELS.get(method, logging.CRITICAL) < LEVELS[self.level]:
             raise structlog.DropEvent
         return line
 

@@ -56,7 +56,7 @@ def load_certificate(files: TlsFiles, rules: TlsRules) -> Certificate:
     try:
         # With a password, or OpenSSL would ask for that of an encrypted key on the terminal.
         context.load_cert_chain(files.cert, files.key, password="")
-    except (ssl.SSLError, ValueError) as error:
+    except (OSError, ValueError) as error:
         why = getattr(error, "reason", None) or "one holds none"
         raise UnusableCertificateError(f"{files.cert} and {files.key} are no pair of PEM files: {why}") from None
     not_after = _shake_hands(context, files.cert, rules.host)
@@ -155,6 +155,7 @@ def _shake_hands(server_context: ssl.SSLContext, cert_file: Path, host: str) -> 
     """Return when the certificate expires, after a client in memory has accepted it."""
     client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client_context.check_hostname = bool(host)
+    client_context.hostname_checks_common_name = False
     # Its issuer is the API server's business; everything else about it is checked here.
     client_context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     try:
