@@ -65,8 +65,13 @@ def issue_serving_cert(ca: KeyPair, hosts: Sequence[str], now: datetime, life: t
 
 
 def issue_throwaway_cert(hosts: Sequence[str], now: datetime, life: timedelta) -> KeyPair:
-    """Return a serving certificate for these host names and IP addresses, of a CA that nobody keeps."""
-    return issue_serving_cert(issue_ca(now, life), hosts, now, life)
+    """Return a serving certificate for these host names and IP addresses, of a CA whose key nobody keeps.
+
+    The CA's certificate follows the other one, so that a client can be given the same file to trust.
+    """
+    ca = issue_ca(now, life)
+    leaf = issue_serving_cert(ca, hosts, now, life)
+    return leaf._replace(cert=leaf.cert + ca.cert)
 
 
 def _builder(

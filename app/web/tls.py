@@ -64,8 +64,9 @@ def load_certificate(files: TlsFiles, rules: TlsRules) -> Certificate:
         context.verify_mode = ssl.CERT_REQUIRED
         try:
             context.load_verify_locations(files.client_ca)
-        except ssl.SSLError as error:
-            raise UnusableCertificateError(f"{files.client_ca} has no CA certificate: {error.reason}") from None
+        except OSError as error:
+            why = getattr(error, "reason", None) or error.strerror
+            raise UnusableCertificateError(f"{files.client_ca} has no CA certificate: {why}") from None
     return Certificate(context, not_after)
 
 
