@@ -38,6 +38,10 @@ demo: $(RUN_STAMP) ## Send the seed's pods through a running webhook and show wh
 test: $(DEV_STAMP) ## Run all tests that need no cluster
 	@$(BIN)/python -m pytest -q -n auto --cov --cov-report=term
 
+.PHONY: fuzz
+fuzz: $(DEV_STAMP) ## Send reviews that were never seen before through the webhook for 20 s (SECONDS=...)
+	@$(BIN)/python tests/fuzz/fuzz_review.py --seconds $(or $(SECONDS),20)
+
 .PHONY: lint
 lint: $(DEV_STAMP) ## Check style, types and the direction of imports
 	@$(BIN)/ruff format --check .

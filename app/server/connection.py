@@ -1,6 +1,7 @@
 """One HTTP connection, with what uvicorn leaves to a proxy in front: time-outs, a cap, a list of who may call."""
 
 import asyncio
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from uvicorn.server import ServerState
 from app.web import Metrics
 
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_LEAVE_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -42,22 +44,29 @@ class Door:
 
 
 class Connection(HttpToolsProtocol):
-    """A connection that is either busy with a request, since its first byte, or idle."""
+    """A connection that is either busy, from the first byte of a request to its answer, or idle."""
 
     def __init__(self, config: uvicorn.Config, server_state: ServerState, door: Door) -> None:
         super().__init__(config, server_state, {})
         self._door = door
         self._since = self.loop.time()
-        self._busy = False
+        self._is_reading = False
+        self._is_leaving = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is being read or answered."""
+        return self._is_reading or self._is_answering()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         super().connection_made(transport)
         self._since = self.loop.time()
         if not self._is_welcome():
-            transport.close()
+            self._leave()
         elif len(self.connections) > self._door.limit:
             self._door.count_closed("limit")
-            self._longest_idle().transport.close()
+            # At once, or those that never close their side would be more than the limit.
+            self._longest_idle().transport.abort()
         self._door.count(len(self.connections))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -65,7 +74,7 @@ class Connection(HttpToolsProtocol):
         self._door.count(len(self.connections))
 
     def on_message_begin(self) -> None:
-        self._busy = True
+        self._is_reading = True
         self._since = self.loop.time()
         super().on_message_begin()
 
@@ -76,51 +85,52 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        if self.cycle.response_complete:
-            self._rest()
+        self._is_reading = False
+        # After an answer that came before the end of its request
+        if not self._is_answering():
+            self._since = self.loop.time()
 
     def on_response_complete(self) -> None:
-        # An answer that came before the end of its request leaves the rest to be read.
-        if not self.cycle.more_body:
-            self._rest()
+        if not self._is_reading:
+            self._since = self.loop.time()
         super().on_response_complete()
-
-    def shutdown(self) -> None:
-        """Close, after the request that is being read or answered if there is one."""
-        if not self._busy:
-            self.transport.close()
-        elif cycle := self._last():
-            cycle.keep_alive = False
 
     def check(self, now: float) -> None:
         """Close the connection if it has taken too long; `now` is the loop's time in seconds."""
         lasted = now - self._since
-        if self._busy and lasted > self._door.request_seconds:
+        if self._is_leaving:
+            return
+        if self.is_busy and lasted > self._door.request_seconds:
             self._door.count_closed("timeout")
-            cycle = self._last()
-            if cycle is None or cycle.response_complete or not cycle.response_started:
+            if not self._is_answering() or not self.cycle.response_started:
                 self.transport.write(_TIMED_OUT)
-            self.transport.close()
-            # A client that does not read either would keep what is written waiting.
-            self.loop.call_later(1, self.transport.abort)
-        elif not self._busy and lasted > self._door.idle_seconds:
-            self.transport.close()
+            self._leave()
+        elif not self.is_busy and lasted > self._door.idle_seconds:
+            self._leave()
 
-    def _last(self) -> RequestResponseCycle | None:
-        # There is none before the first request, whatever the annotation says.
-        return self.cycle
+    def _leave(self) -> None:
+        """Close once everything is written, without waiting long for a client that does not read or close its side."""
+        self._is_leaving = True
+        self.transport.close()
+        self.loop.call_later(_LEAVE_SECONDS, self.transport.abort)
 
-    def _rest(self) -> None:
-        self._busy = False
-        self._since = self.loop.time()
+    def _is_answering(self) -> bool:
+        # There is no cycle before the first request, whatever the annotation says.
+        cycle: RequestResponseCycle | None = self.cycle
+        return bool(self.pipeline) or (cycle is not None and not cycle.response_complete)
 
     def _is_welcome(self) -> bool:
-        names = self._door.client_names
-        if not names:
+        connection: ssl.SSLObject | None = self.transport.get_extra_info("ssl_object")
+        if connection is None or connection.context.verify_mode is not ssl.CERT_REQUIRED:
             return True
-        peer: Any = self.transport.get_extra_info("peercert") or {}
-        return any(kind == "commonName" and name in names for parts in peer.get("subject", ()) for kind, name in parts)
+        # The CA that once vouched for the client of a resumed session may be gone since. API servers resume none.
+        if connection.session_reused:
+            return False
+        names = self._door.client_names
+        subject: Any = (connection.getpeercert() or {}).get("subject", ())
+        return not names or any(kind == "commonName" and name in names for parts in subject for kind, name in parts)
 
     def _longest_idle(self) -> "Connection":
+        """Return the one that makes room: this one where all others are busy."""
         others: Iterable[Any] = self.connections - {self}
-        return min((other for other in others if not other._busy), key=lambda other: other._since, default=self)  # noqa: SLF001  # of its own class
+        return min((other for other in others if not other.is_busy), key=lambda other: other._since, default=self)  # noqa: SLF001  # of its own class

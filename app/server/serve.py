@@ -56,7 +56,7 @@ def _tls_files(settings: ServerSettings) -> TlsFiles:
 async def _serve(settings: Settings, files: TlsFiles, endpoints: Endpoints) -> bool:
     metrics = Metrics()
     config = settings.server
-    rules = TlsRules(_TLS_VERSIONS[config.tls_min_version], config.tls_ciphers, config.tls_server_name)
+    rules = TlsRules(_TLS_VERSIONS[config.tls_min_version], config.tls_ciphers, config.tls_server_name or "")
     certificate = ServedCertificate(files, rules, metrics)
     application = webhook_application(make_policy(settings.injection), metrics, config.body_limit)
     door = Door(config.request_seconds, _IDLE_SECONDS, config.connection_limit, frozenset(config.client_names), metrics)
@@ -90,12 +90,12 @@ async def _serve(settings: Settings, files: TlsFiles, endpoints: Endpoints) -> b
         # To the last, so that kubelet sees a process that is alive and not ready.
         health.should_exit = health.force_exit = True
         await answering
-    structlog.get_logger().info("stopped", at_once=stop.insisted.is_set())
-    return not stop.insisted.is_set()
+    structlog.get_logger().info("stopped", requests_cut_off=webhook.cut_off)
+    return not webhook.cut_off
 
 
 async def _finish(stop: Stop, door: Door, webhook: Server, serving: asyncio.Task[None], grace_seconds: float) -> None:
-    """Serve on for a while, each answer the last on its connection; then close what is idle and let the rest end."""
+    """Serve on for a while, each answer the last on its connection; then take no more and let the rest end."""
     door.closing = True
     structlog.get_logger().info("stopping", grace_seconds=grace_seconds)
     await stop.pause(grace_seconds)

@@ -17,6 +17,9 @@ from app.server.connection import Connection, Door
 # A client that is alive needs milliseconds.
 _HANDSHAKE_SECONDS = 5.0
 _BACKLOG = 2048
+# A client that has just connected, or just had an answer, may have its next request on the way.
+_LAST_CALL_SECONDS = 1.0
+_TICK_SECONDS = 0.1
 
 
 class Server(uvicorn.Server):
@@ -40,12 +43,14 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 timeout_keep_alive=math.ceil(door.idle_seconds),
-                timeout_graceful_shutdown=math.ceil(drain_seconds),
             )
         )
         self._bound = bound
         self._door = door
         self._context = context
+        self._drain_seconds = drain_seconds
+        self.cut_off = 0
+        """How many requests were not answered when it stopped."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -69,11 +74,27 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Look after the connections, ten times a second."""
-        now = asyncio.get_running_loop().time()
-        for connection in list(self.server_state.connections):
-            if isinstance(connection, Connection):
-                connection.check(now)
+        for connection in self._connections():
+            connection.check(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # uvicorn's signature
+        """Take no more connections and let those there are end, as long as they may and nobody insists."""
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._drain_seconds
+        self._door.idle_seconds = min(self._door.idle_seconds, _LAST_CALL_SECONDS)
+        while self._connections() and not self.force_exit and loop.time() < end:
+            for connection in self._connections():
+                connection.check(loop.time())
+            await asyncio.sleep(_TICK_SECONDS)
+        for connection in self._connections():
+            self.cut_off += connection.is_busy
+            connection.transport.abort()
+
+    def _connections(self) -> list[Connection]:
+        return [connection for connection in self.server_state.connections if isinstance(connection, Connection)]
 
 
 def bind(host: str, port: int, setting: str) -> socket.socket:

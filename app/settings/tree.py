@@ -1,5 +1,6 @@
 """The tree of settings: frozen groups, each member with its default and a line of help."""
 
+import ipaddress
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +36,14 @@ def _dns_name(name: str) -> str:
     return name
 
 
+def _host(name: str) -> str:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return _dns_name(name)
+    return name
+
+
 def _option_name(name: str) -> str:
     known = [option.name for option in OPTIONS]
     if name not in known:
@@ -58,6 +67,7 @@ DnsLabel = Annotated[str, AfterValidator(_dns_label)]
 OptionName = Annotated[str, AfterValidator(_option_name)]
 AnnotationText = Annotated[str, BeforeValidator(_annotation_text)]
 DnsName = Annotated[str, AfterValidator(_dns_name)]
+Host = Annotated[str, AfterValidator(_host)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -169,8 +179,8 @@ class ServerSettings(_Group):
     tls_key_file: Path | None = None
     """PEM file with its private key."""
 
-    tls_server_name: str = ""
-    """Name that the certificate has to carry, `<service>.<namespace>.svc`; one without it is refused. Empty: any."""
+    tls_server_name: Host | None = None
+    """Name that the certificate has to carry, `<service>.<namespace>.svc`; one without it is refused. Unset: any."""
 
     tls_min_version: Literal["1.2", "1.3"] = "1.2"
     """Least version of TLS."""
@@ -202,12 +212,19 @@ class ServerSettings(_Group):
     body_limit: int = Field(default=7 * 1024 * 1024, ge=1024)
     """Largest AdmissionReview that is read, in bytes. etcd takes 1.5 MiB, a review holds an object twice, in JSON."""
 
+    @field_validator("client_names")
+    @classmethod
+    def _of_verified_clients(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if names and not info.data.get("client_ca_file"):
+            raise ValueError("needs client_ca_file as well: without it no client shows a certificate")
+        return names
+
 
 class CertsSettings(_Group):
     """The upkeep of self-managed certificates, `dind-webhook certs`."""
 
-    namespace: str = ""
-    """Namespace of the Secret and the Service: that of the pod."""
+    namespace: DnsLabel | None = None
+    """Namespace of the Secret and the Service: that of the pod. Needed."""
 
     secret: DnsName = "dind-webhook-certs"  # noqa: S105  # its name
     """Name of the Secret with the CA and the serving certificate."""
@@ -218,7 +235,7 @@ class CertsSettings(_Group):
     service: DnsLabel = "dind-webhook"
     """Name of the Service that the API server calls; the certificate is for `<service>.<namespace>.svc`."""
 
-    extra_hosts: tuple[str, ...] = ()
+    extra_hosts: tuple[Host, ...] = ()
     """More host names or IP addresses for the certificate, as of a `clientConfig.url`."""
 
     directory: Path = Path("/var/run/dind-webhook/tls")

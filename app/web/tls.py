@@ -57,16 +57,16 @@ def load_certificate(files: TlsFiles, rules: TlsRules) -> Certificate:
         # With a password, or OpenSSL would ask for that of an encrypted key on the terminal.
         context.load_cert_chain(files.cert, files.key, password="")
     except (OSError, ValueError) as error:
-        why = getattr(error, "reason", None) or "one holds none"
-        raise UnusableCertificateError(f"{files.cert} and {files.key} are no pair of PEM files: {why}") from None
+        raise UnusableCertificateError(
+            f"{files.cert} and {files.key} are no pair of PEM files: {_why(error)}"
+        ) from None
     not_after = _shake_hands(context, files.cert, rules.host)
     if files.client_ca:
         context.verify_mode = ssl.CERT_REQUIRED
         try:
             context.load_verify_locations(files.client_ca)
         except OSError as error:
-            why = getattr(error, "reason", None) or error.strerror
-            raise UnusableCertificateError(f"{files.client_ca} has no CA certificate: {why}") from None
+            raise UnusableCertificateError(f"{files.client_ca} has no CA certificate: {_why(error)}") from None
     return Certificate(context, not_after)
 
 
@@ -86,8 +86,8 @@ class ServedCertificate:
         # has none, and each handshake is given the context of the moment.
         try:
             self.context = _server_context(rules)
-        except ssl.SSLError as error:
-            raise SettingsError([f"server.tls_ciphers: {rules.ciphers!r} names no cipher: {error.reason}"]) from None
+        except ssl.SSLError:
+            raise SettingsError([f"server.tls_ciphers: {rules.ciphers!r} names no cipher that OpenSSL has"]) from None
         if files.client_ca:
             self.context.verify_mode = ssl.CERT_REQUIRED
         # typeshed knows neither of the types that the callback is given
@@ -189,6 +189,12 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UnusableCertificateError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
+        return str(error.strerror)
+    return getattr(error, "reason", None) or "one holds none"
 
 
 def _when(seconds: float) -> str:

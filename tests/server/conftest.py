@@ -31,14 +31,15 @@ def pair(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> tup
 
 @pytest.fixture(scope="session")
 def serve(authority: trustme.CA, pair: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Serve:
-    """Start a webhook with these variables of the environment; it ends with the block."""
+    """Start a webhook with these files and server settings; it ends with the block."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
 
     @contextmanager
-    def start(**environ: str) -> Iterator[Webhook]:
+    def start(files: tuple[Path, Path] = pair, **settings: object) -> Iterator[Webhook]:
+        environ = {f"DIND_WEBHOOK_SERVER__{name}": str(value) for name, value in settings.items()}
         log_file = tmp_path_factory.mktemp("webhook") / "log"
-        flags = ["--tls-cert-file", pair[0], "--tls-key-file", pair[1], "--host", "127.0.0.1"]
+        flags = ["--tls-cert-file", files[0], "--tls-key-file", files[1], "--host", "127.0.0.1"]
         with log_file.open("wb") as log:
             process = subprocess.Popen(
                 [PROGRAM, "serve", *flags, "--port", "0", "--health-port", "0"],

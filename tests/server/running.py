@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import socket
 import ssl
 import subprocess
 import sys
@@ -30,6 +31,16 @@ class Webhook:
     def connect(self) -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection("localhost", self.port, context=self.context, timeout=PATIENCE_SECONDS)
 
+    def handshake(self, context: ssl.SSLContext | None = None, **options: Any) -> ssl.SSLSocket:
+        """Connect as a client that writes its requests by hand."""
+        raw = socket.create_connection(("127.0.0.1", self.port), PATIENCE_SECONDS)
+        return (context or self.context).wrap_socket(raw, server_hostname="localhost", **options)
+
+    def served(self) -> bytes:
+        """Return the certificate that a new client is shown, in DER."""
+        with self.handshake() as connection:
+            return connection.getpeercert(binary_form=True) or b""
+
     def post(self, body: bytes, path: str = "/mutate", **headers: str) -> tuple[int, bytes]:
         with contextlib.closing(self.connect()) as connection:
             connection.request("POST", path, body, {"Content-Type": "application/json", **headers})
@@ -42,19 +53,44 @@ class Webhook:
             response = connection.getresponse()
             return response.status, response.read().decode()
 
+    def metric(self, name: str) -> float:
+        """Return a sample of /metrics, named with its labels."""
+        _, page = self.get_health("/metrics")
+        return next(float(line.rpartition(" ")[2]) for line in page.splitlines() if line.rpartition(" ")[0] == name)
+
     def log(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log_file.read_text().splitlines()]
 
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.log() if line["event"] == event]
+
     def logged(self, event: str) -> dict[str, Any]:
         """Wait for a line of the log."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < end:
-            for line in self.log():
-                if line["event"] == event:
-                    return line
+
+        def is_there() -> bool:
             assert self.process.poll() is None, self.log_file.read_text()
-            time.sleep(0.02)
-        raise AssertionError(f"no {event} in {self.log_file.read_text()}")
+            return bool(self.lines(event))
+
+        eventually(is_there)
+        return self.lines(event)[0]
+
+
+def eventually(holds: Callable[[], object]) -> None:
+    """Wait until this is true."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.01)
+
+
+def read_to_end(connection: socket.socket) -> bytes:
+    """Return what the server sends until it closes the connection; the test fails where it never does."""
+    connection.settimeout(PATIENCE_SECONDS)
+    found = b""
+    with contextlib.suppress(ConnectionResetError, ssl.SSLEOFError):
+        while part := connection.recv(65536):
+            found += part
+    return found
 
 
 Serve = Callable[..., AbstractContextManager[Webhook]]

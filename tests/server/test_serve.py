@@ -14,29 +14,8 @@ from typing import Any
 
 import jsonpatch
 import pytest
-from running import PROGRAM, Serve, Webhook
-
-UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
-SECRET = "do-not-log-me"
-
-
-def pod(inject: str | None = "sidecar", **spec: Any) -> dict[str, Any]:
-    annotations = {} if inject is None else {"dind.io/inject": inject}
-    containers = [{"name": "build", "image": "docker:29-cli", "env": [{"name": "TOKEN", "value": SECRET}]}]
-    metadata = {
-        "generateName": "build-",
-        "annotations": {"note": SECRET, **annotations},
-        "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "build", "uid": "1"}],
-    }
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": containers, **spec}}
-
-
-def review(object_: Any, version: str = "v1", **request: Any) -> bytes:
-    resource = {"group": "", "version": "v1", "resource": "pods"}
-    request = {"uid": UID, "operation": "CREATE", "resource": resource, "namespace": "ci", "object": object_, **request}
-    return json.dumps(
-        {"apiVersion": f"admission.k8s.io/{version}", "kind": "AdmissionReview", "request": request}
-    ).encode()
+from reviews import SECRET, UID, pod, review
+from running import PROGRAM, Serve, Webhook, eventually
 
 
 def response(answer: tuple[int, bytes]) -> dict[str, Any]:
@@ -267,7 +246,7 @@ def test_a_setting_that_is_wrong_is_said_with_its_origin() -> None:
 
 
 def test_the_body_limit_is_a_setting(serve: Serve) -> None:
-    with serve(DIND_WEBHOOK_SERVER__BODY_LIMIT="2048") as webhook:
+    with serve(BODY_LIMIT=2048) as webhook:
         assert webhook.post(review("x" * 2048))[0] == 413
 
 
@@ -316,3 +295,22 @@ def _port_in(log_file: Path) -> int:
                 return int(word.removeprefix("port="))
         time.sleep(0.02)
     raise AssertionError(log_file.read_text())
+
+
+def test_the_level_of_the_log_changes_while_it_runs(webhook: Webhook) -> None:
+    uids = [f"level-{level}" for level in ("info", "warning", "info again")]
+    try:
+        for level, uid in zip(("info", "warning", "info"), uids, strict=True):
+            assert _put_level(webhook, level) == 200
+            webhook.post(review(pod(), uid=uid))
+            # The line is written once the answer is out: one more answer, and it is there or never will be.
+            webhook.get_health("/loglevel")
+    finally:
+        _put_level(webhook, "info")
+    eventually(lambda: [line["uid"] for line in webhook.lines("decision") if line["uid"] in uids] == [uids[0], uids[2]])
+
+
+def _put_level(webhook: Webhook, level: str) -> int:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", webhook.health_port, timeout=5)) as connection:
+        connection.request("PUT", "/loglevel", level)
+        return connection.getresponse().status

@@ -1,0 +1,80 @@
+"""Fuzz decode_review -> answer -> encode_review for a while: `fuzz_review.py --seconds 20`.
+
+Ends with 0 when nothing was found. Otherwise with 1, and names the file that holds the input;
+`fuzz_review.py THAT_FILE` sends it through once more.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+# As pytest's pythonpath: the target holds answers against the rules of the other tests, not against copies of them.
+_SHARED = [str(_HERE.parent / name) for name in ("golden", "property", "server", "unit")]
+_LONGEST = 16_384
+_LINES_OF_A_FINDING = 60
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Fuzz the way from an AdmissionReview to its answer.")
+    parser.add_argument("--seconds", type=int, default=20, help="how long (20)")
+    parser.add_argument("--seed", type=int, default=0, help="libFuzzer's seed; 0: another one each time (0)")
+    parser.add_argument("inputs", nargs="*", type=Path, help="check these files instead")
+    arguments = parser.parse_args()
+    if arguments.inputs:
+        return _run([str(path) for path in arguments.inputs]).returncode and 1
+    return _fuzz(arguments.seconds, arguments.seed)
+
+
+def _fuzz(seconds: int, seed: int) -> int:
+    kept = Path(tempfile.mkdtemp(prefix="dind-webhook-fuzz-"))
+    with tempfile.TemporaryDirectory() as corpus:
+        ended = _run(
+            [
+                corpus,
+                f"-max_total_time={seconds}",
+                f"-seed={seed}",
+                f"-max_len={_LONGEST}",
+                f"-artifact_prefix={kept}/",
+                "-timeout=10",
+                "-rss_limit_mb=1024",
+                "-print_final_stats=1",
+            ]
+        )
+    done = re.search(r"Done (\d+) runs in (\d+) second", ended.stderr)
+    if ended.returncode == 0 and done:
+        kept.rmdir()
+        _say(f"fuzz_review: {done[1]} executions in {done[2]} s, nothing found")
+        return 0
+    units = re.search(r"number_of_executed_units: *(\d+)", ended.stderr)
+    _say("\n".join(ended.stderr.splitlines()[-_LINES_OF_A_FINDING:]))
+    found = ", ".join(map(str, sorted(kept.iterdir()))) or "no input was kept, it may be the target that is broken"
+    _say(f"fuzz_review: FOUND after {units[1] if units else 'no'} executions: {found}")
+    return 1
+
+
+def _run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run the target in a process of its own: libFuzzer ends the one that it runs in."""
+    path = os.pathsep.join([*_SHARED, *filter(None, [os.environ.get("PYTHONPATH")])])
+    replay = not arguments[-1].startswith("-")
+    return subprocess.run(
+        [sys.executable, str(_HERE / "target.py"), *arguments],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=None if replay else subprocess.DEVNULL,
+        stderr=None if replay else subprocess.PIPE,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
