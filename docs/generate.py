@@ -1,9 +1,16 @@
 """Write the reference pages that are made from the tables in the code: `make reference`."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+from prometheus_client import CollectorRegistry
+
+from app.certs import CertsMetrics
 from app.injection import INJECT, OPTIONS, RULES, STATUS, Mode, Option, Outcome, Reason
+from app.settings import Settings, list_settings, load_settings
+from app.web import Metrics
 
 DOCS = Path(__file__).parent
 
@@ -89,7 +96,131 @@ def _yaml(text: str) -> str:
     return f"'{text}'" if text[0] in "{[" else f'"{text}"'
 
 
-PAGES = {"annotations.md": annotations_page}
+def settings_page() -> str:
+    """Return docs/settings.md."""
+    schema = Settings.model_json_schema()
+    return f"""\
+# Settings
+
+This page is made from the code by `make reference`.
+
+Settings come from a YAML file (`--config FILE`, or the variable `DIND_WEBHOOK_CONFIG`), from environment
+variables, and from flags of the command line; what comes later in that list wins. The file has the groups
+below:
+
+```yaml
+injection:
+  modes: [sidecar]
+  defaults:
+    storage-size: 50Gi
+server:
+  grace_seconds: 10
+```
+
+A variable is named after the place in the file: `DIND_WEBHOOK_SERVER__GRACE_SECONDS=10`,
+`DIND_WEBHOOK_INJECTION__DEFAULTS__STORAGE_SIZE=50Gi`. In variables, lists and maps are given as JSON. Durations
+are written as `720h`, `1h30m` or `20s`. All mistakes are reported at once, each with its place and origin, and the
+command ends with exit code 2.
+
+`dind-webhook settings` prints what is in force and where each value came from.
+{"".join(_settings_group(name, schema) for name in Settings.model_fields)}"""
+
+
+def _settings_group(name: str, schema: Any) -> str:
+    group = schema["$defs"][schema["properties"][name]["$ref"].rpartition("/")[2]]
+    values = {setting.name: setting.value for setting in list_settings(load_settings(None, {}, {}))}
+    rows = [
+        f"| `{field}` | {_accepted(property_, schema)} | {_default(values.get(f'{name}.{field}'))} "
+        f"| {property_['description']} |\n"
+        for field, property_ in group["properties"].items()
+    ]
+    return f"""
+## {name}
+
+{group["description"]}
+
+| setting | accepts | default | what it is |
+|---|---|---|---|
+{"".join(rows)}"""
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value)) or "none"
+    return "unset" if value in {None, ""} else _shown(value)
+
+
+def _shown(value: Any) -> str:
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+
+
+def _accepted(property_: Any, schema: Any) -> str:
+    """Return what a setting accepts, from its JSON schema."""
+    if "anyOf" in property_:
+        property_ = next(kind for kind in property_["anyOf"] if kind["type"] != "null")
+    if "$ref" in property_:
+        property_ = schema["$defs"][property_["$ref"].rpartition("/")[2]]
+    if "enum" in property_:
+        return ", ".join(f"`{value}`" if value else "empty" for value in property_["enum"])
+    match property_["type"]:
+        case "boolean":
+            return "`true`, `false`"
+        case "array":
+            return f"list of {_accepted(property_['items'], schema)}"
+        case "object":
+            return "map of [option](annotations.md#options) to the text of its annotation"
+        case "integer" | "number" as kind:
+            return " ".join(["whole number" if kind == "integer" else "number", *_bounds(property_)])
+        case _:
+            return property_.get("format", "text")
+
+
+def _bounds(property_: Any) -> Iterator[str]:
+    if "minimum" in property_:
+        yield f"from {property_['minimum']:,}"
+    if "exclusiveMinimum" in property_:
+        yield f"above {property_['exclusiveMinimum']:,}"
+    if "maximum" in property_:
+        yield f"to {property_['maximum']:,}"
+
+
+def metrics_page() -> str:
+    """Return docs/metrics.md."""
+    server, certs = Metrics(), CertsMetrics()
+    return f"""\
+# Metrics
+
+This page is made from the code by `make reference`.
+
+Both processes serve `/metrics` on their health ports, over plain HTTP: the server on `server.health_port`,
+`dind-webhook certs` on `certs.health_port`. No label holds a namespace, a pod or anything else of users.
+
+## dind-webhook serve
+
+| metric | type | labels | meaning |
+|---|---|---|---|
+{_metric_rows(server.registry)}
+The values of `outcome` and `reason` are those of [the reasons](annotations.md#reasons); `mode` is `sidecar`,
+`daemonset`, or empty where none was asked for.
+
+## dind-webhook certs
+
+| metric | type | labels | meaning |
+|---|---|---|---|
+{_metric_rows(certs.registry)}"""
+
+
+def _metric_rows(registry: CollectorRegistry) -> str:
+    rows = []
+    for collector in registry._collector_to_names:  # noqa: SLF001  # labels have no other way out while there is no sample
+        labels = getattr(collector, "_labelnames", ())
+        for family in collector.collect():
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            rows.append(f"| `{name}` | {family.type} | {_code(labels)} | {family.documentation} |\n")
+    return "".join(sorted(rows))
+
+
+PAGES = {"annotations.md": annotations_page, "metrics.md": metrics_page, "settings.md": settings_page}
 
 
 def main() -> None:

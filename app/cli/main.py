@@ -118,6 +118,19 @@ def _certs(
     run(config, {"certs": {name: value for name, value in given.items() if value is not None}})
 
 
+@cli.command("settings")
+def _settings(
+    output: Annotated[str, typer.Option("--output", "-o", help="table or json.", metavar="FORMAT")] = "table",
+    config: ConfigFlag = None,
+) -> None:
+    """Print every setting with its effective value and its origin: default, file or variable."""
+    from app.cli.settings import Output, run
+
+    if output not in set(Output):
+        raise typer.BadParameter(f"{output!r} is neither {' nor '.join(Output)}", param_hint="--output")
+    raise typer.Exit(_printing(lambda: run(config, Output(output))))
+
+
 @cli.command("inject")
 def _inject(
     filename: FileFlag,

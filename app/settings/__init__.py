@@ -1,5 +1,6 @@
 """What an operator decides, read once from file, environment and flags; that precedence upwards."""
 
+from app.settings.listing import Setting, list_settings
 from app.settings.load import Loaded, load_settings
 from app.settings.tree import CertsSettings, InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
 
@@ -9,7 +10,9 @@ __all__ = [
     "Loaded",
     "LogSettings",
     "ServerSettings",
+    "Setting",
     "Settings",
+    "list_settings",
     "load_settings",
     "make_policy",
 ]

@@ -63,11 +63,16 @@ def _annotation_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
-DnsLabel = Annotated[str, AfterValidator(_dns_label)]
-OptionName = Annotated[str, AfterValidator(_option_name)]
+def _text(what: str) -> Any:
+    """Say in the schema, for the reference page, what kind of text it is."""
+    return Field(json_schema_extra={"format": what})
+
+
+DnsLabel = Annotated[str, AfterValidator(_dns_label), _text("DNS label")]
+DnsName = Annotated[str, AfterValidator(_dns_name), _text("DNS name")]
+Host = Annotated[str, AfterValidator(_host), _text("DNS name or IP address")]
+OptionName = Annotated[str, AfterValidator(_option_name), _text("option")]
 AnnotationText = Annotated[str, BeforeValidator(_annotation_text)]
-DnsName = Annotated[str, AfterValidator(_dns_name)]
-Host = Annotated[str, AfterValidator(_host)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 

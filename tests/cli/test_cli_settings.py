@@ -1,5 +1,6 @@
 """Operator settings on the command line: where they come from, and what is said of mistakes in them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,3 +130,23 @@ def test_mistakes_in_settings_come_before_those_in_manifests(run: Run, write: Wr
     ran = run("inject", "--config", config, "-f", tmp_path / "nowhere.yaml")
     assert "modes: is not a setting" in ran.stderr
     assert "nowhere.yaml" not in ran.stderr
+
+
+def test_settings_are_printed_with_value_and_origin(run: Run, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = write("server: {port: 8443}\n", "settings.yaml")
+    monkeypatch.setenv("DIND_WEBHOOK_LOG__FORMAT", "text")
+    ran = run("settings", "--config", config)
+    rows = {line.split()[0]: line.split(maxsplit=2)[1:] for line in ran.stdout.splitlines()}
+    assert rows["SETTING"] == ["VALUE", "ORIGIN"]
+    assert rows["server.port"] == ["8443", f"file {config}"]
+    assert rows["log.format"] == ['"text"', "variable DIND_WEBHOOK_LOG__FORMAT"]
+    assert rows["log.level"] == ['"info"', "default"]
+    tree = json.loads(run("settings", "--config", config, "-o", "json").stdout)
+    assert tree["server.port"] == {"value": 8443, "origin": f"file {config}"}
+    assert tree.keys() == rows.keys() - {"SETTING"}
+
+
+def test_settings_in_another_format_are_refused(run: Run) -> None:
+    ran = run("settings", "-o", "xml")
+    assert ran.exit_code == 2
+    assert "'xml' is neither table nor json" in ran.stderr

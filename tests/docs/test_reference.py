@@ -6,8 +6,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
+from app.certs import CertsMetrics
 from app.injection import OPTIONS, Reason
+from app.settings import Settings
+from app.web import Metrics
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -31,6 +36,25 @@ def test_every_option_and_reason_has_its_row() -> None:
     rows = re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
     named = [option.key for option in OPTIONS] + [reason.slug for reason in Reason]
     assert sorted(row for row in rows if row in named) == sorted(named)
+
+
+@pytest.mark.parametrize("metrics", [Metrics, CertsMetrics])
+def test_every_metric_has_its_row_and_a_conventional_name(metrics: type[Metrics | CertsMetrics]) -> None:
+    page = (DOCS / "metrics.md").read_text("utf-8")
+    families = list(text_string_to_metric_families(generate_latest(metrics().registry).decode()))
+    assert len(families) > 10
+    for family in families:
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        assert f"| `{name}` | {family.type} |" in page
+        assert re.fullmatch(r"(dind_webhook|process)_[a-z_]+", name)
+        assert not re.search(r"_(total|count|sum|bucket|info_total)$", family.name)
+
+
+def test_every_setting_has_its_row() -> None:
+    page = (DOCS / "settings.md").read_text("utf-8")
+    for group, values in Settings():
+        section = page.partition(f"\n## {group}\n")[2].partition("\n## ")[0]
+        assert re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE) == list(type(values).model_fields)
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
