@@ -41,7 +41,10 @@ class KubeObjects:
             else:
                 config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except config.ConfigException as error:
-            raise SettingsError([f"certs.kubeconfig: {error}"]) from None
+            where = str(kubeconfig) if kubeconfig else "not set, and this is no pod with a token"
+            raise SettingsError([f"certs.kubeconfig: {where}: {error}"]) from None
+        except Exception as error:  # noqa: BLE001  # the client raises whatever it stumbles over
+            raise SettingsError([f"certs.kubeconfig: {kubeconfig} is no kubeconfig: {type(error).__name__}"]) from None
         # Whoever calls us backs off on his own.
         configuration.retries = False
         api = client.ApiClient(configuration)

@@ -79,6 +79,8 @@ class Rounds:
         """Have a step follow each change, for ever; a watch that ends or is lost is begun anew."""
         failures = 0
         while True:
+            # What was deleted between two watches neither of them tells.
+            self._changed.set()
             try:
                 for _ in watching():
                     failures = 0
