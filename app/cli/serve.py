@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from app.errors import SettingsError
 from app.logs import configure_logs
 from app.server import serve
 from app.settings import load_settings
@@ -43,7 +44,11 @@ def _throwaway_files() -> Iterator[dict[str, Any]]:
     from app.certs import issue_throwaway_cert
 
     pair = issue_throwaway_cert(_DEV_HOSTS, datetime.now(UTC), _DEV_LIFE)
-    with tempfile.TemporaryDirectory() as folder:
+    try:
+        directory = tempfile.TemporaryDirectory()
+    except OSError:
+        raise SettingsError(["--dev needs a directory for temporary files, such as /tmp"]) from None
+    with directory as folder:
         cert_file, key_file = Path(folder, "tls.crt"), Path(folder, "tls.key")
         cert_file.write_bytes(pair.cert)
         key_file.write_bytes(pair.key)
