@@ -67,9 +67,9 @@ golden: $(DEV_STAMP) ## Write the expected results of tests/golden anew; read th
 
 .PHONY: lock
 lock: ## Resolve the dependencies anew (needs uv)
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' pyproject.toml --group build -o requirements.lock
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' pyproject.toml --group build --group dev -c requirements.lock -o requirements-dev.lock
 
 .PHONY: clean
