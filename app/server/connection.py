@@ -71,6 +71,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        # The base class leaves its timer running where the client broke off: it would hold this connection in memory.
+        self._unset_keepalive_if_required()
         self._door.count(len(self.connections))
 
     def on_message_begin(self) -> None:
