@@ -1,0 +1,172 @@
+{{/* Names: 50 characters leave room for the longest suffix in a Service's 63. */}}
+{{- define "dind-webhook.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "dind-webhook.fullname" -}}
+{{- $name := include "dind-webhook.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "dind-webhook.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (ternary (include "dind-webhook.fullname" .) "default" .Values.serviceAccount.create) -}}
+{{- end -}}
+
+{{- define "dind-webhook.webhookName" -}}
+{{- .Values.webhook.name | default (include "dind-webhook.fullname" .) -}}
+{{- end -}}
+
+{{/* Takes (dict "root" $ "component" "webhook"). These never change for an install: selectors are immutable. */}}
+{{- define "dind-webhook.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "dind-webhook.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{- define "dind-webhook.labels" -}}
+{{- $ours := include "dind-webhook.selectorLabels" . | fromYaml -}}
+{{- $_ := set $ours "app.kubernetes.io/part-of" "dind-webhook" -}}
+{{- $_ := set $ours "app.kubernetes.io/managed-by" .root.Release.Service -}}
+{{- $_ := set $ours "app.kubernetes.io/version" (.root.Chart.AppVersion | toString) -}}
+{{- $_ := set $ours "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") -}}
+{{- mergeOverwrite (dict) (.root.Values.commonLabels | default dict) (.labels | default dict) $ours | toYaml -}}
+{{- end -}}
+
+{{/* Without versions: pods are not replaced for a chart that changes nothing in them. */}}
+{{- define "dind-webhook.podLabels" -}}
+{{- $ours := include "dind-webhook.selectorLabels" . | fromYaml -}}
+{{- mergeOverwrite (dict) (.root.Values.commonLabels | default dict) (.labels | default dict) $ours | toYaml -}}
+{{- end -}}
+
+{{/* Takes (dict "root" $ "component" …), and where they differ from the usual: name, cluster, labels, annotations. */}}
+{{- define "dind-webhook.metadata" -}}
+name: {{ .name | default (include "dind-webhook.fullname" .root) }}
+{{- if not .cluster }}
+namespace: {{ .namespace | default .root.Release.Namespace }}
+{{- end }}
+labels:
+  {{- include "dind-webhook.labels" . | nindent 2 }}
+{{- with mergeOverwrite (dict) (.root.Values.commonAnnotations | default dict) (.annotations | default dict) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Takes an image's values with the tag filled in. */}}
+{{- define "dind-webhook.imageReference" -}}
+{{- $repository := ternary (printf "%s/%s" .registry .repository) .repository (not (empty .registry)) -}}
+{{- ternary (printf "%s@%s" $repository .digest) (printf "%s:%v" $repository .tag) (not (empty .digest)) -}}
+{{- end -}}
+
+{{- define "dind-webhook.image" -}}
+{{- $tag := kindIs "invalid" .Values.image.tag | ternary .Chart.AppVersion .Values.image.tag -}}
+{{- include "dind-webhook.imageReference" (merge (dict "tag" $tag) .Values.image) -}}
+{{- end -}}
+
+{{/* Host that the API server calls, and that the certificate has to be for. */}}
+{{- define "dind-webhook.host" -}}
+{{- if .Values.webhook.url -}}
+{{- (urlParse .Values.webhook.url).hostname -}}
+{{- else -}}
+{{- printf "%s.%s.svc" (include "dind-webhook.fullname" .) .Release.Namespace -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "dind-webhook.isIP" -}}
+{{- if or (regexMatch "^[0-9]+(\\.[0-9]+){3}$" .) (contains ":" .) -}}true{{- end -}}
+{{- end -}}
+
+{{/* Name of the Secret with certificate and key. */}}
+{{- define "dind-webhook.tlsSecret" -}}
+{{- $name := include "dind-webhook.fullname" . -}}
+{{- if eq .Values.tls.mode "selfManaged" -}}
+{{- .Values.tls.selfManaged.secretName | default (printf "%s-certs" $name) -}}
+{{- else if eq .Values.tls.mode "certManager" -}}
+{{- .Values.tls.certManager.secretName | default (printf "%s-tls" $name) -}}
+{{- else -}}
+{{- .Values.tls.existingSecret.name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Directory on the node of the DaemonSet's socket. */}}
+{{- define "dind-webhook.hostPath" -}}
+{{- .Values.daemonset.hostPath | default (printf "/var/run/dind/%s-%s" .Release.Namespace .Release.Name) -}}
+{{- end -}}
+
+{{/* Group of the DaemonSet's socket: the one that the webhook adds to pods. */}}
+{{- define "dind-webhook.group" -}}
+{{- $defaults := (.Values.settings.injection | default dict).defaults | default dict -}}
+{{- $group := hasKey $defaults "group" | ternary (get $defaults "group") 2375 -}}
+{{- /* A number from a file is a float here, and a large one would be written with an exponent. */ -}}
+{{- kindIs "float64" $group | ternary (int64 $group) $group | toString | replace "<nil>" "" -}}
+{{- end -}}
+
+{{/* Modes that are on, as a JSON list. */}}
+{{- define "dind-webhook.modes" -}}
+{{- $own := .Values.daemonset.enabled | ternary (list "sidecar" "daemonset") (list "sidecar") -}}
+{{- (.Values.settings.injection | default dict).modes | default $own | toJson -}}
+{{- end -}}
+
+{{/* The settings file: what the operator says, and what has to agree with the rest of the chart. */}}
+{{- define "dind-webhook.settings" -}}
+{{- $injection := deepCopy (.Values.settings.injection | default dict) -}}
+{{- $_ := set $injection "modes" (include "dind-webhook.modes" . | fromJsonArray) -}}
+{{- $_ := set $injection "host_path" (include "dind-webhook.hostPath" .) -}}
+{{- $image := include "dind-webhook.imageReference" .Values.dindImage -}}
+{{- $_ := set $injection "defaults" (mergeOverwrite (dict "image" $image) ($injection.defaults | default dict) (dict "group" (include "dind-webhook.group" .))) -}}
+{{- $server := deepCopy (.Values.settings.server | default dict) -}}
+{{- $_ := set $server "port" (int .Values.containerPort) -}}
+{{- $_ := set $server "health_port" (int .Values.healthPort) -}}
+{{- $_ := set $server "tls_cert_file" "/var/run/dind-webhook/tls/tls.crt" -}}
+{{- $_ := set $server "tls_key_file" "/var/run/dind-webhook/tls/tls.key" -}}
+{{- $_ := set $server "tls_server_name" (include "dind-webhook.host" .) -}}
+{{- with .Values.tls.clientCA -}}
+{{- if .configMap -}}
+{{- $_ := set $server "client_ca_file" "/var/run/dind-webhook/client-ca/ca.crt" -}}
+{{- if .names -}}{{- $_ := set $server "client_names" .names -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $settings := dict "injection" $injection "server" $server "log" (.Values.settings.log | default dict) -}}
+{{- if eq .Values.tls.mode "selfManaged" -}}
+{{- $own := .Values.tls.selfManaged -}}
+{{- $_ := set $settings "certs" (dict
+      "namespace" .Release.Namespace
+      "secret" (include "dind-webhook.tlsSecret" .)
+      "webhook_configuration" (include "dind-webhook.webhookName" .)
+      "service" (include "dind-webhook.fullname" .)
+      "extra_hosts" (empty .Values.webhook.url | ternary list (list (include "dind-webhook.host" .)))
+      "directory" "/var/run/dind-webhook/tls"
+      "health_port" (int $own.port)
+      "leaf_life" $own.leafLife
+      "ca_life" $own.caLife
+      "resync" $own.resync) -}}
+{{- with $server.host -}}{{- $_ := set $settings.certs "host" . -}}{{- end -}}
+{{- end -}}
+{{- toYaml $settings -}}
+{{- end -}}
+
+{{/* Seconds from SIGTERM to SIGKILL: what the server takes to leave, what the sidecar takes after it, and some to spare. */}}
+{{- define "dind-webhook.terminationGracePeriodSeconds" -}}
+{{- $server := .Values.settings.server | default dict -}}
+{{- $grace := hasKey $server "grace_seconds" | ternary $server.grace_seconds 5 -}}
+{{- $drain := hasKey $server "drain_seconds" | ternary $server.drain_seconds 10 -}}
+{{- add (ceil (addf $grace $drain)) 10 -}}
+{{- end -}}
+
+{{/* Namespaces that are asked about. Takes (dict "root" $ "values" (list of values of the namespace's label)). */}}
+{{- define "dind-webhook.namespaceSelector" -}}
+matchExpressions:
+  - {key: dind.io/inject, operator: In, values: {{ toJson .values }}}
+  - key: kubernetes.io/metadata.name
+    operator: NotIn
+    values: {{ append (.root.Values.webhook.exemptNamespaces | default list) .root.Release.Namespace | uniq | toJson }}
+  {{- with .root.Values.webhook.namespaceSelector }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}

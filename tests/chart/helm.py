@@ -1,0 +1,101 @@
+"""The chart as helm renders it, each set of values once per process."""
+
+import json
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+CHART = ROOT / "charts" / "dind-webhook"
+SCENARIOS = sorted((CHART / "ci").glob("*-values.yaml"))
+HELMS = ("helm3", "helm4")
+RELEASE = "dind-webhook"
+NAMESPACE = "docker-system"
+
+# libyaml's, where it is there: ten times as fast
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@cache
+def tool(name: str) -> str:
+    """Return the path of a tool that install-helm.sh builds; tests that need one that is not there are skipped.
+
+    Not in CI, which sets CI: there it is an error.
+    """
+    listing = subprocess.run([HERE / "install-helm.sh", "--paths"], check=True, capture_output=True, text=True).stdout
+    path = dict(line.split("=", 1) for line in listing.splitlines())[name]
+    if not Path(path).exists():
+        message = f"{name} is not there: run tests/chart/install-helm.sh"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+def helm(name: str, *arguments: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a helm, with nothing of the user's own."""
+    environment = {"PATH": os.defpath, "HOME": "/nonexistent"}
+    return subprocess.run(
+        [tool(name), *arguments], input=stdin, env=environment, check=False, capture_output=True, text=True
+    )
+
+
+def template_anew(
+    values: str, name: str = "helm4", release: str = RELEASE, namespace: str = NAMESPACE
+) -> subprocess.CompletedProcess[str]:
+    """Render the chart with values in YAML, though it may have been done before."""
+    return helm(name, "template", release, CHART, "--namespace", namespace, "--values", "-", stdin=values)
+
+
+_template = cache(template_anew)
+
+
+def template(
+    values: Any, name: str = "helm4", release: str = RELEASE, namespace: str = NAMESPACE
+) -> subprocess.CompletedProcess[str]:
+    """Render the chart with values, a tree or YAML, and return what helm says."""
+    return _template(values if isinstance(values, str) else json.dumps(values), name, release, namespace)
+
+
+@cache
+def _parse(text: str) -> tuple[Any, ...]:
+    return tuple(document for document in yaml.load_all(text, _Loader) if document)
+
+
+def render(
+    values: Any, name: str = "helm4", release: str = RELEASE, namespace: str = NAMESPACE
+) -> tuple[dict[str, Any], ...]:
+    """Return the objects that the chart makes of values; nobody may change them, they are shared."""
+    done = template(values, name, release, namespace)
+    assert done.returncode == 0, done.stderr
+    return _parse(done.stdout)
+
+
+def refusal(values: Any, name: str = "helm4") -> str:
+    """Return what helm says of values that cannot be rendered."""
+    done = template(values, name)
+    assert done.returncode != 0, "it renders"
+    return done.stderr
+
+
+def only(objects: tuple[dict[str, Any], ...], kind: str, name: str | None = None) -> dict[str, Any]:
+    """Return the one object of a kind, or of a kind and name."""
+    found = [o for o in objects if o["kind"] == kind and name in (None, o["metadata"]["name"])]
+    assert len(found) == 1, [(o["kind"], o["metadata"]["name"]) for o in found]
+    return found[0]
+
+
+def kinds(objects: tuple[dict[str, Any], ...]) -> set[str]:
+    """Return which kinds of objects there are, hooks left out."""
+    return {o["kind"] for o in objects if not is_hook(o)}
+
+
+def is_hook(o: dict[str, Any]) -> bool:
+    """Whether helm makes it for a test only."""
+    return "helm.sh/hook" in o["metadata"].get("annotations", {})

@@ -1,0 +1,66 @@
+"""Write the chart's README.md: the comments of values.yaml by helm-docs, the settings by their own table."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from helm import CHART, tool
+
+from app.settings import Settings
+
+# The chart decides these itself.
+DECIDED = {
+    "injection.host_path",
+    "server.port",
+    "server.health_port",
+    "server.tls_cert_file",
+    "server.tls_key_file",
+    "server.tls_server_name",
+    "server.client_ca_file",
+    "server.client_names",
+}
+
+
+def open_settings(group: str) -> list[str]:
+    """Return the members of a group of settings that the values may set."""
+    return [field for field in type(getattr(Settings(), group)).model_fields if f"{group}.{field}" not in DECIDED]
+
+
+def settings_table(group: str) -> str:
+    """Return the table of a group's members that the values may set."""
+    # Sets have no order of their own.
+    defaults = getattr(Settings(), group).model_dump(mode="json")
+    rows = ["| setting | default | what it is |", "|---|---|---|"]
+    for field in open_settings(group):
+        value = defaults[field]
+        shown = ", ".join(sorted(value)) if isinstance(value, list) else json.dumps(value)
+        if field == "modes":
+            shown = "sidecar"
+        description = type(getattr(Settings(), group)).model_fields[field].description
+        rows.append(f"| `{field}` | {f'`{shown}`' if shown else 'none'} | {description} |")
+    return "\n".join(rows)
+
+
+def readme() -> str:
+    """Return what README.md has to be."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("Chart.yaml", "values.yaml"):
+            shutil.copy(CHART / name, folder)
+        template = (CHART / "README.md.gotmpl").read_text()
+        for group in ("injection", "server", "log"):
+            template = template.replace(f"<!-- settings.{group} -->", settings_table(group))
+        Path(folder, "README.md.gotmpl").write_text(template)
+        subprocess.run(
+            # In the order of the file, which begins with what is asked for most.
+            [tool("helm-docs"), "--chart-search-root", folder, "--sort-values-order", "file", "--log-level", "error"],
+            check=True,
+        )
+        return Path(folder, "README.md").read_text()
+
+
+if __name__ == "__main__":
+    (CHART / "README.md").write_text(readme())
+    sys.exit()

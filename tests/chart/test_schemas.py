@@ -1,0 +1,16 @@
+"""What the chart makes is what Kubernetes takes, from the oldest version supported to the newest."""
+
+import kubernetes_validate
+import pytest
+from helm import SCENARIOS, render
+
+# Of operators that are installed apart; a real API server that has them has been asked.
+CUSTOM = {"Certificate", "Issuer", "ServiceMonitor", "PrometheusRule"}
+
+
+@pytest.mark.parametrize("version", ["1.30", "1.37"])
+@pytest.mark.parametrize("scenario", [path.read_text() for path in SCENARIOS], ids=[p.stem for p in SCENARIOS])
+def test_each_object_is_valid(scenario: str, version: str) -> None:
+    for o in render(scenario):
+        if o["kind"] not in CUSTOM:
+            kubernetes_validate.validate(o, version, strict=True)

@@ -1,0 +1,179 @@
+"""Which values there are, and what becomes of wrong ones."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+import yaml
+from helm import CHART, HELMS, SCENARIOS, refusal, render
+from readme import open_settings, readme
+
+from app.injection import OPTIONS
+
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+# For umbrella charts, and not used here
+HELMS_OWN = {"global", "enabled"}
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+
+CONTRADICTIONS = [
+    ("image.tag is empty", {"image": {"tag": ""}}),
+    ("dindImage.tag is empty", {"dindImage": {"tag": ""}}),
+    ("settings.injection.defaults.image", {"settings": {"injection": {"defaults": {"image": "docker"}}}}),
+    ("replicas is 0", {"replicas": 0}),
+    ("autoscaling.maxReplicas is 1", {"autoscaling": {"enabled": True, "maxReplicas": 1}}),
+    ("podDisruptionBudget.minAvailable and", {"podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": 1}}),
+    ("containerPort is 10250, which is kubelet's", {"hostNetwork": True}),
+    ("containerPort and healthPort are both 8443", {"containerPort": 8443, "healthPort": 8443}),
+    ("tls.selfManaged.port is 8080", {"tls": {"selfManaged": {"port": 8080}}}),
+    ("tls.existingSecret.name is set", {"tls": {"existingSecret": {"name": "own"}}}),
+    ("tls.existingSecret.name is set", {"tls": {"mode": "certManager", "existingSecret": {"name": "own"}}}),
+    ("tls.existingSecret.caBundle is set", {"tls": {"existingSecret": {"caBundle": "-----BEGIN CERTIFICATE-----"}}}),
+    ("tls.certManager.issuerRef is set", {"tls": {"certManager": {"issuerRef": {"name": "i"}}}}),
+    ("tls.existingSecret.name is empty", {"tls": {"mode": "existingSecret"}}),
+    ("tls.existingSecret.caBundle is empty", {"tls": {"mode": "existingSecret", "existingSecret": {"name": "own"}}}),
+    ("caBundle is not PEM", {"tls": {"mode": "existingSecret", "existingSecret": {"name": "own", "caBundle": "LS0t"}}}),
+    ("tls.clientCA.names is set", {"tls": {"clientCA": {"names": ["kube-apiserver"]}}}),
+    ("serviceAccount.create is off", {"serviceAccount": {"create": False}}),
+    ("policy.validationActions has Deny and Warn", {"policy": {"validationActions": ["Deny", "Warn"]}}),
+    ("metrics.serviceMonitor.enabled is on", {"metrics": {"serviceMonitor": {"enabled": True}}}),
+    (
+        "daemonset.enabled is on",
+        {"daemonset": {"enabled": True}, "settings": {"injection": {"modes": ["sidecar"]}}},
+    ),
+    ("daemonset.gc.lowPercent is 90", {"daemonset": {"gc": {"lowPercent": 90}}}),
+    ("daemonset.storage.hostPath is set", {"daemonset": {"storage": {"type": "emptyDir", "hostPath": "/data"}}}),
+    ("daemonset.storage.sizeLimit is set", {"daemonset": {"storage": {"sizeLimit": "10Gi"}}}),
+]
+
+OUT_OF_SCHEMA = [
+    ("replicaCount", {"replicaCount": 2}),
+    ("failurepolicy", {"webhook": {"failurepolicy": "Fail"}}),
+    ("/webhook/failurePolicy", {"webhook": {"failurePolicy": "fail"}}),
+    ("/webhook/timeoutSeconds", {"webhook": {"timeoutSeconds": 31}}),
+    ("/webhook/url", {"webhook": {"url": "http://dind.example"}}),
+    ("/webhook/url", {"webhook": {"url": "https://dind.example/mutate"}}),
+    ("/replicas", {"replicas": "two"}),
+    ("/replicas", {"replicas": -1}),
+    ("/hostNetwork", {"hostNetwork": "yes"}),
+    ("/containerPort", {"containerPort": 70000}),
+    ("/image/repository", {"image": {"repository": "dind-webhook:1"}}),
+    ("/image/digest", {"image": {"digest": "latest"}}),
+    ("/tls/mode", {"tls": {"mode": "vault"}}),
+    ("/podLabels/a", {"podLabels": {"a": 1}}),
+    ("/imagePullSecrets/0", {"imagePullSecrets": ["registry"]}),
+    ("/resources", {"resources": {"request": {"cpu": "1"}}}),
+    ("/settings/injection", {"settings": {"injection": {"host_path": "/run"}}}),
+    ("/settings/injection/modes/0", {"settings": {"injection": {"modes": ["side"]}}}),
+    ("/settings/injection/defaults", {"settings": {"injection": {"defaults": {"memory": "1Gi"}}}}),
+    ("/settings/server", {"settings": {"server": {"port": 443}}}),
+    ("/daemonset/hostPath", {"daemonset": {"hostPath": "run/dind"}}),
+    ("/daemonset/updateStrategy/type", {"daemonset": {"updateStrategy": {"type": "Recreate"}}}),
+]
+
+
+@pytest.mark.parametrize(("sentence", "values"), CONTRADICTIONS, ids=[row[0] for row in CONTRADICTIONS])
+def test_values_that_contradict_each_other_do_not_render(sentence: str, values: Any) -> None:
+    assert sentence in refusal(values)
+
+
+def test_all_contradictions_are_told_at_once() -> None:
+    said = refusal({"replicas": 0, "hostNetwork": True})
+    assert "replicas is 0" in said
+    assert "hostNetwork is on" in said
+
+
+@pytest.mark.parametrize(
+    ("place", "values"), OUT_OF_SCHEMA, ids=[f"{row[0]}-{i}" for i, row in enumerate(OUT_OF_SCHEMA)]
+)
+def test_unknown_keys_and_wrong_types_do_not_render(place: str, values: Any) -> None:
+    assert place in refusal(values)
+
+
+@pytest.mark.parametrize("name", HELMS)
+def test_both_helms_refuse(name: str) -> None:
+    assert "replicas is 0" in refusal({"replicas": 0}, name)
+    assert "replicaCount" in refusal({"replicaCount": 0}, name)
+
+
+def test_no_replica_is_fine_where_pods_do_not_depend_on_it() -> None:
+    render({"replicas": 0, "webhook": {"failurePolicy": "Ignore"}})
+
+
+def _closed_objects(schema: Any, place: str = "") -> Any:
+    if "properties" in schema and schema.get("required") in (
+        None,
+        ["name"],
+        ["type"],
+        ["name", "expression"],
+        ["key", "operator"],
+    ):
+        yield place, schema
+        for key, inner in schema["properties"].items():
+            yield from _closed_objects(inner, f"{place}.{key}")
+
+
+def test_no_object_of_ours_takes_unknown_keys() -> None:
+    for place, schema in _closed_objects(SCHEMA):
+        assert schema["additionalProperties"] is False, place
+
+
+def test_schema_and_values_have_the_same_keys() -> None:
+    def compare(values: Any, schema: Any, place: str = "") -> None:
+        if "properties" not in schema or not values or schema.get("required"):
+            return
+        assert set(values) == set(schema["properties"]), place
+        for key, value in values.items():
+            compare(value, schema["properties"][key], f"{place}.{key}")
+
+    ours = {key: schema for key, schema in SCHEMA["properties"].items() if key not in HELMS_OWN}
+    compare(VALUES, {"properties": ours})
+
+
+@pytest.mark.parametrize("group", ["injection", "server", "log"])
+def test_the_settings_that_values_take_are_those_of_the_program(group: str) -> None:
+    properties = SCHEMA["properties"]["settings"]["properties"][group]["properties"]
+    assert sorted(properties) == sorted(open_settings(group))
+
+
+def test_the_options_that_values_take_are_those_of_the_program() -> None:
+    injection = SCHEMA["properties"]["settings"]["properties"]["injection"]["properties"]
+    names = [option.name for option in OPTIONS]
+    assert sorted(injection["defaults"]["properties"]) == sorted(names)
+    assert sorted(injection["allowed_options"]["items"]["enum"]) == sorted(names)
+
+
+def test_each_value_has_a_comment() -> None:
+    """Of its own, or one for the map it is in."""
+    said = False
+    outer: list[tuple[int, bool]] = []
+    for number, line in enumerate((CHART / "values.yaml").read_text().splitlines(), 1):
+        text = line.strip()
+        if text.startswith("# --"):
+            said = True
+        if not text or text.startswith("#"):
+            continue
+        indent = len(line) - len(line.lstrip())
+        outer = [level for level in outer if level[0] < indent]
+        covered = said or any(level[1] for level in outer)
+        assert covered or text.endswith(":"), f"line {number}: {line}"
+        outer.append((indent, covered))
+        said = False
+
+
+def test_the_readme_is_made_from_the_values_as_they_are() -> None:
+    """Write it anew with `python tests/chart/readme.py`."""
+    assert (CHART / "README.md").read_text() == readme()
+
+
+def test_the_readme_names_every_scenario() -> None:
+    text = (CHART / "README.md").read_text()
+    unnamed = {path.name for path in SCENARIOS if f"ci/{path.name}" not in text}
+    assert unnamed == {"daemonset-emptydir-values.yaml"}
+
+
+def test_values_are_not_changed_by_rendering() -> None:
+    values = {"settings": {"injection": {"defaults": {"cpu-limit": "4"}}}}
+    before = copy.deepcopy(values)
+    render(values)
+    assert values == before
