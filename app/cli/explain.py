@@ -5,9 +5,9 @@ from pathlib import Path
 
 import typer
 
-from app.cli.judge import DENIED, describe, judge, load_policy, painted, style_of
-from app.cli.manifests import Template, read_manifest
+from app.cli.judge import DENIED, describe, load_policy, painted, style_of
 from app.injection import INJECT, RULES, Decision, Outcome, Reason
+from app.manifests import Template, judge, read_manifest
 
 _HINTS = {
     Reason.NAMESPACE_NOT_OPTED_IN: f"to change that: kubectl label namespace NAME {INJECT}=enabled",

@@ -8,9 +8,9 @@ from pathlib import Path
 import orjson
 import typer
 
-from app.cli.judge import DENIED, describe, judge, load_policy, painted, style_of
-from app.cli.manifests import Change, Template, join, read_manifest
+from app.cli.judge import DENIED, describe, load_policy, painted, style_of
 from app.injection import Decision, Outcome
+from app.manifests import Change, Template, join, judge, read_manifest
 from app.model import add
 
 _COLORS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}

@@ -1,12 +1,11 @@
-"""Deciding on the pods of manifests as the webhook would, the namespace's label included."""
+"""The policy that commands decide under, and decisions as they are printed."""
 
 import os
 from pathlib import Path
 
 import typer
 
-from app.injection import NAMESPACE_VALUES, Decision, Mode, Policy, Reason, inject
-from app.model import JsonObject
+from app.injection import Decision, Policy, Reason
 from app.settings import load_settings, make_policy
 
 # Exit code of a command where a pod was, or would be, denied
@@ -16,14 +15,6 @@ DENIED = 1
 def load_policy(config: Path | None) -> Policy:
     """Return the operator's policy from a file and the environment."""
     return make_policy(load_settings(config, os.environ, {}).settings.injection)
-
-
-def judge(pod: JsonObject, namespace_label: str, policy: Policy) -> Decision:
-    """Return the decision on a pod in a namespace with this label; the API server looks at it before us."""
-    if namespace_label not in NAMESPACE_VALUES:
-        return Decision(Reason.NAMESPACE_NOT_OPTED_IN)
-    mode = Mode(namespace_label) if namespace_label in set(Mode) else None
-    return inject(pod, mode, policy)
 
 
 def describe(decision: Decision) -> str:

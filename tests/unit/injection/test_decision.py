@@ -9,8 +9,8 @@ import pytest
 from pods import a_container, a_pod, after, everything_open, operator
 
 from app.admission import answer, decode_review
-from app.cli.judge import judge
 from app.injection import Decision, Mode, Outcome, Reason, inject
+from app.manifests import judge
 
 _OPEN = everything_open(allowed_images=("registry.example/ci/*",))
 

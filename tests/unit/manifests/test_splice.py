@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.cli.nodes import Source, compose, plain
-from app.cli.splice import NoPlaceError, splice
+from app.manifests.nodes import Source, compose, plain
+from app.manifests.splice import NoPlaceError, splice
 from app.model import Operation, add, pointer
 
 X = {"name": "x"}

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, SingleQuotedScalarString
 
-from app.cli.nodes import Document, Mapping, Node, Scalar, Sequence, is_merge, is_null, key_text
+from app.manifests.nodes import Document, Mapping, Node, Scalar, Sequence, is_merge, is_null, key_text
 from app.model import Operation
 
 # yaml.org/type: bool, and the forms of int, float and timestamp that YAML 1.2 dropped

@@ -16,9 +16,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
-from app.cli.nodes import Document, Source, compose, plain
-from app.cli.splice import NoPlaceError, block_lines, indents_dashes, splice, writable
 from app.errors import ManifestError
+from app.manifests.nodes import Document, Source, compose, plain
+from app.manifests.splice import NoPlaceError, block_lines, indents_dashes, splice, writable
 from app.model import JsonObject, Operation, add, pod_templates, pointer
 
 _BYTE_ORDER_MARK = "\ufeff"

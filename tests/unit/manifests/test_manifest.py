@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from app.cli import manifests
-from app.cli.manifests import Manifest, join, read_manifest
 from app.errors import ManifestError
+from app.manifests import Manifest, join, read_manifest
+from app.manifests import manifest as module
 from app.model import add
 
 POD = "kind: Pod\nmetadata:\n  name: ci\nspec:\n  containers:\n  - name: build\n"
@@ -94,9 +94,9 @@ def test_what_aliases_share_is_written_twice_with_its_comments() -> None:
 
 @pytest.mark.parametrize("broken", [["splice"], ["splice", "_unshare"]], ids=["once", "twice"])
 def test_a_wrong_text_is_never_printed(broken: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifests, "splice", lambda *_: POD)
+    monkeypatch.setattr(module, "splice", lambda *_: POD)
     if "_unshare" in broken:
-        monkeypatch.setattr(manifests, "_unshare", lambda *_: {"metadata": {}, "spec": {"containers": [{}]}})
+        monkeypatch.setattr(module, "_unshare", lambda *_: {"metadata": {}, "spec": {"containers": [{}]}})
     text = f"a: 1\n---\n{POD}...\n---\nb: 1\n".replace("\n", "\r\n")
     after = injected(text).text
     assert "\n" not in after.replace("\r\n", "")
