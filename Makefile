@@ -31,7 +31,7 @@ $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	@touch $@
 
 .PHONY: demo
-demo: $(RUN_STAMP) ## Send the seed's pods through a running webhook and show what becomes of them
+demo: $(RUN_STAMP) ## Send seven pods through a running webhook and show what becomes of them
 	@$(BIN)/python tests/demo/demo.py
 
 .PHONY: test

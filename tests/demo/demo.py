@@ -59,7 +59,7 @@ class Webhook(NamedTuple):
 
 def cases() -> Iterator[Case]:
     """Yield the pods of the demo."""
-    yield Case("The seed's CI pod asks for a daemon of its own", example("clean-ci.yaml"), "injected", "injected")
+    yield Case("A CI pod asks for a daemon of its own", example("clean-ci.yaml"), "injected", "injected")
     yield Case("A business pod asks for the node's daemon", example("business-pod.yaml"), "injected", "injected")
     yield Case(
         "A Job's pod, as its controller sends it: generateName, no namespace",

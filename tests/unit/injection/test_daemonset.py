@@ -85,7 +85,7 @@ def test_an_init_container_that_a_later_mutator_put_first_is_warned_of(policy: P
     assert warning == "these init containers run before dind-wait does its check: early"
 
 
-def test_the_seeds_business_pod_comes_out_of_operator_settings_alone() -> None:
+def test_the_handwritten_business_pod_comes_out_of_operator_settings_alone() -> None:
     policy = operator(
         run_volume="docker-sock-dir",
         host_path="/var/run",

@@ -158,7 +158,7 @@ def test_daemonset_mode_has_nothing_against_them(spec: JsonObject, policy: Polic
     assert inject(a_pod("daemonset", **spec), None, policy).reason is Reason.INJECTED
 
 
-def test_the_seeds_sidecar_comes_out_of_operator_settings_alone() -> None:
+def test_the_handwritten_sidecar_comes_out_of_operator_settings_alone() -> None:
     policy = operator(
         run_volume="cache-dir",
         storage=False,

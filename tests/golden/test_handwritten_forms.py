@@ -12,7 +12,7 @@ from golden import CASES, EXAMPLES, parse, pods, read_case, read_expected
 
 from app.model import JsonObject
 
-BY_HAND = Path(__file__).parent / "seed-by-hand"
+BY_HAND = Path(__file__).parent / "handwritten"
 
 
 def by_hand(file: str) -> dict[str, JsonObject]:
@@ -42,12 +42,12 @@ def daemon(pod: JsonObject) -> JsonObject:
 
 @pytest.fixture(scope="module")
 def clean_ci() -> JsonObject:
-    return injected("seed-clean-ci")
+    return injected("handwritten-clean-ci")
 
 
 @pytest.fixture(scope="module")
 def business_pod() -> JsonObject:
-    return injected("seed-business-pod")
+    return injected("handwritten-business-pod")
 
 
 def test_the_sidecar_is_the_one_people_wrote(clean_ci: JsonObject) -> None:
@@ -65,17 +65,17 @@ def test_nothing_limits_or_probes_the_sidecar_as_nothing_did(clean_ci: JsonObjec
 
 
 def test_the_ci_container_shares_the_directory_as_people_wrote(clean_ci: JsonObject) -> None:
-    seed = by_hand("clean-ci.yaml")["pod/clean-ci"]
-    assert container(clean_ci, "clean-ci")["volumeMounts"] == container(seed, "clean-ci")["volumeMounts"]
-    assert container(clean_ci, "clean-ci")["image"] == container(seed, "clean-ci")["image"]
-    assert clean_ci["spec"]["volumes"] == seed["spec"]["volumes"]
+    written = by_hand("clean-ci.yaml")["pod/clean-ci"]
+    assert container(clean_ci, "clean-ci")["volumeMounts"] == container(written, "clean-ci")["volumeMounts"]
+    assert container(clean_ci, "clean-ci")["image"] == container(written, "clean-ci")["image"]
+    assert clean_ci["spec"]["volumes"] == written["spec"]["volumes"]
 
 
-def test_no_group_is_added_that_the_seed_did_not_have(clean_ci: JsonObject, business_pod: JsonObject) -> None:
+def test_no_group_is_added_that_nobody_wrote(clean_ci: JsonObject, business_pod: JsonObject) -> None:
     assert [pod["spec"].get("securityContext") for pod in (clean_ci, business_pod)] == [None, None]
 
 
-def test_the_ci_container_does_what_the_seed_says(clean_ci: JsonObject) -> None:
+def test_the_ci_container_does_what_people_wrote(clean_ci: JsonObject) -> None:
     (script,) = container(clean_ci, "clean-ci")["args"]
     steps = ["while true", "docker info", "sleep 3", "docker pull", "docker save", "docker rmi", "sleep 60"]
     assert [script.index(step) for step in steps] == sorted(script.index(step) for step in steps)
@@ -84,27 +84,27 @@ def test_the_ci_container_does_what_the_seed_says(clean_ci: JsonObject) -> None:
 
 def test_the_daemonset_is_the_one_people_wrote() -> None:
     ((_, example),) = pods(parse((EXAMPLES / "docker-ci.daemonset.yaml").read_text("utf-8")))
-    seed = by_hand("docker-ci.yaml")["daemonset/docker-ci"]
-    assert daemon(example) == daemon(seed)
-    assert example["spec"]["volumes"] == seed["spec"]["volumes"]
+    written = by_hand("docker-ci.yaml")["daemonset/docker-ci"]
+    assert daemon(example) == daemon(written)
+    assert example["spec"]["volumes"] == written["spec"]["volumes"]
 
 
 def test_the_business_pod_mounts_the_nodes_directory_as_people_wrote(business_pod: JsonObject) -> None:
-    seed = by_hand("docker-ci.yaml")["pod/business-pod"]
-    assert business_pod["spec"]["volumes"] == seed["spec"]["volumes"]
-    assert container(business_pod, "business")["volumeMounts"] == container(seed, "business")["volumeMounts"]
+    written = by_hand("docker-ci.yaml")["pod/business-pod"]
+    assert business_pod["spec"]["volumes"] == written["spec"]["volumes"]
+    assert container(business_pod, "business")["volumeMounts"] == container(written, "business")["volumeMounts"]
     assert "initContainers" not in business_pod["spec"]
 
 
 @pytest.mark.parametrize(
     ("case", "dangers"),
     [
-        ("seed-clean-ci", ["has no TLS", "hides what the containers' images keep", "frozen at Docker 19.03"]),
-        ("seed-business-pod", ["can write the node's own /var/run", "hides what the containers' images keep"]),
-        ("seed-job-never-completes", ["will not complete"]),
+        ("handwritten-clean-ci", ["has no TLS", "hides what the containers' images keep", "frozen at Docker 19.03"]),
+        ("handwritten-business-pod", ["can write the node's own /var/run", "hides what the containers' images keep"]),
+        ("handwritten-job-never-completes", ["will not complete"]),
     ],
 )
-def test_each_danger_of_the_seed_is_warned_of(case: str, dangers: list[str]) -> None:
+def test_each_danger_of_the_handwritten_forms_is_warned_of(case: str, dangers: list[str]) -> None:
     report = (CASES / case / "report.txt").read_text("utf-8")
     warnings = [line for line in report.splitlines() if line.startswith("  warning: ")]
     assert [danger for danger in dangers if not any(danger in warning for warning in warnings)] == []
@@ -114,7 +114,7 @@ def test_built_in_settings_have_none_of_these_dangers() -> None:
     assert "warning" not in (CASES / "example-clean-ci-built-in" / "report.txt").read_text("utf-8")
 
 
-def test_with_built_in_settings_nothing_of_the_seeds_past_is_left() -> None:
+def test_with_built_in_settings_nothing_of_the_handwritten_form_is_left() -> None:
     spec: Any = injected("example-clean-ci-built-in")["spec"]
     (dind,) = spec["initContainers"]
     assert dind["restartPolicy"] == "Always"
