@@ -28,11 +28,12 @@ def write_pair(directory: Path, pair: KeyPair) -> None:
     """Replace certificate and key at once; OSError where that is impossible, with the old ones in place."""
     directory.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix="..", dir=directory))
-    fresh.chmod(0o750)
-    for name, content in ((CERT_FILE, pair.cert), (KEY_FILE, pair.key)):
-        path = fresh / name
-        path.touch(_MODE)
-        path.write_bytes(content)
+    try:
+        _fill(fresh, pair)
+    except OSError:
+        # The volume is small and in memory; what is half-written would fill it.
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
     _link(directory / _DATA, fresh.name)
     for name in (CERT_FILE, KEY_FILE):
         if not (directory / name).is_symlink():
@@ -40,6 +41,14 @@ def write_pair(directory: Path, pair: KeyPair) -> None:
     for old in directory.glob("..*"):
         if old.is_dir() and not old.is_symlink() and old != fresh:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _fill(folder: Path, pair: KeyPair) -> None:
+    folder.chmod(0o750)
+    for name, content in ((CERT_FILE, pair.cert), (KEY_FILE, pair.key)):
+        path = folder / name
+        path.touch(_MODE)
+        path.write_bytes(content)
 
 
 def _link(path: Path, target: str) -> None:

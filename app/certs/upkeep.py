@@ -67,12 +67,7 @@ class Upkeep:
         self._metrics.bundles(in_sync=in_place)
         self._metrics.certificates(ca=expiry(keyring.ca.cert), leaf=expiry(keyring.leaf.cert))
         waiting = self._serve(keyring, now)
-        if not in_place:
-            self._unready = "the webhook configuration does not exist, or has no webhooks"
-        elif self._trusted_since is None or not self._is_serving(now):
-            self._unready = "the files are not written yet"
-        else:
-            self._unready = ""
+        self._unready = self._unready and self._missing(now, in_place=in_place)
         due = next_change(keyring, now)
         return min(due, waiting) if waiting else due
 
@@ -84,6 +79,13 @@ class Upkeep:
         if self._unready:
             return self._unready
         return None if self._is_serving(now) else "the certificate in the files has expired"
+
+    def _missing(self, now: datetime, *, in_place: bool) -> str:
+        if not in_place:
+            return "the webhook configuration does not exist, or has no webhooks"
+        if self._trusted_since is None or not self._is_serving(now):
+            return "the files are not written yet"
+        return ""
 
     def _is_serving(self, now: datetime) -> bool:
         served = read_served_cert(self._directory)

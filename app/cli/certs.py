@@ -1,16 +1,21 @@
 """`dind-webhook certs`."""
 
 import os
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from app.logs import configure_logs
 from app.settings import load_settings
 from app.upkeep import maintain_certs
 
 
-def run(config: Path | None, flags: dict[str, Any]) -> None:
-    """Load settings and keep certificates."""
+def run(config: Path | None, flags: dict[str, Any]) -> NoReturn:
+    """Load settings, keep certificates, and exit."""
     settings = load_settings(config, os.environ, flags).settings
     configure_logs(settings.log.format, settings.log.level)
     maintain_certs(settings.certs)
+    # Its threads may be in the middle of anything. Where one of them holds the lock of standard error, or is in the
+    # library for certificates, Python's own end would abort.
+    sys.stderr.flush()
+    os._exit(0)

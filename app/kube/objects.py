@@ -60,10 +60,10 @@ class KubeObjects:
             found = _or_none(
                 lambda: self._core.read_namespaced_secret(self._secret, self._namespace, _request_timeout=_TIMEOUT)
             )
-        if found is None:
-            return None
-        data = {key: base64.b64decode(text) for key, text in (found.data or {}).items()}
-        return Stored(data, found.metadata.resource_version)
+            if found is None:
+                return None
+            data = {key: base64.b64decode(text) for key, text in (found.data or {}).items()}
+            return Stored(data, found.metadata.resource_version)
 
     def write_secret(self, data: Mapping[str, bytes], version: str | None) -> None:
         """Replace the data of the Secret as it was at `version`, or make the Secret where that is None.
@@ -96,10 +96,10 @@ class KubeObjects:
                     self._configuration, _request_timeout=_TIMEOUT
                 )
             )
-        if found is None:
-            return None
-        data = {entry.name: base64.b64decode(entry.client_config.ca_bundle or "") for entry in found.webhooks or []}
-        return Stored(data, found.metadata.resource_version)
+            if found is None:
+                return None
+            data = {entry.name: base64.b64decode(entry.client_config.ca_bundle or "") for entry in found.webhooks or []}
+            return Stored(data, found.metadata.resource_version)
 
     def write_bundles(self, data: Mapping[str, bytes], version: str) -> None:
         """Set the caBundle of webhooks by name; ConflictError where the configuration has changed since `version`."""
@@ -164,5 +164,6 @@ def _errors(doing: str) -> Iterator[None]:
         raise kind(f"{doing}: {error.status} {error.reason}") from None
     except (HTTPError, OSError) as error:
         raise ApiError(f"{doing}: {type(error).__name__}, the API server is away") from None
-    except ValueError as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # The client reads an answer that is no such object as far as it can, and stumbles in many ways.
         raise ApiError(f"{doing}: the answer cannot be read: {type(error).__name__}") from None

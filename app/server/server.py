@@ -98,10 +98,16 @@ class Server(uvicorn.Server):
 
 
 def bind(host: str, port: int, setting: str) -> socket.socket:
-    """Return a listening socket; SettingsError, naming the setting, where the address cannot be had."""
+    """Return a listening socket; SettingsError, naming the setting, where the address cannot be had.
+
+    `::` is every address of both families, or of IPv4 alone on a node that has nothing else.
+    """
+    both = host == "::" and socket.has_dualstack_ipv6()
+    if host == "::" and not both:
+        host = "0.0.0.0"  # noqa: S104  # as was asked for
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     except OSError as error:
         # A host name that is not found has an error number of its own kind.
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror

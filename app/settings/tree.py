@@ -38,10 +38,13 @@ def _dns_name(name: str) -> str:
 
 def _host(name: str) -> str:
     try:
-        ipaddress.ip_address(name)
+        address = ipaddress.ip_address(name)
     except ValueError:
         return _dns_name(name)
-    return name
+    if "%" in name:
+        raise ValueError(f"{name!r} is an address with a zone, which no certificate can carry")
+    # As it is read back from a certificate
+    return str(address)
 
 
 def _option_name(name: str) -> str:
@@ -169,8 +172,8 @@ class InjectionSettings(_Group):
 class ServerSettings(_Group):
     """The addresses and the certificate of `dind-webhook serve`."""
 
-    host: str = "0.0.0.0"  # noqa: S104  # a pod's address is not known beforehand
-    """Address to listen on."""
+    host: str = "::"
+    """Address to listen on; `::` stands for every address, IPv4 ones included."""
 
     port: Port = 10250
     """HTTPS port of the webhook."""
@@ -255,8 +258,8 @@ class CertsSettings(_Group):
     resync: Duration = timedelta(seconds=5)
     """How often everything is looked at again, whatever the watches say."""
 
-    host: str = "0.0.0.0"  # noqa: S104  # a pod's address is not known beforehand
-    """Address of the health port."""
+    host: str = "::"
+    """Address of the health port; `::` stands for every address, IPv4 ones included."""
 
     health_port: Port = 8081
     """Plain HTTP port of /healthz, /readyz and /metrics."""

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from traceback import extract_tb
@@ -25,6 +26,8 @@ _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 8.0
 # Replicas that lost against each other try again at different moments.
 _CONFLICT_PAUSE = 0.2
+# Whoever keeps writing something else, as a second install under the same name would, is not answered at full speed.
+_LEAST_PAUSE = 0.1
 
 
 def maintain_certs(settings: CertsSettings) -> None:
@@ -73,22 +76,24 @@ class Rounds:
         """Work for ever."""
         while True:
             self._changed.clear()
-            self._changed.wait(self._round())
+            pause = self._round()
+            time.sleep(_LEAST_PAUSE)
+            self._changed.wait(pause)
 
     def watch(self, watching: Callable[[], Iterator[None]]) -> None:
-        """Have a step follow each change, for ever; a watch that ends or is lost is begun anew."""
-        failures = 0
+        """Have a step follow each change, for ever; a watch that ends or is lost is begun anew, after a pause."""
+        short = 0
         while True:
+            begun = time.monotonic()
             # What was deleted between two watches neither of them tells.
             self._changed.set()
             try:
                 for _ in watching():
-                    failures = 0
                     self._changed.set()
             except ApiError as error:
-                failures += 1
                 self._log.debug("watch lost", problem=str(error))
-                threading.Event().wait(_pause(failures))
+            short = 0 if time.monotonic() > begun + _LONGEST_PAUSE else short + 1
+            time.sleep(_pause(short))
 
     def _round(self) -> float:
         """Take one step, and return after how many seconds the next one is due."""

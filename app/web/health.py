@@ -38,7 +38,7 @@ def health_application(registry: CollectorRegistry, not_ready: Callable[[], str 
     @application.put("/loglevel")
     async def put_level(request: Request) -> Response:
         # Through `kubectl port-forward` people arrive from loopback, others in the cluster do not.
-        if request.client is None or not ipaddress.ip_address(request.client.host).is_loopback:
+        if request.client is None or not _is_loopback(request.client.host):
             return PlainTextResponse("only from this pod itself, as through kubectl port-forward\n", 403)
         level = ""
         async for chunk in request.stream():
@@ -51,3 +51,10 @@ def health_application(registry: CollectorRegistry, not_ready: Callable[[], str 
         return PlainTextResponse(f"{log_level()}\n")
 
     return application
+
+
+def _is_loopback(client: str) -> bool:
+    address = ipaddress.ip_address(client)
+    # That is what an IPv4 client looks like on a socket of both families.
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback

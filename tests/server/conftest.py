@@ -1,16 +1,14 @@
 """Fixtures that start webhooks."""
 
-import os
-import signal
 import ssl
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import trustme
-from running import PATIENCE_SECONDS, PROGRAM, Serve, Webhook
+from running import Serve, Webhook
+from running import start as run
 
 
 @pytest.fixture(scope="session")
@@ -37,24 +35,15 @@ def serve(authority: trustme.CA, pair: tuple[Path, Path], tmp_path_factory: pyte
 
     @contextmanager
     def start(files: tuple[Path, Path] = pair, **settings: object) -> Iterator[Webhook]:
-        environ = {f"DIND_WEBHOOK_SERVER__{name}": str(value) for name, value in settings.items()}
+        given = {"GRACE_SECONDS": 0.1, **settings}
+        environ = {f"DIND_WEBHOOK_SERVER__{name}": str(value) for name, value in given.items()}
         log_file = tmp_path_factory.mktemp("webhook") / "log"
         flags = ["--tls-cert-file", files[0], "--tls-key-file", files[1], "--host", "127.0.0.1"]
-        with log_file.open("wb") as log:
-            process = subprocess.Popen(
-                [PROGRAM, "serve", *flags, "--port", "0", "--health-port", "0"],
-                stderr=log,
-                env={**os.environ, "DIND_WEBHOOK_SERVER__GRACE_SECONDS": "0.1", **environ},
-            )
-        try:
-            webhook = Webhook(process, 0, 0, context, log_file)
+        with run(["serve", *flags, "--port", 0, "--health-port", 0], environ, log_file) as process:
+            webhook = Webhook(process, log_file, context=context)
             line = webhook.logged("listening")
             webhook.port, webhook.health_port = line["port"], line["health_port"]
             yield webhook
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-            process.wait(PATIENCE_SECONDS)
 
     return start
 

@@ -3,14 +3,16 @@
 import contextlib
 import http.client
 import json
+import os
+import signal
 import socket
 import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,33 +21,12 @@ PATIENCE_SECONDS = 20
 
 
 @dataclass
-class Webhook:
-    """A running `dind-webhook serve`."""
+class Running:
+    """A running command, with a health port and a log in JSON."""
 
     process: subprocess.Popen[bytes]
-    port: int
-    health_port: int
-    context: ssl.SSLContext
     log_file: Path
-
-    def connect(self) -> http.client.HTTPSConnection:
-        return http.client.HTTPSConnection("localhost", self.port, context=self.context, timeout=PATIENCE_SECONDS)
-
-    def handshake(self, context: ssl.SSLContext | None = None, **options: Any) -> ssl.SSLSocket:
-        """Connect as a client that writes its requests by hand."""
-        raw = socket.create_connection(("127.0.0.1", self.port), PATIENCE_SECONDS)
-        return (context or self.context).wrap_socket(raw, server_hostname="localhost", **options)
-
-    def served(self) -> bytes:
-        """Return the certificate that a new client is shown, in DER."""
-        with self.handshake() as connection:
-            return connection.getpeercert(binary_form=True) or b""
-
-    def post(self, body: bytes, path: str = "/mutate", **headers: str) -> tuple[int, bytes]:
-        with contextlib.closing(self.connect()) as connection:
-            connection.request("POST", path, body, {"Content-Type": "application/json", **headers})
-            response = connection.getresponse()
-            return response.status, response.read()
+    health_port: int = 0
 
     def get_health(self, path: str) -> tuple[int, str]:
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.health_port, timeout=5)) as connection:
@@ -75,6 +56,33 @@ class Webhook:
         return self.lines(event)[0]
 
 
+@dataclass
+class Webhook(Running):
+    """A running `dind-webhook serve`."""
+
+    port: int = 0
+    context: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+
+    def connect(self) -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection("localhost", self.port, context=self.context, timeout=PATIENCE_SECONDS)
+
+    def handshake(self, context: ssl.SSLContext | None = None, **options: Any) -> ssl.SSLSocket:
+        """Connect as a client that writes its requests by hand."""
+        raw = socket.create_connection(("127.0.0.1", self.port), PATIENCE_SECONDS)
+        return (context or self.context).wrap_socket(raw, server_hostname="localhost", **options)
+
+    def served(self) -> bytes:
+        """Return the certificate that a new client is shown, in DER."""
+        with self.handshake() as connection:
+            return connection.getpeercert(binary_form=True) or b""
+
+    def post(self, body: bytes, path: str = "/mutate", **headers: str) -> tuple[int, bytes]:
+        with contextlib.closing(self.connect()) as connection:
+            connection.request("POST", path, body, {"Content-Type": "application/json", **headers})
+            response = connection.getresponse()
+            return response.status, response.read()
+
+
 def eventually(holds: Callable[[], object]) -> None:
     """Wait until this is true."""
     end = time.monotonic() + PATIENCE_SECONDS
@@ -94,3 +102,16 @@ def read_to_end(connection: socket.socket) -> bytes:
 
 
 Serve = Callable[..., AbstractContextManager[Webhook]]
+
+
+@contextmanager
+def start(arguments: Sequence[object], environ: Mapping[str, str], log_file: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the program until the end of the block, which tells it to stop."""
+    with log_file.open("wb") as log:
+        process = subprocess.Popen([PROGRAM, *map(str, arguments)], stderr=log, env={**os.environ, **environ})
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE_SECONDS)

@@ -37,7 +37,7 @@ def ask(
     return response.status_code, response.text
 
 
-@pytest.mark.parametrize("client", [LOOPBACK, "127.8.9.10", "::1"])
+@pytest.mark.parametrize("client", [LOOPBACK, "127.8.9.10", "::1", "::ffff:127.0.0.1"])
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_level_can_be_set_from_loopback(level: str, client: str) -> None:
     assert ask("PUT", "/loglevel", f"{level}\n", client) == (200, f"{level}\n")
@@ -64,7 +64,7 @@ def test_no_more_than_a_level_is_read() -> None:
     assert len(sent) < 5
 
 
-@pytest.mark.parametrize("client", ["10.0.0.9", "fe80::1", "128.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("client", ["10.0.0.9", "fe80::1", "fe80::1%eth0", "128.0.0.1", "0.0.0.0", "::ffff:10.0.0.9"])
 def test_the_level_cannot_be_set_by_others_but_read(client: str) -> None:
     status, text = ask("PUT", "/loglevel", "debug", client)
     assert (status, "kubectl port-forward" in text) == (403, True)

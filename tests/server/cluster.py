@@ -1,0 +1,172 @@
+"""A Secret and a webhook configuration in memory, with what the API server says of resourceVersions and owners."""
+
+import base64
+import json
+import threading
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import Any, Literal
+
+Kind = Literal["secret", "webhooks"]
+Event = tuple[str, dict[str, Any]]
+
+NAMESPACE = "ci"
+SECRET = "dind-webhook-certs"
+CONFIGURATION = "dind-webhook"
+ENTRIES = ("enabled.dind.io", "sidecar.dind.io")
+
+
+class RefusedError(Exception):
+    """An answer with an HTTP status other than 200."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Cluster:
+    """Both objects, who owns which key of the Secret, and all that happened. Safe for threads."""
+
+    def __init__(self, entries: tuple[str, ...] = ENTRIES) -> None:
+        self.changed = threading.Condition()
+        self.events: list[tuple[Kind, Event]] = []
+        self.cas: list[str] = []
+        """Each CA that ever stood in the Secret, base64, in the order in which they came."""
+        self._revision = 0
+        self._objects: dict[Kind, dict[str, Any] | None] = {"secret": None, "webhooks": None}
+        self._owners: dict[str, set[str]] = {}
+        self.configure(entries)
+
+    def get(self, kind: Kind) -> dict[str, Any]:
+        with self.changed:
+            found = self._objects[kind]
+            if found is None:
+                raise RefusedError(404, "not found")
+            return deepcopy(found)
+
+    def find(self, kind: Kind) -> list[dict[str, Any]]:
+        with self.changed:
+            found = self._objects[kind]
+            return [deepcopy(found)] if found else []
+
+    def delete(self, kind: Kind) -> None:
+        with self.changed:
+            found = self._objects[kind]
+            assert found
+            self._objects[kind] = None
+            if kind == "secret":
+                self._owners.clear()
+            self._tell(kind, "DELETED", found)
+
+    def configure(self, entries: tuple[str, ...]) -> None:
+        """Put a webhook configuration in place as the chart has it, without any caBundle."""
+        webhooks = [
+            {
+                "name": name,
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "clientConfig": {"service": {"name": "dind-webhook", "namespace": NAMESPACE, "path": "/mutate"}},
+            }
+            for name in entries
+        ]
+        with self.changed:
+            self._put("webhooks", {"metadata": {"name": CONFIGURATION}, "webhooks": webhooks})
+
+    def overwrite_bundles(self, bundle: bytes) -> None:
+        """Do what `kubectl edit` and Argo CD do."""
+        with self.changed:
+            webhooks = self.get("webhooks")
+            for entry in webhooks["webhooks"]:
+                entry["clientConfig"]["caBundle"] = base64.b64encode(bundle).decode()
+            self._put("webhooks", webhooks)
+
+    def bundles(self) -> list[bytes]:
+        with self.changed:
+            webhooks = self._objects["webhooks"]
+            entries = webhooks["webhooks"] if webhooks else []
+            return [base64.b64decode(entry["clientConfig"].get("caBundle", "")) for entry in entries]
+
+    def secret(self) -> dict[str, bytes]:
+        """Return what the Secret holds, nothing where there is none."""
+        with self.changed:
+            found = self._objects["secret"]
+            return {key: base64.b64decode(text) for key, text in (found or {}).get("data", {}).items()}
+
+    def edit_secret(self, **data: bytes) -> None:
+        """Write keys of the Secret by hand; dots in their names are underscores here."""
+        with self.changed:
+            secret = self.get("secret")
+            for key, value in data.items():
+                secret["data"][key.replace("_", ".")] = base64.b64encode(value).decode()
+            self._put("secret", secret)
+
+    def apply_secret(self, given: dict[str, Any], manager: str, *, force: bool) -> dict[str, Any]:
+        """Server-side apply: make the Secret or change it, whichever is due."""
+        with self.changed:
+            found = self._objects["secret"]
+            version = given["metadata"].get("resourceVersion")
+            if version and version != (found or {}).get("metadata", {}).get("resourceVersion"):
+                raise RefusedError(409, "the object has been modified")
+            data = dict((found or {}).get("data", {}))
+            for key, value in given["data"].items():
+                owners = self._owners.setdefault(key, set())
+                if data.get(key, value) != value:
+                    if owners - {manager} and not force:
+                        raise RefusedError(409, f"Apply failed with a conflict: .data.{key}")
+                    owners.clear()
+                owners.add(manager)
+                data[key] = value
+            for key in set(data) - set(given["data"]):
+                self._owners.get(key, set()).discard(manager)
+                if not self._owners.get(key):
+                    del data[key]
+            metadata = {"name": SECRET, "namespace": NAMESPACE}
+            return self._put("secret", {"metadata": metadata, "type": given["type"], "data": data})
+
+    def patch_webhooks(self, patch: dict[str, Any]) -> dict[str, Any]:
+        """Strategic merge: entries of `webhooks` are the same where their names are."""
+        with self.changed:
+            webhooks = self.get("webhooks")
+            if patch["metadata"]["resourceVersion"] != webhooks["metadata"]["resourceVersion"]:
+                raise RefusedError(409, "the object has been modified")
+            entries = {entry["name"]: entry for entry in webhooks["webhooks"]}
+            for change in patch["webhooks"]:
+                if change["name"] not in entries:
+                    raise RefusedError(422, "webhooks[0].sideEffects: Required value")
+                entries[change["name"]]["clientConfig"] |= change["clientConfig"]
+            return self._put("webhooks", webhooks)
+
+    def watch(self, kind: Kind, is_over: Callable[[float], bool]) -> Iterator[Event]:
+        """Yield what is there, then each change, until `is_over`, which is asked with how long to wait in seconds."""
+        with self.changed:
+            seen = len(self.events)
+            there = self.find(kind)
+        for found in there:
+            yield "ADDED", found
+        while not is_over(0.05):
+            with self.changed:
+                fresh = [event for of, event in self.events[seen:] if of == kind]
+                seen = len(self.events)
+            yield from fresh
+
+    def _put(self, kind: Kind, content: dict[str, Any]) -> dict[str, Any]:
+        before = self._objects[kind]
+        if before and _without_version(before) == _without_version(content):
+            return deepcopy(before)
+        self._revision += 1
+        content = json.loads(json.dumps(content))
+        content["metadata"]["resourceVersion"] = str(self._revision)
+        self._objects[kind] = content
+        if kind == "secret" and (ca := content["data"].get("ca.crt")) not in (None, *self.cas):
+            self.cas.append(ca)
+        self._tell(kind, "MODIFIED" if before else "ADDED", content)
+        return deepcopy(content)
+
+    def _tell(self, kind: Kind, what: str, content: dict[str, Any]) -> None:
+        self.events.append((kind, (what, deepcopy(content))))
+        self.changed.notify_all()
+
+
+def _without_version(content: dict[str, Any]) -> dict[str, Any]:
+    metadata = {key: value for key, value in content["metadata"].items() if key != "resourceVersion"}
+    return {**content, "metadata": metadata}

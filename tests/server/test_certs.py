@@ -1,0 +1,215 @@
+"""`dind-webhook certs`: processes that know of each other only through an API server, which may misbehave."""
+
+import itertools
+import json
+import random
+import re
+import signal
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from apiserver import ApiServer, Fault, api_server
+from cluster import CONFIGURATION, ENTRIES, NAMESPACE, SECRET, Cluster
+from cryptography import x509
+from load import ask
+from running import Running, Serve, Webhook, eventually, start
+
+HOST = "dind-webhook.ci.svc"
+READY = (200, "ok\n")
+
+
+@dataclass(kw_only=True)
+class Replica(Running):
+    """A running `dind-webhook certs` with a directory of its own."""
+
+    directory: Path
+
+    @property
+    def files(self) -> tuple[Path, Path]:
+        return self.directory / "tls.crt", self.directory / "tls.key"
+
+    def served(self) -> bytes:
+        return self.files[0].read_bytes()
+
+    def is_ready(self) -> bool:
+        return self.get_health("/readyz") == READY
+
+
+Certs = Callable[..., AbstractContextManager[list[Replica]]]
+
+
+@pytest.fixture(scope="module")
+def certs(tmp_path_factory: pytest.TempPathFactory) -> Certs:
+    """Start replicas at once under these settings; they end with the block."""
+
+    @contextmanager
+    def run(api: ApiServer, number: int, **settings: object) -> Iterator[list[Replica]]:
+        folder = tmp_path_factory.mktemp("certs")
+        given = {"NAMESPACE": NAMESPACE, "SECRET": SECRET, "WEBHOOK_CONFIGURATION": CONFIGURATION, **settings}
+        environ = {f"DIND_WEBHOOK_CERTS__{name}": str(value) for name, value in given.items()}
+        kubeconfig = api.write_kubeconfig(folder / "kubeconfig")
+        replicas = []
+        with ExitStack() as stack:
+            for name in map(str, range(number)):
+                flags = ["certs", "--directory", folder / name, "--health-port", 0, "--kubeconfig", kubeconfig]
+                process = stack.enter_context(start(flags, environ, folder / f"{name}.log"))
+                replicas.append(Replica(process, folder / f"{name}.log", directory=folder / name))
+            for replica in replicas:
+                replica.health_port = replica.logged("keeping certificates")["health_port"]
+            yield replicas
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[ApiServer]:
+    with api_server(Cluster()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def two(api: ApiServer, certs: Certs) -> Iterator[list[Replica]]:
+    """Run two replicas that have agreed, and look again only when a watch tells them to."""
+    with certs(api, 2, RESYNC="1h") as replicas:
+        eventually(lambda: all(replica.is_ready() for replica in replicas))
+        yield replicas
+
+
+def is_in_order(cluster: Cluster, replicas: list[Replica]) -> bool:
+    """Whether all replicas serve what is in the Secret, and every bundle has its CA and no other."""
+    secret = cluster.secret()
+    return {replica.served() for replica in replicas} == {secret.get("tls.crt")} and set(cluster.bundles()) == {
+        secret.get("ca.crt")
+    }
+
+
+def test_two_replicas_agree_on_one_ca_and_are_ready_only_then(api: ApiServer, two: list[Replica]) -> None:
+    assert is_in_order(api.cluster, two)
+    assert len(api.cluster.cas) == 1
+    for replica in two:
+        assert replica.get_health("/healthz") == READY
+        assert replica.metric("dind_webhook_ca_bundle_in_sync") == 1
+        end = x509.load_pem_x509_certificate(replica.served()).not_valid_after_utc
+        expiry = 'dind_webhook_issued_certificate_expiry_timestamp_seconds{certificate="leaf"}'
+        assert replica.metric(expiry) == end.timestamp()
+
+
+def test_a_deleted_secret_comes_back_as_it_was(api: ApiServer, two: list[Replica]) -> None:
+    before = api.cluster.secret()
+    api.cluster.delete("secret")
+    eventually(api.cluster.secret)
+    assert api.cluster.secret() == before
+    assert is_in_order(api.cluster, two)
+
+
+def test_a_damaged_secret_is_mended(api: ApiServer, two: list[Replica]) -> None:
+    before = api.cluster.secret()
+    api.cluster.edit_secret(ca_crt=b"-----BEGIN CERTIFICATE-----\n")
+    eventually(lambda: api.cluster.secret() == before)
+    assert is_in_order(api.cluster, two)
+
+
+def test_overwritten_bundles_are_repaired_and_counted(api: ApiServer, two: list[Replica]) -> None:
+    def written() -> float:
+        return sum(replica.metric("dind_webhook_ca_bundle_writes_total") for replica in two)
+
+    before = written()
+    for bundle in (b"", b"somebody else's"):
+        api.cluster.overwrite_bundles(bundle)
+        eventually(lambda: is_in_order(api.cluster, two))
+    # A replica that came too late was told of a conflict, and wrote nothing.
+    eventually(lambda: written() == before + 2)
+    assert all(replica.is_ready() for replica in two)
+
+
+def test_a_webhook_configuration_that_is_made_anew_gets_its_bundles(api: ApiServer, two: list[Replica]) -> None:
+    api.cluster.delete("webhooks")
+    eventually(lambda: all(replica.metric("dind_webhook_ca_bundle_in_sync") == 0 for replica in two))
+    assert all(replica.is_ready() for replica in two), "what is served is as good as before"
+    api.cluster.configure((*ENTRIES, "daemonset.dind.io"))
+    eventually(lambda: is_in_order(api.cluster, two))
+    assert len(api.cluster.bundles()) == 3
+
+
+@pytest.mark.parametrize("fault", [500, "away"])
+def test_while_the_api_fails_everything_stays_and_the_log_says_so(
+    api: ApiServer, two: list[Replica], fault: Fault
+) -> None:
+    secret, told = api.cluster.secret(), [len(replica.lines("certificates not looked after")) for replica in two]
+    again = [len(replica.lines("certificates looked after again")) for replica in two]
+    with api.failing(fault):
+        api.cluster.overwrite_bundles(b"overwritten")
+        for replica, lines in zip(two, told, strict=True):
+            eventually(lambda replica=replica, lines=lines: len(replica.lines("certificates not looked after")) > lines)
+            line = replica.lines("certificates not looked after")[-1]
+            assert line["level"] == "warning"
+            assert re.match(r"(reading|writing) (Secret|MutatingWebhookConfiguration) [-/a-z]+: ", line["problem"])
+            assert line["next_try_seconds"] > 0
+            assert replica.is_ready()
+            assert replica.served() == secret["tls.crt"]
+    eventually(lambda: is_in_order(api.cluster, two))
+    for replica, lines in zip(two, again, strict=True):
+        eventually(lambda replica=replica, lines=lines: len(replica.lines("certificates looked after again")) > lines)
+    assert api.cluster.secret() == secret
+
+
+def test_no_secret_and_no_key_is_logged(api: ApiServer, two: list[Replica]) -> None:
+    keys = [api.cluster.secret()[name].decode().splitlines()[1] for name in ("ca.key", "tls.key")]
+    for replica in two:
+        log = replica.log_file.read_text()
+        assert "Traceback" not in log
+        assert not any(key in log for key in (*keys, "PRIVATE"))
+
+
+def test_five_replicas_that_start_at_once_in_a_storm_of_faults_make_one_ca(certs: Certs) -> None:
+    chance = random.Random(5)
+    faults = itertools.cycle([500, 409, None, 0.1, "away", None, "cut", 410, b"{}", None])
+    cluster = Cluster()
+    with api_server(cluster) as api:
+        api.fault = lambda _verb, _kind: next(faults) if chance.random() < 0.7 else None
+        with certs(api, 5, RESYNC="1s") as replicas:
+            eventually(lambda: all(replica.is_ready() for replica in replicas))
+            api.fault = lambda _verb, _kind: None
+            assert len(cluster.cas) == 1
+            assert is_in_order(cluster, replicas)
+            assert all(replica.get_health("/healthz") == READY for replica in replicas)
+            for replica in replicas:
+                replica.process.send_signal(signal.SIGTERM)
+            assert {replica.process.wait(10) for replica in replicas} == {0}
+
+
+class Trusting:
+    """An API server's side: clients that trust what caBundle is at the moment they connect."""
+
+    def __init__(self, cluster: Cluster, webhooks: list[Webhook]) -> None:
+        self._cluster = cluster
+        self._turns = itertools.cycle(webhooks)
+        self.leaves: set[bytes] = set()
+
+    def ask(self) -> None:
+        webhook = next(self._turns)
+        bundle = self._cluster.bundles()[0]
+        webhook.context = ssl.create_default_context(cadata=bundle.decode())
+        connection = webhook.connect()
+        try:
+            connection.connect()
+            self.leaves.add(connection.sock.getpeercert(binary_form=True) or b"")
+            assert ask(connection).status == 200
+        finally:
+            connection.close()
+
+
+def test_two_replicas_rotate_leaf_and_ca_under_requests_that_never_fail(certs: Certs, serve: Serve) -> None:
+    cluster = Cluster()
+    lives = {"LEAF_LIFE": "4s", "CA_LIFE": "12s", "RESYNC": "1s", "EXTRA_HOSTS": json.dumps(["localhost"])}
+    with api_server(cluster) as api, certs(api, 2, **lives) as replicas, ExitStack() as stack:
+        webhooks = [stack.enter_context(serve(replica.files, RELOAD_SECONDS=0.1)) for replica in replicas]
+        eventually(lambda: all(webhook.get_health("/readyz") == READY for webhook in webhooks))
+        client = Trusting(cluster, webhooks)
+        while len(cluster.cas) < 2 or not is_in_order(cluster, replicas):
+            client.ask()
+    assert len(client.leaves) >= 4
