@@ -35,8 +35,18 @@ demo: $(RUN_STAMP) ## Send seven pods through a running webhook and show what be
 	@$(BIN)/python tests/demo/demo.py
 
 .PHONY: test
-test: $(DEV_STAMP) ## Run all tests that need no cluster
+test: $(DEV_STAMP) ## Run all tests that need no helm and no cluster
 	@$(BIN)/python -m pytest -q -n auto --cov --cov-report=term
+
+.PHONY: chart
+chart: $(DEV_STAMP) ## Render the chart with helm 3 and 4, which are built the first time, and test it
+	@PYTHON=$(BIN)/python tests/chart/install-helm.sh > /dev/null
+	@$(BIN)/python -m pytest -q -n auto tests/chart --ignore=tests/chart/on_a_cluster
+
+.PHONY: chart-cluster
+chart-cluster: $(DEV_STAMP) ## Try the chart on the cluster of KUBECONFIG, without needing a node of it
+	@PYTHON=$(BIN)/python tests/chart/install-helm.sh > /dev/null
+	@$(BIN)/python -m pytest -q tests/chart/on_a_cluster
 
 .PHONY: fuzz
 fuzz: $(DEV_STAMP) ## Send reviews that were never seen before through the webhook for 20 s (SECONDS=...)

@@ -586,9 +586,11 @@ def test_only_the_daemon_itself_is_privileged() -> None:
     assert spec["automountServiceAccountToken"] is False
 
 
-def test_the_socket_directory_is_cleaned_but_never_removed() -> None:
+def test_the_socket_is_removed_and_its_directory_never() -> None:
     (repair,) = dind(DAEMONSET)["initContainers"]
-    assert repair["command"][:4] == ["find", "/run/dind", "-mindepth", "1"]
+    assert repair["command"] == ["rm", "-rf", "/run/dind/docker.sock"]
+    (daemon,) = [c for c in dind(DAEMONSET)["containers"] if c["name"] == "dind"]
+    assert "--host=unix:///run/dind/docker.sock" in daemon["args"]
 
 
 def test_daemons_go_when_the_operator_says_so() -> None:

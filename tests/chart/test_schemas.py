@@ -2,10 +2,7 @@
 
 import kubernetes_validate
 import pytest
-from helm import SCENARIOS, render
-
-# Of operators that are installed apart; a real API server that has them has been asked.
-CUSTOM = {"Certificate", "Issuer", "ServiceMonitor", "PrometheusRule"}
+from helm import CUSTOM, SCENARIOS, render
 
 
 @pytest.mark.parametrize("version", ["1.30", "1.37"])

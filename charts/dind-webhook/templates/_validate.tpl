@@ -28,9 +28,20 @@ What a schema cannot say: values that contradict each other. All of it at once, 
 {{- $wrong = append $wrong "podDisruptionBudget.minAvailable and podDisruptionBudget.maxUnavailable are both set: set one" -}}
 {{- end -}}
 
+{{- $stay := $v.podDisruptionBudget.minAvailable -}}
+{{- if and $v.podDisruptionBudget.enabled (not (kindIs "invalid" $stay)) (not (kindIs "string" $stay)) -}}
+{{- if and (gt $least 0) (ge (int $stay) $least) -}}
+{{- $wrong = append $wrong (printf "podDisruptionBudget.minAvailable is %d, of %d replicas: no node with one of them could ever be drained" (int $stay) $least) -}}
+{{- end -}}
+{{- end -}}
+
 {{- $selfManaged := eq $v.tls.mode "selfManaged" -}}
-{{- if and $v.hostNetwork (eq (int $v.containerPort) 10250) -}}
-{{- $wrong = append $wrong "hostNetwork is on and containerPort is 10250, which is kubelet's on every node: set containerPort to a port that is free on the nodes" -}}
+{{- $ports := dict "containerPort" $v.containerPort "healthPort" $v.healthPort -}}
+{{- if $selfManaged -}}{{- $_ := set $ports "tls.selfManaged.port" $v.tls.selfManaged.port -}}{{- end -}}
+{{- range $name, $port := $ports -}}
+{{- if and $v.hostNetwork (eq (int $port) 10250) -}}
+{{- $wrong = append $wrong (printf "hostNetwork is on and %s is 10250, which is kubelet's on every node: set it to a port that is free on the nodes" $name) -}}
+{{- end -}}
 {{- end -}}
 {{- if eq (int $v.containerPort) (int $v.healthPort) -}}
 {{- $wrong = append $wrong (printf "containerPort and healthPort are both %d: each needs a port of its own" (int $v.healthPort)) -}}
@@ -85,6 +96,17 @@ What a schema cannot say: values that contradict each other. All of it at once, 
 {{- end -}}
 {{- if and $v.daemonset.storage.sizeLimit (eq $v.daemonset.storage.type "hostPath") -}}
 {{- $wrong = append $wrong "daemonset.storage.sizeLimit is set, but daemonset.storage.type is hostPath, which has no limit: choose emptyDir, or see daemonset.gc" -}}
+{{- end -}}
+
+{{- if and $v.daemonset.updateStrategy.rollingUpdate (eq $v.daemonset.updateStrategy.type "OnDelete") -}}
+{{- $wrong = append $wrong "daemonset.updateStrategy.rollingUpdate is set, but daemonset.updateStrategy.type is OnDelete: choose one" -}}
+{{- end -}}
+{{- /* The daemon owns its directories: what it finds in the node's own it would take for its leftovers. */ -}}
+{{- $nodes := list "/run" "/run/docker" "/run/containerd" "/var" "/var/lib" "/var/lib/docker" "/var/lib/containerd" "/var/lib/kubelet" "/etc" "/home" "/opt" "/root" "/tmp" "/usr" -}}
+{{- range $name, $path := dict "daemonset.hostPath" $v.daemonset.hostPath "daemonset.storage.hostPath" $v.daemonset.storage.hostPath -}}
+{{- if and $v.daemonset.enabled (has (regexReplaceAll "^/var/run(/|$)" $path "/run${1}" | trimSuffix "/") $nodes) -}}
+{{- $wrong = append $wrong (printf "%s is %s, which is the node's own: name a directory that is only the daemon's, as /run/dind or /var/lib/dind" $name $path) -}}
+{{- end -}}
 {{- end -}}
 
 {{- if $wrong -}}

@@ -1,0 +1,106 @@
+"""The manifests of deploy/ are what the chart makes, written by hand."""
+
+import json
+import re
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import kubernetes_validate
+import pytest
+from helm import CUSTOM, OVERLAYS, is_hook, kustomize, render
+
+from app.settings import load_settings
+
+NAMESPACE = RELEASE = "dind-webhook"
+SAME_AS: dict[str, Any] = {
+    "self-managed": {},
+    "cert-manager": {"tls": {"mode": "certManager"}},
+    "daemonset": {"daemonset": {"enabled": True}},
+}
+HELMS_OWN = ("app.kubernetes.io/managed-by", "helm.sh/chart")
+
+each_overlay = pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
+
+
+def by_name(objects: list[Any]) -> dict[tuple[str, str], Any]:
+    return {(o["kind"], o["metadata"]["name"]): _in_order(o) for o in objects}
+
+
+def _in_order(value: Any) -> Any:
+    """Sort lists of named things, whose order means nothing: kustomize puts what it merges first."""
+    if isinstance(value, dict):
+        return {key: _in_order(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        inner = [_in_order(item) for item in value]
+        named = all(isinstance(item, dict) and "name" in item for item in inner)
+        return sorted(inner, key=lambda item: item["name"]) if named else inner
+    return value
+
+
+def manifests(overlay: Path) -> dict[tuple[str, str], Any]:
+    """Return an overlay's objects without its namespace, which helm makes, and hashes in names of ConfigMaps."""
+    objects = kustomize(overlay)
+    text = json.dumps([o for o in objects if o["kind"] != "Namespace"])
+    for o in objects:
+        if o["kind"] == "ConfigMap":
+            text = text.replace(o["metadata"]["name"], o["metadata"]["name"].rpartition("-")[0])
+    return _with_settings_read(by_name(json.loads(text)))
+
+
+def chart(values: Any) -> dict[tuple[str, str], Any]:
+    """Return the chart's objects without the labels of helm and the hash of the settings."""
+    objects = json.loads(
+        json.dumps([o for o in render(values, release=RELEASE, namespace=NAMESPACE) if not is_hook(o)])
+    )
+    for o in objects:
+        for label in HELMS_OWN:
+            del o["metadata"]["labels"][label]
+        if o["kind"] == "Deployment":
+            del o["spec"]["template"]["metadata"]["annotations"]["checksum/settings"]
+    return _with_settings_read(by_name(objects))
+
+
+def _with_settings_read(objects: dict[tuple[str, str], Any]) -> dict[tuple[str, str], Any]:
+    """Put in place of the settings file what the program makes of it, defaults included."""
+    files = objects["ConfigMap", RELEASE]["data"]
+    with NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(files["settings.yaml"])
+        file.flush()
+        files["settings.yaml"] = load_settings(Path(file.name), {}, {}).settings
+    return objects
+
+
+@each_overlay
+def test_an_overlay_is_what_the_chart_makes(overlay: Path) -> None:
+    ours, helms = manifests(overlay), chart(SAME_AS[overlay.name])
+    assert ours.keys() == helms.keys()
+    for name, o in helms.items():
+        assert ours[name] == o, name
+
+
+@each_overlay
+def test_an_overlay_brings_its_namespace(overlay: Path) -> None:
+    (namespace,) = [o for o in kustomize(overlay) if o["kind"] == "Namespace"]
+    level = "privileged" if overlay.name == "daemonset" else "restricted"
+    assert namespace["metadata"]["name"] == NAMESPACE
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == level
+    inside = {o["metadata"]["namespace"] for o in kustomize(overlay) if "namespace" in o["metadata"]}
+    assert inside == {NAMESPACE}
+
+
+@each_overlay
+def test_a_change_of_settings_replaces_the_pods(overlay: Path) -> None:
+    (deployment,) = [o for o in kustomize(overlay) if o["kind"] == "Deployment"]
+    (name,) = [
+        v["configMap"]["name"] for v in deployment["spec"]["template"]["spec"]["volumes"] if v["name"] == "settings"
+    ]
+    assert re.fullmatch(rf"{RELEASE}-[a-z0-9]{{10}}", name)
+
+
+@each_overlay
+@pytest.mark.parametrize("version", ["1.30", "1.37"])
+def test_each_object_is_valid(overlay: Path, version: str) -> None:
+    for o in kustomize(overlay):
+        if o["kind"] not in CUSTOM:
+            kubernetes_validate.validate(o, version, strict=True)
