@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
+DOCS_VENV := .venv-docs
+DOCS_STAMP := $(DOCS_VENV)/.installed
 
 .PHONY: help
 help: ## Show this list
@@ -71,6 +73,22 @@ check: $(DEV_STAMP) ## Format, lint, and run the tests that the last ones failed
 reference: $(RUN_STAMP) ## Write the generated pages of docs/ anew
 	@$(BIN)/python docs/generate.py
 
+# An environment of its own: what builds pages can neither change nor slow down what is tested.
+$(DOCS_STAMP): requirements-docs.lock
+	@echo "installing the tools for the docs into $(DOCS_VENV)"
+	@$(PYTHON) -m venv --clear $(DOCS_VENV)
+	@$(DOCS_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
+	@touch $@
+
+.PHONY: docs
+docs: $(DOCS_STAMP) ## Build the documentation into site/; a broken link fails
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict
+	@echo "built: site/index.html"
+
+.PHONY: docs-serve
+docs-serve: $(DOCS_STAMP) ## Show the documentation at http://127.0.0.1:8000, built anew as pages change
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs serve --strict
+
 .PHONY: golden
 golden: $(DEV_STAMP) ## Write the expected results of tests/golden anew; read the diff before you commit it
 	@$(BIN)/python -m pytest -q tests/golden --update-golden
@@ -81,8 +99,10 @@ lock: ## Resolve the dependencies anew (needs uv)
 	  --custom-compile-command 'make lock' pyproject.toml --group build -o requirements.lock
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' pyproject.toml --group build --group dev -c requirements.lock -o requirements-dev.lock
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make lock' --group docs -o requirements-docs.lock
 
 .PHONY: clean
 clean: ## Remove everything that was installed or made here
-	@rm -rf $(VENV) build dist site .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf $(VENV) $(DOCS_VENV) build dist site .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} + ; rm -rf *.egg-info

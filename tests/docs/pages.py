@@ -1,0 +1,73 @@
+"""The pages that people write by hand, and what stands in them as code."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [
+    *sorted(DOCS.rglob("*.md")),
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "deploy/examples/README.md",
+]
+
+_FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_LEAD = re.compile(r"^# (denied|settings|chart values)(?:: (.*))?$", re.MULTILINE)
+
+
+class Fence(NamedTuple):
+    """A block of code: where it begins, its language and its text."""
+
+    place: str
+    language: str
+    text: str
+
+    @property
+    def leads(self) -> dict[str, str]:
+        """What the comments at its head say: that it is denied, under which settings, what kind of file it is."""
+        head = re.match(r"(?:#[^\n]*\n)*", self.text)
+        return dict(_LEAD.findall(head[0] if head else ""))
+
+    def documents(self) -> list[Any]:
+        """Return what is in a block of YAML or TOML."""
+        if self.language == "toml":
+            return [tomllib.loads(self.text)]
+        return list(yaml.safe_load_all(self.text))
+
+
+def name(page: Path) -> str:
+    """Return the path of a page as people call it."""
+    return str(page.relative_to(ROOT))
+
+
+def prose(page: Path) -> str:
+    """Return a page without its blocks of code."""
+    return _FENCE.sub("", page.read_text("utf-8"))
+
+
+def spans(page: Path) -> list[str]:
+    """Return what stands between single backticks."""
+    return re.findall(r"(?<!`)`([^`\n]+)`(?!`)", prose(page))
+
+
+def fences(*languages: str) -> Iterator[Fence]:
+    """Yield the blocks of all pages in these languages."""
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        for match in _FENCE.finditer(text):
+            if match[2] in languages:
+                line = text.count("\n", 0, match.start()) + 1
+                yield Fence(f"{name(page)}:{line}", match[2], match[3])
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Yield each line of each shell block and its place, continued lines as one."""
+    for fence in fences("sh"):
+        for line in fence.text.replace("\\\n", " ").splitlines():
+            yield fence.place, line.strip()

@@ -1,0 +1,139 @@
+"""Every manifest in the pages does what the page says of it."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from pages import DOCS, ROOT, Fence, fences, prose
+
+from app.cli.inject import Output, run
+from app.injection import INJECT, OPTIONS, Outcome, Reason
+
+CHART = ROOT / "charts/dind-webhook"
+BLOCKS = list(fences("yaml", "toml"))
+SENTENCES = {fence.place: fence.leads["denied"] for fence in BLOCKS if "denied" in fence.leads}
+WITH_DOCKER = [fence for fence in BLOCKS if INJECT in fence.text and fence.place not in SENTENCES]
+SETTINGS_OF_THE_CHART = [fence for fence in BLOCKS if "chart values" in fence.leads]
+
+
+def _place(fence: Fence) -> str:
+    return fence.place
+
+
+def _maps(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _maps(child)
+
+
+def _asked(value: dict[str, Any]) -> dict[str, str]:
+    """Return the annotations that a map sets: as such, or as GitLab's variables."""
+    assigned = [
+        str(text).partition("=") for key, text in value.items() if str(key).startswith("KUBERNETES_POD_ANNOTATIONS_")
+    ]
+    return {key: text for key, text in value.items() if str(key).startswith("dind.io/")} | {
+        key: text for key, _, text in assigned
+    }
+
+
+def _pods(fence: Fence) -> Iterator[str]:
+    """Yield the manifests in a block; where a CI system makes the pod, one with the same annotations."""
+    for document in fence.documents():
+        if document.get("kind") in {"Pod", "Job", "CronJob", "Deployment"}:
+            yield yaml.safe_dump(document)
+            continue
+        for value in _maps(document):
+            if INJECT in (annotations := _asked(value)) and document.get("kind") != "Namespace":
+                containers = [{"name": name} for name in annotations.get("dind.io/containers", "build").split(",")]
+                metadata = {"name": "made", "annotations": annotations}
+                pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": containers}}
+                yield yaml.safe_dump(pod)
+
+
+def _inject(fence: Fence, folder: Path) -> int:
+    config = None
+    if settings := fence.leads.get("settings"):
+        config = folder / "settings.yaml"
+        config.write_text(settings, "utf-8")
+    files = []
+    for number, text in enumerate(_pods(fence)):
+        files.append(folder / f"{number}.yaml")
+        files[-1].write_text(text, "utf-8")
+    assert files or "kind: Namespace" in fence.text, "no pod is made of this"
+    return run([str(file) for file in files], "enabled", Output.MANIFEST, "never", config) if files else 0
+
+
+@pytest.mark.parametrize("fence", BLOCKS, ids=_place)
+def test_a_block_can_be_read(fence: Fence) -> None:
+    assert fence.documents()
+
+
+@pytest.mark.parametrize("fence", WITH_DOCKER, ids=_place)
+def test_a_manifest_that_asks_for_docker_gets_it_without_a_warning(
+    fence: Fence, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = _inject(fence, tmp_path)
+    said = capsys.readouterr().err
+    assert code == 0, said
+    assert all(": injected (" in line for line in said.splitlines()), said
+
+
+@pytest.mark.parametrize("fence", [fence for fence in BLOCKS if fence.place in SENTENCES], ids=_place)
+def test_a_manifest_that_is_denied_is_denied_in_the_words_of_the_page(
+    fence: Fence, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _inject(fence, tmp_path) == 1
+    assert capsys.readouterr().err.strip().endswith(f"): {SENTENCES[fence.place]}")
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason.outcome is Outcome.DENIED])
+def test_every_refusal_is_shown_under_its_reason(
+    reason: Reason, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (DOCS / "troubleshooting.md").read_text("utf-8")
+    section = page.partition(f"\n### {reason.slug}\n")[2].partition("\n### ")[0]
+    first = page[: page.index(section)].count("\n") if section else -1
+    last = first + section.count("\n")
+    shown = [
+        fence
+        for fence in BLOCKS
+        if fence.place.startswith("docs/troubleshooting.md:") and first <= int(fence.place.rpartition(":")[2]) <= last
+    ]
+    assert shown, "the page has no section with an example"
+    for fence in shown:
+        _inject(fence, tmp_path)
+        assert f"denied ({reason.slug})" in capsys.readouterr().err
+
+
+def test_what_is_said_of_a_value_is_what_pods_are_told() -> None:
+    parsers = {option.key: option.parse for option in OPTIONS}
+    rows = re.findall(
+        r"^\| `(dind\.io/[a-z-]+)` \| `([^|]+)` \| `([^|]+)` \|$", prose(DOCS / "troubleshooting.md"), re.MULTILINE
+    )
+    assert len(rows) > 20
+    for key, text, message in rows:
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            parsers[key](text)
+
+
+@pytest.mark.parametrize("fence", SETTINGS_OF_THE_CHART, ids=_place)
+def test_values_are_values_of_the_chart(fence: Fence) -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
+    schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
+
+    def merge(into: dict[str, Any], given: dict[str, Any]) -> None:
+        for key, value in given.items():
+            if isinstance(value, dict) and isinstance(into.get(key), dict):
+                merge(into[key], value)
+            else:
+                into[key] = value
+
+    for document in fence.documents():
+        merge(values, document)
+    jsonschema.validate(values, schema)
