@@ -13,7 +13,7 @@ DOCS_STAMP := $(DOCS_VENV)/.installed
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -45,8 +45,13 @@ chart: $(DEV_STAMP) ## Render the chart with helm 3 and 4, which are built the f
 	@PYTHON=$(BIN)/python tests/chart/install-helm.sh > /dev/null
 	@$(BIN)/python -m pytest -q -n auto tests/chart --ignore=tests/chart/on_a_cluster
 
+.PHONY: readme
+readme: $(DEV_STAMP) ## Write the README of the chart anew from the comments of its values
+	@PYTHON=$(BIN)/python tests/chart/install-helm.sh > /dev/null
+	@$(BIN)/python tests/chart/readme.py
+
 .PHONY: chart-cluster
-chart-cluster: $(DEV_STAMP) ## Try the chart on the cluster of KUBECONFIG, without needing a node of it
+chart-cluster: $(DEV_STAMP) ## Try the chart on the cluster of CHART_KUBECONFIG; it needs no node
 	@PYTHON=$(BIN)/python tests/chart/install-helm.sh > /dev/null
 	@$(BIN)/python -m pytest -q tests/chart/on_a_cluster
 

@@ -174,7 +174,7 @@ def test_each_value_has_a_comment() -> None:
 
 
 def test_the_readme_is_made_from_the_values_as_they_are() -> None:
-    """Write it anew with `python tests/chart/readme.py`."""
+    """Write it anew with `make readme`."""
     assert (CHART / "README.md").read_text() == readme()
 
 

@@ -1,0 +1,70 @@
+"""The script that frees the disk of a node's daemon, with a disk and a Docker that do as they are told."""
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from helm import CHART
+
+SCRIPT = CHART / "files" / "collect-garbage.sh"
+DF = """echo 'Filesystem 1024-blocks Used Available Capacity Mounted on'
+echo "/dev/disk 100 1 1 $(cat "$TOLD/used")% /var/lib/docker"
+"""
+DOCKER = """echo "$*" >> "$TOLD/asked"
+case "$1 $*" in
+  info*) [ -e "$TOLD/up" ] ;;
+  image*"until=$FREES") echo 60 > "$TOLD/used" ;;
+esac
+"""
+# The script sleeps at the end of a round, and leaves when it is told to.
+SLEEP = 'kill -TERM "$PPID"\n'
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Path:
+    for name, text in {"df": DF, "docker": DOCKER, "sleep": SLEEP}.items():
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{text}")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    (tmp_path / "up").touch()
+    return tmp_path
+
+
+def one_round(told: Path, used: int, frees: str = "never") -> tuple[list[str], str]:
+    """Return which ages of images were removed, and what was said of a disk that stays full."""
+    (told / "used").write_text(f"{used}\n")
+    environment = {
+        "PATH": f"{told / 'bin'}:{os.defpath}",
+        "TOLD": str(told),
+        "FREES": frees,
+        "HIGH": "80",
+        "LOW": "65",
+        "INTERVAL": "300",
+        "KEEP": "168h 24h 1h",
+    }
+    done = subprocess.run(["sh", SCRIPT], env=environment, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    asked = (told / "asked").read_text().splitlines()
+    return [line.partition("until=")[2] for line in asked if line.startswith("image prune --all")], done.stderr
+
+
+def test_nothing_is_removed_below_the_high_mark(told: Path) -> None:
+    assert one_round(told, 79) == ([], "")
+
+
+def test_the_oldest_goes_first_and_it_ends_at_the_low_mark(told: Path) -> None:
+    assert one_round(told, 80, frees="24h") == (["168h", "24h"], "")
+
+
+def test_a_disk_that_stays_full_is_told_of(told: Path) -> None:
+    removed, said = one_round(told, 95)
+    assert removed == ["168h", "24h", "1h"]
+    assert "still 95 % in use" in said
+
+
+def test_a_daemon_that_is_away_is_left_alone(told: Path) -> None:
+    (told / "up").unlink()
+    assert one_round(told, 95) == ([], "")
