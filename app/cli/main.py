@@ -166,6 +166,22 @@ def _explain(
     raise typer.Exit(_printing(lambda: run(filename, namespace_label, color.value, config)))
 
 
+@cli.command("playground")
+def _playground(
+    host: Annotated[str, typer.Option(help="Loopback address to listen on.", metavar="ADDRESS")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the page; 0 for a free one.", min=0, max=65535)] = 8088,
+    browser: Annotated[
+        bool | None,
+        typer.Option("--browser/--no-browser", help="Open a browser.", show_default="where a desktop is there"),
+    ] = None,
+    config: ConfigFlag = None,
+) -> None:
+    """Show in a browser what the webhook would do to a pod; for this machine only, until Ctrl-C."""
+    from app.cli.playground import run
+
+    run(host, port, browser, config)
+
+
 def _printing(run: Callable[[], int]) -> int:
     """Return the exit code of a command that prints; a reader that has seen enough, as in `… | head`, is no error."""
     try:

@@ -1,7 +1,7 @@
 """What an operator decides, read once from file, environment and flags; that precedence upwards."""
 
 from app.settings.listing import Setting, list_settings
-from app.settings.load import Loaded, load_settings
+from app.settings.load import Loaded, load_settings, parse_settings
 from app.settings.tree import CertsSettings, InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "list_settings",
     "load_settings",
     "make_policy",
+    "parse_settings",
 ]

@@ -27,14 +27,23 @@ def load_settings(config: Path | None, environ: Mapping[str, str], flags: Mappin
     `flags` is a tree of the same shape as the file. A variable is named after the place in it, as
     in DIND_WEBHOOK_SERVER__PORT; lists and maps are given as JSON.
     """
+    tree = _parse(_read_file(config), f"file {config}") if config else {}
+    return _load(tree, f"file {config}", environ, flags)
+
+
+def parse_settings(text: str, name: str, environ: Mapping[str, str]) -> Loaded:
+    """Return the settings that the text of a file would give, `name` being what messages call it; SettingsError too."""
+    return _load(_parse(text, name), name, environ, {})
+
+
+def _load(tree: Mapping[str, Any], name: str, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Loaded:
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    if config:
-        _merge(merged, _read_file(config), origins, f"file {config}")
-    for name in sorted(environ):
+    _merge(merged, tree, origins, name)
+    for variable in sorted(environ):
         # kubelet sets DIND_WEBHOOK_PORT and the like for a Service of this name; ours have a delimiter.
-        if name.startswith(ENV_PREFIX) and _DELIMITER in name:
-            _merge(merged, _nest(name, environ[name]), origins, f"variable {name}")
+        if variable.startswith(ENV_PREFIX) and _DELIMITER in variable:
+            _merge(merged, _nest(variable, environ[variable]), origins, f"variable {variable}")
     _merge(merged, flags, origins, "flag")
     try:
         return Loaded(Settings.model_validate(merged), origins)
@@ -42,21 +51,32 @@ def load_settings(config: Path | None, environ: Mapping[str, str], flags: Mappin
         raise SettingsError([_problem(details, origins) for details in error.errors()]) from None
 
 
-def _read_file(path: Path) -> Mapping[str, Any]:
-    # only an install with a file pays for it
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
+def _read_file(path: Path) -> str:
     try:
-        tree = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+        return path.read_text("utf-8")
     except OSError as error:
         raise SettingsError([f"file {path}: cannot be read: {error.strerror}"]) from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError([f"file {path}: is not YAML: {error}"]) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError([f"file {path}: is not YAML: not UTF-8: {error.reason}"]) from None
+
+
+def _parse(text: str, name: str) -> Mapping[str, Any]:
+    # only an install with a file pays for it
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        tree = YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise SettingsError([f"{name}: is not YAML: {where}{error.problem}"]) from None
+    except YAMLError as error:
+        raise SettingsError([f"{name}: is not YAML: {error}"]) from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):
-        raise SettingsError([f"file {path}: must be a map of settings"])
+        raise SettingsError([f"{name}: must be a map of settings"])
     return tree
 
 

@@ -1,0 +1,22 @@
+"""`dind-webhook playground`."""
+
+import os
+import webbrowser
+from pathlib import Path
+
+from app.playground import serve_playground
+from app.settings import load_settings
+
+
+def run(host: str, port: int, browser: bool | None, config: Path | None) -> None:
+    """Serve the playground until it is stopped; `browser` says whether to open one, None where a desktop is there."""
+    load_settings(config, os.environ, {})
+    settings = config.read_text("utf-8") if config else ""
+    wanted = browser if browser is not None else bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+    def announce(url: str) -> None:
+        print(f"Playground at {url} (Ctrl-C ends it)", flush=True)
+        if wanted and not webbrowser.open(url):
+            print("no browser was found here; open that address in one of yours", flush=True)
+
+    serve_playground(host, port, settings, os.environ, announce)

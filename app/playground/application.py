@@ -1,0 +1,104 @@
+"""The playground over HTTP: the page, what can be asked, and answers. It keeps nothing and logs nothing."""
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.preview import Refusal, ask, form
+
+_STATIC = Path(__file__).parent / "static"
+# Some times the size of any manifest that people write, and seconds for the YAML parser
+_BODY_LIMIT = 1024 * 1024
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def playground_application(settings: str, environ: Mapping[str, str]) -> FastAPI:
+    """Return the application; `settings` is the YAML that the operator's settings begin with, `environ` has more."""
+    application = FastAPI(title="dind-webhook playground", openapi_url=None)
+
+    @application.get("/api/form")
+    async def get_form() -> Response:
+        return _json(form(settings, environ).model_dump_json())
+
+    @application.post("/api/answer")
+    async def post_question(request: Request) -> Response:
+        # Pages of other sites may send a text without asking first, but not this type (Fetch, CORS-safelisted).
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return PlainTextResponse("Content-Type must be application/json\n", 415)
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _BODY_LIMIT:
+                return PlainTextResponse(f"the question is larger than {_BODY_LIMIT} bytes\n", 413)
+        found = await run_in_threadpool(ask, bytes(body), environ)
+        return _json(found.model_dump_json(), 422 if isinstance(found, Refusal) else 200)
+
+    application.mount("/", StaticFiles(directory=_STATIC, html=True))
+    application.add_middleware(_Guard)
+    return application
+
+
+def _json(text: str, status: int = 200) -> Response:
+    return Response(text, status, media_type=JSONResponse.media_type)
+
+
+class _Guard:
+    """Answers nobody but pages of this server, and adds the headers that keep these to themselves.
+
+    A name that somebody else lets point to this machine (DNS rebinding) is none of ours.
+    """
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
+
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if not is_loopback(_hostname(host)):
+            refusal = PlainTextResponse("the playground is reached as localhost, and under no other name\n", 421)
+            await refusal(scope, receive, send_with_headers)
+        elif headers.get("origin", f"http://{host}") != f"http://{host}":
+            await PlainTextResponse("other sites get no answers\n", 403)(scope, receive, send_with_headers)
+        else:
+            await self._application(scope, receive, send_with_headers)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, as only this machine can reach it."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _hostname(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""

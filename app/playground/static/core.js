@@ -1,0 +1,18 @@
+// Where decisions come from: here, the server of this page. The documentation has a file of the same
+// name and exports that decides in the browser.
+
+export async function load() {
+  return (await fetch("api/form")).json();
+}
+
+export async function ask(question) {
+  const response = await fetch("api/answer", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(question),
+  });
+  if (response.headers.get("Content-Type") !== "application/json") {
+    throw new Error(await response.text());
+  }
+  return response.json();
+}

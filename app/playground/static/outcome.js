@@ -1,0 +1,71 @@
+// What becomes of each pod, and why.
+
+import { count, element, prose } from "./dom.js";
+import { drawPicture } from "./picture.js";
+
+const SYMBOLS = { passed: "✓", stopped: "✗", "not reached": "–" };
+
+export function drawPods(pods) {
+  return pods.map(drawPod);
+}
+
+export function summary(pods) {
+  if (pods.length === 0) return "No pod or workload in this manifest: nothing to do.";
+  return pods
+    .map((pod) => {
+      const parts = [`${pod.name}: ${pod.outcome}, ${pod.mode && pod.outcome === "injected" ? `${pod.mode} mode` : pod.reason}`];
+      if (pod.patch.length) parts.push(count(pod.patch.length, "addition"));
+      if (pod.warnings.length) parts.push(count(pod.warnings.length, "warning"));
+      return parts.join(", ");
+    })
+    .join(". ");
+}
+
+function drawPod(pod, index) {
+  const id = `pod-${index}`;
+  return element(
+    "article",
+    { class: `pod ${pod.outcome}`, "aria-labelledby": id },
+    element(
+      "div",
+      { class: "verdict" },
+      element("span", { class: "badge" }, pod.outcome),
+      element("h3", { id, class: "code" }, pod.name),
+      element("code", { class: "reason" }, pod.outcome === "injected" ? `${pod.mode} mode` : pod.reason),
+    ),
+    pod.message ? element("p", { class: "message" }, pod.message) : null,
+    element("p", { class: pod.message ? "meaning" : "message" }, prose(pod.meaning)),
+    pod.warnings.length
+      ? element(
+          "ul",
+          { class: "warnings", "aria-label": "Warnings" },
+          pod.warnings.map((warning) => element("li", {}, element("strong", {}, "Warning: "), warning)),
+        )
+      : null,
+    drawRules(pod),
+    pod.picture ? drawPicture(pod) : null,
+  );
+}
+
+function drawRules(pod) {
+  const passed = pod.rules.filter((rule) => rule.state === "passed").length;
+  const text = passed === pod.rules.length ? `All ${passed} rules hold` : `${passed} of ${pod.rules.length} rules hold, then it stops`;
+  return element(
+    "details",
+    { class: "fold rules" },
+    element("summary", {}, "Why, rule by rule ", element("span", { class: "count" }, text)),
+    element(
+      "ol",
+      {},
+      pod.rules.map((rule) =>
+        element(
+          "li",
+          { class: rule.state.replace(" ", "-") },
+          element("span", { class: "symbol", "aria-hidden": "true" }, SYMBOLS[rule.state]),
+          rule.statement,
+          element("span", { class: "unseen" }, `: ${rule.state}`),
+        ),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,36 @@
+"""Annotations written into a manifest, as its author would."""
+
+from collections.abc import Mapping
+
+from app.manifests import Manifest, Template
+from app.model import Operation, add, pointer
+
+
+def annotate(text: str, annotations: Mapping[str, str], name: str) -> str:
+    """Return a manifest with these annotations on each of its pods; ManifestError where it holds none.
+
+    An annotation that is there is given the new value. `name` is what messages call the manifest.
+    """
+    manifest = Manifest(text, name)
+    if annotations:
+        for template in manifest.templates():
+            manifest.inject(template, _operations(template, annotations))
+    return manifest.text
+
+
+def _operations(template: Template, annotations: Mapping[str, str]) -> list[Operation]:
+    metadata = template.pod.get("metadata")
+    if metadata is None:
+        return [add("/metadata", {"annotations": dict(annotations)})]
+    if not isinstance(metadata, dict):
+        return []
+    present = metadata.get("annotations")
+    if present is None:
+        return [add("/metadata/annotations", dict(annotations))]
+    if not isinstance(present, dict):
+        return []
+    return [
+        add("/metadata/annotations" + pointer(key), value)
+        for key, value in annotations.items()
+        if present.get(key) != value
+    ]

@@ -1,0 +1,120 @@
+"""What a pod consists of, in the order it starts, and what of that was added."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any
+
+from app.model import Container, JsonObject, Mount, Pod, read_pod
+from app.preview.value import Value
+
+
+class Role(StrEnum):
+    """When a container runs."""
+
+    INIT = "init container"
+    SIDECAR = "native sidecar"
+    CONTAINER = "container"
+
+
+class MountFacts(Value):
+    """One volume at one path of one container."""
+
+    volume: str
+    path: str
+    sub_path: str
+    read_only: bool
+    added: bool
+
+
+class VariableFacts(Value):
+    """An environment variable that was added."""
+
+    name: str
+    value: str
+
+
+class ContainerFacts(Value):
+    """A container, with the mounts it has and the variables it gained."""
+
+    name: str
+    image: str
+    role: Role
+    privileged: bool
+    added: bool
+    mounts: list[MountFacts]
+    variables: list[VariableFacts]
+
+
+class VolumeFacts(Value):
+    """A volume: its kind, as `emptyDir`, and what tells it from others of the kind."""
+
+    name: str
+    kind: str
+    details: str
+    added: bool
+
+
+class Picture(Value):
+    """A pod; containers stand in the order they start."""
+
+    containers: list[ContainerFacts]
+    volumes: list[VolumeFacts]
+
+
+def picture(before: JsonObject, after: JsonObject) -> Picture:
+    """Return the picture of a pod as it is after injection; MalformedPodError where it cannot be read."""
+    old, new = read_pod(before), read_pod(after)
+    return Picture(
+        containers=[_container(old, container) for container in (*new.init_containers, *new.containers)],
+        volumes=[_volume(old, name, volume) for name, volume in new.volumes.items()],
+    )
+
+
+def _container(old: Pod, container: Container) -> ContainerFacts:
+    known = old.container(container.name)
+    security = container.raw.get("securityContext")
+    image = container.raw.get("image")
+    return ContainerFacts(
+        name=container.name,
+        image=image if isinstance(image, str) else "",
+        role=_role(container),
+        privileged=isinstance(security, dict) and security.get("privileged") is True,
+        added=known is None,
+        mounts=[_mount(mount, known is None or mount not in known.mounts) for mount in container.mounts],
+        variables=list(_variables(known, container)),
+    )
+
+
+def _role(container: Container) -> Role:
+    if container.is_native_sidecar:
+        return Role.SIDECAR
+    return Role.INIT if container.is_init else Role.CONTAINER
+
+
+def _mount(mount: Mount, added: bool) -> MountFacts:
+    return MountFacts(
+        volume=mount.volume,
+        path=mount.mount_path,
+        sub_path=mount.sub_path or mount.sub_path_expr,
+        read_only=mount.read_only,
+        added=added,
+    )
+
+
+def _variables(known: Container | None, container: Container) -> Iterator[VariableFacts]:
+    for name, variable in container.env.items():
+        if known is None or name not in known.env:
+            value = variable.get("value")
+            yield VariableFacts(name=name, value=value if isinstance(value, str) else "")
+
+
+def _volume(old: Pod, name: str, volume: JsonObject) -> VolumeFacts:
+    # An entry that names no source is an empty directory.
+    kind = next((key for key, source in volume.items() if key != "name" and source is not None), "emptyDir")
+    return VolumeFacts(name=name, kind=kind, details=_details(volume.get(kind)), added=name not in old.volumes)
+
+
+def _details(source: Any) -> str:
+    """Return the texts of a volume's source, as the path of a hostPath and the size of an emptyDir."""
+    texts = source.values() if isinstance(source, dict) else ()
+    return ", ".join(text for text in texts if isinstance(text, str) and text)
