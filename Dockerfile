@@ -12,12 +12,13 @@ RUN python3 -m pip --python /opt/dind-webhook/bin/python3 install \
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
 # The client's asynchronous twin is a quarter of everything here, and nothing imports it.
-# Compiled once here, since the root filesystem is read-only later; by hash, so that no time of day is in the files.
+# Compiled once here, since the root filesystem is read-only later; by hash, so that no time of day is in the files: nor
+# in those (-f) that Python wrote for itself during the build.
 RUN python3 -m pip --python /opt/dind-webhook/bin/python3 install \
       --no-cache-dir --no-compile --disable-pip-version-check --no-deps --no-build-isolation . \
  && python3 -m pip --python /opt/dind-webhook/bin/python3 uninstall --yes --quiet setuptools \
  && rm -rf /opt/dind-webhook/lib/python3*/site-packages/kubernetes/aio \
- && /opt/dind-webhook/bin/python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/dind-webhook/lib
+ && /opt/dind-webhook/bin/python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/dind-webhook/lib
 
 FROM ${BASE_IMAGE}
 ARG VERSION=unknown
