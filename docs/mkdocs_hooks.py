@@ -10,8 +10,17 @@ from mkdocs.structure.pages import Page
 
 _DOCS = Path(__file__).parent
 _ROOT = _DOCS.parent
-_CHART = _ROOT / "charts/dind-webhook"
-_EXAMPLES = "examples/README.md"
+_ELSEWHERE = (
+    "*.md",
+    "LICENSE",
+    "charts/*/README.md",
+    "charts/*/values.yaml",
+    "charts/*/ci/*.yaml",
+    "deploy/README.md",
+    "deploy/examples/*",
+)
+_EXAMPLES = "deploy/examples/README.md"
+_LINK = re.compile(r"\[([^\]\n]*)\]\(([^)#\s:]+)(#[^)\s]*)?\)")
 
 
 def on_config(config: MkDocsConfig) -> None:
@@ -22,29 +31,29 @@ def on_config(config: MkDocsConfig) -> None:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
-    """Add what is elsewhere in the repository."""
-    outside = {name: _ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE")}
-    outside |= {f"examples/{path.name}": path for path in (_ROOT / "deploy/examples").iterdir()}
-    outside |= {f"chart/{name}": _CHART / name for name in ("README.md", "values.yaml")}
-    outside |= {f"chart/ci/{path.name}": path for path in (_CHART / "ci").iterdir()}
-    for uri, path in outside.items():
-        files.append(File.generated(config, uri, abs_src_path=str(path)))
+    """Add what is elsewhere in the repository, at the same place in the site."""
+    for path in (path for pattern in _ELSEWHERE for path in _ROOT.glob(pattern)):
+        if path.name != "README.md" or path.parent != _ROOT:  # the site has a first page of its own
+            files.append(File.generated(config, str(path.relative_to(_ROOT)), abs_src_path=str(path)))
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001  # mkdocs' names
-    """Have links lead to where the site has what they name in the repository."""
+    """Have links lead to where the site has what they name in the repository; what it has not is only named."""
     places = {file.abs_src_path: file.src_uri for file in files}
     source = page.file.abs_src_path
     if source is None:
         return markdown
 
     def moved(match: re.Match[str]) -> str:
-        place = places.get(str((Path(source).parent / match[1]).resolve()))
-        return f"]({posixpath.relpath(place, posixpath.dirname(page.file.src_uri) or '.')}" if place else match[0]
+        text, target, anchor = match[1], match[2], match[3] or ""
+        path = (Path(source).parent / target).resolve()
+        if place := places.get(str(path)):
+            return f"[{text}]({posixpath.relpath(place, posixpath.dirname(page.file.src_uri) or '.')}{anchor})"
+        return text if path.exists() else match[0]
 
     if page.file.src_uri == _EXAMPLES:
         markdown += "".join(map(_listing, sorted(Path(source).parent.glob("*.yaml"))))
-    return re.sub(r"\]\(([^)#\s:]+)", moved, markdown)
+    return _LINK.sub(moved, markdown)
 
 
 def _listing(path: Path) -> str:
