@@ -1,6 +1,7 @@
 """The cluster to try the chart on. It has to be named for these tests, so that they never meet one by accident."""
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,10 @@ from secrets import token_hex
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from asked import Asked, asking
 from kubernetes import client, config
 from kubernetes.dynamic import DynamicClient
 
@@ -37,6 +42,12 @@ def api(kubeconfig: Path) -> client.ApiClient:
     configuration = client.Configuration()
     config.load_kube_config(str(kubeconfig), client_configuration=configuration)
     return client.ApiClient(configuration)
+
+
+@pytest.fixture(scope="module")
+def asked(api: client.ApiClient) -> Iterator[Asked]:
+    with asking(api) as asked:
+        yield asked
 
 
 @pytest.fixture

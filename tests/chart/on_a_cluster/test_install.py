@@ -4,21 +4,20 @@ import base64
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
 from helm import CHART, HELMS, OVERLAYS, SCENARIOS, helm, kustomize, render
 from kubernetes import client
 from kubernetes.dynamic import DynamicClient
-from kubernetes.dynamic.exceptions import NotFoundError
 from kubernetes.dynamic.resource import ResourceList
 
-RELEASE = "dind-webhook"
 # A release that is there for a test must not answer for pods of others.
 APART = (
-    "webhook.namespaceSelector[0].key=kubernetes.io/metadata.name",
-    "webhook.namespaceSelector[0].operator=In",
-    "webhook.namespaceSelector[0].values={nowhere}",
+    "--set=webhook.namespaceSelector[0].key=kubernetes.io/metadata.name",
+    "--set=webhook.namespaceSelector[0].operator=In",
+    "--set=webhook.namespaceSelector[0].values={nowhere}",
 )
 CA = base64.b64encode(b"-----BEGIN CERTIFICATE-----\n").decode()
 
@@ -52,61 +51,67 @@ def test_the_api_server_takes_every_object_of_the_manifests(
         try_out(dynamic, o, namespace)
 
 
-def everything_of(dynamic: DynamicClient, release: str, namespace: str) -> Iterator[str]:
-    """Yield what there is of a release, of any kind."""
-    for resource in dynamic.resources.search():
-        if isinstance(resource, ResourceList) or "list" not in resource.verbs:
-            continue
-        found = resource.get(label_selector=f"app.kubernetes.io/instance={release}").items
-        yield from (f"{o.kind} {o.metadata.name}" for o in found if o.metadata.namespace in (None, namespace))
+class Release:
+    """A release of one helm's, under a name of its own."""
 
+    def __init__(self, helm: str, kubeconfig: Path, namespace: str) -> None:
+        self.name = f"dind-webhook-{helm}-{token_hex(3)}"
+        self.namespace = namespace
+        self._helm = helm
+        self._cluster = ("--kubeconfig", kubeconfig, "--namespace", namespace)
 
-@pytest.mark.parametrize("name", HELMS)
-def test_a_release_comes_changes_goes_back_and_leaves_nothing(
-    name: str, kubeconfig: Path, api: client.ApiClient, dynamic: DynamicClient, namespace: str
-) -> None:
-    release = f"{RELEASE}-{name}"
-    before = set(everything_of(dynamic, release, namespace))
-    assert not before
-
-    def run(*arguments: str | Path) -> None:
-        done = helm(name, *arguments, "--kubeconfig", kubeconfig.absolute(), "--namespace", namespace)
+    def helm(self, command: str, *arguments: str | Path) -> None:
+        done = helm(self._helm, command, self.name, *arguments, *self._cluster)
         assert done.returncode == 0, done.stderr
 
+
+def everything_of(dynamic: DynamicClient, release: str) -> set[str]:
+    """Return what there is of a release, of any kind and in any namespace."""
+    listed = [r for r in dynamic.resources.search() if not isinstance(r, ResourceList) and "list" in r.verbs]
+    found = [o for r in listed for o in r.get(label_selector=f"app.kubernetes.io/instance={release}").items]
+    return {f"{o.kind} {o.metadata.name}" for o in found}
+
+
+@pytest.fixture(params=HELMS)
+def release(request: pytest.FixtureRequest, kubeconfig: Path, namespace: str) -> Iterator[Release]:
+    """Yield a name for a release, which is gone after the test whatever happens in it."""
+    release = Release(request.param, kubeconfig.absolute(), namespace)
+    yield release
+    release.helm("uninstall", "--ignore-not-found")
+
+
+def test_a_release_comes_changes_goes_back_and_leaves_nothing(
+    release: Release, api: client.ApiClient, dynamic: DynamicClient
+) -> None:
+    admission, core = client.AdmissionregistrationV1Api(api), client.CoreV1Api(api)
+    name, namespace = release.name, release.namespace
+    daemons = f"DaemonSet {name}-dind"
+
     def webhooks() -> list[Any]:
-        configuration = client.AdmissionregistrationV1Api(api).read_mutating_webhook_configuration(release)
-        return list(configuration.webhooks)
+        return list(admission.read_mutating_webhook_configuration(name).webhooks)
 
-    apart = [f"--set={value}" for value in APART]
-    run("install", release, CHART, *apart)
+    release.helm("install", CHART, *APART)
     # As `dind-webhook certs` writes them, which needs a node to run.
-    core = client.CoreV1Api(api)
-    for hook in webhooks():
-        configuration = {"webhooks": [{"name": hook.name, "clientConfig": {"caBundle": CA}}]}
-        client.AdmissionregistrationV1Api(api).patch_mutating_webhook_configuration(
-            release, configuration, field_manager="dind-webhook"
-        )
-    core.patch_namespaced_secret(f"{release}-certs", namespace, {"data": {"ca.crt": CA}}, field_manager="dind-webhook")
+    bundles = [{"name": hook.name, "clientConfig": {"caBundle": CA}} for hook in webhooks()]
+    admission.patch_mutating_webhook_configuration(name, {"webhooks": bundles}, field_manager="dind-webhook")
+    core.patch_namespaced_secret(f"{name}-certs", namespace, {"data": {"ca.crt": CA}}, field_manager="dind-webhook")
 
-    run("upgrade", release, CHART, *apart, "--set=webhook.timeoutSeconds=3", "--set=daemonset.enabled=true")
+    release.helm("upgrade", CHART, *APART, "--set=webhook.timeoutSeconds=3", "--set=daemonset.enabled=true")
     assert [(hook.timeout_seconds, hook.client_config.ca_bundle) for hook in webhooks()] == [(3, CA)] * 3
-    assert f"DaemonSet {release}-dind" in set(everything_of(dynamic, release, namespace))
+    assert daemons in everything_of(dynamic, name)
 
-    run("rollback", release, "1")
+    release.helm("rollback", "1")
     assert [(hook.timeout_seconds, hook.client_config.ca_bundle) for hook in webhooks()] == [(5, CA)] * 3
-    assert f"DaemonSet {release}-dind" not in set(everything_of(dynamic, release, namespace))
-    assert core.read_namespaced_secret(f"{release}-certs", namespace).data == {"ca.crt": CA}
+    assert daemons not in everything_of(dynamic, name)
+    assert core.read_namespaced_secret(f"{name}-certs", namespace).data == {"ca.crt": CA}
 
-    run("uninstall", release)
-    left = _until_nothing_is_left(dynamic, release, namespace)
-    assert not left
-    with pytest.raises(NotFoundError):
-        dynamic.resources.get(api_version="v1", kind="Secret").get(name=f"{release}-certs", namespace=namespace)
+    release.helm("uninstall")
+    assert not _until_nothing_is_left(dynamic, name)
 
 
-def _until_nothing_is_left(dynamic: DynamicClient, release: str, namespace: str) -> set[str]:
+def _until_nothing_is_left(dynamic: DynamicClient, release: str) -> set[str]:
     """Return what is still there a while after it was deleted; the controllers' own objects take a moment."""
     end = time.monotonic() + 60
-    while (left := set(everything_of(dynamic, release, namespace))) and time.monotonic() < end:
+    while (left := everything_of(dynamic, release)) and time.monotonic() < end:
         time.sleep(1)
     return left

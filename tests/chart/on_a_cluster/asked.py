@@ -1,0 +1,90 @@
+"""Namespaces of each kind, and what an API server says of pods in them, dry-run."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from secrets import token_hex
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+INJECT = "dind.io/inject"
+OPTED_IN = {"plain": None, "enabled": "enabled", "sidecar": "sidecar", "daemonset": "daemonset"}
+PLAIN = {"name": "build", "image": "build"}
+
+
+class Asked:
+    """An API server with a namespace for each value of the label."""
+
+    def __init__(self, core: client.CoreV1Api, run_id: str) -> None:
+        self._core = core
+        # Of this run: the last run's take a while to go.
+        self.namespaces = {kind: f"chart-test-{run_id}-{kind}" for kind in OPTED_IN}
+
+    def about(self, namespace: str, pod: dict[str, Any]) -> str:
+        """Return the message with which a pod is refused, empty where it is taken."""
+        try:
+            self._core.create_namespaced_pod(self.namespaces[namespace], pod, dry_run="All")
+        except client.ApiException as error:
+            # Refused by a policy, by an account that is not there yet, for a webhook that cannot be called
+            if error.status not in {422, 403, 500}:
+                raise
+            return str(error.body)
+        return ""
+
+    def until_refused(self, namespace: str, pod: dict[str, Any], message: str) -> None:
+        """Wait until what was put before the API server acts: it reads policies and webhooks a moment later."""
+        end = time.monotonic() + 30
+        while message not in (said := self.about(namespace, pod)):
+            if time.monotonic() > end:
+                pytest.fail(f"it does not act; the API server says {said!r}")
+            time.sleep(0.2)
+        self._until_there_are_accounts(end)
+
+    def _until_there_are_accounts(self, end: float) -> None:
+        while said := self.about("plain", {"metadata": {"name": "pod"}, "spec": {"containers": [PLAIN]}}):
+            if time.monotonic() > end:
+                pytest.fail(f"pods cannot be made at all: {said}")
+            time.sleep(0.2)
+
+
+@contextmanager
+def asking(api: client.ApiClient) -> Iterator[Asked]:
+    """Make the namespaces, and remove them in the end."""
+    core = client.CoreV1Api(api)
+    asked = Asked(core, token_hex(3))
+    for kind, value in OPTED_IN.items():
+        labels = {INJECT: value} if value else {}
+        core.create_namespace({"metadata": {"name": asked.namespaces[kind], "labels": labels}})
+    try:
+        yield asked
+    finally:
+        for name in asked.namespaces.values():
+            core.delete_namespace(name)
+
+
+def pod(
+    annotation: str | None = None,
+    label: str | None = None,
+    containers: list[Any] | None = None,
+    inits: list[Any] | None = None,
+    volumes: list[Any] | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """Return a pod that asks by annotation or label."""
+    metadata: dict[str, Any] = {"name": "pod"}
+    if annotation is not None:
+        metadata["annotations"] = {INJECT: annotation}
+    if label is not None:
+        metadata["labels"] = {INJECT: label}
+    spec = {"automountServiceAccountToken": False, "containers": containers or [PLAIN], **more}
+    if inits:
+        spec["initContainers"] = inits
+    if volumes:
+        spec["volumes"] = volumes
+    return {"metadata": metadata, "spec": spec}
+
+
+MIRROR = pod("sidecar", nodeName="node")
+MIRROR["metadata"]["annotations"]["kubernetes.io/config.mirror"] = "a-static-pod"
