@@ -1,8 +1,8 @@
 """A mutating admission webhook that gives annotated CI pods a working Docker daemon.
 
-The rooms, from the top: `cli`, `playground`, `preview`, `server`, `web`, `settings` and `logs`,
-`admission` and `manifests`, `injection`, `model`, `errors`. A room imports only from the ones below it;
-import-linter checks that.
+The rooms, from the top: `cli`, `playground`, `preview`, `server` and `checks`, `web` and `certs`, `kube`,
+`settings` and `logs`, `admission` and `manifests`, `injection`, `model`, `errors`. A room imports only from
+the ones below it; import-linter checks that.
 """
 
 __version__ = "0.1.0"

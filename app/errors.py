@@ -4,11 +4,26 @@ A bad request is an HTTP status, bad settings and bad manifests end a command. A
 of these: it is a `Decision` with a reason, see `app.injection`.
 """
 
-__all__ = ["ApiError", "BadRequestError", "ConflictError", "DindWebhookError", "ManifestError", "SettingsError"]
+__all__ = [
+    "ApiError",
+    "BadRequestError",
+    "ConflictError",
+    "DindWebhookError",
+    "ForbiddenError",
+    "ManifestError",
+    "NoClusterError",
+    "NotFoundError",
+    "RefusedError",
+    "SettingsError",
+]
 
 
 class DindWebhookError(Exception):
-    """Base of every error whose text is written for a person."""
+    """Base of every error whose text is written for a person; `hint` says what to do, where that is not in it."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class BadRequestError(DindWebhookError):
@@ -37,3 +52,19 @@ class ApiError(DindWebhookError):
 
 class ConflictError(ApiError):
     """An object was changed by somebody else since it was read; reading it again helps."""
+
+
+class ForbiddenError(ApiError):
+    """The user may not do that; the text is the right that is missing, as in `list nodes`."""
+
+
+class NotFoundError(ApiError):
+    """There is no such object, or the API server does not know its kind."""
+
+
+class RefusedError(ApiError):
+    """An object was not accepted: by admission, a quota or validation. The text is the API server's own."""
+
+
+class NoClusterError(DindWebhookError):
+    """A cluster that cannot be asked at all: no kubeconfig, nobody there, credentials that are not accepted."""

@@ -36,17 +36,33 @@ ConfigFlag = Annotated[
     Path | None,
     typer.Option("--config", envvar="DIND_WEBHOOK_CONFIG", help="YAML file with operator settings.", metavar="FILE"),
 ]
-FileFlag = Annotated[
-    list[str],
-    typer.Option("--filename", "-f", help="Manifest to read, - for standard input; may be repeated.", metavar="FILE"),
-]
-NamespaceLabelFlag = Annotated[
-    str,
+_FILE = typer.Option(
+    "--filename", "-f", help="Manifest to read, - for standard input; may be repeated.", metavar="FILE"
+)
+FileFlag = Annotated[list[str], _FILE]
+OptionalFileFlag = Annotated[list[str] | None, _FILE]
+_LABEL_HELP = "Value of the namespace's label dind.io/inject: enabled, sidecar, daemonset, or empty for none."
+NamespaceLabelFlag = Annotated[str, typer.Option("--namespace-label", help=_LABEL_HELP, metavar="VALUE")]
+OptionalNamespaceLabelFlag = Annotated[
+    str | None,
     typer.Option(
         "--namespace-label",
-        help="Value of the namespace's label dind.io/inject: enabled, sidecar, daemonset, or empty for none.",
+        help=_LABEL_HELP,
         metavar="VALUE",
+        show_default="with -f enabled, else what the cluster says",
     ),
+]
+NamespaceFlag = Annotated[
+    str | None,
+    typer.Option("--namespace", "-n", help="Namespace to look at.", metavar="NAME"),
+]
+KubeconfigFlag = Annotated[
+    Path | None,
+    typer.Option("--kubeconfig", help="Kubeconfig, instead of KUBECONFIG or ~/.kube/config.", metavar="FILE"),
+]
+ContextFlag = Annotated[
+    str | None,
+    typer.Option("--context", help="Context of the kubeconfig, instead of its current one.", metavar="NAME"),
 ]
 ColorFlag = Annotated[Color, typer.Option("--color", help="Colour the output: auto, always or never.")]
 
@@ -58,6 +74,8 @@ def main() -> None:
     except DindWebhookError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
         sys.exit(USAGE)
 
 
@@ -155,15 +173,75 @@ def _inject(
 
 @cli.command("explain")
 def _explain(
-    filename: FileFlag,
-    namespace_label: NamespaceLabelFlag = "enabled",
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TYPE/NAME",
+            help="Object of a live cluster: pod/x, deployment/x, job/x, namespace/x and the like.",
+        ),
+    ] = None,
+    filename: OptionalFileFlag = None,
+    namespace: NamespaceFlag = None,
+    namespace_label: OptionalNamespaceLabelFlag = None,
+    kubeconfig: KubeconfigFlag = None,
+    context: ContextFlag = None,
     color: ColorFlag = Color.AUTO,
     config: ConfigFlag = None,
 ) -> None:
-    """Say why pods of a manifest would or would not be injected, rule by rule."""
+    """Say why pods would or would not be injected, rule by rule, and what changes that.
+
+    Of a manifest (-f), offline, or of an object in a live cluster (TYPE/NAME).
+    """
+    if (target is None) is (not filename):
+        raise typer.BadParameter("say either what to look at in a cluster, as in pod/build, or --filename FILE")
+    if target is not None:
+        from app.cli.explain_live import run as run_live
+
+        code = _printing(lambda: run_live(target, namespace, namespace_label, kubeconfig, context, color.value, config))
+        raise typer.Exit(code)
     from app.cli.explain import run
 
-    raise typer.Exit(_printing(lambda: run(filename, namespace_label, color.value, config)))
+    label = "enabled" if namespace_label is None else namespace_label
+    raise typer.Exit(_printing(lambda: run(filename or [], label, color.value, config)))
+
+
+@cli.command("check")
+def _check(
+    namespace: NamespaceFlag = None,
+    pod: Annotated[
+        str | None, typer.Option("--pod", help="Look at this pod of the namespace only.", metavar="NAME")
+    ] = None,
+    wait: Annotated[
+        str, typer.Option("--wait", help="Try again until no check fails, for this long.", metavar="DURATION")
+    ] = "0s",
+    output: Annotated[str, typer.Option("--output", "-o", help="table, short or json.", metavar="FORMAT")] = "table",
+    release: Annotated[
+        str | None, typer.Option("--release", help="Release to check, where there are several.", metavar="NAME")
+    ] = None,
+    webhook: Annotated[
+        str | None, typer.Option("--webhook", help="The same, by the name of its configuration.", metavar="NAME")
+    ] = None,
+    kubeconfig: KubeconfigFlag = None,
+    context: ContextFlag = None,
+    color: ColorFlag = Color.AUTO,
+) -> None:
+    """Look at a live install and say what is wrong with it, and what mends it.
+
+    Nothing is changed in the cluster. What you may not read is skipped. Exit code 0: no check failed, though there may
+    be warnings; 1: one did; 2: the cluster cannot be asked.
+    """
+    from app.checks import Scope
+    from app.cli.check import Output, run
+    from app.settings import parse_duration
+
+    if output not in set(Output):
+        raise typer.BadParameter(f"{output!r} is none of {', '.join(Output)}", param_hint="--output")
+    try:
+        span = parse_duration(wait)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--wait") from None
+    scope = Scope(namespace, pod, webhook, release)
+    raise typer.Exit(_printing(lambda: run(kubeconfig, context, scope, span, Output(output), color.value)))
 
 
 @cli.command("playground")

@@ -10,7 +10,7 @@ from app.injection.eligibility import NAMESPACE_VALUES, POD_VALUES
 from app.injection.inject import inject
 from app.injection.names import INJECT, PREFIX, STATUS
 from app.injection.options import Options, Policy
-from app.injection.rules import RULES, Rule
+from app.injection.rules import RULES, TO_CHANGE, Rule
 
 __all__ = [
     "INJECT",
@@ -20,6 +20,7 @@ __all__ = [
     "PREFIX",
     "RULES",
     "STATUS",
+    "TO_CHANGE",
     "Decision",
     "Mode",
     "Option",

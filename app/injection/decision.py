@@ -32,6 +32,12 @@ class Reason(Enum):
         0,
         "The namespace has no label `dind.io/inject` of `enabled`, `sidecar` or `daemonset`: nobody asks the webhook.",
     )
+    NOT_SELECTED = (
+        "not-selected",
+        Outcome.UNTOUCHED,
+        0,
+        "The webhook configuration's selectors or conditions leave the pod out: nobody asks the webhook.",
+    )
     MIRROR_POD = "mirror-pod", Outcome.UNTOUCHED, 0, "The pod mirrors a static pod of a kubelet and cannot be changed."
     OPTED_OUT = "opted-out", Outcome.UNTOUCHED, 0, "The pod says `dind.io/inject: disabled`."
     NOT_REQUESTED = "not-requested", Outcome.UNTOUCHED, 0, "Neither the pod nor its namespace asks for Docker."

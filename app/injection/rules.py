@@ -1,8 +1,21 @@
 """The rules that a pod passes on its way, in the order they are applied, for people to read."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from app.injection.decision import Reason
+from app.injection.names import INJECT
+
+# What changes an outcome, where that can be told from the reason alone; {namespace} is the pod's.
+TO_CHANGE: Mapping[Reason, str] = {
+    Reason.NAMESPACE_NOT_OPTED_IN: f"kubectl label namespace {{namespace}} {INJECT}=enabled",
+    Reason.NOT_SELECTED: "see with `dind-webhook check` whether the webhook configuration was changed; "
+    "if not, its operator means it so",
+    Reason.NOT_REQUESTED: f"add the annotation {INJECT}: sidecar (or daemonset) to the pod, "
+    "or to the pod template of its workload",
+    Reason.OPTED_OUT: f"remove {INJECT}: disabled",
+    Reason.WINDOWS_POD: f"add the annotation {INJECT}: disabled to be clear about it",
+}
 
 
 class Rule(NamedTuple):
@@ -14,6 +27,7 @@ class Rule(NamedTuple):
 
 RULES: tuple[Rule, ...] = (
     Rule("The namespace has opted in", (Reason.NAMESPACE_NOT_OPTED_IN,)),
+    Rule("The webhook configuration selects it", (Reason.NOT_SELECTED,)),
     Rule("The request creates a pod", (Reason.NOT_A_POD_CREATE, Reason.SUBRESOURCE)),
     Rule("The pod can be read", (Reason.MALFORMED_POD,)),
     Rule("It is no mirror of a static pod", (Reason.MIRROR_POD,)),

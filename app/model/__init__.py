@@ -10,6 +10,7 @@ from app.model.paths import Directories, clean_path, is_under
 from app.model.pod import Container, MalformedPodError, Metadata, Mount, Pod, read_metadata, read_pod
 from app.model.quantity import parse_quantity
 from app.model.resources import PodLevelMisfit, pod_level_misfits
+from app.model.selector import selects
 from app.model.workload import PodTemplate, pod_templates
 
 __all__ = [
@@ -37,4 +38,5 @@ __all__ = [
     "pointer",
     "read_metadata",
     "read_pod",
+    "selects",
 ]

@@ -1,5 +1,6 @@
 """What an operator decides, read once from file, environment and flags; that precedence upwards."""
 
+from app.settings.duration import parse_duration
 from app.settings.listing import Setting, list_settings
 from app.settings.load import Loaded, load_settings, parse_settings
 from app.settings.tree import CertsSettings, InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
@@ -15,5 +16,6 @@ __all__ = [
     "list_settings",
     "load_settings",
     "make_policy",
+    "parse_duration",
     "parse_settings",
 ]

@@ -9,6 +9,7 @@ import pytest
 from pods import a_container, a_pod, after, everything_open, operator
 
 from app.admission import answer, decode_review
+from app.checks import Asked, decide_live
 from app.injection import Decision, Mode, Outcome, Reason, inject
 from app.manifests import judge
 
@@ -49,10 +50,17 @@ def _mounted(path: str) -> Decision:
     return _inject(containers=[container], volumes=[{"name": "own", "emptyDir": {}}])
 
 
+def _unselected() -> Decision:
+    """Return the decision in a cluster whose webhook configuration has no webhook."""
+    namespace = {"metadata": {"name": "ci", "labels": {"dind.io/inject": "enabled"}}}
+    return decide_live(a_pod(), Asked(namespace, {"metadata": {"name": "w"}, "webhooks": []}, _OPEN))
+
+
 _CASES: dict[Reason, _Case] = {
     Reason.NOT_A_POD_CREATE: _Case(lambda: _request(operation="UPDATE"), "not-a-pod-create", 0),
     Reason.SUBRESOURCE: _Case(lambda: _request(subResource="eviction"), "subresource", 0),
     Reason.NAMESPACE_NOT_OPTED_IN: _Case(lambda: judge(a_pod(), "", _OPEN), "namespace-not-opted-in", 0),
+    Reason.NOT_SELECTED: _Case(_unselected, "not-selected", 0),
     Reason.MIRROR_POD: _Case(_mirror, "mirror-pod", 0),
     Reason.OPTED_OUT: _Case(lambda: _inject("disabled"), "opted-out", 0),
     Reason.NOT_REQUESTED: _Case(lambda: _inject(None), "not-requested", 0),

@@ -98,7 +98,7 @@ def test_a_pod_that_cannot_be_read_has_no_picture() -> None:
 def test_a_pod_stops_at_one_rule_and_reaches_none_behind_it() -> None:
     (pod,) = asked(POD.replace("sidecar", "sidcar")).pods
     assert (pod.outcome, pod.reason) == ("denied", "unknown-value")
-    assert [rule.state for rule in pod.rules] == ["passed"] * 4 + ["stopped"] + ["not reached"] * (len(RULES) - 5)
+    assert [rule.state for rule in pod.rules] == ["passed"] * 5 + ["stopped"] + ["not reached"] * (len(RULES) - 6)
     assert pod.patch == []
 
 

@@ -1,0 +1,161 @@
+"""Pods that the API server is asked for without making them: what all of admission, ours and others', does to them."""
+
+import re
+from collections.abc import Iterator
+
+from app.checks.check import Category, Check, Problem
+from app.checks.namespaces import allow_privileged
+from app.checks.snapshot import DryRun, Snapshot, annotations_of, entries_of, name_of
+from app.injection import INJECT, STATUS, Mode, Policy, Reason, inject
+from app.model import JsonObject
+
+_INIT = "prepare"
+_POD_SECURITY = "violates PodSecurity"
+_CALL_FAILED = re.compile(r'failed calling webhook "([^"]+)"[^:]*: (?:failed to call webhook: )?(.*)', re.DOTALL)
+_DENIED_BY_WEBHOOK = re.compile(r'admission webhook "([^"]+)" denied the request')
+_STRIPPED = "lost its restartPolicy"
+_LONGEST = 400
+
+
+def dry_run_pod(mode: Mode, policy: Policy) -> JsonObject:
+    """Return a pod that asks for Docker, with an init container so that the order can be seen."""
+    # No other image is needed in the cluster, where a policy looks at images.
+    image = policy.defaults.image
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"generateName": "dind-webhook-check-", "annotations": {INJECT: mode.value}},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "restartPolicy": "Never",
+            "initContainers": [{"name": _INIT, "image": image}],
+            "containers": [{"name": "build", "image": image}],
+        },
+    }
+
+
+def _place(run: DryRun) -> str:
+    return f"namespace {run.namespace}, {run.mode}"
+
+
+def _brief(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _called(snapshot: Snapshot) -> Iterator[Problem]:
+    for run in snapshot.dry_runs:
+        if failed := _CALL_FAILED.search(run.refusal):
+            yield Problem(f"{_place(run)}: {failed[1]} cannot be called: {_brief(failed[2])}")
+
+
+def _injected(snapshot: Snapshot) -> Iterator[Problem]:
+    for run in snapshot.dry_runs:
+        if run.pod is not None and STATUS not in annotations_of(run.pod):
+            yield Problem(f"{_place(run)}: the pod came back without Docker, so the webhook was not called")
+
+
+def _kept(snapshot: Snapshot) -> Iterator[Problem]:
+    for run in snapshot.dry_runs:
+        if _STRIPPED in run.refusal:
+            yield Problem(f"{_place(run)}: {_brief(run.refusal)}", _others(snapshot))
+        elif run.pod is not None and STATUS in annotations_of(run.pod):
+            decision = inject(run.pod, None, snapshot.policy)
+            if decision.reason is Reason.STALE_STATUS:
+                text = decision.message.removeprefix(f"annotation {STATUS} says that the pod was injected, but it ")
+                yield Problem(f"{_place(run)}: the pod {text.partition(';')[0]}", _others(snapshot))
+
+
+def _others(snapshot: Snapshot) -> dict[str, str]:
+    names = [name_of(one) for one in snapshot.configurations if not entries_of(one) and _sees_pods(one)]
+    return {"others": ", ".join(names) or "none is a webhook; look at MutatingAdmissionPolicies"}
+
+
+def _sees_pods(configuration: JsonObject) -> bool:
+    rules = [rule for webhook in configuration.get("webhooks") or [] for rule in webhook.get("rules") or []]
+    return any({"pods", "*", "*/*"} & set(rule.get("resources", [])) for rule in rules)
+
+
+def _in_order(snapshot: Snapshot) -> Iterator[Problem]:
+    for run in snapshot.dry_runs:
+        names = [one["name"] for one in (run.pod or {"spec": {}})["spec"].get("initContainers") or []]
+        own = snapshot.policy.container_name if run.mode is Mode.SIDECAR else snapshot.policy.wait_container_name
+        if own in names and _INIT in names and names.index(own) > names.index(_INIT):
+            yield Problem(f"{_place(run)}: {own} comes after the pod's own init container", _others(snapshot))
+
+
+def _not_refused(snapshot: Snapshot) -> Iterator[Problem]:
+    own = entries_of(snapshot.configuration)
+    for run in snapshot.dry_runs:
+        refusal = run.refusal
+        denied = _DENIED_BY_WEBHOOK.search(refusal)
+        if not refusal or _CALL_FAILED.search(refusal) or _STRIPPED in refusal:
+            continue
+        yield Problem(f"{_place(run)}: {_brief(refusal)}", _mend(run, denied is not None and denied[1] in own))
+
+
+def _mend(run: DryRun, by_us: bool) -> dict[str, str]:
+    if by_us:
+        return {"mend": "see the settings in ConfigMap {server} of namespace {system}"}
+    if _POD_SECURITY in run.refusal:
+        return {"mend": allow_privileged(run.namespace)}
+    return {"mend": f"have the policy that is named except namespace {run.namespace}"}
+
+
+_NEEDS = ("dry_runs",)
+_AFTER = ("installed",)
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "called",
+        Category.DRY_RUN,
+        "The API server reaches every webhook that has a say",
+        True,
+        "if it is ours, mend what failed above, and see that firewalls let the API server reach port 10250 of pods; "
+        "if it is another's, that one is away",
+        _NEEDS,
+        _called,
+        _AFTER,
+    ),
+    Check(
+        "injected",
+        Category.DRY_RUN,
+        "A pod that asks comes back with Docker",
+        True,
+        "mend what failed above; with failurePolicy Ignore, a server that is away goes unnoticed: "
+        "`kubectl -n {system} get pods`",
+        _NEEDS,
+        _injected,
+        _AFTER,
+    ),
+    Check(
+        "admitted",
+        Category.DRY_RUN,
+        "No policy, quota or other webhook refuses it",
+        True,
+        "{mend}",
+        _NEEDS,
+        _not_refused,
+        _AFTER,
+    ),
+    Check(
+        "kept",
+        Category.DRY_RUN,
+        "Nobody takes away what was injected",
+        True,
+        "update or reconfigure the webhook or policy that does: {others}",
+        ("configurations", "policy", *_NEEDS),
+        _kept,
+        _AFTER,
+    ),
+    Check(
+        "order",
+        Category.DRY_RUN,
+        "Docker starts before the pod's own init containers",
+        False,
+        "have the webhook or policy that moves init containers leave the order alone: {others}",
+        ("configurations", "policy", *_NEEDS),
+        _in_order,
+        _AFTER,
+    ),
+)

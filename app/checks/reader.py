@@ -1,0 +1,60 @@
+"""What is asked of a cluster, and going on where something may not be read."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol, TypeVar
+
+from app.errors import ApiError, ForbiddenError, NotFoundError
+from app.kube import Served
+from app.model import JsonObject
+
+_T = TypeVar("_T")
+
+
+class Cluster(Protocol):
+    """What is asked of a cluster; each may raise ForbiddenError, NotFoundError, RefusedError or ApiError."""
+
+    def version(self) -> str: ...
+    def get(self, path: str, **query: str) -> JsonObject: ...
+    def items(self, path: str, **query: str) -> Iterator[JsonObject]: ...
+    def try_create(self, path: str, body: JsonObject) -> JsonObject: ...
+    def shake_hands_at(self, host: str, port: int, server_name: str, bundle: bytes) -> Served: ...
+    def shake_hands_with_pod(self, namespace: str, pod: str, port: int, server_name: str, bundle: bytes) -> Served: ...
+
+
+class Scope(NamedTuple):
+    """What is looked at: one namespace or all, one pod of it or all; which installation, where there are several."""
+
+    namespace: str | None = None
+    pod: str | None = None
+    webhook: str | None = None
+    release: str | None = None
+
+
+class Reader:
+    """Reads on after what could not be read, and remembers why."""
+
+    def __init__(self, cluster: Cluster, tell: Callable[[str], None]) -> None:
+        self.cluster = cluster
+        self.tell = tell
+        self.unread: dict[str, str] = {}
+
+    def read(self, member: str, what: str, read: Callable[[], _T], otherwise: _T) -> _T:
+        """Return what `read` does, `otherwise` where that is not possible; `member` is unread then."""
+        self.tell(what)
+        try:
+            return read()
+        except ApiError as error:
+            self.unread[member] = why_unread(error)
+            return otherwise
+
+    def list(self, member: str, what: str, path: str, **query: str) -> tuple[JsonObject, ...]:
+        return self.read(member, what, lambda: tuple(self.cluster.items(path, **query)), ())
+
+
+def why_unread(error: ApiError) -> str:
+    """Return why something could not be read, for whoever reads a report."""
+    if isinstance(error, ForbiddenError):
+        return f"you may not {error}"
+    if isinstance(error, NotFoundError):
+        return f"the API server has no such thing: {error}"
+    return str(error)

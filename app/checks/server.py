@@ -1,0 +1,97 @@
+"""The process that answers: its Service, endpoints and replicas."""
+
+from collections.abc import Iterator
+
+from app.checks.check import Category, Check, Problem
+from app.checks.snapshot import Snapshot, entries_of, name_of
+from app.model import JsonObject
+
+# Within a cluster, what the configuration calls is a Service; a URL is somebody else's to keep.
+_SERVICE = "service"
+
+
+def called_services(configuration: JsonObject | None) -> list[JsonObject]:
+    """Return the references to Services in a configuration, each once."""
+    found: list[JsonObject] = []
+    for entry in entries_of(configuration).values():
+        reference = entry["clientConfig"].get(_SERVICE)
+        if reference and (reference["namespace"], reference["name"]) not in [
+            (f["namespace"], f["name"]) for f in found
+        ]:
+            found.append(reference)
+    return found
+
+
+def is_ready(endpoint: JsonObject) -> bool:
+    """Whether traffic is sent to an endpoint of an EndpointSlice; one that says nothing is ready."""
+    return (endpoint.get("conditions") or {}).get("ready") is not False
+
+
+def has_condition(o: JsonObject, kind: str) -> bool:
+    """Whether a condition of an object's status is true."""
+    conditions = (o.get("status") or {}).get("conditions") or []
+    return any(one["type"] == kind and one["status"] == "True" for one in conditions)
+
+
+def _service(snapshot: Snapshot) -> Iterator[Problem]:
+    for reference in called_services(snapshot.configuration):
+        place = f"{reference['namespace']}/{reference['name']}"
+        if snapshot.service is None:
+            yield Problem(f"Service {place} does not exist")
+            continue
+        port = reference.get("port", 443)
+        if port not in [one["port"] for one in snapshot.service["spec"].get("ports") or []]:
+            yield Problem(f"Service {place} has no port {port}")
+
+
+def _endpoints(snapshot: Snapshot) -> Iterator[Problem]:
+    if not called_services(snapshot.configuration) or snapshot.service is None:
+        return
+    endpoints = [endpoint for one in snapshot.slices for endpoint in one.get("endpoints") or []]
+    if not any(map(is_ready, endpoints)):
+        what = f"none of {len(endpoints)} is ready" if endpoints else "it has none; does its selector match the pods?"
+        yield Problem(f"Service {name_of(snapshot.service)}: {what}")
+
+
+def _replicas(snapshot: Snapshot) -> Iterator[Problem]:
+    if snapshot.deployment is None:
+        return
+    wanted = snapshot.deployment["spec"].get("replicas", 1)
+    ready = (snapshot.deployment.get("status") or {}).get("readyReplicas", 0)
+    if ready < wanted or wanted < 2:
+        yield Problem(f"Deployment {name_of(snapshot.deployment)}: {ready} ready of {wanted}")
+
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "service",
+        Category.SERVER,
+        "The Service that is called exists, with the port that is called",
+        True,
+        "`helm upgrade {release} CHART --namespace {system} --reuse-values` puts it back as it was installed",
+        ("configurations", "service"),
+        _service,
+        ("installed",),
+    ),
+    Check(
+        "endpoints",
+        Category.SERVER,
+        "The Service has a ready endpoint",
+        True,
+        "`kubectl -n {system} get pods` and `kubectl -n {system} describe deploy/{server}` say why no pod is ready",
+        ("configurations", "service", "slices"),
+        _endpoints,
+        ("installed", "service"),
+    ),
+    Check(
+        "replicas",
+        Category.SERVER,
+        "Two replicas or more are ready",
+        False,
+        "`kubectl -n {system} describe deploy/{server}` says why; with one, pods that ask for Docker are refused "
+        "while it is replaced: set the chart's replicas to 2",
+        ("deployment",),
+        _replicas,
+        ("installed",),
+    ),
+)

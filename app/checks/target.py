@@ -1,0 +1,48 @@
+"""What `explain` is asked about: `pod/x`, `deployment/x`, `namespace/x`, in kubectl's ways to write it."""
+
+from typing import NamedTuple
+
+from app.errors import ManifestError
+from app.model import nearest
+
+# What kubectl takes, besides the plural: kind, group and version, resource, and its short name
+_KINDS = (
+    ("Pod", "/api/v1", "pods", "po"),
+    ("Namespace", "/api/v1", "namespaces", "ns"),
+    ("Deployment", "/apis/apps/v1", "deployments", "deploy"),
+    ("StatefulSet", "/apis/apps/v1", "statefulsets", "sts"),
+    ("DaemonSet", "/apis/apps/v1", "daemonsets", "ds"),
+    ("ReplicaSet", "/apis/apps/v1", "replicasets", "rs"),
+    ("ReplicationController", "/api/v1", "replicationcontrollers", "rc"),
+    ("Job", "/apis/batch/v1", "jobs", "job"),
+    ("CronJob", "/apis/batch/v1", "cronjobs", "cj"),
+)
+_BY_NAME = {name: row for row in _KINDS for name in (row[0].lower(), row[2], row[3])}
+
+
+class Target(NamedTuple):
+    """An object: its kind, its name, and how the API server finds it."""
+
+    kind: str
+    name: str
+    group: str
+    resource: str
+
+    def path(self, namespace: str) -> str:
+        """Return where the API server has it."""
+        where = "" if self.kind == "Namespace" else f"namespaces/{namespace}/"
+        return f"{self.group}/{where}{self.resource}/{self.name}"
+
+
+def parse_target(text: str) -> Target:
+    """Return what TYPE/NAME stands for; ManifestError where it is no such thing."""
+    kind, slash, name = text.partition("/")
+    if not slash or not name or "/" in name:
+        raise ManifestError(f"{text!r} is not TYPE/NAME, as in pod/build")
+    kind = kind.partition(".")[0].lower()
+    row = _BY_NAME.get(kind)
+    if row is None:
+        guess = nearest(kind, _BY_NAME)
+        hint = f"did you mean {guess}?" if guess else f"use one of {', '.join(row[0].lower() for row in _KINDS)}"
+        raise ManifestError(f"{kind!r} is no kind that has pods; {hint}")
+    return Target(row[0], name, row[1], row[2])

@@ -1,0 +1,148 @@
+"""`dind-webhook explain TYPE/NAME`, on a live cluster."""
+
+from pathlib import Path
+
+from app.checks import (
+    Answer,
+    Asked,
+    Scope,
+    Target,
+    allow_privileged,
+    ask,
+    decide_live,
+    has_docker,
+    left_out_by,
+    misplaced,
+    other_conditions,
+    owner_of,
+    parse_target,
+    recreate,
+    security_problem,
+    to_change,
+)
+from app.cli.explain import Explained, inputs_of, print_all
+from app.cli.judge import describe, load_policy
+from app.errors import NotFoundError
+from app.injection import INJECT, RULES, STATUS, Decision, Mode, Outcome, Reason
+from app.kube import Cluster
+from app.model import JsonObject, pod_templates
+
+_MOST_PODS = 50
+
+
+def run(
+    target: str,
+    namespace: str | None,
+    namespace_label: str | None,
+    kubeconfig: Path | None,
+    context: str | None,
+    color: str,
+    config: Path | None,
+) -> int:
+    """Explain an object of a live cluster; return the exit code: 0, or 1 where a pod would be denied."""
+    wanted = parse_target(target)
+    cluster = Cluster(kubeconfig, context)
+    cluster.version()
+    where = wanted.name if wanted.kind == "Namespace" else namespace or cluster.namespace
+    answer = ask(cluster, where, namespace_label, load_policy(config) if config else None, Scope())
+    if wanted.kind == "Namespace":
+        return print_all([_namespace(cluster, answer)], color)
+    try:
+        found = {**cluster.get(wanted.path(where)), "kind": wanted.kind}
+    except NotFoundError:
+        raise NotFoundError(
+            f"there is no {wanted.kind.lower()} {wanted.name} in namespace {where}",
+            f"see `kubectl get {wanted.resource} --namespace {where}`, or choose another with --namespace",
+        ) from None
+    return print_all(
+        [_pod(cluster, found, answer) if wanted.kind == "Pod" else _workload(wanted, found, answer)], color
+    )
+
+
+def _label(asked: Asked) -> str:
+    return str((asked.namespace["metadata"].get("labels") or {}).get(INJECT, ""))
+
+
+def _notes(answer: Answer, pod: JsonObject, decision: Decision) -> tuple[str, ...]:
+    notes = list(answer.notes)
+    if decision.reason is Reason.NOT_SELECTED and (by := left_out_by(pod, answer.asked)):
+        notes.insert(0, by)
+    if decision.reason not in (Reason.NAMESPACE_NOT_OPTED_IN, Reason.NOT_SELECTED):
+        notes += (
+            f"match condition {name} is the operator's own; only the API server can evaluate it"
+            for name in other_conditions(answer.asked)
+        )
+    if decision.outcome is Outcome.INJECTED and (problem := security_problem(answer.asked.namespace)):
+        notes.append(f"{problem}; {allow_privileged(answer.asked.namespace['metadata']['name'])}")
+    return tuple(notes)
+
+
+def _pod(cluster: Cluster, pod: JsonObject, answer: Answer) -> Explained:
+    namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
+    decision = decide_live(pod, answer.asked)
+    inputs = inputs_of(_label(answer.asked), pod)
+    change = to_change(decision.reason, namespace, pod)
+    verdict = ""
+    if has_docker(pod):
+        status = pod["metadata"]["annotations"][STATUS]
+        verdict = f"it has Docker: injected when it was created ({status})"
+        decision, change = Decision(Reason.INJECTED, decision.mode), ""
+    elif decision.outcome is Outcome.INJECTED:
+        verdict = f"it has no Docker, but would be injected ({decision.mode}) if it were created now"
+        change = recreate(pod)
+    elif decision.reason is Reason.NOT_REQUESTED and (owner := owner_of(cluster, pod, namespace)):
+        if (said := misplaced(owner)) is not None:
+            inputs = (*inputs, (f"{owner['kind']} {owner['metadata']['name']} itself", said))
+        change = to_change(decision.reason, namespace, owner)
+    elif change:
+        change = f"{change}, then {recreate(pod)}"
+    return Explained(f"Pod {namespace}/{name}", inputs, decision, change, verdict, _notes(answer, pod, decision))
+
+
+def _workload(target: Target, workload: JsonObject, answer: Answer) -> Explained:
+    namespace = workload["metadata"]["namespace"]
+    template = next(iter(pod_templates(workload))).pod
+    decision = decide_live(template, answer.asked)
+    inputs = inputs_of(_label(answer.asked), template)
+    if (said := misplaced(workload)) is not None:
+        inputs = (*inputs, (f"{target.kind} itself {INJECT}", said))
+    change = to_change(decision.reason, namespace, workload)
+    verdict = f"its pods are injected ({decision.mode}) when they are created" if not change else ""
+    if decision.outcome is not Outcome.INJECTED:
+        verdict = ""
+    title = f"{target.kind} {namespace}/{target.name}"
+    return Explained(title, inputs, decision, change, verdict, _notes(answer, template, decision))
+
+
+def _namespace(cluster: Cluster, answer: Answer) -> Explained:
+    asked = answer.asked
+    name, label = asked.namespace["metadata"]["name"], _label(asked)
+    # What a pod would come to that asks, for all that its namespace decides
+    probe = {"metadata": {"annotations": {INJECT: Mode.SIDECAR.value}}, "spec": {"containers": [{"name": "build"}]}}
+    decision = decide_live(probe, asked)
+    if decision.reason not in (Reason.NAMESPACE_NOT_OPTED_IN, Reason.NOT_SELECTED):
+        decision = Decision(Reason.INJECTED)
+    verdict = ""
+    if decision.outcome is Outcome.INJECTED:
+        who = (
+            f"every pod gets a {label}"
+            if label in set(Mode)
+            else f"pods that say {INJECT}: sidecar or daemonset get it"
+        )
+        verdict = who + (f", unless it says {INJECT}: disabled" if label in set(Mode) else "")
+    change = to_change(decision.reason, name, {"kind": "Namespace", "metadata": {"name": name}})
+    notes = (*_notes(answer, probe, decision), *_pods(cluster, name, asked))
+    inputs = ((f"namespace label {INJECT}", label or "absent"),)
+    return Explained(f"Namespace {name}", inputs, decision, change, verdict, notes, RULES[:2])
+
+
+def _pods(cluster: Cluster, namespace: str, asked: Asked) -> list[str]:
+    lines: list[str] = []
+    for pod in cluster.items(f"/api/v1/namespaces/{namespace}/pods"):
+        if len(lines) == _MOST_PODS:
+            lines.append("and more; `dind-webhook explain pod/NAME` looks at one")
+            break
+        decision = decide_live(pod, asked)
+        state = "has Docker" if has_docker(pod) else f"has no Docker; created now: {describe(decision)}"
+        lines.append(f"pod/{pod['metadata']['name']} {state}")
+    return lines

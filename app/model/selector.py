@@ -1,0 +1,31 @@
+"""Label selectors, as the API server reads them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.model.jsonpatch import JsonObject
+
+
+def selects(selector: JsonObject | None, labels: Mapping[str, Any]) -> bool:
+    """Whether a LabelSelector matches an object with these labels; an absent or empty one matches all."""
+    selector = selector or {}
+    for key, value in (selector.get("matchLabels") or {}).items():
+        if labels.get(key) != value:
+            return False
+    return all(_holds(requirement, labels) for requirement in selector.get("matchExpressions") or [])
+
+
+def _holds(requirement: JsonObject, labels: Mapping[str, Any]) -> bool:
+    key, values = str(requirement.get("key")), requirement.get("values") or []
+    match requirement.get("operator"):
+        case "In":
+            return key in labels and labels[key] in values
+        case "NotIn":
+            return key not in labels or labels[key] not in values
+        case "Exists":
+            return key in labels
+        case "DoesNotExist":
+            return key not in labels
+        case _:
+            # The API server accepts no other.
+            return False
