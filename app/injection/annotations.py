@@ -9,7 +9,7 @@ from app.injection.decision import Denial, Mode, Reason
 from app.injection.images import is_allowed_image
 from app.injection.messages import first_few, quote
 from app.injection.names import INJECT, PREFIX, STATUS
-from app.injection.options import Medium, Options, Policy
+from app.injection.options import Medium, Options, Placement, Policy
 from app.model import nearest, parse_quantity
 
 _BOTH = frozenset(Mode)
@@ -64,7 +64,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "placement",
-        values.placement,
+        values.one_of(Placement),
         "native",
         "`native` or `container`",
         "container",
@@ -117,7 +117,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "storage-medium",
-        values.medium,
+        values.one_of(Medium),
         "Disk",
         "`Disk`, `Memory` or `Volume`",
         "Memory",
@@ -268,9 +268,10 @@ def parse_options(annotations: Mapping[str, Any], policy: Policy) -> Options | D
         return Denial(Reason.UNKNOWN_ANNOTATION, first_few(unknown, _unknown))
     if closed := sorted(key for key in ours if OPTIONS_BY_KEY[key].name not in policy.allowed_options):
         allowed = ", ".join(option.name for option in OPTIONS if option.name in policy.allowed_options) or "none"
+        what, it = ("annotations", "them") if len(closed) > 1 else ("annotation", "it")
         return Denial(
             Reason.OPTION_NOT_ALLOWED,
-            f"annotation {first_few(closed, str, ', ')} may not be set in this cluster; remove it "
+            f"{what} {first_few(closed, str, ', ')} may not be set in this cluster; remove {it} "
             f"(options its operator allows: {allowed})",
         )
     changes: dict[str, Any] = {}

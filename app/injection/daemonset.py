@@ -2,7 +2,7 @@
 
 from app.injection.additions import Additions
 from app.injection.decision import Denial, Reason
-from app.injection.docker_socket import HIDDEN_DEFAULT_DIR, is_default_dir, unix_address
+from app.injection.docker_socket import HIDDEN_DEFAULT_DIR, is_default_dir, unix_address, until_docker_answers
 from app.injection.messages import naming
 from app.injection.names import PREFIX
 from app.injection.options import Options, Policy
@@ -58,12 +58,11 @@ def daemonset_additions(pod: Pod, options: Options, policy: Policy) -> Additions
 
 
 def _wait(docker_host: JsonObject, group: int | None, policy: Policy) -> JsonObject:
-    script = (
-        f"end=$(($(date +%s) + {policy.wait_seconds})); "
-        'until timeout 5 docker info >/dev/null 2>&1; do if [ "$(date +%s)" -ge "$end" ]; then '
+    complaint = (
         f'echo "No Docker daemon answered at $DOCKER_HOST within {policy.wait_seconds} s: '
-        f'is the dind DaemonSet pod of this node ready? ({PREFIX}wait)" >&2; exit 1; fi; sleep 1; done'
+        f'is the dind DaemonSet pod of this node ready? ({PREFIX}wait)" >&2; exit 1'
     )
+    script = until_docker_answers("docker", policy.wait_seconds, "1", complaint)
     return {
         "name": policy.wait_container_name,
         # The daemon's image has the client, and every node has it already.

@@ -19,3 +19,15 @@ def unix_address(socket_dir: str) -> str:
 def is_default_dir(socket_dir: str) -> bool:
     """Whether the socket in this directory is where tools look for it that know no DOCKER_HOST."""
     return clean_path(f"{socket_dir}/{SOCKET_NAME}") == clean_path(DEFAULT_SOCKET)
+
+
+def until_docker_answers(docker: str, seconds: int, pause: str, otherwise: str) -> str:
+    """Return the shell script that waits for a daemon to answer a client, and does `otherwise` after `seconds`.
+
+    `docker` is the client's command line. A first try is made in any case.
+    """
+    return (
+        f"end=$(($(date +%s) + {seconds})); "
+        f"until timeout 5 {docker} info >/dev/null 2>&1; do "
+        f'if [ "$(date +%s)" -ge "$end" ]; then {otherwise}; fi; sleep {pause}; done'
+    )

@@ -83,7 +83,9 @@ def plan(pod: Pod, metadata: Metadata, additions: Additions, status: str) -> Pla
             wanted = {"supplementalGroups": [group]}
             members.append(MemberAddition("/spec/securityContext", security is not None, wanted))
     members += _metadata_members(pod, metadata, additions, status)
-    return Plan(tuple(lists), tuple(members), (*additions.warnings, *_kept_env(additions)))
+    return Plan(
+        tuple(lists), tuple(members), (*additions.warnings, *_kept_mounts(pod, additions), *_kept_env(additions))
+    )
 
 
 def _stale_status(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
@@ -273,6 +275,30 @@ def _metadata_members(pod: Pod, metadata: Metadata, additions: Additions, status
     if raw_metadata is None:
         return (MemberAddition("/metadata", False, {"annotations": missing}),)
     return (MemberAddition("/metadata/annotations", raw_metadata.get("annotations") is not None, missing),)
+
+
+def _kept_mounts(pod: Pod, additions: Additions) -> Iterable[str]:
+    """Yield a warning where our container cannot follow what a later mutator changed: patches only add."""
+    name = additions.container["name"] if additions.container else ""
+    existing = pod.container(name)
+    if existing is None:
+        return
+    there = {mount.path: mount for mount in existing.mounts}
+    kept = [
+        wanted.mount_path
+        for wanted in additions.container_mounts
+        if wanted.path in there and not _is_same_mount(there[wanted.path], wanted)
+    ]
+    if kept:
+        yield naming(f"mounted otherwise in {name} already and kept", kept)
+
+
+def _is_same_mount(existing: Mount, wanted: Mount) -> bool:
+    return (existing.volume, existing.sub_path, existing.read_only) == (
+        wanted.volume,
+        wanted.sub_path,
+        wanted.read_only,
+    )
 
 
 def _kept_env(additions: Additions) -> Iterable[str]:

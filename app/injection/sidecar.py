@@ -12,6 +12,7 @@ from app.injection.docker_socket import (
     SOCKET_NAME,
     is_default_dir,
     unix_address,
+    until_docker_answers,
 )
 from app.injection.messages import naming, shorten
 from app.injection.names import PREFIX
@@ -141,10 +142,10 @@ def _container(options: Options, policy: Policy, native: bool, linked: bool) -> 
         "runAsNonRoot": False,
         "readOnlyRootFilesystem": False,
     }
-    docker = ["docker", f"--host={unix_address(options.socket_dir)}", "info"]
+    docker = ["docker", f"--host={unix_address(options.socket_dir)}"]
     if native and policy.startup_probe:
         container["startupProbe"] = {
-            "exec": {"command": docker},
+            "exec": {"command": [*docker, "info"]},
             "periodSeconds": 1,
             "timeoutSeconds": 5,
             "failureThreshold": _START_SECONDS,
@@ -189,12 +190,10 @@ def _resources(options: Options) -> JsonObject:
 
 def _link(docker: list[str], socket_dir: str) -> str:
     # Bounded: kubelet waits for the hook and then restarts the container if it failed.
-    return (
-        f"end=$(($(date +%s) + {_START_SECONDS})); "
-        f"until timeout 5 {' '.join(docker)} >/dev/null 2>&1; "
-        'do [ "$(date +%s)" -lt "$end" ] || exit 1; sleep 0.2; done; '
-        f"ln -f {socket_dir}/{SOCKET_NAME} {socket_dir}/{LINK_NAME}"
-    )
+    wait = until_docker_answers(" ".join(docker), _START_SECONDS, "0.2", "exit 1")
+    link = f"{socket_dir}/{LINK_NAME}"
+    # A container that another webhook moved in front of the daemon has made kubelet put a directory there.
+    return f"{wait}; rmdir {link} 2>/dev/null; ln -f {socket_dir}/{SOCKET_NAME} {link}"
 
 
 def _warnings(options: Options) -> list[str]:

@@ -6,16 +6,19 @@ Each function raises ValueError with the rest of a sentence that begins with the
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 import orjson
 
 from app.injection.docker_socket import LINK_NAME
 from app.injection.messages import quote
 from app.injection.names import PREFIX
-from app.injection.options import Address, Medium, Placement
+from app.injection.options import Address
 from app.injection.protected import hides_the_daemon
 from app.model import is_dns_label, is_dns_subdomain, parse_image, parse_quantity
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 # sun_path holds 108 bytes with its closing zero (unix(7)).
 _LONGEST_SOCKET_DIR = 107 - len(f"/{LINK_NAME}")
@@ -63,16 +66,15 @@ def boolean(text: str) -> bool:
     return text == "true"
 
 
-def placement(text: str) -> Placement:
-    if text not in set(Placement):
-        raise ValueError(f"must be {_either(Placement)}")
-    return Placement(text)
+def one_of(choices: type[_Choice]) -> Callable[[str], _Choice]:
+    accepted = " or ".join(f'"{choice}"' for choice in choices)
 
+    def parse(text: str) -> _Choice:
+        if text not in set(choices):
+            raise ValueError(f"must be {accepted}")
+        return choices(text)
 
-def medium(text: str) -> Medium:
-    if text not in set(Medium):
-        raise ValueError(f"must be {_either(Medium)}")
-    return Medium(text)
+    return parse
 
 
 def shared_volumes(text: str) -> bool | tuple[str, ...]:
@@ -226,7 +228,3 @@ def _is_host_and_port(text: str) -> bool:
     if match is None or not (match[1].startswith("[") or is_dns_subdomain(match[1].lower())):
         return False
     return match[2] is None or 1 <= int(match[2]) <= 65535
-
-
-def _either(choices: type[Placement] | type[Medium]) -> str:
-    return " or ".join(f'"{choice}"' for choice in choices)

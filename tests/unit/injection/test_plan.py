@@ -107,6 +107,16 @@ def test_the_sub_path_of_a_later_container_is_shared_though_the_daemon_has_the_v
     assert inject(pod, None, policy).warnings == ()
 
 
+def test_a_volume_that_a_later_container_may_write_stays_read_only_in_the_daemon_with_a_warning(policy: Policy) -> None:
+    mount = {"name": "w", "mountPath": "/w", "readOnly": True}
+    pod = after(a_pod(containers=[a_container(volumeMounts=[mount])], volumes=[{"name": "w", "emptyDir": {}}]), policy)
+    pod["spec"]["containers"].append(a_container("late", volumeMounts=[{**mount, "readOnly": False}]))
+    _, patched = _again(pod, policy)
+    assert mount in named(patched["spec"]["initContainers"], "dind")["volumeMounts"]
+    assert inject(pod, None, policy).warnings == ("mounted otherwise in dind already and kept: /w",)
+    assert inject(patched, None, policy).reason is Reason.UNCHANGED
+
+
 @_BOTH_MODES
 def test_a_container_is_never_given_what_it_has(mode: str, policy: Policy) -> None:
     pod = after(a_pod(mode), policy)

@@ -1,0 +1,80 @@
+"""The shell scripts that wait for a daemon, run by a shell; only `docker` itself is another program here."""
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pods import a_pod, after, everything_open, operator
+
+SLOWLY = 'test -e "$0.called" || { touch "$0.called"; exit 1; }'
+
+
+@pytest.fixture
+def socket_dir(tmp_path: Path) -> Iterator[Path]:
+    """Return a directory with a socket, as the daemon makes it."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        # By a relative path: the whole one may be longer than a socket's address can be.
+        before = Path.cwd()
+        os.chdir(tmp_path)
+        listener.bind("docker.sock")
+        os.chdir(before)
+        yield tmp_path
+
+
+def run(command: list[str], docker: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command of the pod with this script for `docker`."""
+    client = folder / "docker"
+    client.write_text(f"#!/bin/sh\n{docker}\n")
+    client.chmod(0o755)
+    path = {"PATH": f"{folder}:{os.environ['PATH']}", "DOCKER_HOST": "unix:///run/dind/docker.sock"}
+    return subprocess.run(command, env=path, capture_output=True, text=True, timeout=60, check=False)
+
+
+def hook(socket_dir: Path) -> list[str]:
+    """Return what the daemon's container runs when it starts, its socket being in this directory."""
+    daemon: Any = after(a_pod(), operator())["spec"]["initContainers"][0]
+    *shell, script = daemon["lifecycle"]["postStart"]["exec"]["command"]
+    return [*shell, script.replace("/run/dind", str(socket_dir))]
+
+
+def wait(seconds: int) -> list[str]:
+    command: list[str] = after(a_pod("daemonset"), everything_open(wait_seconds=seconds))["spec"]["initContainers"][0][
+        "command"
+    ]
+    return command
+
+
+@pytest.mark.parametrize("docker", ["exit 0", SLOWLY])
+def test_once_the_daemon_answers_its_socket_has_a_second_name(socket_dir: Path, docker: str) -> None:
+    assert run(hook(socket_dir), docker, socket_dir).returncode == 0
+    assert (socket_dir / "compat.sock").samefile(socket_dir / "docker.sock")
+
+
+def test_a_daemon_that_starts_again_renews_it(socket_dir: Path) -> None:
+    (socket_dir / "compat.sock").touch()
+    assert run(hook(socket_dir), "exit 0", socket_dir).returncode == 0
+    assert (socket_dir / "compat.sock").samefile(socket_dir / "docker.sock")
+
+
+def test_a_directory_that_kubelet_made_in_its_place_makes_room(socket_dir: Path) -> None:
+    (socket_dir / "compat.sock").mkdir()
+    assert run(hook(socket_dir), "exit 0", socket_dir).returncode == 0
+    assert (socket_dir / "compat.sock").samefile(socket_dir / "docker.sock")
+
+
+def test_a_pod_of_the_nodes_daemon_goes_on_once_it_answers(tmp_path: Path) -> None:
+    done = run(wait(60), SLOWLY, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_where_nothing_answers_it_ends_with_a_sentence(tmp_path: Path) -> None:
+    done = run(wait(1), "exit 1", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "No Docker daemon answered at unix:///run/dind/docker.sock within 1 s: "
+        "is the dind DaemonSet pod of this node ready? (dind.io/wait)\n"
+    )
