@@ -20,7 +20,8 @@ def annotations_page() -> str:
     return f"""\
 # Annotations
 
-This page is made from the code by `make reference`.
+What a pod may say, what it means, and each reason why a pod is injected, left alone or refused. This page is made from
+the code by `make reference`.
 
 ## Who is injected
 
@@ -102,7 +103,8 @@ def settings_page() -> str:
     return f"""\
 # Settings
 
-This page is made from the code by `make reference`.
+What an operator may set, and how. With the chart they go under `settings`. This page is made from the code by
+`make reference`.
 
 Settings come from a YAML file (`--config FILE`, or the variable `DIND_WEBHOOK_CONFIG`), from environment
 variables, and from flags of the command line; what comes later in that list wins. The file has the groups
@@ -190,7 +192,8 @@ def metrics_page() -> str:
     return f"""\
 # Metrics
 
-This page is made from the code by `make reference`.
+What Prometheus can read; [operations](operations.md#watch-it) says which of it matters. This page is made from the code
+by `make reference`.
 
 Both processes serve `/metrics` on their health ports, over plain HTTP: the server on `server.health_port`,
 `dind-webhook certs` on `certs.health_port`. No label holds a namespace, a pod or anything else of users.
