@@ -11,9 +11,12 @@ DEV_STAMP := $(VENV)/.dev-installed
 DOCS_VENV := .venv-docs
 DOCS_STAMP := $(DOCS_VENV)/.installed
 
+CLUSTER_CLI := PYTHONPATH=tests/e2e $(BIN)/python -m cluster
+export CLUSTER
+
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -54,6 +57,22 @@ readme: $(DEV_STAMP) ## Write the README of the chart anew from the comments of 
 chart-cluster: $(DEV_STAMP) ## Try the chart on the cluster of CHART_KUBECONFIG; it needs no node
 	@PYTHON=$(BIN)/python tests/chart/install-helm.sh > /dev/null
 	@$(BIN)/python -m pytest -q tests/chart/on_a_cluster
+
+.PHONY: e2e
+e2e: $(DEV_STAMP) ## Bring up a real Kubernetes, install the chart, run the scenarios, take it down (ARGS=...)
+	@CLUSTER=$(or $(CLUSTER),e2e) $(CLUSTER_CLI) test -- $(ARGS)
+
+.PHONY: e2e-tests
+e2e-tests: $(DEV_STAMP) ## Run the scenarios on the cluster of `make cluster` (ARGS=...)
+	@$(CLUSTER_CLI) again -- $(ARGS)
+
+.PHONY: cluster
+cluster: $(DEV_STAMP) ## Bring a cluster up and keep it, or put what has changed into it (CLUSTER=name)
+	@$(CLUSTER_CLI) up
+
+.PHONY: cluster-down
+cluster-down: $(DEV_STAMP) ## Take it down
+	@$(CLUSTER_CLI) down
 
 .PHONY: fuzz
 fuzz: $(DEV_STAMP) ## Send reviews that were never seen before through the webhook for 20 s (SECONDS=...)

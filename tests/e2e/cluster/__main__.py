@@ -1,0 +1,130 @@
+"""The command line: `python -m cluster up | down | test | again`."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from cluster import cluster, release
+from cluster.errors import ClusterError
+from cluster.places import ROOT, Cache, State
+from cluster.steps import say, step
+
+
+def main() -> int:
+    """Run a command and return its exit code; what goes wrong is said in a sentence."""
+    # As Ctrl-C, so that everything is given back.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    arguments = _parser().parse_args()
+    cache = Cache.of_user()
+    try:
+        state = State(arguments.name)
+        match arguments.command:
+            case "up":
+                return _up(state, cache)
+            case "down":
+                return _down(state)
+            case "again":
+                return _again(state, cache, arguments.pytest)
+            case _:
+                return _test(state, cache, arguments.pytest)
+    except ClusterError as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted; nothing is left")
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cluster", description=__doc__)
+    parser.add_argument("--name", default=os.environ.get("CLUSTER") or "dev", help="name of the cluster")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="bring a cluster up and keep it; where one is up, put what has changed into it")
+    commands.add_parser("down", help="take it down")
+    test = commands.add_parser("test", help="bring one up, run the tests on it, and take it down")
+    again = commands.add_parser("again", help="run the tests on one that is up")
+    for parser_of_tests in (test, again):
+        parser_of_tests.add_argument("pytest", nargs="*", help="arguments of pytest, after --")
+    return parser
+
+
+def _up(state: State, cache: Cache) -> int:
+    running = cluster.find(state, cache)
+    if running and running.record.kept:
+        release.install(running)
+    else:
+        running = cluster.up(state, cache)
+        try:
+            release.install(running)
+        except BaseException:
+            cluster.down(state)
+            raise
+        running.record.kept = True
+        running.record.save(state)
+    # On standard output, for eval "$(make -s cluster)".
+    sys.stdout.write(f"export KUBECONFIG={running.kubeconfig} PATH={running.binaries.kubernetes}:$PATH\n")
+    say("Run that line, then kubectl. After a change of app/ or charts/: make cluster. At the end: make cluster-down.")
+    return 0
+
+
+def _down(state: State) -> int:
+    with step(f"taking cluster {state.name} down"):
+        found = cluster.down(state)
+    if not found:
+        say(f"no cluster {state.name} is up")
+    return 0
+
+
+def _test(state: State, cache: Cache, pytest: list[str]) -> int:
+    if kubeconfig := os.environ.get("E2E_KUBECONFIG"):
+        return _test_elsewhere(Path(kubeconfig), cache, pytest)
+    running = cluster.up(state, cache)
+    try:
+        release.install(running)
+        return _pytest(pytest, E2E_KUBECONFIG=str(running.kubeconfig), E2E_CLUSTER=state.name)
+    finally:
+        # No line of its own: pytest's closes the output.
+        cluster.down(state)
+
+
+def _test_elsewhere(kubeconfig: Path, cache: Cache, pytest: list[str]) -> int:
+    """Run the tests on a cluster that is there, with an image that it can pull."""
+    image = os.environ.get("E2E_IMAGE")
+    if image is None:
+        raise ClusterError(
+            "E2E_KUBECONFIG is set and E2E_IMAGE is not: say which image of the webhook the cluster pulls"
+        )
+    helm = release.Helm.of(kubeconfig, cache.logs("elsewhere"))
+    try:
+        with step("installing the chart"):
+            helm.install(release.values(*release.split(image), os.environ.get("E2E_MIRROR")))
+        return _pytest(pytest)
+    finally:
+        helm.uninstall()
+
+
+def _again(state: State, cache: Cache, pytest: list[str]) -> int:
+    running = cluster.find(state, cache)
+    if running is None:
+        raise ClusterError(f"no cluster {state.name} is up: make cluster")
+    return _pytest(pytest, E2E_KUBECONFIG=str(running.kubeconfig), E2E_CLUSTER=state.name)
+
+
+def _pytest(arguments: list[str], **environment: str) -> int:
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "4", "--dist", "loadgroup", *(arguments or ["tests/e2e"])]
+    child = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment})
+    try:
+        return child.wait()
+    except BaseException:
+        # It removes what its tests made; Ctrl-C has reached it too.
+        child.terminate()
+        child.wait()
+        raise
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""Running a program to its end, with what it prints in a log."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cluster.errors import ClusterError
+
+Command = Sequence[str | Path]
+
+
+def run(
+    what: str, command: Command, log: Path, environment: Mapping[str, str] | None = None, folder: Path | None = None
+) -> None:
+    """Run a command; what it prints is added to the log.
+
+    What it does is said as "building kubelet"; where it fails, the error says so and names the log.
+    """
+    with log.open("a") as output:
+        _execute(what, command, log, _start(command, output.fileno(), output.fileno(), environment, folder))
+
+
+def ask(
+    what: str, command: Command, log: Path, environment: Mapping[str, str] | None = None, folder: Path | None = None
+) -> str:
+    """Run a command and return its standard output; what else it prints is added to the log."""
+    with log.open("a") as output:
+        return _execute(what, command, log, _start(command, subprocess.PIPE, output.fileno(), environment, folder))
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log that says something."""
+    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "it printed nothing"
+
+
+def _start(
+    command: Command, output: int, errors: int, environment: Mapping[str, str] | None, folder: Path | None
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=errors,
+        text=True,
+        env={**os.environ, **(environment or {})},
+        cwd=folder,
+        start_new_session=True,
+    )
+
+
+def _execute(what: str, command: Command, log: Path, child: subprocess.Popen[str]) -> str:
+    try:
+        output, _ = child.communicate()
+    except BaseException:
+        # The whole group: go and docker have children of their own.
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        raise
+    if child.returncode:
+        program = Path(command[0]).name
+        raise ClusterError(f"{what} failed ({program} ended with {child.returncode}): {last_line(log)}", log)
+    return output or ""

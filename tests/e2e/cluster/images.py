@@ -1,0 +1,92 @@
+"""Images that stand in for those of registries that cannot be reached: each is packed from Debian."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster import debian, oci
+from cluster.places import Cache
+from cluster.steps import step
+
+_BUSYBOX = Path("/bin/busybox")
+_APPLETS = (
+    "cat", "chmod", "cp", "date", "echo", "env", "false", "grep", "head", "id", "ip", "kill", "ls", "mkdir", "nc", "ps",
+    "rm", "sh", "sleep", "stat", "tail", "test", "touch", "true", "wc", "wget",
+)  # fmt: skip
+
+Fill = Callable[[Path, Cache, Path], None]
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image by the names under which containerd has it; `fill` puts its files into a folder."""
+
+    file: str
+    names: tuple[str, ...]
+    command: tuple[str, ...]
+    fill: Fill
+
+    def archive(self, cache: Cache) -> Path:
+        return cache.images / f"{self.file}.tar"
+
+
+def _busybox(root: Path, _cache: Cache, _log: Path) -> None:
+    (root / "bin").mkdir()
+    shutil.copy(_BUSYBOX, root / "bin" / "busybox")
+    for applet in _APPLETS:
+        (root / "bin" / applet).symlink_to("busybox")
+    (root / "tmp").mkdir(mode=0o1777)
+    (root / "tmp").chmod(0o1777)
+    (root / "root").mkdir()
+    (root / "etc").mkdir()
+    (root / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+
+
+def _postgres(root: Path, cache: Cache, log: Path) -> None:
+    """Fill in what matters of postgres here: the directory for its socket that the image has at /var/run."""
+    _busybox(root, cache, log)
+    (root / "run" / "postgresql").mkdir(parents=True)
+    os.chown(root / "run" / "postgresql", 70, 70)
+    (root / "var").mkdir()
+    (root / "var" / "run").symlink_to("/run")
+
+
+def _docker(root: Path, cache: Cache, log: Path) -> None:
+    packages = ("docker.io", "iptables", "ca-certificates", "procps", "iproute2")
+    debian.bootstrap(root, packages, cache.debs, log)
+
+
+PAUSE = Image("pause", ("localhost/pause:1",), ("/bin/busybox", "sleep", "2147483647"), _busybox)
+BUSYBOX = Image("busybox", ("docker.io/library/busybox:latest", "docker.io/library/busybox:1.37"), ("sh",), _busybox)
+POSTGRES = Image("postgres", ("docker.io/library/postgres:17-alpine",), ("sh",), _postgres)
+# Debian's Docker has no entrypoint, and is 20.10.
+DOCKER = Image(
+    "docker",
+    tuple(
+        f"docker.io/library/docker:{tag}"
+        for tag in ("29.7.2-dind", "29.7.2-cli", "dind", "cli", "latest", "stable-dind", "stable")
+    ),
+    (),
+    _docker,
+)
+ALL = (PAUSE, BUSYBOX, POSTGRES, DOCKER)
+
+
+def pack_all(cache: Cache, log: Path) -> None:
+    """Make the archives that are not in the cache yet."""
+    for image in ALL:
+        if not image.archive(cache).exists():
+            with step(f"packing the stand-in for {image.names[0]}"):
+                _pack(image, cache, log)
+
+
+def _pack(image: Image, cache: Cache, log: Path) -> None:
+    # Not in memory, where /tmp is that: Debian with Docker is 400 MB.
+    with tempfile.TemporaryDirectory(dir=cache.images) as folder:
+        root = Path(folder) / "root"
+        root.mkdir()
+        image.fill(root, cache, log)
+        oci.pack(image.names[0], root, image.command, image.archive(cache))

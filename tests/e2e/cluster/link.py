@@ -1,0 +1,65 @@
+"""The one wire between this machine and the node: a pair of interfaces with an address each."""
+
+import ipaddress
+import json
+import subprocess
+from dataclasses import dataclass
+
+from cluster.errors import ClusterError
+
+# RFC 2544: for tests of networks, so that nothing real is there.
+_RANGE = ipaddress.ip_network("198.18.0.0/24")
+
+
+@dataclass(frozen=True)
+class Link:
+    """Addresses at both ends. The interface of this machine goes when the node's network namespace goes."""
+
+    interface: str
+    host: str
+    node: str
+
+    @classmethod
+    def choose(cls, interface: str) -> "Link":
+        """Return a link with addresses that nobody has; another cluster may be up."""
+        taken = {ipaddress.ip_address(address) for address in _addresses()}
+        for subnet in _RANGE.subnets(new_prefix=30):
+            host, node = subnet.hosts()
+            if not taken & {host, node}:
+                return cls(interface, str(host), str(node))
+        raise ClusterError(f"no addresses are left in {_RANGE}: take a cluster down first")
+
+    @property
+    def exists(self) -> bool:
+        return any(entry["ifname"] == self.interface for entry in _interfaces())
+
+    def lay(self, namespace_of: int) -> None:
+        """Connect this machine with the network namespace of a process."""
+        peer = ["peer", "name", "node0", "netns", str(namespace_of)]
+        for command in (
+            ["ip", "link", "add", self.interface, "type", "veth", *peer],
+            ["ip", "address", "add", f"{self.host}/30", "dev", self.interface],
+            ["ip", "link", "set", self.interface, "up"],
+        ):
+            _ip(command)
+
+    def remove(self) -> None:
+        if self.exists:
+            _ip(["ip", "link", "delete", self.interface])
+
+
+def _ip(command: list[str]) -> str:
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise ClusterError(f"{' '.join(command)} failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _interfaces() -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(_ip(["ip", "-json", "address", "show"]))
+    return found
+
+
+def _addresses() -> list[str]:
+    listing = json.loads(_ip(["ip", "-json", "-4", "address", "show"]))
+    return [address["local"] for entry in listing for address in entry.get("addr_info", []) if "local" in address]

@@ -1,0 +1,71 @@
+"""Who is who in a cluster: one CA, a certificate and a kubeconfig for each component."""
+
+import json
+from pathlib import Path
+
+import trustme
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+
+class Pki:
+    """Writes certificates below a folder. Names and groups are those that Kubernetes' built-in roles are bound to."""
+
+    def __init__(self, folder: Path, server: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._server = server
+        self._authority = trustme.CA()
+        self._authority.cert_pem.write_to_path(self.ca)
+
+    @property
+    def ca(self) -> Path:
+        return self._folder / "ca.crt"
+
+    def server(self, name: str, *hosts: str) -> tuple[Path, Path]:
+        """Return certificate and key of a server that is called by these names."""
+        return self._write(name, self._authority.issue_cert(*hosts, common_name=hosts[0]))
+
+    def client(self, name: str, user: str, group: str) -> tuple[Path, Path]:
+        """Return certificate and key of a client that is this user, in this group."""
+        issued = self._authority.issue_cert(user.replace(":", "-"), common_name=user, organization_name=group)
+        return self._write(name, issued)
+
+    def kubeconfig(self, name: str, user: str, group: str, target: Path | None = None) -> Path:
+        """Return a kubeconfig with which a component is this user, in this group."""
+        certificate, key = self.client(name, user, group)
+        target = target or self._folder / f"{name}.kubeconfig"
+        clusters = [{"name": "e2e", "cluster": {"server": self._server, "certificate-authority": str(self.ca)}}]
+        users = [{"name": name, "user": {"client-certificate": str(certificate), "client-key": str(key)}}]
+        contexts = [{"name": "e2e", "context": {"cluster": "e2e", "user": name}}]
+        # JSON is YAML.
+        target.write_text(
+            json.dumps(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "clusters": clusters,
+                    "users": users,
+                    "contexts": contexts,
+                    "current-context": "e2e",
+                }
+            )
+        )
+        target.chmod(0o600)
+        return target
+
+    def service_account_keys(self) -> tuple[Path, Path]:
+        """Return the public and private key of service-account tokens."""
+        public, private = self._folder / "sa.pub", self._folder / "sa.key"
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
+        public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+        return public, private
+
+    def _write(self, name: str, issued: trustme.LeafCert) -> tuple[Path, Path]:
+        certificate, key = self._folder / f"{name}.crt", self._folder / f"{name}.key"
+        issued.private_key_pem.write_to_path(key)
+        key.chmod(0o600)
+        for index, blob in enumerate(issued.cert_chain_pems):
+            blob.write_to_path(certificate, append=index > 0)
+        return certificate, key

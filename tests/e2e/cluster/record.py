@@ -1,0 +1,38 @@
+"""What a cluster took of this machine, written down before it is taken, so that another process can give it back."""
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from cluster.errors import ClusterError
+from cluster.link import Link
+from cluster.places import State
+
+
+@dataclass
+class Record:
+    """A cluster that is up, on its way up, or was left behind."""
+
+    name: str
+    version: str
+    link: Link
+    # Process that brings it up, and takes it down again unless it is kept
+    owner: int
+    sysctls: dict[str, str] = field(default_factory=dict)
+    holder: int = 0
+    # Process IDs by name of service
+    services: dict[str, int] = field(default_factory=dict)
+    kept: bool = False
+
+    def save(self, state: State) -> None:
+        state.record.write_text(json.dumps(asdict(self), indent=2))
+
+    @classmethod
+    def load(cls, state: State) -> "Record | None":
+        """Return the record of a cluster, or None where there is none."""
+        try:
+            read = json.loads(state.record.read_text())
+            return cls(**{**read, "link": Link(**read["link"])})
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError) as error:
+            raise ClusterError(f"{state.record} cannot be read: {error}") from error

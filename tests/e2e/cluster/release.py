@@ -1,0 +1,96 @@
+"""The chart in a cluster, with the image of the work tree."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster import webhook_image
+from cluster.cluster import Cluster
+from cluster.commands import ask, run
+from cluster.places import CHART, ROOT
+from cluster.steps import step
+
+NAME = "dind-webhook"
+NAMESPACE = "docker-system"
+# A namespace with this label belongs to another release, which a test has installed under the label's value.
+OTHER_RELEASE = "e2e.dind.io/release"
+# What only an operator may allow, so that every option can be tried.
+_OPTIONS = (
+    "address-pools", "containers", "cpu-limit", "cpu-request", "dockerd-args", "env", "group", "image",
+    "insecure-registries", "memory-limit", "memory-request", "mtu", "placement", "registry-mirrors", "share-volumes",
+    "socket-dir", "storage-class", "storage-medium", "storage-size", "tcp", "wait",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Helm:
+    """helm, on a cluster."""
+
+    program: Path
+    kubeconfig: Path
+    log: Path
+    release: str = NAME
+    namespace: str = NAMESPACE
+
+    @classmethod
+    def of(cls, kubeconfig: Path, logs: Path) -> "Helm":
+        """Return the helm that the tests of the chart use, built unless it is there, for the release of everybody."""
+        with step("making sure of helm"):
+            listing = ask("building helm", [ROOT / "tests/chart/install-helm.sh"], logs / "helm.log")
+        tools = dict(line.split("=", 1) for line in listing.splitlines())
+        return cls(Path(tools["helm4"]), kubeconfig, logs / "helm.log")
+
+    def install(self, values: dict[str, Any]) -> None:
+        """Install the chart, or upgrade it, and wait until it works."""
+        file = self.log.with_name(f"values-{self.release}.json")
+        file.write_text(json.dumps(values, indent=2))
+        flags = ["--create-namespace", f"--values={file}", "--wait", "--timeout=3m"]
+        self("installing the chart", "upgrade", "--install", self.release, CHART, *flags)
+
+    def uninstall(self) -> None:
+        self("uninstalling the chart", "uninstall", self.release, "--ignore-not-found", "--wait")
+
+    def __call__(self, what: str, *arguments: str | Path) -> None:
+        """Run any command of helm, in the namespace of the release."""
+        where = [f"--kubeconfig={self.kubeconfig}", f"--namespace={self.namespace}"]
+        run(what, [self.program, *where, *arguments], self.log)
+
+
+def values(repository: str, tag: str, mirror: str | None) -> dict[str, Any]:
+    """Return the chart's values for tests: everything is allowed and both modes are on, the rest is as it comes."""
+    return {
+        "image": {"repository": repository, "tag": tag},
+        "webhook": {"namespaceSelector": [{"key": OTHER_RELEASE, "operator": "DoesNotExist"}]},
+        "settings": {
+            "injection": {
+                "allowed_options": list(_OPTIONS),
+                "allowed_images": ["docker:*"],
+                **({"defaults": {"registry-mirrors": mirror}} if mirror else {}),
+            }
+        },
+        "daemonset": {
+            "enabled": True,
+            "extraArgs": [f"--registry-mirror={mirror}"] if mirror else [],
+            # Room for sidecars, on a node of two cores.
+            "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},
+        },
+    }
+
+
+def split(image: str) -> tuple[str, str]:
+    """Return repository and tag of an image's name."""
+    repository, colon, tag = image.rpartition(":")
+    return (repository, tag) if colon and "/" not in tag else (image, "latest")
+
+
+def install(cluster: Cluster) -> None:
+    """Build the image of the work tree, and install or upgrade the chart with it."""
+    archive = cluster.state.root / "webhook.tar"
+    helm = Helm.of(cluster.kubeconfig, cluster.logs)
+    tag = webhook_image.build(cluster.cache, cluster.logs, archive)
+    with step("loading the webhook's image"):
+        cluster.load(archive)
+        archive.unlink()
+    with step("installing the chart"):
+        helm.install(values(webhook_image.REPOSITORY, tag, f"http://{cluster.registry}"))

@@ -1,0 +1,95 @@
+"""The processes of a cluster, as commands."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.binaries import Binaries
+from cluster.configs import SERVICE_NETWORK, Configs
+from cluster.pki import Pki
+from cluster.places import State
+
+Command = list[str | Path]
+
+API_PORT = 6443
+NODE_NAME = "node1"
+# The first address of the network of Services.
+_API_SERVICE = "10.96.0.1"
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """etcd, the API server and what works by it, in the order in which they start."""
+
+    etcd: Command
+    apiserver: Command
+    controller_manager: Command
+    scheduler: Command
+
+
+def control_plane(binaries: Binaries, state: State, address: str, pki: Pki) -> ControlPlane:
+    public, private = pki.service_account_keys()
+    names = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost")
+    certificate, key = pki.server("apiserver", address, _API_SERVICE, "127.0.0.1", *names)
+    to_kubelet, to_kubelet_key = pki.client("apiserver-kubelet", "kube-apiserver", "system:masters")
+    issuer = "https://kubernetes.default.svc.cluster.local"
+    return ControlPlane(
+        # What is lost in a crash was to be thrown away anyway.
+        ["etcd", f"--data-dir={state.root / 'etcd'}", "--unsafe-no-fsync"],
+        [
+            binaries.kubernetes / "kube-apiserver",
+            "--etcd-servers=http://127.0.0.1:2379",
+            f"--advertise-address={address}",
+            f"--secure-port={API_PORT}",
+            f"--tls-cert-file={certificate}",
+            f"--tls-private-key-file={key}",
+            f"--client-ca-file={pki.ca}",
+            f"--kubelet-client-certificate={to_kubelet}",
+            f"--kubelet-client-key={to_kubelet_key}",
+            "--kubelet-preferred-address-types=InternalIP",
+            "--authorization-mode=Node,RBAC",
+            "--enable-admission-plugins=NodeRestriction",
+            f"--service-account-issuer={issuer}",
+            f"--service-account-key-file={public}",
+            f"--service-account-signing-key-file={private}",
+            f"--service-cluster-ip-range={SERVICE_NETWORK}",
+            "--allow-privileged=true",
+        ],
+        [
+            binaries.kubernetes / "kube-controller-manager",
+            f"--kubeconfig={pki.kubeconfig('controller-manager', 'system:kube-controller-manager', 'system')}",
+            f"--service-account-private-key-file={private}",
+            f"--root-ca-file={pki.ca}",
+            "--use-service-account-credentials=true",
+            "--leader-elect=false",
+        ],
+        [
+            binaries.kubernetes / "kube-scheduler",
+            f"--kubeconfig={pki.kubeconfig('scheduler', 'system:kube-scheduler', 'system')}",
+            "--leader-elect=false",
+        ],
+    )
+
+
+def kubelet(binaries: Binaries, configs: Configs, pki: Pki, address: str) -> Command:
+    kubeconfig = pki.kubeconfig("kubelet", f"system:node:{NODE_NAME}", "system:nodes")
+    return [
+        binaries.kubernetes / "kubelet",
+        f"--config={configs.kubelet}",
+        f"--kubeconfig={kubeconfig}",
+        f"--hostname-override={NODE_NAME}",
+        f"--node-ip={address}",
+    ]
+
+
+def kube_proxy(binaries: Binaries, configs: Configs) -> Command:
+    return [binaries.kubernetes / "kube-proxy", f"--config={configs.kube_proxy}", f"--hostname-override={NODE_NAME}"]
+
+
+def containerd(binaries: Binaries, configs: Configs) -> Command:
+    # It looks for its shim in PATH.
+    return ["env", f"PATH={binaries.containerd}:/usr/sbin:/usr/bin:/sbin:/bin", binaries.containerd / "containerd",
+            f"--config={configs.containerd}"]  # fmt: skip
+
+
+def registry(configs: Configs) -> Command:
+    return ["docker-registry", "serve", configs.registry]

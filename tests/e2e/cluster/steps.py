@@ -1,0 +1,29 @@
+"""Progress: what is being done, and how long it took."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+_console = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Show a step while it is done, and then its time; a spinner where a terminal is there, plain lines elsewhere."""
+    begin = time.monotonic()
+    if _console.is_terminal:
+        with _console.status(what):
+            yield
+    else:
+        say(f"        {what} ...")
+        yield
+    say(f"{time.monotonic() - begin:5.1f} s {what}")
+
+
+def say(line: str) -> None:
+    """Print a line for the person, beside what the command prints for programs."""
+    _console.print(line, markup=False, soft_wrap=True)
+    sys.stderr.flush()

@@ -1,0 +1,149 @@
+"""The webhook's image, built from the Dockerfile as users build it: by Docker, here one that is started for it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster import debian
+from cluster.cgroups import Cgroup
+from cluster.commands import ask, last_line, run
+from cluster.errors import ClusterError
+from cluster.places import ROOT, Cache
+from cluster.steps import step
+
+BASE = "dind-webhook-base:debian"
+REPOSITORY = "dind-webhook"
+_BASE_PACKAGES = ("python3", "python3-venv", "python3-pip", "ca-certificates")
+_PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "default-timeout")
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy")
+
+
+@dataclass(frozen=True)
+class _Docker:
+    """A daemon of our own, which nobody else uses."""
+
+    host: str
+    log: Path
+
+    def run(self, what: str, *arguments: str | Path) -> None:
+        # The classic builder: BuildKit is not part of Debian's Docker.
+        run(what, [*self._client, *arguments], self.log, {"DOCKER_BUILDKIT": "0"}, ROOT)
+
+    def ask(self, what: str, *arguments: str) -> str:
+        return ask(what, [*self._client, *arguments], self.log)
+
+    def answers(self) -> bool:
+        return subprocess.run([*self._client, "version"], check=False, capture_output=True).returncode == 0
+
+    @property
+    def _client(self) -> list[str | Path]:
+        return ["docker", f"--host={self.host}"]
+
+
+def build(cache: Cache, logs: Path, archive: Path) -> str:
+    """Build the image of what is in the work tree, write it to an archive, and return its tag, of its content."""
+    base = cache.images / "python.tar"
+    if not base.exists():
+        with step("making the base of the webhook's image from Debian"):
+            _make_base(base, cache, logs / "debootstrap.log")
+    with step("building the webhook's image"), _daemon(cache, logs) as docker:
+        if not docker.ask("looking for the base image", "image", "ls", "--quiet", BASE).strip():
+            docker.run("loading the base image", "import", base, BASE)
+        arguments = [f"--build-arg={name}={value}" for name, value in (("BASE_IMAGE", BASE), *_proxies())]
+        latest = f"{REPOSITORY}:latest"
+        docker.run("building the webhook's image", "build", "--network=host", *arguments, f"--tag={latest}", ".")
+        (inspected,) = json.loads(docker.ask("looking at the image", "image", "inspect", latest))
+        tag: str = inspected["Id"].removeprefix("sha256:")[:12]
+        docker.run("naming the image", "tag", latest, f"{REPOSITORY}:{tag}")
+        docker.run("writing the image", "save", "--output", archive, f"{REPOSITORY}:{tag}")
+        docker.run("forgetting the name", "rmi", f"{REPOSITORY}:{tag}")
+        # Not all that have no name: the builder's cache is among them.
+        docker.run("removing old images", "image", "prune", "--force", "--filter=until=168h")
+    return tag
+
+
+def _proxies() -> list[tuple[str, str]]:
+    names = [*_PROXIES, *(name.upper() for name in _PROXIES)]
+    return [(name, os.environ[name]) for name in names if name in os.environ]
+
+
+def _make_base(archive: Path, cache: Cache, log: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=cache.images) as folder:
+        root = Path(folder) / "root"
+        debian.bootstrap(root, _BASE_PACKAGES, cache.debs, log)
+        _let_pip_work(root)
+        unfinished = archive.with_suffix(".unfinished")
+        run("packing the base image", ["tar", "--numeric-owner", "-C", root, "-cf", unfinished, "."], log)
+        unfinished.rename(archive)
+
+
+def _let_pip_work(root: Path) -> None:
+    """Give the base the certificates that this machine trusts, and the index or proxy that its pip uses."""
+    bundle = Path("etc/ssl/certs/ca-certificates.crt")
+    if (Path("/") / bundle).exists():
+        shutil.copy(Path("/") / bundle, root / bundle)
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    # As in global.index-url='https://…' and :env:.index-url='https://…'
+    stated = dict(re.findall(r"^[\w:-]+\.([\w-]+)='(.*)'$", listing, re.MULTILINE))
+    settings = {"cert": f"/{bundle}", **{name: stated[name] for name in _PIP_SETTINGS if name in stated}}
+    lines = [f"{name} = {value}" for name, value in settings.items()]
+    (root / "etc/pip.conf").write_text("\n".join(["[global]", *lines, ""]))
+
+
+# /etc is laid over, for dockerd writes a key there.
+_DOCKERD = """\
+set -eu
+mkdir upper work
+mount -t overlay -o lowerdir=/etc,upperdir=$PWD/upper,workdir=$PWD/work etc /etc
+exec dockerd "$@"
+"""
+
+
+@contextmanager
+def _daemon(cache: Cache, logs: Path) -> Iterator[_Docker]:
+    """Start dockerd in namespaces and a cgroup of its own, so that nothing of it is left when it is ended."""
+    log = logs / "dockerd.log"
+    cgroup = Cgroup(f"dind-webhook-build-{os.getpid()}")
+    with tempfile.TemporaryDirectory() as folder, log.open("w") as output:
+        namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        host = f"unix://{folder}/docker.sock"
+        places = [f"--data-root={cache.docker}", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
+        network = ["--bridge=none", "--iptables=false", "--ip-forward=false"]
+        flags = [f"--host={host}", *places, *network, f"--cgroup-parent=/{cgroup.name}"]
+        daemon = subprocess.Popen(
+            [*namespaces, "sh", "-c", _DOCKERD, "dockerd", *flags],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=folder,
+            start_new_session=True,
+        )
+        try:
+            docker = _Docker(host, logs / "docker-build.log")
+            _wait_for(daemon, docker, log)
+            yield docker
+        finally:
+            # With it the whole of its PID namespace goes.
+            daemon.kill()
+            daemon.wait()
+            cgroup.remove()
+
+
+def _wait_for(daemon: subprocess.Popen[bytes], docker: _Docker, log: Path) -> None:
+    end = time.monotonic() + 60
+    while not docker.answers():
+        if daemon.poll() is not None:
+            raise ClusterError(f"dockerd ended while it started: {last_line(log)}", log)
+        if time.monotonic() > end:
+            raise ClusterError("dockerd does not answer after 60 s", log)
+        time.sleep(0.1)

@@ -1,0 +1,208 @@
+"""The cluster as a test sees it: objects are made of manifests, waited for, and looked into."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Self
+
+import yaml
+from kubernetes import client, config, dynamic
+from kubernetes.client.exceptions import ApiException
+from kubernetes.stream import stream
+
+Manifest = dict[str, Any]
+
+# Long enough for a machine that does other things as well; nothing waits longer than it has to.
+PATIENCE = 180.0
+
+
+class RefusedError(AssertionError):
+    """The API server did not take an object; `message` is what a user reads."""
+
+    def __init__(self, error: ApiException) -> None:
+        self.status = error.status
+        try:
+            self.message: str = json.loads(error.body)["message"]
+        except (TypeError, ValueError, KeyError):
+            self.message = str(error.body)
+        super().__init__(self.message)
+
+
+@dataclass(frozen=True)
+class Kube:
+    """A cluster."""
+
+    api: client.ApiClient
+    objects: dynamic.DynamicClient
+
+    @classmethod
+    def load(cls, kubeconfig: str) -> Self:
+        configuration = client.Configuration()
+        config.load_kube_config(kubeconfig, client_configuration=configuration)
+        api = client.ApiClient(configuration)
+        return cls(api, dynamic.DynamicClient(api))
+
+    @property
+    def core(self) -> client.CoreV1Api:
+        return client.CoreV1Api(self.api)
+
+    @contextmanager
+    def namespace(self, inject: str | None = "enabled", **labels: str) -> Iterator["Namespace"]:
+        """Yield a namespace that has opted in, or has not, and allows privileged pods; it goes when it is left."""
+        name = f"e2e-{token_hex(4)}"
+        marks = {"pod-security.kubernetes.io/enforce": "privileged", **labels}
+        if inject:
+            marks["dind.io/inject"] = inject
+        self.core.create_namespace({"metadata": {"name": name, "labels": marks}})
+        try:
+            namespace = Namespace(self, name)
+            until(f"the service account of {name}", namespace.has_service_account)
+            yield namespace
+        finally:
+            self.core.delete_namespace(name)
+
+    def make(self, manifest: Manifest, namespace: str | None = None, **parameters: Any) -> Manifest:
+        """Create an object of any kind and return what became of it; RefusedError where it is not taken."""
+        resource = self.objects.resources.get(api_version=manifest["apiVersion"], kind=manifest["kind"])
+        try:
+            made: Manifest = resource.create(body=manifest, namespace=namespace, **parameters).to_dict()
+        except ApiException as error:
+            raise RefusedError(error) from error
+        return made
+
+    def get(self, kind: str, name: str, namespace: str | None = None, version: str = "v1") -> Manifest:
+        resource = self.objects.resources.get(api_version=version, kind=kind)
+        found: Manifest = resource.get(name=name, namespace=namespace).to_dict()
+        return found
+
+    def delete(self, kind: str, name: str, namespace: str | None = None, version: str = "v1") -> None:
+        resource = self.objects.resources.get(api_version=version, kind=kind)
+        resource.delete(name=name, namespace=namespace, body={"propagationPolicy": "Background"})
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A namespace of a test."""
+
+    kube: Kube
+    name: str
+
+    def make(self, manifest: Manifest, **parameters: Any) -> Manifest:
+        return self.kube.make(manifest, self.name, **parameters)
+
+    def run(self, manifest: Manifest) -> "Pod":
+        """Create a pod."""
+        made = self.make(manifest)
+        return Pod(self.kube, self.name, made["metadata"]["name"])
+
+    def pod(self, name: str) -> "Pod":
+        return Pod(self.kube, self.name, name)
+
+    def pods(self, selector: str = "") -> list["Pod"]:
+        found = self.kube.core.list_namespaced_pod(self.name, label_selector=selector).items
+        return [Pod(self.kube, self.name, pod.metadata.name) for pod in found]
+
+    def events(self, about: str) -> list[str]:
+        """Return what events say of an object, by its name."""
+        found = self.kube.core.list_namespaced_event(self.name, field_selector=f"involvedObject.name={about}").items
+        return [f"{event.reason}: {event.message}" for event in found]
+
+    def has_service_account(self) -> bool:
+        accounts = self.kube.core.list_namespaced_service_account(self.name).items
+        return any(account.metadata.name == "default" for account in accounts)
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod by its name."""
+
+    kube: Kube
+    namespace: str
+    name: str
+
+    def read(self) -> Manifest:
+        found: Manifest = self.kube.api.sanitize_for_serialization(
+            self.kube.core.read_namespaced_pod(self.name, self.namespace)
+        )
+        return found
+
+    @property
+    def phase(self) -> str:
+        return str(self.read()["status"]["phase"])
+
+    @property
+    def is_ready(self) -> bool:
+        conditions = self.read()["status"].get("conditions", [])
+        return any(found["type"] == "Ready" and found["status"] == "True" for found in conditions)
+
+    def status(self, container: str) -> Manifest:
+        """Return the status of a container, an init container's too."""
+        status = self.read()["status"]
+        statuses = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+        (found,) = [one for one in statuses if one["name"] == container]
+        return dict(found)
+
+    def log(self, container: str | None = None) -> str:
+        text: str = self.kube.core.read_namespaced_pod_log(self.name, self.namespace, container=container)
+        return text
+
+    def exec(self, script: str, container: str | None = None) -> str:
+        """Run a shell script in a container and return what it prints; a script that fails fails the test."""
+        connection = stream(
+            self.kube.core.connect_get_namespaced_pod_exec,
+            self.name,
+            self.namespace,
+            command=["sh", "-c", script],
+            container=container or self.read()["spec"]["containers"][0]["name"],
+            stdout=True,
+            stderr=True,
+            _preload_content=False,
+        )
+        connection.run_forever(timeout=PATIENCE)
+        output: str = connection.read_all()
+        assert connection.returncode == 0, f"{script!r} ended with {connection.returncode}:\n{output}"
+        return output
+
+    def succeeds(self) -> "Pod":
+        """Wait until the pod has completed; its failure fails the test, with its log."""
+        self.until(lambda: self.phase in {"Succeeded", "Failed"}, "complete")
+        assert self.phase == "Succeeded", self.story()
+        return self
+
+    def ready(self) -> "Pod":
+        self.until(lambda: self.is_ready or self.phase in {"Succeeded", "Failed"}, "become ready")
+        assert self.is_ready, self.story()
+        return self
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        until(f"pod {self.name} to {what}", condition, self.story)
+
+    def story(self) -> str:
+        """Return what a person would look at: status, events and logs."""
+        pod = self.read()
+        told = [yaml.safe_dump(pod["status"]), *Namespace(self.kube, self.namespace).events(self.name)]
+        for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]:
+            try:
+                log = self.log(container["name"])
+            except ApiException as error:
+                log = f"no log: {error.reason}"
+            told.append(f"--- {container['name']}\n{log[-3000:]}")
+        return "\n".join(told)
+
+
+def until(what: str, condition: Callable[[], bool], story: Callable[[], str] = str, seconds: float = PATIENCE) -> None:
+    """Wait for a condition; after `seconds` the test fails with what it waited for, and a story."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {seconds:.0f} s for {what}\n{story()}")
+        time.sleep(0.3)
+
+
+def read(path: Path) -> list[Manifest]:
+    """Return the manifests of a file."""
+    return [manifest for manifest in yaml.safe_load_all(path.read_text("utf-8")) if manifest]

@@ -1,0 +1,78 @@
+"""More releases of the chart, for what an operator may set: each acts only in the namespaces of its test."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from secrets import token_hex
+from typing import Any
+
+from cluster import release
+from cluster.release import Helm
+from kube import Kube, Manifest, Namespace
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release that a test has installed."""
+
+    kube: Kube
+    helm: Helm
+    values: dict[str, Any]
+
+    @contextmanager
+    def namespace_of(self, inject: str | None = "enabled", **labels: str) -> Iterator[Namespace]:
+        """Yield a namespace in which this release acts, and no other."""
+        with self.kube.namespace(inject, **{release.OTHER_RELEASE: self.helm.release}, **labels) as namespace:
+            yield namespace
+
+    def upgrade(self, values: dict[str, Any]) -> None:
+        """Change some of the values."""
+        self.helm.install(merge(self.values, values))
+
+    @property
+    def host_path(self) -> str:
+        """Return where the socket of its DaemonSet is on the node."""
+        return f"/var/run/dind/{self.helm.namespace}-{self.helm.release}"
+
+    def daemon_pods(self) -> list[Manifest]:
+        """Return the pods of its DaemonSet."""
+        selector = f"app.kubernetes.io/instance={self.helm.release},app.kubernetes.io/component=dind"
+        found = self.kube.core.list_namespaced_pod(self.helm.namespace, label_selector=selector)
+        pods: list[Manifest] = self.kube.api.sanitize_for_serialization(found)["items"]
+        return pods
+
+
+@contextmanager
+def another(kube: Kube, helm: Helm, values: dict[str, Any]) -> Iterator[Release]:
+    """Install one with the image of the first, one replica, and values as an operator may set them."""
+    name = f"r{token_hex(3)}"
+    own = replace(helm, release=name, namespace=f"e2e-{name}")
+    requirement = {"key": release.OTHER_RELEASE, "operator": "In", "values": [name]}
+    common = {
+        "image": _image(kube),
+        "replicas": 1,
+        "webhook": {"namespaceSelector": [requirement]},
+        "daemonset": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}, "gc": {"enabled": False}},
+    }
+    merged = merge(common, values)
+    try:
+        own.install(merged)
+        yield Release(kube, own, merged)
+    finally:
+        own.uninstall()
+        kube.core.delete_namespace(own.namespace)
+
+
+def merge(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Return values laid over others, as helm does it."""
+    merged = dict(base)
+    for key, value in more.items():
+        below = merged.get(key)
+        merged[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _image(kube: Kube) -> dict[str, str]:
+    deployment = kube.get("Deployment", release.NAME, release.NAMESPACE, "apps/v1")
+    repository, tag = release.split(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+    return {"repository": repository, "tag": tag}

@@ -1,0 +1,128 @@
+"""One Docker daemon per node, in the DaemonSet of the chart, and business pods that use it.
+
+A release of its own for these tests: they restart, break and remove its daemon.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+import workloads
+from cluster.cluster import Cluster
+from cluster.release import Helm
+from kube import Kube, Namespace, Pod, until
+from releases import Release, another
+
+pytestmark = pytest.mark.xdist_group("daemon of the node")
+
+FOREVER = "trap 'exit 0' TERM; while true; do sleep 1; done"
+
+
+@pytest.fixture(scope="module")
+def shared(kube: Kube, helm: Helm) -> Iterator[Release]:
+    with another(kube, helm, {"daemonset": {"enabled": True}}) as release:
+        yield release
+
+
+@pytest.fixture
+def business(shared: Release) -> Iterator[Namespace]:
+    _daemon(shared).ready()
+    with shared.namespace_of() as namespace:
+        yield namespace
+
+
+def test_two_pods_use_one_daemon(business: Namespace) -> None:
+    first = business.run(_pod(FOREVER, "first")).ready()
+    second = business.run(_pod(FOREVER, "second")).ready()
+    first.exec("docker network create made-by-first")
+    assert "made-by-first" in second.exec("docker network ls")
+    second.exec("docker network rm made-by-first")
+
+
+def test_no_container_of_a_business_pod_is_privileged(business: Namespace) -> None:
+    spec = business.run(_pod("docker info")).succeeds().read()["spec"]
+    containers = [*spec["containers"], *spec.get("initContainers", [])]
+    assert not any(container.get("securityContext", {}).get("privileged") for container in containers)
+
+
+def test_running_pods_recover_when_the_daemon_pod_is_replaced(business: Namespace, shared: Release) -> None:
+    pod = business.run(_pod(FOREVER)).ready()
+    pod.exec("docker info")
+    _replace(shared)
+    pod.exec("docker info")
+
+
+@pytest.mark.node
+def test_running_pods_recover_from_a_daemon_that_crashed_and_left_its_socket(
+    business: Namespace, shared: Release, node: Cluster
+) -> None:
+    pod = business.run(_pod(FOREVER)).ready()
+    daemon = _daemon(shared)
+    before = daemon.status("dind")
+    node.crash(before["containerID"].removeprefix("containerd://"))
+    until("kubelet to start the daemon anew", lambda: daemon.status("dind")["restartCount"] > before["restartCount"])
+    daemon.ready()
+    pod.exec("docker info")
+
+
+def test_a_directory_in_the_sockets_place_is_cleared_by_the_next_daemon_pod(
+    business: Namespace, shared: Release
+) -> None:
+    pod = business.run(_pod(FOREVER)).ready()
+    _on_the_node(business, shared, "rm $DIR/docker.sock && mkdir -p $DIR/docker.sock/made-by-mistake")
+    _replace(shared)
+    pod.exec("docker info")
+
+
+def test_new_pods_work_after_the_directory_was_removed_and_running_ones_do_not(
+    business: Namespace, shared: Release
+) -> None:
+    """A running pod holds the directory that was removed: it has to be started anew, as docs say."""
+    before = business.run(_pod(FOREVER, "before")).ready()
+    _on_the_node(business, shared, "rm -rf $DIR")
+    _replace(shared)
+    business.run(_pod("docker info", "after")).succeeds()
+    assert "no daemon" in before.exec("docker info >/dev/null 2>&1 && echo 'a daemon' || echo 'no daemon'")
+
+
+def test_a_pod_that_comes_before_the_daemon_waits_and_then_starts(kube: Kube, helm: Helm) -> None:
+    nowhere = {"daemonset": {"enabled": True, "nodeSelector": {"e2e.dind.io/daemon": "not-yet"}}}
+    with another(kube, helm, nowhere) as release, release.namespace_of() as namespace:
+        pod = namespace.run(_pod("docker info"))
+        until(
+            "kubelet to say what is missing",
+            lambda: any("FailedMount" in event and release.host_path in event for event in namespace.events(pod.name)),
+            pod.story,
+        )
+        release.upgrade({"daemonset": {"nodeSelector": {"e2e.dind.io/daemon": None}}})
+        pod.succeeds()
+
+
+def _pod(script: str, name: str = "business") -> dict[str, object]:
+    return workloads.pod(script, name=name, inject="daemonset")
+
+
+def _daemons(release: Release) -> list[Pod]:
+    pods = [pod["metadata"] for pod in release.daemon_pods()]
+    return [Pod(release.kube, pod["namespace"], pod["name"]) for pod in pods if "deletionTimestamp" not in pod]
+
+
+def _daemon(release: Release) -> Pod:
+    until("the daemon's pod", lambda: bool(_daemons(release)))
+    (pod,) = _daemons(release)
+    return pod
+
+
+def _replace(release: Release) -> None:
+    before = _daemon(release)
+    before.kube.core.delete_namespaced_pod(before.name, before.namespace)
+    until("another daemon pod", lambda: [one.name for one in _daemons(release)] not in ([], [before.name]))
+    _daemon(release).ready()
+
+
+def _on_the_node(namespace: Namespace, release: Release, script: str) -> None:
+    """Run a script in which $DIR is the socket's directory of a release."""
+    above, _, directory = release.host_path.rpartition("/")
+    mounts = [{"name": "above", "mountPath": "/above"}]
+    janitor = workloads.container(f"DIR=/above/{directory}; {script}", image=workloads.BUSYBOX, volumeMounts=mounts)
+    volumes = [{"name": "above", "hostPath": {"path": above}}]
+    namespace.run(workloads.pod(janitor, name="janitor", inject=None, volumes=volumes)).succeeds()

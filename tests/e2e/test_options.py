@@ -1,0 +1,194 @@
+"""Each option of the annotation table, by what it does to a running daemon. Those of daemonset mode are elsewhere."""
+
+import json
+from secrets import token_hex
+
+import pytest
+import workloads
+from kube import Kube, Namespace, Pod, until
+from workloads import container
+
+FOREVER = "trap 'exit 0' TERM; while true; do sleep 1; done"
+MEMORY_LIMIT = "cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes"
+CPU_QUOTA = "cat /sys/fs/cgroup/cpu.max 2>/dev/null || cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us"
+
+WORKSPACE = {"volumes": [{"name": "workspace", "emptyDir": {}}]}
+IN_WORKSPACE = {"volumeMounts": [{"name": "workspace", "mountPath": "/workspace"}], "workingDir": "/workspace"}
+
+
+def with_options(namespace: Namespace, script: str = FOREVER, **options: str) -> Pod:
+    """Run a pod with options, written with _ for the - of their names."""
+    spelt = {name.replace("_", "-"): value for name, value in options.items()}
+    return namespace.run(workloads.pod(script, options=spelt))
+
+
+def file_system(pod: Pod) -> str:
+    """Return the type of file system on which the daemon keeps its layers."""
+    return pod.exec("stat --file-system --format=%T /var/lib/docker", "dind").strip()
+
+
+class TestStorage:
+    def test_is_on_the_nodes_disk_unless_said_otherwise(self, ci: Namespace) -> None:
+        pod = with_options(ci).ready()
+        assert file_system(pod) not in {"tmpfs", "overlayfs"}
+        assert "overlay2" in pod.exec("docker info --format '{{.Driver}}'")
+
+    def test_memory_is_a_tmpfs_on_which_images_run(self, ci: Namespace) -> None:
+        pod = with_options(ci, storage_medium="Memory", storage_size="512Mi").ready()
+        assert file_system(pod) == "tmpfs"
+        pod.exec("docker run --rm busybox true")
+
+    def test_a_storage_class_is_a_claim_that_goes_with_the_pod(self, ci: Namespace, kube: Kube) -> None:
+        name = f"e2e-{token_hex(4)}"
+        kube.make(_volume(name, f"/var/lib/{name}"))
+        try:
+            pod = with_options(ci, storage_class=name, storage_size="1Gi").ready()
+            (claim,) = kube.core.list_namespaced_persistent_volume_claim(ci.name).items
+            assert claim.spec.volume_name == name
+            pod.exec("docker run --rm busybox true")
+            kube.core.delete_namespaced_pod(pod.name, ci.name)
+            until("the claim to go", lambda: not kube.core.list_namespaced_persistent_volume_claim(ci.name).items)
+        finally:
+            kube.delete("PersistentVolume", name)
+
+    def test_a_pod_that_takes_more_than_its_size_is_evicted(self, ci: Namespace) -> None:
+        fill = "docker run --name big busybox sh -c 'head -c 100000000 /dev/zero >/big'; sleep 600"
+        pod = with_options(ci, fill, storage_size="60Mi")
+        pod.until(lambda: pod.read()["status"].get("reason") == "Evicted", "be evicted")
+
+
+class TestResources:
+    def test_limits_are_those_of_the_daemons_cgroup(self, ci: Namespace) -> None:
+        pod = with_options(ci, cpu_request="50m", cpu_limit="500m", memory_request="64Mi", memory_limit="300Mi").ready()
+        assert int(pod.exec(MEMORY_LIMIT, "dind")) == 300 * 1024 * 1024
+        assert pod.exec(CPU_QUOTA, "dind").split()[0] == "50000"
+
+    def test_what_the_daemon_runs_is_below_its_cgroup(self, ci: Namespace) -> None:
+        pod = with_options(ci).ready()
+        name = pod.exec("docker run --detach busybox sleep 600").strip()
+        assert name in pod.exec("find /sys/fs/cgroup -type d -path '*docker*'", "dind")
+
+
+class TestNetwork:
+    def test_the_mtu_reaches_the_default_network_and_those_that_users_make(self, ci: Namespace) -> None:
+        pod = with_options(ci, mtu="1300").ready()
+        read_mtu = "docker run --rm {} busybox cat /sys/class/net/eth0/mtu"
+        assert pod.exec(read_mtu.format("")).split()[-1] == "1300"
+        pod.exec("docker network create of-a-user")
+        assert pod.exec(read_mtu.format("--network of-a-user")).split()[-1] == "1300"
+
+    def test_networks_are_made_of_the_address_pools(self, ci: Namespace) -> None:
+        pod = with_options(ci, address_pools="10.213.0.0/16:24").ready()
+        pod.exec("docker network create of-a-user")
+        subnet = pod.exec("docker network inspect --format '{{(index .IPAM.Config 0).Subnet}}' of-a-user").strip()
+        assert subnet.startswith("10.213.")
+        assert subnet.endswith("/24")
+
+    def test_tcp_is_there_beside_the_socket(self, ci: Namespace) -> None:
+        pod = with_options(ci, tcp="127.0.0.1:2375").ready()
+        pod.exec("docker --host=tcp://127.0.0.1:2375 info && docker info")
+
+    def test_no_tcp_port_is_open_unless_asked_for(self, ci: Namespace) -> None:
+        pod = with_options(ci).ready()
+        assert pod.exec("cat /proc/net/tcp /proc/net/tcp6 | grep -c ' 0A ' || true").strip() == "0"
+
+
+class TestRegistries:
+    def test_images_of_docker_hub_come_from_the_mirror(self, ci: Namespace, mirror: str) -> None:
+        pod = with_options(ci, registry_mirrors=mirror).ready()
+        assert mirror in pod.exec("docker info --format '{{.RegistryConfig.Mirrors}}'")
+        pod.exec("docker pull busybox")
+
+    def test_an_insecure_registry_is_spoken_to_without_tls(self, ci: Namespace, mirror: str) -> None:
+        registry = mirror.removeprefix("http://")
+        pull = f"docker pull {registry}/library/busybox"
+        with_options(ci, pull, insecure_registries=registry).succeeds()
+
+
+class TestDaemon:
+    def test_has_more_flags(self, ci: Namespace) -> None:
+        pod = with_options(ci, dockerd_args=json.dumps(["--label=of=e2e"])).ready()
+        assert "of=e2e" in pod.exec("docker info --format '{{.Labels}}'")
+
+    def test_has_environment_variables(self, ci: Namespace) -> None:
+        pod = with_options(ci, env=json.dumps({"HTTPS_PROXY": "http://proxy.invalid:3128"})).ready()
+        assert "proxy.invalid:3128" in pod.exec("docker info --format '{{.HTTPSProxy}}'")
+
+    def test_has_the_image_that_the_pod_chose(self, ci: Namespace) -> None:
+        """Here both tags are the same stand-in; what is shown is that the pod runs with the other name."""
+        pod = with_options(ci, image="docker:dind").ready()
+        assert pod.status("dind")["image"].endswith("docker:dind")
+
+    def test_as_an_ordinary_container_serves_the_others(self, ci: Namespace) -> None:
+        pod = with_options(ci, placement="container").ready()
+        assert [one["name"] for one in pod.read()["spec"]["containers"]] == ["build", "dind"]
+        until("the daemon to answer", lambda: "yes" in pod.exec("docker info >/dev/null 2>&1 && echo yes || echo no"))
+
+
+class TestSocket:
+    def test_its_directory_may_be_var_run_and_the_token_stays_readable(self, ci: Namespace) -> None:
+        pod = with_options(ci, socket_dir="/var/run").ready()
+        assert pod.exec("test -S /var/run/docker.sock && docker info && echo reached").endswith("reached\n")
+        assert pod.exec("head -c 3 /var/run/secrets/kubernetes.io/serviceaccount/token") == "eyJ"
+
+    def test_belongs_to_the_group_that_the_pod_chose(self, ci: Namespace) -> None:
+        pod = with_options(ci, group="4321").ready()
+        assert pod.exec("stat --format=%g /run/dind/docker.sock").strip() == "4321"
+
+    def test_is_reached_by_users_who_are_not_root(self, ci: Namespace) -> None:
+        restricted = {"runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000}
+        script = "id -u; docker info >/dev/null && docker run --rm busybox echo reached"
+        log = ci.run(workloads.pod(script, securityContext=restricted)).succeeds().log("build")
+        assert log.splitlines()[0] == "1000"
+        assert log.endswith("reached\n")
+
+
+class TestContainers:
+    def test_only_the_named_ones_get_docker(self, ci: Namespace) -> None:
+        containers = (container(FOREVER), container(FOREVER, "other"))
+        pod = ci.run(workloads.pod(*containers, options={"containers": "build"})).ready()
+        pod.exec("docker info", "build")
+        found = pod.exec("echo host=$DOCKER_HOST; ls -d /run/dind /var/run/docker.sock 2>/dev/null || true", "other")
+        assert found == "host=\n"
+
+    def test_init_containers_have_it_too(self, ci: Namespace) -> None:
+        first = container("docker run --rm busybox echo from an init container", "first")
+        pod = ci.run(workloads.pod("docker images --quiet | grep .", initContainers=[first])).succeeds()
+        assert "from an init container" in pod.log("first")
+
+
+class TestSharedVolumes:
+    def test_docker_run_sees_the_files_of_the_workspace(self, ci: Namespace) -> None:
+        script = (
+            "echo from the pod >in; docker run --rm -v $PWD:/w busybox sh -c 'cat /w/in; echo back >/w/out'; cat out"
+        )
+        pod = ci.run(workloads.pod(container(script, **IN_WORKSPACE), **WORKSPACE)).succeeds()
+        assert pod.log("build").splitlines()[-2:] == ["from the pod", "back"]
+
+    def test_without_sharing_it_sees_an_empty_directory(self, ci: Namespace) -> None:
+        script = "echo from the pod >in; docker run --rm -v $PWD:/w busybox ls -A /w | wc -l"
+        manifest = workloads.pod(container(script, **IN_WORKSPACE), options={"share-volumes": "false"}, **WORKSPACE)
+        assert ci.run(manifest).succeeds().log("build").splitlines()[-1].strip() == "0"
+
+
+def _volume(name: str, path: str) -> dict[str, object]:
+    """Return a volume on the node that only a claim of a class of this name gets."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name},
+        "spec": {
+            "storageClassName": name,
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "persistentVolumeReclaimPolicy": "Retain",
+            "hostPath": {"path": path, "type": "DirectoryOrCreate"},
+        },
+    }
+
+
+@pytest.fixture
+def mirror(registry_mirror: str) -> str:
+    if not registry_mirror:
+        pytest.skip("no registry mirror is known: E2E_MIRROR says which")
+    return registry_mirror
