@@ -243,9 +243,10 @@ def test_with_ignore_the_policy_warns_and_leaves_a_trace() -> None:
 
 
 def test_the_policy_speaks_of_what_the_settings_name() -> None:
-    injection = {"container_name": "docker", "run_volume": "sock"}
+    injection = {"container_name": "docker", "wait_container_name": "until-docker", "run_volume": "sock"}
     policy = json.dumps(only(render({"settings": {"injection": injection}}), "ValidatingAdmissionPolicy"))
     assert "c.name == 'docker'" in policy
+    assert "c.name in ['docker', 'until-docker']" in policy
     assert "m.name == 'sock'" in policy
     assert f"/var/run/dind/{NAMESPACE}-{RELEASE}" in policy
 

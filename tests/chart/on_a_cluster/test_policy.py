@@ -17,6 +17,7 @@ RUN = {"name": "dind-run", "emptyDir": {}}
 SHARED = {"name": "dind-run", "hostPath": {"path": "/var/run/dind/policy-policy", "type": "Directory"}}
 DIND = {"name": "dind", "image": "dind"}
 NATIVE = {**DIND, "restartPolicy": "Always"}
+WAIT = {"name": "dind-wait", "image": "dind", "volumeMounts": MOUNT}
 CONNECTED = {"name": "build", "image": "build", "volumeMounts": MOUNT}
 
 
@@ -84,6 +85,7 @@ WHAT = [
     ("the node's daemon", pod("daemonset", None, [CONNECTED], None, [SHARED]), ""),
     ("an emptyDir instead of the node's", pod("daemonset", None, [CONNECTED], None, [RUN]), NO_VOLUME),
     ("the node's daemon, not mounted", pod("daemonset", None, [PLAIN], None, [SHARED]), NOT_MOUNTED),
+    ("the node's daemon, mounted by the wait only", pod("daemonset", None, [PLAIN], [WAIT], [SHARED]), NOT_MOUNTED),
     ("the mirror of a static pod", MIRROR, ""),
     ("a Windows pod", pod(None, None, os={"name": "windows"}), ""),
     ("a Windows pod by its node", pod(None, None, nodeSelector={"kubernetes.io/os": "windows"}), ""),
