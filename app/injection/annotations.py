@@ -12,6 +12,9 @@ from app.injection.names import INJECT, PREFIX, STATUS
 from app.injection.options import Medium, Options, Placement, Policy
 from app.model import nearest, parse_quantity
 
+# What all annotations of an object may hold together (TotalAnnotationSizeLimitB of k8s.io/apimachinery); the API server
+# checks that only after us.
+_LONGEST_TEXT = 256 * 1024
 _BOTH = frozenset(Mode)
 _SIDECAR = frozenset({Mode.SIDECAR})
 _DAEMONSET = frozenset({Mode.DAEMONSET})
@@ -348,4 +351,6 @@ def _text(value: Any) -> str:
         raise ValueError("must be a string; put quotes around it")  # noqa: TRY004  # a bad value like any other
     if not value:
         raise ValueError("is empty; remove it to have the default")
+    if len(value) > _LONGEST_TEXT:
+        raise ValueError("is longer than all annotations of a pod may be together, 256 KiB")
     return value

@@ -405,6 +405,15 @@ def test_an_empty_value_is_denied_with_the_remedy(policy: Policy) -> None:
     assert decision.message == 'annotation dind.io/mtu: "" is empty; remove it to have the default'
 
 
+def test_a_value_that_no_pod_can_have_is_not_even_read() -> None:
+    items, policy = "10.0.0.0/8,", everything_open()
+    longest = items * (2**18 // len(items)) + "a" * (2**18 % len(items))
+    assert inject(a_pod(options={"insecure-registries": longest}), None, policy).reason is Reason.INJECTED
+    decision = inject(a_pod(options={"insecure-registries": longest + "a"}), None, policy)
+    assert decision.reason is Reason.INVALID_OPTION
+    assert decision.message.endswith("is longer than all annotations of a pod may be together, 256 KiB")
+
+
 def test_all_invalid_values_are_named_at_once(policy: Policy) -> None:
     message = inject(a_pod(options={"mtu": "x", "group": "y"}), None, policy).message
     assert 'annotation dind.io/mtu: "x" must be' in message
