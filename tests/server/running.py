@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 PROGRAM = Path(sys.executable).with_name("dind-webhook")
-PATIENCE_SECONDS = 20
+# Only what never comes takes as long; a machine with other work to do takes its time.
+PATIENCE_SECONDS = 90
 
 
 @dataclass

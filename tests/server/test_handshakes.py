@@ -11,7 +11,7 @@ import pytest
 import trustme
 from certificates import Mount, pems
 from reviews import LAST_REQUEST, REQUEST
-from running import PROGRAM, Serve, Webhook, eventually, read_to_end
+from running import PATIENCE_SECONDS, PROGRAM, Serve, Webhook, eventually, read_to_end
 
 CIPHER = "ECDHE-ECDSA-AES256-GCM-SHA384"
 
@@ -63,7 +63,7 @@ def test_a_setting_that_makes_no_handshake_is_refused_in_a_sentence(
         env={**os.environ, f"DIND_WEBHOOK_SERVER__{setting.upper()}": value},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert run.returncode == 2, run.stderr

@@ -15,7 +15,7 @@ from typing import Any
 import jsonpatch
 import pytest
 from reviews import SECRET, UID, pod, review
-from running import PROGRAM, Serve, Webhook, eventually
+from running import PATIENCE_SECONDS, PROGRAM, Serve, Webhook, eventually
 
 
 def response(answer: tuple[int, bytes]) -> dict[str, Any]:
@@ -240,7 +240,7 @@ def test_a_second_signal_does_not_wait_for_connections(serve: Serve) -> None:
 
 def test_a_setting_that_is_wrong_is_said_with_its_origin() -> None:
     command = [PROGRAM, "serve", "--dev", "--port", "-1"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     expected = "error: server.port: must be at least 0 (flag)\n"
     assert (run.returncode, run.stderr) == (2, expected)
 
@@ -256,7 +256,7 @@ def test_a_port_in_use_is_said_in_a_sentence(webhook: Webhook, pair: tuple[Path,
         [PROGRAM, "serve", *arguments, "--port", str(webhook.port)],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     expected = f"error: server.port: cannot listen on 127.0.0.1:{webhook.port}: Address already in use\n"
@@ -264,7 +264,7 @@ def test_a_port_in_use_is_said_in_a_sentence(webhook: Webhook, pair: tuple[Path,
 
 
 def test_serving_without_a_certificate_is_refused() -> None:
-    run = subprocess.run([PROGRAM, "serve"], capture_output=True, text=True, timeout=20, check=False)
+    run = subprocess.run([PROGRAM, "serve"], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert run.returncode == 2
     assert "--dev" in run.stderr
 
