@@ -98,7 +98,15 @@ OPTIONS: tuple[Option, ...] = (
         required=True,
     ),
     Option("cpu-request", values.cpu, "250m", "a quantity", "500m", "CPU request of the daemon.", open=True),
-    Option("cpu-limit", values.cpu, "2", "a quantity", "4", "CPU limit of the daemon and all it runs.", open=True),
+    Option(
+        "cpu-limit",
+        values.cpu,
+        "2",
+        "a quantity",
+        "4",
+        "CPU limit of the daemon; on cgroup v1 nodes of all it runs, too.",
+        open=True,
+    ),
     Option("memory-request", values.size, "512Mi", "a quantity", "1Gi", "Memory request of the daemon.", open=True),
     Option(
         "memory-limit",
@@ -106,7 +114,7 @@ OPTIONS: tuple[Option, ...] = (
         "4Gi",
         "a quantity",
         "8Gi",
-        "Memory limit of the daemon and all it runs.",
+        "Memory limit of the daemon; on cgroup v1 nodes of all it runs, too.",
         open=True,
     ),
     Option(
