@@ -174,7 +174,7 @@ CHECKS: tuple[Check, ...] = (
         "its cainjector runs; a Secret of your own: set tls.existingSecret.caBundle to the CA of that certificate",
         ("endpoints",),
         _trusted,
-        ("installed", "ca-bundle"),
+        ("installed", "ca-bundle", "answers"),
     ),
     Check(
         "certificate-name",
@@ -185,7 +185,7 @@ CHECKS: tuple[Check, ...] = (
         "`kubectl -n {system} rollout restart deploy/{server}`",
         ("configurations", "endpoints"),
         _named,
-        ("installed",),
+        ("installed", "answers"),
     ),
     Check(
         "certificate-valid",
@@ -195,7 +195,7 @@ CHECKS: tuple[Check, ...] = (
         _RENEW,
         ("endpoints",),
         _valid,
-        ("installed",),
+        ("installed", "answers"),
     ),
     Check(
         "certificate-renewed",
@@ -205,6 +205,6 @@ CHECKS: tuple[Check, ...] = (
         _RENEW,
         ("endpoints",),
         _renewed,
-        ("installed",),
+        ("installed", "answers"),
     ),
 )

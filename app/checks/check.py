@@ -6,6 +6,12 @@ from typing import NamedTuple
 
 from app.checks.snapshot import Snapshot, name_of, release_name, release_namespace
 
+# Without --force-conflicts, helm 4 leaves alone what somebody else has changed; helm 3 does not know the flag.
+REINSTALL = (
+    "`helm upgrade {release} CHART --namespace {system} --reuse-values --force-conflicts` puts it back as it was "
+    "installed (helm 3: without --force-conflicts)"
+)
+
 
 class Category(StrEnum):
     """What checks are about, in the order they are reported."""
@@ -72,19 +78,21 @@ class Result(NamedTuple):
 
 def judge(checks: Iterable[Check], snapshot: Snapshot) -> Iterator[Result]:
     """Yield the result of each check, in order."""
-    not_passed: set[str] = set()
+    in_the_way: dict[str, str] = {}
     for check in checks:
-        result = _judge(check, snapshot, not_passed)
-        if result.status not in (Status.PASSED, Status.WARNING):
-            not_passed.add(check.name)
+        result = _judge(check, snapshot, in_the_way)
+        if result.status is Status.FAILED:
+            in_the_way[check.name] = f"see {check.name}"
+        elif result.status is Status.SKIPPED:
+            in_the_way[check.name] = result.skipped
         yield result
 
 
-def _judge(check: Check, snapshot: Snapshot, not_passed: set[str]) -> Result:
-    if unread := next((snapshot.unread[name] for name in check.needs if name in snapshot.unread), None):
-        return Result(check, Status.SKIPPED, skipped=unread)
-    if before := next((name for name in check.after if name in not_passed), None):
-        return Result(check, Status.SKIPPED, skipped=f"see {before}")
+def _judge(check: Check, snapshot: Snapshot, in_the_way: Mapping[str, str]) -> Result:
+    """Return the result of a check; `in_the_way` are checks before it that did not pass, and what to say of that."""
+    for names, reasons in ((check.after, in_the_way), (check.needs, snapshot.unread)):
+        if why := next((reasons[name] for name in names if name in reasons), None):
+            return Result(check, Status.SKIPPED, skipped=why)
     findings = tuple(
         Finding(problem.sentence, _fill(check.hint, {**problem.blanks, **_installation(snapshot)}))
         for problem in check.look(snapshot)

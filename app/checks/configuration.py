@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from app.checks.check import Category, Check, Problem
+from app.checks.check import REINSTALL, Category, Check, Problem
 from app.checks.expected import (
     CONTRACT,
     ENTRIES,
@@ -14,12 +14,11 @@ from app.checks.expected import (
     ExpectedEntry,
     is_same_expression,
 )
-from app.checks.snapshot import Snapshot, entries_of, name_of, release_namespace
+from app.checks.snapshot import Snapshot, entries_of, entry_for, name_of, release_namespace
 from app.injection import INJECT
 from app.model import JsonObject, selects
 
 _NAME_LABEL = "kubernetes.io/metadata.name"
-_UPGRADE = "`helm upgrade {release} CHART --namespace {system} --reuse-values` puts it back as it was installed"
 
 
 def version_of(text: str) -> tuple[int, ...]:
@@ -29,7 +28,7 @@ def version_of(text: str) -> tuple[int, ...]:
 
 def _supported(snapshot: Snapshot) -> Iterator[Problem]:
     if version_of(snapshot.version) < MINIMUM_VERSION:
-        yield Problem(f"it is {snapshot.version}")
+        yield Problem(f"the API server is {snapshot.version}")
 
 
 def _installed(snapshot: Snapshot) -> Iterator[Problem]:
@@ -38,10 +37,11 @@ def _installed(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _alone(snapshot: Snapshot) -> Iterator[Problem]:
-    """Each of several would inject the same pods; the second finds names taken, and refuses them."""
-    others = [name_of(one) for one in snapshot.configurations if entries_of(one)]
-    if len(others) > 1:
-        yield Problem(f"there are {len(others)}: {', '.join(sorted(others))}", {"other": others[-1]})
+    """Find namespaces of several installations, whose settings may differ; one of them too many."""
+    for namespace in snapshot.namespaces:
+        asking = sorted(name_of(one) for one in snapshot.configurations if entry_for(one, namespace))
+        if len(asking) > 1:
+            yield Problem(f"pods of namespace {name_of(namespace)} go to {', '.join(asking)}")
 
 
 def _entries(snapshot: Snapshot) -> Iterator[Problem]:
@@ -90,8 +90,10 @@ def _selectors(snapshot: Snapshot) -> Iterator[Problem]:
             wanted = value == expected.value
             if selects(selector, labels) is wanted or (wanted and _has_own_requirements(selector)):
                 continue
+            # One tells enough; those that follow follow from it.
             what = f"labelled {INJECT}={value}" if value else f"without the label {INJECT}"
             yield Problem(f"{expected.name} {'does not ask' if wanted else 'asks'} about namespaces {what}")
+            break
 
 
 def _has_own_requirements(selector: JsonObject | None) -> bool:
@@ -218,10 +220,11 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "one-installation",
         Category.CONFIGURATION,
-        "It is installed once",
+        "Each namespace is that of one installation",
         False,
-        "remove one: `helm list -A | grep dind-webhook`, then `helm uninstall`; or choose one here with --webhook",
-        _OF_CONFIGURATION,
+        "remove one of them: `helm list --all-namespaces`, then `helm uninstall`; or keep their namespaces apart "
+        "with the chart's webhook.namespaceSelector",
+        ("configurations", "namespaces"),
         _alone,
         _INSTALLED,
     ),
@@ -230,7 +233,7 @@ CHECKS: tuple[Check, ...] = (
         Category.CONFIGURATION,
         "Each value of the namespace's label has its webhook",
         True,
-        _UPGRADE,
+        REINSTALL,
         _OF_CONFIGURATION,
         _entries,
         _INSTALLED,
@@ -240,7 +243,7 @@ CHECKS: tuple[Check, ...] = (
         Category.CONFIGURATION,
         "Each webhook calls its own path",
         True,
-        _UPGRADE,
+        REINSTALL,
         _OF_CONFIGURATION,
         _targets,
         _INSTALLED,
@@ -250,7 +253,7 @@ CHECKS: tuple[Check, ...] = (
         Category.CONFIGURATION,
         "They are called when pods are created, and only then",
         True,
-        _UPGRADE,
+        REINSTALL,
         _OF_CONFIGURATION,
         _rules,
         _INSTALLED,
@@ -260,7 +263,7 @@ CHECKS: tuple[Check, ...] = (
         Category.CONFIGURATION,
         "They ask about the namespaces that have opted in, and no others",
         True,
-        _UPGRADE,
+        REINSTALL,
         _OF_CONFIGURATION,
         _selectors,
         _INSTALLED,
@@ -270,17 +273,17 @@ CHECKS: tuple[Check, ...] = (
         Category.CONFIGURATION,
         "Namespaces of the system are exempt",
         False,
-        "set the chart's webhook.exemptNamespaces; " + _UPGRADE,
+        "set the chart's webhook.exemptNamespaces; " + REINSTALL,
         _OF_CONFIGURATION,
         _exemptions,
-        _INSTALLED,
+        ("installed", "namespace-selectors"),
     ),
     Check(
         "match-conditions",
         Category.CONFIGURATION,
         "Their match conditions are those of the chart",
         True,
-        _UPGRADE,
+        REINSTALL,
         _OF_CONFIGURATION,
         _conditions,
         _INSTALLED,
@@ -290,7 +293,7 @@ CHECKS: tuple[Check, ...] = (
         Category.CONFIGURATION,
         "The API server may call them for dry-runs, and for pods of any version",
         True,
-        _UPGRADE,
+        REINSTALL,
         _OF_CONFIGURATION,
         _contract,
         _INSTALLED,
@@ -310,7 +313,7 @@ CHECKS: tuple[Check, ...] = (
         Category.CONFIGURATION,
         "The policy that looks at what became of pods is bound",
         False,
-        _UPGRADE,
+        REINSTALL,
         ("policies", "bindings"),
         _policy_bound,
         _INSTALLED,

@@ -13,7 +13,8 @@ _INIT = "prepare"
 _POD_SECURITY = "violates PodSecurity"
 _CALL_FAILED = re.compile(r'failed calling webhook "([^"]+)"[^:]*: (?:failed to call webhook: )?(.*)', re.DOTALL)
 _DENIED_BY_WEBHOOK = re.compile(r'admission webhook "([^"]+)" denied the request')
-_STRIPPED = "lost its restartPolicy"
+# Our policy says the first; the webhook, called again after another one changed the pod, the second.
+_TAKEN_AWAY = ("has lost its restartPolicy", f"annotation {STATUS} says that the pod was injected, but")
 _LONGEST = 400
 
 
@@ -57,13 +58,17 @@ def _injected(snapshot: Snapshot) -> Iterator[Problem]:
 
 def _kept(snapshot: Snapshot) -> Iterator[Problem]:
     for run in snapshot.dry_runs:
-        if _STRIPPED in run.refusal:
+        if _was_taken_away(run):
             yield Problem(f"{_place(run)}: {_brief(run.refusal)}", _others(snapshot))
         elif run.pod is not None and STATUS in annotations_of(run.pod):
             decision = inject(run.pod, None, snapshot.policy)
             if decision.reason is Reason.STALE_STATUS:
                 text = decision.message.removeprefix(f"annotation {STATUS} says that the pod was injected, but it ")
                 yield Problem(f"{_place(run)}: the pod {text.partition(';')[0]}", _others(snapshot))
+
+
+def _was_taken_away(run: DryRun) -> bool:
+    return any(text in run.refusal for text in _TAKEN_AWAY)
 
 
 def _others(snapshot: Snapshot) -> dict[str, str]:
@@ -89,7 +94,7 @@ def _not_refused(snapshot: Snapshot) -> Iterator[Problem]:
     for run in snapshot.dry_runs:
         refusal = run.refusal
         denied = _DENIED_BY_WEBHOOK.search(refusal)
-        if not refusal or _CALL_FAILED.search(refusal) or _STRIPPED in refusal:
+        if not refusal or _CALL_FAILED.search(refusal) or _was_taken_away(run):
             continue
         yield Problem(f"{_place(run)}: {_brief(refusal)}", _mend(run, denied is not None and denied[1] in own))
 
@@ -103,7 +108,6 @@ def _mend(run: DryRun, by_us: bool) -> dict[str, str]:
 
 
 _NEEDS = ("dry_runs",)
-_AFTER = ("installed",)
 
 CHECKS: tuple[Check, ...] = (
     Check(
@@ -115,7 +119,27 @@ CHECKS: tuple[Check, ...] = (
         "if it is another's, that one is away",
         _NEEDS,
         _called,
-        _AFTER,
+        ("installed",),
+    ),
+    Check(
+        "admitted",
+        Category.DRY_RUN,
+        "No policy, quota or other webhook refuses it",
+        True,
+        "{mend}",
+        _NEEDS,
+        _not_refused,
+        ("installed", "called"),
+    ),
+    Check(
+        "kept",
+        Category.DRY_RUN,
+        "Nobody takes away what was injected",
+        True,
+        "update or reconfigure the webhook or policy that does: {others}",
+        ("configurations", "policy", *_NEEDS),
+        _kept,
+        ("installed", "called", "admitted"),
     ),
     Check(
         "injected",
@@ -126,27 +150,7 @@ CHECKS: tuple[Check, ...] = (
         "`kubectl -n {system} get pods`",
         _NEEDS,
         _injected,
-        _AFTER,
-    ),
-    Check(
-        "admitted",
-        Category.DRY_RUN,
-        "No policy, quota or other webhook refuses it",
-        True,
-        "{mend}",
-        _NEEDS,
-        _not_refused,
-        _AFTER,
-    ),
-    Check(
-        "kept",
-        Category.DRY_RUN,
-        "Nobody takes away what was injected",
-        True,
-        "update or reconfigure the webhook or policy that does: {others}",
-        ("configurations", "policy", *_NEEDS),
-        _kept,
-        _AFTER,
+        ("installed", "called", "admitted", "kept"),
     ),
     Check(
         "order",
@@ -156,6 +160,6 @@ CHECKS: tuple[Check, ...] = (
         "have the webhook or policy that moves init containers leave the order alone: {others}",
         ("configurations", "policy", *_NEEDS),
         _in_order,
-        _AFTER,
+        ("installed", "called", "admitted", "kept", "injected"),
     ),
 )

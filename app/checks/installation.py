@@ -10,7 +10,7 @@ from app.checks.reader import Reader, Scope, why_unread
 from app.checks.server import called_services, is_ready
 from app.checks.snapshot import Endpoint, entries_of, labels_of, name_of, release_name, release_namespace
 from app.errors import ApiError, ForbiddenError, NotFoundError, SettingsError
-from app.injection import Policy
+from app.injection import Mode, Policy
 from app.kube import Served
 from app.model import JsonObject
 from app.settings import InjectionSettings, make_policy, parse_settings
@@ -48,16 +48,19 @@ def read_installation(reader: Reader, configuration: JsonObject | None) -> dict[
         "daemons": (),
     }
     if configuration is None or not system:
-        why = reader.unread.get("configurations", "nothing says in which namespace the server is")
+        why = reader.unread.get("configurations", "it is not known in which namespace the server is")
         reader.unread.update(dict.fromkeys(empty, why))
         return empty
     webhook, dind = _selector(configuration, "webhook"), _selector(configuration, "dind")
     core, apps = f"/api/v1/namespaces/{system}", f"/apis/apps/v1/namespaces/{system}"
     deployments = reader.list("deployment", "the server", f"{apps}/deployments", labelSelector=webhook)
     daemonsets = reader.list("daemonset", "the DaemonSet", f"{apps}/daemonsets", labelSelector=dind)
+    policy = read_policy(reader, configuration)
     service, slices = _read_service(reader, configuration)
+    if not daemonsets and "policy" not in reader.unread and Mode.DAEMONSET not in policy.modes:
+        reader.unread.update(dict.fromkeys(("daemonset", "daemons"), "daemonset mode is off"))
     return {
-        "policy": read_policy(reader, configuration),
+        "policy": policy,
         "service": service,
         "deployment": next(iter(deployments), None),
         "slices": slices,
@@ -75,6 +78,7 @@ def _selector(configuration: JsonObject, component: str) -> str:
 def _read_service(reader: Reader, configuration: JsonObject) -> tuple[JsonObject | None, tuple[JsonObject, ...]]:
     called = called_services(configuration)
     if not called:
+        reader.unread.update(dict.fromkeys(("service", "slices"), "the API server calls a URL, no Service"))
         return None, ()
     namespace, name = called[0]["namespace"], called[0]["name"]
 

@@ -21,7 +21,10 @@ def _opted_in(snapshot: Snapshot) -> Iterator[Problem]:
         of_one = len(snapshot.namespaces) == 1
         name = name_of(snapshot.namespaces[0]) if of_one else "NAMESPACE"
         yield Problem(
-            f"namespace {name} has not" if of_one else f"none of {len(snapshot.namespaces)} has", {"namespace": name}
+            f"namespace {name} has not opted in"
+            if of_one
+            else f"none of {len(snapshot.namespaces)} namespaces has opted in",
+            {"namespace": name},
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from app.checks.check import Category, Check, Problem
 from app.checks.expected import ENTRY_SUFFIX
 from app.checks.snapshot import Snapshot, name_of, namespace_of
-from app.checks.why import Asked, annotate_template, asks, has_docker, misplaced, without_docker
+from app.checks.why import Asked, annotate_template, asks, has_docker, misplaced, recreate, without_docker
 from app.injection import INJECT
 from app.model import JsonObject
 
@@ -66,15 +66,20 @@ def _daemons_run(snapshot: Snapshot) -> Iterator[Problem]:
             if one["name"] == name and waiting.get("reason") not in (None, "PodInitializing", "ContainerCreating"):
                 yield Problem(
                     f"pod {namespace_of(pod)}/{name_of(pod)}: container {name} is in {waiting['reason']}",
-                    {"pod": name_of(pod), "namespace": namespace_of(pod), "container": name},
+                    {"do": _look(pod, name)},
                 )
     for pod in snapshot.pods:
         if has_docker(pod) and _never_starts(pod, name):
             yield Problem(
                 f"pod {namespace_of(pod)}/{name_of(pod)}: init container {name} has lost its restartPolicy: Always, "
                 "so the pod never starts",
-                {"pod": name_of(pod), "namespace": namespace_of(pod), "container": name},
+                {"do": f"have the webhook or policy updated that drops the field, then {recreate(pod)}"},
             )
+
+
+def _look(pod: JsonObject, container: str) -> str:
+    where, name = f"kubectl -n {namespace_of(pod)}", name_of(pod)
+    return f"`{where} logs {name} -c {container} --previous` and `{where} describe pod {name}` say why"
 
 
 def _never_starts(pod: JsonObject, name: str) -> bool:
@@ -115,8 +120,7 @@ CHECKS: tuple[Check, ...] = (
         Category.PODS,
         "The daemons of injected pods run",
         False,
-        "`kubectl -n {namespace} logs {pod} -c {container} --previous` and `kubectl -n {namespace} describe pod {pod}` "
-        "say why",
+        "{do}",
         ("pods", "policy"),
         _daemons_run,
     ),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.checks.check import Category, Check, Problem
+from app.checks.check import REINSTALL, Category, Check, Problem
 from app.checks.snapshot import Snapshot, entries_of, name_of
 from app.model import JsonObject
 
@@ -49,8 +49,8 @@ def _endpoints(snapshot: Snapshot) -> Iterator[Problem]:
         return
     endpoints = [endpoint for one in snapshot.slices for endpoint in one.get("endpoints") or []]
     if not any(map(is_ready, endpoints)):
-        what = f"none of {len(endpoints)} is ready" if endpoints else "it has none; does its selector match the pods?"
-        yield Problem(f"Service {name_of(snapshot.service)}: {what}")
+        what = "no ready endpoint" if endpoints else "no endpoint; does its selector match the pods?"
+        yield Problem(f"Service {name_of(snapshot.service)} has {what}")
 
 
 def _replicas(snapshot: Snapshot) -> Iterator[Problem]:
@@ -68,7 +68,7 @@ CHECKS: tuple[Check, ...] = (
         Category.SERVER,
         "The Service that is called exists, with the port that is called",
         True,
-        "`helm upgrade {release} CHART --namespace {system} --reuse-values` puts it back as it was installed",
+        REINSTALL,
         ("configurations", "service"),
         _service,
         ("installed",),

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 
 import orjson
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from app.checks import CHECKS, Result, Scope, Status, judge, read_snapshot
@@ -125,31 +125,43 @@ def _print_short(results: list[Result], out: Console) -> None:
 
 
 def _print_table(results: list[Result], out: Console) -> None:
-    category = None
-    for one in results:
-        if one.check.category is not category:
-            if category is not None:
-                out.print()
-            category = one.check.category
-            out.print(Text(category, "bold"))
-        mark, style = _MARKS[one.status]
-        statement = Text.assemble("  ", (mark, style), f" {one.check.statement}")
-        if one.skipped:
-            statement.append(f" (skipped: {one.skipped})", "bright_black")
-        out.print(statement)
-        for finding in one.findings:
-            out.print(Padding(Text(finding.sentence), (0, 0, 0, 6)), soft_wrap=False)
-            out.print(Padding(Text(f"→ {finding.hint}", "cyan"), (0, 0, 0, 6)), soft_wrap=False)
+    for number, (category, members) in enumerate(groupby(results, lambda one: one.check.category)):
+        if number:
+            out.print()
+        out.print(Text(category, "bold"))
+        for skipped, group in groupby(members, lambda one: one.skipped):
+            alike = list(group)
+            if skipped:
+                statements = f"{len(alike)} checks" if len(alike) > 1 else alike[0].check.statement
+                out.print(Text(f"  - {statements}: skipped, {skipped}", _MARKS[Status.SKIPPED][1]))
+                continue
+            for one in alike:
+                _print_result(one, out)
     out.print()
     out.print(summary(results))
+
+
+def _print_result(one: Result, out: Console) -> None:
+    mark, style = _MARKS[one.status]
+    out.print(Text.assemble("  ", (mark, style), f" {one.check.statement}"), end="")
+    out.print(Text(f" ({one.check.name})" if one.findings else "", "bright_black"))
+    for hint, findings in groupby(one.findings, lambda finding: finding.hint):
+        # Never wrapped: commands in it are to be copied.
+        for finding in findings:
+            out.print(Text(f"      {finding.sentence}"))
+        out.print(Text(f"      → {hint}", "cyan"))
 
 
 def summary(results: Iterable[Result]) -> Text:
     """Return the last line: how many of each."""
     counts = Counter(one.status for one in results)
     parts = [
-        Text.assemble((f"{counts[status]} {status}", _MARKS[status][1] if counts[status] else ""))
+        Text(f"{counts[status]} {_plural(status, counts[status])}", _MARKS[status][1] if counts[status] else "")
         for status in (Status.FAILED, Status.WARNING, Status.SKIPPED, Status.PASSED)
         if counts[status] or status is Status.FAILED
     ]
     return Text(", ").join(parts)
+
+
+def _plural(status: Status, count: int) -> str:
+    return "warnings" if status is Status.WARNING and count != 1 else str(status)

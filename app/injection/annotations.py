@@ -1,6 +1,6 @@
 """The table of `dind.io/*` annotations. It drives parsing, messages, the reference page and its test."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -276,7 +276,7 @@ def parse_options(annotations: Mapping[str, Any], policy: Policy) -> Options | D
     if not ours:
         return policy.defaults
     if unknown := [key for key in ours if key not in OPTIONS_BY_KEY]:
-        return Denial(Reason.UNKNOWN_ANNOTATION, first_few(unknown, _unknown))
+        return Denial(Reason.UNKNOWN_ANNOTATION, _unknown(unknown))
     if closed := sorted(key for key in ours if OPTIONS_BY_KEY[key].name not in policy.allowed_options):
         allowed = ", ".join(option.name for option in OPTIONS if option.name in policy.allowed_options) or "none"
         what, it = ("annotations", "them") if len(closed) > 1 else ("annotation", "it")
@@ -318,8 +318,8 @@ def contradictions(options: Options) -> list[str]:
     ):
         if request and limit and parse_quantity(request) > parse_quantity(limit):
             found.append(
-                f"{PREFIX}{resource}-request, which is {request}, is more than "
-                f"{PREFIX}{resource}-limit, which is {limit}; set the other as well"
+                f"{PREFIX}{resource}-request, which is {request}, is more than {PREFIX}{resource}-limit, which is "
+                f"{limit} unless set; lower the request or set a limit of {request} or more"
             )
     if options.storage_class and options.storage_medium is Medium.MEMORY:
         found.append(f"{PREFIX}storage-class does not go with {PREFIX}storage-medium Memory; remove one")
@@ -330,7 +330,7 @@ def contradictions(options: Options) -> list[str]:
 
 def _permitted(options: Options, policy: Policy) -> Options | Denial:
     if options.image != policy.defaults.image and not is_allowed_image(options.image, policy.allowed_images):
-        allowed = ", ".join((policy.defaults.image, *policy.allowed_images))
+        allowed = first_few((policy.defaults.image, *policy.allowed_images), str, ", ")
         return Denial(
             Reason.IMAGE_NOT_ALLOWED,
             f"annotation {PREFIX}image: {quote(options.image)} is not an image that this cluster's "
@@ -346,12 +346,19 @@ def _permitted(options: Options, policy: Policy) -> Options | Denial:
     return options
 
 
-def _unknown(key: str) -> str:
+def _unknown(keys: Sequence[str]) -> str:
     # Without the prefix, which makes any two of them look alike.
-    guess = nearest(key.removeprefix(PREFIX), _KNOWN_NAMES)
-    known = ", ".join(PREFIX + name for name in _KNOWN_NAMES)
-    hint = f"; did you mean {PREFIX}{guess}?" if guess else f"; known are {known}"
-    return f"annotation {key[:80]} does not exist{hint}"
+    guesses: dict[str, str | None] = {}
+
+    def describe(key: str) -> str:
+        guess = guesses[key] = nearest(key.removeprefix(PREFIX), _KNOWN_NAMES)
+        return f"annotation {key[:80]} does not exist" + (f"; did you mean {PREFIX}{guess}?" if guess else "")
+
+    described = first_few(keys, describe)
+    if all(guesses.values()):
+        return described
+    # Once, and short: what was asked for should still be in sight.
+    return f"{described}; known after {PREFIX} are {', '.join(_KNOWN_NAMES)}"
 
 
 def _text(value: Any) -> str:

@@ -9,6 +9,8 @@ _Item = TypeVar("_Item")
 LONGEST_WARNING = 120
 _LONGEST_QUOTE = 64
 _FEW = 5
+# An event's message ends at 1024 characters, and what creates a pod puts a hundred of its own in front.
+LONGEST_LIST = 800
 
 
 def quote(text: str) -> str:
@@ -24,10 +26,17 @@ def brief(text: str) -> str:
 
 
 def first_few(items: Sequence[_Item], describe: Callable[[_Item], str], separator: str = "; ") -> str:
-    """Return the first items as text and the number of the others, which are not even described."""
-    shown = [describe(item) for item in items[:_FEW]]
-    if len(items) > _FEW:
-        shown.append(f"and {len(items) - _FEW} more")
+    """Return the first items as text, as many as an event has room for, and the number of the others."""
+    shown: list[str] = []
+    room = LONGEST_LIST
+    for item in items[:_FEW]:
+        text = describe(item)
+        room -= len(text) + len(separator)
+        if shown and room < 0:
+            break
+        shown.append(text)
+    if len(items) > len(shown):
+        shown.append(f"and {len(items) - len(shown)} more")
     return separator.join(shown)
 
 

@@ -13,7 +13,7 @@ from app.injection.additions import Additions
 from app.injection.decision import Denial, Reason
 from app.injection.docker_socket import SOCKET_NAME
 from app.injection.messages import brief, naming, quote
-from app.injection.names import STATUS
+from app.injection.names import PREFIX, STATUS
 from app.model import Container, Directories, JsonObject, Metadata, Mount, Pod, clean_path, is_under, pod_level_misfits
 
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
@@ -119,7 +119,7 @@ def _not_as_injected(pod: Pod, wanted: JsonObject, as_container: bool) -> str | 
     if privileged is not wanted["securityContext"]["privileged"] or existing.is_init is as_container:
         return f"has a container {name} that is not the injected one"
     if existing.raw.get("restartPolicy") != wanted.get("restartPolicy"):
-        return f"has a container {name} whose restartPolicy was changed"
+        return f"has a container {name} whose restartPolicy another webhook may have dropped"
     return None
 
 
@@ -225,7 +225,10 @@ def _pod_level(pod: Pod, additions: Additions) -> Denial | None:
         f'"{container["name"]}" it would have to be {misfit.needed}'
         for misfit in misfits
     )
-    return Denial(Reason.POD_RESOURCES, f"spec.resources of the pod leaves too little: {problems}")
+    own = ", ".join(f"{PREFIX}{misfit.resource}-{misfit.kind}" for misfit in misfits)
+    return Denial(
+        Reason.POD_RESOURCES, f"spec.resources of the pod leaves too little: {problems}; raise it, or lower {own}"
+    )
 
 
 def _client_lists(additions: Additions) -> list[ListAddition]:

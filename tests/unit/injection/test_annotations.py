@@ -425,13 +425,16 @@ def test_all_invalid_values_are_named_at_once(policy: Policy) -> None:
     [
         (
             {"cpu-limit": "100m"},
-            "dind.io/cpu-request, which is 250m, is more than dind.io/cpu-limit, which is 100m; set the other as well",
+            (
+                "dind.io/cpu-request, which is 250m, is more than dind.io/cpu-limit, which is 100m unless set; "
+                "lower the request or set a limit of 250m or more"
+            ),
         ),
         (
             {"memory-request": "2Gi", "memory-limit": "1Gi"},
             (
-                "dind.io/memory-request, which is 2Gi, is more than dind.io/memory-limit, which is 1Gi; "
-                "set the other as well"
+                "dind.io/memory-request, which is 2Gi, is more than dind.io/memory-limit, which is 1Gi unless set; "
+                "lower the request or set a limit of 2Gi or more"
             ),
         ),
         (
@@ -480,7 +483,7 @@ def test_a_volume_needs_a_size() -> None:
     [
         ("dind.io/cpu-limt", "does not exist; did you mean dind.io/cpu-limit?"),
         ("dind.io/Inject", "does not exist; did you mean dind.io/inject?"),
-        ("dind.io/zzzzzzzzzzzzzzzzzzzzzzzz", "does not exist; known are dind.io/inject, dind.io/containers, "),
+        ("dind.io/zzzzzzzzzzzzzzzzzzzzzzzz", "does not exist; known after dind.io/ are inject, containers, "),
     ],
 )
 def test_an_unknown_key_is_denied_with_the_nearest_or_all_known(key: str, says: str, policy: Policy) -> None:
@@ -558,7 +561,10 @@ def test_defaults_are_read_as_annotations_are() -> None:
     assert (options.mtu, options.tcp, options.cpu_limit) == (1450, Address("0.0.0.0", 8000), None)
 
 
-_TOO_MUCH_CPU = "dind.io/cpu-request, which is 3, is more than dind.io/cpu-limit, which is 2; set the other as well"
+_TOO_MUCH_CPU = (
+    "dind.io/cpu-request, which is 3, is more than dind.io/cpu-limit, which is 2 unless set; "
+    "lower the request or set a limit of 3 or more"
+)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,430 @@
+"""An install is broken in one way after the other: `dind-webhook check` names each, and its hint mends it.
+
+The server runs here and is called by URL, so the cluster needs no node; what needs one is faked in the objects.
+"""
+
+import base64
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import pytest
+import yaml
+from certificates import Mount
+from helm import CHART, tool
+from kubernetes import client
+from running import PROGRAM, eventually, start
+
+from app.certs import KeyPair
+from app.certs.issue import issue_ca, issue_serving_cert
+
+INJECT = "dind.io/inject"
+ENFORCE = "pod-security.kubernetes.io/enforce"
+POD = {"spec": {"containers": [{"name": "build", "image": "build:1"}]}}
+PATIENCE_SECONDS = 60
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Install:
+    """A release with a server, a namespace that opted in, and a way to break each."""
+
+    def __init__(self, api: client.ApiClient, kubeconfig: Path, folder: Path) -> None:
+        self.core = client.CoreV1Api(api)
+        self.apps = client.AppsV1Api(api)
+        self.admission = client.AdmissionregistrationV1Api(api)
+        self.run_id = token_hex(3)
+        self.name = f"dind-webhook-{self.run_id}"
+        self.system, self.ci = f"check-{self.run_id}-system", f"check-{self.run_id}-ci"
+        self.kubeconfig = kubeconfig.absolute()
+        self.folder = folder
+        self.ca = issue_ca(now(), timedelta(days=30))
+        (folder / "tls").mkdir()
+        self.mount = Mount(folder / "tls")
+        self.serve_cert()
+
+    def serve_cert(
+        self, host: str = "127.0.0.1", ca: KeyPair | None = None, life: timedelta = timedelta(days=9)
+    ) -> None:
+        pair = issue_serving_cert(ca or self.ca, [host], now(), life)
+        self.mount.put(pair.cert, pair.key)
+
+    @contextmanager
+    def serving(self, port: int = 0) -> Iterator[int]:
+        """Run the server; yield its port."""
+        arguments = ["serve", "--tls-cert-file", self.mount.pair[0], "--tls-key-file", self.mount.pair[1]]
+        arguments += ["--host", "127.0.0.1", "--port", str(port), "--health-port", "0"]
+        environ = {"DIND_WEBHOOK_SERVER__RELOAD_SECONDS": "0.2", "DIND_WEBHOOK_INJECTION__MODES": '["sidecar"]'}
+        log_file = self.folder / f"serve-{token_hex(3)}.log"
+        with start(arguments, environ, log_file):
+
+            def listening() -> list[Any]:
+                lines = [json.loads(line) for line in log_file.read_text().splitlines()]
+                return [line["port"] for line in lines if line["event"] == "listening"]
+
+            eventually(listening)
+            yield listening()[0]
+
+    def helm(self, *arguments: str) -> None:
+        command = [tool("helm4"), *arguments, "--kubeconfig", str(self.kubeconfig)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    def install(self, port: int) -> None:
+        values = {
+            "webhook": {
+                "url": f"https://127.0.0.1:{port}",
+                # Must not answer for others' pods.
+                "namespaceSelector": [{"key": "check", "operator": "In", "values": [self.run_id]}],
+            },
+            "tls": {"mode": "existingSecret", "existingSecret": {"name": "own", "caBundle": self.ca.cert.decode()}},
+        }
+        file = self.folder / "values.yaml"
+        file.write_text(yaml.safe_dump(values))
+        self.helm("install", self.name, str(CHART), "-n", self.system, "--create-namespace", "-f", str(file))
+
+    def check(self, *arguments: str) -> dict[str, Any]:
+        """Return the checks by name."""
+        scope = ("--webhook", self.name, "--namespace", self.ci, "--kubeconfig", str(self.kubeconfig))
+        command = [PROGRAM, "check", "-o", "json", *scope, *arguments]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert "Traceback" not in done.stderr, done.stderr
+        assert done.returncode in (0, 1), done.stderr
+        tree = json.loads(done.stdout)
+        assert tree["success"] is (done.returncode == 0)
+        return {check["name"]: check for check in tree["checks"]}
+
+    def named(self, check: str, sentence: str) -> str:
+        """Wait until a check names what is broken; return the hint of it."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            found = self.check()[check]
+            for finding in found["findings"]:
+                if sentence in finding["sentence"]:
+                    return str(finding["hint"])
+            assert time.monotonic() < end, found
+
+    def healed(self, check: str) -> None:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while (found := self.check()[check])["status"] != "passed":
+            assert time.monotonic() < end, found
+
+    def follow(self, hint: str) -> None:
+        """Do what a hint says, as a person would who copies the command in it."""
+        command = next(iter(re.findall(r"`((?:kubectl|helm) .*?)`", hint)), hint).partition(", then ")[0]
+        if command.startswith("helm"):
+            self.helm(*[str(CHART) if word == "CHART" else word for word in shlex.split(command)[1:]])
+            return
+        assert command.startswith("kubectl "), hint
+        kubectl = shutil.which("kubectl")
+        assert kubectl, "hints are followed with kubectl, which has to be on the PATH"
+        arguments = [kubectl, "--kubeconfig", str(self.kubeconfig), *shlex.split(re.sub(r" \(.*\)$", "", command))[1:]]
+        done = subprocess.run(arguments, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    def patch_webhook(self, change: Callable[[dict[str, Any]], object], which: str = "enabled") -> None:
+        body = self.admission.api_client.sanitize_for_serialization(
+            self.admission.read_mutating_webhook_configuration(self.name)
+        )
+        entry = next(one for one in body["webhooks"] if one["name"].startswith(which))
+        if change(entry) == "drop":
+            body["webhooks"].remove(entry)
+        self.admission.replace_mutating_webhook_configuration(self.name, body)
+
+    def label(self, value: str | None, **more: str | None) -> None:
+        labels = {INJECT: value, ENFORCE: "privileged", "check": self.run_id, **more}
+        self.core.patch_namespace(self.ci, {"metadata": {"labels": labels}})
+
+    def pod(self, name: str, said: str | None = "sidecar") -> None:
+        metadata = {"name": name, "annotations": {INJECT: said} if said else {}}
+        self.core.create_namespaced_pod(self.ci, {"metadata": metadata, **POD})
+
+
+@pytest.fixture(scope="module")
+def install(
+    api: client.ApiClient, kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Install, int]]:
+    one = Install(api, kubeconfig, tmp_path_factory.mktemp("install"))
+    one.core.create_namespace({"metadata": {"name": one.ci}})
+    one.label("enabled")
+    with one.serving() as port:
+        one.install(port)
+        try:
+            end = time.monotonic() + PATIENCE_SECONDS
+            while not all(
+                found["status"] in ("passed", "skipped") or name == "replicas" for name, found in one.check().items()
+            ):
+                failing = {name: found for name, found in one.check().items() if found["findings"]}
+                assert time.monotonic() < end, failing
+            yield one, port
+        finally:
+            one.helm("uninstall", one.name, "-n", one.system)
+            one.core.delete_namespace(one.ci)
+            one.core.delete_namespace(one.system)
+
+
+@pytest.fixture
+def broken(install: tuple[Install, int]) -> Install:
+    """Return the install, to be broken and mended by one test."""
+    return install[0]
+
+
+def set_to(member: str, value: Any) -> Callable[[dict[str, Any]], object]:
+    return lambda entry: entry.update({member: value})
+
+
+DRIFT: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
+    ("entries", lambda _: "drop", "enabled.inject.dind.io is missing"),
+    ("namespace-selectors", set_to("namespaceSelector", None), "enabled.inject.dind.io asks about namespaces"),
+    ("match-conditions", lambda entry: entry["matchConditions"][0].update(expression="true"), "another expression"),
+    ("rules", lambda entry: entry["rules"][0].update(operations=["UPDATE"]), "UPDATE pods"),
+    ("contract", set_to("sideEffects", "NoneOnDryRun"), "sideEffects NoneOnDryRun instead of None"),
+    ("paths", lambda entry: entry["clientConfig"].update(url="https://127.0.0.1:1/x"), "calls /x instead of /mutate"),
+]
+
+
+@pytest.mark.parametrize(("check", "change", "sentence"), DRIFT, ids=[row[0] for row in DRIFT])
+def test_a_configuration_that_was_changed(
+    broken: Install, check: str, change: Callable[[dict[str, Any]], object], sentence: str
+) -> None:
+    broken.patch_webhook(change)
+    broken.follow(broken.named(check, sentence))
+    broken.healed(check)
+
+
+@pytest.mark.parametrize(
+    ("check", "member", "value"),
+    [("reinvocation", "reinvocationPolicy", "Never"), ("timeout", "timeoutSeconds", 30)],
+)
+def test_a_value_that_does_harm(broken: Install, check: str, member: str, value: Any) -> None:
+    broken.patch_webhook(set_to(member, value))
+    found = re.search(r"(webhook\.\w+) to (\w+)", broken.named(check, str(value)))
+    assert found
+    flags = ("--reuse-values", "--force-conflicts", "--set", f"{found[1]}={found[2]}")
+    broken.helm("upgrade", broken.name, str(CHART), "-n", broken.system, *flags)
+    broken.healed(check)
+
+
+def test_a_policy_without_its_binding(broken: Install) -> None:
+    broken.admission.delete_validating_admission_policy_binding(broken.name)
+    broken.follow(broken.named("policy-binding", "no ValidatingAdmissionPolicyBinding names"))
+    broken.healed("policy-binding")
+
+
+def test_a_ca_bundle_of_another(broken: Install) -> None:
+    other = base64.b64encode(issue_ca(now(), timedelta(days=1)).cert).decode()
+    for which in ("enabled", "sidecar", "daemonset"):
+        broken.patch_webhook(lambda entry: entry["clientConfig"].update(caBundle=other), which)
+    hint = broken.named("certificate-trusted", "serves a certificate of CN=dind-webhook CA")
+    assert "tls.existingSecret.caBundle" in hint
+    assert "enabled.inject.dind.io cannot be called" in broken.check()["called"]["findings"][0]["sentence"]
+    # It is set already; what was changed behind the chart's back is put back.
+    broken.helm("upgrade", broken.name, str(CHART), "-n", broken.system, "--reuse-values", "--force-conflicts")
+    broken.healed("certificate-trusted")
+    broken.healed("called")
+
+
+def test_a_certificate_for_another_name(broken: Install) -> None:
+    broken.serve_cert("other.example")
+    assert "subjectAltName has 127.0.0.1" in broken.named("certificate-name", "for other.example, not for 127.0.0.1")
+    broken.serve_cert()
+    broken.healed("certificate-name")
+    broken.healed("called")
+
+
+def test_a_certificate_that_expired(broken: Install) -> None:
+    broken.serve_cert(life=timedelta(seconds=3))
+    assert "put a new certificate into it" in broken.named("certificate-valid", "serves a certificate that expired at")
+    broken.serve_cert()
+    broken.healed("certificate-valid")
+
+
+def test_a_server_that_is_away(install: tuple[Install, int]) -> None:
+    broken, port = install
+    # The chart's own address with another port, at which nobody is
+    broken.patch_webhook(lambda entry: entry["clientConfig"].update(url="https://127.0.0.1:1/mutate"), "daemonset")
+    hint = broken.named("answers", "127.0.0.1:1 does not answer: Connection refused")
+    assert f"kubectl -n {broken.system} logs" in hint
+    url = f"https://127.0.0.1:{port}/mutate/daemonset"
+    broken.patch_webhook(lambda entry: entry["clientConfig"].update(url=url), "daemonset")
+    broken.healed("answers")
+
+
+def test_a_namespace_that_does_not_allow_privileged_pods(broken: Install) -> None:
+    broken.label("enabled", **{ENFORCE: "baseline"})
+    hint = broken.named("admitted", "violates PodSecurity")
+    assert broken.named("pod-security", "enforces baseline") == hint
+    broken.follow(hint)
+    broken.healed("pod-security")
+    broken.healed("admitted")
+
+
+def test_a_label_with_a_typo(broken: Install) -> None:
+    broken.label("sidcar")
+    assert "has not opted in" in broken.check()["injected"]["skipped"]
+    broken.follow(broken.named("label-values", f'{INJECT}="sidcar", which counts as no label'))
+    broken.healed("label-values")
+    assert broken.core.read_namespace(broken.ci).metadata.labels[INJECT] == "sidecar"
+    broken.label("enabled")
+
+
+def test_a_pod_in_a_namespace_that_has_not_opted_in(broken: Install) -> None:
+    broken.label(None)
+    broken.pod("early")
+    hint = broken.named("pods-have-docker", "the namespace has no label")
+    # The label, then the pod.
+    broken.follow(hint)
+    assert "created before its namespace opted in" in broken.check()["pods-have-docker"]["findings"][0]["sentence"]
+    broken.follow(broken.named("pods-have-docker", "pod"))
+    eventually(lambda: not broken.core.list_namespaced_pod(broken.ci).items)
+    broken.pod("early")
+    broken.healed("pods-have-docker")
+    broken.core.delete_namespaced_pod("early", broken.ci, grace_period_seconds=0)
+
+
+def test_a_deployment_that_is_annotated_itself(broken: Install) -> None:
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": POD["spec"]}
+    spec = {"selector": {"matchLabels": {"app": "web"}}, "template": template}
+    metadata = {"name": "web", "annotations": {INJECT: "sidecar"}}
+    broken.apps.create_namespaced_deployment(broken.ci, {"metadata": metadata, "spec": spec})
+    broken.follow(broken.named("annotation-on-template", "its pod template does not"))
+    broken.healed("annotation-on-template")
+    broken.apps.delete_namespaced_deployment("web", broken.ci)
+
+
+def test_a_job_whose_pods_are_denied(broken: Install, api: client.ApiClient) -> None:
+    template = {"metadata": {"annotations": {INJECT: "sidcar"}}, "spec": {**POD["spec"], "restartPolicy": "Never"}}
+    batch = client.BatchV1Api(api)
+    batch.create_namespaced_job(broken.ci, {"metadata": {"name": "typo"}, "spec": {"template": template}})
+    hint = broken.named("not-denied", '"sidcar" is not accepted (did you mean "sidecar"?)')
+    assert "pod template" in hint
+    batch.delete_namespaced_job("typo", broken.ci, propagation_policy="Background")
+    broken.core.delete_collection_namespaced_event(broken.ci)
+    broken.healed("not-denied")
+
+
+@contextmanager
+def forbidding(install: Install, expression: str) -> Iterator[str]:
+    """Have a policy of somebody else's in force in the namespace."""
+    name = f"no-privileged-{install.run_id}"
+    selector = {"matchLabels": {"check": install.run_id}}
+    rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]
+    spec = {
+        "matchConstraints": {"resourceRules": rules, "namespaceSelector": selector},
+        "validations": [{"expression": expression, "message": "no privileged containers here"}],
+    }
+    binding = {"policyName": name, "validationActions": ["Deny"]}
+    install.admission.create_validating_admission_policy({"metadata": {"name": name}, "spec": spec})
+    install.admission.create_validating_admission_policy_binding({"metadata": {"name": name}, "spec": binding})
+    try:
+        yield name
+    finally:
+        install.admission.delete_validating_admission_policy_binding(name)
+        install.admission.delete_validating_admission_policy(name)
+
+
+def test_a_policy_that_forbids_privileged_containers(broken: Install) -> None:
+    no = "!object.spec.?initContainers.orValue([]).exists(c, c.?securityContext.?privileged.orValue(false))"
+    with forbidding(broken, no) as name:
+        hint = broken.named("admitted", f"ValidatingAdmissionPolicy '{name}'")
+        assert f"except namespace {broken.ci}" in hint
+    broken.healed("admitted")
+
+
+def test_a_webhook_that_strips_the_restart_policy(broken: Install, tmp_path: Path) -> None:
+    """As those do that were built before native sidecars and write the pod back whole."""
+    pair = issue_serving_cert(broken.ca, ["127.0.0.1"], now(), timedelta(days=1))
+    (tmp_path / "pair.pem").write_bytes(pair.cert + pair.key)
+    script = Path(__file__).with_name("stripping.py")
+    process = subprocess.Popen([sys.executable, script, tmp_path / "pair.pem"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    name = f"zz-old-injector-{broken.run_id}"
+    try:
+        url = f"https://127.0.0.1:{int(process.stdout.readline())}/"
+        rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]
+        webhook = {
+            "name": "old.example.com",
+            "clientConfig": {"url": url, "caBundle": base64.b64encode(broken.ca.cert).decode()},
+            "rules": rules,
+            "namespaceSelector": {"matchLabels": {"check": broken.run_id}},
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+        }
+        body = {"metadata": {"name": name}, "webhooks": [webhook]}
+        broken.admission.create_mutating_webhook_configuration(body)
+        assert name in broken.named("kept", "whose restartPolicy another webhook may have dropped")
+    finally:
+        broken.admission.delete_mutating_webhook_configuration(name)
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+    broken.healed("kept")
+    broken.healed("injected")
+
+
+def test_a_daemon_that_is_down_and_a_node_that_has_none(broken: Install) -> None:
+    daemonset = ("--reuse-values", "--force-conflicts", "--set", "daemonset.enabled=true")
+    broken.helm("upgrade", broken.name, str(CHART), "-n", broken.system, *daemonset)
+    nodes = [f"node-{broken.run_id}-{letter}" for letter in "ab"]
+    for node in nodes:
+        labels = {"kubernetes.io/os": "linux", "kubernetes.io/hostname": node}
+        broken.core.create_node({"metadata": {"name": node, "labels": labels}})
+    try:
+        broken.named("daemonset-coverage", "no daemon on")
+        # There is no DaemonSet controller's pod without a scheduler; one of each is put there by hand.
+        selector = f"app.kubernetes.io/instance={broken.name},app.kubernetes.io/component=dind"
+        labels = dict(part.split("=") for part in selector.split(",")) | {
+            "app.kubernetes.io/part-of": "dind-webhook",
+            "app.kubernetes.io/name": "other",
+        }
+        for node in nodes:
+            pod = {"metadata": {"name": f"dind-{node}", "labels": labels}, "spec": {**POD["spec"], "nodeName": node}}
+            broken.core.create_namespaced_pod(broken.system, pod)
+        hint = broken.named("daemonset-ready", f"the daemon on {nodes[1]} is not ready: pod dind-{nodes[1]}")
+        assert f"kubectl -n {broken.system} logs dind-{nodes[1]} -c dind" in hint
+        for node in nodes:
+            status = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+            broken.core.patch_namespaced_pod_status(f"dind-{node}", broken.system, status)
+        broken.healed("daemonset-coverage")
+    finally:
+        for node in nodes:
+            broken.core.delete_node(node)
+        broken.helm("upgrade", broken.name, str(CHART), "-n", broken.system, *daemonset[:-1], "daemonset.enabled=false")
+
+
+def test_a_user_of_one_namespace_gets_what_he_may_read(broken: Install, api: client.ApiClient) -> None:
+    """No error, no traceback: what is skipped names the right that is missing."""
+    rbac = client.RbacAuthorizationV1Api(api)
+    account = f"user-{broken.run_id}"
+    broken.core.create_namespaced_service_account(broken.ci, {"metadata": {"name": account}})
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": broken.ci}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"}
+    rbac.create_namespaced_role_binding(
+        broken.ci, {"metadata": {"name": account}, "roleRef": role, "subjects": [subject]}
+    )
+    token = broken.core.create_namespaced_service_account_token(account, broken.ci, {"spec": {}}).status.token
+    tree = yaml.safe_load(broken.kubeconfig.read_text())
+    tree["users"] = [{"name": user["name"], "user": {"token": token}} for user in tree["users"]]
+    file = broken.folder / "user.yaml"
+    file.write_text(yaml.safe_dump(tree))
+    command = [PROGRAM, "check", "-o", "json", "-n", broken.ci, "--kubeconfig", str(file)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ)
+    assert (done.returncode, done.stderr) == (0, "")
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert (
+        "you may not list mutatingwebhookconfigurations.admissionregistration.k8s.io" in checks["installed"]["skipped"]
+    )
+    assert {checks[name]["status"] for name in ("pods-have-docker", "not-denied", "pod-security")} == {"passed"}
