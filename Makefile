@@ -9,7 +9,9 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
 DOCS_VENV := .venv-docs
+BROWSER_STAMP := $(VENV)/.browser-installed
 DOCS_STAMP := $(DOCS_VENV)/.installed
+PLAYGROUND := build/playground/core.zip
 
 CLUSTER_CLI := PYTHONPATH=tests/e2e $(BIN)/python -m cluster
 export CLUSTER
@@ -104,13 +106,18 @@ $(DOCS_STAMP): requirements-docs.lock
 	@$(DOCS_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
 	@touch $@
 
+# Python for browsers, and our code for it: large, and made of what is locked, so it is not in the repository.
+$(PLAYGROUND): $(shell find app docs/pyodide -type f ! -name '*.pyc') requirements.lock | $(DOCS_STAMP)
+	@echo "putting the playground together in build/playground"
+	@$(DOCS_VENV)/bin/python docs/pyodide/bundle.py
+
 .PHONY: docs
-docs: $(DOCS_STAMP) ## Build the documentation into site/; a broken link fails
+docs: $(DOCS_STAMP) $(PLAYGROUND) ## Build the documentation into site/; a broken link fails
 	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict
 	@echo "built: site/index.html"
 
 .PHONY: docs-serve
-docs-serve: $(DOCS_STAMP) ## Show the documentation at http://127.0.0.1:8000, built anew as pages change
+docs-serve: $(DOCS_STAMP) $(PLAYGROUND) ## Show the documentation at http://127.0.0.1:8000, built anew as pages change
 	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs serve --strict
 
 .PHONY: golden
@@ -125,6 +132,19 @@ lock: ## Resolve the dependencies anew (needs uv)
 	  --custom-compile-command 'make lock' pyproject.toml --group build --group dev -c requirements.lock -o requirements-dev.lock
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' --group docs -o requirements-docs.lock
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make lock' --group browser -c requirements-dev.lock -o requirements-browser.lock
+
+$(BROWSER_STAMP): requirements-browser.lock tests/browser/package-lock.json $(DEV_STAMP)
+	@echo "installing the tools for tests in a browser into $(VENV) and build/axe"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-browser.lock
+	@mkdir -p build/axe && cp tests/browser/package.json tests/browser/package-lock.json build/axe
+	@npm ci --prefix build/axe --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+.PHONY: browser
+browser: $(BROWSER_STAMP) docs ## Use the playground in a real Chromium: keyboard, screen readers, widths, light and dark
+	@$(BIN)/python -m pytest -q tests/browser
 
 .PHONY: clean
 clean: ## Remove everything that was installed or made here

@@ -19,6 +19,7 @@ _ELSEWHERE = (
     "deploy/README.md",
     "deploy/examples/*",
 )
+_PLAYGROUND = _ROOT / "build/playground"
 _EXAMPLES = "deploy/examples/README.md"
 _LINK = re.compile(r"\[([^\]\n]*)\]\(([^)#\s:]+)(#[^)\s]*)?\)")
 
@@ -35,6 +36,9 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     for path in (path for pattern in _ELSEWHERE for path in _ROOT.glob(pattern)):
         if path.name != "README.md" or path.parent != _ROOT:  # the site has a first page of its own
             files.append(File.generated(config, str(path.relative_to(_ROOT)), abs_src_path=str(path)))
+    for path in filter(Path.is_file, _PLAYGROUND.rglob("*")):
+        uri = f"playground/{path.relative_to(_PLAYGROUND)}"
+        files.append(File.generated(config, uri, abs_src_path=str(path)))
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001  # mkdocs' names

@@ -15,6 +15,7 @@ from app.injection import (
     POD_VALUES,
     PREFIX,
     RULES,
+    TO_CHANGE,
     Decision,
     Mode,
     Option,
@@ -61,7 +62,10 @@ class RuleFacts(Value):
 
 
 class PodAnswer(Value):
-    """What becomes of one pod, and why. `patch` is for its object, as `inject --patch` prints it."""
+    """What becomes of one pod, and why; `change` says how it comes to another decision.
+
+    `patch` is for its object, as `inject --patch` prints it.
+    """
 
     name: str
     outcome: Outcome
@@ -69,6 +73,7 @@ class PodAnswer(Value):
     reason: str
     meaning: str
     message: str
+    change: str
     warnings: tuple[str, ...]
     rules: list[RuleFacts]
     patch: list[Operation]
@@ -154,6 +159,7 @@ def _pod(template: Template, decision: Decision) -> PodAnswer:
         reason=decision.reason.slug,
         meaning=decision.reason.meaning,
         message=decision.message,
+        change=TO_CHANGE.get(decision.reason, "").replace("{namespace}", "NAME"),
         warnings=decision.warnings,
         rules=_rules(decision),
         patch=[{**operation, "path": template.pointer + operation["path"]} for operation in decision.operations],

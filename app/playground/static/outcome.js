@@ -35,6 +35,7 @@ function drawPod(pod, index) {
     ),
     pod.message ? element("p", { class: "message" }, pod.message) : null,
     element("p", { class: pod.message ? "meaning" : "message" }, prose(pod.meaning)),
+    pod.change ? element("p", { class: "meaning" }, pod.change) : null,
     pod.warnings.length
       ? element(
           "ul",

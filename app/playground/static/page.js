@@ -139,9 +139,13 @@ for (const button of document.querySelectorAll("[data-example]")) {
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", async () => {
     const texts = { asked: answer.asked, injected: answer.injected, patch: patches() };
-    await navigator.clipboard.writeText(texts[button.dataset.copy]);
     const words = button.textContent;
-    button.textContent = "Copied";
+    try {
+      await navigator.clipboard.writeText(texts[button.dataset.copy]);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Not allowed by the browser";
+    }
     setTimeout(() => (button.textContent = words), 1500);
   });
 }

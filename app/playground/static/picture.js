@@ -51,7 +51,7 @@ function drawContainer(container) {
       "p",
       { class: "facts" },
       ROLES[container.role],
-      container.privileged ? element("span", { class: "chip privileged" }, "privileged") : null,
+      container.privileged ? [" ", element("span", { class: "chip privileged" }, "privileged")] : null,
     ),
     container.image ? element("p", { class: "facts code image" }, container.image) : null,
     container.mounts.length || container.variables.length
@@ -61,7 +61,7 @@ function drawContainer(container) {
 }
 
 function drawHead(name, added) {
-  return element("p", { class: "name code" }, name, added ? element("span", { class: "chip new" }, "added") : null);
+  return element("p", { class: "name code" }, name, added ? [" ", element("span", { class: "chip new" }, "added")] : null);
 }
 
 function drawVariable(variable) {

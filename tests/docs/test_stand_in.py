@@ -1,0 +1,58 @@
+"""The stand-in for orjson, with which the playground's page does without it: it has to do the same."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+FILE = Path(__file__).parents[2] / "docs/pyodide/orjson.py"
+
+
+def load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("stand_in", FILE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+STAND_IN = load()
+TEXTS = st.text(st.characters(codec="utf-8"))
+VALUES: Any = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXTS,
+    lambda children: st.lists(children) | st.dictionaries(TEXTS, children),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(VALUES)
+def test_it_writes_what_orjson_writes(value: Any) -> None:
+    assert STAND_IN.dumps(value) == orjson.dumps(value)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(VALUES.map(json.dumps) | st.text(alphabet='[]{}":,-.eE0123 tfnulrsa\\') | TEXTS)
+def test_it_reads_what_orjson_reads(text: str) -> None:
+    try:
+        expected = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        with pytest.raises(STAND_IN.JSONDecodeError):
+            STAND_IN.loads(text)
+    else:
+        assert STAND_IN.loads(text) == expected
+
+
+@pytest.mark.parametrize("text", ["NaN", "[Infinity]", '{"a": -Infinity}', "[" * 100_000])
+def test_it_refuses_what_only_python_takes_for_json(text: str) -> None:
+    with pytest.raises(orjson.JSONDecodeError):
+        orjson.loads(text)
+    with pytest.raises(STAND_IN.JSONDecodeError):
+        STAND_IN.loads(text)
