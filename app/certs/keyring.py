@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from app.certs.issue import BACKDATE, KeyPair, issue_ca, issue_serving_cert
@@ -187,11 +188,14 @@ def decode_keyring(data: Mapping[str, bytes]) -> Keyring:
         )
         x509.load_pem_x509_certificates(keyring.retired) if keyring.retired else None
         fits = _is_pair(keyring.ca) and _is_pair(keyring.leaf)
+        can_sign = isinstance(load_pem_private_key(keyring.ca.key, None), EllipticCurvePrivateKey)
         of_ca = _is_issued_by(_load(keyring.leaf.cert), _load(keyring.ca.cert))
     except (ValueError, TypeError):
         raise UnusableKeyringError("holds something that cannot be read") from None
     if not fits:
         raise UnusableKeyringError("holds a certificate with another's key")
+    if not can_sign:
+        raise UnusableKeyringError("holds a CA whose key is on no elliptic curve, so not one of ours")
     if not of_ca:
         raise UnusableKeyringError("holds a serving certificate of another CA")
     return keyring
@@ -211,7 +215,10 @@ def _due(certificate: x509.Certificate) -> datetime:
 
 
 def _names(certificate: x509.Certificate) -> set[str]:
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return set()
     return {*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))}
 
 

@@ -3,9 +3,14 @@
 import base64
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, Literal
+from uuid import uuid4
+
+from app.errors import ApiError, ConflictError
+from app.kube import Stored
 
 Kind = Literal["secret", "webhooks"]
 Event = tuple[str, dict[str, Any]]
@@ -77,7 +82,7 @@ class Cluster:
         with self.changed:
             webhooks = self.get("webhooks")
             for entry in webhooks["webhooks"]:
-                entry["clientConfig"]["caBundle"] = base64.b64encode(bundle).decode()
+                entry["clientConfig"]["caBundle"] = _base64(bundle)
             self._put("webhooks", webhooks)
 
     def bundles(self) -> list[bytes]:
@@ -97,7 +102,7 @@ class Cluster:
         with self.changed:
             secret = self.get("secret")
             for key, value in data.items():
-                secret["data"][key.replace("_", ".")] = base64.b64encode(value).decode()
+                secret["data"][key.replace("_", ".")] = _base64(value)
             self._put("secret", secret)
 
     def apply_secret(self, given: dict[str, Any], manager: str, *, force: bool) -> dict[str, Any]:
@@ -165,6 +170,56 @@ class Cluster:
     def _tell(self, kind: Kind, what: str, content: dict[str, Any]) -> None:
         self.events.append((kind, (what, deepcopy(content))))
         self.changed.notify_all()
+
+
+class DirectObjects:
+    """What app.kube does over the network, without one. `before` is called ahead of each call, and may raise."""
+
+    def __init__(self, cluster: Cluster, before: Callable[[], None] = lambda: None) -> None:
+        self._cluster = cluster
+        self._before = before
+
+    def read_secret(self) -> Stored | None:
+        self._before()
+        found = self._cluster.find("secret")
+        return Stored(self._cluster.secret(), _version(found[0])) if found else None
+
+    def write_secret(self, data: Mapping[str, bytes], version: str | None) -> None:
+        self._before()
+        metadata = {"resourceVersion": version} if version else {}
+        given = {"metadata": metadata, "type": "Opaque", "data": {key: _base64(data[key]) for key in data}}
+        with _as_errors():
+            self._cluster.apply_secret(given, "certs" if version else uuid4().hex, force=bool(version))
+
+    def read_bundles(self) -> Stored | None:
+        self._before()
+        found = self._cluster.find("webhooks")
+        if not found:
+            return None
+        names = [entry["name"] for entry in found[0]["webhooks"]]
+        return Stored(dict(zip(names, self._cluster.bundles(), strict=True)), _version(found[0]))
+
+    def write_bundles(self, data: Mapping[str, bytes], version: str) -> None:
+        self._before()
+        entries = [{"name": name, "clientConfig": {"caBundle": _base64(data[name])}} for name in data]
+        with _as_errors():
+            self._cluster.patch_webhooks({"metadata": {"resourceVersion": version}, "webhooks": entries})
+
+
+@contextmanager
+def _as_errors() -> Iterator[None]:
+    try:
+        yield
+    except RefusedError as error:
+        raise (ConflictError if error.status == 409 else ApiError)(str(error)) from None
+
+
+def _version(found: dict[str, Any]) -> str:
+    return str(found["metadata"]["resourceVersion"])
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
 def _without_version(content: dict[str, Any]) -> dict[str, Any]:
