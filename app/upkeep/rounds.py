@@ -76,7 +76,7 @@ class Rounds:
         """Work for ever."""
         while True:
             self._changed.clear()
-            pause = self._round()
+            pause = self.look()
             time.sleep(_LEAST_PAUSE)
             self._changed.wait(pause)
 
@@ -95,8 +95,8 @@ class Rounds:
             short = 0 if time.monotonic() > begun + _LONGEST_PAUSE else short + 1
             time.sleep(_pause(short))
 
-    def _round(self) -> float:
-        """Take one step, and return after how many seconds the next one is due."""
+    def look(self) -> float:
+        """Take one step, whatever comes of it, and return after how many seconds the next one is due."""
         try:
             due = self._upkeep.step(datetime.now(UTC))
         except ConflictError:
