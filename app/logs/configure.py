@@ -52,6 +52,7 @@ def configure_logs(format_: Literal["json", "text"], level: str) -> None:
         renderer = structlog.processors.LogfmtRenderer(key_order=["time", "level", "event"])
         factory = structlog.WriteLoggerFactory(sys.stderr)
     logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)
+    logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),

@@ -110,5 +110,7 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     except OSError as error:
         # A host name that is not found has an error number of its own kind.
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        why = (
+            os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror).partition(" (while")[0]
+        )
         raise SettingsError([f"{setting}: cannot listen on {host}:{port}: {why}"]) from None

@@ -39,16 +39,23 @@ def parse_settings(text: str, name: str, environ: Mapping[str, str]) -> Loaded:
 def _load(tree: Mapping[str, Any], name: str, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Loaded:
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
+    problems: list[str] = []
     _merge(merged, tree, origins, name)
     for variable in sorted(environ):
         # kubelet sets DIND_WEBHOOK_PORT and the like for a Service of this name; ours have a delimiter.
         if variable.startswith(ENV_PREFIX) and _DELIMITER in variable:
-            _merge(merged, _nest(variable, environ[variable]), origins, f"variable {variable}")
+            try:
+                _merge(merged, _nest(variable, environ[variable]), origins, f"variable {variable}")
+            except SettingsError as error:
+                problems += error.problems
     _merge(merged, flags, origins, "flag")
     try:
-        return Loaded(Settings.model_validate(merged), origins)
+        settings = Settings.model_validate(merged)
     except ValidationError as error:
-        raise SettingsError([_problem(details, origins) for details in error.errors()]) from None
+        raise SettingsError(problems + [_problem(details, origins) for details in error.errors()]) from None
+    if problems:
+        raise SettingsError(problems)
+    return Loaded(settings, origins)
 
 
 def _read_file(path: Path) -> str:

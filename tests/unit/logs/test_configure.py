@@ -2,6 +2,7 @@
 
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ def _as_before() -> Iterator[None]:
     set_log_level("info")
     root.handlers[:] = handlers
     root.setLevel(level)
+    logging.captureWarnings(capture=False)
 
 
 def lines(captured: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -48,6 +50,14 @@ def test_the_level_changes_for_loggers_in_use(capsys: pytest.CaptureFixture[str]
         set_log_level(level)
         log_at_each_level(log)
         assert [line["event"] for line in lines(capsys)] == ORDER[ORDER.index(level) :]
+
+
+def test_what_python_warns_of_is_a_line_like_others(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("json", "info")
+    warnings.showwarning("certificates are not verified", UserWarning, "client.py", 7)
+    (line,) = lines(capsys)
+    assert (line["level"], line["logger"]) == ("warning", "py.warnings")
+    assert "certificates are not verified" in line["message"]
 
 
 def test_text_is_one_line_with_the_time_first(capsys: pytest.CaptureFixture[str]) -> None:

@@ -124,3 +124,12 @@ def test_a_group_that_is_no_map_is_refused(text: str, config: Path) -> None:
 def test_a_variable_may_stand_over_a_value_of_another_shape(config: Path) -> None:
     config.write_text("server: wrong\n")
     assert load_settings(config, {"DIND_WEBHOOK_SERVER__PORT": "1"}, {}).settings.server.port == 1
+
+
+def test_variables_that_are_no_json_do_not_hide_other_mistakes() -> None:
+    names = ("INJECTION__MODES", "SERVER__CLIENT_NAMES", "SERVER__PORT")
+    problems = _problems(None, {f"DIND_WEBHOOK_{name}": "[x" for name in names} | {"DIND_WEBHOOK_LOG__LEVEL": "loud"})
+    assert [problem.partition(":")[0] for problem in problems] == [
+        *(f"variable DIND_WEBHOOK_{name}" for name in names),
+        "log.level",
+    ]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from pods import a_pod, after, everything_open, names, operator
 from pydantic import BaseModel, ValidationError
 
 from app import __version__
+from app.certs.keyring import Lives, new_keyring, renewal
 from app.injection import OPTIONS, Mode, Policy, Reason, built_in_options, inject
 from app.model import JsonObject
-from app.settings import InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
+from app.settings import CertsSettings, InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
 
 _GROUPS: list[type[BaseModel]] = [InjectionSettings, LogSettings, ServerSettings]
 
@@ -209,3 +211,20 @@ def test_the_other_groups_refuse_too(group: type[BaseModel], member: str, value:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().server.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("host", "read_back"),
+    [("FD00::0001", "fd00::1"), ("10.0.0.1", "10.0.0.1"), ("a.example", "a.example")],
+)
+def test_an_address_is_kept_as_a_certificate_gives_it_back(host: str, read_back: str) -> None:
+    """Or a certificate would lack it for ever, and be renewed as often."""
+    kept = CertsSettings(extra_hosts=(host,)).extra_hosts
+    assert kept == (read_back,)
+    keyring = new_keyring(kept, Lives(timedelta(days=3), timedelta(days=1)), datetime.now(UTC))
+    assert renewal(keyring, kept, datetime.now(UTC)) is None
+
+
+def test_an_address_with_a_zone_is_refused() -> None:
+    with pytest.raises(ValidationError, match="no certificate can carry"):
+        CertsSettings(extra_hosts=("fe80::1%eth0",))
