@@ -233,17 +233,22 @@ def _pod_level(pod: Pod, additions: Additions) -> Denial | None:
 
 def _client_lists(additions: Additions) -> list[ListAddition]:
     name = additions.client_env["name"]
+    mounts = _entries(additions.client_mounts)
     lists = []
     for client in additions.clients:
         if name not in client.env:
             lists += _list(f"{client.pointer}/env", client.raw.get("env"), [additions.client_env])
-        lists += _missing_mounts(client, additions.client_mounts)
+        lists += _missing_mounts(client, mounts)
     return lists
 
 
-def _missing_mounts(container: Container, wanted: Iterable[Mount]) -> list[ListAddition]:
+def _entries(mounts: Iterable[Mount]) -> list[tuple[str, JsonObject]]:
+    return [(mount.path, mount.to_json()) for mount in mounts]
+
+
+def _missing_mounts(container: Container, wanted: Iterable[tuple[str, JsonObject]]) -> list[ListAddition]:
     taken = {mount.path for mount in container.mounts}
-    missing = [mount.to_json() for mount in wanted if mount.path not in taken]
+    missing = [entry for path, entry in wanted if path not in taken]
     return _list(f"{container.pointer}/volumeMounts", container.raw.get("volumeMounts"), missing)
 
 
@@ -256,7 +261,7 @@ def _container_lists(pod: Pod, additions: Additions) -> list[ListAddition]:
         return []
     existing = pod.container(additions.container["name"])
     if existing:
-        return _missing_mounts(existing, additions.container_mounts)
+        return _missing_mounts(existing, _entries(additions.container_mounts))
     mounts = [mount.to_json() for mount in additions.container_mounts]
     container = {**additions.container, "volumeMounts": mounts}
     if additions.as_container:

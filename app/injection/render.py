@@ -1,6 +1,8 @@
 """From a plan to RFC 6902 operations. Each list is rendered once, and nothing but `add` is used."""
 
-from app.injection.plan import ListAddition, MemberAddition, Plan
+from typing import Any
+
+from app.injection.plan import MemberAddition, Plan
 from app.model import Operation, add, pointer
 
 
@@ -10,17 +12,18 @@ def render(plan: Plan) -> tuple[Operation, ...]:
     for members in plan.members:
         operations += _members(members)
     for addition in plan.lists:
-        operations += _list(addition)
+        operations += _list(*addition)
     return tuple(operations)
 
 
-def _list(addition: ListAddition) -> list[Operation]:
-    if not addition.existing:
+def _list(place: str, existing: bool, values: tuple[Any, ...], in_front: bool) -> list[Operation]:
+    if not existing:
         # Absent or null: there is no list to append to (RFC 6902, section 4.1).
-        return [add(addition.pointer, list(addition.values))]
-    if addition.in_front:
-        return [add(f"{addition.pointer}/{index}", value) for index, value in enumerate(addition.values)]
-    return [add(f"{addition.pointer}/-", value) for value in addition.values]
+        return [add(place, list(values))]
+    if in_front:
+        return [add(f"{place}/{index}", value) for index, value in enumerate(values)]
+    end = f"{place}/-"
+    return [add(end, value) for value in values]
 
 
 def _members(addition: MemberAddition) -> list[Operation]:

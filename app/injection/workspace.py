@@ -112,7 +112,8 @@ def _shareable(pod: Pod, policy: Policy) -> set[str]:
     return {
         name
         for name, volume in pod.volumes.items()
-        if any(volume[source] is not None for source in _SHAREABLE & volume.keys()) and name not in own
+        for source in _SHAREABLE
+        if volume.get(source) is not None and name not in own
     }
 
 

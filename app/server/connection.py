@@ -2,15 +2,17 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import uvicorn
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from app.web import Metrics
+from app.server.whole import can_be_awaited, write
+from app.web import Endpoint, Metrics
 
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _LEAVE_SECONDS = 1.0
@@ -22,7 +24,8 @@ class Door:
 
     `request_seconds` is the longest a request may take, from its first byte to its answer, and
     `idle_seconds` the longest a connection may stay unused. `client_names` are the common names of
-    client certificates that are let in, all where it is empty.
+    client certificates that are let in, all where it is empty. `endpoints` answer what is posted to these paths, apart
+    from the application.
     """
 
     request_seconds: float
@@ -30,6 +33,7 @@ class Door:
     limit: int
     client_names: frozenset[str] = frozenset()
     metrics: Metrics | None = None
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     closing: bool = field(default=False, init=False)
 
     def count(self, connections: int) -> None:
@@ -52,6 +56,7 @@ class Connection(HttpToolsProtocol):
         self._since = self.loop.time()
         self._is_reading = False
         self._is_leaving = False
+        self._awaited: RequestResponseCycle | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -88,6 +93,8 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._is_reading = False
+        if self._awaited:
+            self._answer(self._awaited)
         # After an answer that came before the end of its request
         if not self._is_answering():
             self._since = self.loop.time()
@@ -95,7 +102,11 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         if not self._is_reading:
             self._since = self.loop.time()
-        super().on_response_complete()
+        if self.pipeline:
+            super().on_response_complete()
+        else:
+            # All that the base class does here, but for its timer: `check` ends what is idle.
+            self.flow.resume_reading()
 
     def check(self, now: float) -> None:
         """Close the connection if it has taken too long; `now` is the loop's time in seconds."""
@@ -109,6 +120,23 @@ class Connection(HttpToolsProtocol):
             self._leave()
         elif not self.is_busy and lasted > self._door.idle_seconds:
             self._leave()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        if cycle.scope["path"] not in self._door.endpoints or not can_be_awaited(cycle):
+            super()._start_asgi_task(cycle, app)
+        elif cycle.more_body:
+            self._awaited = cycle
+        else:
+            self._answer(cycle)
+
+    def _answer(self, cycle: RequestResponseCycle) -> None:
+        self._awaited = None
+        if self.flow.write_paused:
+            # Until the client takes earlier answers
+            super()._start_asgi_task(cycle, self.app)
+        else:
+            scope = cycle.scope
+            write(cycle, self._door.endpoints[scope["path"]](scope["method"], scope["headers"], bytes(cycle.body)))
 
     def _leave(self) -> None:
         """Close once everything is written, without waiting long for a client that does not read or close its side."""

@@ -59,7 +59,14 @@ async def _serve(settings: Settings, files: TlsFiles, endpoints: Endpoints) -> b
     rules = TlsRules(_TLS_VERSIONS[config.tls_min_version], config.tls_ciphers, config.tls_server_name or "")
     certificate = ServedCertificate(files, rules, metrics)
     application = webhook_application(make_policy(settings.injection), metrics, config.body_limit)
-    door = Door(config.request_seconds, _IDLE_SECONDS, config.connection_limit, frozenset(config.client_names), metrics)
+    door = Door(
+        config.request_seconds,
+        _IDLE_SECONDS,
+        config.connection_limit,
+        frozenset(config.client_names),
+        metrics,
+        application.endpoints,
+    )
     webhook = Server(application, endpoints.webhook, door, config.drain_seconds, certificate.context)
 
     def not_ready() -> str | None:

@@ -1,13 +1,18 @@
-"""The webhook's application. The hot path is a plain ASGI route: no model of a request, no thread pool."""
+"""The webhook's application. Its endpoints are plain functions: no model of a request, no thread pool, no waiting.
+
+As an ASGI application it reads a body of any size and refuses it as early as it can; a server that has a
+whole body already takes it to `endpoints` (docs/decisions/0015).
+"""
 
 from asyncio import get_running_loop
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
 from traceback import extract_tb
+from typing import NamedTuple, TypeAlias
 
 import structlog
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from app.admission import Review, answer, decode_review, encode_review
 from app.errors import BadRequestError
@@ -17,30 +22,44 @@ from app.web.metrics import Metrics
 _LONGEST_NAME = 253
 
 
-def webhook_application(policy: Policy, metrics: Metrics, body_limit: int) -> FastAPI:
+class Answer(NamedTuple):
+    """An HTTP answer in one piece."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+_Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+# From a method, headers and a whole body
+Endpoint: TypeAlias = Callable[[str, _Headers, bytes], Answer]
+
+
+def webhook_application(policy: Policy, metrics: Metrics, body_limit: int) -> "WebhookApplication":
     """Return the application with `/mutate` and one path for each mode a namespace can default to.
 
     `body_limit` is in bytes.
     """
     modes: dict[str, Mode | None] = {"/mutate": None, **{f"/mutate/{mode}": mode for mode in Mode}}
-    endpoints = {path: _Mutate(policy, mode, metrics, body_limit) for path, mode in modes.items()}
-    return _Application(endpoints)
+    return WebhookApplication({path: _Mutate(policy, mode, metrics, body_limit) for path, mode in modes.items()})
 
 
-class _Application(FastAPI):
+class WebhookApplication(FastAPI):
     """FastAPI, but what the API server calls does not pass through its middleware.
 
     The endpoints have an error boundary and a body limit of their own; the middleware's would be
-    paid for on each request (a twelfth of it, in instructions) and never do anything.
+    paid for on each request (a twelfth of it, in instructions) and never do anything. `endpoints`
+    are the same for a server that has the whole body already.
     """
 
-    def __init__(self, endpoints: Mapping[str, ASGIApp]) -> None:
+    def __init__(self, routes: Mapping[str, "_Mutate"]) -> None:
         super().__init__(title="dind-webhook", openapi_url=None, redirect_slashes=False)
-        self._endpoints = endpoints
+        self._routes = routes
+        self.endpoints: Mapping[str, Endpoint] = {path: route.answer for path, route in routes.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self._endpoints.get(scope.get("path", ""), super().__call__)
-        await endpoint(scope, receive, send)
+        route = self._routes.get(scope.get("path", ""), super().__call__)
+        await route(scope, receive, send)
 
 
 class _Mutate:
@@ -56,18 +75,26 @@ class _Mutate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             body = await self._read(scope, receive)
+        except BadRequestError as error:
+            found = self._refuse(error.status, f"{error}\n")
+        else:
             if body is None:
                 return
-            answer_ = self._mutate(body)
-            status = 200
+            found = self.answer(scope["method"], scope["headers"], body)
+        await send({"type": "http.response.start", "status": found.status, "headers": found.headers})
+        await send({"type": "http.response.body", "body": found.body})
+
+    def answer(self, method: str, headers: _Headers, body: bytes) -> Answer:
+        """Answer a request whose body is here whole."""
+        try:
+            self._check_head(method, headers)
+            self._check_size(len(body))
+            return _answer(200, b"application/json", self._mutate(body))
         except BadRequestError as error:
-            status, answer_ = error.status, f"{error}\n".encode()
+            return self._refuse(error.status, f"{error}\n")
         except Exception as error:  # noqa: BLE001  # the one boundary: a bug of ours is a 500, and failurePolicy decides
-            status, answer_ = 500, b"internal error\n"
             self._report(error)
-        if status != 200:
-            self._metrics.refused(status)
-        await _respond(send, status, answer_)
+            return self._refuse(500, "internal error\n")
 
     def _mutate(self, body: bytes) -> bytes:
         started = perf_counter()
@@ -84,7 +111,7 @@ class _Mutate:
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
         """Return the body, None where the client went away before its end."""
-        self._check_head(scope)
+        self._check_head(scope["method"], scope["headers"])
         chunks = []
         size = 0
         while True:
@@ -98,11 +125,11 @@ class _Mutate:
             if not message.get("more_body"):
                 return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def _check_head(self, scope: Scope) -> None:
-        if scope["method"] != "POST":
+    def _check_head(self, method: str, headers: _Headers) -> None:
+        if method != "POST":
             raise BadRequestError("use POST", status=405)
         content_type = b""
-        for name, value in scope["headers"]:
+        for name, value in headers:
             if name == b"content-type":
                 content_type = value
             elif name == b"content-length" and value.isdigit():
@@ -113,6 +140,13 @@ class _Mutate:
     def _check_size(self, size: int) -> None:
         if size > self._body_limit:
             raise BadRequestError(f"the body is larger than {self._body_limit} bytes", status=413)
+
+    def _refuse(self, status: int, text: str) -> Answer:
+        self._metrics.refused(status)
+        refusal = _answer(status, b"text/plain; charset=utf-8", text.encode())
+        if status == 405:
+            refusal.headers.append((b"allow", b"POST"))
+        return refusal
 
     def _report(self, error: Exception) -> None:
         # Where it happened, but not the error's own text: that may quote the pod.
@@ -147,10 +181,5 @@ def _whose(metadata: dict[str, object]) -> dict[str, str]:
     return found
 
 
-async def _respond(send: Send, status: int, body: bytes) -> None:
-    content_type = b"application/json" if status == 200 else b"text/plain; charset=utf-8"
-    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
-    if status == 405:
-        headers.append((b"allow", b"POST"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def _answer(status: int, content_type: bytes, body: bytes) -> Answer:
+    return Answer(status, [(b"content-type", content_type), (b"content-length", b"%d" % len(body))], body)
