@@ -1,6 +1,7 @@
 """Write the reference pages that are made from the tables in the code: `make reference`."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from app.certs import CertsMetrics
+from app.checks import CHECKS, Category
 from app.injection import INJECT, OPTIONS, RULES, STATUS, Mode, Option, Outcome, Reason
 from app.settings import Settings, list_settings, load_settings
 from app.web import Metrics
@@ -223,7 +225,78 @@ def _metric_rows(registry: CollectorRegistry) -> str:
     return "".join(sorted(rows))
 
 
-PAGES = {"annotations.md": annotations_page, "metrics.md": metrics_page, "settings.md": settings_page}
+_JSON_OF_CHECK = ("name", "category", "statement", "fatal", "status", "skipped", "findings")
+
+
+def check_page() -> str:
+    """Return docs/check.md."""
+    sections = "".join(_check_section(category) for category in Category)
+    return f"""\
+# dind-webhook check
+
+This page is made from the code by `make reference`.
+
+`dind-webhook check` looks at a live install, as you may see it, and says what is wrong with it and what mends it.
+Nothing in the cluster is changed: it reads, asks for pods by dry-run, and shakes hands with the server.
+
+```sh
+dind-webhook check                        # all of it
+dind-webhook check --namespace ci         # one namespace: its label, its pods, what is refused there
+dind-webhook check -n ci --pod build      # one pod
+dind-webhook check --wait 2m -o short     # in a pipeline, after an install
+```
+
+| flag | what it does |
+|---|---|
+| `-o table` | every check, in groups; in colour on a terminal |
+| `-o short` | one line for each finding, nothing where all is well |
+| `-o json` | `success` and `checks`: {_code(_JSON_OF_CHECK)}; `findings` have a `sentence` and a `hint` |
+| `--wait 2m` | try again until no check fails, for that long |
+| `--release`, `--webhook` | which install, where there are several, by its release or by its webhook configuration |
+| `--kubeconfig`, `--context` | which cluster, as with kubectl |
+
+| exit code | meaning |
+|---|---|
+| 0 | no check failed, though there may be warnings |
+| 1 | a check failed |
+| 2 | the cluster cannot be asked: no kubeconfig, nobody there, credentials not accepted; no such namespace or pod |
+
+What you may not read is skipped, and the report says which right is missing. With the rights of one namespace, name it:
+its label, Pod Security, pods, workloads and events are looked at, and a pod is asked for by dry-run where the webhook
+configuration may be read.
+
+[`dind-webhook explain pod/x`](kubectl-plugin.md) is about a single pod, rule by rule.
+
+## Checks
+
+A check that is *fatal* fails the command; the others warn. In hints, words in braces stand for names of your cluster.
+{sections}"""
+
+
+def _check_section(category: Category) -> str:
+    rows = "".join(
+        f"| `{check.name}` | {check.statement} | {'fatal' if check.fatal else 'warning'} | {_hint(check.hint)} |\n"
+        for check in CHECKS
+        if check.category is category
+    )
+    return f"""
+### {category}
+
+| check | what has to hold | | what mends it |
+|---|---|---|---|
+{rows}"""
+
+
+def _hint(hint: str) -> str:
+    return "as the finding says" if re.fullmatch(r"\{\w+\}", hint) else hint
+
+
+PAGES = {
+    "annotations.md": annotations_page,
+    "check.md": check_page,
+    "metrics.md": metrics_page,
+    "settings.md": settings_page,
+}
 
 
 def main() -> None:

@@ -12,14 +12,14 @@ import typer
 from app import __version__
 from app.errors import DindWebhookError
 
+PROGRAM = "dind-webhook"
 USAGE = 2
 
 cli = typer.Typer(
-    name="dind-webhook",
+    name=PROGRAM,
     help="Give annotated CI pods a working Docker daemon.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -32,6 +32,15 @@ class Color(StrEnum):
     NEVER = "never"
 
 
+def _one_of(*words: str) -> Callable[[str], list[str]]:
+    """Return what completes the words that begin as one that is typed."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in words if word.startswith(incomplete)]
+
+    return complete
+
+
 ConfigFlag = Annotated[
     Path | None,
     typer.Option("--config", envvar="DIND_WEBHOOK_CONFIG", help="YAML file with operator settings.", metavar="FILE"),
@@ -41,14 +50,18 @@ _FILE = typer.Option(
 )
 FileFlag = Annotated[list[str], _FILE]
 OptionalFileFlag = Annotated[list[str] | None, _FILE]
+_complete_label = _one_of("enabled", "sidecar", "daemonset")
 _LABEL_HELP = "Value of the namespace's label dind.io/inject: enabled, sidecar, daemonset, or empty for none."
-NamespaceLabelFlag = Annotated[str, typer.Option("--namespace-label", help=_LABEL_HELP, metavar="VALUE")]
+NamespaceLabelFlag = Annotated[
+    str, typer.Option("--namespace-label", help=_LABEL_HELP, metavar="VALUE", autocompletion=_complete_label)
+]
 OptionalNamespaceLabelFlag = Annotated[
     str | None,
     typer.Option(
         "--namespace-label",
         help=_LABEL_HELP,
         metavar="VALUE",
+        autocompletion=_complete_label,
         show_default="with -f enabled, else what the cluster says",
     ),
 ]
@@ -67,10 +80,13 @@ ContextFlag = Annotated[
 ColorFlag = Annotated[Color, typer.Option("--color", help="Colour the output: auto, always or never.")]
 
 
-def main() -> None:
-    """Run the command line and exit: 0 done, 1 a pod was denied, 2 usage, settings or manifests are wrong."""
+def main(program: str = PROGRAM) -> None:
+    """Run the command line and exit: 0 done, 1 a pod was denied or a check failed, 2 it could not be done.
+
+    `program` is what the help calls it.
+    """
     try:
-        cli()
+        cli(prog_name=program)
     except DindWebhookError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
@@ -138,7 +154,12 @@ def _certs(
 
 @cli.command("settings")
 def _settings(
-    output: Annotated[str, typer.Option("--output", "-o", help="table or json.", metavar="FORMAT")] = "table",
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", help="table or json.", metavar="FORMAT", autocompletion=_one_of("table", "json")
+        ),
+    ] = "table",
     config: ConfigFlag = None,
 ) -> None:
     """Print every setting with its effective value and its origin: default, file or variable."""
@@ -177,6 +198,9 @@ def _explain(
         str | None,
         typer.Argument(
             metavar="TYPE/NAME",
+            autocompletion=_one_of(
+                "pod/", "deployment/", "statefulset/", "daemonset/", "job/", "cronjob/", "namespace/"
+            ),
             help="Object of a live cluster: pod/x, deployment/x, job/x, namespace/x and the like.",
         ),
     ] = None,
@@ -214,7 +238,16 @@ def _check(
     wait: Annotated[
         str, typer.Option("--wait", help="Try again until no check fails, for this long.", metavar="DURATION")
     ] = "0s",
-    output: Annotated[str, typer.Option("--output", "-o", help="table, short or json.", metavar="FORMAT")] = "table",
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            help="table, short or json.",
+            metavar="FORMAT",
+            autocompletion=_one_of("table", "short", "json"),
+        ),
+    ] = "table",
     release: Annotated[
         str | None, typer.Option("--release", help="Release to check, where there are several.", metavar="NAME")
     ] = None,

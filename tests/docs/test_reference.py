@@ -10,6 +10,7 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.certs import CertsMetrics
+from app.checks import CHECKS
 from app.injection import OPTIONS, Reason
 from app.settings import Settings
 from app.web import Metrics
@@ -48,6 +49,11 @@ def test_every_metric_has_its_row_and_a_conventional_name(metrics: type[Metrics 
         assert f"| `{name}` | {family.type} |" in page
         assert re.fullmatch(r"(dind_webhook|process)_[a-z_]+", name)
         assert not re.search(r"_(total|count|sum|bucket|info_total)$", family.name)
+
+
+def test_every_check_has_its_row() -> None:
+    page = (DOCS / "check.md").read_text("utf-8").partition("\n## Checks\n")[2]
+    assert re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE) == [check.name for check in CHECKS]
 
 
 def test_every_setting_has_its_row() -> None:

@@ -1,0 +1,52 @@
+"""`kubectl dind`: what kubectl finds on the PATH, and what it is told for completion."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BIN = Path(sys.executable).parent
+
+
+def plugin(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([BIN / "kubectl-dind", *arguments], check=False, capture_output=True, text=True, timeout=60)
+
+
+def completed(*words: str) -> list[str]:
+    command = [BIN / "kubectl_complete-dind", *words]
+    ran = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    assert ran.stderr == ""
+    return [line.partition("\t")[0] for line in ran.stdout.splitlines()]
+
+
+def test_the_plugin_is_the_same_program_under_kubectls_name() -> None:
+    ran = plugin("nonsense")
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("Usage: kubectl dind [OPTIONS] COMMAND [ARGS]...\n")
+
+
+def test_the_plugin_explains_a_manifest(pod: Path) -> None:
+    ran = plugin("explain", "-f", str(pod))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.endswith("  => injected (sidecar)\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "ways"),
+    [
+        (("ch",), ["check", ":4"]),
+        (("check", "--wa"), ["--wait", ":4"]),
+        (("check", "-o", ""), ["table", "short", "json", ":4"]),
+        (("explain", "po"), ["pod/", ":4"]),
+        (("inject", "--namespace-label", "s"), ["sidecar", ":4"]),
+        (("inject", "-f", ""), [":0"]),
+    ],
+)
+def test_words_are_completed_in_kubectls_format(words: tuple[str, ...], ways: list[str]) -> None:
+    assert completed(*words) == ways
+
+
+def test_a_command_is_completed_with_what_it_does() -> None:
+    ran = subprocess.run([BIN / "kubectl_complete-dind", "ch"], check=True, capture_output=True, text=True, timeout=60)
+    assert ran.stdout.splitlines()[0].startswith("check\tLook at a live install")
