@@ -35,7 +35,7 @@ class Asked:
 
     def until_refused(self, namespace: str, pod: dict[str, Any], message: str) -> None:
         """Wait until what was put before the API server acts: it reads policies and webhooks a moment later."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while message not in (said := self.about(namespace, pod)):
             if time.monotonic() > end:
                 pytest.fail(f"it does not act; the API server says {said!r}")

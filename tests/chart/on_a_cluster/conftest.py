@@ -76,7 +76,7 @@ def dynamic(api: client.ApiClient) -> Iterator[DynamicClient]:
 
 
 def _until_served(extensions: client.ApiextensionsV1Api, name: str) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         conditions = extensions.read_custom_resource_definition(name).status.conditions or []
         if any(c.type == "Established" and c.status == "True" for c in conditions):

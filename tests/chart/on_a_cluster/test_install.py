@@ -111,7 +111,7 @@ def test_a_release_comes_changes_goes_back_and_leaves_nothing(
 
 def _until_nothing_is_left(dynamic: DynamicClient, release: str) -> set[str]:
     """Return what is still there a while after it was deleted; the controllers' own objects take a moment."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while (left := everything_of(dynamic, release)) and time.monotonic() < end:
         time.sleep(1)
     return left
