@@ -55,7 +55,7 @@ class ConflictError(ApiError):
 
 
 class ForbiddenError(ApiError):
-    """The user may not do that; the text is the right that is missing, as in `list nodes`."""
+    """The user may not do that; the text names the right that is missing, as in `you may not list nodes`."""
 
 
 class NotFoundError(ApiError):

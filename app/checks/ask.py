@@ -51,7 +51,7 @@ def _namespace(cluster: Cluster, name: str, label: str | None) -> JsonObject:
         return cluster.get(f"/api/v1/namespaces/{name}")
     except ForbiddenError as error:
         raise NoClusterError(
-            f"the label of namespace {name} cannot be read: you may not {error}",
+            f"the label of namespace {name} cannot be read: {error}",
             f"say what `kubectl get namespace {name} --show-labels` shows its owner, with --namespace-label",
         ) from None
     except NotFoundError:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol, TypeVar
 
-from app.errors import ApiError, ForbiddenError, NotFoundError
+from app.errors import ApiError, NotFoundError
 from app.kube import Served
 from app.model import JsonObject
 
@@ -53,8 +53,6 @@ class Reader:
 
 def why_unread(error: ApiError) -> str:
     """Return why something could not be read, for whoever reads a report."""
-    if isinstance(error, ForbiddenError):
-        return f"you may not {error}"
     if isinstance(error, NotFoundError):
         return f"the API server has no such thing: {error}"
     return str(error)

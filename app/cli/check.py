@@ -65,7 +65,7 @@ def run(kubeconfig: Path | None, context: str | None, scope: Scope, wait: timede
         time.sleep(_PAUSE_SECONDS)
     if isinstance(results, NoClusterError):
         raise results
-    _print(results, output, color)
+    print_results(results, output, color)
     return FAILED if failed else 0
 
 
@@ -87,7 +87,8 @@ def _tell_of_waiting(results: list[Result] | NoClusterError, end: float, color: 
     console(color, stderr=True).print(f"waiting, {left} s at most, for: {what}", markup=False)
 
 
-def _print(results: list[Result], output: Output, color: str) -> None:
+def print_results(results: list[Result], output: Output, color: str) -> None:
+    """Print results for people, for grep or for programs."""
     match output:
         case Output.JSON:
             print(as_json(results))

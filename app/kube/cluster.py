@@ -128,7 +128,8 @@ class Cluster:
         if right := _MISSING_RIGHT.search(message):
             verb, resource, group, namespace = right.groups()
             what = f"{resource}.{group}" if group else resource
-            return ForbiddenError(f"{verb} {what}" + (f" in namespace {namespace}" if namespace else ""))
+            where = f" in namespace {namespace}" if namespace else ""
+            return ForbiddenError(f"you may not {verb} {what}{where}", "ask whoever runs the cluster for that right")
         if status == 404:
             return NotFoundError(message)
         # A refusal of admission is 403, of validation 422, of a webhook that cannot be called 500.

@@ -1,0 +1,225 @@
+"""`dind-webhook check` over a real socket to an API server of objects: what is read, what is skipped, exit codes."""
+
+import base64
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from checks.healthy import configuration, injected, labels, namespace, opted_in, pod
+from fake_api import MUTATING, Answer, Answers, Refusal, api_server, forbidden, kubeconfig
+
+from app.certs.issue import issue_ca, issue_serving_cert
+
+Run = Callable[..., Any]
+
+SYSTEM = "/api/v1/namespaces/docker-system"
+APPS = "/apis/apps/v1"
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[tuple[int, bytes]]:
+    """Serve TLS for 127.0.0.1; yield the port and the CA."""
+    ca = issue_ca(datetime.now(UTC), timedelta(days=1))
+    pair = issue_serving_cert(ca, ["127.0.0.1"], datetime.now(UTC), timedelta(days=1))
+    (folder / "pair.pem").write_bytes(pair.cert + pair.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "pair.pem")
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                context.wrap_socket(connection, server_side=True).close()
+            except OSError:
+                connection.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield listener.getsockname()[1], ca.cert
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+
+
+def cluster(port: int, ca: bytes, **more: Any) -> Answers:
+    """Return an install that is called by URL, with a namespace that opted in."""
+    own = configuration()
+    own["metadata"]["annotations"] = {"meta.helm.sh/release-namespace": "docker-system"}
+    for entry in own["webhooks"]:
+        path = entry["clientConfig"]["service"]["path"]
+        bundle = base64.b64encode(ca).decode()
+        entry["clientConfig"] = {"url": f"https://127.0.0.1:{port}{path}", "caBundle": bundle}
+    return {
+        "/version": {"major": "1", "minor": "37"},
+        MUTATING: [own],
+        f"{ADMISSION}/validatingadmissionpolicies": [
+            {"metadata": {"name": "p", "labels": labels("policy")}, "spec": {}}
+        ],
+        f"{ADMISSION}/validatingadmissionpolicybindings": [{"metadata": {"name": "p"}, "spec": {"policyName": "p"}}],
+        f"{APPS}/namespaces/docker-system/deployments": [
+            {"metadata": {"name": "dind-webhook"}, "spec": {"replicas": 2}, "status": {"readyReplicas": 2}}
+        ],
+        f"{APPS}/namespaces/docker-system/daemonsets": [],
+        f"{SYSTEM}/configmaps": [{"data": {"settings.yaml": "injection: {modes: [sidecar]}"}}],
+        "/api/v1/namespaces": [opted_in(), namespace("default")],
+        "/api/v1/namespaces/ci": opted_in(),
+        "/api/v1/pods": [injected(pod())],
+        "/api/v1/namespaces/ci/pods": [injected(pod())],
+        "/api/v1/events": [],
+        "/api/v1/namespaces/ci/events": [],
+        **{f"{group}/{where}{kind}": [] for where in ("", "namespaces/ci/") for group, kind in WORKLOADS},
+        **more,
+    }
+
+
+WORKLOADS = [
+    *((APPS, kind) for kind in ("deployments", "statefulsets", "daemonsets")),
+    *(("/apis/batch/v1", kind) for kind in ("cronjobs", "jobs")),
+]
+
+
+def admit(path: str, asked: dict[str, Any]) -> Answer:
+    assert path == "/api/v1/namespaces/ci/pods"
+    return injected({**asked, "metadata": {**asked["metadata"], "name": "x", "namespace": "ci"}})
+
+
+@pytest.fixture
+def check(run: Run, tmp_path: Path) -> Callable[..., Any]:
+    def check_(*arguments: str, admit: Callable[..., Answer] = admit, **more: Answer) -> Any:
+        with served(tmp_path) as (port, ca), api_server(cluster(port, ca, **more), tmp_path, admit) as path:
+            return run("check", *arguments, "--kubeconfig", path)
+
+    return check_
+
+
+Check = Callable[..., Any]
+
+
+def checks(ran: Any) -> dict[str, Any]:
+    return {one["name"]: one for one in json.loads(ran.stdout)["checks"]}
+
+
+def test_a_healthy_install_has_no_finding_and_ends_with_0(check: Check) -> None:
+    ran = check("-o", "json")
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    assert [one for one in checks(ran).values() if one["findings"]] == []
+    assert checks(ran)["certificate-trusted"]["status"] == "passed"
+    assert checks(ran)["injected"]["status"] == "passed"
+    assert checks(ran)["daemonset"]["skipped"] == "daemonset mode is off"
+
+
+def test_a_failed_check_ends_with_1_a_warning_does_not(check: Check) -> None:
+    level = {"pod-security.kubernetes.io/enforce": "baseline"}
+    assert check("-o", "short", **{"/api/v1/namespaces": [opted_in(**level)]}).exit_code == 1
+    ran = check("-o", "short", **{"/api/v1/namespaces": [namespace("default")]})
+    assert ran.exit_code == 0
+    assert ran.stdout.startswith("warning opted-in: namespace default has not opted in. ")
+
+
+def test_an_old_cluster_is_named(check: Check) -> None:
+    ran = check("-o", "short", **{"/version": {"major": "1", "minor": "29+"}})
+    assert ran.exit_code == 1
+    assert ran.stdout.startswith("failed api-version: the API server is 1.29+. upgrade the cluster")
+
+
+def test_a_refusal_of_admission_is_told_in_its_words(check: Check) -> None:
+    text = 'pods "x" is forbidden: exceeded quota: small'
+    ran = check("-o", "short", admit=lambda *_: Refusal(403, text))
+    assert ran.stdout.startswith(f"failed admitted: namespace ci, sidecar: {text}. ")
+
+
+def test_what_may_not_be_read_is_skipped_with_the_right_that_is_missing(check: Check) -> None:
+    nothing = {
+        MUTATING: forbidden("list", "mutatingwebhookconfigurations", "admissionregistration.k8s.io"),
+        f"{ADMISSION}/validatingadmissionpolicies": forbidden("list", "validatingadmissionpolicies", "x"),
+        f"{ADMISSION}/validatingadmissionpolicybindings": forbidden("list", "validatingadmissionpolicybindings", "x"),
+    }
+    ran = check("-n", "ci", "-o", "json", **nothing)
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    found = checks(ran)
+    missing = "you may not list mutatingwebhookconfigurations.admissionregistration.k8s.io"
+    assert {one["skipped"] for one in found.values()} == {None, missing}
+    assert {name for name, one in found.items() if one["skipped"] is None} == {
+        "api-version",
+        "label-values",
+        "pod-security",
+        "pods-have-docker",
+        "annotation-on-template",
+        "not-denied",
+    }
+
+
+def test_one_pod_can_be_looked_at(check: Check) -> None:
+    early = {"/api/v1/namespaces/ci/pods/build": pod()}
+    ran = check("-n", "ci", "--pod", "build", "-o", "short", **early)
+    assert ran.stdout.startswith("warning pods-have-docker: pod ci/build: it was created before its namespace opted in")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("--pod", "nobody"), "there is no pod nobody in namespace ci"),
+        (("--namespace", "nowhere"), "there is no namespace nowhere"),
+        (("--release", "other"), "no installation is named so; there is dind-webhook of release dind-webhook"),
+    ],
+)
+def test_what_is_not_there_gets_a_sentence_and_a_hint(check: Check, arguments: tuple[str, ...], error: str) -> None:
+    ran = check(*arguments)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"error: {error}\nhint: ")
+
+
+def test_waiting_goes_on_until_no_check_fails(run: Run, tmp_path: Path) -> None:
+    tries: list[str] = []
+
+    def later(path: str, asked: dict[str, Any]) -> Answer:
+        tries.append(path)
+        return Refusal(500, "not yet") if len(tries) < 2 else admit(path, asked)
+
+    with served(tmp_path) as (port, ca), api_server(cluster(port, ca), tmp_path, later) as path:
+        ran = run("check", "--wait", "2m", "-o", "short", "--kubeconfig", path)
+    assert (ran.exit_code, len(tries)) == (0, 2)
+    assert ran.stderr.startswith("waiting, 1")
+    assert ran.stderr.endswith(" s at most, for: admitted\n")
+
+
+def test_waiting_ends_where_nobody_ever_answers(run: Run, tmp_path: Path) -> None:
+    ran = run("check", "--wait", "3s", "--kubeconfig", kubeconfig(tmp_path, "http://127.0.0.1:1"))
+    assert ran.exit_code == 2
+    assert ran.stderr.splitlines()[-2] == "error: API server http://127.0.0.1:1 cannot be reached: Connection refused"
+
+
+@pytest.mark.parametrize(("flag", "value"), [("-o", "xml"), ("--wait", "soon")])
+def test_a_flag_that_cannot_be_is_wrong_usage(run: Run, flag: str, value: str) -> None:
+    ran = run("check", flag, value)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert value in ran.stderr
+
+
+def test_without_a_kubeconfig_it_says_how_to_give_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    ran = run("check")
+    assert ran.exit_code == 2
+    hint = "say where it is with --kubeconfig or the variable KUBECONFIG"
+    assert ran.stderr == f"error: there is no kubeconfig at {tmp_path}/none\nhint: {hint}\n"
+
+
+def test_what_is_no_kubeconfig_is_said_without_a_traceback(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no: [kubeconfig")
+    ran = run("check", "--kubeconfig", tmp_path / "text")
+    assert ran.exit_code == 2
+    assert ran.stderr.startswith(f"error: kubeconfig {tmp_path}/text cannot be used")

@@ -1,0 +1,51 @@
+"""What `dind-webhook check` prints, in each format: files under `check/`."""
+
+from pathlib import Path
+
+import pytest
+from checks.healthy import healthy, namespace, opted_in, pod
+from golden import hold
+
+from app.checks import CHECKS, Result, judge
+from app.checks.snapshot import Endpoint
+from app.cli.check import Output, print_results
+
+FOLDER = Path(__file__).with_name("check")
+
+
+def results() -> list[Result]:
+    """Return results of each status: one check fails, some warn, some could not be made, some rest on others."""
+    snapshot = healthy(
+        namespaces=(opted_in(**{"pod-security.kubernetes.io/enforce": "baseline"}), namespace("default")),
+        pods=(pod(within="default"), pod("other", within="default")),
+        endpoints=(Endpoint("pod a", silent="the connection broke: timed out"),),
+        unread={"nodes": "you may not list nodes"},
+    )
+    return list(judge(CHECKS, snapshot))
+
+
+@pytest.mark.parametrize("output", Output)
+def test_results_are_printed_as_they_were(output: Output, update: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    print_results(results(), output, "never")
+    hold(FOLDER / f"{output}.txt", capsys.readouterr().out, update)
+
+
+def test_colours_are_there_when_they_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    print_results(results(), Output.TABLE, "always")
+    assert "\x1b[31m✗\x1b[0m" in capsys.readouterr().out
+
+
+def test_nothing_is_wrapped_since_commands_are_to_be_copied(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    print_results(results(), Output.TABLE, "always")
+    assert (
+        "kubectl label namespace ci pod-security.kubernetes.io/enforce=privileged --overwrite"
+        in capsys.readouterr().out
+    )
+
+
+def test_short_is_silent_where_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
+    print_results(list(judge(CHECKS, healthy())), Output.SHORT, "never")
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,87 @@
+"""An API server in this process, over a real socket: a map from paths to objects, lists of them, or refusals."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+MUTATING = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+
+
+class Refusal(NamedTuple):
+    """A status and the message of a Status object."""
+
+    status: int
+    message: str
+
+
+Answer = Mapping[str, Any] | list[Any] | Refusal
+Answers = dict[str, Answer]
+# A dry-run: the namespace's path and the pod, to what comes back
+Admit = Callable[[str, dict[str, Any]], Answer]
+
+
+def forbidden(verb: str, resource: str, group: str = "", where: str = "at the cluster scope") -> Refusal:
+    """Return what RBAC says."""
+    text = f'{resource} is forbidden: User "u" cannot {verb} resource "{resource}" in API group "{group}" {where}'
+    return Refusal(403, text)
+
+
+@contextmanager
+def api_server(answers: Answers, folder: Path, admit: Admit | None = None) -> Iterator[Path]:
+    """Serve these; yield a kubeconfig for it. What is not among them is not found, a list that is not is empty."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = urlsplit(self.path).path
+            self._answer(answers.get(path, Refusal(404, f"{path} not found")))
+
+        def do_POST(self) -> None:
+            pod = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            assert urlsplit(self.path).query == "dryRun=All"
+            assert admit is not None
+            self._answer(admit(urlsplit(self.path).path, pod))
+
+        def _answer(self, answer: Answer) -> None:
+            status, tree = 200, answer
+            if isinstance(answer, Refusal):
+                status, tree = answer.status, {"kind": "Status", "message": answer.message, "code": answer.status}
+            elif isinstance(answer, list):
+                tree = {"items": answer, "metadata": {}}
+            body = json.dumps(tree).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield kubeconfig(folder, f"http://127.0.0.1:{server.server_address[1]}")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def kubeconfig(folder: Path, server: str, namespace: str = "ci") -> Path:
+    """Write a kubeconfig for an API server; the current context is `here`."""
+    tree = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": server}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u", "namespace": namespace}}],
+        "current-context": "here",
+    }
+    path = folder / "kubeconfig"
+    path.write_text(json.dumps(tree), "utf-8")
+    return path
