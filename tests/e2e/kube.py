@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import yaml
 from kubernetes import client, config, dynamic
-from kubernetes.client.exceptions import ApiException
+from kubernetes.client.exceptions import ApiException, NotFoundException
 from kubernetes.stream import stream
 
 Manifest = dict[str, Any]
@@ -65,6 +65,11 @@ class Kube:
         finally:
             self.core.delete_namespace(name)
 
+    def remove_namespace(self, name: str) -> None:
+        """Delete a namespace, unless it is not there."""
+        with suppress(NotFoundException):
+            self.core.delete_namespace(name)
+
     def make(self, manifest: Manifest, namespace: str | None = None, **parameters: Any) -> Manifest:
         """Create an object of any kind and return what became of it; RefusedError where it is not taken."""
         resource = self.objects.resources.get(api_version=manifest["apiVersion"], kind=manifest["kind"])
@@ -93,6 +98,13 @@ class Namespace:
 
     def make(self, manifest: Manifest, **parameters: Any) -> Manifest:
         return self.kube.make(manifest, self.name, **parameters)
+
+    def warnings(self, manifest: Manifest) -> list[str]:
+        """Return what the API server warns of where an object is created, dry-run."""
+        resource = self.kube.objects.resources.get(api_version=manifest["apiVersion"], kind=manifest["kind"])
+        answer = resource.create(body=manifest, namespace=self.name, dry_run="All", serialize=False)
+        found: list[str] = answer.headers.getlist("Warning")
+        return found
 
     def run(self, manifest: Manifest) -> "Pod":
         """Create a pod."""
