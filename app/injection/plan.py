@@ -175,9 +175,13 @@ def _taken_name(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
 
 def _taken_path(pod: Pod, additions: Additions) -> Denial | None:
     near = _near(additions.client_mounts)
+    paths = {mount.path for client in additions.clients for mount in client.mounts}
+    closer = {path for path in paths if near.meet(path)}
+    if not closer:
+        return None
     for client in additions.clients:
         for mount in client.mounts:
-            if not near.meet(mount.path):
+            if mount.path not in closer:
                 continue
             for wanted in additions.client_mounts:
                 if _is_in_the_way(mount, wanted, pod):

@@ -50,9 +50,12 @@ def share(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Po
         for mount in client.mounts:
             if mount.volume not in names:
                 continue
-            if why := _why_not(mount, shared.get(mount.path), prepared, closed):
+            there = shared.get(mount.path)
+            if there == mount:
+                continue
+            if why := _why_not(mount, there, prepared, closed):
                 left_out.setdefault(why, {})[mount.mount_path] = None
-            elif mount.path not in shared or (shared[mount.path].read_only and not mount.read_only):
+            elif there is None or (there.read_only and not mount.read_only):
                 shared[mount.path] = mount
     for path in _under_read_only(shared):
         left_out.setdefault("a read-only volume is above", {})[shared.pop(path).mount_path] = None
