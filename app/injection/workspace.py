@@ -48,10 +48,8 @@ def share(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Po
     left_out: dict[str, dict[str, None]] = {}
     for client in clients:
         for mount in client.mounts:
-            if mount.volume not in names:
-                continue
             there = shared.get(mount.path)
-            if there == mount:
+            if mount.volume not in names or mount == there:
                 continue
             if why := _why_not(mount, there, prepared, closed):
                 left_out.setdefault(why, {})[mount.mount_path] = None
