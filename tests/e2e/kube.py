@@ -13,6 +13,7 @@ import yaml
 from kubernetes import client, config, dynamic
 from kubernetes.client.exceptions import ApiException, NotFoundException
 from kubernetes.stream import stream
+from kubernetes.stream.ws_client import STDERR_CHANNEL, STDOUT_CHANNEL
 
 Manifest = dict[str, Any]
 
@@ -175,8 +176,12 @@ class Pod:
             _preload_content=False,
         )
         connection.run_forever(timeout=PATIENCE)
-        output: str = connection.read_all()
-        assert connection.returncode == 0, f"{script!r} ended with {connection.returncode}:\n{output}"
+        # close() would leave the socket of a connection that the other side has ended.
+        connection.sock.shutdown()
+        code = connection.returncode
+        output: str = connection.read_channel(STDOUT_CHANNEL)
+        errors: str = connection.read_channel(STDERR_CHANNEL)
+        assert code == 0, f"{script!r} ended with {code}:\n{output}\n{errors}"
         return output
 
     def succeeds(self) -> "Pod":

@@ -16,7 +16,6 @@ def run(namespace: Namespace, script: str) -> list[str]:
 
 
 def test_an_image_is_built_and_run(ci: Namespace) -> None:
-    """By the builder of Docker 20.10; the current one is not in Debian."""
     script = """\
 mkdir /tmp/context && cd /tmp/context
 printf '%s\\n' 'FROM busybox' 'RUN echo made by RUN >/made' 'CMD ["cat", "/made"]' >Dockerfile

@@ -73,9 +73,9 @@ class TestNetwork:
     def test_the_mtu_reaches_the_default_network_and_those_that_users_make(self, ci: Namespace) -> None:
         pod = with_options(ci, mtu="1300").ready()
         read_mtu = "docker run --rm {} busybox cat /sys/class/net/eth0/mtu"
-        assert pod.exec(read_mtu.format("")).split()[-1] == "1300"
+        assert pod.exec(read_mtu.format("")).strip() == "1300"
         pod.exec("docker network create of-a-user")
-        assert pod.exec(read_mtu.format("--network of-a-user")).split()[-1] == "1300"
+        assert pod.exec(read_mtu.format("--network of-a-user")).strip() == "1300"
 
     def test_networks_are_made_of_the_address_pools(self, ci: Namespace) -> None:
         pod = with_options(ci, address_pools="10.213.0.0/16:24").ready()

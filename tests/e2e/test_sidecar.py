@@ -67,7 +67,8 @@ def test_the_handwritten_form_is_an_ordinary_container_with_a_tcp_port(
 ) -> None:
     """The operator's settings of deploy/examples bring back what people wrote by hand, port 8000 included.
 
-    Debian's 20.10 stands in for docker:stable-dind, which is 19.03; neither minds a port without TLS.
+    Debian's 26.1 stands in for docker:stable-dind, which is 19.03, and waits some seconds before it opens a port
+    without TLS.
     """
     settings = yaml.safe_load((EXAMPLES / "handwritten-sidecar.settings.yaml").read_text("utf-8"))
     # Docker Hub is reached without a mirror by those who reach it.

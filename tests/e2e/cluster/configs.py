@@ -30,13 +30,12 @@ def write(state: State, node: str, ca: Path, kube_proxy_kubeconfig: Path, pause:
     mirror = folder / "registries" / "docker.io"
     mirror.mkdir(parents=True)
     (mirror / "hosts.toml").write_text(f'server = "http://{node}:{REGISTRY_PORT}"\n')
-    # Nobody answers there, and says so at once.
     (folder / "resolv.conf").write_text(f"nameserver {node}\n")
     configs = Configs(
         folder / "containerd.toml", folder / "kubelet.yaml", folder / "kube-proxy.yaml", folder / "registry.yaml"
     )
     configs.containerd.write_text(_containerd(state, folder, pause))
-    configs.kubelet.write_text(json.dumps(_kubelet(state, folder, ca)))
+    configs.kubelet.write_text(json.dumps(_kubelet(state, folder, node, ca)))
     configs.kube_proxy.write_text(json.dumps(_kube_proxy(kube_proxy_kubeconfig)))
     configs.registry.write_text(json.dumps(_registry(state)))
     return configs
@@ -73,7 +72,7 @@ version = 3
 """
 
 
-def _kubelet(state: State, folder: Path, ca: Path) -> dict[str, Any]:
+def _kubelet(state: State, folder: Path, node: str, ca: Path) -> dict[str, Any]:
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -85,6 +84,9 @@ def _kubelet(state: State, folder: Path, ca: Path) -> dict[str, Any]:
         "authorization": {"mode": "AlwaysAllow"},
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{state.cgroup}",
+        # Nobody answers there, and says so at once.
+        "clusterDNS": [node],
+        "clusterDomain": "cluster.local",
         "containerRuntimeEndpoint": f"unix://{state.containerd}",
         "enforceNodeAllocatable": [],
         "evictionHard": {"nodefs.available": "1%", "imagefs.available": "1%", "memory.available": "100Mi"},

@@ -17,7 +17,7 @@ _APPLETS = (
     "rm", "sh", "sleep", "stat", "tail", "test", "touch", "true", "wc", "wget",
 )  # fmt: skip
 
-Fill = Callable[[Path, Cache, Path], None]
+Fill = Callable[[Path, Path], None]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Image:
         return cache.images / f"{self.file}.tar"
 
 
-def _busybox(root: Path, _cache: Cache, _log: Path) -> None:
+def _busybox(root: Path, _log: Path) -> None:
     (root / "bin").mkdir()
     shutil.copy(_BUSYBOX, root / "bin" / "busybox")
     for applet in _APPLETS:
@@ -45,26 +45,27 @@ def _busybox(root: Path, _cache: Cache, _log: Path) -> None:
     (root / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
 
 
-def _postgres(root: Path, cache: Cache, log: Path) -> None:
+def _postgres(root: Path, log: Path) -> None:
     """Fill in what matters of postgres here: the directory for its socket that the image has at /var/run."""
-    _busybox(root, cache, log)
+    _busybox(root, log)
     (root / "run" / "postgresql").mkdir(parents=True)
     os.chown(root / "run" / "postgresql", 70, 70)
     (root / "var").mkdir()
     (root / "var" / "run").symlink_to("/run")
 
 
-def _docker(root: Path, cache: Cache, log: Path) -> None:
-    packages = ("docker.io", "iptables", "ca-certificates", "procps", "iproute2")
-    debian.bootstrap(root, packages, cache.debs, log)
+def _docker(root: Path, log: Path) -> None:
+    # bookworm's Docker is 20.10, and lacks flags that injection uses.
+    packages = ("docker.io", "docker-cli", "docker-buildx", "iptables", "ca-certificates", "procps", "iproute2")
+    debian.bootstrap(root, "trixie", packages, log)
 
 
 PAUSE = Image("pause", ("localhost/pause:1",), ("/bin/busybox", "sleep", "2147483647"), _busybox)
 BUSYBOX = Image("busybox", ("docker.io/library/busybox:latest", "docker.io/library/busybox:1.37"), ("sh",), _busybox)
 POSTGRES = Image("postgres", ("docker.io/library/postgres:17-alpine",), ("sh",), _postgres)
-# Debian's Docker has no entrypoint, and is 20.10.
+# Debian's Docker has no entrypoint, and is 26.1.
 DOCKER = Image(
-    "docker",
+    "docker-trixie",
     tuple(
         f"docker.io/library/docker:{tag}"
         for tag in ("29.7.2-dind", "29.7.2-cli", "dind", "cli", "latest", "stable-dind", "stable")
@@ -84,9 +85,9 @@ def pack_all(cache: Cache, log: Path) -> None:
 
 
 def _pack(image: Image, cache: Cache, log: Path) -> None:
-    # Not in memory, where /tmp is that: Debian with Docker is 400 MB.
+    # Not in /tmp, which may be in memory: Debian with Docker is 600 MB.
     with tempfile.TemporaryDirectory(dir=cache.images) as folder:
         root = Path(folder) / "root"
         root.mkdir()
-        image.fill(root, cache, log)
+        image.fill(root, log)
         oci.pack(image.names[0], root, image.command, image.archive(cache))

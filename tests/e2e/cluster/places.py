@@ -28,10 +28,6 @@ class Cache:
         return self._folder("images")
 
     @property
-    def debs(self) -> Path:
-        return self._folder("debs")
-
-    @property
     def docker(self) -> Path:
         """Return where the daemon that builds the webhook's image keeps its layers."""
         return self._folder("docker")

@@ -79,7 +79,7 @@ def _proxies() -> list[tuple[str, str]]:
 def _make_base(archive: Path, cache: Cache, log: Path) -> None:
     with tempfile.TemporaryDirectory(dir=cache.images) as folder:
         root = Path(folder) / "root"
-        debian.bootstrap(root, _BASE_PACKAGES, cache.debs, log)
+        debian.bootstrap(root, "bookworm", _BASE_PACKAGES, log)
         _let_pip_work(root)
         unfinished = archive.with_suffix(".unfinished")
         run("packing the base image", ["tar", "--numeric-owner", "-C", root, "-cf", unfinished, "."], log)
