@@ -101,11 +101,11 @@ class ServedCertificate:
             if contents == self._served:
                 self._settle()
                 return
-            certificate = load_certificate(self._files, self._rules)
-            if contents != self._contents():
-                return  # being written just now; the next look finds it finished
+            certificate = self._load(contents)
         except UnusableCertificateError as error:
             self._refuse(str(error))
+            return
+        if certificate is None:
             return
         self._current, self._served = certificate, contents
         self._settle()
@@ -119,6 +119,16 @@ class ServedCertificate:
         if now() > self._current.not_after:
             return f"the certificate expired at {_when(self._current.not_after)}"
         return None
+
+    def _load(self, contents: tuple[bytes, ...]) -> Certificate | None:
+        """Return what the files hold, None where that is no longer `contents`: the next look finds them finished."""
+        try:
+            certificate = load_certificate(self._files, self._rules)
+        except UnusableCertificateError:
+            if contents != self._contents():
+                return None
+            raise
+        return certificate if contents == self._contents() else None
 
     def _contents(self) -> tuple[bytes, ...]:
         return tuple(_read(path) for path in self._files if path is not None)

@@ -175,6 +175,26 @@ def test_files_that_change_while_they_are_loaded_wait_for_the_next_look(files: T
     assert served.problem() is None
 
 
+def test_a_pair_of_which_half_is_replaced_while_it_is_loaded_is_no_bad_pair(
+    files: TlsFiles, authority: trustme.CA
+) -> None:
+    old_key = files.key.read_bytes()
+    leaf = authority.issue_cert("webhook.ci.svc", not_after=END)
+    writing = iter([True])
+
+    def write_the_first_half(_: Path) -> None:
+        if next(writing, False):
+            write(files, leaf)
+            files.key.write_bytes(old_key)
+
+    metrics = Metrics()
+    served = ServedCertificate(files._replace(cert=watched(files.cert, write_the_first_half)), ANY, metrics)
+    assert sample(metrics, "reload_errors_total") == 0
+    write(files, leaf)
+    served.refresh()
+    assert served.problem() is None
+
+
 def test_contents_that_did_not_change_are_not_loaded_again(files: TlsFiles) -> None:
     metrics = Metrics()
     served = ServedCertificate(files, ANY, metrics)
