@@ -85,7 +85,7 @@ def test_new_pods_work_after_the_directory_was_removed_and_running_ones_do_not(
 
 
 def test_a_pod_that_comes_before_the_daemon_waits_and_then_starts(kube: Kube, helm: Helm) -> None:
-    nowhere = {"daemonset": {"enabled": True, "nodeSelector": {"e2e.dind.io/daemon": "not-yet"}}}
+    nowhere = {"daemonset": {"enabled": True, "nodeSelector": {"kubernetes.io/os": "none-of-these"}}}
     with another(kube, helm, nowhere) as release, release.namespace_of() as namespace:
         pod = namespace.run(_pod("docker info"))
         until(
@@ -93,7 +93,7 @@ def test_a_pod_that_comes_before_the_daemon_waits_and_then_starts(kube: Kube, he
             lambda: any("FailedMount" in event and release.host_path in event for event in namespace.events(pod.name)),
             pod.story,
         )
-        release.upgrade({"daemonset": {"nodeSelector": {"e2e.dind.io/daemon": None}}})
+        release.upgrade({"daemonset": {"nodeSelector": {"kubernetes.io/os": "linux"}}})
         pod.succeeds()
 
 

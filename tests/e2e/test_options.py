@@ -104,6 +104,12 @@ class TestRegistries:
         pull = f"docker pull {registry}/library/busybox"
         with_options(ci, pull, insecure_registries=registry).succeeds()
 
+    def test_any_other_registry_is_not(self, ci: Namespace, mirror: str) -> None:
+        registry = mirror.removeprefix("http://")
+        pod = with_options(ci, insecure_registries="registry.invalid:5000").ready()
+        said = pod.exec(f"docker pull {registry}/library/busybox 2>&1 || true")
+        assert "server gave HTTP response to HTTPS client" in said
+
 
 class TestDaemon:
     def test_has_more_flags(self, ci: Namespace) -> None:
@@ -117,7 +123,8 @@ class TestDaemon:
     def test_has_the_image_that_the_pod_chose(self, ci: Namespace) -> None:
         """Here both tags are the same stand-in; what is shown is that the pod runs with the other name."""
         pod = with_options(ci, image="docker:dind").ready()
-        assert pod.status("dind")["image"].endswith("docker:dind")
+        (dind,) = pod.read()["spec"]["initContainers"]
+        assert dind["image"] == "docker:dind"
 
     def test_as_an_ordinary_container_serves_the_others(self, ci: Namespace) -> None:
         pod = with_options(ci, placement="container").ready()

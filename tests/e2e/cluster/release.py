@@ -59,6 +59,10 @@ class Helm:
 
 def values(repository: str, tag: str, mirror: str | None) -> dict[str, Any]:
     """Return the chart's values for tests: everything is allowed and both modes are on, the rest is as it comes."""
+    daemon = {"registry-mirrors": mirror} if mirror else {}
+    if mirror and mirror.startswith("http://"):
+        # BuildKit wants this too of a mirror without TLS; `docker pull` does not.
+        daemon["insecure-registries"] = mirror.removeprefix("http://")
     return {
         "image": {"repository": repository, "tag": tag},
         "webhook": {"namespaceSelector": [{"key": OTHER_RELEASE, "operator": "DoesNotExist"}]},
@@ -66,7 +70,7 @@ def values(repository: str, tag: str, mirror: str | None) -> dict[str, Any]:
             "injection": {
                 "allowed_options": list(_OPTIONS),
                 "allowed_images": ["docker:*"],
-                **({"defaults": {"registry-mirrors": mirror}} if mirror else {}),
+                "defaults": daemon,
             }
         },
         "daemonset": {
