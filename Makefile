@@ -99,6 +99,10 @@ check: $(DEV_STAMP) ## Format, lint, and run the tests that the last ones failed
 reference: $(RUN_STAMP) ## Write the generated pages of docs/ anew
 	@$(BIN)/python docs/generate.py
 
+.PHONY: screenshots
+screenshots: $(RUN_STAMP) ## Take the pictures in docs/assets anew (ARGS="--kubeconfig FILE" for the one of check)
+	@$(BIN)/python docs/screenshots.py $(ARGS)
+
 # An environment of its own: what builds pages can neither change nor slow down what is tested.
 $(DOCS_STAMP): requirements-docs.lock
 	@echo "installing the tools for the docs into $(DOCS_VENV)"

@@ -246,6 +246,8 @@ dind-webhook check -n ci --pod build      # one pod
 dind-webhook check --wait 2m -o short     # in a pipeline, after an install
 ```
 
+![What holds is ticked; a warning has what is wrong and what to set.](assets/terminal-check.svg)
+
 | flag | what it does |
 |---|---|
 | `-o table` | every check, in groups; in colour on a terminal |

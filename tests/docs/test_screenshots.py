@@ -1,0 +1,45 @@
+"""The pictures of a terminal show what the commands print now."""
+
+import importlib.util
+import re
+from html import unescape
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from pages import DOCS, PAGES
+
+
+def _camera() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("screenshots", DOCS / "screenshots.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+CAMERA = _camera()
+PICTURES = sorted((DOCS / "assets").glob("terminal-*.svg"))
+
+
+def _text(svg: str) -> list[str]:
+    """Return what is written in a picture, piece by piece; which font, size and colour is left to whoever draws."""
+    return [unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
+
+
+@pytest.mark.parametrize("name", CAMERA.SESSIONS)
+def test_a_picture_shows_what_is_printed_now(name: str) -> None:
+    shown = _text((DOCS / f"assets/{name}.svg").read_text("utf-8"))
+    assert shown == _text(CAMERA.picture(name, CAMERA.SESSIONS[name])), "`make screenshots` takes it anew"
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.stem)
+def test_a_picture_loads_nothing_from_elsewhere(picture: Path) -> None:
+    addresses = re.findall(r"\w+://[^\s\"')<]+", re.sub(r"<text.*?</text>", "", picture.read_text("utf-8")))
+    assert set(addresses) == {"http://www.w3.org/2000/svg"}
+
+
+def test_every_picture_is_on_a_page() -> None:
+    shown = {Path(target).name for page in PAGES for target in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text())}
+    assert shown >= {path.name for path in PICTURES} | {"modes.svg", "playground.png"}
