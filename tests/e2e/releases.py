@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from secrets import token_hex
 from typing import Any
 
+import workloads
 from cluster import release
 from cluster.release import Helm
-from kube import Kube, Manifest, Namespace
+from kube import Kube, Manifest, Namespace, RefusedError, until
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Release:
     def namespace_of(self, inject: str | None = "enabled", **labels: str) -> Iterator[Namespace]:
         """Yield a namespace in which this release acts, and no other."""
         with self.kube.namespace(inject, **{release.OTHER_RELEASE: self.helm.release}, **labels) as namespace:
+            # kube-proxy learns of the Service a moment after helm has seen the pod ready.
+            until("the webhook to be reached", lambda: _answers(namespace))
             yield namespace
 
     def upgrade(self, values: dict[str, Any]) -> None:
@@ -70,6 +74,15 @@ def merge(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
         below = merged.get(key)
         merged[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return merged
+
+
+def _answers(namespace: Namespace) -> bool:
+    try:
+        namespace.make(workloads.pod("true", name="asks"), dry_run="All")
+    except RefusedError as error:
+        # What it denies, it has answered.
+        return error.status != HTTPStatus.INTERNAL_SERVER_ERROR
+    return True
 
 
 def _image(kube: Kube) -> dict[str, str]:
