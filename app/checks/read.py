@@ -43,7 +43,7 @@ def read_snapshot(
     policy = release.pop("policy")
     namespaces = _read_namespaces(reader, scope)
     pods = _read_pods(reader, scope)
-    asked = [name_of(one) for one in namespaces if has_opted_in(one) and is_asked_about(configuration, one)]
+    asked = [name_of(one) for one in namespaces if _takes_pods(one) and is_asked_about(configuration, one)]
     modes = _modes(policy, release["daemonset"], "policy" in reader.unread)
     return Snapshot(
         at=datetime.now(UTC),
@@ -77,6 +77,11 @@ def _read_namespaces(reader: Reader, scope: Scope) -> tuple[JsonObject, ...]:
     finally:
         if reader.unread.get("namespaces", "").startswith("the API server has no such thing"):
             raise NotFoundError(f"there is no namespace {scope.namespace}", "see `kubectl get namespaces`")
+
+
+def _takes_pods(namespace: JsonObject) -> bool:
+    """Whether pods that ask for Docker can be created there; not while it is being deleted."""
+    return has_opted_in(namespace) and "deletionTimestamp" not in namespace["metadata"]
 
 
 def _read_pods(reader: Reader, scope: Scope) -> tuple[JsonObject, ...]:

@@ -128,6 +128,14 @@ def test_a_failed_check_ends_with_1_a_warning_does_not(check: Check) -> None:
     assert ran.stdout.startswith("warning opted-in: namespace default has not opted in. ")
 
 
+def test_a_namespace_that_is_being_deleted_is_asked_for_no_pod(check: Check) -> None:
+    going = opted_in("old")
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    ran = check("-o", "json", **{"/api/v1/namespaces": [going, opted_in()]})
+    assert ran.exit_code == 0
+    assert checks(ran)["admitted"]["status"] == "passed"
+
+
 def test_an_old_cluster_is_named(check: Check) -> None:
     ran = check("-o", "short", **{"/version": {"major": "1", "minor": "29+"}})
     assert ran.exit_code == 1
