@@ -78,6 +78,9 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         # The base class leaves its timer running where the client broke off: it would hold this connection in memory.
         self._unset_keepalive_if_required()
+        # They refer to this connection, which would stay in memory until the garbage collector comes by.
+        self.cycle = self._awaited = None  # type: ignore[assignment]  # as before the first request
+        self.pipeline.clear()
         self._door.count(len(self.connections))
 
     def on_message_begin(self) -> None:
@@ -127,7 +130,8 @@ class Connection(HttpToolsProtocol):
         elif cycle.more_body:
             self._awaited = cycle
         else:
-            self._answer(cycle)
+            # It waited behind another; hundreds of those, each answered within the end of the one before, are too deep.
+            super()._start_asgi_task(cycle, app)
 
     def _answer(self, cycle: RequestResponseCycle) -> None:
         self._awaited = None

@@ -118,6 +118,15 @@ def test_pipelined_requests_are_all_answered_in_order(strict: Webhook) -> None:
     assert statuses == [200, 404, 200, 200, 200, 200]
 
 
+def test_hundreds_that_wait_behind_another_are_all_answered(webhook: Webhook) -> None:
+    short = HEADERS + b"content-length: 2\r\n\r\n{}"
+    with webhook.handshake() as connection:
+        connection.sendall(REQUEST.replace(b"/mutate", b"/nowhere") + short * 600 + LAST_REQUEST)
+        found = read_to_end(connection)
+    statuses = [int(part[:3]) for part in found.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [404, *[400] * 600, 200]
+
+
 def test_http_1_0_is_answered_once_and_closed(strict: Webhook) -> None:
     with strict.handshake() as connection:
         connection.sendall(REQUEST.replace(b"HTTP/1.1", b"HTTP/1.0"))
