@@ -183,6 +183,9 @@ def _shake_hands(server_context: ssl.SSLContext, cert_file: Path, host: str) -> 
         raise UnusableCertificateError(f"{cert_file}: {error.verify_message.rstrip('.')}") from None
     except ssl.SSLError as error:
         raise UnusableCertificateError(f"{cert_file}: no handshake with it: {error.reason}") from None
+    except OSError as error:
+        # Gone since the server's side has read it
+        raise UnusableCertificateError(f"{cert_file} cannot be read: {error.strerror}") from None
     return ssl.cert_time_to_seconds(str(peer["notAfter"]))
 
 

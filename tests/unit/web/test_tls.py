@@ -1,6 +1,8 @@
 """From PEM files to a certificate that is known to work."""
 
+import os
 import ssl
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -113,6 +115,25 @@ def test_a_name_that_is_only_the_common_name_is_refused_as_the_api_server_does(f
     self_signed(files)
     with pytest.raises(UnusableCertificateError):
         load_certificate(files, SERVICE)
+
+
+def test_a_file_that_goes_away_while_it_is_looked_at_is_refused(files: TlsFiles) -> None:
+    content, cert = files.cert.read_bytes(), files.cert
+    cert.unlink()
+    os.mkfifo(cert)
+
+    def be_read_twice() -> None:
+        for successor in (os.mkfifo, lambda _: None):
+            with cert.open("wb") as pipe:
+                cert.unlink()
+                successor(cert)
+                pipe.write(content)
+
+    thread = threading.Thread(target=be_read_twice, daemon=True)
+    thread.start()
+    with pytest.raises(UnusableCertificateError, match=r"tls\.crt cannot be read: No such file"):
+        load_certificate(files, SERVICE)
+    thread.join()
 
 
 def test_a_certificate_for_clients_is_refused(files: TlsFiles) -> None:
