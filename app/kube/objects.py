@@ -7,6 +7,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, NamedTuple
 
+import structlog
+
 from app.errors import ApiError, ConflictError, SettingsError
 
 # To connect, and to wait for an answer, in seconds
@@ -45,6 +47,12 @@ class KubeObjects:
             raise SettingsError([f"certs.kubeconfig: {where}: {error}"]) from None
         except Exception as error:  # noqa: BLE001  # the client raises whatever it stumbles over
             raise SettingsError([f"certs.kubeconfig: {kubeconfig} is no kubeconfig: {type(error).__name__}"]) from None
+        if not configuration.verify_ssl:
+            import urllib3
+
+            # Once, instead of at each call and past the log
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+            structlog.get_logger().warning("API server not verified, as the kubeconfig says", file=str(kubeconfig))
         # Whoever calls us backs off on his own.
         configuration.retries = False
         api = client.ApiClient(configuration)

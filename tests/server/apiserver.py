@@ -1,6 +1,7 @@
 """What `dind-webhook certs` asks of an API server, over HTTP, from a Cluster in memory; and faults to switch on."""
 
 import json
+import ssl
 import threading
 import time
 from collections import Counter
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
+import trustme
 from cluster import CONFIGURATION, NAMESPACE, SECRET, Cluster, Kind, RefusedError
 
 Verb = Literal["get", "patch", "watch"]
@@ -43,8 +45,17 @@ class ApiServer(ThreadingHTTPServer):
         self.watch_seconds = 60.0
         """How long a watch lasts at most, whatever is asked for."""
 
+    def speak_tls(self, leaf: trustme.LeafCert) -> None:
+        """Take TLS from now on, which the kubeconfig says not to verify."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        leaf.configure_cert(context)
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+
     def write_kubeconfig(self, path: Path) -> Path:
-        cluster = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{self.server_address[1]}"}}
+        address = f"127.0.0.1:{self.server_address[1]}"
+        speaks_tls = isinstance(self.socket, ssl.SSLSocket)
+        server = {"server": f"https://{address}", "insecure-skip-tls-verify": True} if speaks_tls else {}
+        cluster = {"name": "c", "cluster": server or {"server": f"http://{address}"}}
         context = {"name": "c", "context": {"cluster": "c", "user": "u"}}
         users = [{"name": "u", "user": {"token": "t"}}]
         parts = {"clusters": [cluster], "contexts": [context], "users": users, "current-context": "c"}

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 from apiserver import ApiServer, Fault, api_server
 from cluster import CONFIGURATION, ENTRIES, NAMESPACE, SECRET, Cluster
 from running import eventually
+from structlog.testing import capture_logs
 
 from app.errors import ApiError, ConflictError, SettingsError
 from app.kube import KubeObjects, objects
@@ -165,6 +167,16 @@ def test_an_api_server_that_nobody_reaches_is_away(tmp_path: Path) -> None:
         kubeconfig = api.write_kubeconfig(tmp_path / "kubeconfig")
     with pytest.raises(ApiError, match="the API server is away"):
         KubeObjects(NAMESPACE, SECRET, CONFIGURATION, kubeconfig).read_secret()
+
+
+def test_that_the_api_server_is_not_verified_is_said_once(api: ApiServer, tmp_path: Path) -> None:
+    # The library's own warning would be an error here.
+    api.speak_tls(trustme.CA().issue_cert("127.0.0.1"))
+    with capture_logs() as log:
+        kube = KubeObjects(NAMESPACE, SECRET, CONFIGURATION, api.write_kubeconfig(tmp_path / "kubeconfig"))
+        for _ in range(2):
+            assert kube.read_bundles()
+    assert [(line["log_level"], line["file"]) for line in log] == [("warning", str(tmp_path / "kubeconfig"))]
 
 
 @pytest.mark.parametrize(
