@@ -141,9 +141,11 @@ class Upkeep:
             self._log.info("caBundle written", webhooks=sorted(wrong))
         ca = keyring.ca.cert
         if self._trusted_ca != ca or any(ca not in bundle for bundle in stored.data.values()):
-            # What was there when we came has been there since it was made, as far as can be known.
+            # What was there when we came has been there since it was made, as far as can be known. Where the
+            # certificate in the files lasts long enough, there is no need to rely on that.
             was_there = not self._trusted_ca and all(ca in bundle for bundle in stored.data.values())
-            self._trusted_since = issued(ca) if was_there else now
+            in_hurry = not self._is_serving(now + 2 * self._lives.wait)
+            self._trusted_since = issued(ca) if was_there and in_hurry else now
             self._trusted_ca = ca
         return True
 

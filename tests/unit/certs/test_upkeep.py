@@ -118,6 +118,26 @@ def test_a_bundle_that_lost_the_new_ca_meanwhile_begins_the_wait_anew(
     assert read_served_cert(tmp_path) != served
 
 
+@pytest.mark.parametrize(
+    ("left", "waits"), [(120 * SECOND, True), (61 * SECOND, True), (60 * SECOND, False), (-SECOND, False)]
+)
+def test_a_restarted_replica_waits_for_a_new_ca_as_long_as_its_old_leaf_allows(
+    upkeep: Upkeep, cluster: Cluster, tmp_path: Path, left: timedelta, waits: bool
+) -> None:
+    for day in (0, 20, 40, 60):
+        upkeep.step(NOW + day * DAY)
+    served, now = read_served_cert(tmp_path), NOW + 70 * DAY - left
+    # All that it can know: the bundle may have been written a moment ago.
+    restarted = Upkeep(DirectObjects(cluster), tmp_path, HOSTS, LIVES, CertsMetrics())
+    due = restarted.step(now)
+    assert (read_served_cert(tmp_path) == served) is waits
+    assert restarted.problem(now) is None
+    if waits:
+        assert due == now + 30 * SECOND
+        restarted.step(due)
+        assert read_served_cert(tmp_path) != served
+
+
 @pytest.mark.parametrize("loss", ["deleted", "emptied"])
 def test_a_secret_that_is_lost_comes_back_from_memory(
     upkeep: Upkeep, cluster: Cluster, metrics: CertsMetrics, loss: str
