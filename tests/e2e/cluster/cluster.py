@@ -105,7 +105,7 @@ def up(state: State, cache: Cache, version: str = VERSION, node: bool = True) ->
     # One that was left behind, as by a power cut
     down(state)
     state.root.mkdir(mode=0o700)
-    record = Record(state.name, version, Link.choose(state.link), os.getpid(), sysctls.read())
+    record = Record(state.name, version, Link.choose(state.link), os.getpid(), _sysctls_before())
     record.save(state)
     cluster = Cluster(state, cache, built, record)
     try:
@@ -142,6 +142,12 @@ def _undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _sysctls_before() -> dict[str, str]:
+    """Return what they were before any cluster that is up now."""
+    others = [record.sysctls for record in Record.of_all() if record.sysctls]
+    return others[0] if others else sysctls.read()
 
 
 def _refuse_a_second(state: State) -> None:

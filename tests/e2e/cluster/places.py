@@ -61,6 +61,12 @@ class State:
                 f'"{self.name}" is no name for a cluster: use up to 10 of a to z, 0 to 9 and "-", as in CLUSTER=dev'
             )
 
+    @classmethod
+    def all(cls) -> "list[State]":
+        """Return those of all clusters on this machine."""
+        records = Path(tempfile.gettempdir()).glob("dind-webhook-*/cluster.json")
+        return [cls(record.parent.name.removeprefix("dind-webhook-")) for record in records]
+
     @property
     def root(self) -> Path:
         return Path(tempfile.gettempdir()) / f"dind-webhook-{self.name}"

@@ -23,6 +23,12 @@ class Record:
     services: dict[str, int] = field(default_factory=dict)
     kept: bool = False
 
+    @classmethod
+    def of_all(cls) -> "list[Record]":
+        """Return the records of all clusters on this machine."""
+        found = (cls.load(state) for state in State.all())
+        return [record for record in found if record]
+
     def save(self, state: State) -> None:
         state.record.write_text(json.dumps(asdict(self), indent=2))
 
