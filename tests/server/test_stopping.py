@@ -28,6 +28,22 @@ def test_a_stop_under_load_loses_no_request(serve: Serve) -> None:
     assert {answer.status for answer in load.answers} == {200}
 
 
+def test_requests_on_their_way_when_it_is_told_to_stop_are_answered(serve: Serve) -> None:
+    with serve(GRACE_SECONDS=0.2) as webhook, ExitStack() as stack:
+        halves = [stack.enter_context(contextlib.closing(webhook.handshake())) for _ in range(20)]
+        for half in halves:
+            half.sendall(REQUEST[:HALF])
+        webhook.process.send_signal(signal.SIGTERM)
+        for half in halves[:10]:
+            half.sendall(REQUEST[HALF:])
+        eventually(lambda: is_refused(webhook))
+        for half in halves[10:]:
+            half.sendall(REQUEST[HALF:])
+        answers = [read_to_end(half) for half in halves]
+        assert webhook.process.wait(PATIENCE_SECONDS) == 0
+    assert [answer.partition(b"\r\n")[0] for answer in answers] == [b"HTTP/1.1 200 OK"] * 20
+
+
 def test_while_stopping_it_is_unready_and_alive_and_each_answer_is_the_last_of_its_connection(serve: Serve) -> None:
     with serve(GRACE_SECONDS=1) as webhook, contextlib.closing(webhook.connect()) as kept:
         half = webhook.handshake()
