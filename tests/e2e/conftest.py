@@ -1,7 +1,9 @@
 """Fixtures of the scenarios, which README.md tells how to run."""
 
+import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -21,12 +23,36 @@ def pytest_configure() -> None:
         raise pytest.UsageError("E2E_KUBECONFIG names no cluster: see tests/e2e/README.md")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        # pytest-xdist 3.8 writes the group of a test there, where pytest 9.2 does not look: no group would hold.
+        if grouped := getattr(item, "_nodeid", None):
+            item._id = type(item.id).parse(grouped)  # noqa: SLF001
     if CLUSTER:
         return
     for item in items:
         if item.get_closest_marker("node"):
             item.add_marker(pytest.mark.skip(reason="reaches into the node, which E2E_CLUSTER does not name"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let tests run beside each other, but one with the marker `alone` only while no other does."""
+    with _turn(State(CLUSTER).root, item.get_closest_marker("alone") is not None) if CLUSTER else nullcontext():
+        return (yield)
+
+
+@contextmanager
+def _turn(folder: Path, alone: bool) -> Iterator[None]:
+    """Wait for a turn. Who wants to be alone holds the door first, so that nobody comes in while others leave."""
+    lock = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
+    with (folder / "door.lock").open("w") as door, (folder / "room.lock").open("w") as room:
+        fcntl.flock(door, lock)
+        fcntl.flock(room, lock)
+        if not alone:
+            fcntl.flock(door, fcntl.LOCK_UN)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,10 @@ from typing import Any
 
 import workloads
 from cluster import release
+from cluster.places import CHART
 from cluster.release import Helm
 from kube import Kube, Manifest, Namespace, RefusedError, until
+from kubernetes.dynamic.resource import ResourceList
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,12 @@ class Release:
     values: dict[str, Any]
 
     @contextmanager
-    def namespace_of(self, inject: str | None = "enabled", **labels: str) -> Iterator[Namespace]:
-        """Yield a namespace in which this release acts, and no other."""
+    def namespace_of(self, inject: str | None = "enabled", answers: bool = True, **labels: str) -> Iterator[Namespace]:
+        """Yield a namespace in which this release acts, and no other; once it answers, unless it never will."""
         with self.kube.namespace(inject, **{release.OTHER_RELEASE: self.helm.release}, **labels) as namespace:
             # kube-proxy learns of the Service a moment after helm has seen the pod ready.
-            until("the webhook to be reached", lambda: _answers(namespace))
+            if answers:
+                until("the webhook to be reached", lambda: _answers(namespace))
             yield namespace
 
     def upgrade(self, values: dict[str, Any]) -> None:
@@ -34,9 +37,22 @@ class Release:
         self.helm.install(merge(self.values, values))
 
     @property
+    def fullname(self) -> str:
+        """Return the name of its objects."""
+        return f"{self.helm.release}-{CHART.name}"
+
+    @property
     def host_path(self) -> str:
         """Return where the socket of its DaemonSet is on the node."""
         return f"/var/run/dind/{self.helm.namespace}-{self.helm.release}"
+
+    def everything(self) -> set[str]:
+        """Return what there is of it, of any kind and in any namespace."""
+        kinds = [one for one in self.kube.objects.resources.search() if not isinstance(one, ResourceList)]
+        listed = [one for one in kinds if "list" in one.verbs]
+        selector = f"app.kubernetes.io/instance={self.helm.release}"
+        found = [item for kind in listed for item in kind.get(label_selector=selector).items]
+        return {f"{one.kind} {one.metadata.name}" for one in found}
 
     def daemon_pods(self) -> list[Manifest]:
         """Return the pods of its DaemonSet."""
@@ -49,11 +65,17 @@ class Release:
 @contextmanager
 def another(kube: Kube, helm: Helm, values: dict[str, Any]) -> Iterator[Release]:
     """Install one with the image of the first, one replica, and values as an operator may set them."""
+    with installed(kube, helm, merge({"image": _image(kube)}, values)) as release:
+        yield release
+
+
+@contextmanager
+def installed(kube: Kube, helm: Helm, values: dict[str, Any]) -> Iterator[Release]:
+    """Install one under a name of its own; it is gone after the block."""
     name = f"r{token_hex(3)}"
     own = replace(helm, release=name, namespace=f"e2e-{name}")
     requirement = {"key": release.OTHER_RELEASE, "operator": "In", "values": [name]}
     common = {
-        "image": _image(kube),
         "replicas": 1,
         "webhook": {"namespaceSelector": [requirement]},
         "daemonset": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}, "gc": {"enabled": False}},
@@ -64,7 +86,7 @@ def another(kube: Kube, helm: Helm, values: dict[str, Any]) -> Iterator[Release]
         yield Release(kube, own, merged)
     finally:
         own.uninstall()
-        kube.core.delete_namespace(own.namespace)
+        kube.remove_namespace(own.namespace)
 
 
 def merge(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from cluster import cluster, release
+from cluster.cluster import Cluster
 from cluster.errors import ClusterError
 from cluster.places import ROOT, Cache, State
 from cluster.steps import say, step
@@ -85,7 +86,7 @@ def _test(state: State, cache: Cache, pytest: list[str]) -> int:
     running = cluster.up(state, cache)
     try:
         release.install(running)
-        return _pytest(pytest, E2E_KUBECONFIG=str(running.kubeconfig), E2E_CLUSTER=state.name)
+        return _test_here(running, pytest)
     finally:
         # No line of its own: pytest's closes the output.
         cluster.down(state)
@@ -111,7 +112,17 @@ def _again(state: State, cache: Cache, pytest: list[str]) -> int:
     running = cluster.find(state, cache)
     if running is None:
         raise ClusterError(f"no cluster {state.name} is up: make cluster")
-    return _pytest(pytest, E2E_KUBECONFIG=str(running.kubeconfig), E2E_CLUSTER=state.name)
+    return _test_here(running, pytest)
+
+
+def _test_here(running: Cluster, pytest: list[str]) -> int:
+    """Run the tests on a cluster whose node is on this machine, and on the oldest API server beside it."""
+    cluster.prepare(running.cache, running.state.oldest.name, cluster.OLDEST, node=False)
+    try:
+        return _pytest(pytest, E2E_KUBECONFIG=str(running.kubeconfig), E2E_CLUSTER=running.state.name)
+    finally:
+        # A fixture takes it down, unless the tests were cut short.
+        cluster.down(running.state.oldest)
 
 
 def _pytest(arguments: list[str], **environment: str) -> int:

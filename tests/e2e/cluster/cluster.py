@@ -24,6 +24,8 @@ from cluster.record import Record
 from cluster.steps import step
 
 VERSION = "v1.37.2"
+# The chart's kubeVersion begins there.
+OLDEST = "v1.30.14"
 _READY_SECONDS = 180
 
 

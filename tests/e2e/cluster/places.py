@@ -68,6 +68,11 @@ class State:
         return [cls(record.parent.name.removeprefix("dind-webhook-")) for record in records]
 
     @property
+    def oldest(self) -> "State":
+        """Return that of the control plane beside it, of the oldest Kubernetes that is supported."""
+        return State(f"{self.name[:6]}-old")
+
+    @property
     def root(self) -> Path:
         return Path(tempfile.gettempdir()) / f"dind-webhook-{self.name}"
 

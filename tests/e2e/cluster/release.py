@@ -32,6 +32,8 @@ class Helm:
     log: Path
     release: str = NAME
     namespace: str = NAMESPACE
+    # Without a node nothing works in the end.
+    waits: bool = True
 
     @classmethod
     def of(cls, kubeconfig: Path, logs: Path) -> "Helm":
@@ -42,10 +44,10 @@ class Helm:
         return cls(Path(tools["helm4"]), kubeconfig, logs / "helm.log")
 
     def install(self, values: dict[str, Any]) -> None:
-        """Install the chart, or upgrade it, and wait until it works."""
+        """Install the chart, or upgrade it, and wait until it works, unless told not to."""
         file = self.log.with_name(f"values-{self.release}.json")
         file.write_text(json.dumps(values, indent=2))
-        flags = ["--create-namespace", f"--values={file}", "--wait", "--timeout=3m"]
+        flags = ["--create-namespace", f"--values={file}", *(["--wait", "--timeout=3m"] if self.waits else [])]
         self("installing the chart", "upgrade", "--install", self.release, CHART, *flags)
 
     def uninstall(self) -> None:

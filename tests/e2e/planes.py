@@ -1,0 +1,92 @@
+"""API servers that call webhooks on this machine, so that no node is needed: the oldest supported one, and today's."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import trustme
+from cluster.cluster import OLDEST, Cluster, down, up
+from cluster.release import Helm
+from kube import Kube
+from releases import Release, installed
+from running import Running, start
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A control plane."""
+
+    kube: Kube
+    helm: Helm
+    # Address at which its API server reaches this machine
+    host: str
+
+    @classmethod
+    def of(cls, cluster: Cluster) -> "Plane":
+        helm = replace(Helm.of(cluster.kubeconfig, cluster.logs), waits=False)
+        return cls(Kube.load(str(cluster.kubeconfig)), helm, cluster.record.link.host)
+
+
+@contextmanager
+def oldest(beside: Cluster) -> Iterator[Plane]:
+    """Bring the oldest one up, which make e2e has built."""
+    state = beside.state.oldest
+    try:
+        yield Plane.of(up(state, beside.cache, OLDEST, node=False))
+    finally:
+        down(state)
+
+
+@dataclass(frozen=True)
+class Server:
+    """`dind-webhook serve` as a process of this machine."""
+
+    plane: Plane
+    url: str
+    ca: str
+    process: int
+
+    @contextmanager
+    def release(self, **webhook: Any) -> Iterator[Release]:
+        """Install the chart, with values of `webhook`, so that the API server calls this server."""
+        values = {
+            # Its Deployment need not run, and does not.
+            "nodeSelector": {"e2e.dind.io/webhook": "elsewhere"},
+            "webhook": {"url": self.url, **webhook},
+            "tls": {"mode": "existingSecret", "existingSecret": {"name": "not-in-a-pod", "caBundle": self.ca}},
+        }
+        with installed(self.plane.kube, self.plane.helm, values) as release:
+            yield release
+
+    @contextmanager
+    def hanging(self, seconds: float | None = None) -> Iterator[None]:
+        """Have it take connections and answer nothing, to the end of the block or for some seconds of it."""
+        os.kill(self.process, signal.SIGSTOP)
+        end = threading.Timer(seconds or 0, os.kill, [self.process, signal.SIGCONT])
+        try:
+            if seconds is not None:
+                end.start()
+            yield
+        finally:
+            end.cancel()
+            os.kill(self.process, signal.SIGCONT)
+
+
+@contextmanager
+def serving(plane: Plane, folder: Path) -> Iterator[Server]:
+    """Run the server where an API server reaches it."""
+    ca = trustme.CA()
+    issued = ca.issue_cert(plane.host)
+    certificate, key, log = folder / "tls.crt", folder / "tls.key", folder / "serve.log"
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(key)
+    address = ["--host", plane.host, "--port", "0", "--health-port", "0"]
+    files = ["--tls-cert-file", certificate, "--tls-key-file", key]
+    with start(["serve", *address, *files], {}, log) as process:
+        port = Running(process, log).logged("listening")["port"]
+        yield Server(plane, f"https://{plane.host}:{port}", ca.cert_pem.bytes().decode(), process.pid)

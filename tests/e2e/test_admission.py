@@ -1,0 +1,353 @@
+"""What an API server and the webhook make of pods together: Kubernetes' own conformance cases for mutating webhooks.
+
+On the oldest API server that is supported and on today's. Nothing here has to run, so there need be no node: the server
+is a process of this machine, and the chart has the API server call it there. The cases are those of "AdmissionWebhook"
+in Kubernetes' test/e2e/apimachinery/webhook.go that apply to a webhook for pods.
+"""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+import workloads
+from cluster.cluster import OLDEST, VERSION, Cluster
+from cluster.errors import ClusterError
+from kube import Manifest, Namespace, RefusedError, until
+from kubernetes import client
+from mutators import AFTER, BEFORE, Operation, configured, mutating
+from planes import Plane, Server, oldest, serving
+from releases import Release
+
+pytestmark = [
+    pytest.mark.node,
+    pytest.mark.parametrize(
+        "plane",
+        [pytest.param(version, marks=pytest.mark.xdist_group(version)) for version in (OLDEST, VERSION)],
+        indirect=True,
+        scope="module",
+    ),
+]
+
+ADMISSION = "admissionregistration.k8s.io/v1"
+TROUBLESHOOTING = (Path(__file__).parents[2] / "docs" / "troubleshooting.md").read_text("utf-8")
+NOT_INJECTED = "the pod asks for sidecar and has no container dind; is the webhook"
+
+
+def asking(inject: str | None = "sidecar", name: str = "ci", **spec: Any) -> Manifest:
+    """Return a pod that asks for Docker and is never started."""
+    gates = [{"name": "e2e.dind.io/never"}]
+    return workloads.pod(
+        "true", inject=inject, name=name, schedulingGates=gates, automountServiceAccountToken=False, **spec
+    )
+
+
+def container(pod: Manifest, name: str) -> Manifest:
+    spec = pod["spec"]
+    (found,) = [one for one in [*spec.get("initContainers", []), *spec["containers"]] if one["name"] == name]
+    return dict(found)
+
+
+def has_docker(pod: Manifest, name: str = "build") -> bool:
+    return any(variable["name"] == "DOCKER_HOST" for variable in container(pod, name).get("env", []))
+
+
+def refusal(namespace: Namespace, pod: Manifest) -> str:
+    """Return with which message a pod is refused; empty where it is taken."""
+    try:
+        namespace.make(pod, dry_run="All")
+    except RefusedError as error:
+        return error.message
+    return ""
+
+
+def is_injected(namespace: Namespace) -> bool:
+    """Return whether pods get Docker by now: API servers learn of what is new a moment later."""
+    try:
+        return has_docker(namespace.make(asking(), dry_run="All"))
+    except RefusedError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def plane(request: pytest.FixtureRequest, node: Cluster) -> Iterator[Plane]:
+    if request.param == OLDEST:
+        with oldest(node) as plane:
+            yield plane
+    else:
+        yield Plane.of(node)
+
+
+@pytest.fixture(scope="module")
+def server(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(plane, tmp_path_factory.mktemp("serve")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def release(server: Server) -> Iterator[Release]:
+    with server.release() as release:
+        yield release
+
+
+@contextmanager
+def acting(release: Release) -> Iterator[Namespace]:
+    """Yield a namespace in which pods get Docker by now."""
+    with release.namespace_of() as namespace:
+        until("pods to get Docker", lambda: is_injected(namespace))
+        yield namespace
+
+
+@pytest.fixture
+def ci(release: Release) -> Iterator[Namespace]:
+    with acting(release) as namespace:
+        yield namespace
+
+
+@pytest.fixture(scope="module")
+def called_once(server: Server) -> Iterator[Release]:
+    with server.release(reinvocationPolicy="Never") as release:
+        yield release
+
+
+@pytest.fixture
+def once(called_once: Release) -> Iterator[Namespace]:
+    """Yield a namespace in which we are called once for each pod."""
+    with acting(called_once) as namespace:
+        yield namespace
+
+
+class TestPods:
+    def test_what_is_added_gets_the_api_servers_defaults(self, ci: Namespace) -> None:
+        dind = container(ci.make(asking()), "dind")
+        assert dind["terminationMessagePath"] == "/dev/termination-log"
+        assert dind["terminationMessagePolicy"] == "File"
+        assert dind["startupProbe"]["successThreshold"] == 1
+
+    def test_a_bad_one_is_refused_in_our_words(self, ci: Namespace) -> None:
+        refused = refusal(ci, asking("true"))
+        assert refused == (
+            'admission webhook "enabled.inject.dind.io" denied the request: '
+            'annotation dind.io/inject: "true" is not accepted; use one of sidecar, daemonset, disabled'
+        )
+
+    def test_a_dry_run_answers_what_creation_does_and_keeps_nothing(self, ci: Namespace) -> None:
+        tried = ci.make(asking(), dry_run="All")
+        assert not ci.pods()
+        made = ci.make(asking())
+        assert has_docker(made)
+        assert (tried["spec"], tried["metadata"]["annotations"]) == (made["spec"], made["metadata"]["annotations"])
+
+    def test_that_carry_everything_are_taken_as_they_are(self, ci: Namespace) -> None:
+        made = ci.make(asking())
+        again = {"apiVersion": "v1", "kind": "Pod", "spec": made["spec"]}
+        again["metadata"] = {"name": "again", "annotations": made["metadata"]["annotations"]}
+        assert ci.make(again, dry_run="All")["spec"] == made["spec"]
+
+
+class TestNamespaces:
+    @pytest.mark.usefixtures("ci")
+    def test_that_have_not_opted_in_are_not_asked_about(self, release: Release) -> None:
+        with release.namespace_of(inject=None) as namespace:
+            assert not has_docker(namespace.make(asking(), dry_run="All"))
+
+    @pytest.mark.parametrize("which", ["kube-system", "of the release"])
+    def test_that_are_exempt_are_not_asked_about_with_the_label_either(
+        self, release: Release, ci: Namespace, which: str
+    ) -> None:
+        exempt = release.helm.namespace if which == "of the release" else which
+        labels = release.kube.get("Namespace", ci.name)["metadata"]["labels"]
+        wanted = {key: labels[key] for key in labels if "dind.io/" in key}
+        with release.kube.namespace(inject=None) as later:
+            core = release.kube.core
+            core.patch_namespace(exempt, {"metadata": {"labels": wanted}})
+            try:
+                # The API server learns of both in this order.
+                core.patch_namespace(later.name, {"metadata": {"labels": wanted}})
+                until("the labels to count", lambda: is_injected(later))
+                assert not has_docker(release.kube.make(asking(), exempt, dry_run="All"))
+            finally:
+                core.patch_namespace(exempt, {"metadata": {"labels": dict.fromkeys(wanted)}})
+
+
+class TestOtherMutators:
+    def test_containers_of_one_that_comes_before_have_docker(self, plane: Plane, ci: Namespace) -> None:
+        with mutating(plane, ci, BEFORE, add_container):
+            pod = ci.make(asking(), dry_run="All")
+        assert has_docker(pod, "added")
+
+    def test_one_that_comes_after_sees_the_daemon(self, plane: Plane, ci: Namespace) -> None:
+        with mutating(plane, ci, AFTER, lambda _: []) as mutator:
+            ci.make(asking(), dry_run="All")
+        assert container(mutator.seen[-1], "dind")["restartPolicy"] == "Always"
+
+    def test_containers_of_one_that_comes_after_have_docker_because_we_are_called_again(
+        self, plane: Plane, ci: Namespace
+    ) -> None:
+        with mutating(plane, ci, AFTER, add_container):
+            pod = ci.make(asking(), dry_run="All")
+        assert has_docker(pod, "added")
+        assert [one["name"] for one in pod["spec"]["initContainers"]] == ["dind"]
+
+    def test_they_have_none_where_the_operator_wants_no_second_call(self, plane: Plane, once: Namespace) -> None:
+        with mutating(plane, once, AFTER, add_container):
+            pod = once.make(asking(), dry_run="All")
+        assert has_docker(pod)
+        assert not has_docker(pod, "added")
+
+    def test_one_that_comes_before_may_ask_for_docker(self, plane: Plane, ci: Namespace) -> None:
+        with mutating(plane, ci, BEFORE, ask):
+            assert has_docker(ci.make(asking(inject=None), dry_run="All"))
+
+    def test_one_that_comes_after_asks_too_late_and_the_policy_says_so(self, plane: Plane, ci: Namespace) -> None:
+        """API servers call nobody again whom they have not called before."""
+        with mutating(plane, ci, AFTER, ask):
+            until("the policy to refuse it", lambda: NOT_INJECTED in refusal(ci, asking(inject=None)))
+
+    def test_one_that_strips_restart_policies_is_caught_by_the_policy(self, plane: Plane, once: Namespace) -> None:
+        with mutating(plane, once, AFTER, strip):
+            until("the policy to refuse it", lambda: "ValidatingAdmissionPolicy" in refusal(once, asking()))
+            assert "init container dind has lost its restartPolicy: Always" in refusal(once, asking())
+
+    def test_one_that_strips_restart_policies_is_caught_when_we_are_called_again(
+        self, plane: Plane, ci: Namespace
+    ) -> None:
+        with mutating(plane, ci, AFTER, strip):
+            refused = refusal(ci, asking())
+        assert 'admission webhook "enabled.inject.dind.io" denied the request' in refused
+        assert "restartPolicy" in refused
+
+
+class TestAWebhookThatDoesNotAnswer:
+    def test_in_time_has_the_pod_refused_and_no_other(self, server: Server) -> None:
+        with server.release(timeoutSeconds=1) as release, acting(release) as namespace:
+            with server.hanging():
+                refused = refusal(namespace, asking())
+                others = refusal(namespace, asking(inject=None))
+            assert 'failed calling webhook "enabled.inject.dind.io"' in refused
+            explained(refused, "context deadline exceeded")
+            assert not others
+            until("pods to get Docker again", lambda: is_injected(namespace))
+
+    def test_in_time_with_ignore_leaves_the_pod_without_docker_and_the_policy_warns(self, server: Server) -> None:
+        install = server.release(timeoutSeconds=1, failurePolicy="Ignore")
+        with install as release, acting(release) as namespace, server.hanging():
+            assert not has_docker(namespace.make(asking(), dry_run="All"))
+            until("the policy to warn", lambda: any(NOT_INJECTED in one for one in namespace.warnings(asking())))
+
+    def test_at_once_but_in_time_is_waited_for(self, server: Server) -> None:
+        with server.release(timeoutSeconds=30) as release, acting(release) as namespace, server.hanging(seconds=2):
+            assert has_docker(namespace.make(asking(), dry_run="All"))
+
+    def test_at_all_has_the_pod_refused(self, server: Server) -> None:
+        # A port that is taken, so that nobody else is there, and at which nobody listens
+        with socket.socket() as taken:
+            taken.bind((server.plane.host, 0))
+            nobody = replace(server, url=f"https://{server.plane.host}:{taken.getsockname()[1]}")
+            with nobody.release() as release, release.namespace_of(answers=False) as namespace:
+                until("the refusal", lambda: "failed calling webhook" in refusal(namespace, asking()))
+                explained(refusal(namespace, asking()), "connection refused")
+
+    def test_with_a_certificate_that_is_trusted_has_the_pod_refused(self, server: Server) -> None:
+        distrusted = replace(server, ca=trustme.CA().cert_pem.bytes().decode())
+        with distrusted.release() as release, release.namespace_of(answers=False) as namespace:
+            until("the refusal", lambda: "failed calling webhook" in refusal(namespace, asking()))
+            explained(refusal(namespace, asking()), "x509: certificate signed by unknown authority")
+
+
+class TestConditions:
+    def test_of_an_operator_leave_pods_out_of_webhook_and_policy(self, server: Server) -> None:
+        condition = {"name": "example.com/skip-me", "expression": "object.metadata.name != 'skip-me'"}
+        with server.release(matchConditions=[condition]) as release, acting(release) as namespace:
+            assert not has_docker(namespace.make(asking(name="skip-me"), dry_run="All"))
+
+    def test_that_are_no_cel_are_refused(self, server: Server) -> None:
+        condition = {"name": "example.com/broken", "expression": "object.metadata.name !="}
+        with pytest.raises(ClusterError, match="installing the chart failed") as failed:  # noqa: SIM117
+            with server.release(matchConditions=[condition]):
+                pytest.fail("it was installed")
+        assert failed.value.log
+        log = failed.value.log.read_text()
+        assert 'matchConditions[2].expression: Invalid value: "object.metadata.name !=": compilation failed' in log
+
+
+class TestConfigurations:
+    def test_stop_acting_when_their_rules_are_taken_and_act_again_with_them(self, own: Release) -> None:
+        with acting(own) as namespace:
+            set_operations(own, "UPDATE")
+            until("the policy to refuse it", lambda: NOT_INJECTED in refusal(namespace, asking()))
+            set_operations(own, "CREATE")
+            until("pods to get Docker again", lambda: is_injected(namespace))
+
+    def test_are_found_and_deleted_by_the_label_of_the_release(self, own: Release) -> None:
+        api = client.AdmissionregistrationV1Api(own.kube.api)
+        selector = f"app.kubernetes.io/instance={own.helm.release}"
+        with acting(own) as namespace:
+            (found,) = api.list_mutating_webhook_configuration(label_selector=selector).items
+            assert found.metadata.name == own.fullname
+            api.delete_collection_mutating_webhook_configuration(label_selector=selector)
+            until("the policy to refuse it", lambda: NOT_INJECTED in refusal(namespace, asking()))
+
+    def test_are_neither_changed_nor_kept_by_other_webhooks(self, plane: Plane, own: Release, ci: Namespace) -> None:
+        """A webhook that would could never be got rid of again, so API servers ask nobody."""
+        asked = []
+
+        def deny(request: Manifest) -> Manifest:
+            asked.append(request["kind"]["kind"])
+            return {"allowed": False, "status": {"message": "denied by the other one"}}
+
+        pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["pods"]}
+        configurations = {
+            "apiGroups": ["admissionregistration.k8s.io"],
+            "apiVersions": ["*"],
+            "operations": ["*"],
+            "resources": ["mutatingwebhookconfigurations"],
+        }
+        with configured(plane, ci, "aa-e2e-deny", [pods, configurations], deny):
+            until("the other one to act", lambda: "denied by the other one" in refusal(ci, asking(inject=None)))
+            own.upgrade({"webhook": {"timeoutSeconds": 7}})
+            own.kube.delete("MutatingWebhookConfiguration", own.fullname, version=ADMISSION)
+        assert set(asked) == {"Pod"}
+
+    @pytest.fixture
+    def own(self, server: Server) -> Iterator[Release]:
+        """Yield a release whose configuration may be broken."""
+        with server.release() as release:
+            yield release
+
+
+def explained(refused: str, cause: str) -> None:
+    """Check that a message has a cause that the page on troubleshooting explains."""
+    assert cause in refused
+    assert f"`{cause}`" in TROUBLESHOOTING
+
+
+def set_operations(release: Release, operation: str) -> None:
+    api = client.AdmissionregistrationV1Api(release.kube.api)
+    webhooks = release.kube.get("MutatingWebhookConfiguration", release.fullname, version=ADMISSION)["webhooks"]
+    for webhook in webhooks:
+        webhook["rules"][0]["operations"] = [operation]
+    api.patch_mutating_webhook_configuration(release.fullname, {"webhooks": webhooks})
+
+
+def add_container(_: Manifest) -> list[Operation]:
+    added = {"name": "added", "image": workloads.BUSYBOX}
+    return [{"op": "add", "path": "/spec/containers/-", "value": added}]
+
+
+def ask(_: Manifest) -> list[Operation]:
+    return [{"op": "add", "path": "/metadata/annotations", "value": {workloads.INJECT: "sidecar"}}]
+
+
+def strip(pod: Manifest) -> list[Operation]:
+    """Do what webhooks do that were built for Kubernetes before native sidecars."""
+    return [
+        {"op": "remove", "path": f"/spec/initContainers/{index}/{member}"}
+        for index, one in enumerate(pod["spec"].get("initContainers", []))
+        for member in ("restartPolicy", "startupProbe", "lifecycle")
+        if member in one
+    ]
