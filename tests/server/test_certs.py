@@ -205,7 +205,7 @@ class Trusting:
 
 def test_two_replicas_rotate_leaf_and_ca_under_requests_that_never_fail(certs: Certs, serve: Serve) -> None:
     cluster = Cluster()
-    lives = {"LEAF_LIFE": "4s", "CA_LIFE": "12s", "RESYNC": "1s", "EXTRA_HOSTS": json.dumps(["localhost"])}
+    lives = {"LEAF_LIFE": "6s", "CA_LIFE": "18s", "RESYNC": "1s", "EXTRA_HOSTS": json.dumps(["localhost"])}
     with api_server(cluster) as api, certs(api, 2, **lives) as replicas, ExitStack() as stack:
         webhooks = [stack.enter_context(serve(replica.files, RELOAD_SECONDS=0.1)) for replica in replicas]
         eventually(lambda: all(webhook.get_health("/readyz") == READY for webhook in webhooks))
