@@ -80,6 +80,10 @@ cluster-down: $(DEV_STAMP) ## Take it down
 fuzz: $(DEV_STAMP) ## Send reviews that were never seen before through the webhook for 20 s (SECONDS=...)
 	@$(BIN)/python tests/fuzz/fuzz_review.py --seconds $(or $(SECONDS),20)
 
+.PHONY: bench
+bench: $(DEV_STAMP) ## Compare the speed with peers, written in Go and Python; writes docs/performance.md (BENCH=--realtime)
+	@$(BIN)/python bench/run.py $(BENCH)
+
 .PHONY: lint
 lint: $(DEV_STAMP) ## Check style, types and the direction of imports
 	@$(BIN)/ruff format --check .

@@ -1,0 +1,197 @@
+"""From results to the page docs/performance.md, its plots, and whether the limits are met."""
+
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from plot import bars, lines
+from servers import FASTAPI, LEAN, NGINX, OURS, RUNTIME, VAULT
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "bench" / "results.json"
+PAGE = ROOT / "docs" / "performance.md"
+_ASSETS = ROOT / "docs" / "assets"
+_ORDER = (OURS, FASTAPI, RUNTIME, VAULT, LEAN, NGINX)
+_PLOTS = {
+    "throughput": "performance-throughput.svg",
+    "latency": "performance-latency.svg",
+    "growth": "performance-growth.svg",
+}
+
+
+class Limit(NamedTuple):
+    """A limit, with the figure that it was held against."""
+
+    text: str
+    met: bool
+
+
+class Ratio(NamedTuple):
+    """How often one figure is another one: the median of all rounds, and the least and largest of them."""
+
+    median: float
+    least: float
+    most: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} × ({self.least:.2f}–{self.most:.2f})"
+
+
+def ratio(results: dict[str, Any], cell: str, figure: str, above: str, below: str) -> Ratio:
+    """Return the ratio of two servers' figures, round by round: both were measured within seconds."""
+    servers = results["cells"][cell]
+    found = [one[figure] / other[figure] for one, other in zip(servers[above], servers[below], strict=True)]
+    return Ratio(statistics.median(found), min(found), max(found))
+
+
+def limits(results: dict[str, Any]) -> list[Limit]:
+    """Return the limits that the project sets itself, each with what was measured."""
+    runtime = ratio(results, "4.5 KB, 16", "rps", OURS, RUNTIME)
+    vault = ratio(results, "4.5 KB, 16", "rps", OURS, VAULT)
+    nginx = ratio(results, "4.5 KB, 1", "p50", OURS, NGINX)
+    tail = ratio(results, "4.5 KB, 16", "p99", OURS, RUNTIME)
+    memory = results["memory"]["points"]
+    half, last = memory[len(memory) // 2][1], memory[-1][1]
+    growth = results["core"]
+    containers = growth["containers"]
+    step = (containers["500"] - containers["250"]) / 250 / ((containers["250"] - containers["10"]) / 240)
+    return [
+        Limit(f"throughput per core is at least 5 × controller-runtime's: {runtime}", runtime.median >= 5),
+        Limit(f"throughput per core is at least 3 × vault-k8s's: {vault}", vault.median >= 3),
+        Limit(f"median at one connection is at most 2.5 × a static nginx answer's: {nginx}", nginx.median <= 2.5),
+        Limit(f"(stretch) the same at most 2 ×: {nginx}", nginx.median <= 2),
+        Limit(f"p99 at 16 connections is below controller-runtime's: {tail}", tail.median < 1),
+        Limit(f"at most 70 MB resident after {results['memory']['requests']:,} requests: {last}", last <= 70),
+        Limit(f"memory stays flat: {half} MB after half of them, {last} MB after all", last - half <= 1),
+        Limit(f"ready within 1.5 s: {results['ready_seconds']} s", results["ready_seconds"] <= 1.5),
+        Limit(
+            f"a pod of 500 containers takes at most 5 ms: {containers['500'] * 1000:.1f} ms", containers["500"] <= 0.005
+        ),
+        Limit(
+            f"cost is linear in containers: the last 250 cost {step:.2f} × as much each as those before", step <= 1.3
+        ),
+    ]
+
+
+def write(results: dict[str, Any]) -> None:
+    """Write the page and its plots."""
+    PAGE.write_text(page(results), "utf-8")
+    for name, text in plots(results).items():
+        (_ASSETS / name).write_text(text, "utf-8")
+
+
+def plots(results: dict[str, Any]) -> dict[str, str]:
+    """Return the plots, by file name."""
+    rps = {name: _median(results, "4.5 KB, 16", name, "rps") for name in _ORDER}
+    p50 = {name: _median(results, "4.5 KB, 1", name, "p50") * 1e6 for name in _ORDER}
+    growth = [(int(count), seconds * 1000) for count, seconds in results["core"]["containers"].items()]
+    return {
+        _PLOTS["throughput"]: bars("Requests a second on one core: 4.5 KB, 16 connections", rps, OURS),
+        _PLOTS["latency"]: bars("Median in µs: 4.5 KB, one connection", p50, OURS),
+        _PLOTS["growth"]: lines("Milliseconds by number of containers", growth),
+    }
+
+
+def page(results: dict[str, Any]) -> str:
+    """Return the page."""
+    machine = results["machine"]
+    conditions = (
+        "before all other work (real-time priority), on a machine that others used"
+        if machine["realtime"]
+        else "on a machine without other work"
+    )
+    cells = [cell for cell in results["cells"] if cell != "new connections"]
+    small, large = results["sizes"].values()
+    verdicts = "\n".join(f"| {'yes' if limit.met else '**no**'} | {limit.text} |" for limit in limits(results))
+    core = results["core"]
+    fields = ", ".join(
+        f"{seconds * 1e6:.0f} µs with {int(size) / 1000:.1f} KB" for size, seconds in core["managed_fields"].items()
+    )
+    containers = ", ".join(f"{count}: {seconds * 1000:.2f} ms" for count, seconds in core["containers"].items())
+    return f"""# Performance
+
+<!-- Written by `make bench` from bench/results.json. -->
+
+How long a pod waits for its Docker daemon to be injected, beside what else could inject it. `make bench` repeats all of
+this in less than ten minutes.
+
+![Requests a second on one core](assets/{_PLOTS["throughput"]})
+
+![Median latency at one connection](assets/{_PLOTS["latency"]})
+
+## What is compared
+
+One run, all servers alternating, {machine["rounds"]} rounds of {machine["seconds"]:g} s each; the server on one core and
+wrk on another; HTTPS and HTTP/1.1 with connections kept, as the API server does it; reviews of {small:,} and
+{large:,} bytes. Ratios are of figures measured within seconds of each other: the median of all rounds, with the
+least and the largest. Every peer's patch is applied first, and the pod has to be the one that dind-webhook makes of it, but
+for empty members that a typed round trip adds.
+
+| | what it is |
+|---|---|
+| {OURS} | the whole product: metrics, a log line per request, TLS files that are watched, all checks |
+| {FASTAPI} | what a Python user would write: a route handler, a copied pod, a patch by difference; uvloop and httptools |
+| {RUNTIME} | 0.25, the same injection on typed objects, its usual patch by difference; no log line per request |
+| {VAULT} | the handler of vault-k8s 1.6.2 as released, with its own injection and its own pods |
+| {LEAN} | the same injection by hand: Go's standard library, only the members that are needed, no checks |
+| {NGINX} | the same answer for everything: what TLS and HTTP alone cost here |
+
+The Go servers have `GOMAXPROCS=1` and `GOGC=400`, the best for them on one core. Measured on {machine["date"]}: {machine["cpu"]},
+{machine["cores"]} cores, Linux {machine["linux"]}, Python {machine["python"]}, Go {machine["go"]}, {conditions}.
+
+## Limits
+
+| met | |
+|---|---|
+{verdicts}
+
+## Throughput
+
+Requests a second on one core, the median of all rounds.
+
+{_table(results, cells, "rps", lambda value: f"{value:,.0f}")}
+
+## Latency
+
+Median in µs.
+
+{_table(results, cells, "p50", lambda value: f"{value * 1e6:,.0f}")}
+
+99th percentile in µs.
+
+{_table(results, cells, "p99", lambda value: f"{value * 1e6:,.0f}")}
+
+A new connection for each request, with a full handshake (ECDSA P-256): requests a second, one after the other.
+
+{_table(results, ["new connections"], "rps", lambda value: f"{value:,.0f}")}
+
+API servers keep their connections, so that they pay for a handshake when they start and after an idle minute and a half.
+
+## Size
+
+Resident memory after the whole run, in MB, with what the 64 connections of 40 KB took at their peak: {", ".join(f"{name} {results['resident_mb'][name]}" for name in _ORDER)}.
+dind-webhook is ready {results["ready_seconds"]} s after it was started.
+
+![Cost by number of containers](assets/{_PLOTS["growth"]})
+
+From bytes to bytes, without HTTP: {containers}. A pod of two containers takes {fields} of review, the rest of which
+are `managedFields`: they are parsed as JSON, in C, and not looked at.
+"""
+
+
+def _median(results: dict[str, Any], cell: str, name: str, figure: str) -> float:
+    return statistics.median(found[figure] for found in results["cells"][cell][name])
+
+
+def _table(results: dict[str, Any], cells: list[str], figure: str, show: Callable[[float], str]) -> str:
+    rows = [f"| | {' | '.join(_heading(cell) for cell in cells)} |", "|---" * (len(cells) + 1) + "|"]
+    rows += [
+        f"| {name} | {' | '.join(show(_median(results, cell, name, figure)) for cell in cells)} |" for name in _ORDER
+    ]
+    return "\n".join(rows)
+
+
+def _heading(cell: str) -> str:
+    size, _, connections = cell.partition(", ")
+    return f"{size} × {connections}" if connections else size

@@ -1,0 +1,186 @@
+"""`make bench`: one run of everything, alternating; docs/performance.md and bench/results.json are written from it."""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from base64 import b64decode
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import jsonpatch
+import report
+import reviews
+from load import Load, pinned
+from servers import FASTAPI, LEAN, NGINX, OURS, RUNTIME, VAULT, Server, running, start
+
+from app.admission import answer, decode_review, encode_review
+
+_CONNECTIONS = (1, 16, 64)
+_SIZES = {"4.5 KB": reviews.SMALL, "40 KB": reviews.LARGE}
+_ENOUGH_FOR_MEMORY = 100_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2, help="of one measurement")
+    parser.add_argument("--realtime", action="store_true", help="run before all other work (root), pausing in between")
+    parser.add_argument("--requests", type=int, default=_ENOUGH_FOR_MEMORY, help="how many the memory is watched over")
+    options = parser.parse_args()
+    for tool, package in (("wrk", "wrk"), ("nginx", "nginx-light"), ("taskset", "util-linux")):
+        if shutil.which(tool) is None:
+            sys.exit(f"{tool} is needed: apt-get install {package}")
+    with tempfile.TemporaryDirectory() as folder:
+        results = measure(Path(folder), options)
+    report.RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    report.write(results)
+    print("\n".join(f"{'met    ' if limit.met else 'NOT MET'}  {limit.text}" for limit in report.limits(results)))
+    print(f"written: {report.RESULTS} and {report.PAGE}")
+
+
+def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Return all results, in seconds, requests a second and MB."""
+    load = Load(folder, options.seconds, options.realtime)
+    bodies = _bodies(folder)
+    static = _our_answer(bodies["4.5 KB", "own"].read_bytes())
+    with running(folder, reviews.additions(), static, options.realtime) as servers:
+        for label in _SIZES:
+            prove_the_same_work(bodies[label, "own"].read_bytes(), servers)
+        prove_vault_injects(bodies["4.5 KB", "vault"].read_bytes(), servers[VAULT])
+        for server in servers.values():
+            load.post(server.port, bodies["4.5 KB", _kind(server)], 16)  # to warm up
+        rounds = [_round(number, load, servers.values(), bodies) for number in range(options.rounds)]
+        print("memory", flush=True)
+        memory = _memory(options.requests, load, bodies["4.5 KB", "own"])
+        return {
+            "machine": _machine(options),
+            "sizes": {label: bodies[label, "own"].stat().st_size for label in _SIZES},
+            "cells": {cell: {name: [found[cell][name] for found in rounds] for name in servers} for cell in rounds[0]},
+            "resident_mb": {server.name: round(server.resident_mb(), 1) for server in servers.values()},
+            "memory": memory,
+            "ready_seconds": round(servers[OURS].ready_seconds, 2),
+            "core": _core(options.realtime),
+        }
+
+
+def _bodies(folder: Path) -> dict[tuple[str, str], Path]:
+    found = {}
+    for label, size in _SIZES.items():
+        for kind in ("own", "vault"):
+            found[label, kind] = body = folder / f"{kind}-{size}.json"
+            body.write_bytes(reviews.review(size, vault=kind == "vault"))
+    return found
+
+
+def _kind(server: Server) -> str:
+    return "vault" if server.name == VAULT else "own"
+
+
+def _round(
+    number: int, load: Load, servers: Collection[Server], bodies: Mapping[tuple[str, str], Path]
+) -> dict[str, dict[str, Any]]:
+    """Return what each server did in each situation, one after the other in each of them."""
+    found = {}
+    for label in _SIZES:
+        for connections in _CONNECTIONS:
+            print(f"round {number + 1}: {label}, {connections} connections", flush=True)
+            found[f"{label}, {connections}"] = {
+                server.name: load.post(server.port, bodies[label, _kind(server)], connections)._asdict()
+                for server in servers
+            }
+    print(f"round {number + 1}: new connections", flush=True)
+    found["new connections"] = {
+        server.name: load.post(server.port, bodies["4.5 KB", _kind(server)], 1, keep=False)._asdict()
+        for server in servers
+    }
+    return found
+
+
+def prove_the_same_work(body: bytes, servers: dict[str, Server]) -> None:
+    """Apply every peer's patch: the pod has to be the one that we make of it."""
+    ours = _patched(body, servers[OURS].ask(body))
+    for name in (FASTAPI, RUNTIME, LEAN):
+        if _without_empty(_patched(body, servers[name].ask(body))) != _without_empty(ours):
+            sys.exit(f"{name} does not make the same pod of it as {OURS}")
+    if len(servers[NGINX].ask(body)) < 1000:
+        sys.exit("nginx does not give the static answer")
+
+
+def prove_vault_injects(body: bytes, server: Server) -> None:
+    """See that its own pods get its own container."""
+    names = [container["name"] for container in _patched(body, server.ask(body))["spec"]["containers"]]
+    if "vault-agent" not in names:
+        sys.exit(f"{server.name} injected nothing: {names}")
+
+
+def _patched(body: bytes, answer: bytes) -> dict[str, Any]:
+    response = json.loads(answer)["response"]
+    pod = json.loads(body)["request"]["object"]
+    patched: dict[str, Any] = jsonpatch.apply_patch(pod, json.loads(b64decode(response["patch"])))
+    return patched
+
+
+def _without_empty(value: Any) -> Any:
+    """Return JSON without empty members, which a typed round trip adds or drops (`status: {}`)."""
+    if isinstance(value, dict):
+        kept = {key: _without_empty(member) for key, member in value.items()}
+        return {key: member for key, member in kept.items() if member not in (None, {}, [], "")}
+    if isinstance(value, list):
+        return [_without_empty(item) for item in value]
+    return value
+
+
+def _our_answer(body: bytes) -> bytes:
+    review = decode_review(body)
+    return encode_review(review, answer(review, None, reviews.POLICY))
+
+
+def _memory(requests: int, load: Load, body: Path) -> dict[str, Any]:
+    """Return the resident memory of a server of its own after more and more requests over 16 connections."""
+    with ExitStack() as stack:
+        server = start(OURS, load.folder, b"", load.realtime, stack)
+        done, points = 0, [(0, round(server.resident_mb(), 1))]
+        while done < requests:
+            done += int(load.post(server.port, body, 16).rps * load.seconds)
+            points.append((done, round(server.resident_mb(), 1)))
+    return {"points": points, "requests": done}
+
+
+def _core(realtime: bool) -> dict[str, Any]:
+    """Return what the core alone takes, on the core that the servers had."""
+    command = pinned("server", [sys.executable, str(Path(__file__).with_name("core.py"))], realtime)
+    found: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return found
+
+
+def _machine(options: argparse.Namespace) -> dict[str, Any]:
+    cpu = next(
+        line.split(":")[1].strip()
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        if "model name" in line
+    )
+    go = subprocess.run(["go", "version"], capture_output=True, text=True, check=True).stdout.split()[2]
+    return {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "linux": platform.release().split("-")[0],
+        "python": platform.python_version(),
+        "go": go.removeprefix("go"),
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "realtime": options.realtime,
+        "load_before": round(os.getloadavg()[1], 1),
+    }
+
+
+if __name__ == "__main__":
+    main()

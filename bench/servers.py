@@ -1,0 +1,199 @@
+"""The servers that are compared: how each is started, on one core, and asked whether it does the work."""
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPSConnection
+from pathlib import Path
+from typing import NamedTuple
+
+from load import pinned
+
+from app.certs import issue_throwaway_cert
+
+PEERS = Path(__file__).parent / "peers"
+CACHE = Path.home() / ".cache" / "dind-webhook" / "bench"
+OURS, FASTAPI, RUNTIME, LEAN, VAULT, NGINX = (
+    "dind-webhook",
+    "FastAPI route handler",
+    "controller-runtime",
+    "lean Go handler",
+    "vault-k8s",
+    "nginx, static",
+)
+_START_SECONDS = 30
+
+
+class Server(NamedTuple):
+    """A running server."""
+
+    name: str
+    port: int
+    pid: int
+    ready_seconds: float
+
+    def ask(self, body: bytes) -> bytes:
+        """Return the answer to one review."""
+        connection = HTTPSConnection("127.0.0.1", self.port, context=ssl._create_unverified_context(), timeout=10)
+        connection.request("POST", "/mutate?timeout=5s", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"{self.name} answered {answer.status}: {text[:200]!r}")
+        return text
+
+    def resident_mb(self) -> float:
+        """Return the resident memory of its processes in MB (10^6 bytes)."""
+        listed = subprocess.run(
+            ["ps", "-o", "rss=", "--pid", str(self.pid), "--ppid", str(self.pid)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return sum(map(int, listed.stdout.split())) * 1024 / 1e6
+
+
+def build_peers() -> Path:
+    """Return the folder with the Go peers, built unless they are there from the same sources."""
+    sources = sorted(path for path in PEERS.rglob("*") if path.suffix in {".go", ".mod", ".sum"})
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    folder = CACHE / digest
+    if not folder.exists():
+        if shutil.which("go") is None:
+            sys.exit(
+                "the peers are built with Go 1.26 or newer, which is not installed: apt-get install golang, or https://go.dev/dl"
+            )
+        print("building the Go peers, which takes some minutes the first time", flush=True)
+        unfinished = folder.with_suffix(".new")
+        for module, packages in ((PEERS, ["./lean", "./controller-runtime"]), (PEERS / "vault-k8s", ["."])):
+            subprocess.run(["go", "build", "-o", f"{unfinished}/", *packages], cwd=module, check=True)
+        unfinished.rename(folder)
+    return folder
+
+
+@contextmanager
+def running(
+    folder: Path, additions: Mapping[str, object], static: bytes, realtime: bool
+) -> Iterator[dict[str, Server]]:
+    """Start all servers with files in this folder, and end them."""
+    cert, key, given = folder / "tls.crt", folder / "tls.key", folder / "additions.json"
+    pair = issue_throwaway_cert(["localhost", "127.0.0.1"], datetime.now(UTC), timedelta(days=1))
+    cert.write_bytes(pair.cert)
+    key.write_bytes(pair.key)
+    given.write_text(json.dumps(additions), "utf-8")
+    with ExitStack() as stack:
+        names = (OURS, FASTAPI, RUNTIME, LEAN, VAULT, NGINX)
+        yield {name: start(name, folder, static, realtime, stack) for name in names}
+
+
+def start(name: str, folder: Path, static: bytes, realtime: bool, stack: ExitStack) -> Server:
+    """Start one server, with the files that `running` wrote; the stack ends it."""
+    port = _free_port()
+    command = _command(name, port, folder, static)
+    env = {
+        **os.environ,
+        "PORT": str(port),
+        "TLS_CERT": str(folder / "tls.crt"),
+        "TLS_KEY": str(folder / "tls.key"),
+        "ADDITIONS": str(folder / "additions.json"),
+        # One P for one core; fewer collections, as those who tune Go servers have it.
+        "GOMAXPROCS": "1",
+        "GOGC": "400",
+    }
+    log = stack.enter_context((folder / f"{port}.log").open("wb"))
+    started = time.monotonic()
+    process = subprocess.Popen(pinned("server", command, realtime), env=env, cwd=PEERS, stdout=log, stderr=log)
+    stack.callback(_end, process)
+    _await(name, port, process, Path(log.name))
+    return Server(name, port, process.pid, time.monotonic() - started)
+
+
+def _command(name: str, port: int, folder: Path, static: bytes) -> list[str]:
+    binaries = Path(sys.executable).parent
+    cert, key = str(folder / "tls.crt"), str(folder / "tls.key")
+    if name == OURS:
+        return [
+            str(binaries / "dind-webhook"),
+            "serve",
+            "--tls-cert-file",
+            cert,
+            "--tls-key-file",
+            key,
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--health-port",
+            str(_free_port()),
+        ]
+    if name == FASTAPI:
+        return [
+            str(binaries / "uvicorn"),
+            "plain_fastapi:app",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--ssl-certfile",
+            cert,
+            "--ssl-keyfile",
+            key,
+            "--loop",
+            "uvloop",
+            "--http",
+            "httptools",
+            "--no-access-log",
+            "--log-level",
+            "warning",
+        ]
+    if name == NGINX:
+        config = folder / "nginx.conf"
+        config.write_text(_nginx(folder, port, static), "utf-8")
+        return ["nginx", "-c", str(config), "-e", str(folder / "nginx.log")]
+    return [str(build_peers() / {RUNTIME: "controller-runtime", LEAN: "lean", VAULT: "vault-k8s"}[name])]
+
+
+def _nginx(folder: Path, port: int, answer: bytes) -> str:
+    text = answer.decode().replace("\\", "\\\\").replace("'", "\\'")
+    scratch = "".join(
+        f"{kind}_temp_path {folder}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    return f"""daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
+events {{ worker_connections 512; }}
+http {{ access_log off; keepalive_requests 100000000; client_body_buffer_size 64k; {scratch}
+server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {folder}/tls.crt; ssl_certificate_key {folder}/tls.key;
+location / {{ default_type application/json; return 200 '{text}'; }} }} }}
+"""
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _await(name: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with socket.create_connection(("127.0.0.1", port), 1) as tcp:
+                ssl._create_unverified_context().wrap_socket(tcp).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    sys.exit(f"{name} did not start: {log.read_text('utf-8', 'replace')[-500:]}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait()

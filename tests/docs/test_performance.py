@@ -1,0 +1,12 @@
+"""The page on performance says what the last run of `make bench` measured, and nothing else."""
+
+import json
+
+import report
+
+
+def test_the_page_and_its_plots_are_made_from_the_results() -> None:
+    results = json.loads(report.RESULTS.read_text("utf-8"))
+    assert report.PAGE.read_text("utf-8") == report.page(results), "run: make bench"
+    for name, text in report.plots(results).items():
+        assert (report.PAGE.parent / "assets" / name).read_text("utf-8") == text, "run: make bench"
