@@ -1,0 +1,155 @@
+"""The life of an install: whatever happens to it, pods are created and get Docker."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import pytest
+from cluster.cluster import Cluster
+from cluster.release import Helm
+from kube import Kube, Manifest, Namespace, until
+from kubernetes import client
+from kubernetes.dynamic.exceptions import NotFoundError
+from releases import Release, another
+from streams import stream
+from workloads import pod
+
+TWO = {"replicas": 2}
+
+life = pytest.mark.xdist_group("life")
+
+
+@pytest.fixture(scope="module")
+def release(kube: Kube, helm: Helm) -> Iterator[Release]:
+    with another(kube, helm, TWO) as release:
+        yield release
+
+
+@pytest.fixture
+def builds(release: Release) -> Iterator[Namespace]:
+    """Yield a namespace in which pods are created; the release is whole before that."""
+    until("both replicas", lambda: is_whole(release))
+    with release.namespace_of() as namespace:
+        yield namespace
+
+
+@pytest.mark.xdist_group("a release comes and goes")
+def test_a_release_comes_changes_is_tested_goes_back_and_leaves_nothing(kube: Kube, helm: Helm) -> None:
+    with another(kube, helm, TWO) as release:
+        with release.namespace_of() as namespace, stream(namespace):
+            release.upgrade(
+                {
+                    "settings": {"injection": {"defaults": {"mtu": "1400"}}},
+                    "test": {"namespace": namespace.name},
+                }
+            )
+            until("the new setting", lambda: "--mtu=1400" in flags(namespace))
+            release.helm("testing the release", "test", release.helm.release, "--timeout=3m")
+            release.helm("going back", "rollback", release.helm.release, "1", "--wait", "--timeout=3m")
+            until("the old setting", lambda: "--mtu=1400" not in flags(namespace))
+        assert f"MutatingWebhookConfiguration {release.fullname}" in release.everything()
+        release.helm.uninstall()
+        until("everything to be gone", lambda: not release.everything(), lambda: str(release.everything()))
+
+
+@life
+def test_a_rolling_restart_loses_no_pod(release: Release, builds: Namespace) -> None:
+    before = replicas(release)
+    with stream(builds):
+        restart(release)
+        until("other replicas", lambda: is_whole(release) and not before & replicas(release))
+
+
+@life
+def test_a_replica_that_is_deleted_costs_no_pod(release: Release, builds: Namespace) -> None:
+    (gone, *_) = replicas(release)
+    with stream(builds):
+        release.kube.core.delete_namespaced_pod(gone, release.helm.namespace)
+        until("another replica", lambda: is_whole(release) and gone not in replicas(release))
+
+
+@life
+def test_a_secret_that_is_deleted_is_put_back_and_costs_no_pod(release: Release, builds: Namespace) -> None:
+    with stream(builds):
+        is_put_back(release)
+
+
+@life
+@pytest.mark.node
+@pytest.mark.alone
+def test_a_restart_of_the_api_server_costs_no_pod(release: Release, builds: Namespace, node: Cluster) -> None:
+    """A connection that it does not take meanwhile is tried again, and nothing else is."""
+    with stream(builds, may_be_unreachable=True) as pods:
+        node.restart("apiserver")
+        until("the API server to be missed", lambda: pods.unreachable > 0)
+        pods.goes_on()
+        is_put_back(release)
+
+
+@pytest.mark.xdist_group("certificates")
+def test_certificates_and_cas_that_are_renewed_cost_no_pod(kube: Kube, helm: Helm) -> None:
+    lives = {"leafLife": "60s", "caLife": "180s"}
+    with another(kube, helm, {**TWO, "tls": {"selfManaged": lives}}) as release, release.namespace_of() as namespace:
+        first = secret(release)
+        served: dict[str, set[float]] = {name: set() for name in replicas(release)}
+
+        def renewed() -> bool:
+            for name, expiries in served.items():
+                expiries.add(metric(release, name, "dind_webhook_certificate_expiry_timestamp_seconds"))
+            return secret(release)["ca.crt"] != first["ca.crt"] and all(len(found) >= 3 for found in served.values())
+
+        with stream(namespace):
+            until("a new CA, and three certificates of each replica", renewed, lambda: str(served), seconds=400)
+
+
+def is_whole(release: Release) -> bool:
+    """Return whether all replicas are there and ready, and no other."""
+    status = release.kube.get("Deployment", release.fullname, release.helm.namespace, "apps/v1")
+    wanted = status["spec"]["replicas"]
+    return len(replicas(release)) == wanted and status["status"].get("readyReplicas") == wanted
+
+
+def replicas(release: Release) -> set[str]:
+    """Return the names of the webhook's pods, those on their way out included."""
+    selector = f"app.kubernetes.io/instance={release.helm.release},app.kubernetes.io/component=webhook"
+    found = release.kube.core.list_namespaced_pod(release.helm.namespace, label_selector=selector).items
+    return {pod.metadata.name for pod in found}
+
+
+def restart(release: Release) -> None:
+    """Do what `kubectl rollout restart` does."""
+    now = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat()}
+    body = {"spec": {"template": {"metadata": {"annotations": now}}}}
+    client.AppsV1Api(release.kube.api).patch_namespaced_deployment(release.fullname, release.helm.namespace, body)
+
+
+def flags(namespace: Namespace) -> list[str]:
+    """Return the flags of the daemon that a pod would get now."""
+    made = namespace.make(pod("true"), dry_run="All")
+    (dind,) = [one for one in made["spec"]["initContainers"] if one["name"] == "dind"]
+    return list(dind["args"])
+
+
+def secret(release: Release) -> Manifest:
+    found: Manifest = release.kube.get("Secret", f"{release.fullname}-certs", release.helm.namespace)["data"]
+    return found
+
+
+def is_put_back(release: Release) -> None:
+    """Delete the Secret of the certificates, and wait until it is there again as it was."""
+    before = secret(release)
+    release.kube.delete("Secret", f"{release.fullname}-certs", release.helm.namespace)
+
+    def is_there() -> bool:
+        with suppress(NotFoundError):
+            return secret(release) == before
+        return False
+
+    until("the Secret to be put back", is_there)
+
+
+def metric(release: Release, replica: str, name: str) -> float:
+    page = release.kube.core.connect_get_namespaced_pod_proxy_with_path(
+        f"{replica}:8080", release.helm.namespace, "metrics"
+    )
+    return next(float(line.split()[1]) for line in page.splitlines() if line.startswith(f"{name} "))
