@@ -5,7 +5,7 @@ import json
 import statistics
 import time
 
-import reviews
+import samples
 
 from app.admission import answer, decode_review, encode_review
 
@@ -16,7 +16,7 @@ def seconds(body: bytes, rounds: int = 200) -> float:
     for _ in range(rounds):
         started = time.perf_counter()
         review = decode_review(body)
-        encode_review(review, answer(review, None, reviews.POLICY))
+        encode_review(review, answer(review, None, samples.POLICY))
         taken.append(time.perf_counter() - started)
     return statistics.median(taken)
 
@@ -25,13 +25,13 @@ def growth() -> dict[str, dict[str, float]]:
     """Return seconds by number of containers, and by bytes of managedFields in a pod of two."""
     gc.freeze()
     gc.set_threshold(20_000)
-    by_containers = {str(count): seconds(reviews.encode(reviews.pod(count))) for count in (1, 10, 100, 250, 500)}
+    by_containers = {str(count): seconds(samples.encode(samples.pod(count))) for count in (1, 10, 100, 250, 500)}
     by_fields = {}
     for entries in (0, 40, 400):
-        pod = reviews.pod(2)
+        pod = samples.pod(2)
         names = {f"f:label-{number}": {} for number in range(entries)}
         pod["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"]["f:labels"] = names
-        body = reviews.encode(pod)
+        body = samples.encode(pod)
         by_fields[str(len(body))] = seconds(body)
     return {"containers": by_containers, "managed_fields": by_fields}
 

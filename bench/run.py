@@ -17,14 +17,14 @@ from typing import Any
 
 import jsonpatch
 import report
-import reviews
-from load import Load, pinned
+import samples
 from servers import FASTAPI, LEAN, NGINX, OURS, RUNTIME, VAULT, Server, running, start
+from wrk import Load, pinned
 
 from app.admission import answer, decode_review, encode_review
 
 _CONNECTIONS = (1, 16, 64)
-_SIZES = {"4.5 KB": reviews.SMALL, "40 KB": reviews.LARGE}
+_SIZES = {"4.5 KB": samples.SMALL, "40 KB": samples.LARGE}
 _ENOUGH_FOR_MEMORY = 100_000
 
 
@@ -51,7 +51,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     load = Load(folder, options.seconds, options.realtime)
     bodies = _bodies(folder)
     static = _our_answer(bodies["4.5 KB", "own"].read_bytes())
-    with running(folder, reviews.additions(), static, options.realtime) as servers:
+    with running(folder, samples.additions(), static, options.realtime) as servers:
         for label in _SIZES:
             prove_the_same_work(bodies[label, "own"].read_bytes(), servers)
         prove_vault_injects(bodies["4.5 KB", "vault"].read_bytes(), servers[VAULT])
@@ -76,7 +76,7 @@ def _bodies(folder: Path) -> dict[tuple[str, str], Path]:
     for label, size in _SIZES.items():
         for kind in ("own", "vault"):
             found[label, kind] = body = folder / f"{kind}-{size}.json"
-            body.write_bytes(reviews.review(size, vault=kind == "vault"))
+            body.write_bytes(samples.review(size, vault=kind == "vault"))
     return found
 
 
@@ -140,7 +140,7 @@ def _without_empty(value: Any) -> Any:
 
 def _our_answer(body: bytes) -> bytes:
     review = decode_review(body)
-    return encode_review(review, answer(review, None, reviews.POLICY))
+    return encode_review(review, answer(review, None, samples.POLICY))
 
 
 def _memory(requests: int, load: Load, body: Path) -> dict[str, Any]:

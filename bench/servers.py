@@ -16,7 +16,7 @@ from http.client import HTTPSConnection
 from pathlib import Path
 from typing import NamedTuple
 
-from load import pinned
+from wrk import pinned
 
 from app.certs import issue_throwaway_cert
 

@@ -22,8 +22,8 @@ _BENCH = Path(__file__).parents[2] / "bench"
 
 
 @pytest.fixture(scope="module")
-def reviews() -> ModuleType:
-    return importlib.import_module("reviews")
+def samples() -> ModuleType:
+    return importlib.import_module("samples")
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,10 @@ def ours() -> ASGIApp:
 
 
 @pytest.fixture(scope="module")
-def plain(reviews: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> ASGIApp:
+def plain(samples: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> ASGIApp:
     """Return what a Python user would write: a FastAPI route handler that does the same work."""
     additions = tmp_path_factory.mktemp("cost") / "additions.json"
-    additions.write_text(json.dumps(reviews.additions()), "utf-8")
+    additions.write_text(json.dumps(samples.additions()), "utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADDITIONS", str(additions))
         app: ASGIApp = importlib.import_module("plain_fastapi").app
@@ -104,18 +104,18 @@ def with_managed_fields(pod: JsonObject, labels: int) -> JsonObject:
 
 
 def test_a_review_costs_a_small_part_of_a_plain_route_handlers(
-    ours: ASGIApp, plain: ASGIApp, reviews: ModuleType
+    ours: ASGIApp, plain: ASGIApp, samples: ModuleType
 ) -> None:
-    body = reviews.review(reviews.SMALL)
+    body = samples.review(samples.SMALL)
     assert bytecodes(ours, body) * 12 < bytecodes(plain, body)
 
 
-def test_each_container_costs_the_same(ours: ASGIApp, reviews: ModuleType) -> None:
-    small, middle, large = (bytecodes(ours, reviews.encode(reviews.pod(count))) for count in (100, 200, 300))
+def test_each_container_costs_the_same(ours: ASGIApp, samples: ModuleType) -> None:
+    small, middle, large = (bytecodes(ours, samples.encode(samples.pod(count))) for count in (100, 200, 300))
     assert large - middle == pytest.approx(middle - small, rel=0.05)
 
 
-def test_managed_fields_cost_nothing(ours: ASGIApp, reviews: ModuleType) -> None:
-    few, many = (reviews.encode(with_managed_fields(reviews.pod(2), labels)) for labels in (1, 1000))
+def test_managed_fields_cost_nothing(ours: ASGIApp, samples: ModuleType) -> None:
+    few, many = (samples.encode(with_managed_fields(samples.pod(2), labels)) for labels in (1, 1000))
     # But for which bucket of a histogram the time falls into
     assert bytecodes(ours, many) == pytest.approx(bytecodes(ours, few), rel=0.02)
