@@ -15,7 +15,7 @@ from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
 _CREATORS = 2
-_PAUSE_SECONDS = 0.05
+_PAUSE_SECONDS = 0.1
 # That it goes on is shown by that many pods of each creator.
 _ENOUGH = 10
 
