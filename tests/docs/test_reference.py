@@ -1,13 +1,12 @@
 """The generated pages are what the code says now."""
 
-import importlib.util
 import re
-from pathlib import Path
-from types import ModuleType
 
 import pytest
+from pages import DOCS
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from scripts import load
 
 from app.certs import CertsMetrics
 from app.checks import CHECKS
@@ -15,21 +14,12 @@ from app.injection import OPTIONS, Reason
 from app.settings import Settings
 from app.web import Metrics
 
-DOCS = Path(__file__).parents[2] / "docs"
+GENERATOR = load(DOCS / "generate.py")
 
 
-def _generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.parametrize("name", sorted(_generator().PAGES))
+@pytest.mark.parametrize("name", sorted(GENERATOR.PAGES))
 def test_a_generated_page_is_not_stale(name: str) -> None:
-    assert (DOCS / name).read_text("utf-8") == _generator().PAGES[name](), "run: make reference"
+    assert (DOCS / name).read_text("utf-8") == GENERATOR.PAGES[name](), "run: make reference"
 
 
 def test_every_option_and_reason_has_its_row() -> None:

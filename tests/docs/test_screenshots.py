@@ -1,25 +1,14 @@
 """The pictures of a terminal show what the commands print now."""
 
-import importlib.util
 import re
 from html import unescape
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from pages import DOCS, PAGES
+from scripts import load
 
-
-def _camera() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("screenshots", DOCS / "screenshots.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-CAMERA = _camera()
+CAMERA = load(DOCS / "screenshots.py")
 PICTURES = sorted((DOCS / "assets").glob("terminal-*.svg"))
 
 

@@ -1,29 +1,16 @@
 """The stand-in for orjson, with which the playground's page does without it: it has to do the same."""
 
-import importlib.util
 import json
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pages import DOCS
+from scripts import load
 
-FILE = Path(__file__).parents[2] / "docs/pyodide/orjson.py"
-
-
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("stand_in", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-STAND_IN = load()
+STAND_IN = load(DOCS / "pyodide/orjson.py")
 TEXTS = st.text(st.characters(codec="utf-8"))
 VALUES: Any = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXTS,
