@@ -125,12 +125,11 @@ class Connection(HttpToolsProtocol):
             self._leave()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        if cycle.scope["path"] not in self._door.endpoints or not can_be_awaited(cycle):
-            super()._start_asgi_task(cycle, app)
-        elif cycle.more_body:
+        # What is here whole already has waited behind another; hundreds of those, each answered within the end of the
+        # one before, are too deep.
+        if cycle.more_body and cycle.scope["path"] in self._door.endpoints and can_be_awaited(cycle):
             self._awaited = cycle
         else:
-            # It waited behind another; hundreds of those, each answered within the end of the one before, are too deep.
             super()._start_asgi_task(cycle, app)
 
     def _answer(self, cycle: RequestResponseCycle) -> None:
