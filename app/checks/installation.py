@@ -8,7 +8,7 @@ from app.checks.certificate import bundle_of, server_name_of
 from app.checks.expected import PART_OF
 from app.checks.reader import Reader, Scope, why_unread
 from app.checks.server import called_services, is_ready
-from app.checks.snapshot import Endpoint, entries_of, labels_of, name_of, release_name, release_namespace
+from app.checks.snapshot import Endpoint, entries_of, labels_of, name_of, namespace_of, release_name, release_namespace
 from app.errors import ApiError, ForbiddenError, NotFoundError, SettingsError
 from app.injection import Mode, Policy
 from app.kube import Served
@@ -52,7 +52,7 @@ def read_installation(reader: Reader, configuration: JsonObject | None) -> dict[
         reader.unread.update(dict.fromkeys(empty, why))
         return empty
     webhook, dind = _selector(configuration, "webhook"), _selector(configuration, "dind")
-    core, apps = f"/api/v1/namespaces/{system}", f"/apis/apps/v1/namespaces/{system}"
+    apps = f"/apis/apps/v1/namespaces/{system}"
     deployments = reader.list("deployment", "the server", f"{apps}/deployments", labelSelector=webhook)
     daemonsets = reader.list("daemonset", "the DaemonSet", f"{apps}/daemonsets", labelSelector=dind)
     policy = read_policy(reader, configuration)
@@ -66,13 +66,20 @@ def read_installation(reader: Reader, configuration: JsonObject | None) -> dict[
         "slices": slices,
         "endpoints": _read_endpoints(reader, configuration, slices),
         "daemonset": next(iter(daemonsets), None),
-        "daemons": reader.list("daemons", "daemons", f"{core}/pods", labelSelector=dind) if daemonsets else (),
+        "daemons": _read_daemons(reader, daemonsets[0]) if daemonsets else (),
     }
 
 
 def _selector(configuration: JsonObject, component: str) -> str:
     release = release_name(configuration)
     return f"{PART_OF},app.kubernetes.io/instance={release},app.kubernetes.io/component={component}"
+
+
+def _read_daemons(reader: Reader, daemonset: JsonObject) -> tuple[JsonObject, ...]:
+    # Its pods have fewer labels than it has itself.
+    selector = ",".join(f"{key}={value}" for key, value in daemonset["spec"]["selector"]["matchLabels"].items())
+    path = f"/api/v1/namespaces/{namespace_of(daemonset)}/pods"
+    return reader.list("daemons", "daemons", path, labelSelector=selector)
 
 
 def _read_service(reader: Reader, configuration: JsonObject) -> tuple[JsonObject | None, tuple[JsonObject, ...]]:
