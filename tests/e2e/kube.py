@@ -153,11 +153,10 @@ class Pod:
         return any(found["type"] == "Ready" and found["status"] == "True" for found in conditions)
 
     def status(self, container: str) -> Manifest:
-        """Return the status of a container, an init container's too."""
+        """Return the status of a container, an init container's too; empty before kubelet has seen the pod."""
         status = self.read()["status"]
         statuses = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
-        (found,) = [one for one in statuses if one["name"] == container]
-        return dict(found)
+        return next((dict(one) for one in statuses if one["name"] == container), {})
 
     def log(self, container: str | None = None) -> str:
         text: str = self.kube.core.read_namespaced_pod_log(self.name, self.namespace, container=container)

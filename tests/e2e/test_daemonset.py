@@ -4,17 +4,21 @@ A release of its own for these tests: they restart, break and remove its daemon.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+import doctor
 import pytest
 import workloads
 from cluster.cluster import Cluster
 from cluster.release import Helm
 from kube import Kube, Namespace, Pod, until
+from kubernetes import client
 from releases import Release, another
 
 pytestmark = pytest.mark.xdist_group("daemon of the node")
 
 FOREVER = "trap 'exit 0' TERM; while true; do sleep 1; done"
+_ANSWERS = "docker info >/dev/null 2>&1 && echo 'a daemon' || echo 'no daemon'"
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +85,7 @@ def test_new_pods_work_after_the_directory_was_removed_and_running_ones_do_not(
     _on_the_node(business, shared, "rm -rf $DIR")
     _replace(shared)
     business.run(_pod("docker info", "after")).succeeds()
-    assert "no daemon" in before.exec("docker info >/dev/null 2>&1 && echo 'a daemon' || echo 'no daemon'")
+    assert "no daemon" in before.exec(_ANSWERS)
 
 
 def test_a_pod_that_comes_before_the_daemon_waits_and_then_starts(kube: Kube, helm: Helm) -> None:
@@ -97,8 +101,22 @@ def test_a_pod_that_comes_before_the_daemon_waits_and_then_starts(kube: Kube, he
         pod.succeeds()
 
 
-def _pod(script: str, name: str = "business") -> dict[str, object]:
-    return workloads.pod(script, name=name, inject="daemonset")
+def test_a_pod_waits_for_the_daemon_unless_it_says_otherwise_and_check_names_the_node(
+    business: Namespace, shared: Release
+) -> None:
+    with _away(shared):
+        hasty = business.run(_pod(FOREVER, "hasty", wait="false")).ready()
+        patient = business.run(_pod("docker info", "patient"))
+        patient.until(lambda: "running" in patient.status("dind-wait").get("state", {}), "wait for the daemon")
+        assert "no daemon" in hasty.exec(_ANSWERS)
+        (found,) = doctor.check(business, shared.fullname)["daemonset-coverage"].sentences
+        assert found.startswith(f"no daemon on {hasty.read()['spec']['nodeName']}")
+    patient.succeeds()
+    assert "a daemon" in hasty.exec(_ANSWERS)
+
+
+def _pod(script: str, name: str = "business", **options: str) -> dict[str, object]:
+    return workloads.pod(script, name=name, inject="daemonset", options=options)
 
 
 def _daemons(release: Release) -> list[Pod]:
@@ -117,6 +135,25 @@ def _replace(release: Release) -> None:
     before.kube.core.delete_namespaced_pod(before.name, before.namespace)
     until("another daemon pod", lambda: [one.name for one in _daemons(release)] not in ([], [before.name]))
     _daemon(release).ready()
+
+
+@contextmanager
+def _away(release: Release) -> Iterator[None]:
+    """Have no daemon on any node, and have it back after the block. Its directory stays."""
+    _daemon(release).ready()
+    _select_nodes(release, "none-of-these")
+    until("the daemon to go", lambda: not release.daemon_pods())
+    try:
+        yield
+    finally:
+        _select_nodes(release, None)
+        _daemon(release).ready()
+
+
+def _select_nodes(release: Release, label: str | None) -> None:
+    body = {"spec": {"template": {"spec": {"nodeSelector": {"e2e.dind.io/node": label}}}}}
+    apps = client.AppsV1Api(release.kube.api)
+    apps.patch_namespaced_daemon_set(f"{release.fullname}-dind", release.helm.namespace, body)
 
 
 def _on_the_node(namespace: Namespace, release: Release, script: str) -> None:

@@ -1,18 +1,14 @@
 """What else has a say in a namespace: Pod Security, LimitRange, ResourceQuota. Users see what docs and check say."""
 
-import json
-import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
+import doctor
 import pytest
 import workloads
-from cluster.release import NAME
 from kube import Manifest, Namespace, RefusedError, until
 from kubernetes import client
-from running import PROGRAM
 
 SECURITY, TROUBLESHOOTING = (
     " ".join((Path(__file__).parents[2] / "docs" / page).read_text("utf-8").split())
@@ -58,16 +54,6 @@ def label(namespace: Namespace, **labels: str) -> None:
     namespace.kube.core.patch_namespace(namespace.name, {"metadata": {"labels": labels}})
 
 
-def check(namespace: Namespace) -> dict[str, Any]:
-    """Return what `dind-webhook check` finds about a namespace, by check."""
-    command = [PROGRAM, "check", "--output=json", f"--webhook={NAME}", f"--namespace={namespace.name}"]
-    done = subprocess.run(
-        [*command, f"--kubeconfig={os.environ['E2E_KUBECONFIG']}"], check=False, capture_output=True, text=True
-    )
-    assert done.returncode in {0, 1}, done.stderr
-    return {one["name"]: one for one in json.loads(done.stdout)["checks"]}
-
-
 class TestPodSecurity:
     @pytest.fixture
     def baseline(self, ci: Namespace) -> Namespace:
@@ -103,12 +89,12 @@ class TestPodSecurity:
     def test_is_named_by_check_whose_hint_lets_the_job_have_its_pod(self, baseline: Namespace) -> None:
         baseline.make(job())
         event_of(baseline, "ci", "FailedCreate")
-        found = check(baseline)
-        (finding,) = found["pod-security"]["findings"]
-        assert finding["sentence"].startswith(f"namespace {baseline.name} enforces baseline")
-        assert any("violates PodSecurity" in one["sentence"] for one in found["admitted"]["findings"])
+        found = doctor.check(baseline)
+        assert found["pod-security"].status == "failed"
+        assert found["pod-security"].sentences[0].startswith(f"namespace {baseline.name} enforces baseline")
+        assert VIOLATION in found["admitted"].sentences[0]
         hint = f"kubectl label namespace {baseline.name} {ENFORCE}=privileged --overwrite"
-        assert f"`{hint}`" in finding["hint"]
+        assert f"`{hint}`" in found["pod-security"].hints[0]
         # As the hint says
         label(baseline, **{ENFORCE: "privileged"})
         until("the Job to have a pod", lambda: bool(baseline.pods()), lambda: "\n".join(baseline.events("ci")))

@@ -119,7 +119,8 @@ def _test_here(running: Cluster, pytest: list[str]) -> int:
     """Run the tests on a cluster whose node is on this machine, and on the oldest API server beside it."""
     cluster.prepare(running.cache, running.state.oldest.name, cluster.OLDEST, node=False)
     try:
-        return _pytest(pytest, E2E_KUBECONFIG=str(running.kubeconfig), E2E_CLUSTER=running.state.name)
+        path = f"{running.binaries.kubernetes}:{os.environ['PATH']}"
+        return _pytest(pytest, E2E_KUBECONFIG=str(running.kubeconfig), E2E_CLUSTER=running.state.name, PATH=path)
     finally:
         # A fixture takes it down, unless the tests were cut short.
         cluster.down(running.state.oldest)

@@ -1,0 +1,49 @@
+"""The program's own view of an install, as people ask for it: `kubectl dind check` and `kubectl dind explain`."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.release import NAME
+from kube import Namespace, Pod
+from running import PROGRAM
+
+# kubectl finds its plugins on the PATH, where a virtual environment need not be.
+_ENVIRONMENT = {**os.environ, "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}", "COLUMNS": "200"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a check has found."""
+
+    status: str
+    sentences: list[str]
+    hints: list[str]
+
+    @classmethod
+    def of(cls, printed: dict[str, Any]) -> "Check":
+        findings = printed["findings"]
+        return cls(printed["status"], [one["sentence"] for one in findings], [one["hint"] for one in findings])
+
+
+def check(namespace: Namespace, webhook: str = NAME) -> dict[str, Check]:
+    """Return what is found about a namespace and an install, by the names of the checks."""
+    done = ask("check", "--output=json", f"--webhook={webhook}", f"--namespace={namespace.name}")
+    assert done.returncode in {0, 1}, done.stderr
+    return {one["name"]: Check.of(one) for one in json.loads(done.stdout)["checks"]}
+
+
+def explain(pod: Pod) -> str:
+    """Return what is said of a pod that is there."""
+    done = ask("explain", f"pod/{pod.name}", "--namespace", pod.namespace)
+    assert done.returncode in {0, 1}, done.stderr
+    return done.stdout
+
+
+def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Ask as a person does who has the plugin and a kubeconfig."""
+    command = ["kubectl", "dind", *arguments]
+    environment = {**_ENVIRONMENT, "KUBECONFIG": os.environ["E2E_KUBECONFIG"]}
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
