@@ -519,6 +519,32 @@ def test_the_program_knows_the_arguments(command: str) -> None:
     assert {"name": "settings", "mountPath": "/etc/dind-webhook", "readOnly": True} in mounts
 
 
+def test_probes_have_the_timing_that_the_values_say() -> None:
+    timing = {"periodSeconds": 7, "failureThreshold": 11}
+    kinds_of_probe = ("startupProbe", "livenessProbe", "readinessProbe")
+    own = dict.fromkeys(kinds_of_probe, timing)
+    certs = dict.fromkeys(kinds_of_probe[:2], timing)
+    values = {**own, "tls": {"selfManaged": certs}, "daemonset": {"enabled": True, **own}}
+    containers = [
+        *pod_spec(values)["initContainers"],
+        *pod_spec(values)["containers"],
+        *(c for c in dind(values)["containers"] if c["name"] == "dind"),
+    ]
+    probes = [probe for c in containers for probe in (c.get(kind) for kind in kinds_of_probe) if probe]
+    assert len(probes) == 8
+    for probe in probes:
+        assert timing.items() <= probe.items()
+        assert "timeoutSeconds" in probe
+        assert "httpGet" in probe or "exec" in probe
+
+
+@pytest.mark.parametrize(("release", "sentence"), [("my.release", '"my.release-'), ("1st", '"1st-')])
+def test_a_release_whose_name_no_service_can_have_is_told_so(release: str, sentence: str) -> None:
+    done = template(DEFAULTS, release=release)
+    assert f"the name of all objects would be {sentence}dind-webhook" in done.stderr
+    render({"fullnameOverride": "dind"}, release=release)
+
+
 def test_a_digest_wins_over_the_tag() -> None:
     digest = "sha256:" + "0" * 64
     assert (

@@ -2,11 +2,14 @@
 
 import copy
 import json
+from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
-from helm import CHART, HELMS, SCENARIOS, refusal, render
+from helm import CHART, CUSTOM, HELMS, NAMESPACE, SCENARIOS, refusal, render, template
 from readme import open_settings, readme
 
 from app.injection import OPTIONS
@@ -16,7 +19,8 @@ VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 HELMS_OWN = {"global", "enabled"}
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
-CONTRADICTIONS = [
+ISSUER_OF_NO_NAME = {"issuerRef": {"kind": "ClusterIssuer"}}
+CONTRADICTIONS: list[tuple[str, Any]] = [
     ("image.tag is empty", {"image": {"tag": ""}}),
     ("dindImage.tag is empty", {"dindImage": {"tag": ""}}),
     ("settings.injection.defaults.image", {"settings": {"injection": {"defaults": {"image": "docker"}}}}),
@@ -25,6 +29,16 @@ CONTRADICTIONS = [
     ("podDisruptionBudget.minAvailable and", {"podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": 1}}),
     ("podDisruptionBudget.minAvailable is 2, of 2 replicas", {"podDisruptionBudget": {"minAvailable": 2}}),
     ("containerPort is 10250, which is kubelet's", {"hostNetwork": True}),
+    *(
+        (f"podDisruptionBudget.{member} is {value}", {"podDisruptionBudget": {member: value}})
+        for member, value in [
+            ("minAvailable", "51%"),
+            ("minAvailable", "100%"),
+            ("maxUnavailable", 0),
+            ("maxUnavailable", "0%"),
+        ]
+    ),
+    ('would be "1st", which no Service can have', {"fullnameOverride": "1st"}),
     ("healthPort is 10250, which is", {"hostNetwork": True, "containerPort": 8443, "healthPort": 10250}),
     ("containerPort and healthPort are both 8443", {"containerPort": 8443, "healthPort": 8443}),
     ("tls.selfManaged.port is 8080", {"tls": {"selfManaged": {"port": 8080}}}),
@@ -32,6 +46,15 @@ CONTRADICTIONS = [
     ("tls.existingSecret.name is set", {"tls": {"mode": "certManager", "existingSecret": {"name": "own"}}}),
     ("tls.existingSecret.caBundle is set", {"tls": {"existingSecret": {"caBundle": "-----BEGIN CERTIFICATE-----"}}}),
     ("tls.certManager.issuerRef is set", {"tls": {"certManager": {"issuerRef": {"name": "i"}}}}),
+    ("tls.certManager.issuerRef.name is empty", {"tls": {"mode": "certManager", "certManager": ISSUER_OF_NO_NAME}}),
+    ("tls.selfManaged.leafLife is 500ms", {"tls": {"selfManaged": {"leafLife": "500ms"}}}),
+    ("tls.selfManaged.resync is 0s", {"tls": {"selfManaged": {"resync": "0s"}}}),
+    ("tls.selfManaged.caLife is 89d23h, less", {"tls": {"selfManaged": {"caLife": "89d23h"}}}),
+    (
+        "tls.certManager.renewBefore is 2160h",
+        {"tls": {"mode": "certManager", "certManager": {"renewBefore": "2160h"}}},
+    ),
+    ("tls.certManager.caDuration is 90h", {"tls": {"mode": "certManager", "certManager": {"caDuration": "90h"}}}),
     ("tls.existingSecret.name is empty", {"tls": {"mode": "existingSecret"}}),
     ("tls.existingSecret.caBundle is empty", {"tls": {"mode": "existingSecret", "existingSecret": {"name": "own"}}}),
     ("caBundle is not PEM", {"tls": {"mode": "existingSecret", "existingSecret": {"name": "own", "caBundle": "LS0t"}}}),
@@ -54,6 +77,16 @@ CONTRADICTIONS = [
         "daemonset.storage.hostPath is /var/lib/docker",
         {"daemonset": {"enabled": True, "storage": {"hostPath": "/var/lib/docker"}}},
     ),
+    *(
+        (f"{outer} is", {"daemonset": {"enabled": True, "hostPath": run, "storage": {"hostPath": storage}}})
+        for outer, run, storage in [
+            ("daemonset.hostPath", "/var/run/d", "/run/d/images"),
+            ("daemonset.storage.hostPath", "/data/run", "/data"),
+            ("daemonset.hostPath", "/data", "/data"),
+        ]
+    ),
+    ("test.namespace is kube-system", {"test": {"namespace": "kube-system"}}),
+    (f"test.namespace is {NAMESPACE}", {"test": {"namespace": NAMESPACE}}),
     ("daemonset.updateStrategy.rollingUpdate", {"daemonset": {"updateStrategy": {"rollingUpdate": {"maxSurge": 0}}}}),
 ]
 
@@ -64,6 +97,8 @@ OUT_OF_SCHEMA = [
     ("/webhook/timeoutSeconds", {"webhook": {"timeoutSeconds": 31}}),
     ("/webhook/url", {"webhook": {"url": "http://dind.example"}}),
     ("/webhook/url", {"webhook": {"url": "https://dind.example/mutate"}}),
+    ("/webhook/url", {"webhook": {"url": "https://:8443"}}),
+    ("/fullnameOverride", {"fullnameOverride": "r" * 51}),
     ("/replicas", {"replicas": "two"}),
     ("/replicas", {"replicas": -1}),
     ("/hostNetwork", {"hostNetwork": "yes"}),
@@ -74,6 +109,22 @@ OUT_OF_SCHEMA = [
     ("/podLabels/a", {"podLabels": {"a": 1}}),
     ("/imagePullSecrets/0", {"imagePullSecrets": ["registry"]}),
     ("/resources", {"resources": {"request": {"cpu": "1"}}}),
+    ("/resources/limits/memory", {"resources": {"limits": {"memory": "much"}}}),
+    ("/livenessProbe", {"livenessProbe": {"httpGet": {"path": "/"}}}),
+    ("/tls/selfManaged/startupProbe/periodSeconds", {"tls": {"selfManaged": {"startupProbe": {"periodSeconds": 0}}}}),
+    ("/podSecurityContext/runAsUser", {"podSecurityContext": {"runAsUser": "nobody"}}),
+    ("/containerSecurityContext/privileged", {"containerSecurityContext": {"privileged": "no"}}),
+    *(
+        (f"/settings/injection/defaults/{name}", {"settings": {"injection": {"defaults": {name: value}}}})
+        for name, value in [
+            ("group", "docker"),
+            ("memory-limit", "much"),
+            ("wait", "yes"),
+            ("placement", "first"),
+            ("image", ""),
+            ("registry-mirrors", ["https://mirror.example"]),
+        ]
+    ),
     ("/settings/injection", {"settings": {"injection": {"host_path": "/run"}}}),
     ("/settings/injection/modes/0", {"settings": {"injection": {"modes": ["side"]}}}),
     ("/settings/injection/defaults", {"settings": {"injection": {"defaults": {"memory": "1Gi"}}}}),
@@ -112,14 +163,52 @@ def test_no_replica_is_fine_where_pods_do_not_depend_on_it() -> None:
     render({"replicas": 0, "webhook": {"failurePolicy": "Ignore"}})
 
 
+def _places(values: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in values.items():
+        yield (*place, key)
+        if isinstance(value, dict):
+            yield from _places(value, (*place, key))
+
+
+def _without(place: tuple[str, ...]) -> Any:
+    """Return the default values, with everything on, and `null` in one place, with which helm takes a default away."""
+    values = copy.deepcopy(VALUES)
+    for on in ("daemonset", "networkPolicy", "autoscaling"):
+        values[on]["enabled"] = True
+    for on in ("service", "serviceMonitor", "prometheusRule", "dashboard"):
+        values["metrics"][on]["enabled"] = True
+    inner = values
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = None
+    return values
+
+
+@cache
+def _is_valid(manifest: str) -> None:
+    """Raise where Kubernetes would not take a manifest; most are the same whatever the values are."""
+    o = yaml.safe_load(manifest)
+    if o and o["kind"] not in CUSTOM:
+        kubernetes_validate.validate(o, "1.37", strict=True)
+
+
+@pytest.mark.parametrize("place", list(_places(VALUES)), ids=".".join)
+def test_a_value_that_is_taken_away_is_missed_by_name_or_not_at_all(place: tuple[str, ...]) -> None:
+    done = template(_without(place))
+    if done.returncode:
+        outer = "".join(f"/{key}" for key in place[:-1])
+        assert f"at '{outer}': missing property '{place[-1]}'" in done.stderr
+        return
+    for manifest in done.stdout.split("\n---\n"):
+        _is_valid(manifest)
+
+
+# Maps of which the values name some members only: Kubernetes has more.
+OPEN = {".podSecurityContext", ".containerSecurityContext"}
+
+
 def _closed_objects(schema: Any, place: str = "") -> Any:
-    if "properties" in schema and schema.get("required") in (
-        None,
-        ["name"],
-        ["type"],
-        ["name", "expression"],
-        ["key", "operator"],
-    ):
+    if "properties" in schema and place not in OPEN:
         yield place, schema
         for key, inner in schema["properties"].items():
             yield from _closed_objects(inner, f"{place}.{key}")
@@ -130,11 +219,15 @@ def test_no_object_of_ours_takes_unknown_keys() -> None:
         assert schema["additionalProperties"] is False, place
 
 
+# Without a default, since it goes with one type of strategy only
+UNSET = {"rollingUpdate"}
+
+
 def test_schema_and_values_have_the_same_keys() -> None:
     def compare(values: Any, schema: Any, place: str = "") -> None:
-        if "properties" not in schema or not values or schema.get("required"):
+        if "properties" not in schema or not values:
             return
-        assert set(values) == set(schema["properties"]), place
+        assert set(values) == set(schema["properties"]) - UNSET, place
         for key, value in values.items():
             compare(value, schema["properties"][key], f"{place}.{key}")
 
@@ -153,6 +246,23 @@ def test_the_options_that_values_take_are_those_of_the_program() -> None:
     names = [option.name for option in OPTIONS]
     assert sorted(injection["defaults"]["properties"]) == sorted(names)
     assert sorted(injection["allowed_options"]["items"]["enum"]) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((option.name, option.example) for option in OPTIONS),
+        *((option.name, option.default) for option in OPTIONS),
+        ("group", 1001),
+        ("mtu", 1450),
+        ("wait", False),
+        ("cpu-limit", 1.5),
+        ("env", {"HTTPS_PROXY": "http://proxy:3128"}),
+        ("dockerd-args", ["--log-level=debug"]),
+    ],
+)
+def test_a_default_of_an_option_may_be_its_text_or_what_yaml_makes_of_it(name: str, value: Any) -> None:
+    render({"settings": {"injection": {"defaults": {name: value}}}})
 
 
 def test_each_value_has_a_comment() -> None:

@@ -99,6 +99,11 @@ annotations:
 {{- .Values.daemonset.hostPath | default (printf "/var/run/dind/%s-%s" .Release.Namespace .Release.Name) -}}
 {{- end -}}
 
+{{/* Directory on the node of the DaemonSet's images. */}}
+{{- define "dind-webhook.storageHostPath" -}}
+{{- .Values.daemonset.storage.hostPath | default (printf "/var/lib/dind/%s-%s" .Release.Namespace .Release.Name) -}}
+{{- end -}}
+
 {{/* Group of the DaemonSet's socket: the one that the webhook adds to pods. */}}
 {{- define "dind-webhook.group" -}}
 {{- $defaults := (.Values.settings.injection | default dict).defaults | default dict -}}
@@ -159,13 +164,28 @@ annotations:
 {{- add (ceil (addf $grace $drain)) 10 -}}
 {{- end -}}
 
+{{/* Seconds of a duration such as 1h30m. */}}
+{{- define "dind-webhook.seconds" -}}
+{{- $units := dict "ms" 0.001 "s" 1 "m" 60 "h" 3600 "d" 86400 -}}
+{{- $seconds := 0.0 -}}
+{{- range regexFindAll "[0-9.]+[a-z]+" . -1 -}}
+{{- $seconds = addf $seconds (mulf (regexFind "[0-9.]+" .) (get $units (regexFind "[a-z]+" .))) -}}
+{{- end -}}
+{{- $seconds -}}
+{{- end -}}
+
+{{/* Namespaces that nobody is asked about, as a JSON list. */}}
+{{- define "dind-webhook.exemptNamespaces" -}}
+{{- append (.Values.webhook.exemptNamespaces | default list) .Release.Namespace | uniq | toJson -}}
+{{- end -}}
+
 {{/* Namespaces that are asked about. Takes (dict "root" $ "values" (list of values of the namespace's label)). */}}
 {{- define "dind-webhook.namespaceSelector" -}}
 matchExpressions:
   - {key: dind.io/inject, operator: In, values: {{ toJson .values }}}
   - key: kubernetes.io/metadata.name
     operator: NotIn
-    values: {{ append (.root.Values.webhook.exemptNamespaces | default list) .root.Release.Namespace | uniq | toJson }}
+    values: {{ include "dind-webhook.exemptNamespaces" .root }}
   {{- with .root.Values.webhook.namespaceSelector }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

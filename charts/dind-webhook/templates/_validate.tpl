@@ -5,6 +5,11 @@ What a schema cannot say: values that contradict each other. All of it at once, 
 {{- $v := .Values -}}
 {{- $wrong := list -}}
 
+{{- $name := include "dind-webhook.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- $wrong = append $wrong (printf "the name of all objects would be %q, which no Service can have: only a-z, 0-9 and dashes, a letter first; set fullnameOverride" $name) -}}
+{{- end -}}
+
 {{- if and (eq (kindOf $v.image.tag) "string") (empty $v.image.tag) (empty $v.image.digest) -}}
 {{- $wrong = append $wrong "image.tag is empty: name a tag, or image.digest, or set it to null for that of the chart's appVersion" -}}
 {{- end -}}
@@ -28,10 +33,16 @@ What a schema cannot say: values that contradict each other. All of it at once, 
 {{- $wrong = append $wrong "podDisruptionBudget.minAvailable and podDisruptionBudget.maxUnavailable are both set: set one" -}}
 {{- end -}}
 
+{{- if and $v.podDisruptionBudget.enabled (gt $least 0) -}}
 {{- $stay := $v.podDisruptionBudget.minAvailable -}}
-{{- if and $v.podDisruptionBudget.enabled (not (kindIs "invalid" $stay)) (not (kindIs "string" $stay)) -}}
-{{- if and (gt $least 0) (ge (int $stay) $least) -}}
-{{- $wrong = append $wrong (printf "podDisruptionBudget.minAvailable is %d, of %d replicas: no node with one of them could ever be drained" (int $stay) $least) -}}
+{{- /* A percentage is rounded up, as Kubernetes does. */ -}}
+{{- $percent := toString $stay | trimSuffix "%" -}}
+{{- $needed := kindIs "string" $stay | ternary (divf (mulf $percent $least) 100 | ceil) $stay | int -}}
+{{- if and (ge $needed $least) (not (kindIs "invalid" $stay)) -}}
+{{- $wrong = append $wrong (printf "podDisruptionBudget.minAvailable is %v, of %d replicas: no node with one of them could ever be drained" $stay $least) -}}
+{{- end -}}
+{{- if has (toString $v.podDisruptionBudget.maxUnavailable) (list "0" "0%") -}}
+{{- $wrong = append $wrong (printf "podDisruptionBudget.maxUnavailable is %v: no node with a replica could ever be drained" $v.podDisruptionBudget.maxUnavailable) -}}
 {{- end -}}
 {{- end -}}
 
@@ -58,6 +69,30 @@ What a schema cannot say: values that contradict each other. All of it at once, 
 {{- end -}}
 {{- if and (ne $v.tls.mode "certManager") $v.tls.certManager.issuerRef -}}
 {{- $wrong = append $wrong (printf "tls.certManager.issuerRef is set, but tls.mode is %s: choose one, tls.mode certManager uses the issuer" $v.tls.mode) -}}
+{{- end -}}
+{{- if and $v.tls.certManager.issuerRef (not $v.tls.certManager.issuerRef.name) -}}
+{{- $wrong = append $wrong "tls.certManager.issuerRef.name is empty: name the issuer, or leave issuerRef out for one of the chart's own" -}}
+{{- end -}}
+{{- if $selfManaged -}}
+{{- $own := $v.tls.selfManaged -}}
+{{- range $name := list "leafLife" "resync" -}}
+{{- if lt (include "dind-webhook.seconds" (get $own $name) | float64) 1.0 -}}
+{{- $wrong = append $wrong (printf "tls.selfManaged.%s is %s, less than a second" $name (get $own $name)) -}}
+{{- end -}}
+{{- end -}}
+{{- if lt (include "dind-webhook.seconds" $own.caLife | float64) (include "dind-webhook.seconds" $own.leafLife | mulf 3) -}}
+{{- $wrong = append $wrong (printf "tls.selfManaged.caLife is %s, less than three times tls.selfManaged.leafLife, %s: certificates would outlive their CA" $own.caLife $own.leafLife) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq $v.tls.mode "certManager" -}}
+{{- $theirs := $v.tls.certManager -}}
+{{- $life := include "dind-webhook.seconds" $theirs.duration | float64 -}}
+{{- if ge (include "dind-webhook.seconds" $theirs.renewBefore | float64) $life -}}
+{{- $wrong = append $wrong (printf "tls.certManager.renewBefore is %s, not less than tls.certManager.duration, %s: certificates would be renewed again and again" $theirs.renewBefore $theirs.duration) -}}
+{{- end -}}
+{{- if and (not $theirs.issuerRef) (le (include "dind-webhook.seconds" $theirs.caDuration | float64) $life) -}}
+{{- $wrong = append $wrong (printf "tls.certManager.caDuration is %s, not more than tls.certManager.duration, %s: certificates would outlive their CA" $theirs.caDuration $theirs.duration) -}}
+{{- end -}}
 {{- end -}}
 {{- if eq $v.tls.mode "existingSecret" -}}
 {{- if not $v.tls.existingSecret.name -}}
@@ -103,10 +138,25 @@ What a schema cannot say: values that contradict each other. All of it at once, 
 {{- end -}}
 {{- /* The daemon owns its directories: what it finds in the node's own it would take for its leftovers. */ -}}
 {{- $nodes := list "/run" "/run/docker" "/run/containerd" "/var" "/var/lib" "/var/lib/docker" "/var/lib/containerd" "/var/lib/kubelet" "/etc" "/home" "/opt" "/root" "/tmp" "/usr" -}}
-{{- range $name, $path := dict "daemonset.hostPath" $v.daemonset.hostPath "daemonset.storage.hostPath" $v.daemonset.storage.hostPath -}}
-{{- if and $v.daemonset.enabled (has (regexReplaceAll "^/var/run(/|$)" $path "/run${1}" | trimSuffix "/") $nodes) -}}
+{{- if $v.daemonset.enabled -}}
+{{- $paths := dict "daemonset.hostPath" (include "dind-webhook.hostPath" .) -}}
+{{- if eq $v.daemonset.storage.type "hostPath" -}}{{- $_ := set $paths "daemonset.storage.hostPath" (include "dind-webhook.storageHostPath" .) -}}{{- end -}}
+{{- $real := dict -}}
+{{- range $name, $path := $paths -}}
+{{- $_ := set $real $name (regexReplaceAll "^/var/run(/|$)" $path "/run${1}") -}}
+{{- if has (get $real $name) $nodes -}}
 {{- $wrong = append $wrong (printf "%s is %s, which is the node's own: name a directory that is only the daemon's, as /run/dind or /var/lib/dind" $name $path) -}}
 {{- end -}}
+{{- end -}}
+{{- range $outer, $inner := dict "daemonset.hostPath" "daemonset.storage.hostPath" "daemonset.storage.hostPath" "daemonset.hostPath" -}}
+{{- if and (hasKey $real $outer) (hasKey $real $inner) (hasPrefix (printf "%s/" (get $real $outer)) (printf "%s/" (get $real $inner))) -}}
+{{- $wrong = append $wrong (printf "%s is %s, in which %s is, %s: each needs a directory of its own" $outer (get $paths $outer) $inner (get $paths $inner)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- if and $v.test.enabled (has $v.test.namespace (include "dind-webhook.exemptNamespaces" . | fromJsonArray)) -}}
+{{- $wrong = append $wrong (printf "test.namespace is %s, about which the webhook is never asked: name a namespace that has opted in" $v.test.namespace) -}}
 {{- end -}}
 
 {{- if $wrong -}}
