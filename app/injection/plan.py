@@ -189,7 +189,7 @@ def _taken_path(pod: Pod, additions: Additions) -> Denial | None:
                         Reason.MOUNT_PATH_TAKEN,
                         f"container {quote(client.name)} mounts volume {quote(mount.volume)} at "
                         f"{brief(mount.mount_path)}, which is in the way of the Docker socket at "
-                        f"{wanted.mount_path}; mount it elsewhere",
+                        f"{wanted.mount_path}; remove the mount, or put it elsewhere",
                     )
     return None
 

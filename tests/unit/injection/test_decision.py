@@ -141,7 +141,7 @@ _CASES: dict[Reason, _Case] = {
         lambda: _mounted("/var/run/dind"),
         "mount-path-taken",
         422,
-        ('container "build"', 'volume "own"', "/var/run/dind", "mount it elsewhere"),
+        ('container "build"', 'volume "own"', "/var/run/dind", "remove the mount, or put it elsewhere"),
     ),
     Reason.POD_RESOURCES: _Case(
         lambda: _inject(resources={"requests": {"cpu": "100m"}}),
