@@ -167,7 +167,8 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "URLs, comma-separated",
         "https://mirror.example",
-        "Mirrors that the daemon asks first for images of Docker Hub.",
+        "Mirrors that the daemon asks first for images of Docker Hub. One of plain HTTP goes into "
+        "`dind.io/insecure-registries` too, or builds by BuildKit do not reach it.",
         open=True,
         unset=(),
     ),
