@@ -1,29 +1,34 @@
 """One Docker daemon per node, in the DaemonSet of the chart, and business pods that use it.
 
-A release of its own for these tests: they restart, break and remove its daemon.
+Releases of their own for these tests: they restart, break and remove its daemon.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import doctor
 import pytest
 import workloads
+import yaml
 from cluster.cluster import Cluster
 from cluster.release import Helm
-from kube import Kube, Namespace, Pod, until
+from kube import Kube, Namespace, Pod, read, until
 from kubernetes import client
 from releases import Release, another
 
+# Tests with one more group are of another one than the rest.
 pytestmark = pytest.mark.xdist_group("daemon of the node")
 
+EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
 FOREVER = "trap 'exit 0' TERM; while true; do sleep 1; done"
 _ANSWERS = "docker info >/dev/null 2>&1 && echo 'a daemon' || echo 'no daemon'"
 
 
 @pytest.fixture(scope="module")
 def shared(kube: Kube, helm: Helm) -> Iterator[Release]:
-    with another(kube, helm, {"daemonset": {"enabled": True}}) as release:
+    allowed = {"settings": {"injection": {"allowed_options": ["socket-dir", "wait"]}}}
+    with another(kube, helm, {"daemonset": {"enabled": True}, **allowed}) as release:
         yield release
 
 
@@ -46,6 +51,11 @@ def test_no_container_of_a_business_pod_is_privileged(business: Namespace) -> No
     spec = business.run(_pod("docker info")).succeeds().read()["spec"]
     containers = [*spec["containers"], *spec.get("initContainers", [])]
     assert not any(container.get("securityContext", {}).get("privileged") for container in containers)
+
+
+def test_the_socket_may_be_found_in_another_directory(business: Namespace) -> None:
+    log = business.run(_pod("docker info; echo $DOCKER_HOST", socket_dir="/docker")).succeeds().log("build")
+    assert log.splitlines()[-1] == "unix:///docker/docker.sock"
 
 
 def test_running_pods_recover_when_the_daemon_pod_is_replaced(business: Namespace, shared: Release) -> None:
@@ -88,6 +98,7 @@ def test_new_pods_work_after_the_directory_was_removed_and_running_ones_do_not(
     assert "no daemon" in before.exec(_ANSWERS)
 
 
+@pytest.mark.xdist_group("before the daemon")
 def test_a_pod_that_comes_before_the_daemon_waits_and_then_starts(kube: Kube, helm: Helm) -> None:
     nowhere = {"daemonset": {"enabled": True, "nodeSelector": {"kubernetes.io/os": "none-of-these"}}}
     with another(kube, helm, nowhere) as release, release.namespace_of() as namespace:
@@ -99,6 +110,29 @@ def test_a_pod_that_comes_before_the_daemon_waits_and_then_starts(kube: Kube, he
         )
         release.upgrade({"daemonset": {"nodeSelector": {"kubernetes.io/os": "linux"}}})
         pod.succeeds()
+
+
+@pytest.mark.node
+@pytest.mark.xdist_group("handwritten")
+def test_the_handwritten_form_shares_the_nodes_own_var_run(kube: Kube, helm: Helm) -> None:
+    """The operator's settings of deploy/examples bring back what people wrote by hand."""
+    settings = yaml.safe_load((EXAMPLES / "handwritten-daemonset.settings.yaml").read_text("utf-8"))
+    settings["injection"]["modes"] = ["daemonset"]
+    # The chart has it among its own values.
+    values = {"settings": settings, "daemonset": {"hostPath": settings["injection"].pop("host_path")}}
+    (daemonset,) = read(EXAMPLES / "docker-ci.daemonset.yaml")
+    (manifest,) = read(EXAMPLES / "business-pod.yaml")
+    with (
+        another(kube, helm, values) as release,
+        release.namespace_of() as namespace,
+    ):
+        namespace.make(daemonset)
+        until("the daemon's pod", lambda: bool(namespace.pods("app=docker-ci")))
+        daemon = namespace.pods("app=docker-ci")[0].ready()
+        until("the daemon to answer", lambda: daemon.exec(_ANSWERS) == "a daemon\n", daemon.story)
+        pod = namespace.run(manifest).succeeds()
+        assert pod.read()["spec"]["volumes"][-1]["hostPath"]["path"] == "/var/run"
+        assert "Server Version" in pod.log("business")
 
 
 def test_a_pod_waits_for_the_daemon_unless_it_says_otherwise_and_check_names_the_node(
@@ -116,7 +150,9 @@ def test_a_pod_waits_for_the_daemon_unless_it_says_otherwise_and_check_names_the
 
 
 def _pod(script: str, name: str = "business", **options: str) -> dict[str, object]:
-    return workloads.pod(script, name=name, inject="daemonset", options=options)
+    """Return a business pod; options are written with _ for the - of their names."""
+    spelt = {option.replace("_", "-"): value for option, value in options.items()}
+    return workloads.pod(script, name=name, inject="daemonset", options=spelt)
 
 
 def _daemons(release: Release) -> list[Pod]:

@@ -58,6 +58,10 @@ class TestStorage:
 
 
 class TestResources:
+    def test_requests_are_what_the_node_has_set_aside(self, ci: Namespace) -> None:
+        pod = with_options(ci, cpu_request="60m", memory_request="70Mi").ready()
+        assert pod.status("dind")["resources"]["requests"] == {"cpu": "60m", "memory": "70Mi"}
+
     def test_limits_are_those_of_the_daemons_cgroup(self, ci: Namespace) -> None:
         pod = with_options(ci, cpu_request="50m", cpu_limit="500m", memory_request="64Mi", memory_limit="300Mi").ready()
         assert int(pod.exec(MEMORY_LIMIT, "dind")) == 300 * 1024 * 1024
@@ -94,9 +98,11 @@ class TestNetwork:
 
 
 class TestRegistries:
-    def test_images_of_docker_hub_come_from_the_mirror(self, ci: Namespace, mirror: str) -> None:
-        pod = with_options(ci, registry_mirrors=mirror).ready()
-        assert mirror in pod.exec("docker info --format '{{.RegistryConfig.Mirrors}}'")
+    def test_images_of_docker_hub_come_from_the_first_mirror_that_answers(self, ci: Namespace, mirror: str) -> None:
+        """The operator's, which is the second here; nobody listens at the first."""
+        nobody = f"{mirror.rpartition(':')[0]}:1"
+        pod = with_options(ci, registry_mirrors=f"{nobody}, {mirror}").ready()
+        assert nobody in pod.exec("docker info --format '{{.RegistryConfig.Mirrors}}'")
         pod.exec("docker pull busybox")
 
     def test_an_insecure_registry_is_spoken_to_without_tls(self, ci: Namespace, mirror: str) -> None:
@@ -171,6 +177,19 @@ class TestSharedVolumes:
         )
         pod = ci.run(workloads.pod(container(script, **IN_WORKSPACE), **WORKSPACE)).succeeds()
         assert pod.log("build").splitlines()[-2:] == ["from the pod", "back"]
+
+    def test_only_volumes_that_are_named_are_shared(self, ci: Namespace) -> None:
+        names = ("first", "second")
+        mounts = [{"name": name, "mountPath": f"/{name}"} for name in names]
+        script = """\
+touch /first/seen /second/unseen
+docker run --rm -v /first:/first -v /second:/second busybox ls -A /first /second
+"""
+        one = container(script, volumeMounts=mounts)
+        volumes = [{"name": name, "emptyDir": {}} for name in names]
+        log = ci.run(workloads.pod(one, options={"share-volumes": "first"}, volumes=volumes)).succeeds().log("build")
+        assert "seen" in log.splitlines()
+        assert "unseen" not in log
 
     def test_without_sharing_it_sees_an_empty_directory(self, ci: Namespace) -> None:
         script = "echo from the pod >in; docker run --rm -v $PWD:/w busybox ls -A /w | wc -l"
