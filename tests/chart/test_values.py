@@ -10,6 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from helm import CHART, CUSTOM, HELMS, NAMESPACE, SCENARIOS, refusal, render, template
+from kubernetes_validate.utils import schema_contents
 from readme import open_settings, readme
 
 from app.injection import OPTIONS
@@ -113,7 +114,13 @@ OUT_OF_SCHEMA = [
     ("/livenessProbe", {"livenessProbe": {"httpGet": {"path": "/"}}}),
     ("/tls/selfManaged/startupProbe/periodSeconds", {"tls": {"selfManaged": {"startupProbe": {"periodSeconds": 0}}}}),
     ("/podSecurityContext/runAsUser", {"podSecurityContext": {"runAsUser": "nobody"}}),
+    ("/podSecurityContext", {"podSecurityContext": {"runAsuser": 1000}}),
+    ("/podSecurityContext/seccompProfile/type", {"podSecurityContext": {"seccompProfile": {"type": "default"}}}),
     ("/containerSecurityContext/privileged", {"containerSecurityContext": {"privileged": "no"}}),
+    ("/containerSecurityContext/capabilities/drop", {"containerSecurityContext": {"capabilities": {"drop": "ALL"}}}),
+    ("/tolerations/0", {"tolerations": [{"keys": "a"}]}),
+    ("/strategy/rollingUpdate/maxSurge", {"strategy": {"rollingUpdate": {"maxSurge": "some"}}}),
+    ("/dnsConfig", {"dnsConfig": {"nameserver": ["192.0.2.1"]}}),
     *(
         (f"/settings/injection/defaults/{name}", {"settings": {"injection": {"defaults": {name: value}}}})
         for name, value in [
@@ -203,20 +210,36 @@ def test_a_value_that_is_taken_away_is_missed_by_name_or_not_at_all(place: tuple
         _is_valid(manifest)
 
 
-# Maps of which the values name some members only: Kubernetes has more.
-OPEN = {".podSecurityContext", ".containerSecurityContext"}
-
-
 def _closed_objects(schema: Any, place: str = "") -> Any:
-    if "properties" in schema and place not in OPEN:
+    if "properties" in schema:
         yield place, schema
         for key, inner in schema["properties"].items():
             yield from _closed_objects(inner, f"{place}.{key}")
 
 
-def test_no_object_of_ours_takes_unknown_keys() -> None:
-    for place, schema in _closed_objects(SCHEMA):
+def test_no_object_takes_unknown_keys() -> None:
+    named = {place: schema for place, schema in SCHEMA["definitions"].items() if place not in {"named", "mount"}}
+    for place, schema in _closed_objects({**SCHEMA, "properties": {**SCHEMA["properties"], **named}}):
         assert schema["additionalProperties"] is False, place
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("podSecurityContext", "core.v1.PodSecurityContext"),
+        ("securityContext", "core.v1.SecurityContext"),
+        ("profile", "core.v1.SeccompProfile"),
+        ("seLinuxOptions", "core.v1.SELinuxOptions"),
+        ("toleration", "core.v1.Toleration"),
+        ("dnsConfig", "core.v1.PodDNSConfig"),
+        ("rollingUpdate", "apps.v1.RollingUpdateDeployment"),
+        ("resources", "core.v1.ResourceRequirements"),
+    ],
+)
+def test_a_map_of_kubernetes_has_every_member_that_kubernetes_knows(ours: str, theirs: str) -> None:
+    definitions = "kubernetes-json-schema/v1.37.0-local-strict/_definitions.json"
+    kubernetes = schema_contents(definitions, "1.37")["$defs"][f"io.k8s.api.{theirs}"]["properties"]
+    assert set(SCHEMA["definitions"][ours]["properties"]) == set(kubernetes) - {"windowsOptions"}
 
 
 # Without a default, since it goes with one type of strategy only
