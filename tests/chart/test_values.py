@@ -86,6 +86,20 @@ CONTRADICTIONS: list[tuple[str, Any]] = [
             ("daemonset.hostPath", "/data", "/data"),
         ]
     ),
+    (
+        "daemonset.updateStrategy.rollingUpdate.maxSurge is 1",
+        {"daemonset": {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}},
+    ),
+    *(
+        (
+            f"certificateDays is {days}, and a certificate has no more",
+            {"metrics": {"prometheusRule": {"enabled": True, "certificateDays": days}}, "tls": tls},
+        )
+        for days, tls in [
+            (5, {"selfManaged": {"leafLife": "7d"}}),
+            (31, {"mode": "certManager"}),
+        ]
+    ),
     ("test.namespace is kube-system", {"test": {"namespace": "kube-system"}}),
     (f"test.namespace is {NAMESPACE}", {"test": {"namespace": NAMESPACE}}),
     ("daemonset.updateStrategy.rollingUpdate", {"daemonset": {"updateStrategy": {"rollingUpdate": {"maxSurge": 0}}}}),

@@ -119,6 +119,14 @@ What a schema cannot say: values that contradict each other. All of it at once, 
 {{- $wrong = append $wrong "metrics.serviceMonitor.enabled is on, but metrics.service.enabled is off: a ServiceMonitor finds pods by a Service" -}}
 {{- end -}}
 
+{{- /* When a certificate is renewed, what is left of its life */ -}}
+{{- $left := "" -}}
+{{- if $selfManaged -}}{{- $left = divf (include "dind-webhook.seconds" $v.tls.selfManaged.leafLife) 3 -}}{{- end -}}
+{{- if eq $v.tls.mode "certManager" -}}{{- $left = include "dind-webhook.seconds" $v.tls.certManager.renewBefore | float64 -}}{{- end -}}
+{{- if and $v.metrics.prometheusRule.enabled $left (ge (mulf $v.metrics.prometheusRule.certificateDays 86400) (float64 $left)) -}}
+{{- $wrong = append $wrong (printf "metrics.prometheusRule.certificateDays is %v, and a certificate has no more than that left when it is renewed, by tls.%s: there would always be an alert" $v.metrics.prometheusRule.certificateDays (ternary "selfManaged.leafLife" "certManager.renewBefore" $selfManaged)) -}}
+{{- end -}}
+
 {{- $modes := include "dind-webhook.modes" . | fromJsonArray -}}
 {{- if and $v.daemonset.enabled (not (has "daemonset" $modes)) -}}
 {{- $wrong = append $wrong "daemonset.enabled is on, but settings.injection.modes has no daemonset: no pod could use the daemons" -}}
@@ -135,6 +143,11 @@ What a schema cannot say: values that contradict each other. All of it at once, 
 
 {{- if and $v.daemonset.updateStrategy.rollingUpdate (eq $v.daemonset.updateStrategy.type "OnDelete") -}}
 {{- $wrong = append $wrong "daemonset.updateStrategy.rollingUpdate is set, but daemonset.updateStrategy.type is OnDelete: choose one" -}}
+{{- end -}}
+{{- with $v.daemonset.updateStrategy.rollingUpdate -}}
+{{- if not (has (toString .maxSurge) (list "<nil>" "0" "0%")) -}}
+{{- $wrong = append $wrong (printf "daemonset.updateStrategy.rollingUpdate.maxSurge is %v: two daemons would share the directories of a node; leave it out" .maxSurge) -}}
+{{- end -}}
 {{- end -}}
 {{- /* The daemon owns its directories: what it finds in the node's own it would take for its leftovers. */ -}}
 {{- $nodes := list "/run" "/run/docker" "/run/containerd" "/var" "/var/lib" "/var/lib/docker" "/var/lib/containerd" "/var/lib/kubelet" "/etc" "/home" "/opt" "/root" "/tmp" "/usr" -}}
