@@ -34,6 +34,10 @@ def style_of(decision: Decision) -> str:
 
 
 def painted(text: str, style: str | None, color: str, terminal: bool) -> str:
-    """Return text in a colour, where colours are wanted (`always`) or seen (`auto`, on a terminal)."""
-    wanted = color == "always" or (color == "auto" and terminal)
+    """Return text in a colour, where colours are wanted (`always`) or seen (`auto`, on a terminal).
+
+    See https://no-color.org for NO_COLOR.
+    """
+    seen = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    wanted = color == "always" or (color == "auto" and seen)
     return typer.style(text, fg=style) if wanted and style else text

@@ -94,11 +94,23 @@ def test_a_command_imports_only_what_it_needs(command: str, works_offline: bool,
     assert {name for name in imported if name.split(".")[0] in unwanted} == set()
 
 
-def test_auto_colours_on_a_terminal(pod: Path) -> None:
+@pytest.mark.parametrize(
+    ("environ", "line"),
+    [
+        ({"TERM": "xterm"}, b"\x1b[32mpod/ci: injected (sidecar)\x1b[0m"),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, b"pod/ci: injected (sidecar)"),
+        ({"TERM": "dumb"}, b"pod/ci: injected (sidecar)"),
+    ],
+    ids=["xterm", "NO_COLOR", "dumb"],
+)
+def test_auto_colours_on_a_terminal_that_has_and_a_user_who_wants_them(
+    pod: Path, environ: dict[str, str], line: bytes
+) -> None:
     ours, theirs = os.openpty()
     with os.fdopen(ours, "rb", buffering=0) as terminal, os.fdopen(theirs, "wb", buffering=0) as stderr:
         command = [DIND_WEBHOOK, "inject", "-f", pod, "--diff"]
-        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=stderr, timeout=60, check=True)
+        env = {"PATH": os.environ["PATH"], **environ}
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=stderr, timeout=60, check=True, env=env)
         stderr.write(b"|")
         said = b"".join(iter(lambda: terminal.read(1), b"|"))
-    assert said == b"\x1b[32mpod/ci: injected (sidecar)\x1b[0m\r\n"
+    assert said == line + b"\r\n"
