@@ -1,10 +1,11 @@
 """A live cluster, as its API server shows it to whoever asks: objects as JSON, dry-runs, TLS to its pods."""
 
+import logging
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import orjson
 
@@ -17,6 +18,17 @@ _PAGE = 500
 _IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 # What RBAC says, as opposed to admission: `pods is forbidden: User "x" cannot list resource "pods" in API group "" …`
 _MISSING_RIGHT = re.compile(r'cannot (\S+) resource "([^"]+)" in API group "([^"]*)"(?: in the namespace "([^"]+)")?')
+
+# Of the server's certificate, and of the CA in the kubeconfig
+_UNTRUSTED = re.compile(r"\[SSL: CERTIFICATE_VERIFY_FAILED\]|\[X509: ")
+# What urllib3, the system and OpenSSL put around the cause of an error
+_NOISE = (
+    r"^.*?(?:Connection\(.*?\)|object at 0x\w+>): |^.*?\[Errno -?\d+\] ",
+    r"^HTTPS?ConnectionPool\(.*?\): ",
+    r"^Failed to .*?: (?:\[Errno -?\d+\] )?",
+    r"^\[\w+(?:: \w+)?\] ",
+    r"(?: \(_ssl\.c:\d+\)|\"\)+)\s*$",
+)
 
 
 class Cluster:
@@ -42,8 +54,15 @@ class Cluster:
 
     def version(self) -> str:
         """Return the API server's version, as in `1.37`; NoClusterError where it is away or does not know us."""
-        found = self.get("/version")
-        return f"{found.get('major')}.{found.get('minor')}"
+        try:
+            found = self.get("/version")
+            return f"{found['major']}.{found['minor']}"
+        except ForbiddenError:
+            raise
+        except (ApiError, LookupError) as error:
+            # Every API server knows its version.
+            said = f": {error}" if isinstance(error, ApiError) else ""
+            raise self._away(f"what answers is no API server{said}") from None
 
     def get(self, path: str, **query: str) -> dict[str, Any]:
         """Return what the API server has at a path."""
@@ -81,6 +100,7 @@ class Cluster:
         return shake_hands(connect, server_name, bundle)
 
     def _request(self, method: str, path: str, query: dict[str, str], body: Any) -> dict[str, Any]:
+        from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError, MaxRetryError
 
         try:
@@ -97,6 +117,9 @@ class Cluster:
         except (HTTPError, OSError) as error:
             cause = error.reason if isinstance(error, MaxRetryError) else error
             raise self._away(cause) from None
+        except ApiException as error:
+            # Of TLS that fails the client makes this, with the cause in the second line.
+            raise self._away(str(error.reason).partition("\n")[2]) from None
         if response.status >= 300:
             raise self._refusal(response.status, _message(text), f"{method} {path}")
         try:
@@ -105,11 +128,8 @@ class Cluster:
             raise self._away("what answers is no API server") from None
 
     def _away(self, cause: object) -> NoClusterError:
-        # urllib3 puts its own objects in front of the cause, and so does the system.
-        said = re.sub(r"^.*?(?:Connection\(.*?\)|object at 0x\w+>): |^.*?\[Errno -?\d+\] ", "", str(cause))
-        said = re.sub(r"^Failed to .*?: (?:\[Errno -?\d+\] )?", "", said)
-        host = self._configuration.host
-        if "CERTIFICATE_VERIFY_FAILED" in said:
+        host, said = self._configuration.host, _brief(str(cause))
+        if _UNTRUSTED.search(str(cause)):
             return NoClusterError(
                 f"the certificate of API server {host} is not trusted: {said}",
                 "correct certificate-authority-data of that cluster in your kubeconfig",
@@ -120,7 +140,7 @@ class Cluster:
         )
 
     def _refusal(self, status: int, message: str, doing: str) -> ApiError | NoClusterError:
-        if status == 401:
+        if status == 401 or (status == 403 and 'User "system:anonymous"' in message):
             return NoClusterError(
                 f"API server {self._configuration.host} does not accept your credentials",
                 "log in again, or choose another user with --context or --kubeconfig",
@@ -144,11 +164,13 @@ def _load(configuration: Any, kubeconfig: Path | None, context: str | None) -> s
     if given is None:
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # as the client has it
         return (_IN_CLUSTER / "namespace").read_text("utf-8").strip()
+    complaints = _Complaints()
     try:
         contexts, active = config.list_kube_config_contexts(given)  # type: ignore[no-untyped-call]
         chosen = next((one for one in contexts if one["name"] == context), active if context is None else None)
         if chosen:
-            config.load_kube_config(given, context, configuration)  # type: ignore[no-untyped-call]
+            with complaints:
+                config.load_kube_config(given, context, configuration)  # type: ignore[no-untyped-call]
     except Exception as error:  # noqa: BLE001  # the client raises whatever it stumbles over
         said = f": {error}" if isinstance(error, config.ConfigException) else f": {type(error).__name__}"
         raise NoClusterError(
@@ -157,7 +179,36 @@ def _load(configuration: Any, kubeconfig: Path | None, context: str | None) -> s
     if not chosen:
         names = ", ".join(one["name"] for one in contexts) or "none"
         raise NoClusterError(f"kubeconfig {given} has no context {context}", f"choose one of: {names}")
+    if complaints.said:
+        raise NoClusterError(
+            f"kubeconfig {given} leads to no credentials: {complaints.said[0]}",
+            "log in again, or see `kubectl auth whoami`",
+        )
+    if "://" not in configuration.host:
+        # The client would leave out the CA, where kubectl guesses.
+        raise NoClusterError(
+            f"kubeconfig {given} has a server without https:// or http://: {configuration.host}",
+            "write the scheme there",
+        )
     return (chosen.get("context") or {}).get("namespace") or "default"
+
+
+class _Complaints(logging.Handler):
+    """What is logged meanwhile: of credentials that cannot be had, the client only logs, and goes on without."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+    def __enter__(self) -> Self:
+        logging.getLogger().addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger().removeHandler(self)
 
 
 def _location(kubeconfig: Path | None) -> str | None:
@@ -172,9 +223,15 @@ def _location(kubeconfig: Path | None) -> str | None:
     )
 
 
+def _brief(said: str) -> str:
+    for noise in _NOISE:
+        said = re.sub(noise, "", said)
+    return said
+
+
 def _message(body: bytes) -> str:
     try:
         status = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return body[:200].decode("utf-8", "replace")
+        return body[:200].decode("utf-8", "replace").strip()
     return str(status.get("message") or status) if isinstance(status, dict) else str(status)

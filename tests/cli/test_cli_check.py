@@ -231,3 +231,55 @@ def test_what_is_no_kubeconfig_is_said_without_a_traceback(run: Run, tmp_path: P
     ran = run("check", "--kubeconfig", tmp_path / "text")
     assert ran.exit_code == 2
     assert ran.stderr.startswith(f"error: kubeconfig {tmp_path}/text cannot be used")
+
+
+def said_of(ran: Any, port: int, why: str) -> bool:
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    error, hint = ran.stderr.splitlines()
+    assert hint == "hint: correct certificate-authority-data of that cluster in your kubeconfig"
+    return error.startswith(f"error: the certificate of API server https://127.0.0.1:{port} is not trusted: {why}")
+
+
+def test_an_api_server_with_a_certificate_of_another_ca_is_not_trusted(run: Run, tmp_path: Path) -> None:
+    with served(tmp_path) as (port, _):
+        ran = run("check", "--kubeconfig", kubeconfig(tmp_path, f"https://127.0.0.1:{port}"))
+    assert said_of(ran, port, "certificate verify failed: ")
+
+
+def test_a_ca_in_the_kubeconfig_that_is_none_is_said(run: Run, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        ran = run("check", "--kubeconfig", kubeconfig(tmp_path, f"https://127.0.0.1:{port}", ca=b"none"))
+    assert said_of(ran, port, "no certificate or crl found")
+
+
+def test_credentials_that_cannot_be_had_end_it(run: Run, tmp_path: Path) -> None:
+    login = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-login"}}
+    with api_server({}, tmp_path) as path:
+        server = json.loads(path.read_text())["clusters"][0]["cluster"]["server"]
+        ran = run("check", "--kubeconfig", kubeconfig(tmp_path, server, user=login))
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"error: kubeconfig {path} leads to no credentials: ")
+    assert "no-such-login" in ran.stderr
+
+
+def test_who_is_anonymous_is_asked_to_log_in(check: Check) -> None:
+    nobody = forbidden("list", "namespaces")
+    ran = check(**{"/api/v1/namespaces": nobody._replace(message=nobody.message.replace('"u"', '"system:anonymous"'))})
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert "does not accept your credentials\nhint: log in again" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "version", [Refusal(400, "an HTTP request to an HTTPS server"), {"etcdserver": "3.6"}], ids=["refuses", "is etcd"]
+)
+def test_what_is_no_api_server_is_not_checked(check: Check, version: Answer) -> None:
+    ran = check(**{"/version": version})
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert "cannot be reached: what answers is no API server" in ran.stderr
+
+
+def test_an_address_without_a_scheme_is_said(run: Run, tmp_path: Path) -> None:
+    ran = run("check", "--kubeconfig", kubeconfig(tmp_path, "127.0.0.1:6443"))
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert "has a server without https:// or http://: 127.0.0.1:6443\nhint: " in ran.stderr

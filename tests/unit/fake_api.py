@@ -1,5 +1,6 @@
 """An API server in this process, over a real socket: a map from paths to objects, lists of them, or refusals."""
 
+import base64
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -72,13 +73,16 @@ def api_server(answers: Answers, folder: Path, admit: Admit | None = None) -> It
         server.server_close()
 
 
-def kubeconfig(folder: Path, server: str, namespace: str = "ci") -> Path:
+def kubeconfig(
+    folder: Path, server: str, namespace: str = "ci", ca: bytes | None = None, user: Mapping[str, Any] | None = None
+) -> Path:
     """Write a kubeconfig for an API server; the current context is `here`."""
+    authority = {} if ca is None else {"certificate-authority-data": base64.b64encode(ca).decode()}
     tree = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "c", "cluster": {"server": server}}],
-        "users": [{"name": "u", "user": {"token": "t"}}],
+        "clusters": [{"name": "c", "cluster": {"server": server, **authority}}],
+        "users": [{"name": "u", "user": user or {"token": "t"}}],
         "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u", "namespace": namespace}}],
         "current-context": "here",
     }
