@@ -86,6 +86,10 @@ CONTRADICTIONS: list[tuple[str, Any]] = [
             ("daemonset.hostPath", "/data", "/data"),
         ]
     ),
+    *(
+        (f"daemonset.extraArgs sets {flag}, about", {"daemonset": {"extraArgs": ["--debug", argument]}})
+        for flag, argument in [("--group", "--group=1000"), ("--data-root", "--data-root=/data")]
+    ),
     (
         "daemonset.updateStrategy.rollingUpdate.maxSurge is 1",
         {"daemonset": {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}},

@@ -144,6 +144,13 @@ What a schema cannot say: values that contradict each other. All of it at once, 
 {{- if and $v.daemonset.updateStrategy.rollingUpdate (eq $v.daemonset.updateStrategy.type "OnDelete") -}}
 {{- $wrong = append $wrong "daemonset.updateStrategy.rollingUpdate is set, but daemonset.updateStrategy.type is OnDelete: choose one" -}}
 {{- end -}}
+{{- $elsewhere := dict "--group" "settings.injection.defaults.group" "-G" "settings.injection.defaults.group" "--data-root" "daemonset.storage" -}}
+{{- range $v.daemonset.extraArgs -}}
+{{- $flag := (splitn "=" 2 .)._0 -}}
+{{- with get $elsewhere $flag -}}
+{{- $wrong = append $wrong (printf "daemonset.extraArgs sets %s, about which the rest of the chart has to know: set %s instead" $flag .) -}}
+{{- end -}}
+{{- end -}}
 {{- with $v.daemonset.updateStrategy.rollingUpdate -}}
 {{- if not (has (toString .maxSurge) (list "<nil>" "0" "0%")) -}}
 {{- $wrong = append $wrong (printf "daemonset.updateStrategy.rollingUpdate.maxSurge is %v: two daemons would share the directories of a node; leave it out" .maxSurge) -}}
