@@ -1,7 +1,8 @@
 """What we add to a pod, and when. Pure: no I/O, no clock, no logger, no environment.
 
 Deciding (`eligibility`, `annotations`), building (`sidecar`, `daemonset`), holding against the pod
-(`plan`) and encoding (`render`) are separate steps; `inject` takes them in turn.
+(`conflicts`) and working out what it lacks (`plan`, in the operations of `render`) are separate steps; `inject` takes
+them in turn.
 """
 
 from app.injection.annotations import OPTIONS, Option, apply_defaults, built_in_options

@@ -1,11 +1,11 @@
 """What a mode wants a pod to have: one value, the same for both modes."""
 
-from typing import NamedTuple
-
 from app.model import Container, JsonObject, Mount
+from app.record import record
 
 
-class Additions(NamedTuple):
+@record
+class Additions:
     """Everything a mode adds, in the terms of the pod spec; nothing here says what the pod has already.
 
     `container`, with `container_mounts`, goes first among the init containers, or last among the

@@ -23,8 +23,8 @@ def daemonset_additions(pod: Pod, options: Options, policy: Policy) -> Additions
             "is mounted below it; the operator can set host_path_read_only: false or another socket-dir",
         )
     own = frozenset({policy.wait_container_name} if options.wait else ())
-    existing = next((container for container in pod.init_containers if container.name in own), None)
-    selection = select(pod, options.containers, own, existing.position if existing else 0)
+    existing = pod.named.get(policy.wait_container_name) if options.wait else None
+    selection = select(pod, options.containers, own, existing.position if existing and existing.is_init else 0)
     if isinstance(selection, Denial):
         return selection
     # Connecting to a socket needs no write access to its directory.

@@ -1,9 +1,9 @@
 """What can become of a pod, and why. The slugs stand in log, metric, audit annotation, CLI and docs."""
 
 from enum import Enum, StrEnum
-from typing import NamedTuple
 
 from app.model import Operation
+from app.record import record
 
 
 class Mode(StrEnum):
@@ -95,14 +95,16 @@ class Reason(Enum):
         self.meaning = meaning
 
 
-class Denial(NamedTuple):
+@record
+class Denial:
     """A refusal: its reason and a sentence that a person can act on."""
 
     reason: Reason
     message: str
 
 
-class Decision(NamedTuple):
+@record
+class Decision:
     """What to do with a pod. `operations` and `warnings` belong to the outcome injected."""
 
     reason: Reason

@@ -15,7 +15,6 @@ from app.injection.messages import naming
 from app.injection.names import INJECT, PREFIX
 from app.injection.options import Options, Policy
 from app.injection.plan import Plan, plan
-from app.injection.render import render
 from app.injection.sidecar import sidecar_additions
 from app.model import JsonObject, MalformedPodError, Metadata, Pod, read_metadata, read_pod
 
@@ -48,10 +47,10 @@ def _inject(raw: Any, namespace_mode: Mode | None, policy: Policy) -> Decision:
     planned = _plan(raw, metadata, mode, policy)
     if isinstance(planned, Denial):
         return Decision(planned.reason, mode, planned.message)
-    if planned.is_empty:
+    if not planned.operations:
         return Decision(Reason.UNCHANGED, mode)
     warnings = (*planned.warnings, *_without_effect(metadata, mode))
-    return Decision(Reason.INJECTED, mode, operations=render(planned), warnings=warnings)
+    return Decision(Reason.INJECTED, mode, operations=tuple(planned.operations), warnings=warnings)
 
 
 def _plan(raw: JsonObject, metadata: Metadata, mode: Mode, policy: Policy) -> Plan | Denial:

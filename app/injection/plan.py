@@ -1,58 +1,35 @@
-"""From what a mode wants to what a pod lacks: conflicts, and only what is not there yet.
+"""From what a mode wants to what a pod lacks: conflicts, and operations for only what is not there yet.
 
 Each addition is an "ensure": it is made where it is missing, skipped where it is there, and refused
 where something else is in its place. What carries our status annotation is ours already.
 """
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TypeAlias
 
 from app.injection.additions import Additions
-from app.injection.decision import Denial, Reason
-from app.injection.docker_socket import SOCKET_NAME
-from app.injection.messages import brief, naming, quote
-from app.injection.names import PREFIX, STATUS
-from app.model import Container, Directories, JsonObject, Metadata, Mount, Pod, clean_path, is_under, pod_level_misfits
+from app.injection.conflicts import conflict
+from app.injection.decision import Denial
+from app.injection.messages import naming
+from app.injection.names import STATUS
+from app.injection.render import add_members, append, put_in_front
+from app.model import Container, JsonObject, Metadata, Mount, Operation, Pod
+from app.record import record
 
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
-_NODE_SOCKET_PATHS = ("/run/docker.sock", "/run", "/")
-# A process's view of the node's root directory
-_PROC_ROOT = re.compile(r"^/+proc/+[^/]+/+root(/|$)")
-# kubelet mounts them read-only, whatever the mount says.
-_READ_ONLY_SOURCES = frozenset({"configMap", "secret", "projected", "downwardAPI"})
+# Mounts with their clean paths
+_Entries: TypeAlias = list[tuple[str, JsonObject]]
 
 
-class ListAddition(NamedTuple):
-    """Values for the list at a JSON pointer, `existing` or not, in front of or behind what it has."""
+@record
+class Plan:
+    """What a pod lacks, as operations that apply in this order, and what to tell its user."""
 
-    pointer: str
-    existing: bool
-    values: tuple[Any, ...]
-    in_front: bool = False
-
-
-class MemberAddition(NamedTuple):
-    """Members for the object at a JSON pointer, `existing` or not; it has none of them, or null."""
-
-    pointer: str
-    existing: bool
-    members: JsonObject
-
-
-class Plan(NamedTuple):
-    """What a pod lacks. Insertions that move other elements stand last."""
-
-    lists: tuple[ListAddition, ...]
-    members: tuple[MemberAddition, ...]
+    operations: list[Operation]
     warnings: tuple[str, ...]
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.lists and not self.members
 
 
 def plan(pod: Pod, metadata: Metadata, additions: Additions, status: str) -> Plan | Denial:
@@ -60,239 +37,90 @@ def plan(pod: Pod, metadata: Metadata, additions: Additions, status: str) -> Pla
 
     `status` is the text of the status annotation to write.
     """
-    ours = STATUS in metadata.annotations
-    denial = (
-        _stale_status(pod, additions, ours)
-        or _node_socket(pod, additions, ours)
-        or _taken_name(pod, additions, ours)
-        or _taken_path(pod, additions)
-        or _pod_level(pod, additions)
-    )
-    if denial:
+    if denial := conflict(pod, additions, STATUS in metadata.annotations):
         return denial
-    lists = _client_lists(additions)
-    lists += _list("/spec/volumes", pod.spec.get("volumes"), _missing_volumes(pod, additions))
-    lists += _container_lists(pod, additions)
-    members = []
-    security = pod.spec.get("securityContext")
-    group = additions.supplemental_group
-    if group is not None and group not in pod.supplemental_groups:
-        if security is not None and security.get("supplementalGroups") is not None:
-            lists.append(ListAddition("/spec/securityContext/supplementalGroups", True, (group,)))
-        else:
-            wanted = {"supplementalGroups": [group]}
-            members.append(MemberAddition("/spec/securityContext", security is not None, wanted))
-    members += _metadata_members(pod, metadata, additions, status)
     return Plan(
-        tuple(lists), tuple(members), (*additions.warnings, *_kept_mounts(pod, additions), *_kept_env(additions))
+        [
+            *_group(pod, additions),
+            *_annotations(pod, metadata, additions, status),
+            *_clients(additions),
+            *_volumes(pod, additions),
+            # Last: it moves the init containers, which the operations before it name by their index.
+            *_container(pod, additions),
+        ],
+        (*additions.warnings, *_kept_mounts(pod, additions), *_kept_env(additions)),
     )
 
 
-def _stale_status(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
-    if not ours:
-        return None
-    problem = None
-    if additions.container:
-        problem = _not_as_injected(pod, additions.container, additions.as_container)
-    for volume in additions.volumes:
-        existing = pod.volumes.get(volume["name"])
-        if existing is None and not additions.container:
-            problem = f"has no volume {quote(volume['name'])}"
-        elif existing is not None and not _is_same_kind(existing, volume):
-            problem = f"has a volume {quote(volume['name'])} that is not the injected one"
-    if problem is None:
-        return None
-    return Denial(
-        Reason.STALE_STATUS,
-        f"annotation {STATUS} says that the pod was injected, but it {problem}; remove the annotation",
-    )
-
-
-def _not_as_injected(pod: Pod, wanted: JsonObject, as_container: bool) -> str | None:
-    """Return what is wrong with the container of our name; older webhooks are known to strip restartPolicy."""
-    name = quote(wanted["name"])
-    existing = pod.container(wanted["name"])
-    if existing is None:
-        return f"has no container {name}"
-    security = existing.raw.get("securityContext")
-    privileged = isinstance(security, dict) and security.get("privileged") is True
-    if privileged is not wanted["securityContext"]["privileged"] or existing.is_init is as_container:
-        return f"has a container {name} that is not the injected one"
-    if existing.raw.get("restartPolicy") != wanted.get("restartPolicy"):
-        return f"has a container {name} whose restartPolicy another webhook may have dropped"
-    return None
-
-
-def _is_same_kind(existing: JsonObject, wanted: JsonObject) -> bool:
-    """Whether two volumes have one source, and one path where that is a hostPath; sizes may differ by version."""
-    if existing.keys() != wanted.keys():
-        return False
-    return "hostPath" not in wanted or (existing["hostPath"] or {}).get("path") == wanted["hostPath"]["path"]
-
-
-def _node_socket(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
-    for name, volume in pod.volumes.items():
-        host_path = volume.get("hostPath")
-        if host_path is None or _is_our_own(volume, additions, ours):
-            continue
-        if clean_path(_PROC_ROOT.sub("/", host_path["path"])) in _NODE_SOCKET_PATHS:
-            return Denial(
-                Reason.NODE_DOCKER_SOCKET,
-                f"volume {quote(name)} mounts {brief(host_path['path'])} of the node, where the node's own Docker "
-                "socket is; remove the volume and its mounts, Docker is injected instead",
-            )
-    return None
-
-
-def _is_our_own(existing: JsonObject, additions: Additions, ours: bool) -> bool:
-    """Whether a volume is one of the additions: injected before, or a hostPath of the same name and place.
-
-    An emptyDir of the same name is another one in every respect that matters.
-    """
-    return any(
-        existing["name"] == wanted["name"] and (ours or ("hostPath" in wanted and existing == wanted))
-        for wanted in additions.volumes
-    )
-
-
-def _taken_name(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
-    if ours:
-        return None
-    names = [
-        ("volume", volume["name"])
-        for volume in additions.volumes
-        if volume["name"] in pod.volumes and not _is_our_own(pod.volumes[volume["name"]], additions, ours)
-    ]
-    if additions.container and pod.container(additions.container["name"]):
-        names.insert(0, ("container", additions.container["name"]))
-    if not names:
-        return None
-    kind, name = names[0]
-    return Denial(
-        Reason.NAME_TAKEN, f"the pod has a {kind} {quote(name)} of its own; remove or rename it, one is injected"
-    )
-
-
-def _taken_path(pod: Pod, additions: Additions) -> Denial | None:
-    near = _near(additions.client_mounts)
-    paths = {mount.path for client in additions.clients for mount in client.mounts}
-    closer = {path for path in paths if near.meet(path)}
-    if not closer:
-        return None
-    for client in additions.clients:
-        for mount in client.mounts:
-            if mount.path not in closer:
-                continue
-            for wanted in additions.client_mounts:
-                if _is_in_the_way(mount, wanted, pod):
-                    return Denial(
-                        Reason.MOUNT_PATH_TAKEN,
-                        f"container {quote(client.name)} mounts volume {quote(mount.volume)} at "
-                        f"{brief(mount.mount_path)}, which is in the way of the Docker socket at "
-                        f"{wanted.mount_path}; remove the mount, or put it elsewhere",
-                    )
-    return None
-
-
-@lru_cache(maxsize=64)
-def _near(wanted: tuple[Mount, ...]) -> Directories:
-    """Return where another mount could be in the way; most are elsewhere, and need no closer look."""
-    return Directories.of(*(mount.path for mount in wanted))
-
-
-def _is_in_the_way(mount: Mount, wanted: Mount, pod: Pod) -> bool:
-    if mount.path == wanted.path:
-        return (mount.volume, mount.sub_path) != (wanted.volume, wanted.sub_path)
-    if mount.volume == wanted.volume:
-        return False
-    if is_under(wanted.path, mount.path):
-        # The runtime could not make the mount point.
-        return mount.read_only or not _READ_ONLY_SOURCES.isdisjoint(pod.volumes.get(mount.volume, ()))
-    socket = f"{wanted.path}/{SOCKET_NAME}"
-    # Nothing can be mounted under a file or in a directory that is read-only.
-    closed = wanted.path if wanted.sub_path or wanted.read_only else socket
-    return mount.path == socket or is_under(mount.path, closed)
-
-
-def _pod_level(pod: Pod, additions: Additions) -> Denial | None:
-    container = additions.container
-    if container is None or pod.spec.get("resources") is None or pod.container(container["name"]):
-        return None
-    starting = [container_.raw for container_ in pod.init_containers]
-    running = [container_.raw for container_ in pod.containers]
-    (running if additions.as_container else starting).insert(0, container)
-    misfits = pod_level_misfits(pod.spec, starting, running, container)
-    if not misfits:
-        return None
-    problems = "; ".join(
-        f"{misfit.resource} {misfit.kind} is {misfit.pod_amount}, with container "
-        f'"{container["name"]}" it would have to be {misfit.needed}'
-        for misfit in misfits
-    )
-    own = ", ".join(f"{PREFIX}{misfit.resource}-{misfit.kind}" for misfit in misfits)
-    return Denial(
-        Reason.POD_RESOURCES, f"spec.resources of the pod leaves too little: {problems}; raise it, or lower {own}"
-    )
-
-
-def _client_lists(additions: Additions) -> list[ListAddition]:
-    name = additions.client_env["name"]
-    mounts = _entries(additions.client_mounts)
-    lists = []
-    for client in additions.clients:
-        if name not in client.env:
-            lists += _list(f"{client.pointer}/env", client.raw.get("env"), [additions.client_env])
-        lists += _missing_mounts(client, mounts)
-    return lists
-
-
-def _entries(mounts: Iterable[Mount]) -> list[tuple[str, JsonObject]]:
-    return [(mount.path, mount.to_json()) for mount in mounts]
-
-
-def _missing_mounts(container: Container, wanted: Iterable[tuple[str, JsonObject]]) -> list[ListAddition]:
-    taken = {mount.path for mount in container.mounts}
-    missing = [entry for path, entry in wanted if path not in taken]
-    return _list(f"{container.pointer}/volumeMounts", container.raw.get("volumeMounts"), missing)
-
-
-def _missing_volumes(pod: Pod, additions: Additions) -> list[JsonObject]:
-    return [volume for volume in additions.volumes if volume["name"] not in pod.volumes]
-
-
-def _container_lists(pod: Pod, additions: Additions) -> list[ListAddition]:
-    if additions.container is None:
+def _group(pod: Pod, additions: Additions) -> list[Operation]:
+    group = additions.supplemental_group
+    if group is None or group in pod.supplemental_groups:
         return []
-    existing = pod.container(additions.container["name"])
-    if existing:
-        return _missing_mounts(existing, _entries(additions.container_mounts))
-    mounts = [mount.to_json() for mount in additions.container_mounts]
-    container = {**additions.container, "volumeMounts": mounts}
-    if additions.as_container:
-        return _list("/spec/containers", pod.spec["containers"], [container])
-    return _list("/spec/initContainers", pod.spec.get("initContainers"), [container], in_front=True)
+    place, security = "/spec/securityContext", pod.spec.get("securityContext")
+    if security is None or security.get("supplementalGroups") is None:
+        return add_members(place, security, {"supplementalGroups": [group]})
+    return append(f"{place}/supplementalGroups", security["supplementalGroups"], [group])
 
 
-def _metadata_members(pod: Pod, metadata: Metadata, additions: Additions, status: str) -> Iterable[MemberAddition]:
+def _annotations(pod: Pod, metadata: Metadata, additions: Additions, status: str) -> list[Operation]:
     wanted = {STATUS: status}
     if additions.evictable:
         wanted[SAFE_TO_EVICT] = ",".join(additions.evictable)
     own = additions.container["name"] if additions.container else None
     if users := [container.name for container in pod.containers if container.name != own]:
         wanted[DEFAULT_CONTAINER] = users[0]
-    missing = {key: value for key, value in wanted.items() if metadata.annotations.get(key) is None}
-    if not missing:
-        return ()
+    there = metadata.annotations
+    missing = {key: value for key, value in wanted.items() if there.get(key) is None}
     raw_metadata = pod.raw.get("metadata")
     if raw_metadata is None:
-        return (MemberAddition("/metadata", False, {"annotations": missing}),)
-    return (MemberAddition("/metadata/annotations", raw_metadata.get("annotations") is not None, missing),)
+        return add_members("/metadata", None, {"annotations": missing})
+    return add_members("/metadata/annotations", raw_metadata.get("annotations"), missing)
+
+
+def _clients(additions: Additions) -> list[Operation]:
+    env = additions.client_env
+    name = env["name"]
+    mounts = _entries(additions.client_mounts)
+    operations: list[Operation] = []
+    for client in additions.clients:
+        if name not in client.env:
+            operations += append(f"{client.pointer}/env", client.raw.get("env"), [env])
+        operations += _mounts(client, mounts)
+    return operations
+
+
+def _volumes(pod: Pod, additions: Additions) -> list[Operation]:
+    missing = [volume for volume in additions.volumes if volume["name"] not in pod.volumes]
+    return append("/spec/volumes", pod.spec.get("volumes"), missing)
+
+
+def _container(pod: Pod, additions: Additions) -> list[Operation]:
+    wanted = additions.container
+    if wanted is None:
+        return []
+    if existing := pod.named.get(wanted["name"]):
+        return _mounts(existing, _entries(additions.container_mounts))
+    container = {**wanted, "volumeMounts": [mount.to_json() for mount in additions.container_mounts]}
+    if additions.as_container:
+        return append("/spec/containers", pod.spec["containers"], [container])
+    return [put_in_front("/spec/initContainers", pod.spec.get("initContainers"), container)]
+
+
+@lru_cache(maxsize=64)
+def _entries(mounts: tuple[Mount, ...]) -> _Entries:
+    return [(mount.path, mount.to_json()) for mount in mounts]
+
+
+def _mounts(container: Container, wanted: _Entries) -> list[Operation]:
+    taken = {mount.path for mount in container.mounts}
+    missing = [entry for path, entry in wanted if path not in taken]
+    return append(f"{container.pointer}/volumeMounts", container.raw.get("volumeMounts"), missing)
 
 
 def _kept_mounts(pod: Pod, additions: Additions) -> Iterable[str]:
     """Yield a warning where our container cannot follow what a later mutator changed: patches only add."""
     name = additions.container["name"] if additions.container else ""
-    existing = pod.container(name)
+    existing = pod.named.get(name)
     if existing is None:
         return
     there = {mount.path: mount for mount in existing.mounts}
@@ -322,7 +150,3 @@ def _kept_env(additions: Additions) -> Iterable[str]:
     ]
     if kept:
         yield naming(f"{name} is set to something else and was kept in", kept)
-
-
-def _list(pointer: str, existing: Any, values: list[Any], in_front: bool = False) -> list[ListAddition]:
-    return [ListAddition(pointer, existing is not None, tuple(values), in_front)] if values else []

@@ -1,32 +1,29 @@
-"""From a plan to RFC 6902 operations. Each list is rendered once, and nothing but `add` is used."""
+"""RFC 6902 operations that let a list or an object of a pod grow. Nothing but `add` is used.
+
+Each place is given with what is there: where that is absent or null, there is nothing to add to, and the whole is added
+(RFC 6902, section 4.1).
+"""
 
 from typing import Any
 
-from app.injection.plan import MemberAddition, Plan
-from app.model import Operation, add, pointer
+from app.model import JsonObject, Operation, add, pointer
 
 
-def render(plan: Plan) -> tuple[Operation, ...]:
-    """Return the operations of a plan, in an order in which each applies."""
-    operations: list[Operation] = []
-    for members in plan.members:
-        operations += _members(members)
-    for addition in plan.lists:
-        operations += _list(*addition)
-    return tuple(operations)
-
-
-def _list(place: str, existing: bool, values: tuple[Any, ...], in_front: bool) -> list[Operation]:
-    if not existing:
-        # Absent or null: there is no list to append to (RFC 6902, section 4.1).
-        return [add(place, list(values))]
-    if in_front:
-        return [add(f"{place}/{index}", value) for index, value in enumerate(values)]
+def append(place: str, existing: list[Any] | None, values: list[Any]) -> list[Operation]:
+    """Return the operations that put `values` behind what the list at `place` has; none where there are no values."""
+    if existing is None:
+        return [add(place, values)] if values else []
     end = f"{place}/-"
     return [add(end, value) for value in values]
 
 
-def _members(addition: MemberAddition) -> list[Operation]:
-    if not addition.existing:
-        return [add(addition.pointer, addition.members)]
-    return [add(addition.pointer + pointer(key), value) for key, value in addition.members.items()]
+def put_in_front(place: str, existing: list[Any] | None, value: Any) -> Operation:
+    """Return the operation that makes `value` the first of the list at `place`."""
+    return add(place, [value]) if existing is None else add(f"{place}/0", value)
+
+
+def add_members(place: str, existing: JsonObject | None, members: JsonObject) -> list[Operation]:
+    """Return the operations that give the object at `place` members of which it has none, or null."""
+    if existing is None:
+        return [add(place, members)] if members else []
+    return [add(place + pointer(key), value) for key, value in members.items()]

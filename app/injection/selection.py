@@ -1,14 +1,14 @@
 """Which containers get Docker."""
 
-from typing import NamedTuple
-
 from app.injection.decision import Denial, Reason
 from app.injection.messages import first_few, quote
 from app.injection.names import PREFIX
 from app.model import Container, Pod, nearest
+from app.record import record
 
 
-class Selection(NamedTuple):
+@record
+class Selection:
     """The containers that get Docker, in the order they start, and those that were meant to but cannot."""
 
     clients: tuple[Container, ...]

@@ -1,7 +1,6 @@
 """Sidecar mode: a privileged Docker daemon of the pod's own."""
 
 from functools import lru_cache
-from typing import NamedTuple
 
 from app.injection.additions import Additions
 from app.injection.decision import Denial, Mode, Reason
@@ -21,13 +20,15 @@ from app.injection.protected import DATA_ROOT
 from app.injection.selection import select
 from app.injection.workspace import share
 from app.model import JsonObject, Mount, Pod, parse_image
+from app.record import record
 
 _START_SECONDS = 180
 # Tags of the official image that have not been built since Docker 19.03.
 _FROZEN_TAGS = ("stable", "edge", "test")
 
 
-class _Template(NamedTuple):
+@record
+class _Template:
     """What is the same for every pod with these options; nothing in it is ever changed."""
 
     volumes: tuple[JsonObject, ...]
@@ -35,6 +36,7 @@ class _Template(NamedTuple):
     mounts: tuple[Mount, ...]
     client_env: JsonObject
     client_mounts: tuple[Mount, ...]
+    evictable: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -43,7 +45,7 @@ def sidecar_additions(pod: Pod, options: Options, policy: Policy) -> Additions |
     if denial := _unfit(pod, policy):
         return denial
     native = options.placement is Placement.NATIVE
-    existing = pod.container(policy.container_name)
+    existing = pod.named.get(policy.container_name)
     first_init = (existing.position if existing and existing.is_init else 0) if native else None
     selection = select(pod, options.containers, frozenset({policy.container_name}), first_init)
     if isinstance(selection, Denial):
@@ -67,7 +69,7 @@ def sidecar_additions(pod: Pod, options: Options, policy: Policy) -> Additions |
         client_env=template.client_env,
         client_mounts=template.client_mounts,
         supplemental_group=options.group,
-        evictable=tuple(volume["name"] for volume in template.volumes if "emptyDir" in volume),
+        evictable=template.evictable,
         warnings=tuple(warnings),
     )
 
@@ -89,6 +91,7 @@ def _template(options: Options, policy: Policy) -> _Template:
         mounts,
         {"name": "DOCKER_HOST", "value": unix_address(options.socket_dir)},
         (run_mount, link_mount) if linked else (run_mount,),
+        tuple(volume["name"] for volume in volumes if "emptyDir" in volume),
         tuple(_warnings(options)),
     )
 

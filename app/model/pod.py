@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from app.errors import DindWebhookError
 from app.model.jsonpatch import JsonObject
 from app.model.paths import clean_path
+from app.record import record
 
 _Place: TypeAlias = tuple[str | int, ...]
 _Item = TypeVar("_Item")
@@ -55,7 +56,8 @@ class Mount(NamedTuple):
         return entry
 
 
-class Container(NamedTuple):
+@record
+class Container:
     """One entry of `containers` or `initContainers`; `pointer` leads to it, `position` is its index there."""
 
     pointer: str
@@ -72,29 +74,25 @@ class Container(NamedTuple):
         return self.is_init and self.raw.get("restartPolicy") == "Always"
 
 
-class Metadata(NamedTuple):
+@record
+class Metadata:
     """The two maps of a pod's metadata; their values are as untyped as they came."""
 
     annotations: Mapping[str, Any]
     labels: Mapping[str, Any]
 
 
-class Pod(NamedTuple):
+@record
+class Pod:
     """The parts of a pod's spec that injection reads, in the order they start: init containers first."""
 
     raw: JsonObject
     spec: JsonObject
     init_containers: tuple[Container, ...]
     containers: tuple[Container, ...]
+    named: Mapping[str, Container]
     volumes: Mapping[str, JsonObject]
     supplemental_groups: tuple[int, ...]
-
-    def container(self, name: str) -> Container | None:
-        """Return the container or init container of that name."""
-        for container in (*self.init_containers, *self.containers):
-            if container.name == name:
-                return container
-        return None
 
 
 def read_metadata(raw: Any) -> Metadata:
@@ -112,11 +110,14 @@ def read_pod(raw: JsonObject) -> Pod:
     """Return the view of a pod; MalformedPodError where its shape is not that of the API reference."""
     spec = _object(raw, "spec")
     try:
+        init_containers = _each(spec, "initContainers", _container)
+        containers = _some_containers(spec)
         return Pod(
             raw,
             spec,
-            _each(spec, "initContainers", _container),
-            _some_containers(spec),
+            init_containers,
+            containers,
+            {container.name: container for container in (*init_containers, *containers)},
             dict(_each(spec, "volumes", _volume)),
             _groups(_object(spec, "securityContext")),
         )

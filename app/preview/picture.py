@@ -71,7 +71,7 @@ def picture(before: JsonObject, after: JsonObject) -> Picture:
 
 
 def _container(old: Pod, container: Container) -> ContainerFacts:
-    known = old.container(container.name)
+    known = old.named.get(container.name)
     security = container.raw.get("securityContext")
     image = container.raw.get("image")
     return ContainerFacts(

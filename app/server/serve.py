@@ -19,8 +19,7 @@ from app.web import Metrics, ServedCertificate, TlsFiles, TlsRules, health_appli
 
 # The API server keeps idle connections for 90 s (Go's DefaultTransport); we must not be the one to close first.
 _IDLE_SECONDS = 120
-# A request makes hundreds of objects and no cycles.
-_GC_THRESHOLD = 20_000
+_COLLECT_SECONDS = 1.0
 _TLS_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
@@ -76,10 +75,7 @@ async def _serve(settings: Settings, files: TlsFiles, endpoints: Endpoints) -> b
 
     health_door = Door(config.request_seconds, _IDLE_SECONDS, config.connection_limit)
     health = Server(health_application(metrics.registry, not_ready), endpoints.health, health_door, drain_seconds=1)
-    # What start-up made lives as long as the process; the collector need not look at it again and again.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GC_THRESHOLD)
+    _take_garbage_between_requests()
     stop = Stop()
     structlog.get_logger().info(
         "listening",
@@ -89,11 +85,13 @@ async def _serve(settings: Settings, files: TlsFiles, endpoints: Endpoints) -> b
     )
     async with asyncio.TaskGroup() as group:
         looking = group.create_task(_look_at_files(certificate, config.reload_seconds))
+        collecting = group.create_task(_collect_garbage())
         serving = group.create_task(webhook.serve())
         answering = group.create_task(health.serve())
         await stop.asked.wait()
         await _finish(stop, door, webhook, serving, config.grace_seconds)
         looking.cancel()
+        collecting.cancel()
         # To the last, so that kubelet sees a process that is alive and not ready.
         health.should_exit = health.force_exit = True
         await answering
@@ -112,6 +110,24 @@ async def _finish(stop: Stop, door: Door, webhook: Server, serving: asyncio.Task
     insisting.cancel()
     webhook.force_exit = True
     await serving
+
+
+def _take_garbage_between_requests() -> None:
+    """Keep the cyclic collector out of requests: `_collect_garbage` is to call it.
+
+    A request makes thousands of objects, hundreds of thousands for a large pod, and no cycles. Counting them would
+    start the collector within every large one, to look through what is in use and find nothing.
+    """
+    gc.collect()
+    # What start-up made lives as long as the process.
+    gc.freeze()
+    gc.disable()
+
+
+async def _collect_garbage() -> None:
+    while True:
+        await asyncio.sleep(_COLLECT_SECONDS)
+        gc.collect()
 
 
 async def _look_at_files(certificate: ServedCertificate, seconds: float) -> None:

@@ -10,10 +10,8 @@ def can_be_awaited(cycle: RequestResponseCycle) -> bool:
     """Whether a POST, by its head, will be here whole without anything being said to the client or held back."""
     if cycle.scope["method"] != "POST" or cycle.waiting_for_100_continue:
         return False
-    for name, value in cycle.scope["headers"]:
-        if name == b"content-length":
-            return int(value) <= HIGH_WATER_LIMIT
-    return False
+    length = dict(cycle.scope["headers"]).get(b"content-length")
+    return length is not None and int(length) <= HIGH_WATER_LIMIT
 
 
 def write(cycle: RequestResponseCycle, answer: Answer) -> None:

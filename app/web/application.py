@@ -8,7 +8,7 @@ from asyncio import get_running_loop
 from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
 from traceback import extract_tb
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import structlog
 from fastapi import FastAPI
@@ -17,12 +17,14 @@ from starlette.types import Receive, Scope, Send
 from app.admission import Review, answer, decode_review, encode_review
 from app.errors import BadRequestError
 from app.injection import Decision, Mode, Policy
+from app.record import record
 from app.web.metrics import Metrics
 
 _LONGEST_NAME = 253
 
 
-class Answer(NamedTuple):
+@record
+class Answer:
     """An HTTP answer in one piece."""
 
     status: int
@@ -128,14 +130,13 @@ class _Mutate:
     def _check_head(self, method: str, headers: _Headers) -> None:
         if method != "POST":
             raise BadRequestError("use POST", status=405)
-        content_type = b""
-        for name, value in headers:
-            if name == b"content-type":
-                content_type = value
-            elif name == b"content-length" and value.isdigit():
-                self._check_size(int(value))
-        if content_type.split(b";")[0].strip().lower() != b"application/json":
+        known = dict(headers)
+        content_type = known.get(b"content-type", b"")
+        if content_type != b"application/json" and content_type.split(b";")[0].strip().lower() != b"application/json":
             raise BadRequestError("Content-Type must be application/json", status=415)
+        length = known.get(b"content-length", b"")
+        if length.isdigit():
+            self._check_size(int(length))
 
     def _check_size(self, size: int) -> None:
         if size > self._body_limit:

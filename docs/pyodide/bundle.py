@@ -31,7 +31,7 @@ _NEEDED = (
     "typing-extensions",
     "typing-inspection",
 )
-_ROOMS = ("errors.py", "injection", "manifests", "model", "preview", "settings", "__init__.py")
+_ROOMS = ("errors.py", "injection", "manifests", "model", "preview", "record.py", "settings", "__init__.py")
 # As app/playground/application.py sends it; a static host sends what it likes. WebAssembly is Python.
 _POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; "

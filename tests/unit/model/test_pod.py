@@ -1,10 +1,11 @@
 """The view over a pod, and the message where it is malformed."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from app.model import JsonObject, MalformedPodError, read_metadata, read_pod
+from app.model import JsonObject, MalformedPodError, Metadata, read_metadata, read_pod
 
 _BUILD: JsonObject = {"name": "build", "image": "alpine"}
 
@@ -55,7 +56,7 @@ def test_a_container_that_restarts_always_is_no_native_sidecar() -> None:
 
 def test_containers_and_init_containers_are_found_by_name() -> None:
     pod = read_pod(_pod(initContainers=[{"name": "setup"}]))
-    found = {name: pod.container(name) for name in ("setup", "build", "other")}
+    found = {name: pod.named.get(name) for name in ("setup", "build", "other")}
     assert [container and container.pointer for container in found.values()] == [
         "/spec/initContainers/0",
         "/spec/containers/0",
@@ -65,7 +66,8 @@ def test_containers_and_init_containers_are_found_by_name() -> None:
 
 @pytest.mark.parametrize("member", ["initContainers", "volumes", "securityContext"])
 def test_null_is_the_same_as_absence(member: str) -> None:
-    assert read_pod(_pod(**{member: None}))[2:] == read_pod(_pod())[2:]
+    null, absent = read_pod(_pod(**{member: None})), read_pod(_pod())
+    assert replace(null, raw={}, spec={}) == replace(absent, raw={}, spec={})
 
 
 def test_null_lists_of_a_container_are_the_same_as_absent_ones() -> None:
@@ -176,9 +178,9 @@ def test_malformed_metadata_is_refused_with_the_place(raw: Any, message: str) ->
 
 @pytest.mark.parametrize("raw", [{}, {"metadata": None}, {"metadata": {"annotations": None, "labels": None}}])
 def test_absent_metadata_is_empty(raw: JsonObject) -> None:
-    assert read_metadata(raw) == ({}, {})
+    assert read_metadata(raw) == Metadata({}, {})
 
 
 def test_annotations_and_labels_are_read_as_they_came() -> None:
     metadata = read_metadata({"metadata": {"annotations": {"a": 1}, "labels": {"b": "2"}}})
-    assert metadata == ({"a": 1}, {"b": "2"})
+    assert metadata == Metadata({"a": 1}, {"b": "2"})

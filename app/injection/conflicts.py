@@ -1,0 +1,175 @@
+"""What keeps a pod from having its additions: each a denial that says what to change."""
+
+import re
+from functools import lru_cache
+
+from app.injection.additions import Additions
+from app.injection.decision import Denial, Reason
+from app.injection.docker_socket import SOCKET_NAME
+from app.injection.messages import brief, quote
+from app.injection.names import PREFIX, STATUS
+from app.model import Directories, JsonObject, Mount, Pod, clean_path, is_under, pod_level_misfits
+
+_NODE_SOCKET_PATHS = ("/run/docker.sock", "/run", "/")
+# A process's view of the node's root directory
+_PROC_ROOT = re.compile(r"^/+proc/+[^/]+/+root(/|$)")
+# kubelet mounts them read-only, whatever the mount says.
+_READ_ONLY_SOURCES = frozenset({"configMap", "secret", "projected", "downwardAPI"})
+
+
+def conflict(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
+    """Return why `pod` cannot have `additions`, None where it can. `ours`: it says that it was injected before."""
+    return (
+        _stale_status(pod, additions, ours)
+        or _node_socket(pod, additions, ours)
+        or _taken_name(pod, additions, ours)
+        or _taken_path(pod, additions)
+        or _pod_level(pod, additions)
+    )
+
+
+def _stale_status(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
+    if not ours:
+        return None
+    problem = None
+    if additions.container:
+        problem = _not_as_injected(pod, additions.container, additions.as_container)
+    for volume in additions.volumes:
+        existing = pod.volumes.get(volume["name"])
+        if existing is None and not additions.container:
+            problem = f"has no volume {quote(volume['name'])}"
+        elif existing is not None and not _is_same_kind(existing, volume):
+            problem = f"has a volume {quote(volume['name'])} that is not the injected one"
+    if problem is None:
+        return None
+    return Denial(
+        Reason.STALE_STATUS,
+        f"annotation {STATUS} says that the pod was injected, but it {problem}; remove the annotation",
+    )
+
+
+def _not_as_injected(pod: Pod, wanted: JsonObject, as_container: bool) -> str | None:
+    """Return what is wrong with the container of our name; older webhooks are known to strip restartPolicy."""
+    name = quote(wanted["name"])
+    existing = pod.named.get(wanted["name"])
+    if existing is None:
+        return f"has no container {name}"
+    security = existing.raw.get("securityContext")
+    privileged = isinstance(security, dict) and security.get("privileged") is True
+    if privileged is not wanted["securityContext"]["privileged"] or existing.is_init is as_container:
+        return f"has a container {name} that is not the injected one"
+    if existing.raw.get("restartPolicy") != wanted.get("restartPolicy"):
+        return f"has a container {name} whose restartPolicy another webhook may have dropped"
+    return None
+
+
+def _is_same_kind(existing: JsonObject, wanted: JsonObject) -> bool:
+    """Whether two volumes have one source, and one path where that is a hostPath; sizes may differ by version."""
+    if existing.keys() != wanted.keys():
+        return False
+    return "hostPath" not in wanted or (existing["hostPath"] or {}).get("path") == wanted["hostPath"]["path"]
+
+
+def _node_socket(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
+    for name, volume in pod.volumes.items():
+        host_path = volume.get("hostPath")
+        if host_path is None or _is_our_own(volume, additions, ours):
+            continue
+        if clean_path(_PROC_ROOT.sub("/", host_path["path"])) in _NODE_SOCKET_PATHS:
+            return Denial(
+                Reason.NODE_DOCKER_SOCKET,
+                f"volume {quote(name)} mounts {brief(host_path['path'])} of the node, where the node's own Docker "
+                "socket is; remove the volume and its mounts, Docker is injected instead",
+            )
+    return None
+
+
+def _is_our_own(existing: JsonObject, additions: Additions, ours: bool) -> bool:
+    """Whether a volume is one of the additions: injected before, or a hostPath of the same name and place.
+
+    An emptyDir of the same name is another one in every respect that matters.
+    """
+    return any(
+        existing["name"] == wanted["name"] and (ours or ("hostPath" in wanted and existing == wanted))
+        for wanted in additions.volumes
+    )
+
+
+def _taken_name(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
+    if ours:
+        return None
+    names = [
+        ("volume", volume["name"])
+        for volume in additions.volumes
+        if volume["name"] in pod.volumes and not _is_our_own(pod.volumes[volume["name"]], additions, ours)
+    ]
+    if additions.container and additions.container["name"] in pod.named:
+        names.insert(0, ("container", additions.container["name"]))
+    if not names:
+        return None
+    kind, name = names[0]
+    return Denial(
+        Reason.NAME_TAKEN, f"the pod has a {kind} {quote(name)} of its own; remove or rename it, one is injected"
+    )
+
+
+def _taken_path(pod: Pod, additions: Additions) -> Denial | None:
+    near = _near(additions.client_mounts)
+    paths = {mount.path for client in additions.clients for mount in client.mounts}
+    closer = {path for path in paths if near.meet(path)}
+    if not closer:
+        return None
+    for client in additions.clients:
+        for mount in client.mounts:
+            if mount.path not in closer:
+                continue
+            for wanted in additions.client_mounts:
+                if _is_in_the_way(mount, wanted, pod):
+                    return Denial(
+                        Reason.MOUNT_PATH_TAKEN,
+                        f"container {quote(client.name)} mounts volume {quote(mount.volume)} at "
+                        f"{brief(mount.mount_path)}, which is in the way of the Docker socket at "
+                        f"{wanted.mount_path}; remove the mount, or put it elsewhere",
+                    )
+    return None
+
+
+@lru_cache(maxsize=64)
+def _near(wanted: tuple[Mount, ...]) -> Directories:
+    """Return where another mount could be in the way; most are elsewhere, and need no closer look."""
+    return Directories.of(*(mount.path for mount in wanted))
+
+
+def _is_in_the_way(mount: Mount, wanted: Mount, pod: Pod) -> bool:
+    if mount.path == wanted.path:
+        return (mount.volume, mount.sub_path) != (wanted.volume, wanted.sub_path)
+    if mount.volume == wanted.volume:
+        return False
+    if is_under(wanted.path, mount.path):
+        # The runtime could not make the mount point.
+        return mount.read_only or not _READ_ONLY_SOURCES.isdisjoint(pod.volumes.get(mount.volume, ()))
+    socket = f"{wanted.path}/{SOCKET_NAME}"
+    # Nothing can be mounted under a file or in a directory that is read-only.
+    closed = wanted.path if wanted.sub_path or wanted.read_only else socket
+    return mount.path == socket or is_under(mount.path, closed)
+
+
+def _pod_level(pod: Pod, additions: Additions) -> Denial | None:
+    container = additions.container
+    if container is None or pod.spec.get("resources") is None or container["name"] in pod.named:
+        return None
+    starting = [container_.raw for container_ in pod.init_containers]
+    running = [container_.raw for container_ in pod.containers]
+    (running if additions.as_container else starting).insert(0, container)
+    misfits = pod_level_misfits(pod.spec, starting, running, container)
+    if not misfits:
+        return None
+    problems = "; ".join(
+        f"{misfit.resource} {misfit.kind} is {misfit.pod_amount}, with container "
+        f'"{container["name"]}" it would have to be {misfit.needed}'
+        for misfit in misfits
+    )
+    own = ", ".join(f"{PREFIX}{misfit.resource}-{misfit.kind}" for misfit in misfits)
+    return Denial(
+        Reason.POD_RESOURCES, f"spec.resources of the pod leaves too little: {problems}; raise it, or lower {own}"
+    )
