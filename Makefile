@@ -43,7 +43,7 @@ demo: $(RUN_STAMP) ## Send seven pods through a running webhook and show what be
 
 .PHONY: test
 test: $(DEV_STAMP) ## Run all tests that need no helm and no cluster
-	@$(BIN)/python -m pytest -q -n auto --cov --cov-report=term
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal --cov --cov-report=term
 
 .PHONY: chart
 chart: $(DEV_STAMP) ## Render the chart with helm 3 and 4, which are built the first time, and test it

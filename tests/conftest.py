@@ -1,9 +1,16 @@
 """Fixtures that several kinds of tests share."""
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from app.injection import Policy
 from app.settings import InjectionSettings, make_policy
+
+# Pure Python reads YAML slowly, and machines do other things too: nothing here is a matter of time.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("commit", _PATIENT, derandomize=True, max_examples=60)
+settings.register_profile("thorough", _PATIENT, max_examples=2000)
+settings.load_profile("commit")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pages import DOCS
 from scripts import load
@@ -19,13 +19,11 @@ VALUES: Any = st.recursive(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES)
 def test_it_writes_what_orjson_writes(value: Any) -> None:
     assert STAND_IN.dumps(value) == orjson.dumps(value)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES.map(json.dumps) | st.text(alphabet='[]{}":,-.eE0123 tfnulrsa\\') | TEXTS)
 def test_it_reads_what_orjson_reads(text: str) -> None:
     try:

@@ -1,15 +1,9 @@
-"""How hypothesis runs here: the same examples each time, few enough for every commit."""
+"""The policy of the property tests."""
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from app.injection import OPTIONS, Policy
 from app.settings import InjectionSettings, make_policy
-
-settings.register_profile(
-    "ci", derandomize=True, deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")

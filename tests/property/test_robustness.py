@@ -5,7 +5,7 @@ from base64 import b64decode
 from typing import Any
 
 import jsonpatch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from strategies import almost_pods, bodies, broken, json_values, namespace_modes, pods
 
@@ -34,13 +34,11 @@ def _check_answer(pod: Any, namespace_mode: Mode | None, policy: Policy) -> None
         jsonpatch.apply_patch(review.pod, json.loads(b64decode(response["patch"])))
 
 
-@settings(max_examples=400)
 @given(almost_pods, namespace_modes)
 def test_a_pod_that_is_almost_right_gets_an_answer(policy: Policy, pod: Any, namespace_mode: Mode | None) -> None:
     _check_answer(pod, namespace_mode, policy)
 
 
-@settings(max_examples=300)
 @given(pods(unknown_members=False), st.data())
 def test_a_pod_that_was_injected_and_broken_gets_an_answer(
     policy: Policy, pod: JsonObject, data: st.DataObject

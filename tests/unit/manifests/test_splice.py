@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jsonpatch
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.manifests.nodes import Source, compose, plain
@@ -370,8 +370,6 @@ def _places(node: Any, place: tuple[str | int, ...]) -> Any:
         yield from _places(value, (*place, key))
 
 
-# No deadline: pure Python reads the YAML, on machines that do other things too.
-@settings(deadline=None)
 @given(st.data(), st.booleans())
 def test_any_layout_holds_what_the_operations_make_of_its_data(data: st.DataObject, flow: bool) -> None:
     text = data.draw(_texts(flow))
@@ -380,8 +378,6 @@ def test_any_layout_holds_what_the_operations_make_of_its_data(data: st.DataObje
     assert parsed(spliced(text, operations)) == jsonpatch.apply_patch(before, operations), text
 
 
-# No deadline: pure Python reads the YAML, on machines that do other things too.
-@settings(deadline=None)
 @given(st.data())
 def test_in_block_style_lines_are_only_added(data: st.DataObject) -> None:
     # Without a last newline, a literal at the end is told to do without one.

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +20,10 @@ from app.upkeep.rounds import Rounds
 
 LIVES = Lives(ca=timedelta(seconds=60), leaf=timedelta(seconds=20))
 KEY = "-----BEGIN PRIVATE KEY-----"
+
+
+class EnoughError(Exception):
+    """Ends what would go on for ever."""
 
 
 class Trouble:
@@ -131,8 +136,22 @@ def test_a_watch_that_does_not_last_is_begun_again_after_a_pause(
     api.watch_seconds = watch_seconds
     if watch_seconds:
         api.fault = lambda _verb, _kind: 410
-    threading.Thread(target=rounds.watch, args=(objects.watch_bundles,), daemon=True).start()
-    threading.Event().wait(1.5)
+    enough = threading.Event()
+
+    def watching() -> Iterator[None]:
+        if enough.is_set():
+            raise EnoughError
+        return objects.watch_bundles()
+
+    def watch() -> None:
+        with suppress(EnoughError):
+            rounds.watch(watching)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    enough.wait(1.5)
+    enough.set()
+    thread.join()
     assert 1 <= api.asked["watch", "webhooks"] <= 4
 
 
