@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from app.checks.check import REINSTALL, Category, Check, Problem
 from app.checks.expected import (
@@ -11,10 +12,11 @@ from app.checks.expected import (
     LONGEST_TIMEOUT_SECONDS,
     MINIMUM_VERSION,
     RULES,
+    SHORTEST_TIMEOUT_SECONDS,
     ExpectedEntry,
     is_same_expression,
 )
-from app.checks.snapshot import Snapshot, entries_of, entry_for, name_of, release_namespace
+from app.checks.snapshot import Snapshot, entries_of, entry_for, is_own, name_of, release_name, release_namespace
 from app.injection import INJECT
 from app.model import JsonObject, selects
 
@@ -32,8 +34,19 @@ def _supported(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _installed(snapshot: Snapshot) -> Iterator[Problem]:
-    if snapshot.configuration is None:
-        yield Problem("there is no MutatingWebhookConfiguration with webhooks of *.inject.dind.io")
+    if snapshot.configuration is not None:
+        return
+    left = snapshot.left
+    yield Problem(
+        "there is no MutatingWebhookConfiguration with webhooks of *.inject.dind.io"
+        + (f", though {name_of(left)} of release {release_name(left)} is there" if left else ""),
+        {"mend": _reinstall(left) if left else _INSTALL},
+    )
+
+
+def _reinstall(left: JsonObject) -> str:
+    """Return what puts back a release, of which one object is left."""
+    return REINSTALL.replace("{release}", release_name(left)).replace("{system}", release_namespace(left))
 
 
 def _alone(snapshot: Snapshot) -> Iterator[Problem]:
@@ -64,6 +77,17 @@ def _targets(snapshot: Snapshot) -> Iterator[Problem]:
         path = client["service"].get("path", "/") if "service" in client else _path(client.get("url", ""))
         if path != expected.path:
             yield Problem(f"{expected.name} calls {path or '/'} instead of {expected.path}")
+    servers = sorted({_server(entry) for _, entry in _each(snapshot)})
+    if len(servers) > 1:
+        yield Problem(f"the webhooks call different servers: {', '.join(servers)}")
+
+
+def _server(entry: JsonObject) -> str:
+    client = entry["clientConfig"]
+    if "service" not in client:
+        return str(urlsplit(client.get("url", "")).netloc)
+    service = client["service"]
+    return f"Service {service['namespace']}/{service['name']}, port {service.get('port', 443)}"
 
 
 def _path(url: str) -> str:
@@ -141,21 +165,20 @@ def _closed(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _bound_policies(snapshot: Snapshot) -> bool:
-    ours = {name_of(policy) for policy in snapshot.policies if is_own_policy(policy)}
+    ours = {name_of(policy) for policy in snapshot.policies if is_own(policy)}
     return any(binding["spec"].get("policyName") in ours for binding in snapshot.bindings)
-
-
-def is_own_policy(policy: JsonObject) -> bool:
-    """Whether a ValidatingAdmissionPolicy is the chart's."""
-    labels: JsonObject = policy["metadata"].get("labels") or {}
-    return labels.get("app.kubernetes.io/part-of") == "dind-webhook"
 
 
 def _policy_bound(snapshot: Snapshot) -> Iterator[Problem]:
     bound = {binding["spec"].get("policyName") for binding in snapshot.bindings}
     for policy in snapshot.policies:
-        if is_own_policy(policy) and name_of(policy) not in bound:
+        if is_own(policy) and name_of(policy) not in bound:
             yield Problem(f"no ValidatingAdmissionPolicyBinding names {name_of(policy)}")
+    there = set(map(name_of, snapshot.policies))
+    for binding in snapshot.bindings:
+        policy_name = binding["spec"].get("policyName")
+        if is_own(binding) and policy_name not in there:
+            yield Problem(f"there is no ValidatingAdmissionPolicy {policy_name} for binding {name_of(binding)}")
 
 
 def _reinvoked(snapshot: Snapshot) -> Iterator[Problem]:
@@ -167,7 +190,7 @@ def _reinvoked(snapshot: Snapshot) -> Iterator[Problem]:
 def _timeout(snapshot: Snapshot) -> Iterator[Problem]:
     for expected, entry in _each(snapshot):
         seconds = entry.get("timeoutSeconds", 10)
-        if seconds > LONGEST_TIMEOUT_SECONDS:
+        if not SHORTEST_TIMEOUT_SECONDS <= seconds <= LONGEST_TIMEOUT_SECONDS:
             yield Problem(f"{expected.name} may take {seconds} s")
 
 
@@ -195,6 +218,7 @@ def _may_annotate(configuration: JsonObject) -> bool:
     )
 
 
+_INSTALL = "install the chart: `helm install dind-webhook CHART --namespace docker-system --create-namespace`"
 _OF_CONFIGURATION = ("configurations",)
 _INSTALLED = ("installed",)
 
@@ -213,7 +237,7 @@ CHECKS: tuple[Check, ...] = (
         Category.CONFIGURATION,
         "The webhook is installed",
         True,
-        "install the chart: `helm install dind-webhook CHART --namespace docker-system --create-namespace`",
+        "{mend}",
         _OF_CONFIGURATION,
         _installed,
     ),
@@ -241,7 +265,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "paths",
         Category.CONFIGURATION,
-        "Each webhook calls its own path",
+        "Each webhook calls its own path of the one server",
         True,
         REINSTALL,
         _OF_CONFIGURATION,
@@ -331,9 +355,10 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "timeout",
         Category.CONFIGURATION,
-        f"They are given {LONGEST_TIMEOUT_SECONDS} s at most",
+        f"They are given {SHORTEST_TIMEOUT_SECONDS} to {LONGEST_TIMEOUT_SECONDS} s",
         False,
-        "set the chart's webhook.timeoutSeconds to 5: an answer takes milliseconds, and pods wait that long for none",
+        "set the chart's webhook.timeoutSeconds to 5: an answer takes milliseconds, a new connection to a busy node "
+        "more, and pods wait that long for none",
         _OF_CONFIGURATION,
         _timeout,
         _INSTALLED,

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from app.checks.check import Category, Check, Problem
+from app.checks.check import REINSTALL, Category, Check, Problem
 from app.checks.namespaces import allow_privileged
 from app.checks.snapshot import DryRun, Snapshot, annotations_of, entries_of, name_of
+from app.checks.why import Asked, left_out_by
 from app.injection import INJECT, STATUS, Mode, Policy, Reason, inject
 from app.model import JsonObject
 
@@ -13,8 +14,11 @@ _INIT = "prepare"
 _POD_SECURITY = "violates PodSecurity"
 _CALL_FAILED = re.compile(r'failed calling webhook "([^"]+)"[^:]*: (?:failed to call webhook: )?(.*)', re.DOTALL)
 _DENIED_BY_WEBHOOK = re.compile(r'admission webhook "([^"]+)" denied the request')
+# Of quotas and limit ranges, by what the API server says of them
+_LIMITS = {"exceeded quota: ": "quota", " usage per ": "limitrange"}
 # Our policy says the first; the webhook, called again after another one changed the pod, the second.
 _TAKEN_AWAY = ("has lost its restartPolicy", f"annotation {STATUS} says that the pod was injected, but")
+_NOT_INJECTED = re.compile(r"dind\.io/inject: the pod asks for \w+ and has no ")
 _LONGEST = 400
 
 
@@ -52,8 +56,26 @@ def _called(snapshot: Snapshot) -> Iterator[Problem]:
 
 def _injected(snapshot: Snapshot) -> Iterator[Problem]:
     for run in snapshot.dry_runs:
-        if run.pod is not None and STATUS not in annotations_of(run.pod):
-            yield Problem(f"{_place(run)}: the pod came back without Docker, so the webhook was not called")
+        if _was_not_injected(run):
+            why = _left_out_by(run, snapshot)
+            mend = f"set the chart's webhook.objectSelector to {{}}, or {REINSTALL}" if why else _UNNOTICED
+            sentence = f": {why}" if why else ", so the webhook was not called"
+            yield Problem(f"{_place(run)}: the pod came back without Docker{sentence}", {"mend": mend})
+
+
+def _was_not_injected(run: DryRun) -> bool:
+    """Whether it came back as it was, or was refused for that by the policy that looks at what became of pods."""
+    if run.pod is None:
+        return _NOT_INJECTED.search(run.refusal) is not None
+    return STATUS not in annotations_of(run.pod)
+
+
+def _left_out_by(run: DryRun, snapshot: Snapshot) -> str | None:
+    namespace = next((one for one in snapshot.namespaces if name_of(one) == run.namespace), None)
+    if namespace is None:
+        return None
+    asked = Asked(namespace, snapshot.configuration, snapshot.policy)
+    return left_out_by(dry_run_pod(run.mode, snapshot.policy), asked)
 
 
 def _kept(snapshot: Snapshot) -> Iterator[Problem]:
@@ -94,7 +116,7 @@ def _not_refused(snapshot: Snapshot) -> Iterator[Problem]:
     for run in snapshot.dry_runs:
         refusal = run.refusal
         denied = _DENIED_BY_WEBHOOK.search(refusal)
-        if not refusal or _CALL_FAILED.search(refusal) or _was_taken_away(run):
+        if not refusal or _CALL_FAILED.search(refusal) or _was_taken_away(run) or _was_not_injected(run):
             continue
         yield Problem(f"{_place(run)}: {_brief(refusal)}", _mend(run, denied is not None and denied[1] in own))
 
@@ -104,10 +126,20 @@ def _mend(run: DryRun, by_us: bool) -> dict[str, str]:
         return {"mend": "see the settings in ConfigMap {server} of namespace {system}"}
     if _POD_SECURITY in run.refusal:
         return {"mend": allow_privileged(run.namespace)}
+    limit = next((what for said, what in _LIMITS.items() if said in run.refusal), None)
+    if limit:
+        return {
+            "mend": f"`kubectl -n {run.namespace} describe {limit}` shows the limit: have it raised, or give the "
+            "daemon less with the chart's settings.injection.defaults"
+        }
     return {"mend": f"have the policy that is named except namespace {run.namespace}"}
 
 
 _NEEDS = ("dry_runs",)
+_UNNOTICED = (
+    "mend what failed above; with failurePolicy Ignore, a server that is away goes unnoticed: "
+    "`kubectl -n {system} get pods`"
+)
 
 CHECKS: tuple[Check, ...] = (
     Check(
@@ -146,9 +178,8 @@ CHECKS: tuple[Check, ...] = (
         Category.DRY_RUN,
         "A pod that asks comes back with Docker",
         True,
-        "mend what failed above; with failurePolicy Ignore, a server that is away goes unnoticed: "
-        "`kubectl -n {system} get pods`",
-        _NEEDS,
+        "{mend}",
+        ("configurations", "namespaces", *_NEEDS),
         _injected,
         ("installed", "called", "admitted", "kept"),
     ),

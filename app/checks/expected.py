@@ -13,6 +13,8 @@ EXEMPT_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 MINIMUM_VERSION = (1, 30)
 # Above it, every pod that asks for Docker would hang that long while the webhook is away.
 LONGEST_TIMEOUT_SECONDS = 10
+# Below it, a handshake on a busy node may cost a pod.
+SHORTEST_TIMEOUT_SECONDS = 2
 
 RULES: list[JsonObject] = [
     {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"], "scope": "Namespaced"}

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from app.checks.certificate import bundle_of, server_name_of
 from app.checks.expected import PART_OF
 from app.checks.reader import Reader, Scope, why_unread
-from app.checks.server import called_services, is_ready
-from app.checks.snapshot import Endpoint, entries_of, labels_of, name_of, namespace_of, release_name, release_namespace
+from app.checks.server import called_service, is_ready
+from app.checks.snapshot import Endpoint, entries_of, is_own, name_of, namespace_of, release_name, release_namespace
 from app.errors import ApiError, ForbiddenError, NotFoundError, SettingsError
 from app.injection import Mode, Policy
 from app.kube import Served
@@ -20,7 +20,7 @@ _MOST_ENDPOINTS = 10
 
 def choose(configurations: Iterable[JsonObject], scope: Scope) -> JsonObject | None:
     """Return the configuration of the installation that is meant; NotFoundError where the one named is not there."""
-    ours = sorted((one for one in configurations if entries_of(one) or _is_part_of(one)), key=name_of)
+    ours = sorted((one for one in configurations if entries_of(one) or is_own(one)), key=name_of)
     wanted = [
         one for one in ours if scope.webhook in (None, name_of(one)) and scope.release in (None, release_name(one))
     ]
@@ -28,11 +28,6 @@ def choose(configurations: Iterable[JsonObject], scope: Scope) -> JsonObject | N
         there = ", ".join(f"{name_of(one)} of release {release_name(one)}" for one in ours)
         raise NotFoundError(f"no installation is named so; there is {there}", "choose another --release or --webhook")
     return wanted[0] if wanted else None
-
-
-def _is_part_of(configuration: JsonObject) -> bool:
-    key, _, value = PART_OF.partition("=")
-    return labels_of(configuration).get(key) == value
 
 
 def read_installation(reader: Reader, configuration: JsonObject | None) -> dict[str, Any]:
@@ -83,11 +78,11 @@ def _read_daemons(reader: Reader, daemonset: JsonObject) -> tuple[JsonObject, ..
 
 
 def _read_service(reader: Reader, configuration: JsonObject) -> tuple[JsonObject | None, tuple[JsonObject, ...]]:
-    called = called_services(configuration)
-    if not called:
+    called = called_service(configuration)
+    if called is None:
         reader.unread.update(dict.fromkeys(("service", "slices"), "the API server calls a URL, no Service"))
         return None, ()
-    namespace, name = called[0]["namespace"], called[0]["name"]
+    namespace, name = called["namespace"], called["name"]
 
     def read() -> JsonObject | None:
         try:

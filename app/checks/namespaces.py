@@ -73,7 +73,7 @@ CHECKS: tuple[Check, ...] = (
         f"`kubectl label namespace {{namespace}} {INJECT}=enabled`",
         ("configurations", *_NEEDS),
         _opted_in,
-        ("installed",),
+        ("installed", "entries", "namespace-selectors"),
     ),
     Check(
         "label-values",
@@ -92,7 +92,7 @@ CHECKS: tuple[Check, ...] = (
         f"run those pods in another namespace, and `kubectl label namespace {{namespace}} {INJECT}-`",
         ("configurations", *_NEEDS),
         _not_exempt,
-        ("installed",),
+        ("installed", "entries", "namespace-selectors"),
     ),
     Check(
         "pod-security",

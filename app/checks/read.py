@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from app.checks.dry_run import dry_run_pod
 from app.checks.installation import choose, read_installation
 from app.checks.reader import Cluster, Reader, Scope, why_unread
-from app.checks.snapshot import DryRun, Snapshot, has_opted_in, is_asked_about, name_of
+from app.checks.snapshot import DryRun, Snapshot, has_opted_in, is_asked_about, is_own, name_of
 from app.checks.why import asks, has_docker, misplaced
 from app.errors import ForbiddenError, NotFoundError, RefusedError
 from app.injection import Mode, Policy
@@ -41,6 +41,8 @@ def read_snapshot(
     configuration = choose(configurations, scope)
     release = read_installation(reader, configuration)
     policy = release.pop("policy")
+    policies = reader.list("policies", "admission policies", f"{_ADMISSION}/validatingadmissionpolicies")
+    bindings = reader.list("bindings", "their bindings", f"{_ADMISSION}/validatingadmissionpolicybindings")
     namespaces = _read_namespaces(reader, scope)
     pods = _read_pods(reader, scope)
     asked = [name_of(one) for one in namespaces if _takes_pods(one) and is_asked_about(configuration, one)]
@@ -51,8 +53,9 @@ def read_snapshot(
         version=version,
         configurations=configurations,
         configuration=configuration,
-        policies=reader.list("policies", "admission policies", f"{_ADMISSION}/validatingadmissionpolicies"),
-        bindings=reader.list("bindings", "their bindings", f"{_ADMISSION}/validatingadmissionpolicybindings"),
+        left=next(filter(is_own, (*policies, *bindings)), None),
+        policies=policies,
+        bindings=bindings,
         policy=policy,
         nodes=reader.list("nodes", "nodes", "/api/v1/nodes") if release["daemonset"] else (),
         namespaces=namespaces,

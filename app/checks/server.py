@@ -3,23 +3,17 @@
 from collections.abc import Iterator
 
 from app.checks.check import REINSTALL, Category, Check, Problem
-from app.checks.snapshot import Snapshot, entries_of, name_of
-from app.model import JsonObject
+from app.checks.snapshot import Snapshot, entries_of, labels_of, name_of
+from app.model import JsonObject, selects
 
 # Within a cluster, what the configuration calls is a Service; a URL is somebody else's to keep.
 _SERVICE = "service"
 
 
-def called_services(configuration: JsonObject | None) -> list[JsonObject]:
-    """Return the references to Services in a configuration, each once."""
-    found: list[JsonObject] = []
-    for entry in entries_of(configuration).values():
-        reference = entry["clientConfig"].get(_SERVICE)
-        if reference and (reference["namespace"], reference["name"]) not in [
-            (f["namespace"], f["name"]) for f in found
-        ]:
-            found.append(reference)
-    return found
+def called_service(configuration: JsonObject | None) -> JsonObject | None:
+    """Return a configuration's reference to the Service that is called, None where that is a URL."""
+    references = (entry["clientConfig"].get(_SERVICE) for entry in entries_of(configuration).values())
+    return next(filter(None, references), None)
 
 
 def is_ready(endpoint: JsonObject) -> bool:
@@ -34,22 +28,35 @@ def has_condition(o: JsonObject, kind: str) -> bool:
 
 
 def _service(snapshot: Snapshot) -> Iterator[Problem]:
-    for reference in called_services(snapshot.configuration):
-        place = f"{reference['namespace']}/{reference['name']}"
-        if snapshot.service is None:
-            yield Problem(f"Service {place} does not exist")
-            continue
-        port = reference.get("port", 443)
-        if port not in [one["port"] for one in snapshot.service["spec"].get("ports") or []]:
-            yield Problem(f"Service {place} has no port {port}")
+    reference = called_service(snapshot.configuration)
+    if reference is None:
+        return
+    place = f"{reference['namespace']}/{reference['name']}"
+    if snapshot.service is None:
+        yield Problem(f"Service {place} does not exist", {"mend": REINSTALL})
+        return
+    port = reference.get("port", 443)
+    if port not in [one["port"] for one in snapshot.service["spec"].get("ports") or []]:
+        # helm 4 would add the port beside the other one, of the same name, and be refused.
+        delete = f"`kubectl -n {reference['namespace']} delete service {reference['name']}`"
+        yield Problem(f"Service {place} has no port {port}", {"mend": f"{delete}, then {REINSTALL}"})
+
+
+def _service_selector(snapshot: Snapshot) -> Iterator[Problem]:
+    service, deployment = snapshot.service, snapshot.deployment
+    if service is None or deployment is None:
+        return
+    pods = labels_of(deployment["spec"].get("template") or {})
+    if not selects({"matchLabels": service["spec"].get("selector")}, pods):
+        yield Problem(f"Service {name_of(service)} does not select the pods of Deployment {name_of(deployment)}")
 
 
 def _endpoints(snapshot: Snapshot) -> Iterator[Problem]:
-    if not called_services(snapshot.configuration) or snapshot.service is None:
+    if called_service(snapshot.configuration) is None or snapshot.service is None:
         return
     endpoints = [endpoint for one in snapshot.slices for endpoint in one.get("endpoints") or []]
     if not any(map(is_ready, endpoints)):
-        what = "no ready endpoint" if endpoints else "no endpoint; does its selector match the pods?"
+        what = "no ready endpoint" if endpoints else "no endpoint"
         yield Problem(f"Service {name_of(snapshot.service)} has {what}")
 
 
@@ -68,10 +75,20 @@ CHECKS: tuple[Check, ...] = (
         Category.SERVER,
         "The Service that is called exists, with the port that is called",
         True,
-        REINSTALL,
+        "{mend}",
         ("configurations", "service"),
         _service,
         ("installed",),
+    ),
+    Check(
+        "service-selector",
+        Category.SERVER,
+        "It selects the server's pods",
+        True,
+        REINSTALL,
+        ("service", "deployment"),
+        _service_selector,
+        ("installed", "service"),
     ),
     Check(
         "endpoints",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from app.checks.expected import ENTRY_SUFFIX
+from app.checks.expected import ENTRY_SUFFIX, PART_OF
 from app.injection import INJECT, NAMESPACE_VALUES, Mode, Policy
 from app.model import JsonObject, selects
 
@@ -41,6 +41,8 @@ class Snapshot:
     # Every MutatingWebhookConfiguration, and which of them is the installation that is looked at
     configurations: tuple[JsonObject, ...] = ()
     configuration: JsonObject | None = None
+    # Where there is none: something else of an installation, whose configuration was deleted
+    left: JsonObject | None = None
     policies: tuple[JsonObject, ...] = ()
     bindings: tuple[JsonObject, ...] = ()
     policy: Policy
@@ -90,6 +92,12 @@ def entry_for(configuration: JsonObject, namespace: JsonObject) -> JsonObject | 
         if selects(entry.get("namespaceSelector"), labels_of(namespace)):
             return entry
     return None
+
+
+def is_own(o: JsonObject) -> bool:
+    """Whether an object is the chart's."""
+    key, _, value = PART_OF.partition("=")
+    return labels_of(o).get(key) == value
 
 
 def release_namespace(configuration: JsonObject | None) -> str:

@@ -14,6 +14,7 @@ from checks.healthy import (
     dry_run,
     healthy,
     injected,
+    labels,
     leaf,
     namespace,
     node,
@@ -35,6 +36,12 @@ def changed(change: Callable[[dict[str, Any]], object], which: int = 0) -> Snaps
     own = copy.deepcopy(configuration())
     change(own["webhooks"][which])
     return healthy(configuration=own)
+
+
+def left_of(release: str = "dind-webhook", within: str = "docker-system") -> dict[str, Any]:
+    """Return an object of a release."""
+    own = {**labels("policy"), "app.kubernetes.io/instance": release}
+    return {"metadata": {"name": release, "labels": own, "annotations": {"meta.helm.sh/release-namespace": within}}}
 
 
 def refused(text: str) -> Snapshot:
@@ -87,11 +94,21 @@ LATER = {
     "metadata": {"name": "kyverno-resource-mutating-webhook-cfg"},
     "webhooks": [{"name": "mutate.kyverno.svc-fail", "rules": [{"resources": ["pods"]}]}],
 }
+NOT_INJECTED = (
+    "ValidatingAdmissionPolicy 'dind-webhook' with binding 'dind-webhook' denied request: dind.io/inject: the pod asks "
+    "for sidecar and has no container dind; is the webhook dind-webhook ready?"
+)
 EXPIRED = NOW - timedelta(days=31)
 # The name of the check, the snapshot, a part of the sentence, a part of the hint
 BROKEN: list[tuple[str, Snapshot, str, str]] = [
     ("api-version", healthy(version="1.29"), "the API server is 1.29", "upgrade the cluster"),
     ("installed", healthy(configuration=None), "there is no MutatingWebhookConfiguration", "helm install"),
+    (
+        "installed",
+        healthy(configuration=None, left=left_of("ci-docker", "tools")),
+        "though ci-docker of release ci-docker is there",
+        "helm upgrade ci-docker CHART --namespace tools",
+    ),
     (
         "one-installation",
         healthy(configurations=(configuration(), configuration("other"))),
@@ -108,6 +125,12 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
         "paths",
         changed(lambda entry: entry["clientConfig"]["service"].update(path="/mutate"), 1),
         "sidecar.inject.dind.io calls /mutate instead of /mutate/sidecar",
+        "helm upgrade",
+    ),
+    (
+        "paths",
+        changed(lambda entry: entry["clientConfig"]["service"].update(name="other")),
+        "the webhooks call different servers: Service docker-system/dind-webhook, port 443, Service",
         "helm upgrade",
     ),
     ("rules", changed(set_to("rules", [])), f"{ENABLED} has other rules than CREATE of pods: none", "helm upgrade"),
@@ -160,12 +183,19 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
         "helm upgrade",
     ),
     (
+        "policy-binding",
+        healthy(policies=(), bindings=({**left_of(), "spec": {"policyName": "dind-webhook"}},)),
+        "there is no ValidatingAdmissionPolicy dind-webhook for binding dind-webhook",
+        "helm upgrade",
+    ),
+    (
         "reinvocation",
         changed(set_to("reinvocationPolicy", "Never")),
         f"{ENABLED} has reinvocationPolicy Never",
         "webhook.reinvocationPolicy to IfNeeded",
     ),
     ("timeout", changed(set_to("timeoutSeconds", 30)), f"{ENABLED} may take 30 s", "webhook.timeoutSeconds to 5"),
+    ("timeout", changed(set_to("timeoutSeconds", 1)), f"{ENABLED} may take 1 s", "webhook.timeoutSeconds to 5"),
     (
         "round-0",
         healthy(configurations=(configuration(), LATER)),
@@ -177,6 +207,12 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
         "service",
         healthy(service={"metadata": {"name": "dind-webhook"}, "spec": {"ports": [{"port": 8443}]}}),
         "Service docker-system/dind-webhook has no port 443",
+        "`kubectl -n docker-system delete service dind-webhook`, then `helm upgrade",
+    ),
+    (
+        "service-selector",
+        healthy(service={"metadata": {"name": "a"}, "spec": {"ports": [{"port": 443}], "selector": {"app": "x"}}}),
+        "Service a does not select the pods of Deployment dind-webhook",
         "helm upgrade",
     ),
     ("endpoints", healthy(slices=()), "Service dind-webhook has no endpoint", "kubectl -n docker-system get pods"),
@@ -308,6 +344,33 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
         healthy(dry_runs=(DryRun("ci", Mode.SIDECAR, dry_run_pod(Mode.SIDECAR, POLICY)),)),
         "namespace ci, sidecar: the pod came back without Docker",
         "kubectl -n docker-system get pods",
+    ),
+    (
+        "injected",
+        healthy(dry_runs=(DryRun("ci", Mode.SIDECAR, None, NOT_INJECTED),)),
+        "the pod came back without Docker, so the webhook was not called",
+        "mend what failed above",
+    ),
+    (
+        "injected",
+        replace(
+            changed(set_to("objectSelector", {"matchLabels": {"team": "a"}})),
+            dry_runs=(DryRun("ci", Mode.SIDECAR, None, NOT_INJECTED),),
+        ),
+        f"the pod came back without Docker: the objectSelector of {ENABLED} does not match its labels",
+        "webhook.objectSelector",
+    ),
+    (
+        "admitted",
+        refused('pods "x" is forbidden: exceeded quota: q, requested: pods=1, used: pods=9, limited: pods=9'),
+        "exceeded quota: q",
+        "kubectl -n ci describe quota",
+    ),
+    (
+        "admitted",
+        refused('pods "x" is forbidden: maximum memory usage per Container is 64Mi, but limit is 4Gi'),
+        "maximum memory usage per Container is 64Mi",
+        "kubectl -n ci describe limitrange",
     ),
     (
         "admitted",

@@ -118,10 +118,13 @@ def healthy(**changes: Any) -> Snapshot:
         "policies": ({"metadata": {"name": "dind-webhook", "labels": labels("policy")}, "spec": {}},),
         "bindings": ({"metadata": {"name": "dind-webhook"}, "spec": {"policyName": "dind-webhook"}},),
         "policy": POLICY,
-        "service": {"metadata": {"name": "dind-webhook"}, "spec": {"ports": [{"port": 443}]}},
+        "service": {
+            "metadata": {"name": "dind-webhook"},
+            "spec": {"ports": [{"port": 443}], "selector": labels("webhook")},
+        },
         "deployment": {
             "metadata": {"name": "dind-webhook"},
-            "spec": {"replicas": 2},
+            "spec": {"replicas": 2, "template": {"metadata": {"labels": labels("webhook")}}},
             "status": {"readyReplicas": 2},
         },
         "slices": ({"ports": [{"port": 10250}], "endpoints": [{"conditions": {"ready": True}}]},),

@@ -52,7 +52,7 @@ class _Watched:
 
 
 # They have a value, if a guessed one, even where they could not be read.
-ALWAYS_THERE = {"at", "policy", "configuration"}
+ALWAYS_THERE = {"at", "policy", "configuration", "left"}
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
