@@ -79,11 +79,11 @@ CONTRADICTIONS: list[tuple[str, Any]] = [
         {"daemonset": {"enabled": True, "storage": {"hostPath": "/var/lib/docker"}}},
     ),
     *(
-        (f"{outer} is", {"daemonset": {"enabled": True, "hostPath": run, "storage": {"hostPath": storage}}})
-        for outer, run, storage in [
-            ("daemonset.hostPath", "/var/run/d", "/run/d/images"),
-            ("daemonset.storage.hostPath", "/data/run", "/data"),
-            ("daemonset.hostPath", "/data", "/data"),
+        (f"{inner}, which is in", {"daemonset": {"enabled": True, "hostPath": run, "storage": {"hostPath": storage}}})
+        for inner, run, storage in [
+            ("daemonset.storage.hostPath is /run/d/images", "/var/run/d", "/run/d/images"),
+            ("daemonset.hostPath is /data/run", "/data/run", "/data"),
+            ("daemonset.hostPath is /data", "/data", "/data"),
         ]
     ),
     *(

@@ -1,0 +1,61 @@
+{{- define "dind-webhook.validate.daemonset" -}}
+{{- $v := .Values.daemonset -}}
+{{- if and $v.enabled (not (has "daemonset" (include "dind-webhook.modes" . | fromJsonArray))) }}
+daemonset.enabled is on, but settings.injection.modes has no daemonset: no pod could use the daemons
+{{- end }}
+{{- if le (int $v.gc.highPercent) (int $v.gc.lowPercent) }}
+daemonset.gc.lowPercent is {{ $v.gc.lowPercent }}, not less than daemonset.gc.highPercent, {{ $v.gc.highPercent }}: removal would never begin to help
+{{- end }}
+{{- if and $v.storage.hostPath (eq $v.storage.type "emptyDir") }}
+daemonset.storage.hostPath is set, but daemonset.storage.type is emptyDir: choose one
+{{- end }}
+{{- if and $v.storage.sizeLimit (eq $v.storage.type "hostPath") }}
+daemonset.storage.sizeLimit is set, but daemonset.storage.type is hostPath, which has no limit: choose emptyDir, or see daemonset.gc
+{{- end }}
+{{- with $v.updateStrategy.rollingUpdate -}}
+{{- if eq $v.updateStrategy.type "OnDelete" }}
+daemonset.updateStrategy.rollingUpdate is set, but daemonset.updateStrategy.type is OnDelete: choose one
+{{- end }}
+{{- if not (has (toString .maxSurge) (list "<nil>" "0" "0%")) }}
+daemonset.updateStrategy.rollingUpdate.maxSurge is {{ .maxSurge }}: two daemons would share the directories of a node; leave it out
+{{- end }}
+{{- end }}
+{{- $elsewhere := dict
+      "--group" "settings.injection.defaults.group"
+      "-G" "settings.injection.defaults.group"
+      "--data-root" "daemonset.storage" -}}
+{{- range $v.extraArgs -}}
+{{- $flag := (splitn "=" 2 .)._0 -}}
+{{- with get $elsewhere $flag }}
+daemonset.extraArgs sets {{ $flag }}, about which the rest of the chart has to know: set {{ . }} instead
+{{- end }}
+{{- end }}
+{{- if $v.enabled }}
+{{- include "dind-webhook.validate.directories" . }}
+{{- end }}
+{{- end -}}
+
+{{/* The daemon owns its directories: what it finds in the node's own it would take for its leftovers. */}}
+{{- define "dind-webhook.validate.directories" -}}
+{{- $nodes := list "/run" "/run/docker" "/run/containerd" "/var" "/var/lib" "/var/lib/docker" "/var/lib/containerd" "/var/lib/kubelet" "/etc" "/home" "/opt" "/root" "/tmp" "/usr" -}}
+{{- $paths := dict "daemonset.hostPath" (include "dind-webhook.hostPath" .) -}}
+{{- if eq .Values.daemonset.storage.type "hostPath" -}}
+{{- $_ := set $paths "daemonset.storage.hostPath" (include "dind-webhook.storageHostPath" .) -}}
+{{- end -}}
+{{- range $name, $path := $paths -}}
+{{- $real := include "dind-webhook.resolved" $path -}}
+{{- if has $real $nodes }}
+{{ $name }} is {{ $path }}, which is the node's own: name a directory that is only the daemon's, as /run/dind or /var/lib/dind
+{{- end }}
+{{- range $other, $around := omit $paths $name -}}
+{{- if hasPrefix (include "dind-webhook.resolved" $around | printf "%s/") (printf "%s/" $real) }}
+{{ $name }} is {{ $path }}, which is in {{ $other }}, {{ $around }}: each needs a directory of its own
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* A path without the link that /var/run is. */}}
+{{- define "dind-webhook.resolved" -}}
+{{- regexReplaceAll "^/var/run(/|$)" . "/run${1}" -}}
+{{- end -}}
