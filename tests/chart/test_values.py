@@ -58,6 +58,13 @@ CONTRADICTIONS: list[tuple[str, Any]] = [
     ("tls.certManager.caDuration is 90h", {"tls": {"mode": "certManager", "certManager": {"caDuration": "90h"}}}),
     ("tls.existingSecret.name is empty", {"tls": {"mode": "existingSecret"}}),
     ("tls.existingSecret.caBundle is empty", {"tls": {"mode": "existingSecret", "existingSecret": {"name": "own"}}}),
+    (
+        "tls.existingSecret.caBundle is empty",
+        {
+            "tls": {"mode": "existingSecret", "existingSecret": {"name": "own"}},
+            "webhook": {"annotations": {"admissions.enforcer/disabled": "true"}},
+        },
+    ),
     ("caBundle is not PEM", {"tls": {"mode": "existingSecret", "existingSecret": {"name": "own", "caBundle": "LS0t"}}}),
     ("tls.clientCA.names is set", {"tls": {"clientCA": {"names": ["kube-apiserver"]}}}),
     ("serviceAccount.create is off", {"serviceAccount": {"create": False}}),
@@ -182,6 +189,11 @@ def test_all_contradictions_are_told_at_once() -> None:
 )
 def test_unknown_keys_and_wrong_types_do_not_render(place: str, values: Any, name: str) -> None:
     assert place in refusal(values, name)
+
+
+def test_a_tool_that_writes_the_bundle_is_named_by_its_annotation() -> None:
+    tool = {"cert-manager.io/inject-ca-from-secret": "docker-system/own"}
+    render({"tls": {"mode": "existingSecret", "existingSecret": {"name": "own"}}, "webhook": {"annotations": tool}})
 
 
 def test_no_replica_is_fine_where_pods_do_not_depend_on_it() -> None:
