@@ -8,13 +8,18 @@ from typing import NamedTuple
 import typer
 
 from app.cli.judge import DENIED, describe, load_policy, painted, style_of
-from app.injection import INJECT, RULES, TO_CHANGE, Decision, Outcome, Rule
+from app.injection import INJECT, ONLY_IN_A_CLUSTER, RULES, TO_CHANGE, Decision, Outcome, Reason, Rule, State, fare
 from app.manifests import judge, read_manifest
 from app.model import JsonObject
 
+_MARKS = {State.PASSED: "✓", State.STOPPED: "✗", State.NOT_REACHED: "-", State.NOT_CHECKED: "?"}
+
 
 class Explained(NamedTuple):
-    """A pod, what goes into the decision on it, the decision, and what changes it. `verdict` replaces its words."""
+    """A pod, what goes into the decision on it, the decision, and what changes it. `verdict` replaces its words.
+
+    Whether one of the `unseen` reasons holds was not looked at.
+    """
 
     title: str
     inputs: tuple[tuple[str, str], ...]
@@ -23,6 +28,7 @@ class Explained(NamedTuple):
     verdict: str = ""
     notes: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = RULES
+    unseen: frozenset[Reason] = frozenset()
 
 
 def run(filenames: list[str], namespace_label: str, color: str, config: Path | None) -> int:
@@ -33,7 +39,8 @@ def run(filenames: list[str], namespace_label: str, color: str, config: Path | N
         for template in manifest.templates():
             decision = judge(template.pod, namespace_label, policy)
             change = TO_CHANGE.get(decision.reason, "").replace("{namespace}", "NAME")
-            explained.append(Explained(template.name, inputs_of(namespace_label, template.pod), decision, change))
+            inputs = inputs_of(namespace_label, template.pod)
+            explained.append(Explained(template.name, inputs, decision, change, unseen=ONLY_IN_A_CLUSTER))
     if not explained:
         print("no pod or workload in these files", file=sys.stderr)
     return print_all(explained, color)
@@ -69,13 +76,10 @@ def _print(one: Explained, color: str) -> None:
     for name, value in one.inputs:
         print(f"  {name:<30} {value}")
     print()
-    stopped = False
-    for rule in one.rules:
-        stops = decision.reason in rule.stops
-        mark = "-" if stopped else "✗" if stops else "✓"
-        style = None if stopped else style_of(decision) if stops else typer.colors.GREEN
-        print(painted(f"  {mark} {rule.statement}", style, color, terminal))
-        stopped |= stops
+    for rule, state in fare(decision, one.rules, one.unseen):
+        style = style_of(decision) if state is State.STOPPED else typer.colors.GREEN if state is State.PASSED else None
+        more = f": {state}" if state is State.NOT_CHECKED else ""
+        print(painted(f"  {_MARKS[state]} {rule.statement}{more}", style, color, terminal))
     print(painted(f"  => {one.verdict or describe(decision)}", style_of(decision), color, terminal))
     for warning in decision.warnings:
         print(painted(f"     warning: {warning}", typer.colors.YELLOW, color, terminal))

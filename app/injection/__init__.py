@@ -11,11 +11,12 @@ from app.injection.eligibility import NAMESPACE_VALUES, POD_VALUES
 from app.injection.inject import inject
 from app.injection.names import INJECT, PREFIX, STATUS
 from app.injection.options import Options, Policy
-from app.injection.rules import RULES, TO_CHANGE, Rule
+from app.injection.rules import ONLY_IN_A_CLUSTER, RULES, TO_CHANGE, Rule, State, fare
 
 __all__ = [
     "INJECT",
     "NAMESPACE_VALUES",
+    "ONLY_IN_A_CLUSTER",
     "OPTIONS",
     "POD_VALUES",
     "PREFIX",
@@ -30,7 +31,9 @@ __all__ = [
     "Policy",
     "Reason",
     "Rule",
+    "State",
     "apply_defaults",
     "built_in_options",
+    "fare",
     "inject",
 ]

@@ -1,9 +1,10 @@
 """The rules that a pod passes on its way, in the order they are applied, for people to read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from typing import NamedTuple
 
-from app.injection.decision import Reason
+from app.injection.decision import Decision, Reason
 from app.injection.names import INJECT
 
 # What changes an outcome, where that can be told from the reason alone; {namespace} is the pod's.
@@ -46,3 +47,30 @@ RULES: tuple[Rule, ...] = (
     Rule("The daemon fits into the pod's own resources", (Reason.POD_RESOURCES,)),
     Rule("Something is left to add", (Reason.UNCHANGED,)),
 )
+
+# What only a cluster can tell; the API server sees to it before it asks us.
+ONLY_IN_A_CLUSTER = frozenset({Reason.NOT_SELECTED})
+
+
+class State(StrEnum):
+    """How a pod fares with a rule."""
+
+    PASSED = "passed"
+    STOPPED = "stopped"
+    NOT_REACHED = "not reached"
+    NOT_CHECKED = "not checked here"
+
+
+def fare(
+    decision: Decision, rules: tuple[Rule, ...] = RULES, unseen: frozenset[Reason] = frozenset()
+) -> Iterator[tuple[Rule, State]]:
+    """Yield each rule with how a pod fared; nobody looked whether it stops with one of the `unseen` reasons."""
+    stopped = False
+    for rule in rules:
+        if stopped:
+            yield rule, State.NOT_REACHED
+        elif decision.reason in rule.stops:
+            stopped = True
+            yield rule, State.STOPPED
+        else:
+            yield rule, State.NOT_CHECKED if unseen.issuperset(rule.stops) else State.PASSED

@@ -1,7 +1,6 @@
 """The page's one question and its answer."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Annotated
 
 import jsonpatch
@@ -11,15 +10,17 @@ from app import __version__
 from app.injection import (
     INJECT,
     NAMESPACE_VALUES,
+    ONLY_IN_A_CLUSTER,
     OPTIONS,
     POD_VALUES,
     PREFIX,
-    RULES,
     TO_CHANGE,
     Decision,
     Mode,
     Option,
     Outcome,
+    State,
+    fare,
 )
 from app.manifests import Manifest, Template, judge
 from app.model import MalformedPodError, Operation
@@ -44,14 +45,6 @@ class Question(Value):
     namespace: str = "enabled"
     annotations: Annotated[Mapping[str, str], AfterValidator(_ours)] = {}
     settings: str = ""
-
-
-class State(StrEnum):
-    """How a pod fares with a rule."""
-
-    PASSED = "passed"
-    STOPPED = "stopped"
-    NOT_REACHED = "not reached"
 
 
 class RuleFacts(Value):
@@ -168,15 +161,8 @@ def _pod(template: Template, decision: Decision) -> PodAnswer:
 
 
 def _rules(decision: Decision) -> list[RuleFacts]:
-    facts: list[RuleFacts] = []
-    state = State.PASSED
-    for rule in RULES:
-        if state is State.STOPPED:
-            state = State.NOT_REACHED
-        elif decision.reason in rule.stops:
-            state = State.STOPPED
-        facts.append(RuleFacts(statement=rule.statement, state=state))
-    return facts
+    states = fare(decision, unseen=ONLY_IN_A_CLUSTER)
+    return [RuleFacts(statement=rule.statement, state=state) for rule, state in states]
 
 
 def _picture(template: Template, decision: Decision) -> Picture | None:

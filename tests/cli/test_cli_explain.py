@@ -52,19 +52,21 @@ def annotated(text: str, write: Write) -> Annotated:
 
 def marks(stdout: str) -> dict[str, str]:
     """Return the mark of each rule that is shown."""
-    return {rule: mark for mark, rule in re.findall(r"^  ([✓✗-]) (.*)$", stdout, re.MULTILINE)}
+    return {rule: mark for mark, rule in re.findall(r"^  ([✓✗?-]) ([^:\n]*)(?:: .*)?$", stdout, re.MULTILINE)}
 
 
 def marks_at(reason: Reason) -> dict[str, str]:
     """Return the marks there have to be where a pod stops at a reason."""
     stop = next((index for index, rule in enumerate(RULES) if reason in rule.stops), len(RULES))
-    return {rule.statement: "✓" if index < stop else "✗" if index == stop else "-" for index, rule in enumerate(RULES)}
+    passed = {rule.statement: "?" if Reason.NOT_SELECTED in rule.stops else "✓" for rule in RULES[:stop]}
+    return passed | {rule.statement: "-" if index else "✗" for index, rule in enumerate(RULES[stop:])}
 
 
 def test_a_pod_that_is_injected_passes_every_rule(run: Run, pod: Path) -> None:
     ran = run("explain", "-f", pod)
     assert (ran.exit_code, ran.stderr) == (0, "")
-    assert marks(ran.stdout) == {rule.statement: "✓" for rule in RULES}
+    assert marks(ran.stdout) == marks_at(Reason.INJECTED)
+    assert "\n  ? The webhook configuration selects it: not checked here\n" in ran.stdout
     assert ran.stdout.endswith("  => injected (sidecar)\n")
 
 

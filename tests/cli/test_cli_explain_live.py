@@ -141,6 +141,7 @@ def test_what_may_not_be_read_is_assumed_and_said(explain: Explain) -> None:
     assert ran.exit_code == 0
     assert "assumed: the webhook is installed as shipped (you may not list mutatingwebhookconfigurations." in ran.stdout
     assert "assumed: settings as shipped" in ran.stdout
+    assert "  ? The webhook configuration selects it: not checked here\n" in ran.stdout
 
 
 BAD: list[tuple[Answers, tuple[str, ...], str, str]] = [

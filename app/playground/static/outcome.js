@@ -3,7 +3,7 @@
 import { count, element, prose } from "./dom.js";
 import { drawPicture } from "./picture.js";
 
-const SYMBOLS = { passed: "✓", stopped: "✗", "not reached": "–" };
+const SYMBOLS = { passed: "✓", stopped: "✗", "not reached": "–", "not checked here": "?" };
 
 export function drawPods(pods) {
   return pods.map(drawPod);
@@ -50,7 +50,10 @@ function drawPod(pod, index) {
 
 function drawRules(pod) {
   const passed = pod.rules.filter((rule) => rule.state === "passed").length;
-  const text = passed === pod.rules.length ? `All ${passed} rules hold` : `${passed} of ${pod.rules.length} rules hold, then it stops`;
+  const unchecked = pod.rules.filter((rule) => rule.state === "not checked here").length;
+  const checked = pod.rules.length - unchecked;
+  const holds = passed === checked ? `All ${passed} rules hold` : `${passed} of ${checked} rules hold, then it stops`;
+  const text = unchecked ? `${holds}; ${unchecked} more only in a cluster` : holds;
   return element(
     "details",
     { class: "fold rules" },
@@ -61,10 +64,10 @@ function drawRules(pod) {
       pod.rules.map((rule) =>
         element(
           "li",
-          { class: rule.state.replace(" ", "-") },
+          { class: rule.state.replaceAll(" ", "-") },
           element("span", { class: "symbol", "aria-hidden": "true" }, SYMBOLS[rule.state]),
           rule.statement,
-          element("span", { class: "unseen" }, `: ${rule.state}`),
+          element("span", { class: rule.state === "not checked here" ? "" : "unseen" }, `: ${rule.state}`),
         ),
       ),
     ),
