@@ -196,6 +196,27 @@ def test_a_tool_that_writes_the_bundle_is_named_by_its_annotation() -> None:
     render({"tls": {"mode": "existingSecret", "existingSecret": {"name": "own"}}, "webhook": {"annotations": tool}})
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"podDisruptionBudget": {"minAvailable": "50%"}},
+        {"podDisruptionBudget": {"minAvailable": 0}},
+        {"podDisruptionBudget": {"maxUnavailable": "1%"}},
+        {"podDisruptionBudget": {"enabled": False, "maxUnavailable": 0}},
+        {"tls": {"selfManaged": {"leafLife": "12h30m", "caLife": "37h30m"}}},
+        {"tls": {"mode": "certManager", "certManager": {"issuerRef": {"name": "own"}, "caDuration": "1h"}}},
+        {"metrics": {"prometheusRule": {"enabled": True, "certificateDays": 9.5}}},
+        {"daemonset": {"enabled": True, "hostPath": "/data/dind", "storage": {"hostPath": "/data/dind-images"}}},
+        {"daemonset": {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}}}},
+        {"test": {"enabled": False, "namespace": "kube-system"}},
+        {"test": {"namespace": "ci"}},
+    ],
+    ids=str,
+)
+def test_what_is_close_to_a_contradiction_renders(values: Any) -> None:
+    render(values)
+
+
 def test_no_replica_is_fine_where_pods_do_not_depend_on_it() -> None:
     render({"replicas": 0, "webhook": {"failurePolicy": "Ignore"}})
 
