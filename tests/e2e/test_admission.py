@@ -19,7 +19,8 @@ from cluster.cluster import OLDEST, VERSION, Cluster
 from cluster.errors import ClusterError
 from kube import Manifest, Namespace, RefusedError, until
 from kubernetes import client
-from mutators import AFTER, BEFORE, Operation, configured, mutating
+from mutators import AFTER, BEFORE, configured, mutating
+from others import strip_restart_policies
 from planes import Plane, Server, oldest, serving
 from releases import Release
 
@@ -209,14 +210,14 @@ class TestOtherMutators:
             until("the policy to refuse it", lambda: NOT_INJECTED in refusal(ci, asking(inject=None)))
 
     def test_one_that_strips_restart_policies_is_caught_by_the_policy(self, plane: Plane, once: Namespace) -> None:
-        with mutating(plane, once, AFTER, strip):
+        with mutating(plane, once, AFTER, strip_restart_policies):
             until("the policy to refuse it", lambda: "ValidatingAdmissionPolicy" in refusal(once, asking()))
             assert "init container dind has lost its restartPolicy: Always" in refusal(once, asking())
 
     def test_one_that_strips_restart_policies_is_caught_when_we_are_called_again(
         self, plane: Plane, ci: Namespace
     ) -> None:
-        with mutating(plane, ci, AFTER, strip):
+        with mutating(plane, ci, AFTER, strip_restart_policies):
             refused = refusal(ci, asking())
         assert 'admission webhook "enabled.inject.dind.io" denied the request' in refused
         assert "restartPolicy" in refused
@@ -334,20 +335,10 @@ def set_operations(release: Release, operation: str) -> None:
     api.patch_mutating_webhook_configuration(release.fullname, {"webhooks": webhooks})
 
 
-def add_container(_: Manifest) -> list[Operation]:
+def add_container(_: Manifest) -> list[Manifest]:
     added = {"name": "added", "image": workloads.BUSYBOX}
     return [{"op": "add", "path": "/spec/containers/-", "value": added}]
 
 
-def ask(_: Manifest) -> list[Operation]:
+def ask(_: Manifest) -> list[Manifest]:
     return [{"op": "add", "path": "/metadata/annotations", "value": {workloads.INJECT: "sidecar"}}]
-
-
-def strip(pod: Manifest) -> list[Operation]:
-    """Do what webhooks do that were built for Kubernetes before native sidecars."""
-    return [
-        {"op": "remove", "path": f"/spec/initContainers/{index}/{member}"}
-        for index, one in enumerate(pod["spec"].get("initContainers", []))
-        for member in ("restartPolicy", "startupProbe", "lifecycle")
-        if member in one
-    ]

@@ -10,7 +10,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ import yaml
 from certificates import Mount
 from helm import CHART, tool
 from kubernetes import client
+from others import answering, patching, strip_restart_policies
 from running import PROGRAM, eventually, start
 
 from app.certs import KeyPair
@@ -344,33 +344,23 @@ def test_a_policy_that_forbids_privileged_containers(broken: Install) -> None:
     broken.healed("admitted")
 
 
-def test_a_webhook_that_strips_the_restart_policy(broken: Install, tmp_path: Path) -> None:
+def test_a_webhook_that_strips_the_restart_policy(broken: Install) -> None:
     """As those do that were built before native sidecars and write the pod back whole."""
-    pair = issue_serving_cert(broken.ca, ["127.0.0.1"], now(), timedelta(days=1))
-    (tmp_path / "pair.pem").write_bytes(pair.cert + pair.key)
-    script = Path(__file__).with_name("stripping.py")
-    process = subprocess.Popen([sys.executable, script, tmp_path / "pair.pem"], stdout=subprocess.PIPE, text=True)
-    assert process.stdout
     name = f"zz-old-injector-{broken.run_id}"
-    try:
-        url = f"https://127.0.0.1:{int(process.stdout.readline())}/"
-        rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]
+    with answering("127.0.0.1", patching(strip_restart_policies)) as config:
         webhook = {
             "name": "old.example.com",
-            "clientConfig": {"url": url, "caBundle": base64.b64encode(broken.ca.cert).decode()},
-            "rules": rules,
+            "clientConfig": config,
+            "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
             "namespaceSelector": {"matchLabels": {"check": broken.run_id}},
             "sideEffects": "None",
             "admissionReviewVersions": ["v1"],
         }
-        body = {"metadata": {"name": name}, "webhooks": [webhook]}
-        broken.admission.create_mutating_webhook_configuration(body)
-        assert name in broken.named("kept", "whose restartPolicy another webhook may have dropped")
-    finally:
-        broken.admission.delete_mutating_webhook_configuration(name)
-        process.terminate()
-        process.wait()
-        process.stdout.close()
+        broken.admission.create_mutating_webhook_configuration({"metadata": {"name": name}, "webhooks": [webhook]})
+        try:
+            assert name in broken.named("kept", "whose restartPolicy another webhook may have dropped")
+        finally:
+            broken.admission.delete_mutating_webhook_configuration(name)
     broken.healed("kept")
     broken.healed("injected")
 
@@ -384,14 +374,14 @@ def test_a_daemon_that_is_down_and_a_node_that_has_none(broken: Install) -> None
         broken.core.create_node({"metadata": {"name": node, "labels": labels}})
     try:
         broken.named("daemonset-coverage", "no daemon on")
-        # There is no DaemonSet controller's pod without a scheduler; one of each is put there by hand.
-        selector = f"app.kubernetes.io/instance={broken.name},app.kubernetes.io/component=dind"
-        labels = dict(part.split("=") for part in selector.split(",")) | {
-            "app.kubernetes.io/part-of": "dind-webhook",
-            "app.kubernetes.io/name": "other",
-        }
+        # Without a scheduler a DaemonSet's own pods come to no node. It leaves alone what has another owner.
+        (found,) = broken.apps.list_namespaced_daemon_set(broken.system).items
+        labels = found.spec.template.metadata.labels
+        system = broken.core.read_namespace(broken.system).metadata
+        owner = {"apiVersion": "v1", "kind": "Namespace", "name": system.name, "uid": system.uid, "controller": True}
         for node in nodes:
-            pod = {"metadata": {"name": f"dind-{node}", "labels": labels}, "spec": {**POD["spec"], "nodeName": node}}
+            metadata = {"name": f"dind-{node}", "labels": labels, "ownerReferences": [owner]}
+            pod = {"metadata": metadata, "spec": {**POD["spec"], "nodeName": node}}
             broken.core.create_namespaced_pod(broken.system, pod)
         hint = broken.named("daemonset-ready", f"the daemon on {nodes[1]} is not ready: pod dind-{nodes[1]}")
         assert f"kubectl -n {broken.system} logs dind-{nodes[1]} -c dind" in hint

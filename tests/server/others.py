@@ -1,0 +1,75 @@
+"""Mutating webhooks of other people, as servers on this machine: what each does to a pod is a function."""
+
+import base64
+import json
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import trustme
+
+Json = dict[str, Any]
+# From a pod to the operations of a JSON patch
+Change = Callable[[Json], list[Json]]
+# From a request for admission to its response, without the uid
+Review = Callable[[Json], Json]
+
+
+def strip_restart_policies(pod: Json) -> list[Json]:
+    """Do what webhooks do that were built for Kubernetes before native sidecars."""
+    return [
+        {"op": "remove", "path": f"/spec/initContainers/{index}/{member}"}
+        for index, one in enumerate(pod["spec"].get("initContainers", []))
+        # What only a native sidecar may have would have the pod refused for another reason.
+        for member in ("restartPolicy", "startupProbe", "lifecycle")
+        if member in one
+    ]
+
+
+def patching(change: Change) -> Review:
+    """Return what answers with the operations of a change."""
+
+    def review(request: Json) -> Json:
+        patch = json.dumps(change(request["object"])).encode()
+        return {"allowed": True, "patchType": "JSONPatch", "patch": base64.b64encode(patch).decode()}
+
+    return review
+
+
+@contextmanager
+def answering(host: str, review: Review) -> Iterator[Json]:
+    """Yield the clientConfig with which an API server reaches it."""
+    ca = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert(host).configure_cert(context)
+    with ThreadingHTTPServer((host, 0), _handler(review)) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            url = f"https://{host}:{server.server_address[1]}/"
+            yield {"url": url, "caBundle": base64.b64encode(ca.cert_pem.bytes()).decode()}
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _handler(review: Review) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # as the base class has it
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            response = {"uid": asked["request"]["uid"], **review(asked["request"])}
+            body = json.dumps({"apiVersion": asked["apiVersion"], "kind": asked["kind"], "response": response}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    return Handler
