@@ -103,8 +103,11 @@ def _go_mod_of_kubernetes(go: _Go, version: str, folder: Path) -> str:
     """
     staging = "v0." + version.removeprefix("v1.")
     what = f"fetching the source of Kubernetes {version}"
-    download: Command = [go.program, "mod", "download", "-json", f"k8s.io/kubernetes@{version}"]
-    upstream = Path(json.loads(ask(what, download, go.log, folder=folder))["GoMod"]).read_text()
+    module = f"k8s.io/kubernetes@{version}"
+    download: Command = [go.program, "mod", "download"]
+    # Without -json it says on standard error what goes wrong.
+    run(what, [*download, module], go.log, folder=folder)
+    upstream = Path(json.loads(ask(what, [*download, "-json", module], go.log, folder=folder))["GoMod"]).read_text()
     replaced = re.findall(r"(k8s\.io/[\w./-]+) => \./staging/src/", upstream)
     directives = re.findall(r"^(?:go|godebug) .*$", upstream, re.MULTILINE)
     wanted = re.findall(r"^\s+(\S+) (v\S+)(?: // indirect)?$", upstream, re.MULTILINE)

@@ -93,6 +93,9 @@ def prepare(cache: Cache, name: str, version: str = VERSION, node: bool = True) 
     """Check the machine, and build what a cluster needs and the cache does not have."""
     prerequisites.check(prerequisites.CONTROL_PLANE + (prerequisites.NODE if node else ()))
     logs = cache.logs(name)
+    # Those of the last one of this name
+    shutil.rmtree(logs)
+    logs.mkdir()
     built = binaries.build(cache, version, node, logs / "go.log")
     if node:
         images.pack_all(cache, logs / "debootstrap.log")
@@ -102,7 +105,6 @@ def prepare(cache: Cache, name: str, version: str = VERSION, node: bool = True) 
 def up(state: State, cache: Cache, version: str = VERSION, node: bool = True) -> Cluster:
     """Bring a cluster up: a control plane, and a node unless none is wanted. Whatever goes wrong, nothing is left."""
     _refuse_a_second(state)
-    shutil.rmtree(cache.logs(state.name))
     built = prepare(cache, state.name, version, node)
     # One that was left behind, as by a power cut
     down(state)

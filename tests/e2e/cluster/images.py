@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cluster import debian, oci
 from cluster.places import Cache
+from cluster.recipe import Recipe
 from cluster.steps import step
 
 _BUSYBOX = Path("/bin/busybox")
@@ -77,11 +78,14 @@ ALL = (PAUSE, BUSYBOX, POSTGRES, DOCKER)
 
 
 def pack_all(cache: Cache, log: Path) -> None:
-    """Make the archives that are not in the cache yet."""
+    """Make the archives that the cache lacks, or has of another recipe."""
+    recipe = Recipe.of([Path(module) for module in (__file__, debian.__file__, oci.__file__)], _BUSYBOX.read_bytes())
     for image in ALL:
-        if not image.archive(cache).exists():
+        archive = image.archive(cache)
+        if not recipe.made(archive):
             with step(f"packing the stand-in for {image.names[0]}"):
                 _pack(image, cache, log)
+            recipe.sign(archive)
 
 
 def _pack(image: Image, cache: Cache, log: Path) -> None:

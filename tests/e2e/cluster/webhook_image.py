@@ -2,10 +2,7 @@
 
 import json
 import os
-import re
-import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,17 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster import debian
+from cluster import base_image
 from cluster.cgroups import Cgroup
 from cluster.commands import ask, last_line, run
 from cluster.errors import ClusterError
 from cluster.places import ROOT, Cache
 from cluster.steps import step
 
-BASE = "dind-webhook-base:debian"
 REPOSITORY = "dind-webhook"
-_BASE_PACKAGES = ("python3", "python3-venv", "python3-pip", "ca-certificates")
-_PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "default-timeout")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 
 
@@ -51,14 +45,11 @@ class _Docker:
 
 def build(cache: Cache, logs: Path, archive: Path) -> str:
     """Build the image of what is in the work tree, write it to an archive, and return its tag, of its content."""
-    base = cache.images / "python.tar"
-    if not base.exists():
-        with step("making the base of the webhook's image from Debian"):
-            _make_base(base, cache, logs / "debootstrap.log")
+    base = base_image.make(cache, logs / "debootstrap.log")
     with step("building the webhook's image"), _daemon(cache, logs) as docker:
-        if not docker.ask("looking for the base image", "image", "ls", "--quiet", BASE).strip():
-            docker.run("loading the base image", "import", base, BASE)
-        arguments = [f"--build-arg={name}={value}" for name, value in (("BASE_IMAGE", BASE), *_proxies())]
+        if not docker.ask("looking for the base image", "image", "ls", "--quiet", base.name).strip():
+            docker.run("loading the base image", "import", base.archive, base.name)
+        arguments = [f"--build-arg={name}={value}" for name, value in (("BASE_IMAGE", base.name), *_proxies())]
         latest = f"{REPOSITORY}:latest"
         docker.run("building the webhook's image", "build", "--network=host", *arguments, f"--tag={latest}", ".")
         (inspected,) = json.loads(docker.ask("looking at the image", "image", "inspect", latest))
@@ -76,30 +67,6 @@ def _proxies() -> list[tuple[str, str]]:
     return [(name, os.environ[name]) for name in names if name in os.environ]
 
 
-def _make_base(archive: Path, cache: Cache, log: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=cache.images) as folder:
-        root = Path(folder) / "root"
-        debian.bootstrap(root, "bookworm", _BASE_PACKAGES, log)
-        _let_pip_work(root)
-        unfinished = archive.with_suffix(".unfinished")
-        run("packing the base image", ["tar", "--numeric-owner", "-C", root, "-cf", unfinished, "."], log)
-        unfinished.rename(archive)
-
-
-def _let_pip_work(root: Path) -> None:
-    """Give the base the certificates that this machine trusts, and the index or proxy that its pip uses."""
-    bundle = Path("etc/ssl/certs/ca-certificates.crt")
-    if (Path("/") / bundle).exists():
-        shutil.copy(Path("/") / bundle, root / bundle)
-    command = [sys.executable, "-m", "pip", "config", "list"]
-    listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    # As in global.index-url='https://…' and :env:.index-url='https://…'
-    stated = dict(re.findall(r"^[\w:-]+\.([\w-]+)='(.*)'$", listing, re.MULTILINE))
-    settings = {"cert": f"/{bundle}", **{name: stated[name] for name in _PIP_SETTINGS if name in stated}}
-    lines = [f"{name} = {value}" for name, value in settings.items()]
-    (root / "etc/pip.conf").write_text("\n".join(["[global]", *lines, ""]))
-
-
 # /etc is laid over, for dockerd writes a key there.
 _DOCKERD = """\
 set -eu
@@ -115,7 +82,9 @@ def _daemon(cache: Cache, logs: Path) -> Iterator[_Docker]:
     log = logs / "dockerd.log"
     cgroup = Cgroup(f"dind-webhook-build-{os.getpid()}")
     with tempfile.TemporaryDirectory() as folder, log.open("w") as output:
-        namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        # Also where this process is killed and ends nothing itself.
+        with_us = ["setpriv", "--pdeathsig", "KILL"]
+        namespaces = [*with_us, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         host = f"unix://{folder}/docker.sock"
         places = [f"--data-root={cache.docker}", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
         network = ["--bridge=none", "--iptables=false", "--ip-forward=false"]

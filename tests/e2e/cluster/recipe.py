@@ -1,0 +1,31 @@
+"""What an archive of the cache is made of: one that was made of anything else is made anew."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The digest of all that decides on an archive's content, but for the versions that Debian has today."""
+
+    digest: str
+
+    @classmethod
+    def of(cls, files: Iterable[Path], *more: bytes) -> "Recipe":
+        """Return that of files with code, and of what the code takes from this machine."""
+        digests = [hashlib.sha256(part).digest() for part in (*(file.read_bytes() for file in files), *more)]
+        return cls(hashlib.sha256(b"".join(digests)).hexdigest())
+
+    def made(self, archive: Path) -> bool:
+        """Return whether an archive is there and was made by it."""
+        note = _note(archive)
+        return archive.exists() and note.exists() and note.read_text() == self.digest
+
+    def sign(self, archive: Path) -> None:
+        _note(archive).write_text(self.digest)
+
+
+def _note(archive: Path) -> Path:
+    return archive.with_suffix(".recipe")
