@@ -50,8 +50,7 @@ def share(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Po
     left_out: dict[str, dict[str, None]] = {}
     for client in clients:
         for mount in client.mounts:
-            there = shared.get(mount.path)
-            if mount.volume not in names or mount == there:
+            if mount.volume not in names or mount == (there := shared.get(mount.path)):
                 continue
             if why := _why_not(mount, there, prepared, closed):
                 left_out.setdefault(why, {})[mount.mount_path] = None
