@@ -11,6 +11,7 @@ import sys
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def _check_answer(body: bytes, review: Review, namespace_mode: Mode | None, poli
             assert review.pod == before
             after = _applied(before, operations)
             assert _keeps(review.pod, after)
-        again = answer(review._replace(pod=after), namespace_mode, policy)
+        again = answer(replace(review, pod=after), namespace_mode, policy)
         assert (again.reason, again.operations) == (Reason.UNCHANGED, ()), again
 
 
