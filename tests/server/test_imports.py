@@ -1,0 +1,27 @@
+"""What a serving process has loaded once it serves: memory, a slower start, and reach that it must not have."""
+
+from pathlib import Path
+
+from running import eventually, start
+
+# Of the commands that make certificates, ask a cluster or read manifests, and of what they need
+NOT_OF_THE_SERVER = {
+    *("app.certs", "app.checks", "app.kube", "app.manifests", "app.playground", "app.preview", "app.upkeep"),
+    *("cryptography", "jsonpatch", "kubernetes", "urllib3", "websocket"),
+}
+
+
+def test_a_server_that_serves_has_loaded_nothing_that_only_other_commands_need(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    config, log = tmp_path / "settings.yaml", tmp_path / "log"
+    config.write_text("injection: {modes: [sidecar]}\n")
+    arguments = ["serve", "--config", config, "--tls-cert-file", pair[0], "--tls-key-file", pair[1]]
+    arguments += ["--host", "127.0.0.1", "--port", 0, "--health-port", 0]
+    with start(arguments, {"PYTHONPROFILEIMPORTTIME": "1"}, log):
+        eventually(lambda: '"event":"listening"' in log.read_text())
+    lines = [line for line in log.read_text().splitlines() if line.startswith("import time:")]
+    loaded = {line.rpartition("|")[2].strip() for line in lines}
+    assert "app.server.serve" in loaded
+    parents = {name: {name, name.split(".")[0], ".".join(name.split(".")[:2])} for name in loaded}
+    assert {name for name in loaded if parents[name] & NOT_OF_THE_SERVER} == set()
