@@ -87,7 +87,7 @@ def _server(entry: JsonObject) -> str:
     if "service" not in client:
         return str(urlsplit(client.get("url", "")).netloc)
     service = client["service"]
-    return f"Service {service['namespace']}/{service['name']}, port {service.get('port', 443)}"
+    return f"Service {service['namespace']}/{service['name']}:{service.get('port', 443)}"
 
 
 def _path(url: str) -> str:

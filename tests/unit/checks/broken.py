@@ -130,7 +130,7 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     (
         "paths",
         changed(lambda entry: entry["clientConfig"]["service"].update(name="other")),
-        "the webhooks call different servers: Service docker-system/dind-webhook, port 443, Service",
+        "the webhooks call different servers: Service docker-system/dind-webhook:443, Service docker-system/other:443",
         "helm upgrade",
     ),
     ("rules", changed(set_to("rules", [])), f"{ENABLED} has other rules than CREATE of pods: none", "helm upgrade"),
