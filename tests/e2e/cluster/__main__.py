@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from cluster import cluster, release
 from cluster.cluster import Cluster
@@ -100,12 +102,22 @@ def _test_elsewhere(kubeconfig: Path, cache: Cache, pytest: list[str]) -> int:
             "E2E_KUBECONFIG is set and E2E_IMAGE is not: say which image of the webhook the cluster pulls"
         )
     helm = release.Helm.of(kubeconfig, cache.logs("elsewhere"))
+    with step("installing the chart"):
+        _install_or_leave_nothing(helm, release.values(*release.split(image), os.environ.get("E2E_MIRROR")))
     try:
-        with step("installing the chart"):
-            helm.install(release.values(*release.split(image), os.environ.get("E2E_MIRROR")))
         return _pytest(pytest)
     finally:
         helm.uninstall()
+
+
+def _install_or_leave_nothing(helm: release.Helm, values: dict[str, Any]) -> None:
+    try:
+        helm.install(values)
+    except BaseException:
+        # Why it could not be installed is what counts, also where nothing can be uninstalled.
+        with suppress(ClusterError):
+            helm.uninstall()
+        raise
 
 
 def _again(state: State, cache: Cache, pytest: list[str]) -> int:
@@ -127,9 +139,10 @@ def _test_here(running: Cluster, pytest: list[str]) -> int:
 
 
 def _pytest(arguments: list[str], **environment: str) -> int:
-    # As they are written: a long test that is alone in its group would else come last.
+    # As they are named: a long test that is alone in its group would else come last.
     spread = ["-n", "4", "--dist", "loadgroup", "--no-loadscope-reorder"]
-    command = [sys.executable, "-m", "pytest", "-q", *spread, *(arguments or ["tests/e2e"])]
+    # First those that wait for minutes, beside which others work.
+    command = [sys.executable, "-m", "pytest", "-q", *spread, *(arguments or ["tests/e2e/test_life.py", "tests/e2e"])]
     child = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment})
     try:
         return child.wait()

@@ -11,6 +11,7 @@ from pathlib import Path
 from cluster.errors import ClusterError
 
 _MOUNTS = Path("/proc/self/mounts")
+_END_SECONDS = 60
 
 
 def _hierarchies() -> Iterator[Path]:
@@ -47,7 +48,7 @@ class Cgroup:
 
     def kill(self) -> None:
         """End everything in it; a process that forks meanwhile is found in the next round."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + _END_SECONDS
         while running := self.processes():
             if time.monotonic() > end:
                 raise ClusterError(f"these processes do not end: {', '.join(map(str, sorted(running)))}")
@@ -81,14 +82,16 @@ def _tracking() -> list[Path]:
 
 
 def _remove(folder: Path) -> None:
-    # The kernel takes a moment to let go of what was killed.
-    for _ in range(100):
+    # The kernel takes a moment to let go of what was killed, on a busy machine many seconds.
+    end = time.monotonic() + _END_SECONDS
+    while True:
         try:
             folder.rmdir()
         except FileNotFoundError:
             return
-        except OSError:
+        except OSError as error:
+            if time.monotonic() > end:
+                raise ClusterError(f"the cgroup {folder} cannot be removed: {error.strerror}") from error
             time.sleep(0.05)
         else:
             return
-    raise ClusterError(f"the cgroup {folder} is still in use")

@@ -106,8 +106,9 @@ def up(state: State, cache: Cache, version: str = VERSION, node: bool = True) ->
     """Bring a cluster up: a control plane, and a node unless none is wanted. Whatever goes wrong, nothing is left."""
     _refuse_a_second(state)
     built = prepare(cache, state.name, version, node)
-    # One that was left behind, as by a power cut
+    # One that was left behind, as by a power cut, also where that was while it was taken down
     down(state)
+    shutil.rmtree(state.root, ignore_errors=True)
     state.root.mkdir(mode=0o700)
     record = Record(state.name, version, Link.choose(state.link), os.getpid(), _sysctls_before())
     record.save(state)

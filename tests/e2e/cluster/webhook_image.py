@@ -1,5 +1,6 @@
 """The webhook's image, built from the Dockerfile as users build it: by Docker, here one that is started for it."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -46,7 +47,7 @@ class _Docker:
 def build(cache: Cache, logs: Path, archive: Path) -> str:
     """Build the image of what is in the work tree, write it to an archive, and return its tag, of its content."""
     base = base_image.make(cache, logs / "debootstrap.log")
-    with step("building the webhook's image"), _daemon(cache, logs) as docker:
+    with step("building the webhook's image"), _alone(cache), _daemon(cache, logs) as docker:
         if not docker.ask("looking for the base image", "image", "ls", "--quiet", base.name).strip():
             docker.run("loading the base image", "import", base.archive, base.name)
         arguments = [f"--build-arg={name}={value}" for name, value in (("BASE_IMAGE", base.name), *_proxies())]
@@ -74,6 +75,14 @@ mkdir upper work
 mount -t overlay -o lowerdir=/etc,upperdir=$PWD/upper,workdir=$PWD/work etc /etc
 exec dockerd "$@"
 """
+
+
+@contextmanager
+def _alone(cache: Cache) -> Iterator[None]:
+    """Wait until no other cluster's image is being built: two daemons cannot share their layers."""
+    with (cache.root / "docker.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
