@@ -45,7 +45,12 @@ class Link:
 
     def remove(self) -> None:
         if self.exists:
-            _ip(["ip", "link", "delete", self.interface])
+            try:
+                _ip(["ip", "link", "delete", self.interface])
+            except ClusterError:
+                # It went meanwhile, with the node's network namespace.
+                if self.exists:
+                    raise
 
 
 def _ip(command: list[str]) -> str:
