@@ -84,6 +84,14 @@ fuzz: $(DEV_STAMP) ## Send reviews that were never seen before through the webho
 bench: $(DEV_STAMP) ## Compare the speed with peers, written in Go and Python; writes docs/performance.md (BENCH=--realtime)
 	@$(BIN)/python bench/run.py $(BENCH)
 
+.PHONY: bench-api
+bench-api: $(DEV_STAMP) ## Measure what injection adds to the creation of a pod in a real API server (root; BENCH=--rounds=8)
+	@PYTHONPATH=tests/e2e $(BIN)/python bench/in_api_server.py $(BENCH)
+
+.PHONY: soak
+soak: $(DEV_STAMP) ## Keep the server busy for 15 minutes while its certificates change; fails where it grows (SECONDS=...)
+	@$(BIN)/python bench/soak.py --seconds $(or $(SECONDS),900)
+
 .PHONY: lint
 lint: $(DEV_STAMP) ## Check style, types and the direction of imports
 	@$(BIN)/ruff format --check .

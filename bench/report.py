@@ -1,15 +1,22 @@
 """From results to the page docs/performance.md, its plots, and whether the limits are met."""
 
+import json
 import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import report_api
+import report_scale
+import report_soak
+from figures import Limit, ratio
 from plot import bars, lines
 from servers import FASTAPI, LEAN, NGINX, OURS, RUNTIME, VAULT
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results.json"
+API_RESULTS = ROOT / "bench" / "in_api_server.json"
+SOAK_RESULTS = ROOT / "bench" / "soak.json"
 PAGE = ROOT / "docs" / "performance.md"
 _ASSETS = ROOT / "docs" / "assets"
 _ORDER = (OURS, FASTAPI, RUNTIME, VAULT, LEAN, NGINX)
@@ -20,50 +27,36 @@ _PLOTS = {
 }
 
 
-class Limit(NamedTuple):
-    """A limit, with the figure that it was held against."""
-
-    text: str
-    met: bool
-
-
-class Ratio(NamedTuple):
-    """How often one figure is another one: the median of all rounds, and the least and largest of them."""
-
-    median: float
-    least: float
-    most: float
-
-    def __str__(self) -> str:
-        return f"{self.median:.2f} × ({self.least:.2f}–{self.most:.2f})"
-
-
-def ratio(results: dict[str, Any], cell: str, figure: str, above: str, below: str) -> Ratio:
-    """Return the ratio of two servers' figures, round by round: both were measured within seconds."""
-    servers = results["cells"][cell]
-    found = [one[figure] / other[figure] for one, other in zip(servers[above], servers[below], strict=True)]
-    return Ratio(statistics.median(found), min(found), max(found))
-
-
 def limits(results: dict[str, Any]) -> list[Limit]:
     """Return the limits that the project sets itself, each with what was measured."""
-    runtime = ratio(results, "4.5 KB, 16", "rps", OURS, RUNTIME)
-    vault = ratio(results, "4.5 KB, 16", "rps", OURS, VAULT)
-    nginx = ratio(results, "4.5 KB, 1", "p50", OURS, NGINX)
-    tail = ratio(results, "4.5 KB, 16", "p99", OURS, RUNTIME)
+    sixteen, one = results["cells"]["4.5 KB, 16"], results["cells"]["4.5 KB, 1"]
+    runtime = ratio(sixteen, "rps", OURS, RUNTIME)
+    vault = ratio(sixteen, "rps", OURS, VAULT)
+    nginx = ratio(one, "p50", OURS, NGINX)
+    tail = ratio(sixteen, "p99", OURS, RUNTIME)
     memory = results["memory"]["points"]
     half, last = memory[len(memory) // 2][1], memory[-1][1]
+    malformed = results["memory"]["malformed"]
     growth = results["core"]
     containers = growth["containers"]
     step = (containers["500"] - containers["250"]) / 250 / ((containers["250"] - containers["10"]) / 240)
     return [
-        Limit(f"throughput per core is at least 5 × controller-runtime's: {runtime}", runtime.median >= 5),
-        Limit(f"throughput per core is at least 3 × vault-k8s's: {vault}", vault.median >= 3),
-        Limit(f"median at one connection is at most 2.5 × a static nginx answer's: {nginx}", nginx.median <= 2.5),
-        Limit(f"(stretch) the same at most 2 ×: {nginx}", nginx.median <= 2),
-        Limit(f"p99 at 16 connections is below controller-runtime's: {tail}", tail.median < 1),
+        Limit(
+            f"throughput per core is at least 5 × controller-runtime's: {runtime.show(2, ' ×')}", runtime.median >= 5
+        ),
+        Limit(f"throughput per core is at least 3 × vault-k8s's: {vault.show(2, ' ×')}", vault.median >= 3),
+        Limit(
+            f"median at one connection is at most 2.5 × a static nginx answer's: {nginx.show(2, ' ×')}",
+            nginx.median <= 2.5,
+        ),
+        Limit(f"(stretch) the same at most 2 ×: {nginx.show(2, ' ×')}", nginx.median <= 2),
+        Limit(f"p99 at 16 connections is below controller-runtime's: {tail.show(2, ' ×')}", tail.median < 1),
         Limit(f"at most 70 MB resident after {results['memory']['requests']:,} requests: {last}", last <= 70),
         Limit(f"memory stays flat: {half} MB after half of them, {last} MB after all", last - half <= 1),
+        Limit(
+            f"and under {malformed[-1][0]:,} malformed requests: {malformed[0][1]} MB before, {malformed[-1][1]} MB after",
+            malformed[-1][1] - malformed[0][1] <= 1,
+        ),
         Limit(f"ready within 1.5 s: {results['ready_seconds']} s", results["ready_seconds"] <= 1.5),
         Limit(
             f"a pod of 500 containers takes at most 5 ms: {containers['500'] * 1000:.1f} ms", containers["500"] <= 0.005
@@ -74,15 +67,29 @@ def limits(results: dict[str, Any]) -> list[Limit]:
     ]
 
 
-def write(results: dict[str, Any]) -> None:
-    """Write the page and its plots."""
+class Results(NamedTuple):
+    """What the last runs of `make bench`, `make bench-api` and `make soak` measured."""
+
+    peers: dict[str, Any]
+    api: dict[str, Any]
+    soak: dict[str, Any]
+
+    @classmethod
+    def read(cls) -> "Results":
+        return cls(*(json.loads(path.read_text("utf-8")) for path in (RESULTS, API_RESULTS, SOAK_RESULTS)))
+
+
+def write() -> None:
+    """Write the page and its plots from the results that are there."""
+    results = Results.read()
     PAGE.write_text(page(results), "utf-8")
     for name, text in plots(results).items():
         (_ASSETS / name).write_text(text, "utf-8")
 
 
-def plots(results: dict[str, Any]) -> dict[str, str]:
+def plots(of_all: Results) -> dict[str, str]:
     """Return the plots, by file name."""
+    results = of_all.peers
     rps = {name: _median(results, "4.5 KB, 16", name, "rps") for name in _ORDER}
     p50 = {name: _median(results, "4.5 KB, 1", name, "p50") * 1e6 for name in _ORDER}
     growth = [(int(count), seconds * 1000) for count, seconds in results["core"]["containers"].items()]
@@ -90,11 +97,14 @@ def plots(results: dict[str, Any]) -> dict[str, str]:
         _PLOTS["throughput"]: bars("Requests a second on one core: 4.5 KB, 16 connections", rps, OURS),
         _PLOTS["latency"]: bars("Median in µs: 4.5 KB, one connection", p50, OURS),
         _PLOTS["growth"]: lines("Milliseconds by number of containers", growth),
+        **report_api.plots(of_all.api),
+        **report_soak.plots(of_all.soak),
     }
 
 
-def page(results: dict[str, Any]) -> str:
+def page(of_all: Results) -> str:
     """Return the page."""
+    results = of_all.peers
     machine = results["machine"]
     conditions = (
         "before all other work (real-time priority), on a machine that others used"
@@ -103,7 +113,8 @@ def page(results: dict[str, Any]) -> str:
     )
     cells = [cell for cell in results["cells"] if cell != "new connections"]
     small, large = results["sizes"].values()
-    verdicts = "\n".join(f"| {'yes' if limit.met else '**no**'} | {limit.text} |" for limit in limits(results))
+    all_limits = [*limits(results), *report_api.limits(of_all.api), *report_soak.limits(of_all.soak)]
+    verdicts = "\n".join(f"| {'yes' if limit.met else '**no**'} | {limit.text} |" for limit in all_limits)
     core = results["core"]
     fields = ", ".join(
         f"{seconds * 1e6:.0f} µs with {int(size) / 1000:.1f} KB" for size, seconds in core["managed_fields"].items()
@@ -113,8 +124,9 @@ def page(results: dict[str, Any]) -> str:
 
 <!-- Written by `make bench` from bench/results.json. -->
 
-How long a pod waits for its Docker daemon to be injected, beside what else could inject it. `make bench` repeats all of
-this in less than ten minutes.
+How long a pod waits for its Docker daemon to be injected, beside what else could inject it. `make bench` repeats the
+comparison in less than ten minutes, `make bench-api` what happens [in the API server](#in-the-api-server) in eight, `make
+soak` what becomes of a server [over time](#over-time) in a quarter of an hour.
 
 ![Requests a second on one core](assets/{_PLOTS["throughput"]})
 
@@ -173,11 +185,24 @@ API servers keep their connections, so that they pay for a handshake when they s
 Resident memory after the whole run, in MB, with what the 64 connections of 40 KB took at their peak: {", ".join(f"{name} {results['resident_mb'][name]}" for name in _ORDER)}.
 dind-webhook is ready {results["ready_seconds"]} s after it was started.
 
+{_memory(results["memory"])}
+
 ![Cost by number of containers](assets/{_PLOTS["growth"]})
 
 From bytes to bytes, without HTTP: {containers}. A pod of two containers takes {fields} of review, the rest of which
 are `managedFields`: they are parsed as JSON, in C, and not looked at.
-"""
+
+{report_api.section(of_all.api)}
+{report_scale.section(results["scale"], of_all.api["calls"][report_api.ALONE], results["resident_mb"][OURS])}
+{report_soak.section(of_all.soak)}"""
+
+
+def _memory(memory: dict[str, Any]) -> str:
+    """Say how many requests memory was watched over, and how more are."""
+    return (
+        f"Memory was watched over {memory['requests']:,} requests and {memory['malformed'][-1][0]:,} malformed ones after "
+        'them, by a server of its own. `make bench BENCH="--requests 1000000"` watches it over a million, in some minutes more.'
+    )
 
 
 def _median(results: dict[str, Any], cell: str, name: str, figure: str) -> float:

@@ -2,46 +2,44 @@
 
 import argparse
 import json
-import os
-import platform
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from base64 import b64decode
 from collections.abc import Collection, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import jsonpatch
 import report
 import samples
-from servers import FASTAPI, LEAN, NGINX, OURS, RUNTIME, VAULT, Server, running, start
-from wrk import Load, pinned
+from machine import machine, need
+from memory import watch
+from scale import scale
+from servers import FASTAPI, LEAN, NGINX, OURS, RUNTIME, VAULT, Server, running
+from wrk import SERVER_CORE, Load, pinned
 
 from app.admission import answer, decode_review, encode_review
 
 _CONNECTIONS = (1, 16, 64)
 _SIZES = {"4.5 KB": samples.SMALL, "40 KB": samples.LARGE}
 _ENOUGH_FOR_MEMORY = 100_000
+# Half as long again as a million takes at 3,000 a second
+_MEMORY_SECONDS = 500
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2, help="of one measurement")
+    parser.add_argument("--seconds", type=int, default=2, help="of one measurement")
     parser.add_argument("--realtime", action="store_true", help="run before all other work (root), pausing in between")
     parser.add_argument("--requests", type=int, default=_ENOUGH_FOR_MEMORY, help="how many the memory is watched over")
     options = parser.parse_args()
-    for tool, package in (("wrk", "wrk"), ("nginx", "nginx-light"), ("taskset", "util-linux")):
-        if shutil.which(tool) is None:
-            sys.exit(f"{tool} is needed: apt-get install {package}")
+    need("wrk", "nginx", "taskset")
     with tempfile.TemporaryDirectory() as folder:
         results = measure(Path(folder), options)
     report.RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    report.write(results)
+    report.write()
     print("\n".join(f"{'met    ' if limit.met else 'NOT MET'}  {limit.text}" for limit in report.limits(results)))
     print(f"written: {report.RESULTS} and {report.PAGE}")
 
@@ -56,16 +54,18 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
             prove_the_same_work(bodies[label, "own"].read_bytes(), servers)
         prove_vault_injects(bodies["4.5 KB", "vault"].read_bytes(), servers[VAULT])
         for server in servers.values():
-            load.post(server.port, bodies["4.5 KB", _kind(server)], 16)  # to warm up
+            load.post(server.url, bodies["4.5 KB", _kind(server)], 16)  # to warm up
         rounds = [_round(number, load, servers.values(), bodies) for number in range(options.rounds)]
         print("memory", flush=True)
-        memory = _memory(options.requests, load, bodies["4.5 KB", "own"])
+        memory = watch(options.requests, load, bodies["4.5 KB", "own"], _MEMORY_SECONDS)
+        print("scale", flush=True)
         return {
-            "machine": _machine(options),
+            "machine": _about(options),
             "sizes": {label: bodies[label, "own"].stat().st_size for label in _SIZES},
             "cells": {cell: {name: [found[cell][name] for found in rounds] for name in servers} for cell in rounds[0]},
             "resident_mb": {server.name: round(server.resident_mb(), 1) for server in servers.values()},
             "memory": memory,
+            "scale": scale(load, {label: bodies[label, "own"] for label in _SIZES}, options.rounds),
             "ready_seconds": round(servers[OURS].ready_seconds, 2),
             "core": _core(options.realtime),
         }
@@ -93,12 +93,12 @@ def _round(
         for connections in _CONNECTIONS:
             print(f"round {number + 1}: {label}, {connections} connections", flush=True)
             found[f"{label}, {connections}"] = {
-                server.name: load.post(server.port, bodies[label, _kind(server)], connections)._asdict()
+                server.name: load.post(server.url, bodies[label, _kind(server)], connections)._asdict()
                 for server in servers
             }
     print(f"round {number + 1}: new connections", flush=True)
     found["new connections"] = {
-        server.name: load.post(server.port, bodies["4.5 KB", _kind(server)], 1, keep=False)._asdict()
+        server.name: load.post(server.url, bodies["4.5 KB", _kind(server)], 1, keep=False)._asdict()
         for server in servers
     }
     return found
@@ -143,42 +143,21 @@ def _our_answer(body: bytes) -> bytes:
     return encode_review(review, answer(review, None, samples.POLICY))
 
 
-def _memory(requests: int, load: Load, body: Path) -> dict[str, Any]:
-    """Return the resident memory of a server of its own after more and more requests over 16 connections."""
-    with ExitStack() as stack:
-        server = start(OURS, load.folder, b"", load.realtime, stack)
-        done, points = 0, [(0, round(server.resident_mb(), 1))]
-        while done < requests:
-            done += int(load.post(server.port, body, 16).rps * load.seconds)
-            points.append((done, round(server.resident_mb(), 1)))
-    return {"points": points, "requests": done}
-
-
 def _core(realtime: bool) -> dict[str, Any]:
     """Return what the core alone takes, on the core that the servers had."""
-    command = pinned("server", [sys.executable, str(Path(__file__).with_name("core.py"))], realtime)
+    command = pinned(SERVER_CORE, [sys.executable, str(Path(__file__).with_name("core.py"))], realtime)
     found: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     return found
 
 
-def _machine(options: argparse.Namespace) -> dict[str, Any]:
-    cpu = next(
-        line.split(":")[1].strip()
-        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-        if "model name" in line
-    )
+def _about(options: argparse.Namespace) -> dict[str, Any]:
     go = subprocess.run(["go", "version"], capture_output=True, text=True, check=True).stdout.split()[2]
     return {
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "linux": platform.release().split("-")[0],
-        "python": platform.python_version(),
+        **machine(),
         "go": go.removeprefix("go"),
         "rounds": options.rounds,
         "seconds": options.seconds,
         "realtime": options.realtime,
-        "load_before": round(os.getloadavg()[1], 1),
     }
 
 

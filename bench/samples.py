@@ -27,15 +27,26 @@ _TOKEN_VOLUME = {
     },
 }
 _VAULT = {"vault.hashicorp.com/agent-inject": "true", "vault.hashicorp.com/role": "ci"}
-_DIND = {"dind.io/inject": "sidecar"}
+DIND = {"dind.io/inject": "sidecar"}
 
 
 def review(size: int, *, vault: bool = False) -> bytes:
     """Return a review of about `size` bytes: more of them are more containers, as many as 4.5 KB need are two."""
     count = 2
-    while len(body := encode(pod(count, _VAULT if vault else _DIND))) < size * 0.9:
+    while len(body := encode(pod(count, _VAULT if vault else DIND))) < size * 0.9:
         count += 1
     return body
+
+
+def creation(annotations: JsonObject) -> JsonObject:
+    """Return the small pod as its creator sends it: an API server then makes of it what is in a review of 4.5 KB."""
+    made = pod(2, annotations)
+    for of_others in ("namespace", "managedFields", "ownerReferences"):
+        del made["metadata"][of_others]
+    made["spec"]["volumes"].remove(_TOKEN_VOLUME)
+    for container in (*made["spec"]["initContainers"], *made["spec"]["containers"]):
+        container["volumeMounts"].remove(_TOKEN_MOUNT)
+    return made
 
 
 def pod(count: int, annotations: JsonObject | None = None) -> JsonObject:
@@ -46,7 +57,7 @@ def pod(count: int, annotations: JsonObject | None = None) -> JsonObject:
         "metadata": {
             "generateName": "build-",
             "namespace": "ci",
-            "annotations": annotations or dict(_DIND),
+            "annotations": dict(DIND) if annotations is None else annotations,
             "labels": {"batch.kubernetes.io/job-name": "build", "app": "build"},
             "ownerReferences": [
                 {
@@ -147,7 +158,7 @@ def encode(a_pod: JsonObject) -> bytes:
 
 def additions() -> JsonObject:
     """Return what every pod gets, for the peers: taken from what we answer for a pod that has nothing."""
-    bare = {"metadata": {"annotations": dict(_DIND)}, "spec": {"containers": [{"name": "only"}]}}
+    bare = {"metadata": {"annotations": dict(DIND)}, "spec": {"containers": [{"name": "only"}]}}
     values = {operation["path"]: operation["value"] for operation in inject(bare, None, POLICY).operations}
     annotations = {
         path.removeprefix("/metadata/annotations/").replace("~1", "/"): value

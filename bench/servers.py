@@ -15,8 +15,9 @@ from datetime import UTC, datetime, timedelta
 from http.client import HTTPSConnection
 from pathlib import Path
 from typing import NamedTuple
+from urllib.request import urlopen
 
-from wrk import pinned
+from wrk import SERVER_CORE, pinned
 
 from app.certs import issue_throwaway_cert
 
@@ -33,23 +34,44 @@ OURS, FASTAPI, RUNTIME, LEAN, VAULT, NGINX = (
 _START_SECONDS = 30
 
 
+class Place(NamedTuple):
+    """Where a server runs: its address, and its core."""
+
+    host: str = "127.0.0.1"
+    core: int = SERVER_CORE
+    realtime: bool = False
+
+
 class Server(NamedTuple):
     """A running server."""
 
     name: str
+    host: str
     port: int
+    health_port: int
     pid: int
     ready_seconds: float
 
+    @property
+    def url(self) -> str:
+        """Return what reviews are posted to, as an API server does it."""
+        return f"https://{self.host}:{self.port}/mutate?timeout=5s"
+
     def ask(self, body: bytes) -> bytes:
         """Return the answer to one review."""
-        connection = HTTPSConnection("127.0.0.1", self.port, context=ssl._create_unverified_context(), timeout=10)
+        connection = HTTPSConnection(self.host, self.port, context=ssl._create_unverified_context(), timeout=10)
         connection.request("POST", "/mutate?timeout=5s", body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         text = answer.read()
         if answer.status != 200:
             raise RuntimeError(f"{self.name} answered {answer.status}: {text[:200]!r}")
         return text
+
+    def answered(self) -> int:
+        """Return how many reviews it has answered, where it is ours."""
+        with urlopen(f"http://{self.host}:{self.health_port}/metrics", timeout=10) as page:
+            lines = page.read().decode().splitlines()
+        return sum(int(float(line.split()[-1])) for line in lines if line.startswith("dind_webhook_requests_total{"))
 
     def resident_mb(self) -> float:
         """Return the resident memory of its processes in MB (10^6 bytes)."""
@@ -60,6 +82,11 @@ class Server(NamedTuple):
             check=True,
         )
         return sum(map(int, listed.stdout.split())) * 1024 / 1e6
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that it has taken since it started."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def build_peers() -> Path:
@@ -85,22 +112,29 @@ def running(
     folder: Path, additions: Mapping[str, object], static: bytes, realtime: bool
 ) -> Iterator[dict[str, Server]]:
     """Start all servers with files in this folder, and end them."""
-    cert, key, given = folder / "tls.crt", folder / "tls.key", folder / "additions.json"
-    pair = issue_throwaway_cert(["localhost", "127.0.0.1"], datetime.now(UTC), timedelta(days=1))
-    cert.write_bytes(pair.cert)
-    key.write_bytes(pair.key)
-    given.write_text(json.dumps(additions), "utf-8")
+    place = Place(realtime=realtime)
+    prepare(folder, additions, place.host, static)
     with ExitStack() as stack:
-        names = (OURS, FASTAPI, RUNTIME, LEAN, VAULT, NGINX)
-        yield {name: start(name, folder, static, realtime, stack) for name in names}
+        yield {name: start(name, folder, place, stack) for name in (OURS, FASTAPI, RUNTIME, LEAN, VAULT, NGINX)}
 
 
-def start(name: str, folder: Path, static: bytes, realtime: bool, stack: ExitStack) -> Server:
-    """Start one server, with the files that `running` wrote; the stack ends it."""
-    port = _free_port()
-    command = _command(name, port, folder, static)
+def prepare(folder: Path, additions: Mapping[str, object], host: str, static: bytes = b"") -> bytes:
+    """Write the files that servers at this address are started with; return the certificates to trust them by."""
+    pair = issue_throwaway_cert(["localhost", host], datetime.now(UTC), timedelta(days=1))
+    (folder / "tls.crt").write_bytes(pair.cert)
+    (folder / "tls.key").write_bytes(pair.key)
+    (folder / "additions.json").write_text(json.dumps(additions), "utf-8")
+    (folder / "static.json").write_bytes(static)
+    return pair.cert
+
+
+def start(name: str, folder: Path, place: Place, stack: ExitStack) -> Server:
+    """Start one server with the files of `prepare`; the stack ends it."""
+    host, port, health_port = place.host, _free_port(place.host), _free_port(place.host)
+    command = _command(name, host, (port, health_port), folder)
     env = {
         **os.environ,
+        "HOST": host,
         "PORT": str(port),
         "TLS_CERT": str(folder / "tls.crt"),
         "TLS_KEY": str(folder / "tls.key"),
@@ -111,14 +145,16 @@ def start(name: str, folder: Path, static: bytes, realtime: bool, stack: ExitSta
     }
     log = stack.enter_context((folder / f"{port}.log").open("wb"))
     started = time.monotonic()
-    process = subprocess.Popen(pinned("server", command, realtime), env=env, cwd=PEERS, stdout=log, stderr=log)
+    command = pinned(place.core, command, place.realtime)
+    process = subprocess.Popen(command, env=env, cwd=PEERS, stdout=log, stderr=log)
     stack.callback(_end, process)
-    _await(name, port, process, Path(log.name))
-    return Server(name, port, process.pid, time.monotonic() - started)
+    _await(name, (host, port), process, Path(log.name))
+    return Server(name, host, port, health_port, process.pid, time.monotonic() - started)
 
 
-def _command(name: str, port: int, folder: Path, static: bytes) -> list[str]:
+def _command(name: str, host: str, ports: tuple[int, int], folder: Path) -> list[str]:
     binaries = Path(sys.executable).parent
+    port, health_port = ports
     cert, key = str(folder / "tls.crt"), str(folder / "tls.key")
     if name == OURS:
         return [
@@ -129,18 +165,18 @@ def _command(name: str, port: int, folder: Path, static: bytes) -> list[str]:
             "--tls-key-file",
             key,
             "--host",
-            "127.0.0.1",
+            host,
             "--port",
             str(port),
             "--health-port",
-            str(_free_port()),
+            str(health_port),
         ]
     if name == FASTAPI:
         return [
             str(binaries / "uvicorn"),
             "plain_fastapi:app",
             "--host",
-            "127.0.0.1",
+            host,
             "--port",
             str(port),
             "--ssl-certfile",
@@ -157,35 +193,35 @@ def _command(name: str, port: int, folder: Path, static: bytes) -> list[str]:
         ]
     if name == NGINX:
         config = folder / "nginx.conf"
-        config.write_text(_nginx(folder, port, static), "utf-8")
+        config.write_text(_nginx(folder, host, port), "utf-8")
         return ["nginx", "-c", str(config), "-e", str(folder / "nginx.log")]
     return [str(build_peers() / {RUNTIME: "controller-runtime", LEAN: "lean", VAULT: "vault-k8s"}[name])]
 
 
-def _nginx(folder: Path, port: int, answer: bytes) -> str:
-    text = answer.decode().replace("\\", "\\\\").replace("'", "\\'")
+def _nginx(folder: Path, host: str, port: int) -> str:
+    text = (folder / "static.json").read_text("utf-8").replace("\\", "\\\\").replace("'", "\\'")
     scratch = "".join(
         f"{kind}_temp_path {folder}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     return f"""daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
 events {{ worker_connections 512; }}
 http {{ access_log off; keepalive_requests 100000000; client_body_buffer_size 64k; {scratch}
-server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {folder}/tls.crt; ssl_certificate_key {folder}/tls.key;
+server {{ listen {host}:{port} ssl; ssl_certificate {folder}/tls.crt; ssl_certificate_key {folder}/tls.key;
 location / {{ default_type application/json; return 200 '{text}'; }} }} }}
 """
 
 
-def _free_port() -> int:
+def _free_port(host: str) -> int:
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind((host, 0))
         return int(free.getsockname()[1])
 
 
-def _await(name: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def _await(name: str, address: tuple[str, int], process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end and process.poll() is None:
         try:
-            with socket.create_connection(("127.0.0.1", port), 1) as tcp:
+            with socket.create_connection(address, 1) as tcp:
                 ssl._create_unverified_context().wrap_socket(tcp).close()
         except OSError:
             time.sleep(0.02)

@@ -1,14 +1,15 @@
-"""Load by wrk, on a core of its own."""
+"""Load by wrk, on a core of its own unless told otherwise."""
 
 import os
 import re
 import subprocess
 import time
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 _CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, LOAD_CORE = _CORES[0], _CORES[-1]
 
 
 class Measured(NamedTuple):
@@ -19,9 +20,8 @@ class Measured(NamedTuple):
     p99: float
 
 
-def pinned(side: Literal["server", "load"], command: list[str], realtime: bool) -> list[str]:
-    """Return the command, on the core of its side and, where the machine has other work, before all of that."""
-    core = _CORES[0] if side == "server" else _CORES[-1]
+def pinned(core: int, command: list[str], realtime: bool) -> list[str]:
+    """Return the command, on a core and, where the machine has other work, before all of that."""
     return [*(["chrt", "-f", "50"] if realtime else []), "taskset", "-c", str(core), *command]
 
 
@@ -29,29 +29,45 @@ class Load(NamedTuple):
     """How all servers are measured: with files in a folder, for so many seconds each."""
 
     folder: Path
-    seconds: float
+    seconds: int
     realtime: bool
+    core: int = LOAD_CORE
+    token: str = ""
 
-    def post(self, port: int, body: Path, connections: int, *, keep: bool = True) -> Measured:
-        """Measure a server under as many connections as these, each of them made anew for each request unless `keep`."""
-        script = self.folder / f"{body.stem}.lua"
+    def post(self, url: str, body: Path, connections: int, *, keep: bool = True, refused: bool = False) -> Measured:
+        """Measure a server under as many connections as these, each of them made anew for each request unless `keep`.
+
+        Every answer has to be a success, or none where the body is to be `refused`.
+        """
+        script = self.folder / f"{body.stem}-{self.core}.lua"
         script.write_text(
             f'local file = io.open("{body}", "rb")\nwrk.body = file:read("*a")\nfile:close()\n'
             'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n',
             "utf-8",
         )
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{self.seconds:g}s", "--latency", "-s", str(script)]
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{self.seconds}s", "--latency", "-s", str(script)]
         command += [] if keep else ["-H", "Connection: close"]
-        command.append(f"https://127.0.0.1:{port}/mutate?timeout=5s")
-        command = pinned("load", command, self.realtime)
-        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        command += ["-H", f"Authorization: Bearer {self.token}"] if self.token else []
+        command = pinned(self.core, [*command, url], self.realtime)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        output = done.stdout
+        if done.returncode:
+            raise RuntimeError(f"wrk ended with {done.returncode}: {output}{done.stderr}")
         if self.realtime:
             time.sleep(self.seconds)  # the others' turn
-        if "Non-2xx" in output:
-            raise RuntimeError(f"answers other than 200: {output}")
+        if not int(_find(r"(\d+) requests in", output)):
+            raise RuntimeError(f"no answer within {self.seconds} s: {output}")
+        unexpected = int(_find(r"(\d+) requests in", output)) - _failures(output) if refused else _failures(output)
+        if unexpected:
+            raise RuntimeError(f"answers that were not to come: {output}")
         return Measured(
             float(_find(r"Requests/sec:\s+([\d.]+)", output)), _seconds("50%", output), _seconds("99%", output)
         )
+
+
+def _failures(output: str) -> int:
+    match = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
+    return int(match[1]) if match else 0
 
 
 def _seconds(percentile: str, output: str) -> float:

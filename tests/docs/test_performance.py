@@ -1,12 +1,10 @@
-"""The page on performance says what the last run of `make bench` measured, and nothing else."""
-
-import json
+"""The page on performance says what was measured last, and nothing else."""
 
 import report
 
 
 def test_the_page_and_its_plots_are_made_from_the_results() -> None:
-    results = json.loads(report.RESULTS.read_text("utf-8"))
+    results = report.Results.read()
     assert report.PAGE.read_text("utf-8") == report.page(results), "run: make bench"
     for name, text in report.plots(results).items():
         assert (report.PAGE.parent / "assets" / name).read_text("utf-8") == text, "run: make bench"

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,7 +32,7 @@ func main() {
 	exitOn(corev1.AddToScheme(scheme))
 	decoder := admission.NewDecoder(scheme)
 	server := webhook.NewServer(webhook.Options{
-		Host:     "127.0.0.1",
+		Host:     os.Getenv("HOST"),
 		Port:     port,
 		CertDir:  filepath.Dir(os.Getenv("TLS_CERT")),
 		CertName: filepath.Base(os.Getenv("TLS_CERT")),
@@ -45,6 +46,10 @@ func main() {
 			}
 			if pod.Annotations["dind.io/inject"] != "sidecar" {
 				return admission.Allowed("not requested")
+			}
+			// API servers call again when somebody changed the pod since: they mount a token in the new container.
+			if slices.ContainsFunc(pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == additions.Container.Name }) {
+				return admission.Allowed("unchanged")
 			}
 			additions.AddTo(pod)
 			changed, err := json.Marshal(pod)
