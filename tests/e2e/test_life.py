@@ -76,18 +76,6 @@ def test_a_secret_that_is_deleted_is_put_back_and_costs_no_pod(release: Release,
 
 
 @life
-@pytest.mark.node
-@pytest.mark.alone
-def test_a_restart_of_the_api_server_costs_no_pod(release: Release, builds: Namespace, node: Cluster) -> None:
-    """A connection that it does not take meanwhile is tried again, and nothing else is."""
-    with stream(builds, may_be_unreachable=True) as pods:
-        node.restart("apiserver")
-        until("the API server to be missed", lambda: pods.unreachable > 0)
-        pods.goes_on()
-        is_put_back(release)
-
-
-@pytest.mark.xdist_group("certificates")
 def test_certificates_and_cas_that_are_renewed_cost_no_pod(kube: Kube, helm: Helm) -> None:
     lives = {"leafLife": "90s", "caLife": "270s"}
     with another(kube, helm, {**TWO, "tls": {"selfManaged": lives}}) as release, release.namespace_of() as namespace:
@@ -101,6 +89,19 @@ def test_certificates_and_cas_that_are_renewed_cost_no_pod(kube: Kube, helm: Hel
 
         with stream(namespace):
             until("a new CA, and three certificates of each replica", renewed, lambda: str(served), seconds=400)
+
+
+# The last of them, for all others wait while it waits for one that takes minutes.
+@life
+@pytest.mark.node
+@pytest.mark.alone
+def test_a_restart_of_the_api_server_costs_no_pod(release: Release, builds: Namespace, node: Cluster) -> None:
+    """A connection that it does not take meanwhile is tried again, and nothing else is."""
+    with stream(builds, may_be_unreachable=True) as pods:
+        node.restart("apiserver")
+        until("the API server to be missed", lambda: pods.unreachable > 0)
+        pods.goes_on()
+        is_put_back(release)
 
 
 def is_whole(release: Release) -> bool:
