@@ -125,7 +125,7 @@ def page(of_all: Results) -> str:
 <!-- Written by `make bench` from bench/results.json. -->
 
 How long a pod waits for its Docker daemon to be injected, beside what else could inject it. `make bench` repeats the
-comparison in less than ten minutes, `make bench-api` what happens [in the API server](#in-the-api-server) in eight, `make
+comparison in less than ten minutes, `make bench-api` what happens [in the API server](#in-the-api-server) in six, `make
 soak` what becomes of a server [over time](#over-time) in a quarter of an hour.
 
 ![Requests a second on one core](assets/{_PLOTS["throughput"]})

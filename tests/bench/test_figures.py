@@ -8,7 +8,7 @@ import report_api
 import report_scale
 import report_soak
 from figures import Spread, added, ratio, ratio_of_added
-from report_api import ALONE, NOTHING, OPTED_IN, POLICY, UNCONFIGURED
+from report_api import ALONE, NOT_OPTED_IN, NOTHING, OPTED_IN, POLICY, UNCONFIGURED
 
 CPU_SECONDS = (0.0001, 0.00025, 0.0013)
 
@@ -55,7 +55,7 @@ class TestSizes:
         assert report_scale.size(2_001, 0.00025).replicas == 3
 
     def test_have_no_step_more_for_the_last_digit_of_a_number(self) -> None:
-        assert report_scale.size(2_000, 0.0001).cpu == 0.2
+        assert report_scale.size(3_000, 0.0001).cpu == 0.3
 
     def test_of_memory_are_whole_steps(self) -> None:
         assert report_scale.memory_request(64 * 2**20 / 1e6) == 64
@@ -72,8 +72,9 @@ class TestLimitsInTheApiServer:
 
     @pytest.mark.parametrize(("opted_in", "met"), [((2.1, 1.9), True), ((2.1, 2.2), False)])
     def test_are_about_what_every_round_shows(self, opted_in: tuple[float, float], met: bool) -> None:
-        cell = {UNCONFIGURED: rounds(2.0, 2.0), OPTED_IN: rounds(*opted_in)}
-        (limit,) = report_api.limits({"asking": {}, "unasked": {"1": cell}})
+        cell = {UNCONFIGURED: rounds(2.0, 2.0), NOT_OPTED_IN: rounds(2.0, 2.0), OPTED_IN: rounds(*opted_in)}
+        others, limit = report_api.limits({"asking": {}, "unasked": {"1": cell}})
+        assert others.met
         assert "one creator" in limit.text
         assert limit.met is met
 
