@@ -88,6 +88,7 @@ class Cluster:
     def shake_hands_with_pod(self, namespace: str, pod: str, port: int, server_name: str, bundle: bytes) -> Served:
         """Return what a pod serves as certificate, through the API server."""
         from kubernetes import client, stream
+        from websocket import WebSocketBadStatusException
 
         read = client.CoreV1Api(self._api).connect_get_namespaced_pod_portforward
 
@@ -95,7 +96,11 @@ class Cluster:
             try:
                 return stream.portforward(read, pod, namespace, ports=str(port)).socket(port)
             except client.ApiException as error:
-                raise self._refusal(error.status or 0, str(error.reason), f"port-forward to pod {pod}") from None
+                doing, answer = f"port-forward to pod {pod}", error.__context__
+                if isinstance(answer, WebSocketBadStatusException):
+                    # The client itself keeps the API server's answer in the text of a sentence.
+                    raise self._refusal(answer.status_code, _message(answer.resp_body or b""), doing) from None
+                raise ApiError(f"{doing}: {_brief(str(error.reason))}") from None
 
         return shake_hands(connect, server_name, bundle)
 

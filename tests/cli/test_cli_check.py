@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checks.healthy import configuration, injected, labels, namespace, opted_in, pod
+from checks.healthy import configuration, daemon, injected, labels, namespace, node, opted_in, pod
 from fake_api import MUTATING, Answer, Answers, Refusal, api_server, forbidden, kubeconfig
 
 from app.certs.issue import issue_ca, issue_serving_cert
@@ -283,3 +283,80 @@ def test_an_address_without_a_scheme_is_said(run: Run, tmp_path: Path) -> None:
     ran = run("check", "--kubeconfig", kubeconfig(tmp_path, "127.0.0.1:6443"))
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert "has a server without https:// or http://: 127.0.0.1:6443\nhint: " in ran.stderr
+
+
+def called_through_a_service(**more: Answer) -> dict[str, Answer]:
+    """Return what an install of two replicas has in which the API server calls the Service, with daemons on nodes."""
+    own = configuration()
+    own["metadata"]["annotations"] = {"meta.helm.sh/release-namespace": "docker-system"}
+    ready = {"conditions": {"ready": True}}
+    pods = [{**ready, "targetRef": {"kind": "Pod", "namespace": "docker-system", "name": name}} for name in "ab"]
+    selector = {"app.kubernetes.io/name": "dind"}
+    return {
+        MUTATING: [own],
+        f"{SYSTEM}/services/dind-webhook": {
+            "metadata": {"name": "dind-webhook"},
+            "spec": {"ports": [{"port": 443}], "selector": labels("webhook")},
+        },
+        "/apis/discovery.k8s.io/v1/namespaces/docker-system/endpointslices": [
+            {"ports": [{"port": 10250}], "endpoints": pods}
+        ],
+        f"{APPS}/namespaces/docker-system/deployments": [
+            {
+                "metadata": {"name": "dind-webhook"},
+                "spec": {"replicas": 2, "template": {"metadata": {"labels": labels("webhook")}}},
+                "status": {"readyReplicas": 2},
+            }
+        ],
+        f"{APPS}/namespaces/docker-system/daemonsets": [
+            {
+                "metadata": {"name": "dind-webhook-dind", "namespace": "docker-system"},
+                "spec": {
+                    "selector": {"matchLabels": selector},
+                    "template": {"spec": {"volumes": [{"name": "run", "hostPath": {"path": "/var/run/dind"}}]}},
+                },
+            }
+        ],
+        f"{SYSTEM}/configmaps": [{"data": {"settings.yaml": "injection: {modes: [sidecar, daemonset]}"}}],
+        f"{SYSTEM}/pods": [daemon("one")],
+        "/api/v1/nodes": [node("one")],
+        **more,
+    }
+
+
+def test_pods_that_answer_no_handshake_are_named_one_by_one(check: Check) -> None:
+    found = checks(check("-o", "json", **called_through_a_service()))
+    assert [found[name]["status"] for name in ("service", "replicas", "daemonset")] == ["passed"] * 3
+    (finding, other) = found["answers"]["findings"]
+    assert finding["sentence"].startswith("pod a: ")
+    assert other["sentence"].startswith("pod b: ")
+
+
+def test_without_the_right_to_reach_pods_their_certificates_are_not_looked_at(check: Check) -> None:
+    refused = {
+        f"{SYSTEM}/pods/{name}/portforward": forbidden("create", "pods/portforward", where="in docker-system")
+        for name in "ab"
+    }
+    found = checks(check("-o", "json", **called_through_a_service(**refused)))
+    assert found["certificate-trusted"]["skipped"] == "you may not create pods/portforward"
+
+
+def test_a_service_that_is_gone_is_named(check: Check) -> None:
+    install = called_through_a_service()
+    del install[f"{SYSTEM}/services/dind-webhook"]
+    ran = check("-o", "json", **install)
+    assert ran.exit_code == 1
+    assert checks(ran)["service"]["findings"]
+
+
+def test_without_a_ready_endpoint_no_certificate_is_looked_at(check: Check) -> None:
+    none: Answers = {"/apis/discovery.k8s.io/v1/namespaces/docker-system/endpointslices": []}
+    found = checks(check("-o", "json", **called_through_a_service(**none)))
+    assert found["certificate-trusted"]["skipped"] == "there is no ready endpoint to ask"
+    assert found["endpoints"]["findings"]
+
+
+def test_settings_that_cannot_be_read_are_those_of_an_operator_who_changed_nothing(check: Check) -> None:
+    broken: Answers = {f"{SYSTEM}/configmaps": [{"data": {"settings.yaml": "injection: {modes: [sidecars]}"}}]}
+    found = checks(check("-o", "json", **called_through_a_service(**broken)))
+    assert found["daemonset"]["status"] != "passed" or found["daemonset"]["skipped"]

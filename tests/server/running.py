@@ -89,7 +89,7 @@ def eventually(holds: Callable[[], object]) -> None:
     end = time.monotonic() + PATIENCE_SECONDS
     while not holds():
         assert time.monotonic() < end, "it never came true"
-        time.sleep(0.01)
+        time.sleep(0.05)
 
 
 def read_to_end(connection: socket.socket) -> bytes:

@@ -6,6 +6,7 @@ import random
 import re
 import signal
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -165,13 +166,13 @@ def test_no_secret_and_no_key_is_logged(api: ApiServer, two: list[Replica]) -> N
         assert not any(key in log for key in (*keys, "PRIVATE"))
 
 
-def test_five_replicas_that_start_at_once_in_a_storm_of_faults_make_one_ca(certs: Certs) -> None:
+def test_three_replicas_that_start_at_once_in_a_storm_of_faults_make_one_ca(certs: Certs) -> None:
     chance = random.Random(5)
     faults = itertools.cycle([500, 409, None, 0.1, "away", None, "cut", 410, b"{}", None])
     cluster = Cluster()
     with api_server(cluster) as api:
         api.fault = lambda _verb, _kind: next(faults) if chance.random() < 0.7 else None
-        with certs(api, 5, RESYNC="1s") as replicas:
+        with certs(api, 3, RESYNC="1s") as replicas:
             eventually(lambda: all(replica.is_ready() for replica in replicas))
             api.fault = lambda _verb, _kind: None
             assert len(cluster.cas) == 1
@@ -213,6 +214,7 @@ def test_two_replicas_rotate_leaf_and_ca_under_requests_that_never_fail(certs: C
 
         def have_rotated() -> bool:
             client.ask()
+            time.sleep(0.02)  # seconds of handshakes without a pause are what the other tests have to wait for
             return len(cluster.cas) >= 2 and len(client.leaves) >= 4 and is_in_order(cluster, replicas)
 
         eventually(have_rotated)
