@@ -30,8 +30,7 @@ def size(calls: float, cpu_seconds: float) -> Size:
     """
     busy = calls * cpu_seconds
     replicas = max(_LEAST_REPLICAS, math.ceil(busy / _UTILISATION) + 1)
-    # Divided in whole steps: of a quotient that is one but for its last digit, no further step is made.
-    steps = max(1, math.ceil(round(busy / (replicas - 1) / _CPU_STEP, 6)))
+    steps = max(1, math.ceil(busy / (replicas - 1) / _CPU_STEP))
     return Size(replicas, round(steps * _CPU_STEP, 2))
 
 

@@ -54,9 +54,6 @@ class TestSizes:
         assert report_scale.size(2_000, 0.00025).replicas == 2
         assert report_scale.size(2_001, 0.00025).replicas == 3
 
-    def test_have_no_step_more_for_the_last_digit_of_a_number(self) -> None:
-        assert report_scale.size(3_000, 0.0001).cpu == 0.3
-
     def test_of_memory_are_whole_steps(self) -> None:
         assert report_scale.memory_request(64 * 2**20 / 1e6) == 64
         assert report_scale.memory_request(64.1 * 2**20 / 1e6) == 96
