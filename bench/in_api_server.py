@@ -32,7 +32,6 @@ from report_api import (
     INJECTORS,
     NOT_OPTED_IN,
     NOTHING,
-    ONCE,
     OPTED_IN,
     POLICY,
     RUNTIME,
@@ -84,11 +83,10 @@ class Chart(NamedTuple):
     helm: Path
     ca: str
 
-    def render(self, release: str, server: Server, *, policy: bool = False, **webhook: Any) -> list[JsonObject]:
+    def render(self, release: str, server: Server, *, policy: bool = False) -> list[JsonObject]:
         """Return what the API server reads of the chart: in namespaces of this release alone, the policy first."""
         values = {
             "webhook": {
-                **webhook,
                 "url": f"https://{server.host}:{server.port}",
                 "namespaceSelector": [{"key": _BY, "operator": "In", "values": [release]}],
             },
@@ -122,7 +120,6 @@ class Bench(NamedTuple):
         ours, runtime = (start(name, folder, place, stack) for name in (OURS, CONTROLLER_RUNTIME))
         objects = {
             ALONE: chart.render("alone", ours),
-            ONCE: chart.render("once", ours, reinvocationPolicy="Never"),
             WITH_POLICY: chart.render("chart", ours, policy=True),
             RUNTIME: chart.render("runtime", runtime),
             POLICY: _equal_policy(kube, chart.render("policy", ours)),
@@ -131,7 +128,6 @@ class Bench(NamedTuple):
         by = {
             NOTHING: "nobody",
             ALONE: "alone",
-            ONCE: "once",
             WITH_POLICY: "chart",
             RUNTIME: "runtime",
             POLICY: "policy",
@@ -152,7 +148,7 @@ class Bench(NamedTuple):
         for name in INJECTORS:
             self.install(name)
         differences = self.prove_the_same_pods()
-        calls = {name: self.calls(name) for name in (ALONE, ONCE)}
+        calls = self.calls(ALONE)
         names = [NOTHING, *INJECTORS]
         for name in names:
             self.create(name, 10)  # to warm up

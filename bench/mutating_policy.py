@@ -17,7 +17,8 @@ _VARIABLES = {
     "clients": "object.spec.?initContainers.orValue([])"
     ".filter(c, !has(c.restartPolicy) || c.restartPolicy != 'Always') + object.spec.containers",
     "shareable": "object.spec.?volumes.orValue([])"
-    ".filter(v, has(v.emptyDir) || has(v.persistentVolumeClaim) || has(v.ephemeral)).map(v, v.name)",
+    ".filter(v, has(v.emptyDir) || has(v.persistentVolumeClaim) || has(v.ephemeral) "
+    "|| v.name.startsWith('kube-api-access-')).map(v, v.name)",
     "mounts": "variables.clients.map(c, c.?volumeMounts.orValue([]).filter(m, m.name in variables.shareable)).flatten()",
     "paths": "variables.mounts.map(m, m.mountPath).distinct()",
 }
@@ -29,7 +30,7 @@ def mutating_policy(name: str, version: str, webhook: Mapping[str, Any]) -> tupl
     conditions = {one["name"]: one["expression"] for one in webhook["matchConditions"]}
     more = {
         "dind.io/sidecar": "object.metadata.?annotations['dind.io/inject'].orValue('') == 'sidecar'",
-        # It is evaluated again when somebody changed the pod since: API servers mount a token in the new container.
+        # It is evaluated again when somebody changed the pod since.
         "dind.io/once": "!object.spec.?initContainers.orValue([]).exists(c, c.name == 'dind')",
     }
     policy = {

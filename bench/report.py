@@ -193,7 +193,7 @@ From bytes to bytes, without HTTP: {containers}. A pod of two containers takes {
 are `managedFields`: they are parsed as JSON, in C, and not looked at.
 
 {report_api.section(of_all.api)}
-{report_scale.section(results["scale"], of_all.api["calls"][report_api.ALONE], results["resident_mb"][OURS])}
+{report_scale.section(results["scale"], of_all.api["calls"], results["resident_mb"][OURS])}
 {report_soak.section(of_all.soak)}"""
 
 

@@ -8,7 +8,6 @@ from plot import bars
 
 NOTHING = "nothing"
 ALONE = "dind-webhook"
-ONCE = "dind-webhook, reinvocationPolicy: Never"
 WITH_POLICY = "dind-webhook and its ValidatingAdmissionPolicy"
 RUNTIME = "controller-runtime"
 POLICY = "MutatingAdmissionPolicy"
@@ -16,7 +15,7 @@ OPTED_IN, NOT_OPTED_IN = "opted in", "not opted in"
 UNCONFIGURED = "no webhook configured"
 PLOT = "performance-api.svg"
 _LIMIT = 1.3
-INJECTORS = (ALONE, ONCE, WITH_POLICY, RUNTIME, POLICY)
+INJECTORS = (ALONE, WITH_POLICY, RUNTIME, POLICY)
 
 
 def limits(results: dict[str, Any]) -> list[Limit]:
@@ -41,7 +40,7 @@ def limits(results: dict[str, Any]) -> list[Limit]:
 def plots(results: dict[str, Any]) -> dict[str, str]:
     """Return the plots, by file name."""
     cell = results["asking"]["1"]
-    names = {**{name: name for name in INJECTORS}, ONCE: "… called once", WITH_POLICY: "… and its policy"}
+    names = {**{name: name for name in INJECTORS}, WITH_POLICY: "… and its policy"}
     medians = {names[name]: statistics.median(added(cell, "p50", name, NOTHING)) * 1e6 for name in INJECTORS}
     # No bar is shorter than nothing.
     shown = {name: max(value, 0) for name, value in medians.items()}
@@ -64,17 +63,15 @@ alternate, the pod that is a review of 4.5 KB. Measured on {about["date"]}: {abo
 |---|---|
 | {NOTHING} | nothing: all others are there, and match other namespaces |
 | {ALONE} | the chart's MutatingWebhookConfiguration |
-| {ONCE} | the same, but it is not called again when others change the pod after it |
 | {WITH_POLICY} | all of the chart: the policy looks at every pod that asked, after all webhooks |
 | {RUNTIME} | the same configuration, with controller-runtime's server behind it |
 | {POLICY} | one JSONPatch mutation in CEL with the same additions, on the same conditions; it checks nothing |
 
 {_differences(results["differences"])}
 
-dind-webhook is called {_calls(results["calls"][ALONE])} for each of these pods, {_calls(results["calls"][ONCE])} with `reinvocationPolicy: Never`. The API server mounts the
-service account's token in the container that was added, and then calls again whoever had changed the pod before that; the
-second answer changes nothing. So it does with controller-runtime's server and with the MutatingAdmissionPolicy, which both
-look only for the container then.
+dind-webhook is called {often(results["calls"])} for each of these pods. A container that is added without the pod's service account
+token is given it by the API server, which then calls again whoever had changed the pod before; so all that are compared
+[mount it at once](decisions/0017-the-token-is-mounted-at-once.md).
 
 What a creation takes, and what is added to it: the median of all rounds, with the least and the largest. The ratio is that of what is
 added, to what the MutatingAdmissionPolicy adds.
@@ -120,7 +117,8 @@ def _differences(found: dict[str, list[str]]) -> str:
     return "The pods that come out are the same, member by member, but for: " + "; ".join(told) + "."
 
 
-def _calls(number: int) -> str:
+def often(number: int) -> str:
+    """Return the number of calls as an adverb."""
     return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 

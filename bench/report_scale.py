@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 from figures import Spread
+from report_api import often
 
 _CHART = Path(__file__).parents[1] / "charts" / "dind-webhook" / "values.yaml"
 # A pod for each node every five seconds: 1,000 a second in a cluster of 5,000 nodes
@@ -63,7 +64,7 @@ nothing is known that would keep further ones from adding as much.
 ### Size it
 
 What a cluster needs, by these figures. The rates are those of a cluster that is busy: one pod with Docker for each node every five
-seconds. API servers [call more than once](#in-the-api-server) for each: {calls} × as often. With one replica away, the others are busy half of
+seconds, for each of which the API server calls {often(calls)} ([here](#in-the-api-server)). With one replica away, the others are busy half of
 the time at most; the CPU request is what they then take.
 
 {_sizes({label: spread.median * calls for label, spread in cpu.items()})}

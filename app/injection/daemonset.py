@@ -7,6 +7,7 @@ from app.injection.messages import naming
 from app.injection.names import PREFIX
 from app.injection.options import Options, Policy
 from app.injection.selection import select
+from app.injection.token import token_mounts
 from app.model import JsonObject, Mount, Pod, clean_path
 
 # Any user but root: reaching the socket takes its group, nothing else.
@@ -46,7 +47,7 @@ def daemonset_additions(pod: Pod, options: Options, policy: Policy) -> Additions
     return Additions(
         volumes=({"name": policy.run_volume, "hostPath": host_path},),
         container=_wait(docker_host, group, policy) if options.wait else None,
-        container_mounts=(mount,),
+        container_mounts=(mount, *token_mounts(pod)),
         as_container=False,
         clients=selection.clients,
         client_env=docker_host,

@@ -18,6 +18,7 @@ from app.injection.names import PREFIX
 from app.injection.options import Medium, Options, Placement, Policy
 from app.injection.protected import DATA_ROOT
 from app.injection.selection import select
+from app.injection.token import token_mounts
 from app.injection.workspace import share
 from app.model import JsonObject, Mount, Pod, parse_image
 from app.record import record
@@ -63,7 +64,7 @@ def sidecar_additions(pod: Pod, options: Options, policy: Policy) -> Additions |
     return Additions(
         volumes=template.volumes,
         container=template.container,
-        container_mounts=(*template.mounts, *workspace.mounts),
+        container_mounts=(*template.mounts, *workspace.mounts, *token_mounts(pod)),
         as_container=not native,
         clients=selection.clients,
         client_env=template.client_env,

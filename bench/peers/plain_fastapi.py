@@ -69,7 +69,9 @@ def add_to_client(container: dict[str, Any]) -> None:
 
 def shared(spec: dict[str, Any], clients: list[dict[str, Any]]) -> list[dict[str, Any]]:
     shareable = {
-        volume["name"] for volume in spec.get("volumes") or [] if any(source in volume for source in SHAREABLE)
+        volume["name"]
+        for volume in spec.get("volumes") or []
+        if any(source in volume for source in SHAREABLE) or volume["name"].startswith("kube-api-access-")
     }
     found: dict[str, dict[str, Any]] = {}
     for client in clients:

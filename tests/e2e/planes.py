@@ -50,6 +50,11 @@ class Server:
     url: str
     ca: str
     process: int
+    log: Path
+
+    def reviews(self, namespace: str) -> int:
+        """Return how many pods of a namespace it was asked about so far, by what it has logged."""
+        return sum(f'"namespace":"{namespace}"' in line for line in self.log.read_text("utf-8").splitlines())
 
     @contextmanager
     def release(self, **webhook: Any) -> Iterator[Release]:
@@ -89,4 +94,4 @@ def serving(plane: Plane, folder: Path) -> Iterator[Server]:
     files = ["--tls-cert-file", certificate, "--tls-key-file", key]
     with start(["serve", *address, *files], {}, log) as process:
         port = Running(process, log).logged("listening")["port"]
-        yield Server(plane, f"https://{plane.host}:{port}", ca.cert_pem.bytes().decode(), process.pid)
+        yield Server(plane, f"https://{plane.host}:{port}", ca.cert_pem.bytes().decode(), process.pid, log)

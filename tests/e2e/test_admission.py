@@ -143,6 +143,18 @@ class TestPods:
         assert has_docker(made)
         assert (tried["spec"], tried["metadata"]["annotations"]) == (made["spec"], made["metadata"]["annotations"])
 
+    def test_one_with_a_token_is_asked_about_once(self, server: Server, ci: Namespace) -> None:
+        """The API server would change it after us, and ask again, if our container were without the token."""
+        pod = asking()
+        pod["spec"]["automountServiceAccountToken"] = True
+        before = server.reviews(ci.name)
+        places = [mount["mountPath"] for mount in container(ci.make(pod, dry_run="All"), "dind")["volumeMounts"]]
+        assert places.count("/var/run/secrets/kubernetes.io/serviceaccount") == 1
+        # The lines come in the order of the reviews, but after their answers.
+        ci.make(asking(), dry_run="All")
+        until("the last review to be logged", lambda: server.reviews(ci.name) >= before + 2)
+        assert server.reviews(ci.name) == before + 2
+
     def test_that_carry_everything_are_taken_as_they_are(self, ci: Namespace) -> None:
         made = ci.make(asking())
         again = {"apiVersion": "v1", "kind": "Pod", "spec": made["spec"]}

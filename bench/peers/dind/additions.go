@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -77,11 +78,12 @@ func (a *Additions) addToClient(container *corev1.Container) {
 	}
 }
 
-// shared returns the daemon's mounts of the containers' own volumes: of two at one path, the first.
+// shared returns the daemon's mounts of the containers' own volumes and of the token: of two at one path, the first.
 func shared(spec *corev1.PodSpec) []corev1.VolumeMount {
 	shareable := map[string]bool{}
 	for _, volume := range spec.Volumes {
-		shareable[volume.Name] = volume.EmptyDir != nil || volume.PersistentVolumeClaim != nil || volume.Ephemeral != nil
+		shareable[volume.Name] = volume.EmptyDir != nil || volume.PersistentVolumeClaim != nil || volume.Ephemeral != nil ||
+			strings.HasPrefix(volume.Name, "kube-api-access-")
 	}
 	var mounts []corev1.VolumeMount
 	place := map[string]int{}

@@ -206,7 +206,8 @@ func clientsOf(p *pod) []*container {
 func shared(volumes []volume, clients []*container) []mount {
 	shareable := make(map[string]bool, len(volumes))
 	for _, v := range volumes {
-		shareable[v.Name] = v.EmptyDir != nil || v.PersistentVolumeClaim != nil || v.Ephemeral != nil
+		shareable[v.Name] = v.EmptyDir != nil || v.PersistentVolumeClaim != nil || v.Ephemeral != nil ||
+			strings.HasPrefix(v.Name, "kube-api-access-")
 	}
 	var found []mount
 	place := map[string]int{}

@@ -1,0 +1,20 @@
+"""The service account token, which every container gets that has nothing at its place."""
+
+from app.model import Mount, Pod, clean_path
+
+_PLACE = clean_path("/var/run/secrets/kubernetes.io/serviceaccount")
+_VOLUME_PREFIX = "kube-api-access-"
+
+
+def token_mounts(pod: Pod) -> tuple[Mount, ...]:
+    """Return the mount of the pod's token, none where it has none.
+
+    The API server's ServiceAccount plugin (plugin/pkg/admission/serviceaccount in kubernetes) comes by once more after
+    webhooks. A container of ours that has no token by then is given it, and a pod that is changed after us comes to us
+    a second time.
+    """
+    volume = next((name for name in pod.volumes if name.startswith(_VOLUME_PREFIX)), None)
+    if volume is None:
+        return ()
+    mounts = (mount for container in pod.containers for mount in container.mounts)
+    return next(((mount,) for mount in mounts if mount.volume == volume and mount.path == _PLACE), ())

@@ -1,0 +1,12 @@
+"""`dind-webhook certs`, before it has anything to keep; what it does then is in tests/server."""
+
+from collections.abc import Callable
+from typing import Any
+
+Run = Callable[..., Any]
+
+
+def test_without_a_namespace_it_says_which_setting_is_needed(run: Run) -> None:
+    ran = run("certs")
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr == "error: certs.namespace is needed: that of this pod\n"
