@@ -20,7 +20,8 @@ _VARIABLES = {
     ".filter(v, has(v.emptyDir) || has(v.persistentVolumeClaim) || has(v.ephemeral) "
     "|| v.name.startsWith('kube-api-access-')).map(v, v.name)",
     "mounts": "variables.clients.map(c, c.?volumeMounts.orValue([]).filter(m, m.name in variables.shareable)).flatten()",
-    "paths": "variables.mounts.map(m, m.mountPath).distinct()",
+    "paths": "(variables.mounts.filter(m, !m.name.startsWith('kube-api-access-')) "
+    "+ variables.mounts.filter(m, m.name.startsWith('kube-api-access-'))).map(m, m.mountPath).distinct()",
 }
 
 

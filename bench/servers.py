@@ -199,7 +199,13 @@ def _command(name: str, host: str, ports: tuple[int, int], folder: Path) -> list
 
 
 def _nginx(folder: Path, host: str, port: int) -> str:
-    text = (folder / "static.json").read_text("utf-8").replace("\\", "\\\\").replace("'", "\\'")
+    # In parts: no parameter of nginx may be longer than 4 KiB.
+    text = (folder / "static.json").read_text("utf-8")
+    parts = [
+        text[start : start + 2048].replace("\\", "\\\\").replace("'", "\\'") for start in range(0, len(text), 2048)
+    ]
+    named = "".join(f"set $part{number} '{part}'; " for number, part in enumerate(parts))
+    whole = "".join(f"$part{number}" for number in range(len(parts)))
     scratch = "".join(
         f"{kind}_temp_path {folder}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
@@ -207,7 +213,7 @@ def _nginx(folder: Path, host: str, port: int) -> str:
 events {{ worker_connections 512; }}
 http {{ access_log off; keepalive_requests 100000000; client_body_buffer_size 64k; {scratch}
 server {{ listen {host}:{port} ssl; ssl_certificate {folder}/tls.crt; ssl_certificate_key {folder}/tls.key;
-location / {{ default_type application/json; return 200 '{text}'; }} }} }}
+location / {{ default_type application/json; {named}return 200 "{whole}"; }} }} }}
 """
 
 

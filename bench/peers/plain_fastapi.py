@@ -83,4 +83,4 @@ def shared(spec: dict[str, Any], clients: list[dict[str, Any]]) -> list[dict[str
                 found[mount["mountPath"]] = copy.deepcopy(mount)
             elif there.get("readOnly") and not mount.get("readOnly"):
                 del there["readOnly"]
-    return list(found.values())
+    return sorted(found.values(), key=lambda mount: mount["name"].startswith("kube-api-access-"))

@@ -1,6 +1,7 @@
 """Running `dind-webhook` in this process, from its own entry point, with what it prints caught."""
 
 import io
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -59,9 +60,14 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> I
             main()
         return Ran(exited.value.code or 0, *capfd.readouterr())
 
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     yield run_
-    # `serve` sets up logging for its process, and that is ours.
+    # `serve` and `certs` set up logging for their process, and that is ours.
     structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
 
 
 @pytest.fixture

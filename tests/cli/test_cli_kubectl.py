@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from app.cli.kubectl import complete
 
 BIN = Path(sys.executable).parent
 
@@ -13,11 +16,20 @@ def plugin(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([BIN / "kubectl-dind", *arguments], check=False, capture_output=True, text=True, timeout=60)
 
 
-def completed(*words: str) -> list[str]:
-    command = [BIN / "kubectl_complete-dind", *words]
-    ran = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
-    assert ran.stderr == ""
-    return [line.partition("\t")[0] for line in ran.stdout.splitlines()]
+@pytest.fixture
+def completed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
+    """Return the function that completes words, in this process; the environment is put back afterwards."""
+
+    def completed_(*words: str) -> list[str]:
+        for name in ("_DIND_WEBHOOK_COMPLETE", "_TYPER_COMPLETE_FISH_ACTION", "_TYPER_COMPLETE_ARGS"):
+            monkeypatch.setenv(name, "")
+        monkeypatch.setattr(sys, "argv", ["kubectl_complete-dind", *words])
+        complete()
+        printed = capfd.readouterr()
+        assert printed.err == ""
+        return [line.partition("\t")[0] for line in printed.out.splitlines()]
+
+    return completed_
 
 
 def test_the_plugin_is_the_same_program_under_kubectls_name() -> None:
@@ -43,7 +55,9 @@ def test_the_plugin_explains_a_manifest(pod: Path) -> None:
         (("inject", "-f", ""), [":0"]),
     ],
 )
-def test_words_are_completed_in_kubectls_format(words: tuple[str, ...], ways: list[str]) -> None:
+def test_words_are_completed_in_kubectls_format(
+    words: tuple[str, ...], ways: list[str], completed: Callable[..., list[str]]
+) -> None:
     assert completed(*words) == ways
 
 

@@ -111,5 +111,14 @@ func shared(spec *corev1.PodSpec) []corev1.VolumeMount {
 	for i := range spec.Containers {
 		share(&spec.Containers[i])
 	}
+	slices.SortStableFunc(mounts, func(one, other corev1.VolumeMount) int { return last(one.Name) - last(other.Name) })
 	return mounts
+}
+
+// last returns 1 for the token's volume, whose mount dind-webhook puts behind the others, and 0 for them.
+func last(volume string) int {
+	if strings.HasPrefix(volume, "kube-api-access-") {
+		return 1
+	}
+	return 0
 }

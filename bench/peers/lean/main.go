@@ -224,7 +224,16 @@ func shared(volumes []volume, clients []*container) []mount {
 			}
 		}
 	}
+	slices.SortStableFunc(found, func(one, other mount) int { return last(one.Name) - last(other.Name) })
 	return found
+}
+
+// last returns 1 for the token's volume, whose mount dind-webhook puts behind the others, and 0 for them.
+func last(volume string) int {
+	if strings.HasPrefix(volume, "kube-api-access-") {
+		return 1
+	}
+	return 0
 }
 
 func addTo[T any](add func(string, any), list string, absent bool, values ...T) {
