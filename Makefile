@@ -13,6 +13,9 @@ BROWSER_STAMP := $(VENV)/.browser-installed
 DOCS_STAMP := $(DOCS_VENV)/.installed
 PLAYGROUND := build/playground/core.zip
 
+# One more than there are cores: some tests only wait.
+TEST_WORKERS := $(shell echo $$(($$(nproc) + 1)))
+
 CLUSTER_CLI := PYTHONPATH=tests/e2e $(BIN)/python -m cluster
 export CLUSTER
 
@@ -43,7 +46,7 @@ demo: $(RUN_STAMP) ## Send seven pods through a running webhook and show what be
 
 .PHONY: test
 test: $(DEV_STAMP) ## Run all tests that need no helm and no cluster
-	@$(BIN)/python -m pytest -q -n auto --dist worksteal --cov --cov-report=term
+	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist worksteal --cov --cov-report=term
 
 .PHONY: chart
 chart: $(DEV_STAMP) ## Render the chart with helm 3 and 4, which are built the first time, and test it

@@ -28,6 +28,6 @@ _CHECKS: list[CheckFunction] = [
 
 
 @_SCHEMA.parametrize()
-@settings(database=None, max_examples=15)
+@settings(database=None, max_examples=10)
 def test_every_answer_is_in_the_document(case: Case) -> None:
     case.call_and_validate(checks=_CHECKS)
