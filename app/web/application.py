@@ -131,8 +131,7 @@ class _Mutate:
         if method != "POST":
             raise BadRequestError("use POST", status=405)
         known = dict(headers)
-        content_type = known.get(b"content-type", b"")
-        if content_type != b"application/json" and content_type.split(b";")[0].strip().lower() != b"application/json":
+        if known.get(b"content-type", b"").split(b";")[0].strip().lower() != b"application/json":
             raise BadRequestError("Content-Type must be application/json", status=415)
         length = known.get(b"content-length", b"")
         if length.isdigit():
