@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import uvicorn
-from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from app.server.whole import can_be_awaited, write
+from app.server.whole import Awaited, can_be_awaited, encode
 from app.web import Endpoint, Metrics
 
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -25,7 +24,7 @@ class Door:
     `request_seconds` is the longest a request may take, from its first byte to its answer, and
     `idle_seconds` the longest a connection may stay unused. `client_names` are the common names of
     client certificates that are let in, all where it is empty. `endpoints` answer what is posted to these paths, apart
-    from the application.
+    from the application; the paths are as they stand on the wire.
     """
 
     request_seconds: float
@@ -33,7 +32,7 @@ class Door:
     limit: int
     client_names: frozenset[str] = frozenset()
     metrics: Metrics | None = None
-    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    endpoints: Mapping[bytes, Endpoint] = field(default_factory=dict)
     closing: bool = field(default=False, init=False)
 
     def count(self, connections: int) -> None:
@@ -56,7 +55,7 @@ class Connection(HttpToolsProtocol):
         self._since = self.loop.time()
         self._is_reading = False
         self._is_leaving = False
-        self._awaited: RequestResponseCycle | None = None
+        self._awaited: Awaited | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -79,25 +78,42 @@ class Connection(HttpToolsProtocol):
         # The base class leaves its timer running where the client broke off: it would hold this connection in memory.
         self._unset_keepalive_if_required()
         # They refer to this connection, which would stay in memory until the garbage collector comes by.
-        self.cycle = self._awaited = None  # type: ignore[assignment]  # as before the first request
+        self.cycle = None  # type: ignore[assignment]  # as before the first request
+        self._awaited = None
         self.pipeline.clear()
         self._door.count(len(self.connections))
 
     def on_message_begin(self) -> None:
         self._is_reading = True
         self._since = self.loop.time()
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        super().on_headers_complete()
-        if self._door.closing:
-            self.cycle.keep_alive = False
+        endpoint = self._door.endpoints.get(self.url.partition(b"?")[0])
+        # Answers keep the order of their requests, and wait until the client takes earlier ones.
+        if endpoint and not self._is_answering() and not self.flow.write_paused:
+            headers = dict(self.headers)
+            if can_be_awaited(self.parser, headers):
+                self._awaited = Awaited(endpoint, headers)
+                return
+        self._hand_over()
+
+    def on_body(self, body: bytes) -> None:
+        if self._awaited:
+            self._awaited.body += body
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
-        super().on_message_complete()
         self._is_reading = False
         if self._awaited:
             self._answer(self._awaited)
+        else:
+            super().on_message_complete()
         # After an answer that came before the end of its request
         if not self._is_answering():
             self._since = self.loop.time()
@@ -124,22 +140,23 @@ class Connection(HttpToolsProtocol):
         elif not self.is_busy and lasted > self._door.idle_seconds:
             self._leave()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        # What is here whole already has waited behind another; hundreds of those, each answered within the end of the
-        # one before, are too deep.
-        if cycle.more_body and cycle.scope["path"] in self._door.endpoints and can_be_awaited(cycle):
-            self._awaited = cycle
-        else:
-            super()._start_asgi_task(cycle, app)
+    def _hand_over(self) -> None:
+        """Have the base class, and by it the application, know of the request whose head is here."""
+        url, headers = self.url, self.headers
+        super().on_message_begin()
+        super().on_url(url)
+        for name, value in headers:
+            super().on_header(name, value)
+        super().on_headers_complete()
+        if self._door.closing:
+            self.cycle.keep_alive = False
 
-    def _answer(self, cycle: RequestResponseCycle) -> None:
+    def _answer(self, awaited: Awaited) -> None:
         self._awaited = None
-        if self.flow.write_paused:
-            # Until the client takes earlier answers
-            super()._start_asgi_task(cycle, self.app)
-        else:
-            scope = cycle.scope
-            write(cycle, self._door.endpoints[scope["path"]](scope["method"], scope["headers"], bytes(cycle.body)))
+        keep_alive = self.parser.should_keep_alive() and not self._door.closing
+        self.transport.write(encode(awaited.answer(), keep_alive=keep_alive))
+        if not keep_alive:
+            self.transport.close()
 
     def _leave(self) -> None:
         """Close once everything is written, without waiting long for a client that does not read or close its side."""

@@ -1,30 +1,43 @@
-"""Requests that are answered as soon as they are here whole: no task, and one write for the answer."""
+"""Requests that are answered as soon as they are here whole: no ASGI scope, no task, and one write for the answer."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from httptools import HttpRequestParser
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from app.web import Answer
+from app.web import Answer, Endpoint
 
 
-def can_be_awaited(cycle: RequestResponseCycle) -> bool:
-    """Whether a POST, by its head, will be here whole without anything being said to the client or held back."""
-    if cycle.scope["method"] != "POST" or cycle.waiting_for_100_continue:
+@dataclass(slots=True)
+class Awaited:
+    """A POST to one of the endpoints whose body is on its way."""
+
+    endpoint: Endpoint
+    headers: Mapping[bytes, bytes]
+    body: bytes = field(default=b"", init=False)
+
+    def answer(self) -> Answer:
+        """Return the answer to what is here."""
+        return self.endpoint(self.headers, self.body)
+
+
+def can_be_awaited(parser: HttpRequestParser, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request, by its head, will be here whole without anything being said to the client or held back."""
+    if parser.get_method() != b"POST" or parser.get_http_version() != "1.1" or parser.should_upgrade():
         return False
-    length = dict(cycle.scope["headers"]).get(b"content-length")
-    return length is not None and int(length) <= HIGH_WATER_LIMIT
+    length = headers.get(b"content-length")
+    return length is not None and int(length) <= HIGH_WATER_LIMIT and b"expect" not in headers
 
 
-def write(cycle: RequestResponseCycle, answer: Answer) -> None:
-    """Write an answer and end its request.
+def encode(answer: Answer, *, keep_alive: bool) -> bytes:
+    """Return head and body in one, as they stand on the wire.
 
-    uvicorn writes head and body one by one: two TLS records and two system calls.
+    uvicorn writes them one by one: two TLS records and two system calls.
     """
     head = [STATUS_LINE[answer.status]]
     head += [b"%s: %s\r\n" % header for header in answer.headers]
-    if not cycle.keep_alive:
+    if not keep_alive:
         head.append(b"connection: close\r\n")
-    cycle.response_started = cycle.response_complete = True
-    cycle.transport.write(b"%s\r\n%s" % (b"".join(head), answer.body))
-    if not cycle.keep_alive:
-        cycle.transport.close()
-    cycle.on_response()
+    return b"%s\r\n%s" % (b"".join(head), answer.body)

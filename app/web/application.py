@@ -5,7 +5,7 @@ whole body already takes it to `endpoints` (docs/decisions/0015).
 """
 
 from asyncio import get_running_loop
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from traceback import extract_tb
 from typing import TypeAlias
@@ -32,9 +32,9 @@ class Answer:
     body: bytes
 
 
-_Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
-# From a method, headers and a whole body
-Endpoint: TypeAlias = Callable[[str, _Headers, bytes], Answer]
+_Headers: TypeAlias = Mapping[bytes, bytes]
+# From the headers, in lower case, and the whole body of a POST
+Endpoint: TypeAlias = Callable[[_Headers, bytes], Answer]
 
 
 def webhook_application(policy: Policy, metrics: Metrics, body_limit: int) -> "WebhookApplication":
@@ -57,7 +57,7 @@ class WebhookApplication(FastAPI):
     def __init__(self, routes: Mapping[str, "_Mutate"]) -> None:
         super().__init__(title="dind-webhook", openapi_url=None, redirect_slashes=False)
         self._routes = routes
-        self.endpoints: Mapping[str, Endpoint] = {path: route.answer for path, route in routes.items()}
+        self.endpoints: Mapping[bytes, Endpoint] = {path.encode(): route.answer for path, route in routes.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._routes.get(scope.get("path", ""), super().__call__)
@@ -72,31 +72,42 @@ class _Mutate:
         self._namespace_mode = namespace_mode
         self._metrics = metrics
         self._body_limit = body_limit
-        self._log = structlog.get_logger()
+        # Bound now: the logger that is bound at first use is bound anew at each.
+        self._log = structlog.get_logger().bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            body = await self._read(scope, receive)
-        except BadRequestError as error:
-            found = self._refuse(error.status, f"{error}\n")
-        else:
-            if body is None:
-                return
-            found = self.answer(scope["method"], scope["headers"], body)
-        await send({"type": "http.response.start", "status": found.status, "headers": found.headers})
-        await send({"type": "http.response.body", "body": found.body})
+        found = await self._take(scope, receive)
+        if found:
+            await send({"type": "http.response.start", "status": found.status, "headers": found.headers})
+            await send({"type": "http.response.body", "body": found.body})
 
-    def answer(self, method: str, headers: _Headers, body: bytes) -> Answer:
-        """Answer a request whose body is here whole."""
+    async def _take(self, scope: Scope, receive: Receive) -> Answer | None:
+        """Return the answer, None where the client went away before the end of its request."""
+        if scope["method"] != "POST":
+            return self._refuse(405, "use POST")
         try:
-            self._check_head(method, headers)
-            self._check_size(len(body))
+            self._check_head(dict(scope["headers"]))
+            body = await self._read(receive)
+        except BadRequestError as error:
+            return self._refuse(error.status, str(error))
+        return None if body is None else self._answer(body)
+
+    def answer(self, headers: _Headers, body: bytes) -> Answer:
+        """Answer a POST whose body is here whole, as its Content-Length has it."""
+        try:
+            self._check_head(headers)
+        except BadRequestError as error:
+            return self._refuse(error.status, str(error))
+        return self._answer(body)
+
+    def _answer(self, body: bytes) -> Answer:
+        try:
             return _answer(200, b"application/json", self._mutate(body))
         except BadRequestError as error:
-            return self._refuse(error.status, f"{error}\n")
+            return self._refuse(error.status, str(error))
         except Exception as error:  # noqa: BLE001  # the one boundary: a bug of ours is a 500, and failurePolicy decides
             self._report(error)
-            return self._refuse(500, "internal error\n")
+            return self._refuse(500, "internal error")
 
     def _mutate(self, body: bytes) -> bytes:
         started = perf_counter()
@@ -111,9 +122,8 @@ class _Mutate:
         self._metrics.decided(decision, seconds)
         self._log.info("decision", **_facts(review, decision), duration_ms=round(seconds * 1000, 3))
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
+    async def _read(self, receive: Receive) -> bytes | None:
         """Return the body, None where the client went away before its end."""
-        self._check_head(scope["method"], scope["headers"])
         chunks = []
         size = 0
         while True:
@@ -127,13 +137,10 @@ class _Mutate:
             if not message.get("more_body"):
                 return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def _check_head(self, method: str, headers: _Headers) -> None:
-        if method != "POST":
-            raise BadRequestError("use POST", status=405)
-        known = dict(headers)
-        if known.get(b"content-type", b"").split(b";")[0].strip().lower() != b"application/json":
+    def _check_head(self, headers: _Headers) -> None:
+        if headers.get(b"content-type", b"").split(b";")[0].strip().lower() != b"application/json":
             raise BadRequestError("Content-Type must be application/json", status=415)
-        length = known.get(b"content-length", b"")
+        length = headers.get(b"content-length", b"")
         if length.isdigit():
             self._check_size(int(length))
 
@@ -143,7 +150,7 @@ class _Mutate:
 
     def _refuse(self, status: int, text: str) -> Answer:
         self._metrics.refused(status)
-        refusal = _answer(status, b"text/plain; charset=utf-8", text.encode())
+        refusal = _answer(status, b"text/plain; charset=utf-8", f"{text}\n".encode())
         if status == 405:
             refusal.headers.append((b"allow", b"POST"))
         return refusal
