@@ -1,5 +1,6 @@
 """The server's metrics, under names that follow Prometheus' conventions; no namespace or pod in any label."""
 
+from functools import cache
 from typing import Literal
 
 from prometheus_client import (
@@ -12,7 +13,7 @@ from prometheus_client import (
 )
 
 from app import __version__
-from app.injection import Decision
+from app.injection import Decision, Mode, Reason
 
 # They would double the number of series, and nobody asks for them.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # as the library has it
@@ -36,6 +37,8 @@ class Metrics:
             ["outcome", "mode", "reason"],
             registry=registry,
         )
+        # The library looks a series up by the text of its labels, anew each time.
+        self._decided = cache(self._series)
         self._refused = Counter(
             "dind_webhook_http_errors",
             "Requests answered with an HTTP error, by status code.",
@@ -82,9 +85,11 @@ class Metrics:
 
     def decided(self, decision: Decision, seconds: float) -> None:
         """Count a decision and the time it took."""
-        reason = decision.reason
-        self._requests.labels(reason.outcome, decision.mode or "", reason.slug).inc()
+        self._decided(decision.reason, decision.mode).inc()
         self._duration.observe(seconds)
+
+    def _series(self, reason: Reason, mode: Mode | None) -> Counter:
+        return self._requests.labels(reason.outcome, mode or "", reason.slug)
 
     def refused(self, code: int) -> None:
         """Count a request that was answered with an HTTP error."""
