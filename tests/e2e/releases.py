@@ -109,5 +109,4 @@ def _answers(namespace: Namespace) -> bool:
 
 def _image(kube: Kube) -> dict[str, str]:
     deployment = kube.get("Deployment", release.NAME, release.NAMESPACE, "apps/v1")
-    repository, tag = release.split(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
-    return {"repository": repository, "tag": tag}
+    return release.image_values(deployment["spec"]["template"]["spec"]["containers"][0]["image"])

@@ -103,7 +103,7 @@ def _test_elsewhere(kubeconfig: Path, cache: Cache, pytest: list[str]) -> int:
         )
     helm = release.Helm.of(kubeconfig, cache.logs("elsewhere"))
     with step("installing the chart"):
-        _install_or_leave_nothing(helm, release.values(*release.split(image), os.environ.get("E2E_MIRROR")))
+        _install_or_leave_nothing(helm, release.values(release.image_values(image), os.environ.get("E2E_MIRROR")))
     try:
         return _pytest(pytest)
     finally:

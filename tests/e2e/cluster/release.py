@@ -59,14 +59,14 @@ class Helm:
         run(what, [self.program, *where, *arguments], self.log)
 
 
-def values(repository: str, tag: str, mirror: str | None) -> dict[str, Any]:
+def values(image: dict[str, str], mirror: str | None) -> dict[str, Any]:
     """Return the chart's values for tests: everything is allowed and both modes are on, the rest is as it comes."""
     daemon = {"registry-mirrors": mirror} if mirror else {}
     if mirror and mirror.startswith("http://"):
         # BuildKit wants this too of a mirror without TLS; `docker pull` does not.
         daemon["insecure-registries"] = mirror.removeprefix("http://")
     return {
-        "image": {"repository": repository, "tag": tag},
+        "image": image,
         "webhook": {"namespaceSelector": [{"key": OTHER_RELEASE, "operator": "DoesNotExist"}]},
         "settings": {
             "injection": {
@@ -84,10 +84,18 @@ def values(repository: str, tag: str, mirror: str | None) -> dict[str, Any]:
     }
 
 
-def split(image: str) -> tuple[str, str]:
-    """Return repository and tag of an image's name."""
-    repository, colon, tag = image.rpartition(":")
-    return (repository, tag) if colon and "/" not in tag else (image, "latest")
+def image_values(image: str) -> dict[str, str]:
+    """Return the chart's values for an image's name: its registry, which may have a port, is a value of its own."""
+    name, _, digest = image.partition("@")
+    host, slash, path = name.partition("/")
+    has_registry = bool(slash) and ("." in host or ":" in host or host == "localhost")
+    repository, _, tag = (path if has_registry else name).partition(":")
+    return {
+        "registry": host if has_registry else "",
+        "repository": repository,
+        "tag": tag or "latest",
+        "digest": digest,
+    }
 
 
 def install(cluster: Cluster) -> None:
@@ -99,4 +107,4 @@ def install(cluster: Cluster) -> None:
         cluster.load(archive)
         archive.unlink()
     with step("installing the chart"):
-        helm.install(values(webhook_image.REPOSITORY, tag, f"http://{cluster.registry}"))
+        helm.install(values(image_values(f"{webhook_image.REPOSITORY}:{tag}"), f"http://{cluster.registry}"))
