@@ -1,21 +1,28 @@
 # syntax is left out on purpose: the classic builder and BuildKit both take this file, and neither fetches a frontend.
-# Any base with Python 3.11 or newer and pip will do; pin it by digest where builds have to be repeatable.
+# Any base with Python 3.11 or newer will do; pin it by digest where builds have to be repeatable.
 ARG BASE_IMAGE=python:3.13-slim-bookworm
+# The same Python, at the same place, with its headers, pip and a C compiler
+ARG BUILD_IMAGE=python:3.13-bookworm
 
-FROM ${BASE_IMAGE} AS build
+FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
 # pip is the builder's: what runs later has none.
-RUN python3 -m venv --without-pip /opt/dind-webhook
-COPY requirements.lock .
-RUN python3 -m pip --python /opt/dind-webhook/bin/python3 install \
-      --no-cache-dir --no-compile --disable-pip-version-check --require-hashes -r requirements.lock
-COPY pyproject.toml README.md LICENSE ./
+RUN python3 -m venv --without-pip /opt/dind-webhook \
+ && python3 -m venv --without-pip /opt/build
+COPY requirements.lock requirements-build.lock ./
+RUN for what in dind-webhook:requirements.lock build:requirements-build.lock; do \
+      python3 -m pip --python /opt/${what%:*}/bin/python3 install \
+        --no-cache-dir --no-compile --disable-pip-version-check --require-hashes -r ${what#*:} || exit; \
+    done
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY app app
+RUN DIND_WEBHOOK_COMPILE=1 python3 -m pip --python /opt/build/bin/python3 wheel \
+      --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir /wheel .
 # The client's asynchronous twin is a quarter of everything here, and nothing imports it.
 # Compiled once here, since the root filesystem is read-only later; by hash, so that no time of day is in the files: nor
 # in those (-f) that Python wrote for itself during the build.
 RUN python3 -m pip --python /opt/dind-webhook/bin/python3 install \
-      --no-cache-dir --no-compile --disable-pip-version-check --no-deps --no-build-isolation . \
+      --no-cache-dir --no-compile --disable-pip-version-check --no-deps /wheel/*.whl \
  && python3 -m pip --python /opt/dind-webhook/bin/python3 uninstall --yes --quiet setuptools \
  && rm -rf /opt/dind-webhook/lib/python3*/site-packages/kubernetes/aio \
  && /opt/dind-webhook/bin/python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/dind-webhook/lib
@@ -29,6 +36,8 @@ LABEL org.opencontainers.image.title="dind-webhook" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/dind-webhook /opt/dind-webhook
+# Fails where the two images do not go together.
+RUN ["/opt/dind-webhook/bin/dind-webhook", "--version"]
 # Fewer arenas for the few threads of `certs`: memory that is freed is used again.
 ENV PATH=/opt/dind-webhook/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
 DOCS_VENV := .venv-docs
+COMPILED_VENV := .venv-compiled
+COMPILED_STAMP := $(COMPILED_VENV)/.installed
 BROWSER_STAMP := $(VENV)/.browser-installed
 DOCS_STAMP := $(DOCS_VENV)/.installed
 PLAYGROUND := build/playground/core.zip
@@ -86,17 +88,32 @@ cluster-down: $(DEV_STAMP) ## Take it down
 fuzz: $(DEV_STAMP) ## Send reviews that were never seen before through the webhook for 20 s (SECONDS=...)
 	@$(BIN)/python tests/fuzz/fuzz_review.py --seconds $(or $(SECONDS),20)
 
+# What the image has: the same code, the request path of which is machine code (needs a C compiler and Python's headers).
+$(COMPILED_STAMP): requirements-dev.lock setup.py pyproject.toml $(shell find app -type f ! -name '*.pyc')
+	@echo "compiling the request path, and installing it into $(COMPILED_VENV)"
+	@test -x $(COMPILED_VENV)/bin/pip || $(PYTHON) -m venv $(COMPILED_VENV)
+	@$(COMPILED_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@DIND_WEBHOOK_COMPILE=1 $(COMPILED_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps \
+	  --no-build-isolation --force-reinstall .
+	@rm -rf build/lib.* build/bdist.* build/temp.*
+	@touch $@
+
+.PHONY: test-compiled
+test-compiled: $(COMPILED_STAMP) ## Run the tests of what the image has compiled on that; `make test` is of the sources
+	@$(COMPILED_VENV)/bin/pytest -q -n $(TEST_WORKERS) --dist worksteal tests/compiled tests/unit/model \
+	  tests/unit/injection tests/unit/admission tests/unit/web tests/golden tests/property tests/schema tests/server/test_serve.py
+
 .PHONY: bench
-bench: $(DEV_STAMP) ## Compare the speed with peers, written in Go and Python; writes docs/performance.md (BENCH=--realtime)
-	@$(BIN)/python bench/run.py $(BENCH)
+bench: $(COMPILED_STAMP) ## Compare the speed with peers, written in Go and Python; writes docs/performance.md (BENCH=--realtime)
+	@$(COMPILED_VENV)/bin/python bench/run.py $(BENCH)
 
 .PHONY: bench-api
-bench-api: $(DEV_STAMP) ## Measure what injection adds to the creation of a pod in a real API server (root; BENCH=--rounds=8)
-	@PYTHONPATH=tests/e2e $(BIN)/python bench/in_api_server.py $(BENCH)
+bench-api: $(COMPILED_STAMP) ## Measure what injection adds to the creation of a pod in a real API server (root; BENCH=--rounds=8)
+	@PYTHONPATH=tests/e2e $(COMPILED_VENV)/bin/python bench/in_api_server.py $(BENCH)
 
 .PHONY: soak
-soak: $(DEV_STAMP) ## Keep the server busy for 15 minutes while its certificates change; fails where it grows (SECONDS=...)
-	@$(BIN)/python bench/soak.py --seconds $(or $(SECONDS),900)
+soak: $(COMPILED_STAMP) ## Keep the server busy for 15 minutes while its certificates change; fails where it grows (SECONDS=...)
+	@$(COMPILED_VENV)/bin/python bench/soak.py --seconds $(or $(SECONDS),900)
 
 .PHONY: lint
 lint: $(DEV_STAMP) ## Check style, types and the direction of imports
@@ -153,6 +170,8 @@ lock: ## Resolve the dependencies anew (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' pyproject.toml --group build --group dev -c requirements.lock -o requirements-dev.lock
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make lock' --group compile -c requirements-dev.lock -o requirements-build.lock
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' --group docs -o requirements-docs.lock
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' --group browser -c requirements-dev.lock -o requirements-browser.lock
@@ -170,5 +189,5 @@ browser: $(BROWSER_STAMP) docs ## Use the playground in a real Chromium: keyboar
 
 .PHONY: clean
 clean: ## Remove everything that was installed or made here
-	@rm -rf $(VENV) $(DOCS_VENV) build dist site .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf $(VENV) $(DOCS_VENV) $(COMPILED_VENV) build dist site .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} + ; rm -rf *.egg-info

@@ -142,7 +142,7 @@ for empty members that a typed round trip adds.
 
 | | what it is |
 |---|---|
-| {OURS} | the whole product: metrics, a log line per request, TLS files that are watched, all checks |
+| {OURS} | the whole product, compiled as in its image: metrics, a log line per request, TLS files that are watched, all checks |
 | {FASTAPI} | what a Python user would write: a route handler, a copied pod, a patch by difference; uvloop and httptools |
 | {RUNTIME} | 0.25, the same injection on typed objects, its usual patch by difference; no log line per request |
 | {VAULT} | the handler of vault-k8s 1.6.2 as released, with its own injection and its own pods |

@@ -10,8 +10,8 @@ from report_api import often
 
 _CHART = Path(__file__).parents[1] / "charts" / "dind-webhook" / "values.yaml"
 # A pod for each node every five seconds: 1,000 a second in a cluster of 5,000 nodes
-_PODS_PER_NODE = 0.2
-_NODES = (100, 1_000, 5_000)
+PODS_PER_NODE = 0.2
+NODES = (100, 1_000, 5_000)
 _UTILISATION = 0.5
 _LEAST_REPLICAS = 2
 _CPU_STEP, _MEMORY_STEP = 0.05, 32
@@ -69,6 +69,8 @@ the time at most; the CPU request is what they then take.
 
 {_sizes({label: spread.median * calls for label, spread in cpu.items()})}
 
+{_paces(scale["paces"])}
+
 Each replica requests `{memory_request(resident_mb)}Mi` of memory: the server of this run took {resident_mb} MB at its peak, with 64 connections and reviews of
 40 KB. {_autoscaling(small * calls)} [Operations](operations.md#scale) has what to set.
 """
@@ -81,13 +83,29 @@ def _sizes(cpu: dict[str, float]) -> str:
         f"| nodes | pods with Docker a second | cores, reviews of {' / '.join(labels)} | replicas × CPU request, {labels[0]} | {labels[1]} |",
         "|---|---|---|---|---|",
     ]
-    for nodes in _NODES:
-        pods = nodes * _PODS_PER_NODE
+    for nodes in NODES:
+        pods = nodes * PODS_PER_NODE
         busy = " / ".join(f"{pods * seconds:.2f}" for seconds in cpu.values())
         sizes = (size(pods, seconds) for seconds in cpu.values())
         each = " | ".join(f"{one.replicas} × {one.cpu * 1000:.0f}m" for one in sizes)
         rows.append(f"| {nodes:,} | {pods:,.0f} | {busy} | {each} |")
     return "\n".join(rows)
+
+
+def _paces(paces: dict[str, dict[str, float]]) -> str:
+    """Return what one replica alone did at the pace of whole clusters."""
+    rows = [
+        "| nodes | reviews sent a second | median | 99th percentile | longest | failed |",
+        "|---|---|---|---|---|---|",
+    ]
+    for nodes, pace in paces.items():
+        waits = " | ".join(f"{pace[name] * 1000:.2f} ms" for name in ("p50", "p99", "longest"))
+        rows.append(f"| {int(nodes):,} | {pace['rate']:,.0f} | {waits} | {pace['failed']:,.0f} |")
+    table = "\n".join(rows)
+    return f"""One replica alone, as it is while the others are away, sent reviews of 4.5 KB at those rates. They come at random moments, as from
+controllers that know nothing of each other (a Poisson process), whether or not earlier ones have been answered:
+
+{table}"""
 
 
 def _autoscaling(cpu_seconds: float) -> str:

@@ -1,22 +1,27 @@
-"""How replicas scale: what a request takes of a core, and what two processes do that one does not."""
+"""How replicas scale: what a request takes of a core, what two processes do that one does not, and whole clusters' pace."""
 
+import json
+import subprocess
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from servers import OURS, Place, Server, start
-from wrk import LOAD_CORE, SERVER_CORE, Load
+from report_scale import NODES, PODS_PER_NODE
+from servers import OURS, Place, Server, build_peers, start
+from wrk import LOAD_CORE, SERVER_CORE, Load, pinned
 
 _CONNECTIONS = 16
+_PACE_SECONDS = 20
 
 
 def scale(load: Load, bodies: Mapping[str, Path], rounds: int) -> dict[str, Any]:
     """Return the CPU seconds of a request by size of the review, and requests a second of one process and of two.
 
     Each of the two has a core, and the load for it the same core: there are no others for it. So has the one. They take
-    turns on it, which they would not before all other work.
+    turns on it, which they would not before all other work. Then the first one alone is sent what clusters of several
+    sizes create.
     """
     cores = sorted({SERVER_CORE, LOAD_CORE})
     with ExitStack() as stack:
@@ -30,7 +35,8 @@ def scale(load: Load, bodies: Mapping[str, Path], rounds: int) -> dict[str, Any]
             label: [_cpu_seconds(servers[0], loads[-1], body) for _ in range(rounds)] for label, body in bodies.items()
         }
         together = [_processes(servers, loads, small) for _ in range(rounds)]
-    return {"cpu_seconds": cpu, "processes": together}
+        paces = {str(nodes): _pace(servers[0], nodes * PODS_PER_NODE, small) for nodes in NODES}
+    return {"cpu_seconds": cpu, "processes": together, "paces": paces}
 
 
 def _cpu_seconds(server: Server, load: Load, body: Path) -> float:
@@ -49,3 +55,14 @@ def _processes(servers: list[Server], loads: list[Load], body: Path) -> dict[str
     one = ask(servers[0], loads[0])
     with ThreadPoolExecutor(len(servers)) as pool:
         return {"1": one, str(len(servers)): sum(pool.map(ask, servers, loads))}
+
+
+def _pace(server: Server, rate: float, body: Path) -> dict[str, float]:
+    """Return the seconds that answers took to so many requests a second, at random moments, and how many failed."""
+    options = {"url": server.url, "body": body, "rate": rate, "duration": f"{_PACE_SECONDS}s"}
+    command = [build_peers() / "arrivals", *(f"-{name}={value}" for name, value in options.items())]
+    done = subprocess.run(
+        pinned(LOAD_CORE, list(map(str, command)), realtime=False), stdout=subprocess.PIPE, check=True
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    return found

@@ -101,7 +101,10 @@ def build_peers() -> Path:
             )
         print("building the Go peers, which takes some minutes the first time", flush=True)
         unfinished = folder.with_suffix(".new")
-        for module, packages in ((PEERS, ["./lean", "./controller-runtime"]), (PEERS / "vault-k8s", ["."])):
+        for module, packages in (
+            (PEERS, ["./lean", "./controller-runtime", "./arrivals"]),
+            (PEERS / "vault-k8s", ["."]),
+        ):
             subprocess.run(["go", "build", "-o", f"{unfinished}/", *packages], cwd=module, check=True)
         unfinished.rename(folder)
     return folder

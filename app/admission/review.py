@@ -12,6 +12,7 @@ anything else as a failed call (plugin/webhook/request/admissionreview.go).
 """
 
 from base64 import b64encode
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -19,14 +20,13 @@ import orjson
 from app.errors import BadRequestError
 from app.injection import Decision, Mode, Outcome, Policy, Reason, inject
 from app.model import JsonObject
-from app.record import record
 
 _API_VERSIONS = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
 # metav1.StatusReason of each code that a reason carries
 _STATUS_REASONS = {400: "BadRequest", 403: "Forbidden", 422: "Invalid"}
 
 
-@record
+@dataclass
 class Review:
     """The request of an AdmissionReview. `pod` is what stands in `object`, as it came from JSON."""
 

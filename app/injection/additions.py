@@ -1,10 +1,11 @@
 """What a mode wants a pod to have: one value, the same for both modes."""
 
+from dataclasses import dataclass
+
 from app.model import Container, JsonObject, Mount
-from app.record import record
 
 
-@record
+@dataclass
 class Additions:
     """Everything a mode adds, in the terms of the pod spec; nothing here says what the pod has already.
 

@@ -1,9 +1,9 @@
 """What can become of a pod, and why. The slugs stand in log, metric, audit annotation, CLI and docs."""
 
+from dataclasses import dataclass
 from enum import Enum, StrEnum
 
 from app.model import Operation
-from app.record import record
 
 
 class Mode(StrEnum):
@@ -95,7 +95,7 @@ class Reason(Enum):
         self.meaning = meaning
 
 
-@record
+@dataclass
 class Denial:
     """A refusal: its reason and a sentence that a person can act on."""
 
@@ -103,7 +103,7 @@ class Denial:
     message: str
 
 
-@record
+@dataclass
 class Decision:
     """What to do with a pod. `operations` and `warnings` belong to the outcome injected."""
 

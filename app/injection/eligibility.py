@@ -12,11 +12,12 @@ The pod says it by annotation or by label of the same key; the annotation wins. 
 alone whatever it says; a Windows pod is refused only where it asks itself.
 """
 
+from dataclasses import dataclass
+
 from app.injection.decision import Decision, Denial, Mode, Reason
 from app.injection.names import INJECT
 from app.injection.options import Policy
 from app.model import JsonObject, Metadata, nearest
-from app.record import record
 
 DISABLED = "disabled"
 NAMESPACE_VALUES = ("enabled", *Mode)
@@ -26,7 +27,7 @@ _MODES = frozenset(Mode)
 _MIRROR = "kubernetes.io/config.mirror"
 
 
-@record
+@dataclass
 class Requested:
     """The mode a pod is to get, and what asked for it: `annotation`, `label` or `namespace`."""
 

@@ -36,7 +36,7 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Options:
     """The values of the per-pod options, one member for each row of `annotations.OPTIONS`.
 
@@ -70,7 +70,7 @@ class Options:
         return hash((self.image, self.memory_limit, self.storage_size))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Policy:
     """The operator's side: defaults of every option, what pods may set, names, and what is left out.
 

@@ -5,6 +5,7 @@ where something else is in its place. What carries our status annotation is ours
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -15,7 +16,6 @@ from app.injection.messages import naming
 from app.injection.names import STATUS
 from app.injection.render import add_members, append, put_in_front
 from app.model import Container, JsonObject, Metadata, Mount, Operation, Pod
-from app.record import record
 
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -24,7 +24,7 @@ DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _Entries: TypeAlias = list[tuple[str, JsonObject]]
 
 
-@record
+@dataclass
 class Plan:
     """What a pod lacks, as operations that apply in this order, and what to tell its user."""
 

@@ -1,13 +1,14 @@
 """Which containers get Docker."""
 
+from dataclasses import dataclass
+
 from app.injection.decision import Denial, Reason
 from app.injection.messages import first_few, quote
 from app.injection.names import PREFIX
 from app.model import Container, Pod, nearest
-from app.record import record
 
 
-@record
+@dataclass
 class Selection:
     """The containers that get Docker, in the order they start, and those that were meant to but cannot."""
 

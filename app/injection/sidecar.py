@@ -1,5 +1,6 @@
 """Sidecar mode: a privileged Docker daemon of the pod's own."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 from app.injection.additions import Additions
@@ -21,14 +22,13 @@ from app.injection.selection import select
 from app.injection.token import token_mounts
 from app.injection.workspace import share
 from app.model import JsonObject, Mount, Pod, parse_image
-from app.record import record
 
 _START_SECONDS = 180
 # Tags of the official image that have not been built since Docker 19.03.
 _FROZEN_TAGS = ("stable", "edge", "test")
 
 
-@record
+@dataclass
 class _Template:
     """What is the same for every pod with these options; nothing in it is ever changed."""
 

@@ -5,6 +5,7 @@ own. Secrets, ConfigMaps, projected volumes and hostPaths are never shared.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from app.injection.decision import Denial, Reason
@@ -13,13 +14,12 @@ from app.injection.names import PREFIX
 from app.injection.options import Options, Placement, Policy
 from app.injection.protected import unshareable
 from app.model import Container, Directories, Mount, Pod
-from app.record import record
 
 _SubPaths: TypeAlias = Mapping[str, set[str]]
 _SHAREABLE = frozenset({"emptyDir", "persistentVolumeClaim", "ephemeral"})
 
 
-@record
+@dataclass
 class Workspace:
     """The mounts that the daemon shares with its clients, and what was left out."""
 

@@ -5,13 +5,13 @@ the same there. Members that nothing here reads are not looked at: they pass thr
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from app.errors import DindWebhookError
 from app.model.jsonpatch import JsonObject
 from app.model.paths import clean_path
-from app.record import record
 
 _Place: TypeAlias = tuple[str | int, ...]
 _Item = TypeVar("_Item")
@@ -56,7 +56,7 @@ class Mount(NamedTuple):
         return entry
 
 
-@record
+@dataclass
 class Container:
     """One entry of `containers` or `initContainers`; `pointer` leads to it, `position` is its index there."""
 
@@ -74,7 +74,7 @@ class Container:
         return self.is_init and self.raw.get("restartPolicy") == "Always"
 
 
-@record
+@dataclass
 class Metadata:
     """The two maps of a pod's metadata; their values are as untyped as they came."""
 
@@ -82,7 +82,7 @@ class Metadata:
     labels: Mapping[str, Any]
 
 
-@record
+@dataclass
 class Pod:
     """The parts of a pod's spec that injection reads, in the order they start: init containers first."""
 

@@ -6,6 +6,7 @@ whole body already takes it to `endpoints` (docs/decisions/0015).
 
 from asyncio import get_running_loop
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from time import perf_counter
 from traceback import extract_tb
 from typing import TypeAlias
@@ -17,13 +18,12 @@ from starlette.types import Receive, Scope, Send
 from app.admission import Review, answer, decode_review, encode_review
 from app.errors import BadRequestError
 from app.injection import Decision, Mode, Policy
-from app.record import record
 from app.web.metrics import Metrics
 
 _LONGEST_NAME = 253
 
 
-@record
+@dataclass(slots=True)
 class Answer:
     """An HTTP answer in one piece."""
 

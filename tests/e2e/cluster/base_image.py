@@ -1,4 +1,4 @@
-"""The base of the webhook's image: a Debian with Python, in which pip works as it does on this machine."""
+"""The bases of the webhook's image: a Debian with Python, and one that builds, in which pip works as it does here."""
 
 import re
 import subprocess
@@ -13,35 +13,40 @@ from cluster.places import Cache
 from cluster.recipe import Recipe
 from cluster.steps import step
 
-_PACKAGES = ("python3", "python3-venv", "python3-pip", "ca-certificates")
+_RUNS = ("python3", "ca-certificates")
+_BUILDS = (*_RUNS, "python3-venv", "python3-pip", "python3-dev", "gcc", "libc6-dev")
 _PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "default-timeout")
 _BUNDLE = Path("etc/ssl/certs/ca-certificates.crt")
 
 
 @dataclass(frozen=True)
 class Base:
-    """An archive of files, and the name under which Docker has them, which tells of what they are made."""
+    """An archive of files, the Dockerfile's argument that it is for, and a name that tells what it is made of."""
 
     archive: Path
+    argument: str
     name: str
 
 
-def make(cache: Cache, log: Path) -> Base:
-    """Make it, unless the cache has it."""
-    archive, settings, bundle = cache.images / "python.tar", _pip_settings(), _bundle()
-    recipe = Recipe.of([Path(module) for module in (__file__, debian.__file__)], settings.encode(), bundle)
-    if not recipe.made(archive):
-        with step("making the base of the webhook's image from Debian"):
-            _pack(archive, settings, bundle, log)
-        recipe.sign(archive)
-    return Base(archive, f"dind-webhook-base:{recipe.digest[:12]}")
+def make(cache: Cache, log: Path) -> list[Base]:
+    """Make them, unless the cache has them."""
+    settings, bundle, bases = _pip_settings(), _bundle(), []
+    for argument, packages in (("BASE_IMAGE", _RUNS), ("BUILD_IMAGE", _BUILDS)):
+        archive = cache.images / f"python-{argument.partition('_')[0].lower()}.tar"
+        recipe = Recipe.of([Path(module) for module in (__file__, debian.__file__)], settings.encode(), bundle)
+        if not recipe.made(archive):
+            with step(f"making {argument} of the webhook from Debian"):
+                _pack(archive, packages, settings, bundle, log)
+            recipe.sign(archive)
+        bases.append(Base(archive, argument, f"dind-webhook-{archive.stem}:{recipe.digest[:12]}"))
+    return bases
 
 
-def _pack(archive: Path, pip_settings: str, bundle: bytes, log: Path) -> None:
+def _pack(archive: Path, packages: tuple[str, ...], pip_settings: str, bundle: bytes, log: Path) -> None:
     # Not in /tmp, which may be in memory.
     with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
         root = Path(folder) / "root"
-        debian.bootstrap(root, "bookworm", _PACKAGES, log)
+        debian.bootstrap(root, "bookworm", packages, log)
         if bundle:
             (root / _BUNDLE).write_bytes(bundle)
         (root / "etc/pip.conf").write_text(pip_settings)

@@ -46,11 +46,13 @@ class _Docker:
 
 def build(cache: Cache, logs: Path, archive: Path) -> str:
     """Build the image of what is in the work tree, write it to an archive, and return its tag, of its content."""
-    base = base_image.make(cache, logs / "debootstrap.log")
+    bases = base_image.make(cache, logs / "debootstrap.log")
     with step("building the webhook's image"), _alone(cache), _daemon(cache, logs) as docker:
-        if not docker.ask("looking for the base image", "image", "ls", "--quiet", base.name).strip():
-            docker.run("loading the base image", "import", base.archive, base.name)
-        arguments = [f"--build-arg={name}={value}" for name, value in (("BASE_IMAGE", base.name), *_proxies())]
+        for base in bases:
+            if not docker.ask("looking for a base image", "image", "ls", "--quiet", base.name).strip():
+                docker.run("loading a base image", "import", base.archive, base.name)
+        stated = [*((base.argument, base.name) for base in bases), *_proxies()]
+        arguments = [f"--build-arg={name}={value}" for name, value in stated]
         latest = f"{REPOSITORY}:latest"
         docker.run("building the webhook's image", "build", "--network=host", *arguments, f"--tag={latest}", ".")
         (inspected,) = json.loads(docker.ask("looking at the image", "image", "inspect", latest))

@@ -1,0 +1,35 @@
+"""Values are made and read, never changed: what the type checker does not hold for dataclasses that are not frozen.
+
+Making a frozen one takes six times as long, and a review is read into dozens (docs/decisions/0016).
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import app
+
+ROOMS = ("model", "injection", "admission")
+FILES = sorted(path for room in ROOMS for path in (Path(app.__file__).parent / room).glob("*.py"))
+
+
+def changes(source: str) -> list[int]:
+    """Return the lines that set a member of anything but of what is being made."""
+    found = []
+    for function in ast.walk(ast.parse(source)):
+        if isinstance(function, ast.FunctionDef) and function.name != "__init__":
+            for node in ast.walk(function):
+                targets = node.targets if isinstance(node, ast.Assign | ast.Delete) else [getattr(node, "target", None)]
+                found += [target.lineno for target in targets if isinstance(target, ast.Attribute)]
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_no_member_is_set(path: Path) -> None:
+    assert changes(path.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("statement", ["pod.raw = {}", "pod.count += 1", "pod.raw: dict = {}", "del pod.raw"])
+def test_one_that_is_set_would_be_found(statement: str) -> None:
+    assert changes(f"def change(pod):\n    {statement}\n") == [2]
