@@ -12,8 +12,7 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
 DOCS_VENV := .venv-docs
-COMPILED_VENV := .venv-compiled
-COMPILED_STAMP := $(COMPILED_VENV)/.installed
+COMPILED := $(CURDIR)/build/compiled
 BROWSER_STAMP := $(VENV)/.browser-installed
 DOCS_STAMP := $(DOCS_VENV)/.installed
 PLAYGROUND := build/playground/core.zip
@@ -89,31 +88,30 @@ fuzz: $(DEV_STAMP) ## Send reviews that were never seen before through the webho
 	@$(BIN)/python tests/fuzz/fuzz_review.py --seconds $(or $(SECONDS),20)
 
 # What the image has: the same code, the request path of which is machine code (needs a C compiler and Python's headers).
-$(COMPILED_STAMP): requirements-dev.lock setup.py pyproject.toml $(shell find app -type f ! -name '*.pyc')
-	@echo "compiling the request path, and installing it into $(COMPILED_VENV)"
-	@test -x $(COMPILED_VENV)/bin/pip || $(PYTHON) -m venv $(COMPILED_VENV)
-	@$(COMPILED_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	@DIND_WEBHOOK_COMPILE=1 $(COMPILED_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps \
-	  --no-build-isolation --force-reinstall .
+$(COMPILED)/.made: setup.py pyproject.toml $(shell find app -type f ! -name '*.pyc') | $(DEV_STAMP)
+	@echo "compiling the request path into $(COMPILED)"
+	@rm -rf $(COMPILED)
+	@DIND_WEBHOOK_COMPILE=1 $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  --target $(COMPILED) .
 	@rm -rf build/lib.* build/bdist.* build/temp.*
 	@touch $@
 
 .PHONY: test-compiled
-test-compiled: $(COMPILED_STAMP) ## Run the tests of what the image has compiled on that; `make test` is of the sources
-	@$(COMPILED_VENV)/bin/pytest -q -n $(TEST_WORKERS) --dist worksteal tests/compiled tests/unit/model \
+test-compiled: $(COMPILED)/.made ## Run the tests of what the image has compiled on that; `make test` is of the sources
+	@PYTHONPATH=$(COMPILED) $(BIN)/pytest -q -n $(TEST_WORKERS) --dist worksteal tests/compiled tests/unit/model \
 	  tests/unit/injection tests/unit/admission tests/unit/web tests/golden tests/property tests/schema tests/server/test_serve.py
 
 .PHONY: bench
-bench: $(COMPILED_STAMP) ## Compare the speed with peers, written in Go and Python; writes docs/performance.md (BENCH=--realtime)
-	@$(COMPILED_VENV)/bin/python bench/run.py $(BENCH)
+bench: $(COMPILED)/.made ## Compare the speed with peers, written in Go and Python; writes docs/performance.md (BENCH=--realtime)
+	@PYTHONPATH=$(COMPILED) $(BIN)/python bench/run.py $(BENCH)
 
 .PHONY: bench-api
-bench-api: $(COMPILED_STAMP) ## Measure what injection adds to the creation of a pod in a real API server (root; BENCH=--rounds=8)
-	@PYTHONPATH=tests/e2e $(COMPILED_VENV)/bin/python bench/in_api_server.py $(BENCH)
+bench-api: $(COMPILED)/.made ## Measure what injection adds to the creation of a pod in a real API server (root; BENCH=--rounds=8)
+	@PYTHONPATH=$(COMPILED):tests/e2e $(BIN)/python bench/in_api_server.py $(BENCH)
 
 .PHONY: soak
-soak: $(COMPILED_STAMP) ## Keep the server busy for 15 minutes while its certificates change; fails where it grows (SECONDS=...)
-	@$(COMPILED_VENV)/bin/python bench/soak.py --seconds $(or $(SECONDS),900)
+soak: $(COMPILED)/.made ## Keep the server busy for 15 minutes while its certificates change; fails where it grows (SECONDS=...)
+	@PYTHONPATH=$(COMPILED) $(BIN)/python bench/soak.py --seconds $(or $(SECONDS),900)
 
 .PHONY: lint
 lint: $(DEV_STAMP) ## Check style, types and the direction of imports
@@ -189,5 +187,5 @@ browser: $(BROWSER_STAMP) docs ## Use the playground in a real Chromium: keyboar
 
 .PHONY: clean
 clean: ## Remove everything that was installed or made here
-	@rm -rf $(VENV) $(DOCS_VENV) $(COMPILED_VENV) build dist site .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf $(VENV) $(DOCS_VENV) build dist site .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} + ; rm -rf *.egg-info

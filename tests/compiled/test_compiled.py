@@ -2,11 +2,8 @@
 
 import importlib
 import pkgutil
-from pathlib import Path
 
 import pytest
-
-import app
 
 
 @pytest.mark.parametrize("room", ["model", "injection", "admission"])
@@ -15,7 +12,3 @@ def test_the_request_path_is_compiled(room: str) -> None:
     modules = [importlib.import_module(f"app.{room}.{found.name}") for found in pkgutil.iter_modules(folder)]
     interpreted = {module.__name__ for module in modules if str(module.__file__).endswith(".py")}
     assert interpreted <= {"app.injection.decision"}
-
-
-def test_it_is_what_was_installed_and_not_the_sources_here() -> None:
-    assert Path(__file__).parents[2] not in Path(app.__file__).parents or ".venv-compiled" in app.__file__

@@ -62,11 +62,13 @@ def test_a_rolling_restart_loses_no_pod(release: Release, builds: Namespace) -> 
 
 
 @life
-def test_a_replica_that_is_deleted_costs_no_pod(release: Release, builds: Namespace) -> None:
-    (gone, *_) = replicas(release)
+def test_replicas_that_are_deleted_cost_no_pod(release: Release, builds: Namespace) -> None:
     with stream(builds):
-        release.kube.core.delete_namespaced_pod(gone, release.helm.namespace)
-        until("another replica", lambda: is_whole(release) and gone not in replicas(release))
+        # One that ends too early is missed for some milliseconds only: a single one might cost nobody a pod.
+        for _ in range(3):
+            gone = min(replicas(release))
+            release.kube.core.delete_namespaced_pod(gone, release.helm.namespace)
+            until("another replica", lambda gone=gone: is_whole(release) and gone not in replicas(release))
 
 
 @life
