@@ -77,7 +77,7 @@ def test_a_secret_that_is_deleted_is_put_back_and_costs_no_pod(release: Release,
         is_put_back(release)
 
 
-@life
+@pytest.mark.xdist_group("certificates")
 def test_certificates_and_cas_that_are_renewed_cost_no_pod(kube: Kube, helm: Helm) -> None:
     lives = {"leafLife": "90s", "caLife": "270s"}
     with another(kube, helm, {**TWO, "tls": {"selfManaged": lives}}) as release, release.namespace_of() as namespace:
