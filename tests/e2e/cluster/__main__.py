@@ -58,11 +58,11 @@ def _parser() -> argparse.ArgumentParser:
 def _up(state: State, cache: Cache) -> int:
     running = cluster.find(state, cache)
     if running and running.record.kept:
-        release.install(running)
+        release.install(running, compiled=False)
     else:
         running = cluster.up(state, cache)
         try:
-            release.install(running)
+            release.install(running, compiled=False)
         except BaseException:
             cluster.down(state)
             raise
@@ -87,7 +87,7 @@ def _test(state: State, cache: Cache, pytest: list[str]) -> int:
         return _test_elsewhere(Path(kubeconfig), cache, pytest)
     running = cluster.up(state, cache)
     try:
-        release.install(running)
+        release.install(running, compiled=True)
         return _test_here(running, pytest)
     finally:
         # No line of its own: pytest's closes the output.

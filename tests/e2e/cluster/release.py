@@ -98,11 +98,11 @@ def image_values(image: str) -> dict[str, str]:
     }
 
 
-def install(cluster: Cluster) -> None:
+def install(cluster: Cluster, *, compiled: bool) -> None:
     """Build the image of the work tree, and install or upgrade the chart with it."""
     archive = cluster.state.root / "webhook.tar"
     helm = Helm.of(cluster.kubeconfig, cluster.logs)
-    tag = webhook_image.build(cluster.cache, cluster.logs, archive)
+    tag = webhook_image.build(cluster.cache, cluster.logs, archive, compiled=compiled)
     with step("loading the webhook's image"):
         cluster.load(archive)
         archive.unlink()
