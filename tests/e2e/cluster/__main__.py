@@ -142,7 +142,10 @@ def _pytest(arguments: list[str], **environment: str) -> int:
     # As they are named: a long test that is alone in its group would else come last.
     spread = ["-n", "4", "--dist", "loadgroup", "--no-loadscope-reorder"]
     # First those that wait for minutes, beside which others work.
-    command = [sys.executable, "-m", "pytest", "-q", *spread, *(arguments or ["tests/e2e/test_life.py", "tests/e2e"])]
+    everything = ["tests/e2e/test_life.py", "tests/e2e"]
+    # Options alone, as -k mirror, are about all of them.
+    chosen = [] if any(one.startswith("tests/") for one in arguments) else everything
+    command = [sys.executable, "-m", "pytest", "-q", *spread, *arguments, *chosen]
     child = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment})
     try:
         return child.wait()
