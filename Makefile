@@ -3,8 +3,8 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
-# The distribution's, where it is new enough: one that is built without profiles, as pyenv does it, takes a fifth longer for
-# everything.
+# The distribution's, where it is new enough: one that is built without profiles, as pyenv does it, needs a quarter more time
+# for everything.
 PYTHON ?= $(or $(firstword $(foreach python,/usr/bin/python3 python3,$(shell \
   $(python) -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo $(python)))),python3)
 VENV := .venv

@@ -35,7 +35,8 @@ def scale(load: Load, bodies: Mapping[str, Path], rounds: int) -> dict[str, Any]
             label: [_cpu_seconds(servers[0], loads[-1], body) for _ in range(rounds)] for label, body in bodies.items()
         }
         together = [_processes(servers, loads, small) for _ in range(rounds)]
-        paces = {str(nodes): _pace(servers[0], nodes * PODS_PER_NODE, small) for nodes in NODES}
+        arrivals = build_peers() / "arrivals"
+        paces = {str(nodes): _pace(arrivals, servers[0], nodes * PODS_PER_NODE, small) for nodes in NODES}
     return {"cpu_seconds": cpu, "processes": together, "paces": paces}
 
 
@@ -57,10 +58,10 @@ def _processes(servers: list[Server], loads: list[Load], body: Path) -> dict[str
         return {"1": one, str(len(servers)): sum(pool.map(ask, servers, loads))}
 
 
-def _pace(server: Server, rate: float, body: Path) -> dict[str, float]:
+def _pace(arrivals: Path, server: Server, rate: float, body: Path) -> dict[str, float]:
     """Return the seconds that answers took to so many requests a second, at random moments, and how many failed."""
     options = {"url": server.url, "body": body, "rate": rate, "duration": f"{_PACE_SECONDS}s"}
-    command = [build_peers() / "arrivals", *(f"-{name}={value}" for name, value in options.items())]
+    command = [arrivals, *(f"-{name}={value}" for name, value in options.items())]
     done = subprocess.run(
         pinned(LOAD_CORE, list(map(str, command)), realtime=False), stdout=subprocess.PIPE, check=True
     )

@@ -30,10 +30,11 @@ class Base:
 
 def make(cache: Cache, log: Path) -> list[Base]:
     """Make them, unless the cache has them."""
-    settings, bundle, bases = _pip_settings(), _bundle(), []
+    settings, bundle = _pip_settings(), _bundle()
+    recipe = Recipe.of([Path(module) for module in (__file__, debian.__file__)], settings.encode(), bundle)
+    bases = []
     for argument, packages in (("BASE_IMAGE", _RUNS), ("BUILD_IMAGE", _BUILDS)):
         archive = cache.images / f"python-{argument.partition('_')[0].lower()}.tar"
-        recipe = Recipe.of([Path(module) for module in (__file__, debian.__file__)], settings.encode(), bundle)
         if not recipe.made(archive):
             with step(f"making {argument} of the webhook from Debian"):
                 _pack(archive, packages, settings, bundle, log)
