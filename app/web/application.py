@@ -90,7 +90,7 @@ class _Mutate:
             body = await self._read(receive)
         except BadRequestError as error:
             return self._refuse(error.status, str(error))
-        return None if body is None else self._answer(body)
+        return None if body is None else self._answer_body(body)
 
     def answer(self, headers: _Headers, body: bytes) -> Answer:
         """Answer a POST whose body is here whole, as its Content-Length has it."""
@@ -98,9 +98,9 @@ class _Mutate:
             self._check_head(headers)
         except BadRequestError as error:
             return self._refuse(error.status, str(error))
-        return self._answer(body)
+        return self._answer_body(body)
 
-    def _answer(self, body: bytes) -> Answer:
+    def _answer_body(self, body: bytes) -> Answer:
         try:
             return _answer(200, b"application/json", self._mutate(body))
         except BadRequestError as error:
