@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
+# Images made for CI tend to set it. Hundreds of processes are started here, each of which would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The distribution's, where it is new enough: one that is built without profiles, as pyenv does it, needs a quarter more time
 # for everything.
