@@ -1,11 +1,14 @@
 """Each option of the annotation table, by what it does to a running daemon. Those of daemonset mode are elsewhere."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from secrets import token_hex
 
 import pytest
 import workloads
 from kube import Kube, Namespace, Pod, until
+from kubernetes.client import V1PersistentVolumeClaimSpec
 from workloads import container
 
 FOREVER = "trap 'exit 0' TERM; while true; do sleep 1; done"
@@ -27,6 +30,38 @@ def file_system(pod: Pod) -> str:
     return pod.exec("stat --file-system --format=%T /var/lib/docker", "dind").strip()
 
 
+@contextmanager
+def node_directory(kube: Kube, name: str, storage_class: str) -> Iterator[None]:
+    """Offer a directory of the node to claims of a class, or with "" to those without one."""
+    volume = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name},
+        "spec": {
+            "storageClassName": storage_class,
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "persistentVolumeReclaimPolicy": "Retain",
+            "hostPath": {"path": f"/var/lib/{name}", "type": "DirectoryOrCreate"},
+        },
+    }
+    kube.make(volume)
+    try:
+        yield
+    finally:
+        kube.delete("PersistentVolume", name)
+
+
+def claim_that_goes(pod: Pod) -> V1PersistentVolumeClaimSpec:
+    """Use the daemon, delete the pod, and return the claim that was there for as long as the pod was."""
+    core = pod.kube.core
+    (claim,) = core.list_namespaced_persistent_volume_claim(pod.namespace).items
+    pod.exec("docker run --rm busybox true")
+    core.delete_namespaced_pod(pod.name, pod.namespace)
+    until("the claim to go", lambda: not core.list_namespaced_persistent_volume_claim(pod.namespace).items)
+    return claim.spec
+
+
 class TestStorage:
     def test_is_on_the_nodes_disk_unless_said_otherwise(self, ci: Namespace) -> None:
         pod = with_options(ci).ready()
@@ -40,16 +75,15 @@ class TestStorage:
 
     def test_a_storage_class_is_a_claim_that_goes_with_the_pod(self, ci: Namespace, kube: Kube) -> None:
         name = f"e2e-{token_hex(4)}"
-        kube.make(_volume(name, f"/var/lib/{name}"))
-        try:
-            pod = with_options(ci, storage_class=name, storage_size="1Gi").ready()
-            (claim,) = kube.core.list_namespaced_persistent_volume_claim(ci.name).items
-            assert claim.spec.volume_name == name
-            pod.exec("docker run --rm busybox true")
-            kube.core.delete_namespaced_pod(pod.name, ci.name)
-            until("the claim to go", lambda: not kube.core.list_namespaced_persistent_volume_claim(ci.name).items)
-        finally:
-            kube.delete("PersistentVolume", name)
+        with node_directory(kube, name, storage_class=name):
+            claim = claim_that_goes(with_options(ci, storage_class=name, storage_size="1Gi").ready())
+        assert claim.volume_name == name
+
+    def test_a_volume_without_a_class_is_a_claim_without_one(self, ci: Namespace, kube: Kube) -> None:
+        name = f"e2e-{token_hex(4)}"
+        with node_directory(kube, name, storage_class=""):
+            claim = claim_that_goes(with_options(ci, storage_medium="Volume", storage_size="1Gi").ready())
+        assert claim.storage_class_name or claim.volume_name == name
 
     def test_a_pod_that_takes_more_than_its_size_is_evicted(self, ci: Namespace, kube: Kube) -> None:
         if not any("ephemeral-storage" in node.status.capacity for node in kube.core.list_node().items):
@@ -197,22 +231,6 @@ docker run --rm -v /first:/first -v /second:/second busybox ls -A /first /second
         script = "echo from the pod >in; docker run --rm -v $PWD:/w busybox ls -A /w | wc -l"
         manifest = workloads.pod(container(script, **IN_WORKSPACE), options={"share-volumes": "false"}, **WORKSPACE)
         assert ci.run(manifest).succeeds().log("build").splitlines()[-1].strip() == "0"
-
-
-def _volume(name: str, path: str) -> dict[str, object]:
-    """Return a volume on the node that only a claim of a class of this name gets."""
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": name},
-        "spec": {
-            "storageClassName": name,
-            "capacity": {"storage": "1Gi"},
-            "accessModes": ["ReadWriteOnce"],
-            "persistentVolumeReclaimPolicy": "Retain",
-            "hostPath": {"path": path, "type": "DirectoryOrCreate"},
-        },
-    }
 
 
 @pytest.fixture
