@@ -6,23 +6,25 @@ import subprocess
 import sys
 import tempfile
 from base64 import b64decode
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jsonpatch
 import report
 import samples
+from arrivals import shake_hands
 from machine import machine, need
 from memory import watch
 from scale import scale
-from servers import FASTAPI, LEAN, NGINX, OURS, RUNTIME, VAULT, Server, running
+from servers import FASTAPI, LEAN, NGINX, OURS, RUNTIME, VAULT, Server, build_peers, running
 from wrk import SERVER_CORE, Load, pinned
 
 from app.admission import answer, decode_review, encode_review
 
 _CONNECTIONS = (1, 16, 64)
 _SIZES = {"4.5 KB": samples.SMALL, "40 KB": samples.LARGE}
+_ADDED: dict[str, Any] = {"status": {}, "creationTimestamp": None, "resources": {}}
 _ENOUGH_FOR_MEMORY = 100_000
 # Half as long again as a million takes at 3,000 a second
 _MEMORY_SECONDS = 500
@@ -46,6 +48,7 @@ def main() -> None:
 
 def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Return all results, in seconds, requests a second and MB."""
+    about = _about(options)
     load = Load(folder, options.seconds, options.realtime)
     bodies = _bodies(folder)
     static = _our_answer(bodies["4.5 KB", "own"].read_bytes())
@@ -55,15 +58,16 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         prove_vault_injects(bodies["4.5 KB", "vault"].read_bytes(), servers[VAULT])
         for server in servers.values():
             load.post(server.url, bodies["4.5 KB", _kind(server)], 16)  # to warm up
-        rounds = [_round(number, load, servers.values(), bodies) for number in range(options.rounds)]
+        rounds = [_round(number, load, list(servers.values()), bodies) for number in range(options.rounds)]
+        peaks = {server.name: round(server.peak_mb(), 1) for server in servers.values()}
         print("memory", flush=True)
         memory = watch(options.requests, load, bodies["4.5 KB", "own"], _MEMORY_SECONDS)
         print("scale", flush=True)
         return {
-            "machine": _about(options),
+            "machine": about,
             "sizes": {label: bodies[label, "own"].stat().st_size for label in _SIZES},
             "cells": {cell: {name: [found[cell][name] for found in rounds] for name in servers} for cell in rounds[0]},
-            "resident_mb": {server.name: round(server.resident_mb(), 1) for server in servers.values()},
+            "peak_mb": peaks,
             "memory": memory,
             "scale": scale(load, {label: bodies[label, "own"] for label in _SIZES}, options.rounds),
             "ready_seconds": round(servers[OURS].ready_seconds, 2),
@@ -85,9 +89,11 @@ def _kind(server: Server) -> str:
 
 
 def _round(
-    number: int, load: Load, servers: Collection[Server], bodies: Mapping[tuple[str, str], Path]
+    number: int, load: Load, servers: Sequence[Server], bodies: Mapping[tuple[str, str], Path]
 ) -> dict[str, dict[str, Any]]:
-    """Return what each server did in each situation, one after the other in each of them."""
+    """Return what each server did in each situation, one after the other in each of them; the next round begins with the next."""
+    turn = number % len(servers)
+    servers = [*servers[turn:], *servers[:turn]]
     found = {}
     for label in _SIZES:
         for connections in _CONNECTIONS:
@@ -96,9 +102,10 @@ def _round(
                 server.name: load.post(server.url, bodies[label, _kind(server)], connections)._asdict()
                 for server in servers
             }
-    print(f"round {number + 1}: new connections", flush=True)
-    found["new connections"] = {
-        server.name: load.post(server.url, bodies["4.5 KB", _kind(server)], 1, keep=False)._asdict()
+    print(f"round {number + 1}: full handshakes", flush=True)
+    program = build_peers() / "arrivals"
+    found["full handshakes"] = {
+        server.name: shake_hands(program, server.url, bodies["4.5 KB", _kind(server)], load)._asdict()
         for server in servers
     }
     return found
@@ -108,7 +115,7 @@ def prove_the_same_work(body: bytes, servers: dict[str, Server]) -> None:
     """Apply every peer's patch: the pod has to be the one that we make of it."""
     ours = _patched(body, servers[OURS].ask(body))
     for name in (FASTAPI, RUNTIME, LEAN):
-        if _without_empty(_patched(body, servers[name].ask(body))) != _without_empty(ours):
+        if without_added(_patched(body, servers[name].ask(body))) != without_added(ours):
             sys.exit(f"{name} does not make the same pod of it as {OURS}")
     if len(servers[NGINX].ask(body)) < 1000:
         sys.exit("nginx does not give the static answer")
@@ -128,13 +135,13 @@ def _patched(body: bytes, answer: bytes) -> dict[str, Any]:
     return patched
 
 
-def _without_empty(value: Any) -> Any:
-    """Return JSON without empty members, which a typed round trip adds or drops (`status: {}`)."""
+def without_added(value: Any) -> Any:
+    """Return JSON without what a round trip through Go's types adds; all else that is empty has a meaning."""
     if isinstance(value, dict):
-        kept = {key: _without_empty(member) for key, member in value.items()}
-        return {key: member for key, member in kept.items() if member not in (None, {}, [], "")}
+        kept = {key: member for key, member in value.items() if key not in _ADDED or member != _ADDED[key]}
+        return {key: without_added(member) for key, member in kept.items()}
     if isinstance(value, list):
-        return [_without_empty(item) for item in value]
+        return [without_added(item) for item in value]
     return value
 
 

@@ -1,16 +1,15 @@
 """How replicas scale: what a request takes of a core, what two processes do that one does not, and whole clusters' pace."""
 
-import json
-import subprocess
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from arrivals import arrive
 from report_scale import NODES, PODS_PER_NODE
 from servers import OURS, Place, Server, build_peers, start
-from wrk import LOAD_CORE, SERVER_CORE, Load, pinned
+from wrk import LOAD_CORE, SERVER_CORE, Load
 
 _CONNECTIONS = 16
 _PACE_SECONDS = 20
@@ -35,8 +34,10 @@ def scale(load: Load, bodies: Mapping[str, Path], rounds: int) -> dict[str, Any]
             label: [_cpu_seconds(servers[0], loads[-1], body) for _ in range(rounds)] for label, body in bodies.items()
         }
         together = [_processes(servers, loads, small) for _ in range(rounds)]
-        arrivals = build_peers() / "arrivals"
-        paces = {str(nodes): _pace(arrivals, servers[0], nodes * PODS_PER_NODE, small) for nodes in NODES}
+        program = build_peers() / "arrivals"
+        paces = {
+            str(nodes): arrive(program, servers[0].url, small, nodes * PODS_PER_NODE, _PACE_SECONDS) for nodes in NODES
+        }
     return {"cpu_seconds": cpu, "processes": together, "paces": paces}
 
 
@@ -56,14 +57,3 @@ def _processes(servers: list[Server], loads: list[Load], body: Path) -> dict[str
     one = ask(servers[0], loads[0])
     with ThreadPoolExecutor(len(servers)) as pool:
         return {"1": one, str(len(servers)): sum(pool.map(ask, servers, loads))}
-
-
-def _pace(arrivals: Path, server: Server, rate: float, body: Path) -> dict[str, float]:
-    """Return the seconds that answers took to so many requests a second, at random moments, and how many failed."""
-    options = {"url": server.url, "body": body, "rate": rate, "duration": f"{_PACE_SECONDS}s"}
-    command = [arrivals, *(f"-{name}={value}" for name, value in options.items())]
-    done = subprocess.run(
-        pinned(LOAD_CORE, list(map(str, command)), realtime=False), stdout=subprocess.PIPE, check=True
-    )
-    found: dict[str, float] = json.loads(done.stdout)
-    return found

@@ -75,13 +75,21 @@ class Server(NamedTuple):
 
     def resident_mb(self) -> float:
         """Return the resident memory of its processes in MB (10^6 bytes)."""
+        return self._megabytes("VmRSS")
+
+    def peak_mb(self) -> float:
+        """Return the most that its processes have held so far, in MB."""
+        return self._megabytes("VmHWM")
+
+    def _megabytes(self, line: str) -> float:
         listed = subprocess.run(
-            ["ps", "-o", "rss=", "--pid", str(self.pid), "--ppid", str(self.pid)],
+            ["ps", "-o", "pid=", "--pid", str(self.pid), "--ppid", str(self.pid)],
             capture_output=True,
             text=True,
             check=True,
         )
-        return sum(map(int, listed.stdout.split())) * 1024 / 1e6
+        pages = [Path(f"/proc/{pid}/status").read_text("utf-8") for pid in listed.stdout.split()]
+        return sum(int(page.partition(f"{line}:")[2].split()[0]) for page in pages) * 1024 / 1e6
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that it has taken since it started."""
@@ -215,7 +223,7 @@ def _nginx(folder: Path, host: str, port: int) -> str:
     return f"""daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
 events {{ worker_connections 512; }}
 http {{ access_log off; keepalive_requests 100000000; client_body_buffer_size 64k; {scratch}
-server {{ listen {host}:{port} ssl; ssl_certificate {folder}/tls.crt; ssl_certificate_key {folder}/tls.key;
+server {{ listen {host}:{port} ssl; ssl_protocols TLSv1.3; ssl_certificate {folder}/tls.crt; ssl_certificate_key {folder}/tls.key;
 location / {{ default_type application/json; {named}return 200 "{whole}"; }} }} }}
 """
 

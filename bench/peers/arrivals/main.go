@@ -1,5 +1,7 @@
 // arrivals posts one review again and again as a busy cluster does: at moments that nobody has agreed on, however long
-// the answers take. It prints what became of it, as JSON with times in seconds.
+// the answers take. Without a rate it posts them one after the other, each over a connection of its own: like an API
+// server it keeps no TLS session, so that every handshake is a full one. It prints what became of it, as JSON with times
+// in seconds.
 package main
 
 import (
@@ -34,7 +36,7 @@ func (p *poisson) Rate(time.Duration) float64 {
 func main() {
 	url := flag.String("url", "", "where to post")
 	file := flag.String("body", "", "file with the review")
-	rate := flag.Float64("rate", 0, "requests a second, on average")
+	rate := flag.Float64("rate", 0, "requests a second, on average; none: one after the other, over new connections")
 	duration := flag.Duration("duration", 0, "how long")
 	flag.Parse()
 	body, err := os.ReadFile(*file)
@@ -47,14 +49,22 @@ func main() {
 		Body:   body,
 		Header: http.Header{"Content-Type": {"application/json"}},
 	}
-	attacker := vegeta.NewAttacker(
+	options := []func(*vegeta.Attacker){
 		vegeta.HTTP2(false),
-		vegeta.TLSConfig(&tls.Config{InsecureSkipVerify: true}),
-		vegeta.Timeout(10*time.Second),
-	)
-	pacer := &poisson{mean: time.Duration(float64(time.Second) / *rate), last: *duration}
+		// The same key exchange for all: not every server has Go's own choice, which costs more.
+		vegeta.TLSConfig(&tls.Config{InsecureSkipVerify: true, CurvePreferences: []tls.CurveID{tls.X25519}}),
+		vegeta.Timeout(10 * time.Second),
+	}
+	var pacer vegeta.Pacer = vegeta.ConstantPacer{} // no pauses
+	if *rate > 0 {
+		pacer = &poisson{mean: time.Duration(float64(time.Second) / *rate), last: *duration}
+		*duration = 0 // it ends by itself, with what was due
+	} else {
+		options = append(options, vegeta.KeepAlive(false), vegeta.Workers(1), vegeta.MaxWorkers(1))
+	}
+	attacker := vegeta.NewAttacker(options...)
 	var metrics vegeta.Metrics
-	for result := range attacker.Attack(vegeta.NewStaticTargeter(target), pacer, 0, "") {
+	for result := range attacker.Attack(vegeta.NewStaticTargeter(target), pacer, *duration, "") {
 		metrics.Add(result)
 	}
 	metrics.Close()

@@ -129,7 +129,7 @@ func main() {
 		log.Info("decision", "uid", found.Request.UID, "namespace", found.Request.Namespace,
 			"generate_name", found.Request.Object.Metadata.GenerateName)
 	})
-	exitOn(http.ListenAndServeTLS("127.0.0.1:"+os.Getenv("PORT"), os.Getenv("TLS_CERT"), os.Getenv("TLS_KEY"), nil))
+	exitOn(http.ListenAndServeTLS(os.Getenv("HOST")+":"+os.Getenv("PORT"), os.Getenv("TLS_CERT"), os.Getenv("TLS_KEY"), nil))
 }
 
 func mutate(found *review) []byte {

@@ -30,7 +30,7 @@ func main() {
 		Log: hclog.New(&hclog.LoggerOptions{Name: "handler", Level: hclog.Info}),
 	}
 	http.HandleFunc("/mutate", handler.Handle)
-	err := http.ListenAndServeTLS("127.0.0.1:"+os.Getenv("PORT"), os.Getenv("TLS_CERT"), os.Getenv("TLS_KEY"), nil)
+	err := http.ListenAndServeTLS(os.Getenv("HOST")+":"+os.Getenv("PORT"), os.Getenv("TLS_CERT"), os.Getenv("TLS_KEY"), nil)
 	println(err.Error())
 	os.Exit(1)
 }
