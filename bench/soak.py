@@ -67,12 +67,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=900)
     seconds = parser.parse_args().seconds
+    about = machine()
     os.sched_setaffinity(0, {LOAD_CORE})
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         place = Place()
         prepare(Path(folder), {}, place.host)
         server = start(OURS, Path(folder), place, stack)
-        results = {"machine": machine(), "seconds": seconds, **asyncio.run(Soak(server, Path(folder)).run(seconds))}
+        results = {"machine": about, "seconds": seconds, **asyncio.run(Soak(server, Path(folder)).run(seconds))}
     report.SOAK_RESULTS.write_text(json.dumps(results) + "\n", "utf-8")
     report.write()
     limits = report_soak.limits(results)
@@ -112,7 +113,9 @@ class Soak:
         points = await self._watch(seconds)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        # Whatever else a client may have ended by; that it was cancelled is no Exception.
+        self.failures += [repr(error) for error in ended if isinstance(error, Exception)]
         await asyncio.sleep(_SERVED_SECONDS)
         after = await self._page()
         return {
