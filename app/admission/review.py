@@ -11,11 +11,11 @@
 anything else as a failed call (plugin/webhook/request/admissionreview.go).
 """
 
-from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from pybase64 import b64encode_as_string
 
 from app.errors import BadRequestError
 from app.injection import Decision, Mode, Outcome, Policy, Reason, inject
@@ -94,7 +94,7 @@ def encode_review(review: Review, decision: Decision) -> bytes:
     }
     if reason.outcome is Outcome.INJECTED:
         response["patchType"] = "JSONPatch"
-        response["patch"] = b64encode(orjson.dumps(decision.operations)).decode()
+        response["patch"] = b64encode_as_string(orjson.dumps(decision.operations))
         if decision.warnings:
             response["warnings"] = decision.warnings
     elif reason.outcome is Outcome.DENIED:

@@ -6,6 +6,7 @@ whole body already takes it to `endpoints` (docs/decisions/0015).
 
 from asyncio import get_running_loop
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 from traceback import extract_tb
@@ -129,7 +130,9 @@ class _Mutate:
         for _, decision, seconds in decided:
             self._metrics.decided(decision, seconds)
         for review, decision, seconds in decided:
-            self._log.info("decision", **_facts(review, decision), duration_ms=round(seconds * 1000, 3))
+            # Where a line cannot be written, the next one may be.
+            with suppress(OSError):
+                self._log.info("decision", **_facts(review, decision), duration_ms=round(seconds * 1000, 3))
 
     async def _read(self, receive: Receive) -> bytes | None:
         """Return the body, None where the client went away before its end."""
