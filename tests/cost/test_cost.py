@@ -6,19 +6,48 @@ Work in C (JSON, TLS) is not in it; `make bench` measures all of it in time.
 import asyncio
 import importlib
 import json
+import logging
 import sys
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from types import FrameType, ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
+import structlog
 from starlette.types import ASGIApp, Message
+from uvicorn import Config
+from uvicorn.server import ServerState
 
+from app.logs import configure_logs
 from app.model import JsonObject
+from app.server import Door
+from app.server.connection import Connection
 from app.settings import InjectionSettings, make_policy
 from app.web import Metrics, webhook_application
 
-_BENCH = Path(__file__).parents[2] / "bench"
+_HEAD = b"POST /mutate?timeout=5s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+
+Ask: TypeAlias = Callable[[bytes], Awaitable[None]]
+Open: TypeAlias = Callable[[], Ask]
+
+
+class _Wire(asyncio.Transport):
+    """Takes what a connection writes."""
+
+    written = b""
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
 
 
 @pytest.fixture(scope="module")
@@ -26,25 +55,54 @@ def samples() -> ModuleType:
     return importlib.import_module("samples")
 
 
-@pytest.fixture(scope="module")
-def ours() -> ASGIApp:
-    return webhook_application(make_policy(InjectionSettings()), Metrics(), 7 * 2**20)
+@pytest.fixture(autouse=True)
+def _log_as_the_server_does(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(logging.root, "handlers", [])
+    configure_logs("json", "info")
+    yield
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def ours() -> Open:
+    """Open a connection of the server, behind TLS."""
+    app = webhook_application(make_policy(InjectionSettings()), Metrics(), 7 * 2**20)
+    config = Config(app, log_config=None)
+    config.load()
+
+    def connect() -> Ask:
+        wire = _Wire()
+        connection = Connection(config, ServerState(), Door(60, 60, 10, endpoints=app.endpoints))
+        connection.connection_made(wire)
+
+        async def ask(body: bytes) -> None:
+            wire.written = b""
+            connection.data_received(_HEAD % len(body) + body)
+            while not wire.written:  # noqa: ASYNC110  # a long body is answered by a task, which tells nobody
+                await asyncio.sleep(0)
+            # What is left for after the answer
+            await asyncio.sleep(0)
+            assert wire.written.startswith(b"HTTP/1.1 200 ")
+
+        return ask
+
+    return connect
 
 
 @pytest.fixture(scope="module")
-def plain(samples: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> ASGIApp:
-    """Return what a Python user would write: a FastAPI route handler that does the same work."""
+def plain(samples: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Open:
+    """Open what a Python user would write: a FastAPI route handler that does the same work."""
     additions = tmp_path_factory.mktemp("cost") / "additions.json"
     additions.write_text(json.dumps(samples.additions()), "utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADDITIONS", str(additions))
         app: ASGIApp = importlib.import_module("plain_fastapi").app
-    return app
+    return lambda: partial(_ask, app)
 
 
-def bytecodes(app: ASGIApp, body: bytes) -> int:
+def bytecodes(connect: Open, body: bytes) -> int:
     """Return how many bytecodes it takes to answer a review, and to log and count it, once caches are warm."""
-    asyncio.run(_ask(app, body))
     count = 0
 
     def trace(frame: FrameType, event: str, _argument: Any) -> Any:
@@ -55,10 +113,12 @@ def bytecodes(app: ASGIApp, body: bytes) -> int:
         return trace
 
     async def counted() -> None:
+        ask = connect()
+        await ask(body)
         before = sys.gettrace()
         sys.settrace(trace)
         try:
-            await _ask(app, body)
+            await ask(body)
         finally:
             sys.settrace(before)
 
@@ -103,19 +163,18 @@ def with_managed_fields(pod: JsonObject, labels: int) -> JsonObject:
     return pod
 
 
-def test_a_review_costs_a_small_part_of_a_plain_route_handlers(
-    ours: ASGIApp, plain: ASGIApp, samples: ModuleType
-) -> None:
+def test_a_review_costs_a_small_part_of_a_plain_route_handlers(ours: Open, plain: Open, samples: ModuleType) -> None:
     body = samples.review(samples.SMALL)
-    assert bytecodes(ours, body) * 12 < bytecodes(plain, body)
+    # A tenth below what it is: a fault of the size of one more decision has to show.
+    assert bytecodes(ours, body) * 22 < bytecodes(plain, body)
 
 
-def test_each_container_costs_the_same(ours: ASGIApp, samples: ModuleType) -> None:
+def test_each_container_costs_the_same(ours: Open, samples: ModuleType) -> None:
     small, middle, large = (bytecodes(ours, samples.encode(samples.pod(count))) for count in (100, 200, 300))
     assert large - middle == pytest.approx(middle - small, rel=0.05)
 
 
-def test_managed_fields_cost_nothing(ours: ASGIApp, samples: ModuleType) -> None:
+def test_managed_fields_cost_nothing(ours: Open, samples: ModuleType) -> None:
     few, many = (samples.encode(with_managed_fields(samples.pod(2), labels)) for labels in (1, 1000))
     # But for which bucket of a histogram the time falls into
     assert bytecodes(ours, many) == pytest.approx(bytecodes(ours, few), rel=0.02)
