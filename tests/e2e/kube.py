@@ -159,8 +159,9 @@ class Pod:
         return next((dict(one) for one in statuses if one["name"] == container), {})
 
     def log(self, container: str | None = None) -> str:
-        text: str = self.kube.core.read_namespaced_pod_log(self.name, self.namespace, container=container)
-        return text
+        text: str | None = self.kube.core.read_namespaced_pod_log(self.name, self.namespace, container=container)
+        # The client has None where there is nothing.
+        return text or ""
 
     def exec(self, script: str, container: str | None = None) -> str:
         """Run a shell script in a container and return what it prints; a script that fails fails the test."""
