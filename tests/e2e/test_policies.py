@@ -58,7 +58,7 @@ class TestPodSecurity:
     @pytest.fixture
     def baseline(self, ci: Namespace) -> Namespace:
         label(ci, **{ENFORCE: "baseline"})
-        until("the level to count", lambda: refused_by_level(ci))
+        until("the level to count", lambda: is_refused(ci))
         return ci
 
     def test_refuses_a_pod_at_once_as_docs_say(self, baseline: Namespace) -> None:
@@ -115,6 +115,7 @@ class TestResourceQuota:
 
     def test_that_is_exceeded_by_the_daemon_is_told_as_docs_say(self, ci: Namespace) -> None:
         ci.make(quota({"limits.memory": "2Gi"}))
+        until("the quota to count", lambda: is_refused(ci))
         assert "exceeded quota: ci" in refusal(ci, small())
         assert "`exceeded quota`" in TROUBLESHOOTING
         ci.make(small(options={"memory-limit": "1Gi"}))
@@ -130,14 +131,14 @@ class TestLimitRange:
 
     def test_below_the_daemons_limit_is_told_as_docs_say(self, ci: Namespace) -> None:
         ci.make(limit_range({"max": {"memory": "2Gi"}}))
-        until("the maximum to count", lambda: refused_by_level(ci))
+        until("the maximum to count", lambda: is_refused(ci))
         message = refusal(ci, small())
         assert "maximum memory usage per Container is 2Gi, but limit is 4Gi" in message
         assert "`maximum memory usage per Container is 2Gi, but limit is 4Gi`" in TROUBLESHOOTING
         ci.make(small(options={"memory-limit": "1Gi"}))
 
 
-def refused_by_level(namespace: Namespace) -> bool:
+def is_refused(namespace: Namespace) -> bool:
     """Return whether pods with a daemon are refused by now."""
     try:
         namespace.make(small(), dry_run="All")
