@@ -21,11 +21,7 @@ SOAK_RESULTS = ROOT / "bench" / "soak.json"
 PAGE = ROOT / "docs" / "performance.md"
 _ASSETS = ROOT / "docs" / "assets"
 _ORDER = (OURS, FASTAPI, RUNTIME, VAULT, LEAN, NGINX)
-_HANDSHAKES = {
-    "full handshakes": "A new connection for each request, one after the other, with a full handshake (TLS 1.3, X25519, ECDSA P-256): requests a "
-    "second. No session is resumed, as API servers resume none; the client is written in Go, and its own work is in it.",
-    "new connections": "A new connection for each request, one after the other, whose TLS session wrk resumes: requests a second.",
-}
+_HANDSHAKES = "full handshakes"
 _PLOTS = {
     "throughput": "performance-throughput.svg",
     "latency": "performance-latency.svg",
@@ -43,7 +39,7 @@ def limits(results: dict[str, Any]) -> list[Limit]:
     memory = results["memory"]["points"]
     half, last = memory[len(memory) // 2][1], memory[-1][1]
     malformed = results["memory"]["malformed"]
-    when, held = _held(results)
+    held = results["peak_mb"]
     growth = results["core"]
     containers = growth["containers"]
     fields = growth["managed_fields"]
@@ -62,7 +58,7 @@ def limits(results: dict[str, Any]) -> list[Limit]:
         Limit(f"p99 at 16 connections is below controller-runtime's: {tail.show(2, ' ×')}", tail.median < 1),
         Limit(
             f"at most 70 MB resident after {results['memory']['requests']:,} requests, which are of 4.5 KB on 16 connections: "
-            f"{last} MB (the server that was also sent 40 KB on 64 connections, which has no limit: {held[OURS]} MB {when})",
+            f"{last} MB (the server that was also sent 40 KB on 64 connections, which has no limit: {held[OURS]} MB at its peak)",
             last <= 70,
         ),
         Limit(f"memory stays flat: {half} MB after half of them, {last} MB after all", last - half <= 1),
@@ -123,9 +119,8 @@ def page(of_all: Results) -> str:
     """Return the page."""
     results = of_all.peers
     machine = results["machine"]
-    cells = [cell for cell in results["cells"] if cell not in _HANDSHAKES]
-    (handshakes,) = (cell for cell in results["cells"] if cell in _HANDSHAKES)
-    when, held = _held(results)
+    cells = [cell for cell in results["cells"] if cell != _HANDSHAKES]
+    held = results["peak_mb"]
     small, large = results["sizes"].values()
     all_limits = [*limits(results), *report_api.limits(of_all.api), *report_soak.limits(of_all.soak)]
     verdicts = "\n".join(f"| {'yes' if limit.met else '**no**'} | {limit.text} |" for limit in all_limits)
@@ -189,15 +184,16 @@ Median in µs.
 
 {_table(results, cells, "p99", lambda value: f"{value * 1e6:,.0f}")}
 
-{_HANDSHAKES[handshakes]}
+A new connection for each request, one after the other, with a full handshake (TLS 1.3, X25519, ECDSA P-256): requests a
+second. No session is resumed, as API servers resume none; the client is written in Go, and its own work is in it.
 
-{_table(results, [handshakes], "rps", lambda value: f"{value:,.0f}")}
+{_table(results, [_HANDSHAKES], "rps", lambda value: f"{value:,.0f}")}
 
 API servers keep their connections, so that they pay for a handshake when they start and after an idle minute and a half.
 
 ## Size
 
-Resident memory {when}, in MB, 64 connections with 40 KB among it: {", ".join(f"{name} {held[name]}" for name in _ORDER)}.
+Resident memory at the peak of all rounds, in MB, 64 connections with 40 KB among it: {", ".join(f"{name} {held[name]}" for name in _ORDER)}.
 dind-webhook is ready {results["ready_seconds"]} s after it was started.
 
 {_memory(results["memory"])}
@@ -221,19 +217,12 @@ def _memory(memory: dict[str, Any]) -> str:
     )
 
 
-def _held(results: dict[str, Any]) -> tuple[str, dict[str, float]]:
-    """Return when memory was looked at, and how many MB each server then held."""
-    if "peak_mb" in results:
-        return "at the peak of all rounds", results["peak_mb"]
-    return "after all rounds", results["resident_mb"]
-
-
 def _conditions(results: dict[str, Any]) -> str:
     """Say what else the machine did, as far as it is known, and how much that may have changed."""
     machine = results["machine"]
     rates = [[found["rps"] for found in rounds] for cell in results["cells"].values() for rounds in cell.values()]
     often = [max(found) / min(found) for found in rates]
-    load = f"the load was {machine['load_before']} before it began; " if "commit" in machine else ""
+    load = f"the load was {machine['load_before']} before it began; "
     first = "all of it ran before other work (real-time priority); " if machine["realtime"] else ""
     return (
         f"How quiet the machine was: {first}{load}requests a second of one server in one situation differ from round to "
