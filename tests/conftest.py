@@ -1,11 +1,15 @@
 """Fixtures that several kinds of tests share."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from app.injection import Policy
+from app.logs import set_log_level
 from app.settings import InjectionSettings, make_policy
 
 _HERE = Path(__file__).parent
@@ -21,6 +25,19 @@ settings.load_profile("commit")
 def policy() -> Policy:
     """Return the policy of an operator who changed nothing."""
     return make_policy(InjectionSettings())
+
+
+@pytest.fixture
+def logs_as_before() -> Iterator[None]:
+    """Undo what `configure_logs` sets up for its process, which is ours here."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.reset_defaults()
+    set_log_level("info")
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

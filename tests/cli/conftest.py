@@ -1,15 +1,13 @@
 """Running `dind-webhook` in this process, from its own entry point, with what it prints caught."""
 
 import io
-import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import structlog
 
 from app.cli import main
 
@@ -49,7 +47,11 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
+def run(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    logs_as_before: None,  # noqa: ARG001  # `serve` and `certs` set logging up
+) -> Run:
     """Return the function that runs a command line, `stdin` being what is piped into it."""
 
     def run_(*arguments: str | Path, stdin: bytes = b"") -> Ran:
@@ -60,14 +62,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> I
             main()
         return Ran(exited.value.code or 0, *capfd.readouterr())
 
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield run_
-    # `serve` and `certs` set up logging for their process, and that is ours.
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
+    return run_
 
 
 @pytest.fixture

@@ -6,15 +6,13 @@ Work in C (JSON, TLS) is not in it; `make bench` measures all of it in time.
 import asyncio
 import importlib
 import json
-import logging
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from types import FrameType, ModuleType
 from typing import Any, TypeAlias
 
 import pytest
-import structlog
 from starlette.types import ASGIApp, Message
 from uvicorn import Config
 from uvicorn.server import ServerState
@@ -56,12 +54,8 @@ def samples() -> ModuleType:
 
 
 @pytest.fixture(autouse=True)
-def _log_as_the_server_does(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(logging.root, "handlers", [])
+def _log_as_the_server_does(logs_as_before: None) -> None:  # noqa: ARG001  # afterwards
     configure_logs("json", "info")
-    yield
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import logging
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,18 +11,7 @@ import structlog
 from app.logs import LEVELS, configure_logs, set_log_level
 
 ORDER = list(LEVELS)
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    structlog.reset_defaults()
-    set_log_level("info")
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
+pytestmark = pytest.mark.usefixtures("logs_as_before")
 
 
 def lines(captured: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
