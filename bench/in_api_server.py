@@ -41,7 +41,7 @@ from report_api import (
 from samples import JsonObject
 from servers import OURS, Place, Server, prepare, start
 from servers import RUNTIME as CONTROLLER_RUNTIME
-from wrk import Load
+from wrk import Load, in_turn
 
 _CREATORS = (1, 10, 50)
 _BY = "bench.dind.io/by"
@@ -222,23 +222,20 @@ class Bench(NamedTuple):
         return pod
 
     def _round(self, number: int, names: list[str]) -> dict[str, dict[str, Any]]:
-        turn = number % len(names)
         found = {}
         for creators in _CREATORS:
             print(f"round {number + 1}: {creators} creators", flush=True)
-            found[str(creators)] = {name: self.create(name, creators) for name in names[turn:] + names[:turn]}
+            found[str(creators)] = {name: self.create(name, creators) for name in in_turn(names, number)}
             self.sweep(names)
         return found
 
     def _unasked_round(self, number: int) -> dict[str, dict[str, Any]]:
         """Measure with the chart and without, each of the three first in its turn, without the pods of the one before."""
-        names = [UNCONFIGURED, NOT_OPTED_IN, OPTED_IN]
-        turn = number % len(names)
         found = {}
         for creators in _CREATORS:
             print(f"round {number + 1}: {creators} creators of pods that do not ask", flush=True)
             cell = {}
-            for name in names[turn:] + names[:turn]:
+            for name in in_turn([UNCONFIGURED, NOT_OPTED_IN, OPTED_IN], number):
                 installed = name != UNCONFIGURED
                 if installed:
                     self.install(OPTED_IN)

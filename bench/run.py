@@ -18,7 +18,7 @@ from machine import machine, need
 from memory import watch
 from scale import scale
 from servers import FASTAPI, LEAN, NGINX, OURS, RUNTIME, VAULT, Server, build_peers, running
-from wrk import SERVER_CORE, Load, pinned
+from wrk import SERVER_CORE, Load, in_turn, pinned
 
 from app.admission import answer, decode_review, encode_review
 
@@ -92,8 +92,7 @@ def _round(
     number: int, load: Load, servers: Sequence[Server], bodies: Mapping[tuple[str, str], Path]
 ) -> dict[str, dict[str, Any]]:
     """Return what each server did in each situation, one after the other in each of them; the next round begins with the next."""
-    turn = number % len(servers)
-    servers = [*servers[turn:], *servers[:turn]]
+    servers = in_turn(servers, number)
     found = {}
     for label in _SIZES:
         for connections in _CONNECTIONS:

@@ -4,8 +4,11 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+_Server = TypeVar("_Server")
 
 # The slowest peer takes more than wrk's own two seconds for 40 KB on 64 connections; an API server waits this long.
 _PATIENCE_SECONDS = 10
@@ -25,6 +28,12 @@ class Measured(NamedTuple):
 def pinned(core: int, command: list[str], realtime: bool) -> list[str]:
     """Return the command, on a core and, where the machine has other work, before all of that."""
     return [*(["chrt", "-f", "50"] if realtime else []), "taskset", "-c", str(core), *command]
+
+
+def in_turn(servers: Sequence[_Server], number: int) -> list[_Server]:
+    """Return all, in each round with another one first: what comes first finds another machine than what comes last."""
+    turn = number % len(servers)
+    return [*servers[turn:], *servers[:turn]]
 
 
 class Load(NamedTuple):
