@@ -35,13 +35,13 @@ def size(calls: float, cpu_seconds: float) -> Size:
     return Size(replicas, round(steps * _CPU_STEP, 2))
 
 
-def memory_request(resident_mb: float) -> int:
-    """Return a memory request in Mi for a process that took so many MB."""
-    return math.ceil(resident_mb * 1e6 / 2**20 / _MEMORY_STEP) * _MEMORY_STEP
+def memory_request(peak_mb: float) -> int:
+    """Return a memory request in Mi for a process that took so many MB at its peak."""
+    return math.ceil(peak_mb * 1e6 / 2**20 / _MEMORY_STEP) * _MEMORY_STEP
 
 
-def section(scale: dict[str, Any], calls: int, resident_mb: float) -> str:
-    """Return the section of the page, for so many calls for each pod, and a process that took so many MB."""
+def section(scale: dict[str, Any], calls: int, peak_mb: float) -> str:
+    """Return the section of the page, for so many calls for each pod, and a process that took so many MB at its peak."""
     cpu = {label: Spread.of(found) for label, found in scale["cpu_seconds"].items()}
     processes = scale["processes"]
     single = Spread.of([found["1"] for found in processes])
@@ -71,8 +71,8 @@ the time at most; the CPU request is what they then take.
 
 {_paces(scale["paces"])}
 
-Each replica requests `{memory_request(resident_mb)}Mi` of memory: the server of this run took {resident_mb} MB, with 64 connections and reviews of 40 KB
-among its work. {_autoscaling(small * calls)} [Operations](operations.md#scale) has what to set.
+Each replica requests `{memory_request(peak_mb)}Mi` of memory: the server of this run took {peak_mb} MB at its peak, with 64 connections and
+reviews of 40 KB. {_autoscaling(small * calls)} [Operations](operations.md#scale) has what to set.
 """
 
 
