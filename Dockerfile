@@ -6,9 +6,10 @@ ARG BUILD_IMAGE=python:3.13-bookworm
 
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
-# pip is the builder's: what runs later has none.
+# pip is the builder's: what runs later has none. What compiles looks up types in what runs.
 RUN python3 -m venv --without-pip /opt/dind-webhook \
- && python3 -m venv --without-pip /opt/build
+ && python3 -m venv --without-pip /opt/build \
+ && echo /opt/dind-webhook/lib/python3*/site-packages > "$(echo /opt/build/lib/python3*/site-packages)/types.pth"
 COPY requirements.lock requirements-build.lock ./
 RUN for what in dind-webhook:requirements.lock build:requirements-build.lock; do \
       python3 -m pip --python /opt/${what%:*}/bin/python3 install \

@@ -201,8 +201,8 @@ dind-webhook is ready {results["ready_seconds"]} s after it was started.
 ![Cost by number of containers](assets/{_PLOTS["growth"]})
 
 From bytes to bytes, without HTTP: {containers}. A pod of two containers takes {fields} of review, the rest of which
-are `managedFields`: they are parsed as JSON, in C, and not looked at. Where they end cannot be told without parsing them, but by
-guesses that a crafted pod could defeat.
+are `managedFields`: msgspec passes over them, as over everything that is not read. Where they end cannot be told without
+that, but by guesses that a crafted pod could defeat.
 
 {report_api.section(of_all.api)}
 {report_scale.section(results["scale"], of_all.api["calls"], held[OURS])}

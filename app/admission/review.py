@@ -12,14 +12,15 @@ anything else as a failed call (plugin/webhook/request/admissionreview.go).
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
+from msgspec import DecodeError, Raw, ValidationError
 from pybase64 import b64encode_as_string
 
+from app.admission.shapes import ReviewOfAny, ReviewOfPod, read_review_of_any, read_review_of_pod
 from app.errors import BadRequestError
 from app.injection import Decision, Mode, Outcome, Policy, Reason, inject
-from app.model import JsonObject
+from app.model import JsonObject, PodShape, misfit
 
 _API_VERSIONS = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
 # metav1.StatusReason of each code that a reason carries
@@ -28,7 +29,7 @@ _STATUS_REASONS = {400: "BadRequest", 403: "Forbidden", 422: "Invalid"}
 
 @dataclass
 class Review:
-    """The request of an AdmissionReview. `pod` is what stands in `object`, as it came from JSON."""
+    """The request of an AdmissionReview. `pod` is its `object`, as text where it is no pod."""
 
     api_version: str
     uid: str
@@ -37,39 +38,43 @@ class Review:
     resource: str
     sub_resource: str
     namespace: str
-    pod: Any
+    pod: PodShape | Raw | None
 
 
 def decode_review(body: bytes) -> Review:
     """Return the request in an AdmissionReview; BadRequestError where there is none."""
     try:
-        review = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        review = _read(body)
+    except ValidationError as error:
+        raise BadRequestError(misfit(error, "", "the body")) from None
+    except (DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequestError(f"the body is not JSON: {error}") from None
-    if not isinstance(review, dict) or review.get("kind") != "AdmissionReview":
+    if review.kind != "AdmissionReview":
         raise BadRequestError("the body is not an AdmissionReview")
-    api_version = review.get("apiVersion")
-    if api_version not in _API_VERSIONS:
+    if review.api_version not in _API_VERSIONS:
         raise BadRequestError(f"apiVersion must be one of {', '.join(_API_VERSIONS)}")
-    request = review.get("request")
-    if not isinstance(request, dict):
-        raise BadRequestError("request: must be an object")
-    resource = request.get("resource")
-    if not isinstance(resource, dict):
-        raise BadRequestError("request.resource: must be an object")
-    uid = request.get("uid")
-    if not isinstance(uid, str) or not uid:
-        raise BadRequestError("request.uid: must be a string that is not empty")
+    request = review.request
+    if request is None:
+        raise BadRequestError("request: is missing")
+    resource = request.resource
     return Review(
-        api_version,
-        uid,
-        _text(request, "operation"),
-        _text(resource, "group"),
-        _text(resource, "resource"),
-        _text(request, "subResource"),
-        _text(request, "namespace"),
-        request.get("object"),
+        review.api_version,
+        request.uid,
+        request.operation or "",
+        resource.group or "",
+        resource.resource or "",
+        request.sub_resource or "",
+        request.namespace or "",
+        request.pod,
     )
+
+
+def _read(body: bytes) -> ReviewOfPod | ReviewOfAny:
+    try:
+        return read_review_of_pod(body)
+    except ValidationError:
+        # If the pod is at fault, there is a request to answer all the same.
+        return read_review_of_any(body)
 
 
 def answer(review: Review, namespace_mode: Mode | None, policy: Policy) -> Decision:
@@ -105,12 +110,3 @@ def encode_review(review: Review, decision: Decision) -> bytes:
             "message": decision.message,
         }
     return orjson.dumps({"apiVersion": review.api_version, "kind": "AdmissionReview", "response": response})
-
-
-def _text(parent: JsonObject, key: str) -> str:
-    value = parent.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise BadRequestError(f"{key} of the request: must be a string")
-    return value

@@ -8,7 +8,7 @@ from app.injection.decision import Denial, Reason
 from app.injection.docker_socket import SOCKET_NAME
 from app.injection.messages import brief, quote
 from app.injection.names import PREFIX, STATUS
-from app.model import Directories, JsonObject, Mount, Pod, clean_path, is_under, pod_level_misfits
+from app.model import Container, Demand, Directories, JsonObject, Mount, Pod, clean_path, is_under, pod_level_misfits
 
 _NODE_SOCKET_PATHS = ("/run/docker.sock", "/run", "/")
 # A process's view of the node's root directory
@@ -54,11 +54,11 @@ def _not_as_injected(pod: Pod, wanted: JsonObject, as_container: bool) -> str | 
     existing = pod.named.get(wanted["name"])
     if existing is None:
         return f"has no container {name}"
-    security = existing.raw.get("securityContext")
+    security = existing.stated.security_context
     privileged = isinstance(security, dict) and security.get("privileged") is True
     if privileged is not wanted["securityContext"]["privileged"] or existing.is_init is as_container:
         return f"has a container {name} that is not the injected one"
-    if existing.raw.get("restartPolicy") != wanted.get("restartPolicy"):
+    if existing.stated.restart_policy != wanted.get("restartPolicy"):
         return f"has a container {name} whose restartPolicy another webhook may have dropped"
     return None
 
@@ -156,12 +156,14 @@ def _is_in_the_way(mount: Mount, wanted: Mount, pod: Pod) -> bool:
 
 def _pod_level(pod: Pod, additions: Additions) -> Denial | None:
     container = additions.container
-    if container is None or pod.spec.get("resources") is None or container["name"] in pod.named:
+    if container is None or pod.spec.resources is None or container["name"] in pod.named:
         return None
-    starting = [container_.raw for container_ in pod.init_containers]
-    running = [container_.raw for container_ in pod.containers]
-    (running if additions.as_container else starting).insert(0, container)
-    misfits = pod_level_misfits(pod.spec, starting, running, container)
+    starting, running = ([_demand(there) for there in group] for group in (pod.init_containers, pod.containers))
+    added = Demand(
+        container.get("resources"), not additions.as_container and container.get("restartPolicy") == "Always"
+    )
+    (running if additions.as_container else starting).insert(0, added)
+    misfits = pod_level_misfits(pod.spec.resources, starting, running, added)
     if not misfits:
         return None
     problems = "; ".join(
@@ -173,3 +175,7 @@ def _pod_level(pod: Pod, additions: Additions) -> Denial | None:
     return Denial(
         Reason.POD_RESOURCES, f"spec.resources of the pod leaves too little: {problems}; raise it, or lower {own}"
     )
+
+
+def _demand(container: Container) -> Demand:
+    return Demand(container.stated.resources, container.is_native_sidecar)

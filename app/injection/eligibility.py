@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from app.injection.decision import Decision, Denial, Mode, Reason
 from app.injection.names import INJECT
 from app.injection.options import Policy
-from app.model import JsonObject, Metadata, nearest
+from app.model import Metadata, Pod, nearest
 
 DISABLED = "disabled"
 NAMESPACE_VALUES = ("enabled", *Mode)
 POD_VALUES = (*Mode, DISABLED)
 
-_MODES = frozenset(Mode)
+_MODES = {str(mode): mode for mode in Mode}
 _MIRROR = "kubernetes.io/config.mirror"
 
 
@@ -35,19 +35,30 @@ class Requested:
     source: str
 
 
-def decide(
-    raw: JsonObject, metadata: Metadata, namespace_mode: Mode | None, policy: Policy
-) -> Requested | Decision | Denial:
+def requested_mode(metadata: Metadata, namespace_mode: Mode | None) -> Requested | Decision | Denial:
     """Return which mode a pod asks for, or the decision that ends its way here.
 
     `namespace_mode` is the default of the pod's namespace, None where the label is only `enabled`.
     """
     if _MIRROR in metadata.annotations:
         return Decision(Reason.MIRROR_POD)
-    requested = _requested(metadata, namespace_mode)
-    if not isinstance(requested, Requested):
-        return requested
-    if _is_windows(raw):
+    for source, values in (("annotation", metadata.annotations), ("label", metadata.labels)):
+        if INJECT in values:
+            value = values[INJECT]
+            if value == DISABLED:
+                return Decision(Reason.OPTED_OUT)
+            mode = _MODES.get(value) if isinstance(value, str) else None
+            if mode:
+                return Requested(mode, source)
+            return Denial(Reason.UNKNOWN_VALUE, _unknown_value(source, value))
+    if namespace_mode is None:
+        return Decision(Reason.NOT_REQUESTED)
+    return Requested(namespace_mode, "namespace")
+
+
+def what_forbids(requested: Requested, pod: Pod, policy: Policy) -> Decision | Denial | None:
+    """Return why a pod cannot have the mode that it asks for, None where it can."""
+    if _is_windows(pod):
         if requested.source == "namespace":
             return Decision(Reason.WINDOWS_POD)
         return Denial(
@@ -62,21 +73,7 @@ def decide(
             Reason.MODE_OFF,
             f"{source} {INJECT}: mode {requested.mode} is switched off in this cluster (modes that are on: {modes})",
         )
-    return requested
-
-
-def _requested(metadata: Metadata, namespace_mode: Mode | None) -> Requested | Decision | Denial:
-    for source, values in (("annotation", metadata.annotations), ("label", metadata.labels)):
-        if INJECT in values:
-            value = values[INJECT]
-            if value == DISABLED:
-                return Decision(Reason.OPTED_OUT)
-            if isinstance(value, str) and value in _MODES:
-                return Requested(Mode(value), source)
-            return Denial(Reason.UNKNOWN_VALUE, _unknown_value(source, value))
-    if namespace_mode is None:
-        return Decision(Reason.NOT_REQUESTED)
-    return Requested(namespace_mode, "namespace")
+    return None
 
 
 def _unknown_value(source: str, value: object) -> str:
@@ -86,11 +83,8 @@ def _unknown_value(source: str, value: object) -> str:
     return f"{source} {INJECT}: {shown} is not accepted{hint}; use one of {', '.join(POD_VALUES)}"
 
 
-def _is_windows(raw: JsonObject) -> bool:
-    spec = raw.get("spec")
-    if not isinstance(spec, dict):
-        return False
-    os, selector = spec.get("os"), spec.get("nodeSelector")
+def _is_windows(pod: Pod) -> bool:
+    os, selector = pod.spec.os, pod.spec.node_selector
     return (isinstance(os, dict) and os.get("name") == "windows") or (
         isinstance(selector, dict) and selector.get("kubernetes.io/os") == "windows"
     )

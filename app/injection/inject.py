@@ -10,13 +10,13 @@ from app.injection.additions import Additions
 from app.injection.annotations import OPTIONS_BY_KEY, parse_options
 from app.injection.daemonset import daemonset_additions
 from app.injection.decision import Decision, Denial, Mode, Reason
-from app.injection.eligibility import decide
+from app.injection.eligibility import Requested, requested_mode, what_forbids
 from app.injection.messages import naming
 from app.injection.names import INJECT, PREFIX
 from app.injection.options import Options, Policy
 from app.injection.plan import Plan, plan
 from app.injection.sidecar import sidecar_additions
-from app.model import JsonObject, MalformedPodError, Metadata, Pod, read_metadata, read_pod
+from app.model import MalformedPodError, Metadata, Pod, read_metadata, read_pod
 
 _MODES: Mapping[Mode, Callable[[Pod, Options, Policy], Additions | Denial]] = {
     Mode.SIDECAR: sidecar_additions,
@@ -24,27 +24,28 @@ _MODES: Mapping[Mode, Callable[[Pod, Options, Policy], Additions | Denial]] = {
 }
 
 
-def inject(raw: Any, namespace_mode: Mode | None, policy: Policy) -> Decision:
-    """Decide what becomes of a pod as it came from JSON.
+def inject(json: Any, namespace_mode: Mode | None, policy: Policy) -> Decision:
+    """Decide what becomes of a pod: one that was read (`PodShape`) or its JSON, text (`msgspec.Raw`) or from a parser.
 
     `namespace_mode` is the mode that the label of the pod's namespace asks for, None where it only
     opts in. The pod is read, never changed; applying the operations is the caller's.
     """
     try:
-        return _inject(raw, namespace_mode, policy)
+        return _inject(json, namespace_mode, policy)
     except MalformedPodError as error:
         return Decision(Reason.MALFORMED_POD, message=str(error))
 
 
-def _inject(raw: Any, namespace_mode: Mode | None, policy: Policy) -> Decision:
-    metadata = read_metadata(raw)
-    requested = decide(raw, metadata, namespace_mode, policy)
-    if isinstance(requested, Decision):
-        return requested
-    if isinstance(requested, Denial):
-        return Decision(requested.reason, message=requested.message)
+def _inject(json: Any, namespace_mode: Mode | None, policy: Policy) -> Decision:
+    metadata = read_metadata(json)
+    requested = requested_mode(metadata, namespace_mode)
+    if not isinstance(requested, Requested):
+        return _end(requested)
+    pod = read_pod(json)
+    if forbidden := what_forbids(requested, pod, policy):
+        return _end(forbidden)
     mode = requested.mode
-    planned = _plan(raw, metadata, mode, policy)
+    planned = _plan(pod, metadata, mode, policy)
     if isinstance(planned, Denial):
         return Decision(planned.reason, mode, planned.message)
     if not planned.operations:
@@ -53,11 +54,14 @@ def _inject(raw: Any, namespace_mode: Mode | None, policy: Policy) -> Decision:
     return Decision(Reason.INJECTED, mode, operations=tuple(planned.operations), warnings=warnings)
 
 
-def _plan(raw: JsonObject, metadata: Metadata, mode: Mode, policy: Policy) -> Plan | Denial:
+def _end(reached: Decision | Denial) -> Decision:
+    return reached if isinstance(reached, Decision) else Decision(reached.reason, message=reached.message)
+
+
+def _plan(pod: Pod, metadata: Metadata, mode: Mode, policy: Policy) -> Plan | Denial:
     options = parse_options(metadata.annotations, policy)
     if isinstance(options, Denial):
         return options
-    pod = read_pod(raw)
     additions = _MODES[mode](pod, options, policy)
     if isinstance(additions, Denial):
         return additions

@@ -56,10 +56,10 @@ def _group(pod: Pod, additions: Additions) -> list[Operation]:
     group = additions.supplemental_group
     if group is None or group in pod.supplemental_groups:
         return []
-    place, security = "/spec/securityContext", pod.spec.get("securityContext")
-    if security is None or security.get("supplementalGroups") is None:
+    place, security = "/spec/securityContext", pod.spec.security_context
+    if security is None or security.supplemental_groups is None:
         return add_members(place, security, {"supplementalGroups": [group]})
-    return append(f"{place}/supplementalGroups", security["supplementalGroups"], [group])
+    return append(f"{place}/supplementalGroups", security.supplemental_groups, [group])
 
 
 def _annotations(pod: Pod, metadata: Metadata, additions: Additions, status: str) -> list[Operation]:
@@ -71,10 +71,10 @@ def _annotations(pod: Pod, metadata: Metadata, additions: Additions, status: str
         wanted[DEFAULT_CONTAINER] = users[0]
     there = metadata.annotations
     missing = {key: value for key, value in wanted.items() if there.get(key) is None}
-    raw_metadata = pod.raw.get("metadata")
-    if raw_metadata is None:
+    stated = metadata.stated
+    if stated is None:
         return add_members("/metadata", None, {"annotations": missing})
-    return add_members("/metadata/annotations", raw_metadata.get("annotations"), missing)
+    return add_members("/metadata/annotations", stated.annotations, missing)
 
 
 def _clients(additions: Additions) -> list[Operation]:
@@ -84,14 +84,14 @@ def _clients(additions: Additions) -> list[Operation]:
     operations: list[Operation] = []
     for client in additions.clients:
         if name not in client.env:
-            operations += append(f"{client.pointer}/env", client.raw.get("env"), [env])
+            operations += append(f"{client.pointer}/env", client.stated.env, [env])
         operations += _mounts(client, mounts)
     return operations
 
 
 def _volumes(pod: Pod, additions: Additions) -> list[Operation]:
     missing = [volume for volume in additions.volumes if volume["name"] not in pod.volumes]
-    return append("/spec/volumes", pod.spec.get("volumes"), missing)
+    return append("/spec/volumes", pod.spec.volumes, missing)
 
 
 def _container(pod: Pod, additions: Additions) -> list[Operation]:
@@ -102,8 +102,8 @@ def _container(pod: Pod, additions: Additions) -> list[Operation]:
         return _mounts(existing, _entries(additions.container_mounts))
     container = {**wanted, "volumeMounts": [mount.to_json() for mount in additions.container_mounts]}
     if additions.as_container:
-        return append("/spec/containers", pod.spec["containers"], [container])
-    return [put_in_front("/spec/initContainers", pod.spec.get("initContainers"), container)]
+        return append("/spec/containers", pod.spec.containers, [container])
+    return [put_in_front("/spec/initContainers", pod.spec.init_containers, container)]
 
 
 @lru_cache(maxsize=64)
@@ -114,7 +114,7 @@ def _entries(mounts: tuple[Mount, ...]) -> _Entries:
 def _mounts(container: Container, wanted: _Entries) -> list[Operation]:
     taken = {mount.path for mount in container.mounts}
     missing = [entry for path, entry in wanted if path not in taken]
-    return append(f"{container.pointer}/volumeMounts", container.raw.get("volumeMounts"), missing)
+    return append(f"{container.pointer}/volumeMounts", container.stated.volume_mounts, missing)
 
 
 def _kept_mounts(pod: Pod, additions: Additions) -> Iterable[str]:
@@ -146,7 +146,7 @@ def _kept_env(additions: Additions) -> Iterable[str]:
     kept = [
         client.name
         for client in additions.clients
-        if name in client.env and client.env[name].get("value") != additions.client_env["value"]
+        if name in client.env and client.env[name].value != additions.client_env["value"]
     ]
     if kept:
         yield naming(f"{name} is set to something else and was kept in", kept)

@@ -22,7 +22,7 @@ def put_in_front(place: str, existing: list[Any] | None, value: Any) -> Operatio
     return add(place, [value]) if existing is None else add(f"{place}/0", value)
 
 
-def add_members(place: str, existing: JsonObject | None, members: JsonObject) -> list[Operation]:
+def add_members(place: str, existing: object, members: JsonObject) -> list[Operation]:
     """Return the operations that give the object at `place` members of which it has none, or null."""
     if existing is None:
         return [add(place, members)] if members else []

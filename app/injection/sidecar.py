@@ -59,7 +59,7 @@ def sidecar_additions(pod: Pod, options: Options, policy: Policy) -> Additions |
     if selection.too_early:
         names = [container.name for container in selection.too_early]
         warnings.append(naming("these init containers run before dind and cannot have Docker", names))
-    if not native and pod.spec.get("restartPolicy") in ("Never", "OnFailure"):
+    if not native and pod.spec.restart_policy in ("Never", "OnFailure"):
         warnings.append("dind is an ordinary container here: the pod will not complete while it runs")
     return Additions(
         volumes=template.volumes,
@@ -98,13 +98,13 @@ def _template(options: Options, policy: Policy) -> _Template:
 
 
 def _unfit(pod: Pod, policy: Policy) -> Denial | None:
-    if pod.spec.get("hostNetwork") is True and not policy.allow_host_network:
+    if pod.spec.host_network is True and not policy.allow_host_network:
         return Denial(
             Reason.HOST_NETWORK,
             "spec.hostNetwork is true: the daemon would put its bridge and firewall rules on the node; "
             f"remove it, or use {PREFIX}inject: {Mode.DAEMONSET}",
         )
-    if pod.spec.get("hostUsers") is False and not policy.allow_host_users:
+    if pod.spec.host_users is False and not policy.allow_host_users:
         return Denial(
             Reason.HOST_USERS,
             "spec.hostUsers is false: a privileged daemon does not work in a user namespace; remove it",

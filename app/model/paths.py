@@ -1,8 +1,8 @@
 """Paths inside a container, compared the way the container runtime resolves them."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from posixpath import normpath
-from typing import NamedTuple
 
 # Longer ones are not kept: what is remembered of strangers' pods has to stay small.
 _LONGEST_REMEMBERED = 128
@@ -27,7 +27,8 @@ def _clean(path: str) -> str:
 _remembered = lru_cache(maxsize=4096)(_clean)
 
 
-class Directories(NamedTuple):
+@dataclass
+class Directories:
     """A set of directories, made once to be held against many paths."""
 
     below: tuple[str, ...]

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from app.model.jsonpatch import JsonObject
 from app.model.quantity import parse_quantity
 
 _RESOURCES = ("cpu", "memory")
@@ -19,16 +18,22 @@ class PodLevelMisfit(NamedTuple):
     needed: str
 
 
+class Demand(NamedTuple):
+    """What a container asks for, and whether it is an init container that is kept running (KEP-753)."""
+
+    resources: Any
+    is_native_sidecar: bool
+
+
 def pod_level_misfits(
-    spec: JsonObject, init_containers: Iterable[JsonObject], containers: Iterable[JsonObject], added: JsonObject
+    pod: Any, init_containers: Iterable[Demand], containers: Iterable[Demand], added: Demand
 ) -> list[PodLevelMisfit]:
-    """Return where a pod with these containers breaks its own `spec.resources`.
+    """Return where a pod with these containers breaks its own `spec.resources`, which is `pod`.
 
     The API server's rules (`validatePodResources`): the containers' requests together stay within
     the pod's request, or its limit where it states no request; no container's limit is above the
     pod's. Only the limit of `added` is compared, other containers are the author's own affair.
     """
-    pod = spec.get("resources")
     if not isinstance(pod, dict):
         return []
     misfits = []
@@ -40,18 +45,18 @@ def pod_level_misfits(
         needed = _needed(starting, running, resource)
         if room is not None and needed > room:
             misfits.append(PodLevelMisfit(resource, "request", pod_request, _text(needed)))
-        limit = _stated(added.get("resources"), "limits", resource)
+        limit = _stated(added.resources, "limits", resource)
         ceiling, top = _amount(pod_limit), _amount(limit)
         if ceiling is not None and top is not None and top > ceiling:
             misfits.append(PodLevelMisfit(resource, "limit", pod_limit, limit))
     return misfits
 
 
-def _needed(init_containers: list[JsonObject], containers: list[JsonObject], resource: str) -> Decimal:
+def _needed(init_containers: list[Demand], containers: list[Demand], resource: str) -> Decimal:
     sidecars = peak = Decimal(0)
     for container in init_containers:
         request = _request(container, resource)
-        if container.get("restartPolicy") == "Always":
+        if container.is_native_sidecar:
             sidecars += request
             peak = max(peak, sidecars)
         else:
@@ -59,8 +64,8 @@ def _needed(init_containers: list[JsonObject], containers: list[JsonObject], res
     return max(peak, sidecars + sum(_request(container, resource) for container in containers))
 
 
-def _request(container: JsonObject, resource: str) -> Decimal:
-    resources = container.get("resources")
+def _request(container: Demand, resource: str) -> Decimal:
+    resources = container.resources
     # A request that is absent defaults to the limit.
     stated = _stated(resources, "requests", resource) or _stated(resources, "limits", resource)
     return _amount(stated) or Decimal(0)

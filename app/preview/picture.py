@@ -65,18 +65,26 @@ def picture(before: JsonObject, after: JsonObject) -> Picture:
     """Return the picture of a pod as it is after injection; MalformedPodError where it cannot be read."""
     old, new = read_pod(before), read_pod(after)
     return Picture(
-        containers=[_container(old, container) for container in (*new.init_containers, *new.containers)],
+        containers=[
+            _container(old, container, _image(after, container))
+            for container in (*new.init_containers, *new.containers)
+        ],
         volumes=[_volume(old, name, volume) for name, volume in new.volumes.items()],
     )
 
 
-def _container(old: Pod, container: Container) -> ContainerFacts:
+def _image(pod: JsonObject, container: Container) -> str:
+    key = "initContainers" if container.is_init else "containers"
+    image = pod["spec"][key][container.position].get("image")
+    return image if isinstance(image, str) else ""
+
+
+def _container(old: Pod, container: Container, image: str) -> ContainerFacts:
     known = old.named.get(container.name)
-    security = container.raw.get("securityContext")
-    image = container.raw.get("image")
+    security = container.stated.security_context
     return ContainerFacts(
         name=container.name,
-        image=image if isinstance(image, str) else "",
+        image=image,
         role=_role(container),
         privileged=isinstance(security, dict) and security.get("privileged") is True,
         added=known is None,
@@ -104,7 +112,7 @@ def _mount(mount: Mount, added: bool) -> MountFacts:
 def _variables(known: Container | None, container: Container) -> Iterator[VariableFacts]:
     for name, variable in container.env.items():
         if known is None or name not in known.env:
-            value = variable.get("value")
+            value = variable.value
             yield VariableFacts(name=name, value=value if isinstance(value, str) else "")
 
 

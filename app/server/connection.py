@@ -17,7 +17,7 @@ _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: 
 _LEAVE_SECONDS = 1.0
 
 
-@dataclass(slots=True)
+@dataclass
 class Door:
     """What the connections of one server share. Once `closing`, each answer is the last on its connection.
 
@@ -33,7 +33,7 @@ class Door:
     client_names: frozenset[str] = frozenset()
     metrics: Metrics | None = None
     endpoints: Mapping[bytes, Endpoint] = field(default_factory=dict)
-    closing: bool = field(default=False, init=False)
+    closing: bool = False
 
     def count(self, connections: int) -> None:
         """Note how many connections are open."""

@@ -1,7 +1,7 @@
 """Requests that are answered as soon as they are here whole: no ASGI scope, no task, and one write for the answer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from httptools import HttpRequestParser
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -10,13 +10,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from app.web import Answer, Endpoint
 
 
-@dataclass(slots=True)
+@dataclass
 class Awaited:
     """A POST to one of the endpoints whose body is on its way."""
 
     endpoint: Endpoint
     headers: Mapping[bytes, bytes]
-    body: bytes = field(default=b"", init=False)
+    body: bytes = b""
 
     def answer(self) -> Answer:
         """Return the answer to what is here."""

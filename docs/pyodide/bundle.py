@@ -2,7 +2,7 @@
 
 The page is that of `dind-webhook playground`, with another core.js: one that runs the webhook's own
 code in the browser. Pyodide comes from npm, as package-lock.json pins it. What the code needs comes
-from PyPI, in the versions and with the hashes of requirements.lock; pydantic-core has a wheel for Pyodide.
+from PyPI, in the versions and with the hashes of requirements.lock; msgspec and pydantic-core have wheels for Pyodide.
 """
 
 import re
@@ -25,6 +25,7 @@ _NEEDED = (
     "annotated-types",
     "jsonpatch",
     "jsonpointer",
+    "msgspec",
     "pydantic",
     "pydantic-core",
     "ruamel-yaml",

@@ -7,6 +7,7 @@ from typing import Any
 import jsonpatch
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 from strategies import almost_pods, bodies, broken, json_values, namespace_modes, pods
 
 from app.admission import answer, decode_review, encode_review
@@ -31,7 +32,14 @@ def _check_answer(pod: Any, namespace_mode: Mode | None, policy: Policy) -> None
     assert bool(decision.message) is (decision.outcome is Outcome.DENIED)
     assert all(len(warning) <= 120 for warning in response.get("warnings", []))
     if decision.outcome is Outcome.INJECTED:
-        jsonpatch.apply_patch(review.pod, json.loads(b64decode(response["patch"])))
+        jsonpatch.apply_patch(pod, json.loads(b64decode(response["patch"])))
+
+
+@given(almost_pods | json_values, namespace_modes)
+def test_what_a_pod_is_read_from_makes_no_difference(policy: Policy, pod: Any, namespace_mode: Mode | None) -> None:
+    decided = inject(pod, namespace_mode, policy)
+    assert answer(decode_review(_body(pod)), namespace_mode, policy) == decided
+    assert inject(Raw(json.dumps(pod).encode()), namespace_mode, policy) == decided
 
 
 @given(almost_pods, namespace_modes)

@@ -6,12 +6,14 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec import Raw
 from pods import a_pod, everything_open
 
 from app.admission import Review, answer, decode_review, encode_review
 from app.errors import BadRequestError
 from app.injection import Decision, Mode, Outcome, Policy, Reason, inject
-from app.model import JsonObject
+from app.model import JsonObject, PodShape
+from app.model.shapes import ContainerShape, SpecShape
 
 _V1, _V1BETA1 = "admission.k8s.io/v1", "admission.k8s.io/v1beta1"
 
@@ -35,9 +37,16 @@ def _respond(body: bytes, policy: Policy, namespace_mode: Mode | None = None) ->
 
 
 def test_a_request_is_read() -> None:
-    assert decode_review(_body({"kind": "Pod"}, subResource="status")) == Review(
-        _V1, "0123", "CREATE", "", "pods", "status", "ci", {"kind": "Pod"}
+    pod = PodShape(SpecShape([ContainerShape("build")]))
+    assert decode_review(_body({"spec": {"containers": [{"name": "build"}]}}, subResource="status")) == Review(
+        _V1, "0123", "CREATE", "", "pods", "status", "ci", pod
     )
+
+
+@pytest.mark.parametrize("malformed", [None, 17, [], {"kind": "Pod"}, {"spec": {"containers": [{"name": 17}]}}])
+def test_an_object_that_is_no_pod_is_kept_as_text_for_who_asks(malformed: Any) -> None:
+    pod = decode_review(_body(malformed)).pod
+    assert pod is None if malformed is None else isinstance(pod, Raw) and orjson.loads(bytes(pod)) == malformed
 
 
 @pytest.mark.parametrize("absent", ["operation", "namespace", "subResource", "object"])
@@ -57,27 +66,30 @@ def _review(**members: Any) -> JsonObject:
         (b"{", "the body is not JSON"),
         (b"\xff", "the body is not JSON"),
         (b"NaN", "the body is not JSON"),
-        (b"[" * 100_000, "the body is not JSON"),
-        (b"null", "the body is not an AdmissionReview"),
-        (b"[]", "the body is not an AdmissionReview"),
+        (b"[" * 100_000, "the body: must be an object, found a list"),
+        (b'{"kind": "AdmissionReview", "x": ' + b"[" * 100_000, "the body is not JSON"),
+        (b'{"kind": "\xff"}', "the body is not JSON"),
+        (_body() + b" x", "the body is not JSON"),
+        (b"null", "the body: must be an object, found nothing"),
+        (b"[]", "the body: must be an object, found a list"),
         (b"{}", "the body is not an AdmissionReview"),
         (orjson.dumps(_review(kind="Pod")), "the body is not an AdmissionReview"),
         (orjson.dumps(_review(kind=["AdmissionReview"])), "the body is not an AdmissionReview"),
         (orjson.dumps(_review(apiVersion="v1")), f"apiVersion must be one of {_V1}, {_V1BETA1}"),
         (orjson.dumps(_review(apiVersion=None)), f"apiVersion must be one of {_V1}, {_V1BETA1}"),
         (orjson.dumps(_review(apiVersion=[_V1])), f"apiVersion must be one of {_V1}, {_V1BETA1}"),
-        (orjson.dumps(_review(request=None)), "request: must be an object"),
+        (orjson.dumps(_review(request=None)), "request: is missing"),
         (orjson.dumps(_review(request=[])), "request: must be an object"),
         (_body(resource=None), "request.resource: must be an object"),
         (_body(resource="pods"), "request.resource: must be an object"),
-        (_body(uid=None), "request.uid: must be a string that is not empty"),
+        (_body(uid=None), "request.uid: must be a string, found nothing"),
         (_body(uid=""), "request.uid: must be a string that is not empty"),
-        (_body(uid=1), "request.uid: must be a string that is not empty"),
-        (_body(operation=1), "operation of the request: must be a string"),
-        (_body(namespace=["ci"]), "namespace of the request: must be a string"),
-        (_body(subResource={}), "subResource of the request: must be a string"),
-        (_body(resource={"group": 1, "resource": "pods"}), "group of the request: must be a string"),
-        (_body(resource={"group": "", "resource": True}), "resource of the request: must be a string"),
+        (_body(uid=1), "request.uid: must be a string, found a number"),
+        (_body(operation=1), "request.operation: must be a string"),
+        (_body(namespace=["ci"]), "request.namespace: must be a string"),
+        (_body(subResource={}), "request.subResource: must be a string"),
+        (_body(resource={"group": 1, "resource": "pods"}), "request.resource.group: must be a string"),
+        (_body(resource={"group": "", "resource": True}), "request.resource.resource: must be a string"),
     ],
 )
 def test_what_is_no_admission_review_is_a_bad_request(body: bytes, says: str) -> None:

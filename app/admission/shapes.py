@@ -1,0 +1,56 @@
+"""The shape of what is read of an AdmissionReview."""
+
+from typing import Any
+
+from msgspec import Raw, Struct, field
+from msgspec.json import Decoder
+
+from app.model import Name, PodShape
+
+
+class ResourceShape(Struct, gc=False):
+    """The `resource` of a request."""
+
+    group: str | None = None
+    resource: str | None = None
+
+
+class _Request(Struct, gc=False, rename="camel"):
+    uid: Name
+    resource: ResourceShape
+    operation: str | None = None
+    sub_resource: str | None = None
+    namespace: str | None = None
+
+
+class RequestOfPod(_Request, gc=False, rename="camel"):
+    """The `request` of a review with its object, which is a pod."""
+
+    pod: PodShape | None = field(name="object", default=None)
+
+
+class RequestOfAny(_Request, gc=False, rename="camel"):
+    """The `request` of a review with its object, which is not looked at."""
+
+    pod: Raw = field(name="object", default=Raw(b"null"))
+
+
+class _Review(Struct, gc=False, rename="camel"):
+    kind: Any = None
+    api_version: Any = None
+
+
+class ReviewOfPod(_Review, gc=False, rename="camel"):
+    """An AdmissionReview as it comes, or JSON that is none."""
+
+    request: RequestOfPod | None = None
+
+
+class ReviewOfAny(_Review, gc=False, rename="camel"):
+    """The same where the object is not looked at."""
+
+    request: RequestOfAny | None = None
+
+
+read_review_of_pod = Decoder(ReviewOfPod).decode
+read_review_of_any = Decoder(ReviewOfAny).decode
