@@ -145,7 +145,7 @@ soak` what becomes of a server [over time](#over-time) in a quarter of an hour.
 
 One run, all servers alternating, {machine["rounds"]} rounds of {machine["seconds"]:g} s each; the server on one core and
 wrk on another; HTTPS and HTTP/1.1 with connections kept, as the API server does it; reviews of {small:,} and
-{large:,} bytes. Ratios are of figures measured within seconds of each other: the median of all rounds, with the
+{large:,} bytes, each with a uid and the name of a token volume that others do not have, as those of pods. Ratios are of figures measured within seconds of each other: the median of all rounds, with the
 least and the largest. Every peer's patch is applied first, and the pod has to be the one that dind-webhook makes of it, but
 for what a round trip through Go's types adds: an empty `status`, `creationTimestamp` and `resources`.
 

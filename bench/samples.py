@@ -10,14 +10,16 @@ JsonObject: TypeAlias = dict[str, Any]
 
 SMALL, LARGE = 4_500, 40_000
 POLICY: Policy = make_policy(InjectionSettings())
+# What is another for each pod: the beginning of its review's uid, and the end of its token volume's name
+UID, TOKEN = "705ab4f5", "x7k2p"
 
 _TOKEN_MOUNT = {
-    "name": "kube-api-access-x7k2p",
+    "name": f"kube-api-access-{TOKEN}",
     "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
     "readOnly": True,
 }
 _TOKEN_VOLUME = {
-    "name": "kube-api-access-x7k2p",
+    "name": f"kube-api-access-{TOKEN}",
     "projected": {
         "defaultMode": 420,
         "sources": [
@@ -135,7 +137,7 @@ def encode(a_pod: JsonObject) -> bytes:
     pods = {"group": "", "version": "v1", "resource": "pods"}
     kind = {"group": "", "version": "v1", "kind": "Pod"}
     request = {
-        "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+        "uid": f"{UID}-6393-11e8-b7cc-42010a800002",
         "kind": kind,
         "resource": pods,
         "requestKind": kind,

@@ -8,10 +8,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+import samples
+
 _Server = TypeVar("_Server")
 
 # The slowest peer takes more than wrk's own two seconds for 40 KB on 64 connections; an API server waits this long.
 _PATIENCE_SECONDS = 10
+# More than a server may remember of earlier ones
+_REQUESTS = 2_000
+# As many requests, made before the first is sent: each has a uid and a token volume of its own, as each pod has.
+_SCRIPT = """
+local requests, number = {}, 0
+function init()
+  local file = io.open(path, "rb")
+  local body = file:read("*a")
+  file:close()
+  wrk.method = "POST"
+  wrk.headers["Content-Type"] = "application/json"
+  for made = 1, count do
+    local other = body:gsub(uid, string.format("%08x", made)):gsub(token, string.format("%05x", made))
+    requests[made] = wrk.format(nil, nil, nil, other)
+  end
+end
+function request()
+  number = number % count + 1
+  return requests[number]
+end
+"""
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 _CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, LOAD_CORE = _CORES[0], _CORES[-1]
@@ -52,8 +75,7 @@ class Load(NamedTuple):
         """
         script = self.folder / f"{body.stem}-{self.core}.lua"
         script.write_text(
-            f'local file = io.open("{body}", "rb")\nwrk.body = file:read("*a")\nfile:close()\n'
-            'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n',
+            f'local path, count, uid, token = "{body}", {_REQUESTS}, "{samples.UID}", "{samples.TOKEN}"\n{_SCRIPT}',
             "utf-8",
         )
         command = ["wrk", "-t1", f"-c{connections}", f"-d{self.seconds}s", "--latency", "-s", str(script)]

@@ -49,7 +49,7 @@ class VariableShape(Struct, gc=False):
     value: Any = None
 
 
-class MountShape(Struct, gc=False, frozen=True, rename="camel"):
+class MountShape(Struct, gc=False, rename="camel"):
     """One entry of `volumeMounts`."""
 
     name: Name
