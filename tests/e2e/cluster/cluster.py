@@ -61,7 +61,7 @@ class Cluster:
         process = self.record.services[service]
         command = Path(f"/proc/{process}/cmdline").read_text().rstrip("\0").split("\0")
         os.kill(process, signal.SIGTERM)
-        # It may wait for requests that are open. After 40 s without the API server, nodes count as lost, and their pods.
+        # It may wait for requests that are open. After 40 s without the API server, nodes count as lost.
         kill_at = time.monotonic() + _END_SECONDS
         while process in Cgroup(self.state.cgroup).processes():
             if time.monotonic() > kill_at:
