@@ -143,7 +143,10 @@ class Reader(Generic[_Shape]):
             shape: _Shape = self._decode(json) if json.__class__ is Raw else convert(json, self._kind)
         except ValidationError as error:
             raise MalformedPodError(misfit(error, self._place, "pod")) from None
-        except (DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UnicodeError:
+            # Its own text quotes what it stumbled over.
+            raise MalformedPodError("pod: has text that is not Unicode") from None
+        except (DecodeError, RecursionError) as error:
             raise MalformedPodError(f"pod: {error}") from None
         return shape
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from app.model import JsonObject, MalformedPodError, read_metadata, read_pod
 
@@ -173,6 +174,17 @@ def test_malformed_metadata_is_refused_with_the_place(raw: Any, message: str) ->
     with pytest.raises(MalformedPodError) as raised:
         read_metadata(raw)
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    "json",
+    ["\ud800", {"metadata": "\ud800"}, Raw(b'{"metadata": {"labels": {"a": "\xff"}}}')],
+    ids=["a lone surrogate", "a lone surrogate further in", "bytes that are not UTF-8"],
+)
+def test_text_that_is_not_unicode_is_refused_and_not_quoted(json: Any) -> None:
+    with pytest.raises(MalformedPodError) as raised:
+        read_metadata(json)
+    assert str(raised.value) == "pod: has text that is not Unicode"
 
 
 @pytest.mark.parametrize("raw", [{}, {"metadata": None}, {"metadata": {"annotations": None, "labels": None}}])
