@@ -6,6 +6,7 @@ already takes it to `answer` (docs/decisions/0015).
 
 from asyncio import get_running_loop
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 from traceback import extract_tb
@@ -17,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from app.admission import Review, answer, decode_review, encode_review
 from app.errors import BadRequestError
 from app.injection import Decision, Mode, Policy
-from app.model import MetadataShape, PodShape
+from app.model import MalformedPodError, MetadataShape, PodShape, read_metadata
 from app.web.metrics import Metrics
 
 _LONGEST_NAME = 253
@@ -150,8 +151,12 @@ class Mutate:
 def _facts(review: Review, decision: Decision) -> dict[str, str]:
     """Return what a log line may say of a request: whose it is and what became of it, never what is in it."""
     facts = {"uid": review.uid[:64], "namespace": review.namespace[:_LONGEST_NAME]}
+    # One that cannot be read was denied for that.
     if isinstance(review.pod, PodShape):
         facts |= _whose(review.pod.metadata)
+    elif review.pod is not None:
+        with suppress(MalformedPodError):
+            facts |= _whose(read_metadata(review.pod).stated)
     facts |= {"outcome": decision.reason.outcome, "reason": decision.reason.slug}
     if decision.mode:
         facts["mode"] = decision.mode

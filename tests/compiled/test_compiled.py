@@ -7,6 +7,8 @@ from types import ModuleType
 
 import pytest
 
+import app
+
 _ROOMS = ("model", "injection", "admission")
 _OTHERS = ("app.server.whole", "app.web.metrics", "app.web.mutate")
 _INTERPRETED = {"app.admission.shapes", "app.injection.decision", "app.model.shapes"}
@@ -37,9 +39,9 @@ def test_what_brings_requests_there_is_compiled(name: str) -> None:
 
 def test_no_native_class_has_an_interpreted_base() -> None:
     """Room is made in one for its own members only, not for the base's: they are written over other objects."""
-    modules = [module for module in _modules_of_rooms() if _is_compiled(module)]
-    modules += [importlib.import_module(name) for name in _OTHERS]
-    classes = {kind for module in modules for _, kind in inspect.getmembers(module, inspect.isclass)}
+    modules = [importlib.import_module(found.name) for found in pkgutil.walk_packages(app.__path__, "app.")]
+    compiled = [module for module in modules if _is_compiled(module)]
+    classes = {kind for module in compiled for _, kind in inspect.getmembers(module, inspect.isclass)}
     native = {kind for kind in classes if _is_native(kind)}
     assert native
     assert [kind for kind in native if not all(_is_native(base) for base in kind.__mro__[1:-1])] == []

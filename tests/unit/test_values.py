@@ -30,6 +30,6 @@ def test_no_member_is_set(path: Path) -> None:
     assert changes(path.read_text("utf-8")) == []
 
 
-@pytest.mark.parametrize("statement", ["pod.raw = {}", "pod.count += 1", "pod.raw: dict = {}", "del pod.raw"])
+@pytest.mark.parametrize("statement", ["pod.spec = {}", "pod.count += 1", "pod.spec: dict = {}", "del pod.spec"])
 def test_one_that_is_set_would_be_found(statement: str) -> None:
     assert changes(f"def change(pod):\n    {statement}\n") == [2]

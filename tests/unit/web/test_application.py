@@ -3,26 +3,41 @@
 import asyncio
 import json
 
+import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from app.injection import Policy
+from app.model import JsonObject
 from app.web import Metrics, webhook_application
 
 JSON = {b"content-type": b"application/json"}
 
 
-def review(uid: str) -> bytes:
+def review(uid: str, metadata: JsonObject | None = None, spec: JsonObject | None = None) -> bytes:
     request = {
         "uid": uid,
         "operation": "CREATE",
         "resource": {"group": "", "version": "v1", "resource": "pods"},
         "object": {
-            "metadata": {"annotations": {"dind.io/inject": "sidecar"}},
-            "spec": {"containers": [{"name": "build"}]},
+            "metadata": {"annotations": {"dind.io/inject": "sidecar"}, **(metadata or {})},
+            "spec": {"containers": [{"name": "build"}], **(spec or {})},
         },
     }
     return json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
+
+
+def logged(policy: Policy, body: bytes) -> EventDict:
+    """Return the line of one request."""
+
+    async def ask() -> None:
+        webhook_application(policy, Metrics(), 2**20).endpoints[b"/mutate"](JSON, body)
+        await asyncio.sleep(0)
+
+    with capture_logs() as log:
+        asyncio.run(ask())
+    (line,) = log
+    return line
 
 
 def counted(metrics: Metrics) -> float:
@@ -70,3 +85,15 @@ def test_a_line_that_cannot_be_written_costs_no_count_and_no_other_line(policy: 
         asyncio.run(ask())
     assert [line["uid"] for line in log] == ["b", "c"]
     assert counted(metrics) == 3
+
+
+@pytest.mark.parametrize("spec", [{}, {"containers": 17}])
+def test_a_line_says_whose_pod_it_was_even_where_its_spec_cannot_be_read(policy: Policy, spec: JsonObject) -> None:
+    line = logged(policy, review("a", {"generateName": "build-"}, spec))
+    assert (line["generate_name"], line["outcome"]) == ("build-", "denied" if spec else "injected")
+
+
+def test_nothing_is_said_of_metadata_that_cannot_be_read(policy: Policy) -> None:
+    line = logged(policy, review("a", {"generateName": "build-", "labels": 17}))
+    assert line["reason"] == "malformed-pod"
+    assert "generate_name" not in line
