@@ -41,9 +41,7 @@ def machine() -> dict[str, Any]:
 
 
 def code(about: dict[str, Any]) -> str:
-    """Say which code it was and how it ran, as far as the run has noted it."""
-    if "commit" not in about:
-        return f"Python {about['python']}"
+    """Say which code it was and how it ran."""
     compiled = "compiled as in the image" if about["compiled"] else "not compiled"
     return f"commit {about['commit']}, {compiled}, Python {about['python']}"
 
