@@ -14,13 +14,12 @@ import jsonpatch
 import report
 import samples
 from arrivals import shake_hands
+from core import answered
 from machine import machine, need
 from memory import watch
 from scale import scale
 from servers import FASTAPI, LEAN, NGINX, OURS, RUNTIME, VAULT, Server, build_peers, running
 from wrk import SERVER_CORE, Load, in_turn, pinned
-
-from app.admission import answer, decode_review, encode_review
 
 _CONNECTIONS = (1, 16, 64)
 _SIZES = {"4.5 KB": samples.SMALL, "40 KB": samples.LARGE}
@@ -51,7 +50,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     about = _about(options)
     load = Load(folder, options.seconds, options.realtime)
     bodies = _bodies(folder)
-    static = _our_answer(bodies["4.5 KB", "own"].read_bytes())
+    static = answered(bodies["4.5 KB", "own"].read_bytes())
     with running(folder, samples.additions(), static, options.realtime) as servers:
         for label in _SIZES:
             prove_the_same_work(bodies[label, "own"].read_bytes(), servers)
@@ -142,11 +141,6 @@ def without_added(value: Any) -> Any:
     if isinstance(value, list):
         return [without_added(item) for item in value]
     return value
-
-
-def _our_answer(body: bytes) -> bytes:
-    review = decode_review(body)
-    return encode_review(review, answer(review, None, samples.POLICY))
 
 
 def _core(realtime: bool) -> dict[str, Any]:

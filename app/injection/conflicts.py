@@ -54,9 +54,7 @@ def _not_as_injected(pod: Pod, wanted: JsonObject, as_container: bool) -> str | 
     existing = pod.named.get(wanted["name"])
     if existing is None:
         return f"has no container {name}"
-    security = existing.stated.security_context
-    privileged = isinstance(security, dict) and security.get("privileged") is True
-    if privileged is not wanted["securityContext"]["privileged"] or existing.is_init is as_container:
+    if existing.is_privileged is not wanted["securityContext"]["privileged"] or existing.is_init is as_container:
         return f"has a container {name} that is not the injected one"
     if existing.stated.restart_policy != wanted.get("restartPolicy"):
         return f"has a container {name} whose restartPolicy another webhook may have dropped"
@@ -159,9 +157,7 @@ def _pod_level(pod: Pod, additions: Additions) -> Denial | None:
     if container is None or pod.spec.resources is None or container["name"] in pod.named:
         return None
     starting, running = ([_demand(there) for there in group] for group in (pod.init_containers, pod.containers))
-    added = Demand(
-        container.get("resources"), not additions.as_container and container.get("restartPolicy") == "Always"
-    )
+    added = Demand(container.get("resources"), container.get("restartPolicy") == "Always")
     (running if additions.as_container else starting).insert(0, added)
     misfits = pod_level_misfits(pod.spec.resources, starting, running, added)
     if not misfits:

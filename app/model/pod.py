@@ -69,6 +69,12 @@ class Container:
         """KEP-753: an init container that is kept running."""
         return self.is_init and self.stated.restart_policy == "Always"
 
+    @property
+    def is_privileged(self) -> bool:
+        """Whether its own securityContext says so; a pod's cannot."""
+        security = self.stated.security_context
+        return isinstance(security, dict) and security.get("privileged") is True
+
 
 @dataclass
 class Metadata:

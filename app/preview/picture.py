@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any
 
+from jsonpointer import resolve_pointer
+
 from app.model import Container, JsonObject, Mount, Pod, read_pod
 from app.preview.value import Value
 
@@ -74,19 +76,17 @@ def picture(before: JsonObject, after: JsonObject) -> Picture:
 
 
 def _image(pod: JsonObject, container: Container) -> str:
-    key = "initContainers" if container.is_init else "containers"
-    image = pod["spec"][key][container.position].get("image")
+    image = resolve_pointer(pod, container.pointer).get("image")
     return image if isinstance(image, str) else ""
 
 
 def _container(old: Pod, container: Container, image: str) -> ContainerFacts:
     known = old.named.get(container.name)
-    security = container.stated.security_context
     return ContainerFacts(
         name=container.name,
         image=image,
         role=_role(container),
-        privileged=isinstance(security, dict) and security.get("privileged") is True,
+        privileged=container.is_privileged,
         added=known is None,
         mounts=[_mount(mount, known is None or mount not in known.mounts) for mount in container.mounts],
         variables=list(_variables(known, container)),
