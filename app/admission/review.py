@@ -41,7 +41,7 @@ class Review:
     pod: PodShape | Raw | None
 
 
-def decode_review(body: bytes) -> Review:
+def decode_review(body: bytes | bytearray) -> Review:
     """Return the request in an AdmissionReview; BadRequestError where there is none."""
     try:
         review = _read(body)
@@ -69,7 +69,7 @@ def decode_review(body: bytes) -> Review:
     )
 
 
-def _read(body: bytes) -> ReviewOfPod | ReviewOfAny:
+def _read(body: bytes | bytearray) -> ReviewOfPod | ReviewOfAny:
     try:
         return read_review_of_pod(body)
     except ValidationError:

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 
 from app.errors import SettingsError
 from app.playground.application import is_loopback, playground_application
-from app.server import Door, Server, Stop, bind
+from app.server import ByteBudget, ConnectionLimits, ConnectionPool, Server, Stop, bind
 
 _REQUEST_SECONDS = 60.0
 _IDLE_SECONDS = 60.0
 _CONNECTIONS = 100
+_HELD_BYTES = 16 * 1024 * 1024
 
 
 def serve_playground(
@@ -21,8 +22,10 @@ def serve_playground(
             [f"--host: {host} is not a loopback address; the playground is for this machine only: use 127.0.0.1"]
         )
     with bind(host, port, "--port") as bound, asyncio.Runner() as runner:
-        door = Door(_REQUEST_SECONDS, _IDLE_SECONDS, _CONNECTIONS)
-        server = Server(playground_application(settings, environ), bound, door, drain_seconds=0)
+        limits = ConnectionLimits(
+            _REQUEST_SECONDS, _IDLE_SECONDS, ConnectionPool(_CONNECTIONS), ByteBudget(_HELD_BYTES)
+        )
+        server = Server(playground_application(settings, environ), bound, limits, drain_seconds=0)
         shown = f"[{host}]" if ":" in host else host
         runner.run(_serve(server, lambda: announce(f"http://{shown}:{bound.getsockname()[1]}/")))
 

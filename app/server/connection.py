@@ -1,101 +1,220 @@
-"""One HTTP connection, with what uvicorn leaves to a proxy in front: time-outs, a cap, a list of who may call."""
+"""One HTTP connection, with what uvicorn leaves to a proxy in front: bounds, time-outs, a list of who may call."""
 
 import asyncio
+import math
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any, Literal
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from app.server.fairness import ByteBudget, ConnectionPool
 from app.server.whole import Awaited, can_be_awaited, encode
-from app.web import Endpoint, Metrics
+from app.web import Endpoint, Metrics, Turns
+
+MOST_HEAD_BYTES = 32 * 1024
+MOST_HEADERS = 100
+_END_OF_HEAD = b"\r\n\r\n"
+# Pieces that are parsed before other connections have their turn.
+_MOST_PIECES = 64
+_LEAVE_SECONDS = 1.0
+# What TLS keeps, before it stops to read from the socket or to take more answers
+_MOST_TLS_BYTES = 16 * 1024
 
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-_LEAVE_SECONDS = 1.0
+_HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_OVERLOADED = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class State(Enum):
+    """What a connection is doing."""
+
+    HANDSHAKE = auto()
+    """TLS is being agreed on."""
+    IDLE = auto()
+    """No request has begun."""
+    READING = auto()
+    """A request is being read; its answer may have begun."""
+    ANSWERING = auto()
+    """A request is here whole, its answer is not complete."""
+    SKIPPING = auto()
+    """The answer came before the end of the request, whose rest is read and dropped."""
+    CLOSING = auto()
+    """Nothing is read any more."""
+
+
+_BUSY = frozenset({State.READING, State.ANSWERING, State.SKIPPING})
+_WAITING = frozenset({State.ANSWERING, State.CLOSING})
 
 
 @dataclass
-class Door:
+class ConnectionLimits:
     """What the connections of one server share. Once `closing`, each answer is the last on its connection.
 
-    `request_seconds` is the longest a request may take, from its first byte to its answer, and
+    `request_seconds` is the longest a request may take, from its first byte until its answer is taken, and
     `idle_seconds` the longest a connection may stay unused. `client_names` are the common names of
     client certificates that are let in, all where it is empty. `endpoints` answer what is posted to these paths, apart
-    from the application; the paths are as they stand on the wire.
+    from the application; the paths are as they stand on the wire. `budget` and `turns` are those of the process.
     """
 
     request_seconds: float
     idle_seconds: float
-    limit: int
+    pool: ConnectionPool
+    budget: ByteBudget
+    turns: Turns = field(default_factory=Turns)
     client_names: frozenset[str] = frozenset()
     metrics: Metrics | None = None
     endpoints: Mapping[bytes, Endpoint] = field(default_factory=dict)
     closing: bool = False
 
-    def count(self, connections: int) -> None:
+    def count(self) -> None:
         """Note how many connections are open."""
         if self.metrics:
-            self.metrics.connections(connections)
+            self.metrics.connections(len(self.pool))
 
-    def count_closed(self, reason: Literal["timeout", "limit"]) -> None:
+    def count_closed(self, reason: Literal["timeout", "limit", "overload"]) -> None:
         """Count a connection that was closed to protect the server."""
         if self.metrics:
             self.metrics.closed(reason)
 
 
-class Connection(HttpToolsProtocol):
-    """A connection that is either busy, from the first byte of a request to its answer, or idle."""
+class _HeadTooLargeError(Exception):
+    pass
 
-    def __init__(self, config: uvicorn.Config, server_state: ServerState, door: Door) -> None:
+
+class Connection(HttpToolsProtocol):
+    """A connection, from the accepted socket on: admitted, through a TLS handshake where there is one, then HTTP.
+
+    Requests are parsed one at a time: what follows one waits, unparsed, for its answer.
+    """
+
+    def __init__(self, config: uvicorn.Config, server_state: ServerState, limits: ConnectionLimits) -> None:
         super().__init__(config, server_state, {})
-        self._door = door
-        self._since = self.loop.time()
-        self._is_reading = False
-        self._is_leaving = False
+        self._limits = limits
+        self._state = State.HANDSHAKE
+        # Below TLS, or the same as `transport`
+        self._socket_transport: asyncio.Transport = None  # type: ignore[assignment]  # as in the base class
+        self._address = ""
+        self._request_began = self._idle_since = self.loop.time()
+        self._close_at = self._abort_at = math.inf
+        self._unparsed = b""
+        self._is_parsing = self._is_holding_back = False
         self._awaited: Awaited | None = None
+        self._body_bytes = 0
+        self._body_left: int | None = None
+        self._await_request()
+
+    @property
+    def address(self) -> str:
+        return self._address
+
+    @property
+    def is_idle(self) -> bool:
+        return self._state is State.IDLE and not self._unsent_bytes
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request is being read or answered."""
-        return self._is_reading or self._is_answering()
+        """Whether a request is being read, answered or skipped, or its answer was not taken yet."""
+        return self._state in _BUSY or bool(self._state is State.IDLE and self._unsent_bytes)
+
+    @property
+    def waiting_since(self) -> float:
+        return self._idle_since if self.is_idle else self._request_began
+
+    @property
+    def held_bytes(self) -> int:
+        received = len(self._unparsed) + self._body_bytes
+        if self._is_encrypted:
+            received += self.transport.get_read_buffer_size()  # type: ignore[attr-defined]  # of TLS
+        return received + self._unsent_bytes
+
+    @property
+    def _unsent_bytes(self) -> int:
+        unsent = self._socket_transport.get_write_buffer_size()
+        return unsent + self.transport.get_write_buffer_size() if self._is_encrypted else unsent
+
+    @property
+    def _is_encrypted(self) -> bool:
+        transport: asyncio.Transport | None = self.transport
+        return transport is not None and transport is not self._socket_transport
+
+    def admit(self, socket_transport: asyncio.Transport) -> bool:
+        """Take over an accepted socket; return whether there is room for it."""
+        self._socket_transport = socket_transport
+        # None where the client has gone already
+        self._address = (socket_transport.get_extra_info("peername") or ("",))[0]
+        leaving = self._limits.pool.admit(self, self.loop.time())
+        if leaving:
+            self._limits.count_closed("limit")
+            leaving.evict()
+        self._limits.count()
+        return leaving is not self
+
+    def handshake_ended(self, handshake: asyncio.Future[None]) -> None:
+        """Forget the connection where its TLS handshake failed."""
+        if handshake.cancelled() or handshake.exception() or self._state is State.HANDSHAKE:
+            self._release()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         super().connection_made(transport)
-        self._since = self.loop.time()
+        self._limits.budget.members.add(self)
+        if self._is_encrypted:
+            transport.set_write_buffer_limits(high=_MOST_TLS_BYTES)
+            transport.set_read_buffer_limits(high=_MOST_TLS_BYTES)  # type: ignore[attr-defined]
+        self._state = State.IDLE
+        self._idle_since = self.loop.time()
         if not self._is_welcome():
             self._leave()
-        elif len(self.connections) > self._door.limit:
-            self._door.count_closed("limit")
-            # At once, or those that never close their side would be more than the limit.
-            self._longest_idle().transport.abort()
-        self._door.count(len(self.connections))
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        # The base class leaves its timer running where the client broke off: it would hold this connection in memory.
-        self._unset_keepalive_if_required()
+        self._state = State.CLOSING
         # They refer to this connection, which would stay in memory until the garbage collector comes by.
         self.cycle = None  # type: ignore[assignment]  # as before the first request
         self._awaited = None
-        self.pipeline.clear()
-        self._door.count(len(self.connections))
+        self._unparsed = b""
+        self._release()
+
+    def data_received(self, data: bytes) -> None:
+        if self._state is State.CLOSING:
+            return
+        self._unparsed = self._unparsed + data if self._unparsed else data
+        self._limits.budget.spend(len(data))
+        self._parse()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._state is State.IDLE:
+            self._go_on()
 
     def on_message_begin(self) -> None:
-        self._is_reading = True
-        self._since = self.loop.time()
+        if self._state is not State.IDLE:
+            # A head whose end was not seen in `_next_piece`; the parser takes none.
+            raise httptools.HttpParserError("a request before the answer to the last one")
+        self._state = State.READING
+        self._request_began = self.loop.time()
         self.url = b""
         self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
+        if not self._is_in_head:
+            return  # a trailer
+        name = name.lower()
+        if len(self.headers) == MOST_HEADERS:
+            raise _HeadTooLargeError
+        if name == b"content-length":
+            self._body_left = int(value)
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        endpoint = self._door.endpoints.get(self.url.partition(b"?")[0])
-        # Answers keep the order of their requests, and wait until the client takes earlier ones.
-        if endpoint and not self._is_answering() and not self.flow.write_paused:
+        self._is_in_head = False
+        endpoint = self._limits.endpoints.get(self.url.partition(b"?")[0])
+        if endpoint:
             headers = dict(self.headers)
             if can_be_awaited(self.parser, headers):
                 self._awaited = Awaited(endpoint, headers)
@@ -103,42 +222,145 @@ class Connection(HttpToolsProtocol):
         self._hand_over()
 
     def on_body(self, body: bytes) -> None:
+        self._bytes_without_body = 0
+        if self._body_left is not None:
+            self._body_left -= len(body)
+        if self._state is State.SKIPPING:
+            return
+        self._body_bytes += len(body)
         if self._awaited:
             self._awaited.body += body
         else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._is_reading = False
+        self._await_request()
+        if self._state is State.SKIPPING:
+            self._become_idle()
+            return
+        self._state = State.ANSWERING
         if self._awaited:
-            self._answer(self._awaited)
+            self._awaited.keep_alive = self.parser.should_keep_alive()
+            self._limits.turns.take(self._address, self._answer)
         else:
             super().on_message_complete()
-        # After an answer that came before the end of its request
-        if not self._is_answering():
-            self._since = self.loop.time()
 
     def on_response_complete(self) -> None:
-        if not self._is_reading:
-            self._since = self.loop.time()
-        if self.pipeline:
-            super().on_response_complete()
-        else:
-            # All that the base class does here, but for its timer: `check` ends what is idle.
+        self._body_bytes = 0
+        self._limits.budget.spend(self._unsent_bytes)
+        if self._state is State.CLOSING:
+            return
+        if self.transport.is_closing():
+            self._close(self._request_began + self._limits.request_seconds)
+        elif self._state is State.READING:
+            self._state = State.SKIPPING
             self.flow.resume_reading()
+        else:
+            self._become_idle()
+            self._go_on()
 
     def check(self, now: float) -> None:
         """Close the connection if it has taken too long; `now` is the loop's time in seconds."""
-        lasted = now - self._since
-        if self._is_leaving:
+        if self._state is State.CLOSING:
+            if now > self._abort_at:
+                self._close_at = self._abort_at = math.inf
+                self._socket_transport.abort()
+        elif self.is_busy:
+            if now - self._request_began > self._limits.request_seconds:
+                self._limits.count_closed("timeout")
+                self._leave(_TIMED_OUT if self._state in _BUSY else b"")
+        elif self._state is State.IDLE and now - self._idle_since > self._limits.idle_seconds:
+            self._leave()
+
+    def evict(self) -> None:
+        # At once, or those that never close their side would be more than the limit.
+        self._state = State.CLOSING
+        self._release()
+        self._socket_transport.abort()
+
+    def shed(self) -> None:
+        self._limits.count_closed("overload")
+        if self._state in _BUSY:
+            self._linger(_OVERLOADED)
+        else:
+            # It does not take its answer.
+            self._stop()
+            self._socket_transport.abort()
+
+    def _await_request(self) -> None:
+        """Expect the head of a request next."""
+        self._is_in_head = True
+        self._bytes_without_body = 0
+        self._body_left = None
+        self._last_bytes = b""
+
+    def _become_idle(self) -> None:
+        self._state = State.IDLE
+        self._idle_since = self.loop.time()
+
+    def _go_on(self) -> None:
+        """Parse what has waited for an answer, and read on."""
+        if not self._is_parsing:
+            self._parse()
+
+    def _parse(self) -> None:
+        self._is_parsing = True
+        for _ in range(_MOST_PIECES):
+            if not self._unparsed or self._has_to_wait():
+                break
+            self._feed(self._next_piece())
+        else:
+            self.loop.call_soon(self._parse)
+        self._is_parsing = False
+        if self._unparsed:
+            self._is_holding_back = True
+            self.flow.pause_reading()
+        elif self._is_holding_back:
+            self._is_holding_back = False
+            self.flow.resume_reading()
+
+    def _has_to_wait(self) -> bool:
+        return self._state in _WAITING or (self._state is State.IDLE and self.flow.write_paused)
+
+    def _next_piece(self) -> bytes:
+        """Return what is parsed next: up to the end of a head, of a body or of what is here, whichever comes first."""
+        data = self._unparsed
+        if self._body_left:
+            end = self._body_left
+        else:
+            # A body of unknown length ends as a head does.
+            found = (self._last_bytes + data).find(_END_OF_HEAD)
+            end = len(data) if found < 0 else found + len(_END_OF_HEAD) - len(self._last_bytes)
+        piece, self._unparsed = (data, b"") if end >= len(data) else (data[:end], data[end:])
+        return piece
+
+    def _feed(self, piece: bytes) -> None:
+        self._last_bytes = b"" if piece.endswith(_END_OF_HEAD) else piece[1 - len(_END_OF_HEAD) :]
+        # A piece of a body proves that it had to be read; one of a head or of trailers may go on for ever.
+        self._bytes_without_body += len(piece)
+        if self._is_in_head and self._bytes_without_body > MOST_HEAD_BYTES:
+            self._linger(_HEAD_TOO_LARGE)
             return
-        if self.is_busy and lasted > self._door.request_seconds:
-            self._door.count_closed("timeout")
-            if not self._is_answering() or not self.cycle.response_started:
-                self.transport.write(_TIMED_OUT)
-            self._leave()
-        elif not self.is_busy and lasted > self._door.idle_seconds:
-            self._leave()
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            # What follows is in another protocol, as far as the client knows.
+            self._unparsed = b""
+            self._unsupported_upgrade_warning()
+        except httptools.HttpParserError as error:
+            if isinstance(error.__context__, _HeadTooLargeError):
+                self._linger(_HEAD_TOO_LARGE)
+            else:
+                self._refuse_malformed()
+            return
+        if self._bytes_without_body > MOST_HEAD_BYTES:
+            self._linger(_HEAD_TOO_LARGE)
+
+    def _refuse_malformed(self) -> None:
+        message = "Invalid HTTP request received."
+        self.logger.warning(message)
+        self.send_400_response(message)
+        self._close(self.loop.time() + _LEAVE_SECONDS)
 
     def _hand_over(self) -> None:
         """Have the base class, and by it the application, know of the request whose head is here."""
@@ -148,26 +370,67 @@ class Connection(HttpToolsProtocol):
         for name, value in headers:
             super().on_header(name, value)
         super().on_headers_complete()
-        if self._door.closing:
+        if self._limits.closing:
             self.cycle.keep_alive = False
 
-    def _answer(self, awaited: Awaited) -> None:
-        self._awaited = None
-        keep_alive = self.parser.should_keep_alive() and not self._door.closing
-        self.transport.write(encode(awaited.answer(), keep_alive=keep_alive))
+    def _answer(self) -> None:
+        awaited, self._awaited = self._awaited, None
+        if awaited is None:
+            return  # the client has gone while others had their turn
+        keep_alive = awaited.keep_alive and not self._limits.closing
+        answer = encode(awaited.answer(), keep_alive=keep_alive)
+        self.transport.write(answer)
+        self._body_bytes = 0
+        self._limits.budget.spend(len(answer))
+        if self._state is State.CLOSING:
+            return
         if not keep_alive:
-            self.transport.close()
+            self._close(self._request_began + self._limits.request_seconds)
+            return
+        self._become_idle()
+        self._go_on()
 
-    def _leave(self) -> None:
-        """Close once everything is written, without waiting long for a client that does not read or close its side."""
-        self._is_leaving = True
+    def _leave(self, last_words: bytes = b"") -> None:
+        """Close; a client that does not read, or close its side, is not waited for long."""
+        self._say(last_words)
+        self._close(self.loop.time() + _LEAVE_SECONDS)
+
+    def _linger(self, last_words: bytes) -> None:
+        """Close a little later: while a client goes on sending, the last words would be lost with the connection."""
+        self._say(last_words)
+        self._stop()
+        self._close_at = self.loop.time() + _LEAVE_SECONDS
+        self._abort_at = self._close_at + _LEAVE_SECONDS
+        self.flow.resume_reading()
+
+    def _close(self, abort_at: float) -> None:
+        """Close once everything is written, at `abort_at` at the latest."""
+        self._stop()
+        self._abort_at = abort_at
         self.transport.close()
-        self.loop.call_later(_LEAVE_SECONDS, self.transport.abort)
 
-    def _is_answering(self) -> bool:
-        # There is no cycle before the first request, whatever the annotation says.
+    def _stop(self) -> None:
+        """Read and answer no more, and let go of what was read."""
+        self._state = State.CLOSING
+        self._unparsed = b""
+        self._awaited = None
         cycle: RequestResponseCycle | None = self.cycle
-        return bool(self.pipeline) or (cycle is not None and not cycle.response_complete)
+        if cycle and not cycle.response_complete:
+            cycle.body.clear()
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    def _say(self, last_words: bytes) -> None:
+        """Answer what is being read, unless an answer has begun."""
+        cycle: RequestResponseCycle | None = self.cycle
+        has_begun = cycle is not None and cycle.response_started and not cycle.response_complete
+        if last_words and not has_begun:
+            self.transport.write(last_words)
+
+    def _release(self) -> None:
+        self._limits.budget.members.discard(self)
+        self._limits.pool.release(self)
+        self._limits.count()
 
     def _is_welcome(self) -> bool:
         connection: ssl.SSLObject | None = self.transport.get_extra_info("ssl_object")
@@ -176,11 +439,6 @@ class Connection(HttpToolsProtocol):
         # The CA that once vouched for the client of a resumed session may be gone since. API servers resume none.
         if connection.session_reused:
             return False
-        names = self._door.client_names
+        names = self._limits.client_names
         subject: Any = (connection.getpeercert() or {}).get("subject", ())
         return not names or any(kind == "commonName" and name in names for parts in subject for kind, name in parts)
-
-    def _longest_idle(self) -> "Connection":
-        """Return the one that makes room: this one where all others are busy."""
-        others: Iterable[Any] = self.connections - {self}
-        return min((other for other in others if not other.is_busy), key=lambda other: other._since, default=self)  # noqa: SLF001  # of its own class

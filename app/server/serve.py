@@ -11,14 +11,16 @@ import structlog
 import uvloop
 
 from app.errors import SettingsError
-from app.server.connection import Door
-from app.server.server import Server, bind
+from app.server.connection import ConnectionLimits
+from app.server.fairness import ByteBudget, ConnectionPool
+from app.server.memory import return_large_blocks
+from app.server.server import IDLE_SECONDS, Server, bind, health_server
 from app.server.stop import Stop
 from app.settings import ServerSettings, Settings, make_policy
-from app.web import Metrics, ServedCertificate, TlsFiles, TlsRules, health_application, webhook_application
+from app.web import Metrics, ServedCertificate, TlsFiles, TlsRules, Turns, health_application, webhook_application
 
-# The API server keeps idle connections for 90 s (Go's DefaultTransport); we must not be the one to close first.
-_IDLE_SECONDS = 120
+# Room for requests of an ordinary size beside one of the largest
+_MORE_BYTES = 5 * 1024 * 1024
 _COLLECT_SECONDS = 1.0
 _TLS_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -57,24 +59,30 @@ async def _serve(settings: Settings, files: TlsFiles, endpoints: Endpoints) -> b
     config = settings.server
     rules = TlsRules(_TLS_VERSIONS[config.tls_min_version], config.tls_ciphers, config.tls_server_name or "")
     certificate = ServedCertificate(files, rules, metrics)
-    application = webhook_application(make_policy(settings.injection), metrics, config.body_limit)
-    door = Door(
+    turns = Turns()
+    application = webhook_application(make_policy(settings.injection), metrics, config.body_limit, turns)
+    budget = ByteBudget(config.body_limit + _MORE_BYTES)
+    limits = ConnectionLimits(
         config.request_seconds,
-        _IDLE_SECONDS,
-        config.connection_limit,
+        IDLE_SECONDS,
+        ConnectionPool(config.connection_limit),
+        budget,
+        turns,
         frozenset(config.client_names),
         metrics,
         application.endpoints,
     )
-    webhook = Server(application, endpoints.webhook, door, config.drain_seconds, certificate.context)
+    webhook = Server(application, endpoints.webhook, limits, config.drain_seconds, certificate.context)
 
     def not_ready() -> str | None:
-        if door.closing:
+        if limits.closing:
             return "stopping"
         return certificate.problem() if webhook.started else "not listening yet"
 
-    health_door = Door(config.request_seconds, _IDLE_SECONDS, config.connection_limit)
-    health = Server(health_application(metrics.registry, not_ready), endpoints.health, health_door, drain_seconds=1)
+    health = health_server(
+        health_application(metrics.registry, not_ready), endpoints.health, config.request_seconds, budget
+    )
+    return_large_blocks()
     _take_garbage_between_requests()
     stop = Stop()
     structlog.get_logger().info(
@@ -89,7 +97,7 @@ async def _serve(settings: Settings, files: TlsFiles, endpoints: Endpoints) -> b
         serving = group.create_task(webhook.serve())
         answering = group.create_task(health.serve())
         await stop.asked.wait()
-        await _finish(stop, door, webhook, serving, config.grace_seconds)
+        await _finish(stop, limits, webhook, serving, config.grace_seconds)
         looking.cancel()
         collecting.cancel()
         # To the last, so that kubelet sees a process that is alive and not ready.
@@ -99,9 +107,11 @@ async def _serve(settings: Settings, files: TlsFiles, endpoints: Endpoints) -> b
     return not webhook.cut_off
 
 
-async def _finish(stop: Stop, door: Door, webhook: Server, serving: asyncio.Task[None], grace_seconds: float) -> None:
+async def _finish(
+    stop: Stop, limits: ConnectionLimits, webhook: Server, serving: asyncio.Task[None], grace_seconds: float
+) -> None:
     """Serve on for a while, each answer the last on its connection; then take no more and let the rest end."""
-    door.closing = True
+    limits.closing = True
     structlog.get_logger().info("stopping", grace_seconds=grace_seconds)
     await stop.pause(grace_seconds)
     webhook.should_exit = True

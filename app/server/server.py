@@ -12,11 +12,16 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.errors import SettingsError
-from app.server.connection import Connection, Door
+from app.server.acceptor import Acceptor
+from app.server.connection import Connection, ConnectionLimits
+from app.server.fairness import ByteBudget, ConnectionPool
 
-# A client that is alive needs milliseconds.
-_HANDSHAKE_SECONDS = 5.0
+# The API server keeps idle connections for 90 s (Go's DefaultTransport); we must not be the one to close first.
+IDLE_SECONDS = 120
+# kubelet opens one for each probe; Prometheus, and a person who looks, one each.
+_HEALTH_CONNECTIONS = 50
 _BACKLOG = 2048
+_SOCKET_BUFFER_BYTES = 64 * 1024
 # A client that has just connected, or just had an answer, may have its next request on the way.
 _LAST_CALL_SECONDS = 1.0
 _TICK_SECONDS = 0.1
@@ -29,7 +34,7 @@ class Server(uvicorn.Server):
         self,
         application: ASGIApp,
         bound: socket.socket,
-        door: Door,
+        limits: ConnectionLimits,
         drain_seconds: float,
         context: ssl.SSLContext | None = None,
     ) -> None:
@@ -42,11 +47,11 @@ class Server(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                timeout_keep_alive=math.ceil(door.idle_seconds),
+                timeout_keep_alive=math.ceil(limits.idle_seconds),
             )
         )
         self._bound = bound
-        self._door = door
+        self._limits = limits
         self._context = context
         self._drain_seconds = drain_seconds
         self.cut_off = 0
@@ -59,18 +64,13 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # uvicorn's signature
         """Listen."""
         loop = asyncio.get_running_loop()
-        seconds = _HANDSHAKE_SECONDS if self._context else None
         self.servers = [
-            await loop.create_server(
-                lambda: Connection(self.config, self.server_state, self._door),
-                sock=self._bound,
-                backlog=_BACKLOG,
-                ssl=self._context,
-                ssl_handshake_timeout=seconds,
-                ssl_shutdown_timeout=seconds,
-            )
+            await loop.create_server(lambda: Acceptor(self._connect, self._context), sock=self._bound, backlog=_BACKLOG)
         ]
         self.started = True
+
+    def _connect(self) -> Connection:
+        return Connection(self.config, self.server_state, self._limits)
 
     async def on_tick(self, counter: int) -> bool:
         """Look after the connections, ten times a second."""
@@ -84,7 +84,7 @@ class Server(uvicorn.Server):
             server.close()
         loop = asyncio.get_running_loop()
         end = loop.time() + self._drain_seconds
-        self._door.idle_seconds = min(self._door.idle_seconds, _LAST_CALL_SECONDS)
+        self._limits.idle_seconds = min(self._limits.idle_seconds, _LAST_CALL_SECONDS)
         while self._connections() and not self.force_exit and loop.time() < end:
             for connection in self._connections():
                 connection.check(loop.time())
@@ -97,6 +97,12 @@ class Server(uvicorn.Server):
         return [connection for connection in self.server_state.connections if isinstance(connection, Connection)]
 
 
+def health_server(application: ASGIApp, bound: socket.socket, request_seconds: float, budget: ByteBudget) -> Server:
+    """Return a server for the health port of a process, whose `budget` it shares."""
+    limits = ConnectionLimits(request_seconds, IDLE_SECONDS, ConnectionPool(_HEALTH_CONNECTIONS), budget)
+    return Server(application, bound, limits, drain_seconds=1)
+
+
 def bind(host: str, port: int, setting: str) -> socket.socket:
     """Return a listening socket; SettingsError, naming the setting, where the address cannot be had.
 
@@ -107,10 +113,14 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
         host = "0.0.0.0"  # noqa: S104  # as was asked for
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+        bound = socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     except OSError as error:
         # A host name that is not found has an error number of its own kind.
         why = (
             os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror).partition(" (while")[0]
         )
         raise SettingsError([f"{setting}: cannot listen on {host}:{port}: {why}"]) from None
+    # Accepted sockets inherit them. The system lets them grow to megabytes otherwise, which count as our memory.
+    for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        bound.setsockopt(socket.SOL_SOCKET, buffer, _SOCKET_BUFFER_BYTES)
+    return bound

@@ -212,10 +212,10 @@ class ServerSettings(_Group):
     """How long connections may take to finish after that, in seconds, before they are cut."""
 
     request_seconds: float = Field(default=10.0, gt=0, le=600)
-    """How long one request may take from its first byte to its answer, in seconds."""
+    """How long one request may take, from its first byte until its answer is taken, in seconds."""
 
-    connection_limit: int = Field(default=1000, ge=1)
-    """Connections at a time; beyond it the one that has been idle longest is closed, or else the new one."""
+    connection_limit: int = Field(default=400, ge=1)
+    """Connections at a time, TLS handshakes included. At the limit, the remote address with the most gives way."""
 
     body_limit: int = Field(default=7 * 1024 * 1024, ge=1024)
     """Largest AdmissionReview that is read, in bytes. etcd takes 1.5 MiB, a review holds an object twice, in JSON."""

@@ -14,13 +14,12 @@ import uvloop
 from app.certs import CertsMetrics, Lives, Upkeep
 from app.errors import ApiError, ConflictError, SettingsError
 from app.kube import KubeObjects
-from app.server import Door, Server, Stop, bind
+from app.server import ByteBudget, Server, Stop, bind, health_server, return_large_blocks
 from app.settings import CertsSettings
 from app.web import health_application
 
 _REQUEST_SECONDS = 10
-_IDLE_SECONDS = 120
-_CONNECTIONS = 100
+_HELD_BYTES = 2 * 1024 * 1024
 # Between attempts, in seconds, while the API server is away: doubled each time, up to the longest
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 8.0
@@ -41,8 +40,8 @@ def maintain_certs(settings: CertsSettings) -> None:
     rounds = Rounds(upkeep, metrics, settings.resync.total_seconds())
     with bind(settings.host, settings.health_port, "certs.health_port") as bound:
         application = health_application(metrics.registry, lambda: upkeep.problem(datetime.now(UTC)))
-        door = Door(_REQUEST_SECONDS, _IDLE_SECONDS, _CONNECTIONS)
-        health = Server(application, bound, door, drain_seconds=1)
+        health = health_server(application, bound, _REQUEST_SECONDS, ByteBudget(_HELD_BYTES))
+        return_large_blocks()
         structlog.get_logger().info("keeping certificates", hosts=hosts, health_port=bound.getsockname()[1])
         # What they do at the end of the process need not be waited for: each write is whole or not at all.
         threading.Thread(target=rounds.run, daemon=True).start()

@@ -5,6 +5,7 @@ from app.web.health import health_application
 from app.web.metrics import Metrics
 from app.web.mutate import Answer, Endpoint
 from app.web.tls import ServedCertificate, TlsFiles, TlsRules
+from app.web.turns import Turns
 
 __all__ = [
     "Answer",
@@ -13,6 +14,7 @@ __all__ = [
     "ServedCertificate",
     "TlsFiles",
     "TlsRules",
+    "Turns",
     "health_application",
     "webhook_application",
 ]

@@ -8,15 +8,16 @@ from starlette.types import Receive, Scope, Send
 from app.injection import Mode, Policy
 from app.web.metrics import Metrics
 from app.web.mutate import Endpoint, Mutate
+from app.web.turns import Turns
 
 
-def webhook_application(policy: Policy, metrics: Metrics, body_limit: int) -> "WebhookApplication":
+def webhook_application(policy: Policy, metrics: Metrics, body_limit: int, turns: Turns) -> "WebhookApplication":
     """Return the application with `/mutate` and one path for each mode a namespace can default to.
 
-    `body_limit` is in bytes.
+    `body_limit` is in bytes; `turns` say when a body that was read is answered.
     """
     modes: dict[str, Mode | None] = {"/mutate": None, **{f"/mutate/{mode}": mode for mode in Mode}}
-    return WebhookApplication({path: Mutate(policy, mode, metrics, body_limit) for path, mode in modes.items()})
+    return WebhookApplication({path: Mutate(policy, mode, metrics, body_limit, turns) for path, mode in modes.items()})
 
 
 class WebhookApplication(FastAPI):

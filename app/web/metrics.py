@@ -52,15 +52,17 @@ class Metrics:
             registry=registry,
         )
         self._connections = Gauge(
-            "dind_webhook_connections", "Connections that are open to the webhook's port.", registry=registry
+            "dind_webhook_connections",
+            "Connections that are open to the webhook's port, TLS handshakes included.",
+            registry=registry,
         )
         self._closed = Counter(
             "dind_webhook_connections_closed",
-            "Connections that the server closed to protect itself: too slow, or too many.",
+            "Connections that the server closed to protect itself: too slow, too many, or holding too many bytes.",
             ["reason"],
             registry=registry,
         )
-        for reason in ("timeout", "limit"):
+        for reason in ("timeout", "limit", "overload"):
             self._closed.labels(reason)
         self._expiry = Gauge(
             "dind_webhook_certificate_expiry_timestamp_seconds",
@@ -99,7 +101,7 @@ class Metrics:
         """Note how many connections are open."""
         self._connections.set(count)
 
-    def closed(self, reason: Literal["timeout", "limit"]) -> None:
+    def closed(self, reason: Literal["timeout", "limit", "overload"]) -> None:
         """Count a connection that was closed to protect the server."""
         self._closed.labels(reason).inc()
 

@@ -4,7 +4,7 @@ As an ASGI endpoint it reads a body of any size and refuses it as early as it ca
 already takes it to `answer` (docs/decisions/0015).
 """
 
-from asyncio import get_running_loop
+from asyncio import Future, get_running_loop
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from app.errors import BadRequestError
 from app.injection import Decision, Mode, Policy
 from app.model import MalformedPodError, MetadataShape, PodShape, read_metadata
 from app.web.metrics import Metrics
+from app.web.turns import Turns
 
 _LONGEST_NAME = 253
 
@@ -43,7 +44,10 @@ _Decided: TypeAlias = tuple[Review, Decision, float]
 class Mutate:
     """The ASGI endpoint of one path."""
 
-    def __init__(self, policy: Policy, namespace_mode: Mode | None, metrics: Metrics, body_limit: int) -> None:
+    def __init__(
+        self, policy: Policy, namespace_mode: Mode | None, metrics: Metrics, body_limit: int, turns: Turns
+    ) -> None:
+        self._turns = turns
         self._policy = policy
         self._namespace_mode = namespace_mode
         self._metrics = metrics
@@ -67,7 +71,17 @@ class Mutate:
             body = await self._read(receive)
         except BadRequestError as error:
             return self._refuse(error.status, str(error))
-        return None if body is None else self._answer_body(body)
+        return None if body is None else await self._take_turn(str((scope["client"] or ("",))[0]), body)
+
+    async def _take_turn(self, address: str, body: bytearray) -> Answer:
+        taken: Future[Answer] = get_running_loop().create_future()
+
+        def take() -> None:
+            if not taken.cancelled():
+                taken.set_result(self._answer_body(body))
+
+        self._turns.take(address, take)
+        return await taken
 
     def answer(self, headers: _Headers, body: bytes) -> Answer:
         """Answer a POST whose body is here whole, as its Content-Length has it."""
@@ -77,7 +91,7 @@ class Mutate:
             return self._refuse(error.status, str(error))
         return self._answer_body(body)
 
-    def _answer_body(self, body: bytes) -> Answer:
+    def _answer_body(self, body: bytes | bytearray) -> Answer:
         try:
             return _answer(200, b"application/json", self._mutate(body))
         except BadRequestError as error:
@@ -86,7 +100,7 @@ class Mutate:
             self._report(error)
             return self._refuse(500, "internal error")
 
-    def _mutate(self, body: bytes) -> bytes:
+    def _mutate(self, body: bytes | bytearray) -> bytes:
         started = perf_counter()
         review = decode_review(body)
         decision = answer(review, self._namespace_mode, self._policy)
@@ -109,20 +123,17 @@ class Mutate:
                 # Where a line cannot be written, the next one may be.
                 pass
 
-    async def _read(self, receive: Receive) -> bytes | None:
+    async def _read(self, receive: Receive) -> bytearray | None:
         """Return the body, None where the client went away before its end."""
-        chunks = []
-        size = 0
+        body = bytearray()
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return None
-            chunk: bytes = message.get("body", b"")
-            size += len(chunk)
-            self._check_size(size)
-            chunks.append(chunk)
+            body += message.get("body", b"")
+            self._check_size(len(body))
             if not message.get("more_body"):
-                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                return body
 
     def _check_head(self, headers: _Headers) -> None:
         if headers.get(b"content-type", b"").split(b";")[0].strip().lower() != b"application/json":

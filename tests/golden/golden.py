@@ -34,7 +34,7 @@ from app.cli.main import cli
 from app.injection import NAMESPACE_VALUES, Decision, Mode, Policy, Reason
 from app.model import JsonObject, pod_templates
 from app.settings import load_settings, make_policy
-from app.web import Metrics, webhook_application
+from app.web import Metrics, Turns, webhook_application
 
 CASES = Path(__file__).parent / "cases"
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
@@ -135,7 +135,7 @@ def through_command_line(case: Case) -> Printed:
 
 def through_webhook(case: Case) -> list[Answer]:
     """Return what the webhook answers for each pod of a case, its patch applied."""
-    application = webhook_application(case.policy, Metrics(), 2**20)
+    application = webhook_application(case.policy, Metrics(), 2**20, Turns())
     return [
         ask(application, name, pod, case.namespace_label) for name, pod in pods(parse(case.manifest.read_text("utf-8")))
     ]

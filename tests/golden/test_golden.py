@@ -21,7 +21,7 @@ from golden import (
 )
 
 from app.injection import OPTIONS, Reason
-from app.web import Metrics, webhook_application
+from app.web import Metrics, Turns, webhook_application
 
 ALL = all_cases()
 INJECTED = [case for case in ALL if (CASES / case.name / "expected.yaml").exists()]
@@ -63,7 +63,7 @@ def test_the_current_kubernetes_knows_every_member_of_the_result(case: Case) -> 
 
 @each_injected
 def test_what_was_injected_is_left_alone_the_second_time(case: Case) -> None:
-    application = webhook_application(case.policy, Metrics(), 2**20)
+    application = webhook_application(case.policy, Metrics(), 2**20, Turns())
     for answer in through_webhook(case):
         if ": injected (" in answer.report:
             assert "untouched (unchanged)" in ask(application, "again", answer.pod, case.namespace_label).report

@@ -9,14 +9,14 @@ from schemathesis.checks import CheckFunction, not_a_server_error
 from schemathesis.specs.openapi import checks
 
 from app.settings import InjectionSettings, make_policy
-from app.web import Metrics, webhook_application
+from app.web import Metrics, Turns, webhook_application
 
 _BODY_LIMIT = 4096
 
 _SCHEMA = schemathesis.openapi.from_path(
     Path(__file__).with_name("openapi.yaml"), config=schemathesis.Config.from_dict({"seed": 1})
 )
-_SCHEMA.app = webhook_application(make_policy(InjectionSettings()), Metrics(), _BODY_LIMIT)
+_SCHEMA.app = webhook_application(make_policy(InjectionSettings()), Metrics(), _BODY_LIMIT, Turns())
 _CHECKS: list[CheckFunction] = [
     not_a_server_error,
     checks.status_code_conformance,

@@ -26,9 +26,9 @@ def review(object_: Any, version: str = "v1", **request: Any) -> bytes:
     ).encode()
 
 
-_BODY = review(pod())
+BODY = review(pod())
 HEADERS = b"POST /mutate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-REQUEST = HEADERS + b"content-length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
+REQUEST = HEADERS + b"content-length: %d\r\n\r\n%s" % (len(BODY), BODY)
 """A whole request, as a client writes it that has no library."""
-LAST_REQUEST = HEADERS + b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
+LAST_REQUEST = HEADERS + b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(BODY), BODY)
 """The same, after which the server is to close the connection."""

@@ -67,9 +67,9 @@ class Webhook(Running):
     def connect(self) -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection("localhost", self.port, context=self.context, timeout=PATIENCE_SECONDS)
 
-    def handshake(self, context: ssl.SSLContext | None = None, **options: Any) -> ssl.SSLSocket:
-        """Connect as a client that writes its requests by hand."""
-        raw = socket.create_connection(("127.0.0.1", self.port), PATIENCE_SECONDS)
+    def handshake(self, context: ssl.SSLContext | None = None, source: str = "", **options: Any) -> ssl.SSLSocket:
+        """Connect, from an address of this machine, as a client that writes its requests by hand."""
+        raw = socket.create_connection(("127.0.0.1", self.port), PATIENCE_SECONDS, source_address=(source, 0))
         return (context or self.context).wrap_socket(raw, server_hostname="localhost", **options)
 
     def served(self) -> bytes:

@@ -7,14 +7,15 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
-from reviews import HEADERS, LAST_REQUEST, REQUEST, pod, review
+from reviews import BODY, HEADERS, LAST_REQUEST, REQUEST, pod, review
 from running import PATIENCE_SECONDS, Serve, Webhook, eventually, read_to_end
 
 TIMEOUTS = 'dind_webhook_connections_closed_total{reason="timeout"}'
 EVICTIONS = 'dind_webhook_connections_closed_total{reason="limit"}'
+OVERLOADS = 'dind_webhook_connections_closed_total{reason="overload"}'
 OPEN = "dind_webhook_connections"
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -199,45 +200,145 @@ def test_what_clients_do_is_never_an_error_of_ours(strict: Webhook) -> None:
 
 @pytest.fixture(scope="module")
 def capped(serve: Serve) -> Iterator[Webhook]:
-    """Run a webhook that takes three connections."""
-    with serve(CONNECTION_LIMIT=3) as running:
+    """Run a webhook that takes five connections."""
+    with serve(CONNECTION_LIMIT=5) as running:
         yield running
 
 
-def test_beyond_the_cap_the_connection_that_was_idle_longest_makes_room(capped: Webhook) -> None:
-    evicted = capped.metric(EVICTIONS)
+def test_at_the_limit_the_newcomer_of_the_address_with_most_connections_is_refused(capped: Webhook) -> None:
+    refused = capped.metric(EVICTIONS)
     with nobody_else(capped), ExitStack() as stack:
-        first, second, third = (stack.enter_context(capped.handshake()) for _ in range(3))
-        for connection in (second, third, first):
-            assert answered(connection)
-            time.sleep(0.01)  # the server's clock counts milliseconds
-        fourth = stack.enter_context(capped.handshake())
-        assert answered(fourth)
-        assert read_to_end(second) == b""
-        second.close()
-        eventually(lambda: capped.metric(OPEN) == 3)
-        assert all(answered(connection) for connection in (first, third, fourth))
-        assert capped.metric(EVICTIONS) == evicted + 1
+        kept = [stack.enter_context(capped.handshake()) for _ in range(5)]
+        assert all(answered(connection) for connection in kept)
+        assert is_refused(capped)
+        assert all(answered(connection) for connection in kept)
+        assert capped.metric(EVICTIONS) == refused + 1
 
 
-def test_a_busy_connection_does_not_make_room(capped: Webhook) -> None:
+def test_strangers_neither_lock_the_api_server_out_nor_push_it_out(capped: Webhook) -> None:
     with nobody_else(capped), ExitStack() as stack:
-        busy = [stack.enter_context(capped.handshake()) for _ in range(3)]
-        for connection in busy:
-            connection.sendall(REQUEST[:-1])
-        eventually(lambda: capped.metric(OPEN) == 3)
-        assert read_to_end(stack.enter_context(capped.handshake())) == b""
-        for connection in busy:
-            connection.sendall(REQUEST[-1:])
-            assert read_answer(connection)[0] == 200
+        kept = stack.enter_context(capped.handshake())
+        assert answered(kept)
+        strangers = [stack.enter_context(capped.handshake(source="127.0.0.2")) for _ in range(4)]
+        for connection in strangers:
+            connection.sendall(REQUEST[:1])
+        # It takes the place of a stranger.
+        another = stack.enter_context(capped.handshake())
+        assert answered(another)
+        assert is_refused(capped, "127.0.0.2")
+        assert answered(kept)
+        assert answered(another)
 
 
-def test_the_cap_holds_against_clients_that_never_close_their_side(capped: Webhook) -> None:
+def test_of_one_address_those_that_are_stalled_make_room(capped: Webhook) -> None:
+    with nobody_else(capped), ExitStack() as stack:
+        stalled = stack.enter_context(capped.handshake())
+        stalled.sendall(REQUEST[:-1])
+        kept = [stack.enter_context(capped.handshake()) for _ in range(4)]
+        assert all(answered(connection) for connection in kept)
+        time.sleep(1.1)
+        kept.append(stack.enter_context(capped.handshake()))
+        assert all(answered(connection) for connection in kept)
+        assert read_to_end(stalled) == b""
+
+
+def test_the_limit_counts_those_that_do_not_begin_a_handshake(capped: Webhook) -> None:
     with nobody_else(capped), ExitStack() as stack:
         for _ in range(12):
-            stack.enter_context(capped.handshake())
-        eventually(lambda: capped.metric(OPEN) <= 3)
-        assert capped.post(review(pod()))[0] == 200
+            stack.enter_context(socket.create_connection(("127.0.0.1", capped.port), source_address=("127.0.0.2", 0)))
+        eventually(lambda: capped.metric(OPEN) == 5)
+        assert answered(stack.enter_context(capped.handshake()))
+
+
+def test_the_limit_holds_against_clients_that_never_close_their_side(capped: Webhook) -> None:
+    with nobody_else(capped), ExitStack() as stack:
+        for _ in range(12):
+            with suppress(OSError):
+                stack.enter_context(capped.handshake(source="127.0.0.2"))
+        eventually(lambda: capped.metric(OPEN) <= 5)
+        assert answered(stack.enter_context(capped.handshake()))
+
+
+@pytest.mark.parametrize("filler", [b"a: b\r\n" * 99, b"a: " + b"b" * 32_000 + b"\r\n"], ids=["headers", "bytes"])
+def test_a_head_may_be_so_large(strict: Webhook, filler: bytes) -> None:
+    with strict.handshake() as connection:
+        connection.sendall(b"GET /nowhere HTTP/1.1\r\nconnection: close\r\n" + filler + b"\r\n")
+        assert read_to_end(connection).startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 101 + b"\r\n",
+        b"GET / HTTP/1.1\r\na: " + b"b" * 33_000 + b"\r\n\r\n",
+        b"GET /" + b"b" * 33_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"a" * 33_000 + b": b\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 20_000,
+        REQUEST + b"GET / HTTP/1.1\r\na: " + b"b" * 1_000_000,
+        HEADERS + b"transfer-encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * 20_000,
+        HEADERS + b"transfer-encoding: chunked\r\n\r\n1;" + b"a" * 1_000_000,
+    ],
+    ids=["101 headers", "value", "url", "name", "without end", "behind another", "trailers", "chunk extension"],
+)
+def test_a_larger_head_is_refused(strict: Webhook, request_: bytes) -> None:
+    with strict.handshake() as connection:
+        with suppress(OSError):
+            connection.sendall(request_)
+        found = read_to_end(connection)
+    assert found[found.rindex(b"HTTP/1.1 ") :].startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+
+
+def test_trailers_are_read_and_dropped(strict: Webhook) -> None:
+    chunked = HEADERS + b"transfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n" % (len(BODY), BODY)
+    with strict.handshake() as connection:
+        connection.sendall(chunked + b"a: b\r\n" * 200 + b"\r\n" + LAST_REQUEST)
+        assert read_to_end(connection).count(OK) == 2
+
+
+def test_an_answer_that_is_not_taken_ends_with_the_time_of_its_request(strict: Webhook) -> None:
+    counted = strict.metric(TIMEOUTS)
+    containers = [{"name": f"c{number}", "image": "a"} for number in range(900)]
+    large = review(pod(containers=containers))
+    with nobody_else(strict), ExitStack() as stack:
+        for _ in range(4):
+            connection = stack.enter_context(strict.handshake())
+            connection.sendall((HEADERS + b"content-length: %d\r\n\r\n%s" % (len(large), large)) * 3)
+        # The clients read nothing.
+        eventually(lambda: strict.metric(OPEN) == 0)
+    assert strict.metric(TIMEOUTS) == counted + 4
+
+
+@pytest.fixture(scope="module")
+def frugal(serve: Serve) -> Iterator[Webhook]:
+    """Run a webhook whose connections may hold little more than 5 MiB."""
+    with serve(BODY_LIMIT=2**20) as running:
+        yield running
+
+
+def test_who_holds_most_gives_way_when_too_much_is_held(frugal: Webhook) -> None:
+    overloads = frugal.metric(OVERLOADS)
+    unfinished = HEADERS + b"content-length: 1000000\r\n\r\n" + b" " * 999_999
+    with ExitStack() as stack:
+        honest = stack.enter_context(frugal.handshake())
+        honest.sendall(unfinished)
+        strangers = [stack.enter_context(frugal.handshake(source="127.0.0.2")) for _ in range(9)]
+        for connection in strangers:
+            with suppress(OSError):
+                connection.sendall(unfinished)
+        eventually(lambda: frugal.metric(OVERLOADS) > overloads)
+        honest.sendall(b" ")
+        assert read_answer(honest)[0] == 400
+        refused = [read_to_end(connection) for connection in strangers[:1]]
+    assert refused[0].startswith(b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n")
+
+
+def is_refused(webhook: Webhook, source: str = "") -> bool:
+    """Whether a new connection from an address is closed without an answer."""
+    try:
+        with webhook.handshake(source=source) as connection:
+            return not answered(connection)
+    except (OSError, http.client.HTTPException):
+        return True
 
 
 def answered(connection: ssl.SSLSocket) -> bool:

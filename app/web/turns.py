@@ -1,0 +1,70 @@
+"""When requests are answered: at once while there is time, in turns of the clients' addresses when there is not."""
+
+from asyncio import get_running_loop
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+from typing import TypeAlias
+
+Job: TypeAlias = Callable[[], None]
+
+# Jobs may take this much before the event loop looks again at who else has sent something.
+_WORK_SECONDS = 0.01
+# Where they are this far apart, it has looked meanwhile.
+_PAUSE_SECONDS = 0.001
+
+
+class Turns:
+    """Runs jobs on the event loop so that those of one address cannot hold up those of another."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, deque[Job]] = {}
+        self._worked = 0.0
+        self._ended_at = 0.0
+        self._is_scheduled = False
+
+    def take(self, address: str, job: Job) -> None:
+        """Run a job for an address now, or after those of others have had their turn."""
+        if self._queues or not self._has_time():
+            self._put_off(address, job)
+        else:
+            self._run(job)
+
+    def _has_time(self) -> bool:
+        if perf_counter() - self._ended_at > _PAUSE_SECONDS:
+            self._worked = 0.0
+        return self._worked < _WORK_SECONDS
+
+    def _run(self, job: Job) -> None:
+        started = perf_counter()
+        job()
+        self._ended_at = perf_counter()
+        self._worked += self._ended_at - started
+
+    def _put_off(self, address: str, job: Job) -> None:
+        self._queues.setdefault(address, deque()).append(job)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            get_running_loop().call_soon(self._next_turns)
+
+    def _next_turns(self) -> None:
+        self._is_scheduled = False
+        self._worked = 0.0
+        try:
+            while self._queues and self._has_time():
+                self._run(self._next_job())
+        finally:
+            if self._queues:
+                self._schedule()
+
+    def _next_job(self) -> Job:
+        address = next(iter(self._queues))
+        queue = self._queues.pop(address)
+        job = queue.popleft()
+        if queue:
+            # Behind the other addresses
+            self._queues[address] = queue
+        return job
