@@ -52,8 +52,8 @@ so. Lists are comma-separated; blanks around items do not matter. Pods may set t
 unless the operator decides otherwise, the others only where the operator allows them
 (`injection.allowed_options`). Every default can be changed by the operator (`injection.defaults`).
 
-| annotation | accepts | default | mode | pods may set it | what it does |
-|---|---|---|---|---|---|
+| annotation | accepts | at most | default | mode | pods may set it | what it does |
+|---|---|---|---|---|---|---|
 {"".join(map(_option_row, OPTIONS))}
 Examples:
 
@@ -83,7 +83,7 @@ def _option_row(option: Option) -> str:
     default = f"`{option.default}`" if option.default else "unset"
     modes = "both" if option.modes == frozenset(Mode) else ", ".join(sorted(option.modes))
     may = "yes" if option.open else "no"
-    return f"| `{option.key}` | {option.accepts} | {default} | {modes} | {may} | {option.help} |\n"
+    return f"| `{option.key}` | {option.accepts} | {option.bounds} | {default} | {modes} | {may} | {option.help} |\n"
 
 
 def _reason_row(reason: Reason) -> str:

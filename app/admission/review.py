@@ -23,6 +23,8 @@ from app.injection import Decision, Mode, Outcome, Policy, Reason, inject
 from app.model import JsonObject, PodShape, misfit
 
 _API_VERSIONS = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
+# Commas and opening braces, in texts too. A pod of 500 containers, with all that the API server adds to it, has 40,000.
+MOST_VALUES = 100_000
 # metav1.StatusReason of each code that a reason carries
 _STATUS_REASONS = {400: "BadRequest", 403: "Forbidden", 422: "Invalid"}
 
@@ -43,10 +45,11 @@ class Review:
 
 def decode_review(body: bytes | bytearray) -> Review:
     """Return the request in an AdmissionReview; BadRequestError where there is none."""
+    _check_count(body)
     try:
         review = _read(body)
     except ValidationError as error:
-        raise BadRequestError(misfit(error, "", "the body")) from None
+        raise BadRequestError(misfit(error, "the body")) from None
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequestError(f"the body is not JSON: {error}") from None
     if review.kind != "AdmissionReview":
@@ -67,6 +70,12 @@ def decode_review(body: bytes | bytearray) -> Review:
         request.namespace or "",
         request.pod,
     )
+
+
+def _check_count(body: bytes | bytearray) -> None:
+    # A value takes up to some hundred times its size in JSON. Short bodies need no look: they hold few.
+    if len(body) > MOST_VALUES and body.count(b",") + body.count(b"{") > MOST_VALUES:
+        raise BadRequestError(f"the body has more than {MOST_VALUES} JSON values", status=413)
 
 
 def _read(body: bytes | bytearray) -> ReviewOfPod | ReviewOfAny:

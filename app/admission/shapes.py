@@ -1,7 +1,5 @@
 """The shape of what is read of an AdmissionReview."""
 
-from typing import Any
-
 from msgspec import Raw, Struct, field
 from msgspec.json import Decoder
 
@@ -36,8 +34,8 @@ class RequestOfAny(_Request, gc=False, rename="camel"):
 
 
 class _Review(Struct, gc=False, rename="camel"):
-    kind: Any = None
-    api_version: Any = None
+    kind: str | None = None
+    api_version: str | None = None
 
 
 class ReviewOfPod(_Review, gc=False, rename="camel"):

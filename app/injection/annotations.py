@@ -1,5 +1,6 @@
 """The table of `dind.io/*` annotations. It drives parsing, messages, the reference page and its test."""
 
+import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -12,9 +13,6 @@ from app.injection.names import INJECT, PREFIX, STATUS
 from app.injection.options import Medium, Options, Placement, Policy
 from app.model import nearest, parse_quantity
 
-# What all annotations of an object may hold together (TotalAnnotationSizeLimitB of k8s.io/apimachinery); the API server
-# checks that only after us.
-_LONGEST_TEXT = 256 * 1024
 _BOTH = frozenset(Mode)
 _SIDECAR = frozenset({Mode.SIDECAR})
 _DAEMONSET = frozenset({Mode.DAEMONSET})
@@ -25,8 +23,9 @@ class Option(NamedTuple):
 
     `parse` turns the annotation's text into the member of `Options` of the same name and raises
     ValueError with the rest of a sentence that begins with the value. `default` is such a text; an
-    empty one leaves the option unset, as `unset` says; a `required` one always has a value. `open`
-    options may be set by pods unless the operator decides otherwise.
+    empty one leaves the option unset, as `unset` says; a `required` one always has a value. The text has at most
+    `longest` characters, a list or map in it `most_items` items. `open` options may be set by pods unless the operator
+    decides otherwise.
     """
 
     name: str
@@ -35,6 +34,8 @@ class Option(NamedTuple):
     accepts: str
     example: str
     help: str
+    longest: int
+    most_items: int = 0
     modes: frozenset[Mode] = _SIDECAR
     open: bool = False
     required: bool = False
@@ -48,191 +49,261 @@ class Option(NamedTuple):
     def field(self) -> str:
         return self.name.replace("-", "_")
 
+    @property
+    def bounds(self) -> str:
+        """The bounds of the text, in words."""
+        characters = f"{self.longest} characters"
+        return f"{self.most_items} items, {characters}" if self.most_items else characters
+
     def read(self, text: str) -> Any:
-        """Return the value for a text, `unset` for an empty one."""
-        return self.parse(text) if text else self.unset
+        """Return the value for a text, `unset` for an empty one; ValueError where the text is not accepted."""
+        if not text:
+            return self.unset
+        if len(text) > self.longest:
+            raise ValueError(f"has {len(text)} characters; at most {self.longest} are accepted")
+        value = self.parse(text)
+        if isinstance(value, tuple) and len(value) > self.most_items > 0:
+            raise ValueError(f"has {len(value)} items; at most {self.most_items} are accepted")
+        return value
+
+    def read_annotation(self, text: str) -> Any:
+        """Return the value for the text of a pod's annotation; ValueError where it is not accepted, as where empty."""
+        if not text:
+            raise ValueError("is empty; remove it to have the default")
+        return self.read(text)
 
 
 OPTIONS: tuple[Option, ...] = (
     Option(
-        "containers",
-        values.names,
-        "",
-        "names of containers, comma-separated",
-        "build,test",
-        "Which containers get Docker. All, unless set; another injector's native sidecars only when named here.",
+        name="containers",
+        parse=values.names,
+        default="",
+        accepts="names of containers, comma-separated",
+        longest=4096,
+        most_items=64,
+        example="build,test",
+        help="Which containers get Docker. All, unless set; another injector's native sidecars only when named here.",
         modes=_BOTH,
         open=True,
         unset=(),
     ),
     Option(
-        "placement",
-        values.one_of(Placement),
-        "native",
-        "`native` or `container`",
-        "container",
-        "A native sidecar starts before init containers and lets a Job complete; an ordinary container does neither.",
+        name="placement",
+        parse=values.one_of(Placement),
+        default="native",
+        accepts="`native` or `container`",
+        longest=64,
+        example="container",
+        help=(
+            "A native sidecar starts before init containers and lets a Job complete; an ordinary container does "
+            "neither."
+        ),
         open=True,
         required=True,
     ),
     Option(
-        "share-volumes",
-        values.shared_volumes,
-        "true",
-        "`true`, `false` or names of volumes, comma-separated",
-        "workspace",
-        "Mount the containers' emptyDir, PVC and ephemeral volumes in the daemon too, so that "
-        "`docker run -v $PWD:/w` sees their files.",
+        name="share-volumes",
+        parse=values.shared_volumes,
+        default="true",
+        accepts="`true`, `false` or names of volumes, comma-separated",
+        longest=4096,
+        most_items=64,
+        example="workspace",
+        help=(
+            "Mount the containers' emptyDir, PVC and ephemeral volumes in the daemon too, so that "
+            "`docker run -v $PWD:/w` sees their files."
+        ),
         open=True,
         required=True,
     ),
     Option(
-        "wait",
-        values.boolean,
-        "true",
-        "`true` or `false`",
-        "false",
-        "Hold the pod's start back, for a bounded time, until the node's daemon answers.",
+        name="wait",
+        parse=values.boolean,
+        default="true",
+        accepts="`true` or `false`",
+        longest=64,
+        example="false",
+        help="Hold the pod's start back, for a bounded time, until the node's daemon answers.",
         modes=_DAEMONSET,
         open=True,
         required=True,
     ),
-    Option("cpu-request", values.cpu, "250m", "a quantity", "500m", "CPU request of the daemon.", open=True),
     Option(
-        "cpu-limit",
-        values.cpu,
-        "2",
-        "a quantity",
-        "4",
-        "CPU limit of the daemon; on cgroup v1 nodes of all it runs, too.",
-        open=True,
-    ),
-    Option("memory-request", values.size, "512Mi", "a quantity", "1Gi", "Memory request of the daemon.", open=True),
-    Option(
-        "memory-limit",
-        values.size,
-        "4Gi",
-        "a quantity",
-        "8Gi",
-        "Memory limit of the daemon; on cgroup v1 nodes of all it runs, too.",
+        name="cpu-request",
+        parse=values.cpu,
+        default="250m",
+        accepts="a quantity",
+        longest=64,
+        example="500m",
+        help="CPU request of the daemon.",
         open=True,
     ),
     Option(
-        "storage-size",
-        values.size,
-        "20Gi",
-        "a quantity",
-        "50Gi",
-        "How much images, layers and containers may take.",
+        name="cpu-limit",
+        parse=values.cpu,
+        default="2",
+        accepts="a quantity",
+        longest=64,
+        example="4",
+        help="CPU limit of the daemon; on cgroup v1 nodes of all it runs, too.",
         open=True,
     ),
     Option(
-        "storage-medium",
-        values.one_of(Medium),
-        "Disk",
-        "`Disk`, `Memory` or `Volume`",
-        "Memory",
-        "Where they are kept: an emptyDir on the node's disk or in memory, or a generic ephemeral volume.",
+        name="memory-request",
+        parse=values.size,
+        default="512Mi",
+        accepts="a quantity",
+        longest=64,
+        example="1Gi",
+        help="Memory request of the daemon.",
+        open=True,
+    ),
+    Option(
+        name="memory-limit",
+        parse=values.size,
+        default="4Gi",
+        accepts="a quantity",
+        longest=64,
+        example="8Gi",
+        help="Memory limit of the daemon; on cgroup v1 nodes of all it runs, too.",
+        open=True,
+    ),
+    Option(
+        name="storage-size",
+        parse=values.size,
+        default="20Gi",
+        accepts="a quantity",
+        longest=64,
+        example="50Gi",
+        help="How much images, layers and containers may take.",
+        open=True,
+    ),
+    Option(
+        name="storage-medium",
+        parse=values.one_of(Medium),
+        default="Disk",
+        accepts="`Disk`, `Memory` or `Volume`",
+        longest=64,
+        example="Memory",
+        help="Where they are kept: an emptyDir on the node's disk or in memory, or a generic ephemeral volume.",
         required=True,
     ),
     Option(
-        "storage-class",
-        values.storage_class,
-        "",
-        "a StorageClass",
-        "fast-ssd",
-        "StorageClass of the generic ephemeral volume; implies the medium `Volume`.",
+        name="storage-class",
+        parse=values.storage_class,
+        default="",
+        accepts="a StorageClass",
+        longest=253,
+        example="fast-ssd",
+        help="StorageClass of the generic ephemeral volume; implies the medium `Volume`.",
     ),
     Option(
-        "group",
-        values.whole_number(0, 2**31 - 1),
-        "2375",
-        "a numeric group ID",
-        "1001",
-        "Group that owns the socket, added to the pod's supplementalGroups so that non-root users reach it.",
+        name="group",
+        parse=values.whole_number(0, 2**31 - 1),
+        default="2375",
+        accepts="a numeric group ID",
+        longest=64,
+        example="1001",
+        help="Group that owns the socket, added to the pod's supplementalGroups so that non-root users reach it.",
         open=True,
     ),
     Option(
-        "mtu",
-        values.whole_number(68, 65535),
-        "",
-        "a number from 68 to 65535",
-        "1450",
-        "MTU of the daemon's default bridge and of the networks created in it.",
+        name="mtu",
+        parse=values.whole_number(68, 65535),
+        default="",
+        accepts="a number from 68 to 65535",
+        longest=64,
+        example="1450",
+        help="MTU of the daemon's default bridge and of the networks created in it.",
         open=True,
     ),
     Option(
-        "registry-mirrors",
-        values.registry_mirrors,
-        "",
-        "URLs, comma-separated",
-        "https://mirror.example",
-        "Mirrors that the daemon asks first for images of Docker Hub. One of plain HTTP goes into "
-        "`dind.io/insecure-registries` too, or builds by BuildKit do not reach it.",
+        name="registry-mirrors",
+        parse=values.registry_mirrors,
+        default="",
+        accepts="URLs, comma-separated",
+        longest=4096,
+        most_items=16,
+        example="https://mirror.example",
+        help=(
+            "Mirrors that the daemon asks first for images of Docker Hub, by https or plain http. None may be an "
+            "insecure registry: dockerd would no longer check the certificate of Docker Hub itself."
+        ),
         open=True,
         unset=(),
     ),
     Option(
-        "insecure-registries",
-        values.registries,
-        "",
-        "HOST[:PORT] or CIDRs, comma-separated",
-        "registry.ci:5000,10.0.0.0/8",
-        "Registries that the daemon may talk to without TLS, or whose certificate it does not check.",
+        name="insecure-registries",
+        parse=values.registries,
+        default="",
+        accepts="HOST[:PORT] or CIDRs, comma-separated",
+        longest=4096,
+        most_items=64,
+        example="registry.ci:5000,10.0.0.0/8",
+        help="Registries that the daemon may talk to without TLS, or whose certificate it does not check.",
         unset=(),
     ),
     Option(
-        "address-pools",
-        values.address_pools,
-        "",
-        "CIDR:SIZE, comma-separated",
-        "10.200.0.0/16:24",
-        "Where the daemon takes the subnets of its networks from.",
+        name="address-pools",
+        parse=values.address_pools,
+        default="",
+        accepts="CIDR:SIZE, comma-separated",
+        longest=1024,
+        most_items=16,
+        example="10.200.0.0/16:24",
+        help="Where the daemon takes the subnets of its networks from.",
         unset=(),
     ),
     Option(
-        "image",
-        values.image,
-        "docker:29.7.2-dind",
-        "an image reference",
-        "docker:29-dind",
-        "Image of the daemon.",
+        name="image",
+        parse=values.image,
+        default="docker:29.7.2-dind",
+        accepts="an image reference",
+        longest=512,
+        example="docker:29-dind",
+        help="Image of the daemon.",
         required=True,
     ),
     Option(
-        "socket-dir",
-        values.socket_dir,
-        "/run/dind",
-        "an absolute path",
-        "/var/run",
-        "Directory in which the containers find `docker.sock`.",
+        name="socket-dir",
+        parse=values.socket_dir,
+        default="/run/dind",
+        accepts="an absolute path",
+        longest=128,
+        example="/var/run",
+        help="Directory in which the containers find `docker.sock`.",
         modes=_BOTH,
         required=True,
     ),
     Option(
-        "tcp",
-        values.tcp_address,
-        "",
-        "ADDRESS:PORT",
-        "127.0.0.1:2375",
-        "Listen on TCP as well, without TLS. An address that is not loopback needs the operator's consent.",
+        name="tcp",
+        parse=values.tcp_address,
+        default="",
+        accepts="ADDRESS:PORT",
+        longest=64,
+        example="127.0.0.1:2375",
+        help="Listen on TCP as well, without TLS. An address that is not loopback needs the operator's consent.",
     ),
     Option(
-        "env",
-        values.environment,
-        "",
-        "a JSON object of strings",
-        '{"HTTPS_PROXY": "http://proxy:3128"}',
-        "Environment variables of the daemon.",
+        name="env",
+        parse=values.environment,
+        default="",
+        accepts="a JSON object of strings",
+        longest=16384,
+        most_items=64,
+        example='{"HTTPS_PROXY": "http://proxy:3128"}',
+        help="Environment variables of the daemon.",
         unset=(),
     ),
     Option(
-        "dockerd-args",
-        values.dockerd_args,
-        "",
-        "a JSON array of strings",
-        '["--log-level=debug"]',
-        "More flags for dockerd, each as `--flag` or `--flag=value`; those that injection sets are refused.",
+        name="dockerd-args",
+        parse=values.dockerd_args,
+        default="",
+        accepts="a JSON array of strings",
+        longest=8192,
+        most_items=64,
+        example='["--log-level=debug"]',
+        help="More flags for dockerd, each as `--flag` or `--flag=value`; those that injection sets are refused.",
         unset=(),
     ),
 )
@@ -267,7 +338,7 @@ def apply_defaults(base: Options, texts: Mapping[str, str]) -> tuple[Options, li
     return options, problems or contradictions(options)
 
 
-def parse_options(annotations: Mapping[str, Any], policy: Policy) -> Options | Denial:
+def parse_options(annotations: Mapping[str, str | None], policy: Policy) -> Options | Denial:
     """Return the options of a pod from its annotations, or why it is refused.
 
     Keys first, then the operator's permission, then all values together, so that one attempt shows
@@ -289,12 +360,11 @@ def parse_options(annotations: Mapping[str, Any], policy: Policy) -> Options | D
     changes: dict[str, Any] = {}
     problems = []
     for key in ours:
-        option, text = OPTIONS_BY_KEY[key], annotations[key]
+        option, text = OPTIONS_BY_KEY[key], annotations[key] or ""
         try:
-            changes[option.field] = option.parse(_text(text))
+            changes[option.field] = option.read_annotation(text)
         except ValueError as error:
-            shown = quote(text) if isinstance(text, str) else "its value"
-            problems.append(f"annotation {key}: {shown} {error}")
+            problems.append(f"annotation {key}: {quote(text)} {error}")
     options = replace(policy.defaults, **_yielding(changes))
     if problems := problems or contradictions(options):
         return Denial(Reason.INVALID_OPTION, first_few(problems, str))
@@ -324,8 +394,35 @@ def contradictions(options: Options) -> list[str]:
             )
     if options.storage_class and options.storage_medium is Medium.MEMORY:
         found.append(f"{PREFIX}storage-class does not go with {PREFIX}storage-medium Memory; remove one")
+    found += _unchecked_hub(options)
     if (options.storage_class or options.storage_medium is Medium.VOLUME) and not options.storage_size:
         found.append(f"{PREFIX}storage-size is needed for a volume; set it")
+    return found
+
+
+def _unchecked_hub(options: Options) -> list[str]:
+    """Return which mirrors would have dockerd no longer check the certificate of Docker Hub itself.
+
+    Since 28, dockerd sets up one TLS client for Docker Hub and its mirrors, and has it trust any certificate where one
+    of them is an insecure registry (`mergeLegacyConfig` of moby's daemon/hosts.go). Loopback always is one.
+    """
+    insecure = {registry.lower() for registry in options.insecure_registries}
+    networks = [ipaddress.ip_network(registry) for registry in insecure if "/" in registry]
+    found = []
+    for url in options.registry_mirrors:
+        host = url.partition("://")[2].partition("/")[0].lower()
+        address = values.address_of(host)
+        why = None
+        name = host.partition(":")[0]
+        if name == "localhost" or name.endswith(".localhost") or (address and address.is_loopback):
+            why = "is on loopback, which dockerd trusts without a certificate; give the mirror another address"
+        elif host in insecure or (address and any(address in network for network in networks)):
+            why = f"is in {PREFIX}insecure-registries too; remove it there, a mirror of plain HTTP needs no entry"
+        if why:
+            found.append(
+                f"{PREFIX}registry-mirrors: {quote(url)} {why} (dockerd would no longer check the certificate of "
+                "Docker Hub itself)"
+            )
     return found
 
 
@@ -337,6 +434,12 @@ def _permitted(options: Options, policy: Policy) -> Options | Denial:
             f"annotation {PREFIX}image: {quote(options.image)} is not an image that this cluster's "
             f"operator allows; they are {allowed}",
         )
+    if opened := _public_flags(options, policy):
+        return Denial(
+            Reason.OPTION_NOT_ALLOWED,
+            f"annotation {PREFIX}dockerd-args: {quote(opened[0])} listens on other than loopback, which this cluster's "
+            "operator does not allow; use an address such as 127.0.0.1:9323",
+        )
     public = options.tcp is not None and not options.tcp.is_loopback and options.tcp != policy.defaults.tcp
     if public and not policy.allow_public_tcp:
         return Denial(
@@ -345,6 +448,14 @@ def _permitted(options: Options, policy: Policy) -> Options | Denial:
             "use an address such as 127.0.0.1:2375",
         )
     return options
+
+
+def _public_flags(options: Options, policy: Policy) -> list[str]:
+    """Return the pod's own flags with which dockerd would listen where others reach it, none where it may."""
+    if policy.allow_public_tcp:
+        return []
+    own = set(options.dockerd_args) - set(policy.defaults.dockerd_args)
+    return [argument for argument in options.dockerd_args if argument in own and values.listens_publicly(argument)]
 
 
 def _unknown(keys: Sequence[str]) -> str:
@@ -360,13 +471,3 @@ def _unknown(keys: Sequence[str]) -> str:
         return described
     # Once, and short: what was asked for should still be in sight.
     return f"{described}; known after {PREFIX} are {', '.join(_KNOWN_NAMES)}"
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be a string; put quotes around it")  # noqa: TRY004  # a bad value like any other
-    if not value:
-        raise ValueError("is empty; remove it to have the default")
-    if len(value) > _LONGEST_TEXT:
-        raise ValueError("is longer than all annotations of a pod may be together, 256 KiB")
-    return value

@@ -1,6 +1,5 @@
 """What keeps a pod from having its additions: each a denial that says what to change."""
 
-import re
 from functools import lru_cache
 
 from app.injection.additions import Additions
@@ -8,11 +7,23 @@ from app.injection.decision import Denial, Reason
 from app.injection.docker_socket import SOCKET_NAME
 from app.injection.messages import brief, quote
 from app.injection.names import PREFIX, STATUS
-from app.model import Container, Demand, Directories, JsonObject, Mount, Pod, clean_path, is_under, pod_level_misfits
+from app.model import (
+    Container,
+    Demand,
+    Directories,
+    JsonObject,
+    Mount,
+    Pod,
+    ResourcesShape,
+    Volume,
+    clean_path,
+    is_under,
+    pod_level_misfits,
+)
 
 _NODE_SOCKET_PATHS = ("/run/docker.sock", "/run", "/")
-# A process's view of the node's root directory
-_PROC_ROOT = re.compile(r"^/+proc/+[^/]+/+root(/|$)")
+# The root directory of a process of the node, and what is open in it, can be reached in more ways than can be listed.
+_PROC = "/proc"
 # kubelet mounts them read-only, whatever the mount says.
 _READ_ONLY_SOURCES = frozenset({"configMap", "secret", "projected", "downwardAPI"})
 
@@ -23,6 +34,7 @@ def conflict(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
         _stale_status(pod, additions, ours)
         or _node_socket(pod, additions, ours)
         or _taken_name(pod, additions, ours)
+        or _taken_volume(pod, additions)
         or _taken_path(pod, additions)
         or _pod_level(pod, additions)
     )
@@ -61,36 +73,43 @@ def _not_as_injected(pod: Pod, wanted: JsonObject, as_container: bool) -> str | 
     return None
 
 
-def _is_same_kind(existing: JsonObject, wanted: JsonObject) -> bool:
+def _is_same_kind(existing: Volume, wanted: JsonObject) -> bool:
     """Whether two volumes have one source, and one path where that is a hostPath; sizes may differ by version."""
-    if existing.keys() != wanted.keys():
-        return False
-    return "hostPath" not in wanted or (existing["hostPath"] or {}).get("path") == wanted["hostPath"]["path"]
+    return existing.kind in wanted and ("hostPath" not in wanted or existing.path == wanted["hostPath"]["path"])
 
 
 def _node_socket(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
     for name, volume in pod.volumes.items():
-        host_path = volume.get("hostPath")
-        if host_path is None or _is_our_own(volume, additions, ours):
+        if volume.kind != "hostPath" or _is_our_own(volume, additions, ours):
             continue
-        if clean_path(_PROC_ROOT.sub("/", host_path["path"])) in _NODE_SOCKET_PATHS:
+        path = clean_path(volume.path)
+        is_proc = path == _PROC or is_under(path, _PROC)
+        if is_proc or path in _NODE_SOCKET_PATHS:
+            socket = (
+                "which leads to the node's own Docker socket" if is_proc else "where the node's own Docker socket is"
+            )
             return Denial(
                 Reason.NODE_DOCKER_SOCKET,
-                f"volume {quote(name)} mounts {brief(host_path['path'])} of the node, where the node's own Docker "
-                "socket is; remove the volume and its mounts, Docker is injected instead",
+                f"volume {quote(name)} mounts {brief(volume.path)} of the node, {socket}; remove the volume and its "
+                "mounts, Docker is injected instead",
             )
     return None
 
 
-def _is_our_own(existing: JsonObject, additions: Additions, ours: bool) -> bool:
+def _is_our_own(existing: Volume, additions: Additions, ours: bool) -> bool:
     """Whether a volume is one of the additions: injected before, or a hostPath of the same name and place.
 
     An emptyDir of the same name is another one in every respect that matters.
     """
     return any(
-        existing["name"] == wanted["name"] and (ours or ("hostPath" in wanted and existing == wanted))
+        existing.name == wanted["name"] and (ours or _is_same_host_path(existing, wanted))
         for wanted in additions.volumes
     )
+
+
+def _is_same_host_path(existing: Volume, wanted: JsonObject) -> bool:
+    host_path = wanted.get("hostPath")
+    return host_path is not None and (existing.path, existing.type) == (host_path["path"], host_path.get("type", ""))
 
 
 def _taken_name(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
@@ -109,6 +128,22 @@ def _taken_name(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
     return Denial(
         Reason.NAME_TAKEN, f"the pod has a {kind} {quote(name)} of its own; remove or rename it, one is injected"
     )
+
+
+def _taken_volume(pod: Pod, additions: Additions) -> Denial | None:
+    """Return why a mount of a volume of ours is refused: it would reach more of it than injection gives."""
+    names = {volume["name"] for volume in additions.volumes}
+    own = additions.container["name"] if additions.container else None
+    for container in (*pod.init_containers, *pod.containers):
+        injected = additions.container_mounts if container.name == own else additions.client_mounts
+        for mount in container.mounts:
+            if mount.volume in names and not any(mount.is_same_as(wanted) for wanted in injected):
+                return Denial(
+                    Reason.NAME_TAKEN,
+                    f"container {quote(container.name)} mounts volume {quote(mount.volume)} at "
+                    f"{brief(mount.mount_path)}; volumes of that name are mounted by injection alone; remove the mount",
+                )
+    return None
 
 
 def _taken_path(pod: Pod, additions: Additions) -> Denial | None:
@@ -145,7 +180,8 @@ def _is_in_the_way(mount: Mount, wanted: Mount, pod: Pod) -> bool:
         return False
     if is_under(wanted.path, mount.path):
         # The runtime could not make the mount point.
-        return mount.read_only or not _READ_ONLY_SOURCES.isdisjoint(pod.volumes.get(mount.volume, ()))
+        volume = pod.volumes.get(mount.volume)
+        return mount.read_only or (volume is not None and volume.kind in _READ_ONLY_SOURCES)
     socket = f"{wanted.path}/{SOCKET_NAME}"
     # Nothing can be mounted under a file or in a directory that is read-only.
     closed = wanted.path if wanted.sub_path or wanted.read_only else socket
@@ -157,7 +193,7 @@ def _pod_level(pod: Pod, additions: Additions) -> Denial | None:
     if container is None or pod.spec.resources is None or container["name"] in pod.named:
         return None
     starting, running = ([_demand(there) for there in group] for group in (pod.init_containers, pod.containers))
-    added = Demand(container.get("resources"), container.get("restartPolicy") == "Always")
+    added = Demand(ResourcesShape(**container.get("resources", {})), container.get("restartPolicy") == "Always")
     (running if additions.as_container else starting).insert(0, added)
     misfits = pod_level_misfits(pod.spec.resources, starting, running, added)
     if not misfits:

@@ -72,6 +72,18 @@ class Reason(Enum):
         403,
         "A sidecar daemon in a `hostNetwork` pod would put its bridge and firewall rules on the node.",
     )
+    HOST_PID = (
+        "host-pid",
+        Outcome.DENIED,
+        403,
+        "A sidecar daemon in a `hostPID` pod would see, and could end, every process of the node.",
+    )
+    HOST_IPC = (
+        "host-ipc",
+        Outcome.DENIED,
+        403,
+        "A sidecar daemon in a `hostIPC` pod would share the node's IPC namespace.",
+    )
     HOST_USERS = "host-users", Outcome.DENIED, 403, "A privileged daemon does not work with `hostUsers: false`."
     STALE_STATUS = (
         "stale-status",

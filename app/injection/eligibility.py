@@ -15,6 +15,7 @@ alone whatever it says; a Windows pod is refused only where it asks itself.
 from dataclasses import dataclass
 
 from app.injection.decision import Decision, Denial, Mode, Reason
+from app.injection.messages import quote
 from app.injection.names import INJECT
 from app.injection.options import Policy
 from app.model import Metadata, Pod, nearest
@@ -44,10 +45,10 @@ def requested_mode(metadata: Metadata, namespace_mode: Mode | None) -> Requested
         return Decision(Reason.MIRROR_POD)
     for source, values in (("annotation", metadata.annotations), ("label", metadata.labels)):
         if INJECT in values:
-            value = values[INJECT]
+            value = values[INJECT] or ""
             if value == DISABLED:
                 return Decision(Reason.OPTED_OUT)
-            mode = _MODES.get(value) if isinstance(value, str) else None
+            mode = _MODES.get(value)
             if mode:
                 return Requested(mode, source)
             return Denial(Reason.UNKNOWN_VALUE, _unknown_value(source, value))
@@ -76,15 +77,14 @@ def what_forbids(requested: Requested, pod: Pod, policy: Policy) -> Decision | D
     return None
 
 
-def _unknown_value(source: str, value: object) -> str:
-    shown = f'"{value[:64]}"' if isinstance(value, str) else "a value that is not a string"
-    guess = nearest(value, POD_VALUES) if isinstance(value, str) else None
+def _unknown_value(source: str, value: str) -> str:
+    guess = nearest(value, POD_VALUES)
     hint = f' (did you mean "{guess}"?)' if guess else ""
-    return f"{source} {INJECT}: {shown} is not accepted{hint}; use one of {', '.join(POD_VALUES)}"
+    return f"{source} {INJECT}: {quote(value)} is not accepted{hint}; use one of {', '.join(POD_VALUES)}"
 
 
 def _is_windows(pod: Pod) -> bool:
     os, selector = pod.spec.os, pod.spec.node_selector
-    return (isinstance(os, dict) and os.get("name") == "windows") or (
-        isinstance(selector, dict) and selector.get("kubernetes.io/os") == "windows"
+    return (os is not None and os.name == "windows") or (
+        selector is not None and selector.get("kubernetes.io/os") == "windows"
     )

@@ -10,8 +10,9 @@ from app.model import parse_image
 def is_allowed_image(image: str, patterns: Iterable[str]) -> bool:
     """Whether one of the patterns matches the image, as written or in full.
 
-    `*` stands for any characters but `/`, so that `registry.example/*` opens neither a folder below
-    nor `registry.example.attacker/x`. `docker:*-dind` matches `docker.io/library/docker:29-dind` too.
+    `*` stands for any characters but `/` and `@`, so that `registry.example/*` opens neither a folder below
+    nor `registry.example.attacker/x`, and `docker:29*` no digest: a digest decides alone which image is pulled.
+    `docker:*-dind` matches `docker.io/library/docker:29-dind` too.
     """
     names = {image, parse_image(image).canonical}
     return any(_compiled(form).fullmatch(name) for pattern in patterns for form in _forms(pattern) for name in names)
@@ -25,4 +26,4 @@ def _forms(pattern: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(re.escape(pattern).replace(r"\*", "[^/]*"))
+    return re.compile(re.escape(pattern).replace(r"\*", "[^/@]*"))

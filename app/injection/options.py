@@ -92,6 +92,8 @@ class Policy:
     tls_flag: bool
     docker_sock: bool
     allow_host_network: bool
+    allow_host_pid: bool
+    allow_host_ipc: bool
     allow_host_users: bool
     allow_public_tcp: bool
     host_path: str

@@ -80,7 +80,7 @@ def _annotations(pod: Pod, metadata: Metadata, additions: Additions, status: str
 def _clients(additions: Additions) -> list[Operation]:
     env = additions.client_env
     name = env["name"]
-    mounts = _entries(additions.client_mounts)
+    mounts = _client_entries(additions.client_mounts)
     operations: list[Operation] = []
     for client in additions.clients:
         if name not in client.env:
@@ -106,9 +106,12 @@ def _container(pod: Pod, additions: Additions) -> list[Operation]:
     return [put_in_front("/spec/initContainers", pod.spec.init_containers, container)]
 
 
-@lru_cache(maxsize=64)
 def _entries(mounts: tuple[Mount, ...]) -> _Entries:
     return [(mount.path, mount.to_json()) for mount in mounts]
+
+
+# Of clients only: the mounts of our own container are as many as a stranger's pod has volumes.
+_client_entries = lru_cache(maxsize=64)(_entries)
 
 
 def _mounts(container: Container, wanted: _Entries) -> list[Operation]:
@@ -127,18 +130,10 @@ def _kept_mounts(pod: Pod, additions: Additions) -> Iterable[str]:
     kept = [
         wanted.mount_path
         for wanted in additions.container_mounts
-        if wanted.path in there and not _is_same_mount(there[wanted.path], wanted)
+        if wanted.path in there and not there[wanted.path].is_same_as(wanted)
     ]
     if kept:
         yield naming(f"mounted otherwise in {name} already and kept", kept)
-
-
-def _is_same_mount(existing: Mount, wanted: Mount) -> bool:
-    return (existing.volume, existing.sub_path, existing.read_only) == (
-        wanted.volume,
-        wanted.sub_path,
-        wanted.read_only,
-    )
 
 
 def _kept_env(additions: Additions) -> Iterable[str]:

@@ -4,9 +4,13 @@ Each place is given with what is there: where that is absent or null, there is n
 (RFC 6902, section 4.1).
 """
 
+from functools import lru_cache
 from typing import Any
 
 from app.model import JsonObject, Operation, add, pointer
+
+# The members that we add have a few names, all of them our own.
+_pointer = lru_cache(maxsize=16)(pointer)
 
 
 def append(place: str, existing: list[Any] | None, values: list[Any]) -> list[Operation]:
@@ -26,4 +30,4 @@ def add_members(place: str, existing: object, members: JsonObject) -> list[Opera
     """Return the operations that give the object at `place` members of which it has none, or null."""
     if existing is None:
         return [add(place, members)] if members else []
-    return [add(place + pointer(key), value) for key, value in members.items()]
+    return [add(place + _pointer(key), value) for key, value in members.items()]

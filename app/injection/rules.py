@@ -39,7 +39,7 @@ RULES: tuple[Rule, ...] = (
     Rule("Its dind.io/* annotations exist", (Reason.UNKNOWN_ANNOTATION,)),
     Rule("The operator lets pods set them", (Reason.OPTION_NOT_ALLOWED, Reason.IMAGE_NOT_ALLOWED)),
     Rule("Their values are accepted", (Reason.INVALID_OPTION,)),
-    Rule("Its network and user namespaces are its own", (Reason.HOST_NETWORK, Reason.HOST_USERS)),
+    Rule("Its namespaces are its own", (Reason.HOST_NETWORK, Reason.HOST_PID, Reason.HOST_IPC, Reason.HOST_USERS)),
     Rule("It has the containers that are to get Docker", (Reason.UNKNOWN_CONTAINER,)),
     Rule("It was not injected elsewhere", (Reason.STALE_STATUS,)),
     Rule("It does not mount the node's Docker socket", (Reason.NODE_DOCKER_SOCKET,)),

@@ -75,7 +75,8 @@ def sidecar_additions(pod: Pod, options: Options, policy: Policy) -> Additions |
     )
 
 
-@lru_cache(maxsize=64)
+# The texts of options are bounded, and so is what is kept here.
+@lru_cache(maxsize=32)
 def _template(options: Options, policy: Policy) -> _Template:
     native = options.placement is Placement.NATIVE
     linked = native and policy.docker_sock and not is_default_dir(options.socket_dir)
@@ -102,6 +103,18 @@ def _unfit(pod: Pod, policy: Policy) -> Denial | None:
         return Denial(
             Reason.HOST_NETWORK,
             "spec.hostNetwork is true: the daemon would put its bridge and firewall rules on the node; "
+            f"remove it, or use {PREFIX}inject: {Mode.DAEMONSET}",
+        )
+    if pod.spec.host_pid is True and not policy.allow_host_pid:
+        return Denial(
+            Reason.HOST_PID,
+            "spec.hostPID is true: whoever uses the daemon could see and end every process of the node; "
+            f"remove it, or use {PREFIX}inject: {Mode.DAEMONSET}",
+        )
+    if pod.spec.host_ipc is True and not policy.allow_host_ipc:
+        return Denial(
+            Reason.HOST_IPC,
+            "spec.hostIPC is true: the daemon would share the node's IPC namespace; "
             f"remove it, or use {PREFIX}inject: {Mode.DAEMONSET}",
         )
     if pod.spec.host_users is False and not policy.allow_host_users:
@@ -206,6 +219,9 @@ def _warnings(options: Options) -> list[str]:
         found.append(shorten(f"dockerd on tcp://{options.tcp} has no TLS: whoever reaches it is root on the node"))
     if is_default_dir(options.socket_dir):
         found.append(HIDDEN_DEFAULT_DIR)
+    networks = [registry for registry in options.insecure_registries if "/" in registry]
+    if options.registry_mirrors and networks:
+        found.append(naming("Docker Hub's certificate is not checked if a mirror's address is in", networks))
     image = parse_image(options.image)
     if (image.domain, image.path) == ("docker.io", "library/docker") and image.tag.split("-")[0] in _FROZEN_TAGS:
         found.append(shorten(f"image {options.image} is frozen at Docker 19.03 and gets no security fixes"))

@@ -13,8 +13,9 @@ def token_mounts(pod: Pod) -> tuple[Mount, ...]:
     webhooks. A container of ours that has no token by then is given it, and a pod that is changed after us comes to us
     a second time.
     """
-    volume = next((name for name in pod.volumes if name.startswith(_VOLUME_PREFIX)), None)
-    if volume is None:
+    # Of that name may also be what somebody else chose: only a projected volume holds a token.
+    names = {name for name, one in pod.volumes.items() if name.startswith(_VOLUME_PREFIX) and one.kind == "projected"}
+    if not names:
         return ()
     mounts = (mount for container in pod.containers for mount in container.mounts)
-    return next(((mount,) for mount in mounts if mount.volume == volume and mount.path == _PLACE), ())
+    return next(((mount,) for mount in mounts if mount.volume in names and mount.path == _PLACE), ())

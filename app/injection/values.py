@@ -23,6 +23,8 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 # sun_path holds 108 bytes with its closing zero (unix(7)).
 _LONGEST_SOCKET_DIR = 107 - len(f"/{LINK_NAME}")
 _REFUSED_VARIABLES = frozenset({"DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT"})
+# All of dockerd's but --host, which is ours (`dockerd --help` of 29.8).
+_LISTENING_FLAGS = frozenset({"--metrics-addr"})
 _ENDING_FLAGS = frozenset({"help", "validate", "version"})
 _OWNED_FLAGS: Mapping[str, str | None] = {
     "host": "tcp",
@@ -205,6 +207,26 @@ def dockerd_args(text: str) -> tuple[str, ...]:
     return tuple(arguments)
 
 
+def listens_publicly(argument: str) -> bool:
+    """Whether a flag of dockerd has it listen on an address that is not loopback."""
+    flag, _, value = argument.partition("=")
+    if flag not in _LISTENING_FLAGS:
+        return False
+    host = value.rpartition(":")[0]
+    address = address_of(value)
+    return not (host == "localhost" or (address is not None and address.is_loopback))
+
+
+def address_of(host_and_port: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the IP address in HOST[:PORT], None where the host is a name."""
+    match = re.fullmatch(r"(?:\[([^\]]*)\]|([^:]*))(?::[0-9]*)?", host_and_port)
+    try:
+        address = ipaddress.ip_address(match[1] or match[2]) if match else None
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
 def _json(text: str) -> Any:
     try:
         return orjson.loads(text)
@@ -225,6 +247,13 @@ def _is_cidr(text: str) -> bool:
 
 def _is_host_and_port(text: str) -> bool:
     match = re.fullmatch(r"([^:\[\]]+|\[[0-9a-fA-F:]+\])(?::([0-9]{1,5}))?", text)
-    if match is None or not (match[1].startswith("[") or is_dns_subdomain(match[1].lower())):
+    if match is None or not (match[1].startswith("[") or _is_host(match[1])):
         return False
     return match[2] is None or 1 <= int(match[2]) <= 65535
+
+
+def _is_host(text: str) -> bool:
+    if not is_dns_subdomain(text.lower()):
+        return False
+    # What ends in a number is an address, in one of the forms that some resolvers take: 127.1 is loopback.
+    return not text.rpartition(".")[2].isdigit() or address_of(text) is not None

@@ -111,12 +111,7 @@ def _prepared(pod: Pod, daemon: str) -> _SubPaths:
 def _shareable(pod: Pod, policy: Policy) -> set[str]:
     """Return the names of the user's volumes that the daemon may have too."""
     own = (policy.run_volume, policy.storage_volume)
-    return {
-        name
-        for name, volume in pod.volumes.items()
-        for source in _SHAREABLE
-        if volume.get(source) is not None and name not in own
-    }
+    return {name for name, volume in pod.volumes.items() if volume.kind in _SHAREABLE and name not in own}
 
 
 def _refusal(name: str, pod: Pod) -> str:

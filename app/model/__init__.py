@@ -7,11 +7,11 @@ from app.model.image import ImageReference, parse_image
 from app.model.jsonpatch import JsonObject, Operation, add, pointer
 from app.model.names import is_dns_label, is_dns_subdomain, nearest
 from app.model.paths import Directories, clean_path, is_under
-from app.model.pod import Container, Metadata, Mount, Pod, read_metadata, read_pod
+from app.model.pod import Container, Metadata, Mount, Pod, Volume, read_metadata, read_pod
 from app.model.quantity import parse_quantity
 from app.model.resources import Demand, PodLevelMisfit, pod_level_misfits
 from app.model.selector import selects
-from app.model.shapes import MalformedPodError, MetadataShape, Name, PodShape, misfit
+from app.model.shapes import MalformedPodError, MetadataShape, Name, PodShape, ResourcesShape, misfit
 from app.model.workload import PodTemplate, pod_templates
 
 __all__ = [
@@ -30,6 +30,8 @@ __all__ = [
     "PodLevelMisfit",
     "PodShape",
     "PodTemplate",
+    "ResourcesShape",
+    "Volume",
     "add",
     "clean_path",
     "is_dns_label",

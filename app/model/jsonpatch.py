@@ -1,13 +1,11 @@
 """RFC 6901 pointers and RFC 6902 operations. Only `add` exists here: the project never removes or replaces."""
 
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 JsonObject: TypeAlias = dict[str, Any]
 Operation: TypeAlias = dict[str, Any]
 
 
-@lru_cache(maxsize=1024)
 def pointer(*tokens: str | int) -> str:
     """Join reference tokens to a JSON pointer; `~` and `/` are escaped (RFC 6901, section 3)."""
     return "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens)

@@ -10,21 +10,24 @@ from typing import Any, NamedTuple
 from app.model.jsonpatch import JsonObject
 from app.model.paths import clean_path
 from app.model.shapes import (
+    LONGEST_NAME,
+    LONGEST_PATH,
     ContainerShape,
+    MalformedPodError,
     MetadataShape,
     MountShape,
     PodMetadata,
     PodShape,
     PodSpec,
     Reader,
+    SourceShape,
     SpecShape,
     VariableShape,
-    Volumes,
+    VolumeShape,
 )
 
 _read_metadata: Reader[PodMetadata] = Reader(PodMetadata)
 _read_spec: Reader[PodSpec] = Reader(PodSpec)
-_check_volumes: Reader[Volumes] = Reader(Volumes, "spec")
 
 
 class Mount(NamedTuple):
@@ -42,6 +45,10 @@ class Mount(NamedTuple):
         """Return a mount of a volume at a path."""
         return cls(volume, mount_path, clean_path(mount_path), sub_path, "", read_only)
 
+    def is_same_as(self, other: "Mount") -> bool:
+        """Whether both mount the same at the same place, however the place is written."""
+        return self.volume == other.volume and self[2:] == other[2:]
+
     def to_json(self) -> JsonObject:
         """Return the entry; mountPropagation and subPathExpr are the first container's own and left out."""
         entry: JsonObject = {"name": self.volume, "mountPath": self.mount_path}
@@ -50,6 +57,15 @@ class Mount(NamedTuple):
         if self.sub_path:
             entry["subPath"] = self.sub_path
         return entry
+
+
+class Volume(NamedTuple):
+    """One entry of `volumes`: its kind, as `emptyDir`, and the path and type where that is `hostPath`."""
+
+    name: str
+    kind: str
+    path: str = ""
+    type: str = ""
 
 
 @dataclass
@@ -73,15 +89,15 @@ class Container:
     def is_privileged(self) -> bool:
         """Whether its own securityContext says so; a pod's cannot."""
         security = self.stated.security_context
-        return isinstance(security, dict) and security.get("privileged") is True
+        return security is not None and security.privileged is True
 
 
 @dataclass
 class Metadata:
-    """The two maps of a pod's metadata, empty where nothing is `stated`; their values are as untyped as they came."""
+    """The two maps of a pod's metadata, empty where nothing is `stated`; a value may be null."""
 
-    annotations: Mapping[str, Any]
-    labels: Mapping[str, Any]
+    annotations: Mapping[str, str | None]
+    labels: Mapping[str, str | None]
     stated: MetadataShape | None
 
 
@@ -93,7 +109,7 @@ class Pod:
     init_containers: tuple[Container, ...]
     containers: tuple[Container, ...]
     named: Mapping[str, Container]
-    volumes: Mapping[str, JsonObject]
+    volumes: Mapping[str, Volume]
     supplemental_groups: tuple[int, ...]
 
 
@@ -113,15 +129,14 @@ def read_pod(json: Any) -> Pod:
     spec = (json if isinstance(json, PodShape) else _read_spec(json)).spec
     init_containers = _containers("initContainers", spec.init_containers or [])
     containers = _containers("containers", spec.containers)
-    volumes = spec.volumes or []
-    _check_volumes({"volumes": volumes})
+    volumes = [_volume(index, stated) for index, stated in enumerate(spec.volumes or ())]
     security = spec.security_context
     return Pod(
         spec,
         init_containers,
         containers,
         {container.name: container for container in (*init_containers, *containers)},
-        {volume["name"]: volume for volume in volumes},
+        {volume.name: volume for volume in volumes},
         tuple((security.supplemental_groups if security else None) or ()),
     )
 
@@ -138,6 +153,32 @@ def _container(pointer: str, index: int, is_init: bool, stated: ContainerShape) 
     return Container(
         pointer, index, is_init, stated.name, env, tuple([_mount(mount) for mount in mounts]) if mounts else (), stated
     )
+
+
+def _volume(index: int, stated: VolumeShape) -> Volume:
+    place = f"spec.volumes[{index}]"
+    name = stated.get("name")
+    if name is None:
+        raise MalformedPodError(f"{place}.name: is missing")
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
+        raise MalformedPodError(f"{place}.name: must be a string of 1 to {LONGEST_NAME} characters")
+    for kind, source in stated.items():
+        if isinstance(source, SourceShape):
+            return _volume_of(kind, source, name, place)
+        if source is not None and kind != "name":
+            raise MalformedPodError(f"{place}.{kind}: must be an object, found a string")
+    # As the API server has it, where no source is named
+    return Volume(name, "emptyDir")
+
+
+def _volume_of(kind: str, source: SourceShape, name: str, place: str) -> Volume:
+    if kind != "hostPath":
+        return Volume(name, kind)
+    if source.path is None:
+        raise MalformedPodError(f"{place}.hostPath.path: is missing")
+    if not 0 < len(source.path) <= LONGEST_PATH:
+        raise MalformedPodError(f"{place}.hostPath.path: must be a string of 1 to {LONGEST_PATH} characters")
+    return Volume(name, kind, source.path, source.type or "")
 
 
 def _mount(stated: MountShape) -> Mount:

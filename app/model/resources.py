@@ -1,10 +1,11 @@
 """Pod-level resources (KEP-2837) against the sum of what the containers ask for (KEP-753's formula)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from app.model.quantity import parse_quantity
+from app.model.shapes import Quantity, ResourcesShape
 
 _RESOURCES = ("cpu", "memory")
 
@@ -21,12 +22,12 @@ class PodLevelMisfit(NamedTuple):
 class Demand(NamedTuple):
     """What a container asks for, and whether it is an init container that is kept running (KEP-753)."""
 
-    resources: Any
+    resources: ResourcesShape | None
     is_native_sidecar: bool
 
 
 def pod_level_misfits(
-    pod: Any, init_containers: Iterable[Demand], containers: Iterable[Demand], added: Demand
+    pod: ResourcesShape, init_containers: Iterable[Demand], containers: Iterable[Demand], added: Demand
 ) -> list[PodLevelMisfit]:
     """Return where a pod with these containers breaks its own `spec.resources`, which is `pod`.
 
@@ -34,18 +35,16 @@ def pod_level_misfits(
     the pod's request, or its limit where it states no request; no container's limit is above the
     pod's. Only the limit of `added` is compared, other containers are the author's own affair.
     """
-    if not isinstance(pod, dict):
-        return []
     misfits = []
     starting, running = list(init_containers), list(containers)
     for resource in _RESOURCES:
-        pod_limit = _stated(pod, "limits", resource)
-        pod_request = _stated(pod, "requests", resource) or pod_limit
+        pod_limit = _limit(pod, resource)
+        pod_request = _request(pod, resource)
         room = _amount(pod_request)
         needed = _needed(starting, running, resource)
         if room is not None and needed > room:
             misfits.append(PodLevelMisfit(resource, "request", pod_request, _text(needed)))
-        limit = _stated(added.resources, "limits", resource)
+        limit = _limit(added.resources, resource)
         ceiling, top = _amount(pod_limit), _amount(limit)
         if ceiling is not None and top is not None and top > ceiling:
             misfits.append(PodLevelMisfit(resource, "limit", pod_limit, limit))
@@ -55,27 +54,30 @@ def pod_level_misfits(
 def _needed(init_containers: list[Demand], containers: list[Demand], resource: str) -> Decimal:
     sidecars = peak = Decimal(0)
     for container in init_containers:
-        request = _request(container, resource)
+        request = _needs(container, resource)
         if container.is_native_sidecar:
             sidecars += request
             peak = max(peak, sidecars)
         else:
             peak = max(peak, sidecars + request)
-    return max(peak, sidecars + sum(_request(container, resource) for container in containers))
+    return max(peak, sidecars + sum(_needs(container, resource) for container in containers))
 
 
-def _request(container: Demand, resource: str) -> Decimal:
-    resources = container.resources
+def _needs(container: Demand, resource: str) -> Decimal:
+    return _amount(_request(container.resources, resource)) or Decimal(0)
+
+
+def _request(resources: ResourcesShape | None, resource: str) -> str:
     # A request that is absent defaults to the limit.
-    stated = _stated(resources, "requests", resource) or _stated(resources, "limits", resource)
-    return _amount(stated) or Decimal(0)
+    return _stated(resources.requests if resources else None, resource) or _limit(resources, resource)
 
 
-def _stated(resources: Any, kind: str, resource: str) -> str:
-    amounts = resources.get(kind) if isinstance(resources, dict) else None
-    amount = amounts.get(resource) if isinstance(amounts, dict) else None
-    # YAML on the command line has numbers here, the API server always text.
-    return str(amount) if isinstance(amount, str | int | float) else ""
+def _limit(resources: ResourcesShape | None, resource: str) -> str:
+    return _stated(resources.limits if resources else None, resource)
+
+
+def _stated(amounts: Mapping[str, Quantity] | None, resource: str) -> str:
+    return str(amounts[resource]) if amounts and resource in amounts else ""
 
 
 def _amount(text: str) -> Decimal | None:

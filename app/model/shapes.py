@@ -1,30 +1,43 @@
-"""The shape of what is read of a pod: msgspec makes values of it, and passes over all else.
+"""msgspec structs for the members of a pod that we use; all others are skipped.
 
-The API reference for core/v1 Pod says which members are lists and objects; `null` and absence are the same there. A
-member that only some pods need is `Any`: its shape is asked where it is used.
+The types are those of the API reference for core/v1 Pod, where `null` and absence are the same. None is `Any`: what a
+stranger sends is never expanded into values of no known size.
 """
 
 import re
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
-from msgspec import DecodeError, Meta, Raw, Struct, ValidationError, convert
+from msgspec import DecodeError, Meta, Raw, Struct, ValidationError, convert, field
 from msgspec.json import Decoder
 
 from app.errors import DindWebhookError
-from app.model.jsonpatch import JsonObject
 
 _Shape = TypeVar("_Shape")
-Name = Annotated[str, Meta(min_length=1)]
+# Kubernetes states no bound; etcd's 1.5 MiB for an object hold no more that have what the API server adds to each.
+MOST_CONTAINERS = 1000
+# Of RFC 1123 subdomains, the longest names that Kubernetes has
+LONGEST_NAME = 253
+Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
+# PATH_MAX of Linux
+LONGEST_PATH = 4096
+Path = Annotated[str, Meta(min_length=1, max_length=LONGEST_PATH)]
+OptionalPath = Annotated[str, Meta(max_length=LONGEST_PATH)] | None
+# YAML on the command line may have a number, the API server always has text.
+Quantity: TypeAlias = str | int | float
 # What msgspec says, and its names for the types of JSON
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
-_EXPECTED = re.compile(r"Expected `(\w+)(?: \| null)?`( of length >= 1)?(?:, got `(\w+)`)?")
+_EXPECTED = re.compile(r"Expected `([\w |]+)`( of length >= 1)?(?: of length <= (\d+))?(?:, got `(\w+)`)?")
+_SOME_KEY = "[...]"
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 _ACCEPTED = {
     "array": "a list",
     "bool": "true or false",
+    "float": "a number",
     "int": "a whole number",
     "object": "an object",
     "str": "a string",
 }
+_TYPES = {"array": list, "bool": bool, "float": float, "int": int, "null": type(None), "object": dict, "str": str}
 _FOUND = {**_ACCEPTED, "bool": "a boolean", "float": "a number", "int": "a number", "null": "nothing"}
 
 
@@ -32,31 +45,51 @@ class MalformedPodError(DindWebhookError):
     """A pod whose JSON types are not those of the API reference; the text names the place."""
 
 
-class MetadataShape(Struct, gc=False, rename="camel"):
-    """The `metadata` of a pod. The values of its two maps are as untyped as they came."""
+class OwnerShape(Struct, gc=False):
+    """One entry of `ownerReferences`."""
 
-    annotations: dict[str, Any] | None = None
-    labels: dict[str, Any] | None = None
-    name: Any = None
-    generate_name: Any = None
-    owner_references: Any = None
+    kind: str | None = None
+    name: str | None = None
+
+
+class MetadataShape(Struct, gc=False, rename="camel"):
+    """The `metadata` of a pod."""
+
+    annotations: dict[str, str | None] | None = None
+    labels: dict[str, str | None] | None = None
+    name: str | None = None
+    generate_name: str | None = None
+    owner_references: list[OwnerShape] | None = None
 
 
 class VariableShape(Struct, gc=False):
     """One entry of `env`."""
 
-    name: Name
-    value: Any = None
+    name: Annotated[str, Meta(min_length=1)]
+    value: str | None = None
 
 
 class MountShape(Struct, gc=False, rename="camel"):
     """One entry of `volumeMounts`."""
 
     name: Name
-    mount_path: Name
-    sub_path: str | None = None
-    sub_path_expr: str | None = None
+    mount_path: Path
+    sub_path: OptionalPath = None
+    sub_path_expr: OptionalPath = None
     read_only: bool | None = None
+
+
+class ResourcesShape(Struct, gc=False):
+    """The `resources` of a container or a pod."""
+
+    requests: dict[str, Quantity] | None = None
+    limits: dict[str, Quantity] | None = None
+
+
+class ContainerSecurityShape(Struct, gc=False):
+    """The `securityContext` of a container."""
+
+    privileged: bool | None = None
 
 
 class ContainerShape(Struct, gc=False, rename="camel"):
@@ -65,28 +98,20 @@ class ContainerShape(Struct, gc=False, rename="camel"):
     name: Name
     env: list[VariableShape] | None = None
     volume_mounts: list[MountShape] | None = None
-    resources: Any = None
-    restart_policy: Any = None
-    security_context: Any = None
+    resources: ResourcesShape | None = None
+    restart_policy: str | None = None
+    security_context: ContainerSecurityShape | None = None
 
 
-class HostPathShape(Struct, gc=False):
-    """The `hostPath` of a volume."""
+class SourceShape(Struct, gc=False):
+    """What a volume is made of: the members of a hostPath; those of other kinds are skipped."""
 
-    path: Name
-
-
-class VolumeShape(Struct, gc=False, rename="camel"):
-    """One entry of `volumes`."""
-
-    name: Name
-    host_path: HostPathShape | None = None
+    path: str | None = None
+    type: str | None = None
 
 
-class Volumes(Struct, gc=False):
-    """The volumes of a pod, as their names and paths are checked."""
-
-    volumes: list[VolumeShape]
+# The name, and one source under the name of its kind
+VolumeShape: TypeAlias = dict[str, str | SourceShape | None]
 
 
 class SecurityShape(Struct, gc=False, rename="camel"):
@@ -95,19 +120,27 @@ class SecurityShape(Struct, gc=False, rename="camel"):
     supplemental_groups: list[int] | None = None
 
 
-class SpecShape(Struct, gc=False, rename="camel"):
-    """The `spec` of a pod. A volume is kept whole, for it is compared with ours."""
+class OsShape(Struct, gc=False):
+    """The `os` of a pod."""
 
-    containers: Annotated[list[ContainerShape], Meta(min_length=1)]
-    init_containers: list[ContainerShape] | None = None
-    volumes: list[JsonObject] | None = None
+    name: str | None = None
+
+
+class SpecShape(Struct, gc=False, rename="camel"):
+    """The `spec` of a pod."""
+
+    containers: Annotated[list[ContainerShape], Meta(min_length=1, max_length=MOST_CONTAINERS)]
+    init_containers: Annotated[list[ContainerShape], Meta(max_length=MOST_CONTAINERS)] | None = None
+    volumes: list[VolumeShape] | None = None
     security_context: SecurityShape | None = None
-    host_network: Any = None
-    host_users: Any = None
-    node_selector: Any = None
-    os: Any = None
-    resources: Any = None
-    restart_policy: Any = None
+    host_network: bool | None = None
+    host_pid: bool | None = field(name="hostPID", default=None)
+    host_ipc: bool | None = field(name="hostIPC", default=None)
+    host_users: bool | None = None
+    node_selector: dict[str, str] | None = None
+    os: OsShape | None = None
+    resources: ResourcesShape | None = None
+    restart_policy: str | None = None
 
 
 class PodMetadata(Struct, gc=False):
@@ -130,19 +163,19 @@ class PodShape(Struct, gc=False):
 
 
 class Reader(Generic[_Shape]):
-    """Reads JSON into one shape; `place` is where in a pod it comes from, empty for all of it."""
+    """Reads JSON into one shape."""
 
-    def __init__(self, kind: Any, place: str = "") -> None:
+    def __init__(self, kind: Any) -> None:
         self._kind = kind
-        self._place = place
         self._decode = Decoder(kind).decode
 
     def __call__(self, json: Any) -> _Shape:
         """Return what is said in JSON, text (`Raw`) or from a parser; MalformedPodError where it does not fit."""
+        is_text = json.__class__ is Raw
         try:
-            shape: _Shape = self._decode(json) if json.__class__ is Raw else convert(json, self._kind)
+            shape: _Shape = self._decode(json) if is_text else convert(json, self._kind)
         except ValidationError as error:
-            raise MalformedPodError(misfit(error, self._place, "pod")) from None
+            raise MalformedPodError(misfit(error, "pod", None if is_text else json)) from None
         except UnicodeError:
             # Its own text quotes what it stumbled over.
             raise MalformedPodError("pod: has text that is not Unicode") from None
@@ -151,20 +184,40 @@ class Reader(Generic[_Shape]):
         return shape
 
 
-def misfit(error: ValidationError, place: str, root: str) -> str:
-    """Return what does not fit in JSON that was read from `place` on: where it is, what is accepted, what was found.
+def misfit(error: ValidationError, root: str, json: Any = None) -> str:
+    """Return what does not fit in some JSON: where it is, what is accepted, what was found.
 
-    `root` is what the whole is called. What msgspec says of it names types, and never quotes a value.
+    `root` is what the whole is called. msgspec names types, and never quotes a value; nor does it name the key of a
+    map, which is looked up in `json` where that is at hand.
     """
     text, _, path = str(error).partition(" - at `$")
-    where = place + path.rstrip("`")
+    where = path.rstrip("`")
     if missing := _MISSING.fullmatch(text):
         where, text = f"{where}.{missing[1]}", "is missing"
     elif expected := _EXPECTED.fullmatch(text):
-        accepted, not_empty, found = expected.groups()
-        text = f"must be {_ACCEPTED[accepted]}"
-        if not_empty:
+        accepted, shortest, longest, found = expected.groups()
+        text = f"must be {_accepted(accepted)}"
+        if shortest:
             text += " that is not empty"
+        if longest:
+            text += f" of at most {longest} {'items' if accepted == 'array' else 'characters'}"
         if found:
             text += f", found {_FOUND[found]}"
+        if where.endswith(_SOME_KEY):
+            where = _name_key(where, json, found)
+            text += "; put quotes around it" if accepted == "str | null" and found in ("bool", "float", "int") else ""
     return f"{where.removeprefix('.') or root}: {text}"
+
+
+def _accepted(types: str) -> str:
+    return " or ".join(_ACCEPTED[kind] for kind in types.replace("int | float", "float").split(" | ") if kind != "null")
+
+
+def _name_key(where: str, json: Any, found: str | None) -> str:
+    """Return a place in a map with the first key in it whose value has that type."""
+    place = where.removesuffix(_SOME_KEY)
+    for key, index in _STEP.findall(place) if json else ():
+        json = json[int(index)] if index else json[key]
+    items = json.items() if isinstance(json, dict) else ()
+    wrong = next((key for key, value in items if value.__class__ is _TYPES.get(found or "")), None)
+    return place if wrong is None else f"{place}[{wrong}]"

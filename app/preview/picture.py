@@ -71,7 +71,15 @@ def picture(before: JsonObject, after: JsonObject) -> Picture:
             _container(old, container, _image(after, container))
             for container in (*new.init_containers, *new.containers)
         ],
-        volumes=[_volume(old, name, volume) for name, volume in new.volumes.items()],
+        volumes=[
+            VolumeFacts(
+                name=name,
+                kind=volume.kind,
+                details=_details(after["spec"]["volumes"][index].get(volume.kind)),
+                added=name not in old.volumes,
+            )
+            for index, (name, volume) in enumerate(new.volumes.items())
+        ],
     )
 
 
@@ -114,12 +122,6 @@ def _variables(known: Container | None, container: Container) -> Iterator[Variab
         if known is None or name not in known.env:
             value = variable.value
             yield VariableFacts(name=name, value=value if isinstance(value, str) else "")
-
-
-def _volume(old: Pod, name: str, volume: JsonObject) -> VolumeFacts:
-    # An entry that names no source is an empty directory.
-    kind = next((key for key, source in volume.items() if key != "name" and source is not None), "emptyDir")
-    return VolumeFacts(name=name, kind=kind, details=_details(volume.get(kind)), added=name not in old.volumes)
 
 
 def _details(source: Any) -> str:

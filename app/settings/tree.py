@@ -94,7 +94,7 @@ class InjectionSettings(_Group):
     """Options that pods may set by annotation."""
 
     allowed_images: tuple[str, ...] = ()
-    """Patterns of images that pods may choose, where `image` is an allowed option; `*` stands for anything but `/`."""
+    """Patterns of images that pods may choose, where `image` is allowed; `*` is any text without `/` and `@`."""
 
     defaults: dict[str, AnnotationText] = Field(default_factory=dict)
     """Defaults of options, each as the text of its annotation; an empty text leaves the option unset."""
@@ -126,11 +126,17 @@ class InjectionSettings(_Group):
     allow_host_network: bool = False
     """Inject a sidecar into hostNetwork pods: its bridge and firewall rules are then the node's."""
 
+    allow_host_pid: bool = False
+    """Inject a sidecar into hostPID pods: its users can then see and end every process of the node."""
+
+    allow_host_ipc: bool = False
+    """Inject a sidecar into hostIPC pods."""
+
     allow_host_users: bool = False
     """Inject a sidecar into pods with hostUsers: false."""
 
     allow_public_tcp: bool = False
-    """Let pods choose a TCP address that is not loopback; whoever reaches it is root on the node."""
+    """Let pods have the daemon listen on other than loopback (`tcp`, and flags of dockerd that listen)."""
 
     host_path: str = "/var/run/dind"
     """Directory on the node in which the DaemonSet's socket is."""

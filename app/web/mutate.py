@@ -180,14 +180,12 @@ def _whose(metadata: MetadataShape | None) -> dict[str, str]:
     found = {}
     # A pod made by a controller has no name yet.
     name, prefix, owners = metadata.name, metadata.generate_name, metadata.owner_references
-    if isinstance(name, str) and name:
+    if name:
         found["name"] = name[:_LONGEST_NAME]
-    elif isinstance(prefix, str):
+    elif prefix is not None:
         found["generate_name"] = prefix[:_LONGEST_NAME]
-    if isinstance(owners, list) and owners and isinstance(owners[0], dict):
-        kind, owner = owners[0].get("kind"), owners[0].get("name")
-        if isinstance(kind, str) and isinstance(owner, str):
-            found["owner"] = f"{kind}/{owner}"[:_LONGEST_NAME]
+    if owners and owners[0].kind and owners[0].name:
+        found["owner"] = f"{owners[0].kind}/{owners[0].name}"[:_LONGEST_NAME]
     return found
 
 

@@ -97,6 +97,18 @@ CONTRADICTIONS: list[tuple[str, Any]] = [
         (f"daemonset.extraArgs sets {flag}, about", {"daemonset": {"extraArgs": ["--debug", argument]}})
         for flag, argument in [("--group", "--group=1000"), ("--data-root", "--data-root=/data")]
     ),
+    *(
+        (
+            f"daemonset.extraArgs has the mirror {mirror}, which is an insecure registry too",
+            {"daemonset": {"extraArgs": [f"--registry-mirror={mirror}", "--insecure-registry=m.example:5000"]}},
+        )
+        for mirror in (
+            "http://m.example:5000",
+            "https://m.example:5000/proxy",
+            "http://localhost:5000",
+            "http://[::1]:5000",
+        )
+    ),
     (
         "daemonset.updateStrategy.rollingUpdate.maxSurge is 1",
         {"daemonset": {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}},

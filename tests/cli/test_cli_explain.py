@@ -20,7 +20,7 @@ ANNOTATIONS = {
     Reason.OPTED_OUT: {"dind.io/inject": "disabled"},
     Reason.NOT_REQUESTED: {"dind.io/inject": None},
     Reason.UNKNOWN_ANNOTATION: {"dind.io/colour": "blue"},
-    Reason.OPTION_NOT_ALLOWED: {"dind.io/env": "{}"},
+    Reason.OPTION_NOT_ALLOWED: {"dind.io/env": "'{}'"},
     Reason.INVALID_OPTION: {"dind.io/mtu": "'12'"},
     Reason.UNKNOWN_CONTAINER: {"dind.io/containers": "nobody"},
     Reason.STALE_STATUS: {"dind.io/status": "x"},

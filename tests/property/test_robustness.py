@@ -1,6 +1,7 @@
 """No request, however odd, meets a bug of ours."""
 
 import json
+import re
 from base64 import b64decode
 from typing import Any
 
@@ -12,7 +13,7 @@ from strategies import almost_pods, bodies, broken, json_values, namespace_modes
 
 from app.admission import answer, decode_review, encode_review
 from app.errors import BadRequestError
-from app.injection import INJECT, OPTIONS, Mode, Outcome, Policy, inject
+from app.injection import INJECT, OPTIONS, Decision, Mode, Outcome, Policy, Reason, inject
 from app.model import JsonObject
 
 _names = st.text(max_size=8) | st.sampled_from([option.name for option in OPTIONS])
@@ -37,9 +38,18 @@ def _check_answer(pod: Any, namespace_mode: Mode | None, policy: Policy) -> None
 
 @given(almost_pods | json_values, namespace_modes)
 def test_what_a_pod_is_read_from_makes_no_difference(policy: Policy, pod: Any, namespace_mode: Mode | None) -> None:
-    decided = inject(pod, namespace_mode, policy)
-    assert answer(decode_review(_body(pod)), namespace_mode, policy) == decided
-    assert inject(Raw(json.dumps(pod).encode()), namespace_mode, policy) == decided
+    decided = _without_keys(inject(pod, namespace_mode, policy))
+    assert _without_keys(answer(decode_review(_body(pod)), namespace_mode, policy)) == decided
+    assert _without_keys(inject(Raw(json.dumps(pod).encode()), namespace_mode, policy)) == decided
+
+
+def _without_keys(decision: Decision) -> Decision:
+    # The key of a map is known only where a parser has read the map.
+    if decision.reason is Reason.MALFORMED_POD:
+        decision.message = re.sub(
+            r"(annotations|labels|limits|requests|nodeSelector|volumes\[\d+\])\[.*?\]: ", r"\1: ", decision.message
+        )
+    return decision
 
 
 @given(almost_pods, namespace_modes)

@@ -30,6 +30,13 @@ daemonset.updateStrategy.rollingUpdate.maxSurge is {{ .maxSurge }}: two daemons 
 daemonset.extraArgs sets {{ $flag }}, about which the rest of the chart has to know: set {{ . }} instead
 {{- end }}
 {{- end }}
+{{- range $v.extraArgs -}}
+{{- $mirror := regexFind "^--registry-mirror=.+" . | trimPrefix "--registry-mirror=" -}}
+{{- $host := regexReplaceAll "^(https?://)?([^/]*).*$" $mirror "${2}" -}}
+{{- if and $host (or (has (printf "--insecure-registry=%s" $host) $v.extraArgs) (regexMatch "^(localhost|127\\.|\\[::1\\])" $host)) }}
+daemonset.extraArgs has the mirror {{ $mirror }}, which is an insecure registry too: dockerd would no longer check the certificate of Docker Hub itself; a mirror of plain HTTP needs no --insecure-registry, and must not be on loopback
+{{- end }}
+{{- end }}
 {{- if $v.enabled }}
 {{- include "dind-webhook.validate.directories" . }}
 {{- end }}

@@ -10,6 +10,7 @@ from msgspec import Raw
 from pods import a_pod, everything_open
 
 from app.admission import Review, answer, decode_review, encode_review
+from app.admission.review import MOST_VALUES
 from app.errors import BadRequestError
 from app.injection import Decision, Mode, Outcome, Policy, Reason, inject
 from app.model import JsonObject, PodShape
@@ -74,10 +75,10 @@ def _review(**members: Any) -> JsonObject:
         (b"[]", "the body: must be an object, found a list"),
         (b"{}", "the body is not an AdmissionReview"),
         (orjson.dumps(_review(kind="Pod")), "the body is not an AdmissionReview"),
-        (orjson.dumps(_review(kind=["AdmissionReview"])), "the body is not an AdmissionReview"),
+        (orjson.dumps(_review(kind=["AdmissionReview"])), "kind: must be a string, found a list"),
         (orjson.dumps(_review(apiVersion="v1")), f"apiVersion must be one of {_V1}, {_V1BETA1}"),
         (orjson.dumps(_review(apiVersion=None)), f"apiVersion must be one of {_V1}, {_V1BETA1}"),
-        (orjson.dumps(_review(apiVersion=[_V1])), f"apiVersion must be one of {_V1}, {_V1BETA1}"),
+        (orjson.dumps(_review(apiVersion=[_V1])), "apiVersion: must be a string, found a list"),
         (orjson.dumps(_review(request=None)), "request: is missing"),
         (orjson.dumps(_review(request=[])), "request: must be an object"),
         (_body(resource=None), "request.resource: must be an object"),
@@ -97,6 +98,14 @@ def test_what_is_no_admission_review_is_a_bad_request(body: bytes, says: str) ->
         decode_review(body)
     assert str(raised.value).startswith(says)
     assert raised.value.status == 400
+
+
+@pytest.mark.parametrize("value", [b'{"a":1},', b"1,"])
+def test_a_body_of_too_many_values_is_not_read(value: bytes) -> None:
+    many = _body().replace(b'"request"', b'"x": [' + value * MOST_VALUES + b'1], "request"')
+    with pytest.raises(BadRequestError) as raised:
+        decode_review(many)
+    assert (raised.value.status, str(raised.value)) == (413, "the body has more than 100000 JSON values")
 
 
 @pytest.mark.parametrize("api_version", [_V1, _V1BETA1])

@@ -1,5 +1,6 @@
 """The table of options: what each does to the pod, what each refuses, and what the operator allows."""
 
+import json
 import re
 from typing import Any
 
@@ -378,18 +379,10 @@ def test_flags_that_injection_owns_are_refused_with_the_option_to_use(flag: str,
         assert decision.message.endswith(f"{sets}; use {instead}" if instead else sets)
 
 
-@pytest.mark.parametrize("value", [1450, True, None, 1.5, {"a": []}])
-def test_a_value_that_is_no_string_is_denied_with_the_remedy(value: Any, policy: Policy) -> None:
-    decision = inject(a_pod(options={"mtu": value}), None, policy)
-    assert decision.reason is Reason.INVALID_OPTION
-    assert decision.message.startswith("annotation dind.io/mtu: ")
-    assert decision.message.endswith("must be a string; put quotes around it")
-
-
 @pytest.mark.parametrize("value", [2**70, [[[]]] * 1000], ids=["large", "long"])
 def test_an_odd_value_is_denied_with_a_short_message(value: Any, policy: Policy) -> None:
     decision = inject(a_pod(options={"mtu": value}), None, policy)
-    assert decision.reason is Reason.INVALID_OPTION
+    assert decision.reason is Reason.MALFORMED_POD
     assert len(decision.message) < 200
 
 
@@ -397,21 +390,47 @@ def test_a_deeply_nested_value_is_denied(policy: Policy) -> None:
     nested: Any = "1450"
     for _ in range(500):
         nested = [nested]
-    assert inject(a_pod(options={"mtu": nested}), None, policy).reason is Reason.INVALID_OPTION
+    assert inject(a_pod(options={"mtu": nested}), None, policy).reason is Reason.MALFORMED_POD
 
 
-def test_an_empty_value_is_denied_with_the_remedy(policy: Policy) -> None:
-    decision = inject(a_pod(options={"mtu": ""}), None, policy)
+@pytest.mark.parametrize("value", ["", None])
+def test_an_empty_value_is_denied_with_the_remedy(value: str | None, policy: Policy) -> None:
+    decision = inject(a_pod(options={"mtu": value}), None, policy)
     assert decision.message == 'annotation dind.io/mtu: "" is empty; remove it to have the default'
 
 
-def test_a_value_that_no_pod_can_have_is_not_even_read() -> None:
-    items, policy = "10.0.0.0/8,", everything_open()
-    longest = items * (2**18 // len(items)) + "a" * (2**18 % len(items))
-    assert inject(a_pod(options={"insecure-registries": longest}), None, policy).reason is Reason.INJECTED
-    decision = inject(a_pod(options={"insecure-registries": longest + "a"}), None, policy)
+@_EACH_OPTION
+def test_each_option_has_a_longest_text(option: Option) -> None:
+    decision = inject(a_pod(options={option.name: "x" * (option.longest + 1)}), None, everything_open())
     assert decision.reason is Reason.INVALID_OPTION
-    assert decision.message.endswith("is longer than all annotations of a pod may be together, 256 KiB")
+    count = f"has {option.longest + 1} characters; at most {option.longest} are accepted"
+    assert decision.message.endswith(count)
+
+
+def _items(option: Option, count: int) -> str:
+    values = {"env": {f"A{number}": "" for number in range(count)}, "dockerd-args": ["--debug"] * count}
+    if option.name in values:
+        return json.dumps(values[option.name])
+    item = {
+        "registry-mirrors": "https://m{}",
+        "insecure-registries": "r{}:5000",
+        "address-pools": "10.{}.0.0/16:24",
+    }.get(option.name, "n{}")
+    return ",".join(item.format(number) for number in range(count))
+
+
+@pytest.mark.parametrize("option", [one for one in OPTIONS if one.most_items], ids=lambda option: option.name)
+def test_each_list_has_a_largest_number_of_items(option: Option) -> None:
+    most = option.most_items
+    assert len(option.read(_items(option, most))) == most
+    decision = inject(a_pod(options={option.name: _items(option, most + 1)}), None, everything_open())
+    assert decision.reason is Reason.INVALID_OPTION
+    assert decision.message.endswith(f"has {most + 1} items; at most {most} are accepted")
+
+
+def test_an_option_whose_value_is_a_list_has_a_largest_number_of_items() -> None:
+    lists = {option.name for option in OPTIONS if isinstance(option.read(option.example), tuple)} - {"tcp"}
+    assert {option.name for option in OPTIONS if option.most_items} == lists
 
 
 def test_all_invalid_values_are_named_at_once(policy: Policy) -> None:
@@ -604,3 +623,78 @@ def test_limits_that_the_operator_left_out_are_left_out() -> None:
     policy = operator(defaults={"cpu-request": "", "cpu-limit": "", "memory-limit": ""})
     daemon = after(a_pod(), policy)["spec"]["initContainers"][0]
     assert daemon["resources"] == {"requests": {"memory": "512Mi"}}
+
+
+_MIRRORS = {"registry-mirrors": "http://m.example:5000"}
+
+
+@pytest.mark.parametrize(
+    ("mirror", "insecure"),
+    [
+        ("http://m.example:5000", "m.example:5000"),
+        ("https://M.example/proxy", "m.example"),
+        ("http://m.example:5000", "other.example,M.EXAMPLE:5000"),
+        ("http://10.1.2.3:5000", "10.0.0.0/8"),
+        ("http://[fd00::1]:5000", "fd00::/8"),
+        ("http://[::ffff:a01:203]", "10.0.0.0/8"),
+        ("http://localhost:5000", ""),
+        ("https://mirror.localhost", ""),
+        ("http://127.0.0.9:5000", ""),
+        ("http://[::1]", ""),
+    ],
+)
+def test_a_mirror_that_is_an_insecure_registry_is_denied_with_the_reason(mirror: str, insecure: str) -> None:
+    options = {"registry-mirrors": mirror, **({"insecure-registries": insecure} if insecure else {})}
+    decision = inject(a_pod(options=options), None, _OPEN)
+    assert decision.reason is Reason.INVALID_OPTION
+    assert "would no longer check the certificate of Docker Hub itself" in decision.message
+
+
+@pytest.mark.parametrize(
+    ("mirror", "insecure"),
+    [
+        ("http://m.example:5000", "m.example"),
+        ("http://m.example", "m.example:5000"),
+        ("http://10.1.2.3:5000", "10.1.0.0/24"),
+        ("http://10.1.2.3:5000", "fd00::/8"),
+        ("http://localhost.example", "other.example"),
+    ],
+)
+def test_other_mirrors_are_accepted(mirror: str, insecure: str) -> None:
+    decision = inject(a_pod(options={"registry-mirrors": mirror, "insecure-registries": insecure}), None, _OPEN)
+    assert decision.reason is Reason.INJECTED
+
+
+def test_a_mirror_of_the_operator_counts_as_well() -> None:
+    options = {"insecure-registries": "m.example:5000"}
+    decision = inject(a_pod(options=options), None, everything_open(defaults=_MIRRORS))
+    assert decision.reason is Reason.INVALID_OPTION
+    _, problems = apply_defaults(built_in_options(), {**_MIRRORS, **options})
+    assert "would no longer check the certificate of Docker Hub itself" in problems[0]
+
+
+def test_a_mirror_whose_name_may_lead_into_an_insecure_network_is_a_warning() -> None:
+    decision = inject(a_pod(options={**_MIRRORS, "insecure-registries": "10.0.0.0/8,x.example"}), None, _OPEN)
+    assert decision.warnings == ("Docker Hub's certificate is not checked if a mirror's address is in: 10.0.0.0/8",)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:9323", ":9323", "[::]:9323", "10.0.0.1:9323", "node:9323", "9323", ""])
+def test_a_flag_that_listens_falls_under_public_tcp(address: str) -> None:
+    options = {"dockerd-args": json.dumps([f"--metrics-addr={address}"])}
+    decision = inject(a_pod(options=options), None, everything_open())
+    assert decision.reason is Reason.OPTION_NOT_ALLOWED
+    assert f'"--metrics-addr={address}" listens on other than loopback' in decision.message
+    assert inject(a_pod(options=options), None, everything_open(allow_public_tcp=True)).reason is Reason.INJECTED
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9323", "localhost:9323", "[::1]:9323"])
+def test_it_may_listen_on_loopback(address: str) -> None:
+    options = {"dockerd-args": json.dumps([f"--metrics-addr={address}"])}
+    assert inject(a_pod(options=options), None, everything_open()).reason is Reason.INJECTED
+
+
+def test_what_the_operator_has_it_listen_on_is_no_pods_fault() -> None:
+    arguments = '["--metrics-addr=0.0.0.0:9323"]'
+    policy = everything_open(defaults={"dockerd-args": arguments})
+    assert inject(a_pod(options={"dockerd-args": arguments}), None, policy).reason is Reason.INJECTED
+    assert inject(a_pod(), None, policy).reason is Reason.INJECTED

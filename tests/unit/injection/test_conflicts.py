@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
-from pods import a_container, a_pod, after, everything_open
+from hypothesis import given
+from hypothesis import strategies as st
+from pods import a_container, a_pod, after, everything_open, operator
 
 from app.injection import Policy, Reason, inject
 from app.model import JsonObject
@@ -97,12 +99,6 @@ def test_a_volume_that_only_has_our_name_is_no_proof_of_an_injection(policy: Pol
     pod = after(a_pod(), policy)
     pod["spec"]["volumes"][0] = {"name": "dind-run", "hostPath": {"path": "/etc"}}
     assert inject(pod, None, policy).reason is Reason.STALE_STATUS
-
-
-@pytest.mark.parametrize("path", ["/proc/1/root/run", "/proc/self/root", "//proc/1/root/var/run/docker.sock"])
-def test_a_way_around_to_the_nodes_socket_is_seen(path: str, policy: Policy) -> None:
-    pod = a_pod(volumes=[{"name": "v", "hostPath": {"path": path}}])
-    assert inject(pod, None, policy).reason is Reason.NODE_DOCKER_SOCKET
 
 
 @pytest.mark.parametrize(
@@ -202,3 +198,106 @@ def test_an_init_container_runs_beside_the_daemon_that_started_before_it(policy:
     assert decision.reason is Reason.POD_RESOURCES
     assert "cpu request is 549m" in decision.message
     assert "550m" in decision.message
+
+
+# A process's view of the node's root directory, in ways to write it that a pattern would miss
+_PROC = (
+    "/proc",
+    "/proc/",
+    "/proc/./1/root/run",
+    "/proc/1/./root/run",
+    "/./proc/1/root/run",
+    "//proc/1/root",
+    "/proc/1/root/proc/1/root/run",
+    "/proc/1/cwd/run",
+    "/proc/1/cwd",
+    "/proc/1/task/1/root/run",
+    "/proc/self/task/1/root",
+    "/proc/thread-self/root",
+    "/proc/1/fd/3",
+    "/run/../proc/1/root",
+    "proc/1/root",
+)
+
+
+@pytest.mark.parametrize("path", _PROC)
+@_BOTH_MODES
+def test_what_leads_to_the_nodes_root_is_denied(mode: str, path: str, policy: Policy) -> None:
+    decision = inject(a_pod(mode, volumes=[{"name": "v", "hostPath": {"path": path}}]), None, policy)
+    assert decision.reason is Reason.NODE_DOCKER_SOCKET
+    assert f'volume "v" mounts {path} of the node, which leads to' in decision.message
+
+
+@given(
+    steps=st.lists(st.sampled_from(["", ".", "1", "self", "root", "cwd", "run", "x/..", "docker.sock"]), max_size=6),
+    start=st.sampled_from(["/proc", "//proc", "/./proc", "/x/../proc", "proc"]),
+)
+def test_no_spelling_of_a_path_below_proc_is_accepted(steps: list[str], start: str) -> None:
+    volume = {"name": "v", "hostPath": {"path": "/".join([start, *steps])}}
+    assert inject(a_pod(volumes=[volume]), None, operator()).reason is Reason.NODE_DOCKER_SOCKET
+
+
+@given(
+    path=st.sampled_from(["/run/docker.sock", "/var/run/docker.sock", "/run", "/var/run"]),
+    data=st.data(),
+)
+def test_no_spelling_of_the_nodes_socket_is_accepted(path: str, data: st.DataObject) -> None:
+    fillers = st.sampled_from(["/", "/./", "//", "/x/../"])
+    spelled = "".join(data.draw(fillers) + name for name in path.split("/")[1:])
+    volume = {"name": "v", "hostPath": {"path": spelled + data.draw(st.sampled_from(["", "/", "/."]))}}
+    assert inject(a_pod(volumes=[volume]), None, operator()).reason is Reason.NODE_DOCKER_SOCKET
+
+
+_MOUNTS_OF_OURS = (
+    ("sidecar", {"name": "dind-run", "mountPath": "/rw"}),
+    ("sidecar", {"name": "dind-run", "mountPath": "/run/dind", "readOnly": True}),
+    ("sidecar", {"name": "dind-run", "mountPath": "/run/dind", "subPath": "x"}),
+    ("sidecar", {"name": "dind-run", "mountPath": "/run/dind", "subPathExpr": "$(X)"}),
+    ("sidecar", {"name": "dind-storage", "mountPath": "/var/lib/docker"}),
+    ("sidecar", {"name": "dind-storage", "mountPath": "/images"}),
+    ("daemonset", {"name": "dind-run", "mountPath": "/rw"}),
+    ("daemonset", {"name": "dind-run", "mountPath": "/run/dind"}),
+)
+
+
+@pytest.mark.parametrize("place", ["containers", "initContainers"])
+@pytest.mark.parametrize("is_there", [False, True], ids=["before injection", "after injection"])
+@pytest.mark.parametrize(("mode", "mount"), _MOUNTS_OF_OURS)
+def test_a_volume_of_ours_is_mounted_in_no_way_but_the_injected_one(
+    mode: str, mount: JsonObject, is_there: bool, place: str, policy: Policy
+) -> None:
+    pod = a_pod(mode)
+    if is_there:
+        pod = after(pod, policy)
+    pod["spec"].setdefault(place, []).append(a_container("other", volumeMounts=[mount]))
+    decision = inject(pod, None, policy)
+    assert decision.reason is Reason.NAME_TAKEN
+    assert f'container "other" mounts volume "{mount["name"]}" at {mount["mountPath"]}' in decision.message
+
+
+@pytest.mark.parametrize(
+    ("mode", "mount"),
+    [
+        ("sidecar", {"name": "dind-run", "mountPath": "/run/dind"}),
+        ("sidecar", {"name": "dind-run", "mountPath": "/var/run/dind/"}),
+        ("sidecar", {"name": "dind-run", "mountPath": "/var/run/docker.sock", "subPath": "compat.sock"}),
+        ("daemonset", {"name": "dind-run", "mountPath": "/run/dind", "readOnly": True}),
+    ],
+)
+def test_the_injected_mount_may_be_there_already(mode: str, mount: JsonObject, policy: Policy) -> None:
+    pod = a_pod(mode, containers=[a_container(volumeMounts=[mount])])
+    assert inject(pod, None, policy).reason is Reason.INJECTED
+
+
+def test_the_place_of_the_token_is_shared_only_from_a_projected_volume(policy: Policy) -> None:
+    mount = {"name": "kube-api-access-x", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}
+    for source, is_shared in (
+        ({"projected": {"sources": []}}, True),
+        ({"hostPath": {"path": "/etc"}}, False),
+        ({"secret": {"secretName": "s"}}, False),
+        ({"emptyDir": {}}, False),
+    ):
+        volume = {"name": "kube-api-access-x", **source}
+        pod = a_pod(containers=[a_container(volumeMounts=[mount])], volumes=[volume])
+        (daemon,) = after(pod, policy)["spec"]["initContainers"]
+        assert ("kube-api-access-x" in {one["name"] for one in daemon["volumeMounts"]}) is is_shared

@@ -127,6 +127,8 @@ _CASES: dict[Reason, _Case] = {
     Reason.HOST_NETWORK: _Case(
         lambda: _inject(hostNetwork=True), "host-network", 403, ("spec.hostNetwork", "remove it", "daemonset")
     ),
+    Reason.HOST_PID: _Case(lambda: _inject(hostPID=True), "host-pid", 403, ("spec.hostPID", "remove it", "daemonset")),
+    Reason.HOST_IPC: _Case(lambda: _inject(hostIPC=True), "host-ipc", 403, ("spec.hostIPC", "remove it", "daemonset")),
     Reason.HOST_USERS: _Case(lambda: _inject(hostUsers=False), "host-users", 403, ("spec.hostUsers", "remove it")),
     Reason.STALE_STATUS: _Case(
         lambda: _inject(options={"status": "{}"}),

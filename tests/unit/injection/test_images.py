@@ -22,7 +22,7 @@ _DIGEST = "sha256:" + "0" * 64
         ("registry.example/ci/docker:1", "registry.example/*/docker:1"),
         ("registry.example:5000/docker:1", "registry.example:5000/*"),
         (f"docker@{_DIGEST}", f"docker@{_DIGEST}"),
-        (f"docker:29@{_DIGEST}", "docker:*"),
+        (f"docker:29@{_DIGEST}", "docker:*@sha256:*"),
     ],
 )
 def test_an_image_that_a_pattern_matches_is_allowed(image: str, pattern: str) -> None:
@@ -34,6 +34,9 @@ def test_an_image_that_a_pattern_matches_is_allowed(image: str, pattern: str) ->
     ("image", "pattern"),
     [
         ("docker:29-dind", "docker:29"),
+        (f"docker:29@{_DIGEST}", "docker:*"),
+        (f"docker:29-dind@{_DIGEST}", "docker:29*"),
+        (f"docker@{_DIGEST}", "*"),
         ("docker:29-dind", "docker"),
         ("docker:29-dind-rootless", "docker:*-dind"),
         ("acme/docker:29-dind", "docker:*-dind"),

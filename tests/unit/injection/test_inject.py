@@ -69,4 +69,5 @@ def test_deeply_nested_resources_are_no_bug_of_ours(policy: Policy) -> None:
     nested: Any = "1"
     for _ in range(990):
         nested = [nested]
-    assert inject(a_pod(resources={"limits": {"cpu": nested}}), None, policy).reason is Reason.INJECTED
+    decision = inject(a_pod(resources={"limits": {"cpu": nested}}), None, policy)
+    assert decision.reason is Reason.MALFORMED_POD

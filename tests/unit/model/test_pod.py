@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from app.model import JsonObject, MalformedPodError, read_metadata, read_pod
+from app.model import JsonObject, MalformedPodError, Volume, read_metadata, read_pod
 
 _BUILD: JsonObject = {"name": "build", "image": "alpine"}
 
@@ -44,7 +44,7 @@ def test_a_view_names_what_injection_reads() -> None:
     assert (build.pointer, build.is_init, build.is_native_sidecar) == ("/spec/containers/0", False, False)
     assert {name: variable.value for name, variable in build.env.items()} == {"A": "1"}
     assert [(mount.volume, mount.path) for mount in build.mounts] == [("w", "/run/w")]
-    assert pod.volumes == {"w": {"name": "w", "emptyDir": {}}}
+    assert pod.volumes == {"w": Volume("w", "emptyDir")}
     assert pod.supplemental_groups == (1, 2)
 
 
@@ -75,7 +75,7 @@ def test_null_lists_of_a_container_are_the_same_as_absent_ones() -> None:
 
 
 def test_members_that_nothing_reads_are_not_looked_at() -> None:
-    raw = _pod(nodeSelector=17, futureField={"a": [None]}, resources="?", containers=[{**_BUILD, "command": 17}])
+    raw = _pod(futureField={"a": [None]}, tolerations="?", containers=[{**_BUILD, "command": 17}])
     assert [container.name for container in read_pod(raw).containers] == ["build"]
 
 
@@ -193,6 +193,54 @@ def test_absent_metadata_is_empty(raw: JsonObject) -> None:
     assert (metadata.annotations, metadata.labels) == ({}, {})
 
 
-def test_annotations_and_labels_are_read_as_they_came() -> None:
-    metadata = read_metadata({"metadata": {"annotations": {"a": 1}, "labels": {"b": "2"}}})
-    assert (metadata.annotations, metadata.labels) == ({"a": 1}, {"b": "2"})
+def test_annotations_and_labels_may_be_null_as_the_api_server_has_it() -> None:
+    metadata = read_metadata({"metadata": {"annotations": {"a": None}, "labels": {"b": "2"}}})
+    assert (metadata.annotations, metadata.labels) == ({"a": None}, {"b": "2"})
+
+
+@pytest.mark.parametrize(
+    ("value", "found"), [(1450, "a number"), (True, "a boolean"), (1.5, "a number"), ({"a": []}, "an object")]
+)
+def test_an_annotation_that_is_no_string_is_named_with_the_remedy(value: Any, found: str) -> None:
+    remedy = "" if isinstance(value, dict) else "; put quotes around it"
+    with pytest.raises(MalformedPodError) as raised:
+        read_metadata({"metadata": {"annotations": {"a": "b", "dind.io/mtu": value}}})
+    assert str(raised.value) == f"metadata.annotations[dind.io/mtu]: must be a string, found {found}{remedy}"
+
+
+def test_the_amounts_of_resources_may_be_numbers() -> None:
+    read_pod(_pod(containers=[{**_BUILD, "resources": {"limits": {"cpu": 1, "memory": "1Gi"}}}]))
+    with pytest.raises(MalformedPodError, match=r"limits\[cpu\]: must be a number or a string, found"):
+        read_pod(_pod(containers=[{**_BUILD, "resources": {"limits": {"cpu": []}}}]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [("emptyDir", None), ("secret", {"secretName": "s"}), ("csi", {"driver": "d"}), ("hostPath", "")],
+)
+def test_a_volume_has_the_kind_of_its_source(kind: str, source: Any) -> None:
+    source = {"path": "/x", "type": ""} if source == "" else source
+    (volume,) = read_pod(_pod(volumes=[{"name": "v", kind: source}])).volumes.values()
+    assert volume == Volume("v", kind, "/x" if kind == "hostPath" else "")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"containers": [_BUILD] * 1001}, "spec.containers: must be a list of at most 1000 items"),
+        ({"containers": [{"name": "a" * 254}]}, "spec.containers[0].name: must be a string of at most 253 characters"),
+        ({"volumes": [{"name": "a" * 254}]}, "spec.volumes[0].name: must be a string of 1 to 253 characters"),
+        (
+            {"volumes": [{"name": "a", "hostPath": {"path": "/" + "a" * 4096}}]},
+            "spec.volumes[0].hostPath.path: must be a string of 1 to 4096 characters",
+        ),
+        (
+            _mounting(mountPath="/" + "a" * 4096)["spec"],
+            f"{_MOUNT}.mountPath: must be a string of at most 4096 characters",
+        ),
+    ],
+)
+def test_what_is_read_has_a_bound(spec: JsonObject, message: str) -> None:
+    with pytest.raises(MalformedPodError) as raised:
+        read_pod(_pod(**spec))
+    assert str(raised.value) == message

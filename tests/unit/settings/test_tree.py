@@ -81,6 +81,8 @@ _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
         False,
     ),
     "allow_host_network": (True, lambda p: _reason(p, hostNetwork=True), Reason.HOST_NETWORK, Reason.INJECTED),
+    "allow_host_pid": (True, lambda p: _reason(p, hostPID=True), Reason.HOST_PID, Reason.INJECTED),
+    "allow_host_ipc": (True, lambda p: _reason(p, hostIPC=True), Reason.HOST_IPC, Reason.INJECTED),
     "allow_host_users": (True, lambda p: _reason(p, hostUsers=False), Reason.HOST_USERS, Reason.INJECTED),
     "allow_public_tcp": (
         True,
