@@ -21,6 +21,7 @@ from app.admission.shapes import ReviewOfAny, ReviewOfPod, read_review_of_any, r
 from app.errors import BadRequestError
 from app.injection import Decision, Mode, Outcome, Policy, Reason, inject
 from app.model import JsonObject, PodShape, misfit
+from app.printable import printable
 
 _API_VERSIONS = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
 # Commas and opening braces, in texts too. A pod of 500 containers, with all that the API server adds to it, has 40,000.
@@ -110,12 +111,12 @@ def encode_review(review: Review, decision: Decision) -> bytes:
         response["patchType"] = "JSONPatch"
         response["patch"] = b64encode_as_string(orjson.dumps(decision.operations))
         if decision.warnings:
-            response["warnings"] = decision.warnings
+            response["warnings"] = [printable(warning) for warning in decision.warnings]
     elif reason.outcome is Outcome.DENIED:
         response["status"] = {
             "status": "Failure",
             "code": reason.code,
             "reason": _STATUS_REASONS[reason.code],
-            "message": decision.message,
+            "message": printable(decision.message),
         }
     return orjson.dumps({"apiVersion": review.api_version, "kind": "AdmissionReview", "response": response})

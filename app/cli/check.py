@@ -1,24 +1,28 @@
 """`dind-webhook check`."""
 
+import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
 
-import orjson
 from rich.console import Console
-from rich.text import Text
+from rich.markup import escape
 
 from app.checks import CHECKS, Result, Scope, Status, judge, read_snapshot
+from app.cli.output import Part, print_json, print_line
 from app.errors import NoClusterError
 from app.kube import Cluster
+from app.model import JsonObject
+from app.printable import printable
 
 # Exit code where a check failed; warnings do not count
 FAILED = 1
 _PAUSE_SECONDS = 2.0
+_SUMMED_UP = (Status.FAILED, Status.WARNING, Status.SKIPPED, Status.PASSED)
 _MARKS = {
     Status.PASSED: ("✓", "green"),
     Status.WARNING: ("!", "yellow"),
@@ -33,17 +37,6 @@ class Output(StrEnum):
     TABLE = "table"
     SHORT = "short"
     JSON = "json"
-
-
-def console(color: str, stderr: bool = False) -> Console:
-    """Return where people are written to: in colour where that is wanted (`always`) or seen (`auto`)."""
-    return Console(
-        stderr=stderr,
-        highlight=False,
-        soft_wrap=True,
-        force_terminal=True if color == "always" else None,
-        no_color=True if color == "never" else None,
-    )
 
 
 def run(kubeconfig: Path | None, context: str | None, scope: Scope, wait: timedelta, output: Output, color: str) -> int:
@@ -61,7 +54,7 @@ def run(kubeconfig: Path | None, context: str | None, scope: Scope, wait: timede
         failed = isinstance(results, NoClusterError) or any(one.status is Status.FAILED for one in results)
         if not failed or time.monotonic() + _PAUSE_SECONDS > end:
             break
-        _tell_of_waiting(results, end, color)
+        _tell_of_waiting(results, end)
         time.sleep(_PAUSE_SECONDS)
     if isinstance(results, NoClusterError):
         raise results
@@ -70,37 +63,36 @@ def run(kubeconfig: Path | None, context: str | None, scope: Scope, wait: timede
 
 
 def _check(cluster: Cluster, scope: Scope, color: str) -> list[Result]:
-    progress = console(color, stderr=True)
     if scope.pod and scope.namespace is None:
         scope = scope._replace(namespace=cluster.namespace)
+    progress = Console(stderr=True, force_terminal=color == "always" or None, no_color=color == "never" or None)
     with progress.status("asking the API server") as status:
-        snapshot = read_snapshot(cluster, scope, lambda what: status.update(f"reading {what}"))
+        snapshot = read_snapshot(cluster, scope, lambda what: status.update(escape(f"reading {printable(what)}")))
         return list(judge(CHECKS, snapshot))
 
 
-def _tell_of_waiting(results: list[Result] | NoClusterError, end: float, color: str) -> None:
+def _tell_of_waiting(results: list[Result] | NoClusterError, end: float) -> None:
     left = round(end - time.monotonic())
     if isinstance(results, NoClusterError):
         what = str(results)
     else:
         what = ", ".join(one.check.name for one in results if one.status is Status.FAILED)
-    console(color, stderr=True).print(f"waiting, {left} s at most, for: {what}", markup=False)
+    print_line(f"waiting, {left} s at most, for: {what}", file=sys.stderr)
 
 
 def print_results(results: list[Result], output: Output, color: str) -> None:
     """Print results for people, for grep or for programs."""
     match output:
         case Output.JSON:
-            print(as_json(results))
+            print_json(_as_tree(results))
         case Output.SHORT:
-            _print_short(results, console(color))
+            _print_short(results, color)
         case Output.TABLE:
-            _print_table(results, console(color))
+            _print_table(results, color)
 
 
-def as_json(results: Iterable[Result]) -> str:
-    """Return results for programs."""
-    tree = [
+def _as_tree(results: Iterable[Result]) -> JsonObject:
+    checks = [
         {
             "name": one.check.name,
             "category": one.check.category,
@@ -113,55 +105,54 @@ def as_json(results: Iterable[Result]) -> str:
         for one in results
     ]
     failed = any(one.status is Status.FAILED for one in results)
-    return orjson.dumps({"success": not failed, "checks": tree}, option=orjson.OPT_INDENT_2).decode()
+    return {"success": not failed, "checks": checks}
 
 
-def _print_short(results: list[Result], out: Console) -> None:
+def _print_short(results: list[Result], color: str) -> None:
     """One line for each finding, as compilers do; nothing where all is well."""
     for one in results:
         for finding in one.findings:
-            style = _MARKS[one.status][1]
-            line = Text.assemble((str(one.status), style), f" {one.check.name}: {finding.sentence}. {finding.hint}")
-            out.print(line)
+            status = (str(one.status), _MARKS[one.status][1])
+            print_line(status, f" {one.check.name}: {finding.sentence}. {finding.hint}", color=color)
 
 
-def _print_table(results: list[Result], out: Console) -> None:
+def _print_table(results: list[Result], color: str) -> None:
     for number, (category, members) in enumerate(groupby(results, lambda one: one.check.category)):
         if number:
-            out.print()
-        out.print(Text(category, "bold"))
+            print_line()
+        print_line((category, "bold"), color=color)
         for skipped, group in groupby(members, lambda one: one.skipped):
             alike = list(group)
             if skipped:
                 statements = f"{len(alike)} checks" if len(alike) > 1 else alike[0].check.statement
-                out.print(Text(f"  - {statements}: skipped, {skipped}", _MARKS[Status.SKIPPED][1]))
+                print_line((f"  - {statements}: skipped, {skipped}", _MARKS[Status.SKIPPED][1]), color=color)
                 continue
             for one in alike:
-                _print_result(one, out)
-    out.print()
-    out.print(summary(results))
+                _print_result(one, color)
+    print_line()
+    print_line(*_summary(results), color=color)
 
 
-def _print_result(one: Result, out: Console) -> None:
+def _print_result(one: Result, color: str) -> None:
     mark, style = _MARKS[one.status]
-    out.print(Text.assemble("  ", (mark, style), f" {one.check.statement}"), end="")
-    out.print(Text(f" ({one.check.name})" if one.findings else "", "bright_black"))
+    name: Part = (f" ({one.check.name})" if one.findings else "", "bright_black")
+    print_line("  ", (mark, style), f" {one.check.statement}", name, color=color)
     for hint, findings in groupby(one.findings, lambda finding: finding.hint):
         # Never wrapped: commands in it are to be copied.
         for finding in findings:
-            out.print(Text(f"      {finding.sentence}"))
-        out.print(Text(f"      → {hint}", "cyan"))
+            print_line(f"      {finding.sentence}")
+        print_line((f"      → {hint}", "cyan"), color=color)
 
 
-def summary(results: Iterable[Result]) -> Text:
-    """Return the last line: how many of each."""
+def _summary(results: Iterable[Result]) -> Iterator[Part]:
+    """Yield the last line: how many of each."""
     counts = Counter(one.status for one in results)
-    parts = [
-        Text(f"{counts[status]} {_plural(status, counts[status])}", _MARKS[status][1] if counts[status] else "")
-        for status in (Status.FAILED, Status.WARNING, Status.SKIPPED, Status.PASSED)
-        if counts[status] or status is Status.FAILED
-    ]
-    return Text(", ").join(parts)
+    shown = [status for status in _SUMMED_UP if counts[status] or status is Status.FAILED]
+    for status in shown:
+        count = counts[status]
+        yield f"{count} {_plural(status, count)}", _MARKS[status][1] if count else None
+        if status is not shown[-1]:
+            yield ", "
 
 
 def _plural(status: Status, count: int) -> str:

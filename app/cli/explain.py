@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import typer
 
-from app.cli.judge import DENIED, describe, load_policy, painted, style_of
+from app.cli.judge import DENIED, describe, load_policy, style_of
+from app.cli.output import print_line
 from app.injection import INJECT, ONLY_IN_A_CLUSTER, RULES, TO_CHANGE, Decision, Outcome, Reason, Rule, State, fare
 from app.manifests import judge, read_manifest
 from app.model import JsonObject
@@ -42,7 +43,7 @@ def run(filenames: list[str], namespace_label: str, color: str, config: Path | N
             inputs = inputs_of(namespace_label, template.pod)
             explained.append(Explained(template.name, inputs, decision, change, unseen=ONLY_IN_A_CLUSTER))
     if not explained:
-        print("no pod or workload in these files", file=sys.stderr)
+        print_line("no pod or workload in these files", file=sys.stderr)
     return print_all(explained, color)
 
 
@@ -63,27 +64,26 @@ def print_all(explained: Iterable[Explained], color: str) -> int:
     denied = False
     for index, one in enumerate(explained):
         if index:
-            print()
+            print_line()
         _print(one, color)
         denied |= one.decision.outcome is Outcome.DENIED
     return DENIED if denied else 0
 
 
 def _print(one: Explained, color: str) -> None:
-    terminal = sys.stdout.isatty()
     decision = one.decision
-    print(painted(one.title, typer.colors.CYAN, color, terminal))
+    print_line((one.title, typer.colors.CYAN), color=color)
     for name, value in one.inputs:
-        print(f"  {name:<30} {value}")
-    print()
+        print_line(f"  {name:<30} {value}")
+    print_line()
     for rule, state in fare(decision, one.rules, one.unseen):
         style = style_of(decision) if state is State.STOPPED else typer.colors.GREEN if state is State.PASSED else None
         more = f": {state}" if state is State.NOT_CHECKED else ""
-        print(painted(f"  {_MARKS[state]} {rule.statement}{more}", style, color, terminal))
-    print(painted(f"  => {one.verdict or describe(decision)}", style_of(decision), color, terminal))
+        print_line((f"  {_MARKS[state]} {rule.statement}{more}", style), color=color)
+    print_line((f"  => {one.verdict or describe(decision)}", style_of(decision)), color=color)
     for warning in decision.warnings:
-        print(painted(f"     warning: {warning}", typer.colors.YELLOW, color, terminal))
+        print_line((f"     warning: {warning}", typer.colors.YELLOW), color=color)
     for note in one.notes:
-        print(f"     {note}")
+        print_line(f"     {note}")
     if one.change:
-        print(f"     to change that: {one.change}")
+        print_line(f"     to change that: {one.change}")

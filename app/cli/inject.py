@@ -8,7 +8,8 @@ from pathlib import Path
 import orjson
 import typer
 
-from app.cli.judge import DENIED, describe, load_policy, painted, style_of
+from app.cli.judge import DENIED, describe, load_policy, style_of
+from app.cli.output import print_exactly, print_line
 from app.injection import Decision, Outcome
 from app.manifests import Change, Template, join, judge, read_manifest
 from app.model import add
@@ -44,9 +45,10 @@ def run(filenames: list[str], namespace_label: str, output: Output, color: str, 
             where = "this file" if len(filenames) == 1 else filename
             _say(f"no pod or workload in {where}, nothing to do", typer.colors.YELLOW, color)
     if output is Output.DIFF:
-        _write("".join(_diff(change, color) for manifest in manifests for change in manifest.changes()))
+        for change in (change for manifest in manifests for change in manifest.changes()):
+            _print_diff(change, color)
     elif not denied:
-        _write(join(manifests) if output is Output.MANIFEST else "".join(patches))
+        print_exactly(join(manifests) if output is Output.MANIFEST else "".join(patches))
     return DENIED if denied else 0
 
 
@@ -55,19 +57,13 @@ def _patch(template: Template, decision: Decision) -> str:
     return orjson.dumps(operations, option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
-def _diff(change: Change, color: str) -> str:
+def _print_diff(change: Change, color: str) -> None:
     names = ", ".join(change.names)
     lines = difflib.unified_diff(
         change.before.splitlines(), change.after.splitlines(), f"{names} as written", f"{names} injected", lineterm=""
     )
-    return "".join(painted(line, _COLORS.get(line[:1]), color, sys.stdout.isatty()) + "\n" for line in lines)
-
-
-def _write(text: str) -> None:
-    # Bytes: manifests are UTF-8 whatever the locale is, and keep their line ends whatever the system has.
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode())
-    sys.stdout.buffer.flush()
+    for line in lines:
+        print_line((line, _COLORS.get(line[:1])), color=color)
 
 
 def _report(template: Template, decision: Decision, color: str) -> None:
@@ -77,4 +73,4 @@ def _report(template: Template, decision: Decision, color: str) -> None:
 
 
 def _say(text: str, style: str, color: str) -> None:
-    print(painted(text, style, color, sys.stderr.isatty()), file=sys.stderr)
+    print_line((text, style), color=color, file=sys.stderr)

@@ -31,13 +31,3 @@ def style_of(decision: Decision) -> str:
     return {"injected": typer.colors.GREEN, "untouched": typer.colors.YELLOW, "denied": typer.colors.RED}[
         decision.outcome
     ]
-
-
-def painted(text: str, style: str | None, color: str, terminal: bool) -> str:
-    """Return text in a colour, where colours are wanted (`always`) or seen (`auto`, on a terminal).
-
-    See https://no-color.org for NO_COLOR.
-    """
-    seen = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    wanted = color == "always" or (color == "auto" and seen)
-    return typer.style(text, fg=style) if wanted and style else text

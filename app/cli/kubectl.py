@@ -12,6 +12,7 @@ import shlex
 import sys
 
 from app.cli.main import PROGRAM, cli, main
+from app.cli.output import print_exactly, print_line
 
 # ShellCompDirectiveDefault and ShellCompDirectiveNoFileComp of cobra
 _WITH_FILES, _WITHOUT_FILES = ":0", ":4"
@@ -34,5 +35,5 @@ def complete() -> None:
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(lines):
         cli(prog_name=PROGRAM)
     for line in filter(None, lines.getvalue().splitlines()):
-        print(line)
-    print(_WITH_FILES if words[-2:-1] and words[-2] in _OF_FILES else _WITHOUT_FILES)
+        print_exactly(f"{line}\n")
+    print_line(_WITH_FILES if words[-2:-1] and words[-2] in _OF_FILES else _WITHOUT_FILES)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from app import __version__
+from app.cli.output import print_line
 from app.errors import DindWebhookError
 
 PROGRAM = "dind-webhook"
@@ -89,16 +90,16 @@ def main(program: str = PROGRAM) -> None:
         cli(prog_name=program)
     except DindWebhookError as error:
         for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
+            print_line(f"error: {line}", file=sys.stderr)
         if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
+            print_line(f"hint: {error.hint}", file=sys.stderr)
         sys.exit(USAGE)
 
 
 @cli.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
-        print(__version__)
+        print_line(__version__)
         raise typer.Exit
 
 

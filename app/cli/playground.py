@@ -4,6 +4,7 @@ import os
 import webbrowser
 from pathlib import Path
 
+from app.cli.output import print_line
 from app.playground import serve_playground
 from app.settings import load_settings
 
@@ -15,8 +16,8 @@ def run(host: str, port: int, browser: bool | None, config: Path | None) -> None
     wanted = browser if browser is not None else bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
     def announce(url: str) -> None:
-        print(f"Playground at {url} (Ctrl-C ends it)", flush=True)
+        print_line(f"Playground at {url} (Ctrl-C ends it)")
         if wanted and not webbrowser.open(url):
-            print("no browser was found here; open that address in one of yours", flush=True)
+            print_line("no browser was found here; open that address in one of yours")
 
     serve_playground(host, port, settings, os.environ, announce)

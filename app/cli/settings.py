@@ -6,6 +6,7 @@ from pathlib import Path
 
 import orjson
 
+from app.cli.output import print_json, print_line
 from app.settings import list_settings, load_settings
 
 
@@ -21,12 +22,12 @@ def run(config: Path | None, output: Output) -> int:
     settings = list(list_settings(load_settings(config, os.environ, {})))
     if output is Output.JSON:
         tree = {name: {"value": value, "origin": origin} for name, value, origin in settings}
-        print(orjson.dumps(tree, option=orjson.OPT_INDENT_2).decode())
+        print_json(tree)
         return 0
     rows = [("SETTING", "VALUE", "ORIGIN")]
     rows += [(name, orjson.dumps(value).decode(), origin) for name, value, origin in settings]
     # A long list does not push every other origin out of sight.
     widths = [max(len(row[0]) for row in rows), min(40, max(len(row[1]) for row in rows))]
     for name, value, origin in rows:
-        print(f"{name:<{widths[0]}}  {value:<{widths[1]}}  {origin}")
+        print_line(f"{name:<{widths[0]}}  {value:<{widths[1]}}  {origin}")
     return 0

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from app.printable import printable
+
 _Item = TypeVar("_Item")
 
 # The API server passes on longer warnings only in part.
@@ -22,7 +24,7 @@ def quote(text: str) -> str:
 def brief(text: str) -> str:
     """Return a text, its end left out where it is long, without characters that a terminal would obey."""
     shown = text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 3] + "..."
-    return shown if shown.isprintable() else repr(shown)[1:-1]
+    return printable(shown)
 
 
 def first_few(items: Sequence[_Item], describe: Callable[[_Item], str], separator: str = "; ") -> str:

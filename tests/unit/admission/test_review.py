@@ -13,7 +13,7 @@ from app.admission import Review, answer, decode_review, encode_review
 from app.admission.review import MOST_VALUES
 from app.errors import BadRequestError
 from app.injection import Decision, Mode, Outcome, Policy, Reason, inject
-from app.model import JsonObject, PodShape
+from app.model import JsonObject, PodShape, add
 from app.model.shapes import ContainerShape, SpecShape
 
 _V1, _V1BETA1 = "admission.k8s.io/v1", "admission.k8s.io/v1beta1"
@@ -202,3 +202,15 @@ def test_text_beyond_ascii_survives() -> None:
     pod = a_pod(options={"env": '{"NAME": "Grüße 🐳"}'})
     response = _respond(_body(pod), everything_open())["response"]
     assert "Grüße 🐳" in b64decode(response["patch"]).decode()
+
+
+def test_what_reaches_the_api_server_cannot_command_a_terminal() -> None:
+    review = decode_review(_body())
+    evil = "\x1b]0;owned\x07\u202e"
+    for decision in (
+        Decision(Reason.UNKNOWN_VALUE, message=evil),
+        Decision(Reason.INJECTED, operations=(add("/x", 1),), warnings=(evil,)),
+    ):
+        response = orjson.loads(encode_review(review, decision))["response"]
+        shown = [*response.get("warnings", []), response.get("status", {}).get("message", "")]
+        assert r"\x1b]0;owned\x07\u202e" in shown

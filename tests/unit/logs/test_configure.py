@@ -3,7 +3,7 @@
 import json
 import logging
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import structlog
@@ -80,3 +80,12 @@ def test_a_level_of_libraries_counts_for_ours_too(capsys: pytest.CaptureFixture[
     configure_logs("json", "error")
     logging.getLogger("asyncio").warning("slow")
     assert lines(capsys) == []
+
+
+@pytest.mark.parametrize("format_", ["json", "text"])
+def test_a_line_cannot_command_a_terminal(format_: Literal["json", "text"], capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(format_, "info")
+    structlog.get_logger().info("event", name="\x1b]0;owned\x07\x9b2J\u202e", more=["\x1b"])
+    line = capsys.readouterr().err
+    assert "owned" in line
+    assert line.removesuffix("\n").isprintable()

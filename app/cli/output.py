@@ -1,0 +1,47 @@
+"""The one place where commands print. What others wrote is made printable here, before it reaches a terminal."""
+
+import os
+import sys
+from typing import Any, TextIO, TypeAlias
+
+import orjson
+import typer
+
+from app.printable import printable, printable_json, printable_lines
+
+# Text, in a colour of click or `bold`
+Part: TypeAlias = str | tuple[str, str | None]
+
+
+def print_line(*parts: Part, color: str = "never", file: TextIO | None = None) -> None:
+    """Print parts of one line, in colours where these are wanted (`always`) or seen (`auto`, on a terminal).
+
+    `file` is standard output unless given. See https://no-color.org for NO_COLOR.
+    """
+    file = file or sys.stdout
+    seen = file.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    is_painted = color == "always" or (color == "auto" and seen)
+    print("".join(_render(part, is_painted) for part in parts), file=file, flush=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, indented."""
+    print(printable_json(orjson.dumps(value, option=orjson.OPT_INDENT_2), indent=2).decode())
+
+
+def print_exactly(text: str) -> None:
+    """Print what another program is to read, byte for byte; on a terminal, what is not printable is escaped."""
+    if sys.stdout.isatty():
+        text = printable_lines(text)
+    # Bytes: manifests are UTF-8 whatever the locale is, and keep their line ends whatever the system has.
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.buffer.flush()
+
+
+def _render(part: Part, is_painted: bool) -> str:
+    text, style = (part, None) if isinstance(part, str) else part
+    text = printable(text)
+    if not is_painted or not style:
+        return text
+    return typer.style(text, bold=True) if style == "bold" else typer.style(text, fg=style)
