@@ -89,6 +89,10 @@ cluster-down: $(DEV_STAMP) ## Take it down
 fuzz: $(DEV_STAMP) ## Send reviews that were never seen before through the webhook for 20 s (SECONDS=...)
 	@$(BIN)/python tests/fuzz/fuzz_review.py --seconds $(or $(SECONDS),20)
 
+.PHONY: attack
+attack: $(DEV_STAMP) ## Attack running processes as strangers could; fails where one ends, grows or keeps others waiting (SECONDS=...)
+	@ATTACK_SECONDS=$(or $(SECONDS),60) $(BIN)/python -m pytest -q tests/server/attacks $(ARGS)
+
 # What the image has: the same code, the request path of which is machine code (needs a C compiler and Python's headers).
 $(COMPILED)/.made: setup.py pyproject.toml $(shell find app -type f ! -name '*.pyc') | $(DEV_STAMP)
 	@echo "compiling the request path into $(COMPILED)"

@@ -8,9 +8,12 @@ from setuptools import setup
 _ROOMS = ("app/model", "app/injection", "app/admission")
 # Of rooms that have more. No class whose base is interpreted: mypyc makes it too small, and memory is overwritten.
 _MODULES = {
+    "app/server/fairness.py",
+    "app/server/framing.py",
     "app/server/whole.py",
     "app/web/metrics.py",
     "app/web/mutate.py",
+    "app/web/turns.py",
 }
 # Their classes are made in ways of their own, which mypyc does not follow: members of several values, structs.
 _INTERPRETED = {"app/admission/shapes.py", "app/injection/decision.py", "app/model/shapes.py"}

@@ -156,29 +156,32 @@ def _container(pointer: str, index: int, is_init: bool, stated: ContainerShape) 
 
 
 def _volume(index: int, stated: VolumeShape) -> Volume:
-    place = f"spec.volumes[{index}]"
     name = stated.get("name")
-    if name is None:
-        raise MalformedPodError(f"{place}.name: is missing")
     if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
-        raise MalformedPodError(f"{place}.name: must be a string of 1 to {LONGEST_NAME} characters")
+        raise MalformedPodError(_misnamed(index, name))
     for kind, source in stated.items():
-        if isinstance(source, SourceShape):
-            return _volume_of(kind, source, name, place)
+        if source.__class__ is SourceShape:
+            # As for mounts: the constructor of a named tuple is Python.
+            other = (name, kind, "", "")
+            return _host_path(index, name, source) if kind == "hostPath" else tuple.__new__(Volume, other)
         if source is not None and kind != "name":
-            raise MalformedPodError(f"{place}.{kind}: must be an object, found a string")
+            raise MalformedPodError(f"spec.volumes[{index}].{kind}: must be an object, found a string")
     # As the API server has it, where no source is named
     return Volume(name, "emptyDir")
 
 
-def _volume_of(kind: str, source: SourceShape, name: str, place: str) -> Volume:
-    if kind != "hostPath":
-        return Volume(name, kind)
+def _misnamed(index: int, name: object) -> str:
+    place = f"spec.volumes[{index}].name"
+    return f"{place}: is missing" if name is None else f"{place}: must be a string of 1 to {LONGEST_NAME} characters"
+
+
+def _host_path(index: int, name: str, source: Any) -> Volume:
+    place = f"spec.volumes[{index}].hostPath.path"
     if source.path is None:
-        raise MalformedPodError(f"{place}.hostPath.path: is missing")
+        raise MalformedPodError(f"{place}: is missing")
     if not 0 < len(source.path) <= LONGEST_PATH:
-        raise MalformedPodError(f"{place}.hostPath.path: must be a string of 1 to {LONGEST_PATH} characters")
-    return Volume(name, kind, source.path, source.type or "")
+        raise MalformedPodError(f"{place}: must be a string of 1 to {LONGEST_PATH} characters")
+    return Volume(name, "hostPath", source.path, source.type or "")
 
 
 def _mount(stated: MountShape) -> Mount:

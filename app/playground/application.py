@@ -30,7 +30,7 @@ _HEADERS = {
 
 def playground_application(settings: str, environ: Mapping[str, str]) -> FastAPI:
     """Return the application; `settings` is the YAML that the operator's settings begin with, `environ` has more."""
-    application = FastAPI(title="dind-webhook playground", openapi_url=None)
+    application = FastAPI(title="dind-webhook playground", openapi_url=None, redirect_slashes=False)
 
     @application.get("/api/form")
     async def get_form() -> Response:

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import ssl
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -14,15 +15,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from app.server.fairness import ByteBudget, ConnectionPool
+from app.server.framing import MessageFramer
 from app.server.whole import Awaited, can_be_awaited, encode
 from app.web import Endpoint, Metrics, Turns
 
-MOST_HEAD_BYTES = 32 * 1024
 MOST_HEADERS = 100
-_END_OF_HEAD = b"\r\n\r\n"
-# Pieces that are parsed before other connections have their turn.
-_MOST_PIECES = 64
+# Pieces that are parsed before other connections have their turn
+_MOST_PIECES = 16
 _LEAVE_SECONDS = 1.0
+# Nothing of them is kept.
+_TRAILERS: Any = deque(maxlen=0)
 # What TLS keeps, before it stops to read from the socket or to take more answers
 _MOST_TLS_BYTES = 16 * 1024
 
@@ -102,12 +104,10 @@ class Connection(HttpToolsProtocol):
         self._address = ""
         self._request_began = self._idle_since = self.loop.time()
         self._close_at = self._abort_at = math.inf
-        self._unparsed = b""
+        self._framer = MessageFramer()
         self._is_parsing = self._is_holding_back = False
         self._awaited: Awaited | None = None
         self._body_bytes = 0
-        self._body_left: int | None = None
-        self._await_request()
 
     @property
     def address(self) -> str:
@@ -128,7 +128,7 @@ class Connection(HttpToolsProtocol):
 
     @property
     def held_bytes(self) -> int:
-        received = len(self._unparsed) + self._body_bytes
+        received = len(self._framer.unparsed) + self._body_bytes
         if self._is_encrypted:
             received += self.transport.get_read_buffer_size()  # type: ignore[attr-defined]  # of TLS
         return received + self._unsent_bytes
@@ -177,15 +177,15 @@ class Connection(HttpToolsProtocol):
         # They refer to this connection, which would stay in memory until the garbage collector comes by.
         self.cycle = None  # type: ignore[assignment]  # as before the first request
         self._awaited = None
-        self._unparsed = b""
+        self._framer.unparsed = b""
         self._release()
 
     def data_received(self, data: bytes) -> None:
         if self._state is State.CLOSING:
             return
-        self._unparsed = self._unparsed + data if self._unparsed else data
+        self._framer.add(data)
         self._limits.budget.spend(len(data))
-        self._parse()
+        self._go_on()
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -194,7 +194,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         if self._state is not State.IDLE:
-            # A head whose end was not seen in `_next_piece`; the parser takes none.
+            # A head whose end the framer did not see; the parser takes none.
             raise httptools.HttpParserError("a request before the answer to the last one")
         self._state = State.READING
         self._request_began = self.loop.time()
@@ -202,29 +202,23 @@ class Connection(HttpToolsProtocol):
         self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._is_in_head:
-            return  # a trailer
-        name = name.lower()
-        if len(self.headers) == MOST_HEADERS:
-            raise _HeadTooLargeError
-        if name == b"content-length":
-            self._body_left = int(value)
-        self.headers.append((name, value))
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        self._is_in_head = False
+        if len(self.headers) > MOST_HEADERS:
+            raise _HeadTooLargeError
+        headers = dict(self.headers)
+        # A body without a length comes in chunks.
+        self._framer.head_complete(int(headers.get(b"content-length", -1)))
         endpoint = self._limits.endpoints.get(self.url.partition(b"?")[0])
-        if endpoint:
-            headers = dict(self.headers)
-            if can_be_awaited(self.parser, headers):
-                self._awaited = Awaited(endpoint, headers)
-                return
-        self._hand_over()
+        if endpoint and can_be_awaited(self.parser, headers):
+            self._awaited = Awaited(endpoint, headers)
+        else:
+            self._hand_over()
+        self.headers = _TRAILERS
 
     def on_body(self, body: bytes) -> None:
-        self._bytes_without_body = 0
-        if self._body_left is not None:
-            self._body_left -= len(body)
+        self._framer.body_received(len(body))
         if self._state is State.SKIPPING:
             return
         self._body_bytes += len(body)
@@ -234,14 +228,13 @@ class Connection(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._await_request()
+        self._framer.message_complete()
         if self._state is State.SKIPPING:
             self._become_idle()
             return
         self._state = State.ANSWERING
         if self._awaited:
-            self._awaited.keep_alive = self.parser.should_keep_alive()
-            self._limits.turns.take(self._address, self._answer)
+            self._answer(self._awaited, keep_alive=self.parser.should_keep_alive())
         else:
             super().on_message_complete()
 
@@ -287,76 +280,53 @@ class Connection(HttpToolsProtocol):
             self._stop()
             self._socket_transport.abort()
 
-    def _await_request(self) -> None:
-        """Expect the head of a request next."""
-        self._is_in_head = True
-        self._bytes_without_body = 0
-        self._body_left = None
-        self._last_bytes = b""
-
     def _become_idle(self) -> None:
         self._state = State.IDLE
         self._idle_since = self.loop.time()
 
     def _go_on(self) -> None:
-        """Parse what has waited for an answer, and read on."""
+        """Parse what is here, when it is our turn, and read on."""
         if not self._is_parsing:
-            self._parse()
+            self._is_parsing = True
+            self._limits.turns.take(self._address, self._parse)
+            if self._is_parsing:
+                # It is not our turn yet.
+                self._hold_back()
 
     def _parse(self) -> None:
-        self._is_parsing = True
+        framer = self._framer
         for _ in range(_MOST_PIECES):
-            if not self._unparsed or self._has_to_wait():
+            if not framer.unparsed or self._state in _WAITING or (self._state is State.IDLE and self.flow.write_paused):
                 break
-            self._feed(self._next_piece())
+            piece = framer.next_piece()
+            if not piece:
+                self._linger(_HEAD_TOO_LARGE)
+                break
+            try:
+                self.parser.feed_data(piece)
+            except httptools.HttpParserUpgrade:
+                # What follows is in another protocol, as far as the client knows.
+                framer.unparsed = b""
+                self._unsupported_upgrade_warning()
+            except httptools.HttpParserError as error:
+                self._refuse(error)
         else:
-            self.loop.call_soon(self._parse)
+            self.loop.call_soon(self._go_on)
         self._is_parsing = False
-        if self._unparsed:
-            self._is_holding_back = True
-            self.flow.pause_reading()
+        if framer.unparsed:
+            self._hold_back()
         elif self._is_holding_back:
             self._is_holding_back = False
             self.flow.resume_reading()
 
-    def _has_to_wait(self) -> bool:
-        return self._state in _WAITING or (self._state is State.IDLE and self.flow.write_paused)
+    def _hold_back(self) -> None:
+        self._is_holding_back = True
+        self.flow.pause_reading()
 
-    def _next_piece(self) -> bytes:
-        """Return what is parsed next: up to the end of a head, of a body or of what is here, whichever comes first."""
-        data = self._unparsed
-        if self._body_left:
-            end = self._body_left
-        else:
-            # A body of unknown length ends as a head does.
-            found = (self._last_bytes + data).find(_END_OF_HEAD)
-            end = len(data) if found < 0 else found + len(_END_OF_HEAD) - len(self._last_bytes)
-        piece, self._unparsed = (data, b"") if end >= len(data) else (data[:end], data[end:])
-        return piece
-
-    def _feed(self, piece: bytes) -> None:
-        self._last_bytes = b"" if piece.endswith(_END_OF_HEAD) else piece[1 - len(_END_OF_HEAD) :]
-        # A piece of a body proves that it had to be read; one of a head or of trailers may go on for ever.
-        self._bytes_without_body += len(piece)
-        if self._is_in_head and self._bytes_without_body > MOST_HEAD_BYTES:
+    def _refuse(self, error: httptools.HttpParserError) -> None:
+        if isinstance(error.__context__, _HeadTooLargeError):
             self._linger(_HEAD_TOO_LARGE)
             return
-        try:
-            self.parser.feed_data(piece)
-        except httptools.HttpParserUpgrade:
-            # What follows is in another protocol, as far as the client knows.
-            self._unparsed = b""
-            self._unsupported_upgrade_warning()
-        except httptools.HttpParserError as error:
-            if isinstance(error.__context__, _HeadTooLargeError):
-                self._linger(_HEAD_TOO_LARGE)
-            else:
-                self._refuse_malformed()
-            return
-        if self._bytes_without_body > MOST_HEAD_BYTES:
-            self._linger(_HEAD_TOO_LARGE)
-
-    def _refuse_malformed(self) -> None:
         message = "Invalid HTTP request received."
         self.logger.warning(message)
         self.send_400_response(message)
@@ -373,22 +343,19 @@ class Connection(HttpToolsProtocol):
         if self._limits.closing:
             self.cycle.keep_alive = False
 
-    def _answer(self) -> None:
-        awaited, self._awaited = self._awaited, None
-        if awaited is None:
-            return  # the client has gone while others had their turn
-        keep_alive = awaited.keep_alive and not self._limits.closing
+    def _answer(self, awaited: Awaited, *, keep_alive: bool) -> None:
+        self._awaited = None
+        keep_alive = keep_alive and not self._limits.closing
         answer = encode(awaited.answer(), keep_alive=keep_alive)
         self.transport.write(answer)
         self._body_bytes = 0
         self._limits.budget.spend(len(answer))
         if self._state is State.CLOSING:
             return
-        if not keep_alive:
+        if keep_alive:
+            self._become_idle()
+        else:
             self._close(self._request_began + self._limits.request_seconds)
-            return
-        self._become_idle()
-        self._go_on()
 
     def _leave(self, last_words: bytes = b"") -> None:
         """Close; a client that does not read, or close its side, is not waited for long."""
@@ -412,7 +379,7 @@ class Connection(HttpToolsProtocol):
     def _stop(self) -> None:
         """Read and answer no more, and let go of what was read."""
         self._state = State.CLOSING
-        self._unparsed = b""
+        self._framer.unparsed = b""
         self._awaited = None
         cycle: RequestResponseCycle | None = self.cycle
         if cycle and not cycle.response_complete:

@@ -17,7 +17,6 @@ class Awaited:
     endpoint: Endpoint
     headers: Mapping[bytes, bytes]
     body: bytes = b""
-    keep_alive: bool = True
 
     def answer(self) -> Answer:
         """Return the answer to what is here."""

@@ -16,7 +16,7 @@ _LONGEST_LEVEL = 16
 
 def health_application(registry: CollectorRegistry, not_ready: Callable[[], str | None]) -> FastAPI:
     """Return the application; `not_ready` says why the process is not ready, None when it is."""
-    application = FastAPI(title="dind-webhook health", openapi_url=None)
+    application = FastAPI(title="dind-webhook health", openapi_url=None, redirect_slashes=False)
 
     @application.get("/healthz", response_class=PlainTextResponse)
     async def healthz() -> str:

@@ -25,18 +25,15 @@ class Turns:
 
     def take(self, address: str, job: Job) -> None:
         """Run a job for an address now, or after those of others have had their turn."""
-        if self._queues or not self._has_time():
+        started = perf_counter()
+        if started - self._ended_at > _PAUSE_SECONDS:
+            self._worked = 0.0
+        if self._queues or self._worked > _WORK_SECONDS:
             self._put_off(address, job)
         else:
-            self._run(job)
+            self._run(job, started)
 
-    def _has_time(self) -> bool:
-        if perf_counter() - self._ended_at > _PAUSE_SECONDS:
-            self._worked = 0.0
-        return self._worked < _WORK_SECONDS
-
-    def _run(self, job: Job) -> None:
-        started = perf_counter()
+    def _run(self, job: Job, started: float) -> None:
         job()
         self._ended_at = perf_counter()
         self._worked += self._ended_at - started
@@ -54,8 +51,8 @@ class Turns:
         self._is_scheduled = False
         self._worked = 0.0
         try:
-            while self._queues and self._has_time():
-                self._run(self._next_job())
+            while self._queues and self._worked <= _WORK_SECONDS:
+                self._run(self._next_job(), perf_counter())
         finally:
             if self._queues:
                 self._schedule()

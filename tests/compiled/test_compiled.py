@@ -10,7 +10,14 @@ import pytest
 import app
 
 _ROOMS = ("model", "injection", "admission")
-_OTHERS = ("app.server.whole", "app.web.metrics", "app.web.mutate")
+_OTHERS = (
+    "app.server.fairness",
+    "app.server.framing",
+    "app.server.whole",
+    "app.web.metrics",
+    "app.web.mutate",
+    "app.web.turns",
+)
 _INTERPRETED = {"app.admission.shapes", "app.injection.decision", "app.model.shapes"}
 
 

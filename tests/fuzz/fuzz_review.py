@@ -16,6 +16,8 @@ _HERE = Path(__file__).parent
 # As pytest's pythonpath: the target holds answers against the rules of the other tests, not against copies of them.
 _SHARED = [str(_HERE.parent / name) for name in ("golden", "property", "server", "unit")]
 _LONGEST = 16_384
+# The process has some 300 of its own, with what watches it; no input of this length needs more than some ten.
+_MOST_MEGABYTES = 400
 _LINES_OF_A_FINDING = 60
 
 
@@ -41,7 +43,7 @@ def _fuzz(seconds: int, seed: int) -> int:
                 f"-max_len={_LONGEST}",
                 f"-artifact_prefix={kept}/",
                 "-timeout=10",
-                "-rss_limit_mb=1024",
+                f"-rss_limit_mb={_MOST_MEGABYTES}",
                 "-print_final_stats=1",
             ]
         )

@@ -8,36 +8,17 @@ import signal
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import AbstractContextManager, ExitStack
 
 import pytest
 from apiserver import ApiServer, Fault, Verb, api_server
-from cluster import CONFIGURATION, ENTRIES, NAMESPACE, SECRET, Cluster, Kind
+from cluster import ENTRIES, Cluster, Kind
 from cryptography import x509
 from load import ask
-from running import Running, Serve, Webhook, eventually, start
+from replicas import READY, Replica, replicas
+from running import Serve, Webhook, eventually
 
 HOST = "dind-webhook.ci.svc"
-READY = (200, "ok\n")
-
-
-@dataclass(kw_only=True)
-class Replica(Running):
-    """A running `dind-webhook certs` with a directory of its own."""
-
-    directory: Path
-
-    @property
-    def files(self) -> tuple[Path, Path]:
-        return self.directory / "tls.crt", self.directory / "tls.key"
-
-    def served(self) -> bytes:
-        return self.files[0].read_bytes()
-
-    def is_ready(self) -> bool:
-        return self.get_health("/readyz") == READY
 
 
 Certs = Callable[..., AbstractContextManager[list[Replica]]]
@@ -47,21 +28,8 @@ Certs = Callable[..., AbstractContextManager[list[Replica]]]
 def certs(tmp_path_factory: pytest.TempPathFactory) -> Certs:
     """Start replicas at once under these settings; they end with the block."""
 
-    @contextmanager
-    def run(api: ApiServer, number: int, **settings: object) -> Iterator[list[Replica]]:
-        folder = tmp_path_factory.mktemp("certs")
-        given = {"NAMESPACE": NAMESPACE, "SECRET": SECRET, "WEBHOOK_CONFIGURATION": CONFIGURATION, **settings}
-        environ = {f"DIND_WEBHOOK_CERTS__{name}": str(value) for name, value in given.items()}
-        kubeconfig = api.write_kubeconfig(folder / "kubeconfig")
-        replicas = []
-        with ExitStack() as stack:
-            for name in map(str, range(number)):
-                flags = ["certs", "--directory", folder / name, "--health-port", 0, "--kubeconfig", kubeconfig]
-                process = stack.enter_context(start(flags, environ, folder / f"{name}.log"))
-                replicas.append(Replica(process, folder / f"{name}.log", directory=folder / name))
-            for replica in replicas:
-                replica.health_port = replica.logged("keeping certificates")["health_port"]
-            yield replicas
+    def run(api: ApiServer, number: int, **settings: object) -> AbstractContextManager[list[Replica]]:
+        return replicas(api, tmp_path_factory.mktemp("certs"), number, **settings)
 
     return run
 

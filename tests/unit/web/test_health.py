@@ -81,3 +81,8 @@ def test_readiness_gives_the_reason_and_liveness_does_not_ask() -> None:
     assert ask("GET", "/readyz") == (200, "ok\n")
     assert ask("GET", "/readyz", not_ready="no certificate") == (503, "no certificate\n")
     assert ask("GET", "/healthz", not_ready="no certificate") == (200, "ok\n")
+
+
+@pytest.mark.parametrize("path", ["/healthz/", "/readyz/", "/metrics/", "/loglevel/"])
+def test_nobody_is_sent_elsewhere(path: str) -> None:
+    assert ask("GET", path)[0] == 404

@@ -1,0 +1,154 @@
+"""Nothing that a stranger sends ends a process or holds up an honest client; see attackers.py for what is sent."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from apiserver import api_server
+from attackers import ATTACKS, ON_A_HEALTH_PORT, ON_THE_WEBHOOK
+from cluster import Cluster
+from replicas import replicas
+from reviews import pod, review
+from running import Running, Serve, Webhook, eventually
+
+MOST_BYTES = 128 * 10**6
+LONGEST_SECONDS = 1.0
+SECONDS = 4.0
+MIXED_SECONDS = float(os.environ.get("ATTACK_SECONDS", "60"))
+_BODY = review(pod())
+
+
+@dataclass
+class Honest:
+    """What an API server saw meanwhile: the longest time to an answer, on a kept connection and on new ones."""
+
+    longest: float = 0.0
+    failures: list[str] = field(default_factory=list)
+
+
+def peak_bytes(process: subprocess.Popen[bytes]) -> int:
+    """Return the largest resident size that a process ever had."""
+    status = Path(f"/proc/{process.pid}/status").read_text("ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+Attackers: TypeAlias = list[subprocess.Popen[bytes]]
+
+
+@contextmanager
+def attacked(running: Running, port: int, *names: str, seconds: float, seed: int = 0) -> Iterator[Attackers]:
+    """Run attacks beside each other until the end of the block."""
+    script = Path(__file__).with_name("attackers.py")
+    given = {"port": port, "health-port": running.health_port, "seconds": seconds, "seed": seed}
+    flags = [f"--{name}={value}" for name, value in given.items()]
+    with ExitStack() as stack:
+        attackers = [stack.enter_context(subprocess.Popen([sys.executable, script, name, *flags])) for name in names]
+        try:
+            yield attackers
+        finally:
+            for attacker in attackers:
+                attacker.kill()
+
+
+def ask_until(attackers: Attackers, webhook: Webhook) -> Honest:
+    """Ask as an API server does while attacks go on."""
+    seen = Honest()
+    with closing(webhook.connect()) as kept:
+        while any(attacker.poll() is None for attacker in attackers):
+            for connection in (kept, webhook.connect()):
+                started = time.monotonic()
+                try:
+                    connection.request("POST", "/mutate", _BODY, {"Content-Type": "application/json"})
+                    answer = connection.getresponse()
+                    answer.read()
+                    if answer.status != 200:
+                        seen.failures.append(f"status {answer.status}")
+                except OSError as error:
+                    seen.failures.append(repr(error))
+                seen.longest = max(seen.longest, time.monotonic() - started)
+                if connection is not kept:
+                    connection.close()
+            time.sleep(0.05)
+    return seen
+
+
+def ask_health_until(attackers: Attackers, running: Running) -> Honest:
+    """Ask as kubelet does while attacks go on."""
+    seen = Honest()
+    while any(attacker.poll() is None for attacker in attackers):
+        started = time.monotonic()
+        try:
+            status, _ = running.get_health("/readyz")
+            if status != 200:
+                seen.failures.append(f"status {status}")
+        except OSError as error:
+            seen.failures.append(repr(error))
+        seen.longest = max(seen.longest, time.monotonic() - started)
+        time.sleep(0.1)
+    return seen
+
+
+def hold(running: Running, seen: Honest) -> None:
+    assert running.process.poll() is None, running.log_file.read_text()[-2000:]
+    assert seen.failures == []
+    assert seen.longest < LONGEST_SECONDS
+    assert peak_bytes(running.process) <= MOST_BYTES
+    errors = [line for line in running.log() if line["level"] == "error"]
+    assert errors == []
+
+
+@pytest.fixture
+def limited(serve: Serve) -> Iterator[Webhook]:
+    """Run a webhook as the chart has it; the memory of one attack is not that of another."""
+    with serve() as running:
+        assert running.post(_BODY)[0] == 200
+        yield running
+
+
+@pytest.mark.parametrize("name", ON_THE_WEBHOOK)
+def test_an_attack_on_the_webhook_neither_ends_it_nor_holds_up_the_api_server(name: str, limited: Webhook) -> None:
+    with attacked(limited, limited.port, name, seconds=SECONDS) as attackers:
+        seen = ask_until(attackers, limited)
+    hold(limited, seen)
+
+
+@pytest.mark.parametrize("name", ON_A_HEALTH_PORT)
+def test_an_attack_on_its_health_port_neither_ends_it_nor_fails_a_probe(name: str, limited: Webhook) -> None:
+    with attacked(limited, limited.port, name, seconds=SECONDS) as attackers:
+        seen = ask_health_until(attackers, limited)
+    hold(limited, seen)
+
+
+@pytest.mark.parametrize("name", ON_A_HEALTH_PORT)
+def test_an_attack_on_the_health_port_of_certs_neither_ends_it_nor_fails_a_probe(name: str, tmp_path: Path) -> None:
+    with api_server(Cluster()) as api, replicas(api, tmp_path, 1) as (replica,):
+        eventually(replica.is_ready)
+        with attacked(replica, 0, name, seconds=SECONDS) as attackers:
+            seen = ask_health_until(attackers, replica)
+        hold(replica, seen)
+
+
+def test_attacks_that_are_mixed_hold_up_nobody(limited: Webhook, capsys: pytest.CaptureFixture[str]) -> None:
+    seed = int(os.environ.get("ATTACK_SEED", "1"))
+    chance = random.Random(seed)
+    end = time.monotonic() + MIXED_SECONDS
+    longest = 0.0
+    while time.monotonic() < end:
+        names = chance.sample(sorted(ATTACKS), 3)
+        with attacked(limited, limited.port, *names, seconds=SECONDS, seed=chance.randrange(2**31)) as attackers:
+            seen = ask_until(attackers, limited)
+        hold(limited, seen)
+        longest = max(longest, seen.longest)
+    with capsys.disabled():
+        megabytes = peak_bytes(limited.process) / 10**6
+        sys.stdout.write(
+            f"\nseed {seed}, {MIXED_SECONDS} s: peak {megabytes:.0f} MB, longest answer {longest * 1000:.0f} ms\n"
+        )

@@ -1,0 +1,46 @@
+"""Running `dind-webhook certs`, one or several that know of each other only through an API server."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from apiserver import ApiServer
+from cluster import CONFIGURATION, NAMESPACE, SECRET
+from running import Running, start
+
+READY = (200, "ok\n")
+
+
+@dataclass(kw_only=True)
+class Replica(Running):
+    """A running `dind-webhook certs` with a directory of its own."""
+
+    directory: Path
+
+    @property
+    def files(self) -> tuple[Path, Path]:
+        return self.directory / "tls.crt", self.directory / "tls.key"
+
+    def served(self) -> bytes:
+        return self.files[0].read_bytes()
+
+    def is_ready(self) -> bool:
+        return self.get_health("/readyz") == READY
+
+
+@contextmanager
+def replicas(api: ApiServer, folder: Path, number: int, **settings: object) -> Iterator[list[Replica]]:
+    """Start replicas at once under these settings, with their files in a folder; they end with the block."""
+    given = {"NAMESPACE": NAMESPACE, "SECRET": SECRET, "WEBHOOK_CONFIGURATION": CONFIGURATION, **settings}
+    environ = {f"DIND_WEBHOOK_CERTS__{name}": str(value) for name, value in given.items()}
+    kubeconfig = api.write_kubeconfig(folder / "kubeconfig")
+    started = []
+    with ExitStack() as stack:
+        for name in map(str, range(number)):
+            flags = ["certs", "--directory", folder / name, "--health-port", 0, "--kubeconfig", kubeconfig]
+            process = stack.enter_context(start(flags, environ, folder / f"{name}.log"))
+            started.append(Replica(process, folder / f"{name}.log", directory=folder / name))
+        for replica in started:
+            replica.health_port = replica.logged("keeping certificates")["health_port"]
+        yield started
