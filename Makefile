@@ -136,7 +136,7 @@ check: $(DEV_STAMP) ## Format, lint, and run the tests that the last ones failed
 	@$(BIN)/python -m pytest -q -n auto --failed-first
 
 .PHONY: reference
-reference: $(RUN_STAMP) ## Write the generated pages of docs/ anew
+reference: $(RUN_STAMP) ## Write the generated pages of docs/ and files/strict.json of the chart anew
 	@$(BIN)/python docs/generate.py
 
 .PHONY: screenshots

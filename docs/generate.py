@@ -1,4 +1,4 @@
-"""Write the reference pages that are made from the tables in the code: `make reference`."""
+"""Write what is made from the tables in the code, the reference pages and a file of the chart: `make reference`."""
 
 import json
 import re
@@ -12,9 +12,11 @@ from app.certs import CertsMetrics
 from app.checks import CHECKS, Category
 from app.injection import INJECT, OPTIONS, RULES, STATUS, Mode, Option, Outcome, Reason
 from app.settings import Settings, list_settings, load_settings
+from app.strict_policy import policy_facts
 from app.web import Metrics
 
 DOCS = Path(__file__).parent
+STRICT = DOCS.parent / "charts" / "dind-webhook" / "files" / "strict.json"
 
 
 def annotations_page() -> str:
@@ -302,9 +304,10 @@ PAGES = {
 
 
 def main() -> None:
-    """Write every page."""
+    """Write every page, and what the chart has to know of the code."""
     for name, page in PAGES.items():
         (DOCS / name).write_text(page(), "utf-8")
+    STRICT.write_text(json.dumps(policy_facts(), indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -10,24 +10,38 @@ from app.injection.decision import Decision, Mode, Outcome, Reason
 from app.injection.eligibility import NAMESPACE_VALUES, POD_VALUES
 from app.injection.inject import inject
 from app.injection.names import INJECT, PREFIX, STATUS
-from app.injection.options import Options, Policy
+from app.injection.options import Medium, Options, Placement, Policy
+from app.injection.protected import DATA_ROOT, SYSTEM_DIRECTORIES
 from app.injection.rules import ONLY_IN_A_CLUSTER, RULES, TO_CHANGE, Rule, State, fare
+from app.injection.token import TOKEN_PATH
+from app.injection.values import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
+from app.injection.workspace import SHAREABLE
 
 __all__ = [
+    "DATA_ROOT",
+    "ENDING_FLAGS",
     "INJECT",
+    "LISTENING_FLAGS",
     "NAMESPACE_VALUES",
     "ONLY_IN_A_CLUSTER",
     "OPTIONS",
+    "OWNED_FLAGS",
     "POD_VALUES",
     "PREFIX",
+    "REFUSED_VARIABLES",
     "RULES",
+    "SHAREABLE",
     "STATUS",
+    "SYSTEM_DIRECTORIES",
+    "TOKEN_PATH",
     "TO_CHANGE",
     "Decision",
+    "Medium",
     "Mode",
     "Option",
     "Options",
     "Outcome",
+    "Placement",
     "Policy",
     "Reason",
     "Rule",

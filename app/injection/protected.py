@@ -5,8 +5,8 @@ from functools import lru_cache
 from app.model import Directories, clean_path
 
 DATA_ROOT = "/var/lib/docker"
-_SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr", "/etc", "/proc", "/sys", "/dev")
-_FOR_SOCKETS = Directories.of(*_SYSTEM, DATA_ROOT)
+SYSTEM_DIRECTORIES = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr", "/etc", "/proc", "/sys", "/dev")
+_FOR_SOCKETS = Directories.of(*SYSTEM_DIRECTORIES, DATA_ROOT)
 _EXEC_ROOTS = ("/run/docker/", "/run/containerd/")
 
 
@@ -19,4 +19,4 @@ def hides_the_daemon(socket_dir: str) -> bool:
 @lru_cache(maxsize=64)
 def unshareable(socket_dir: str) -> Directories:
     """Return where a workspace would hide something that the daemon needs."""
-    return Directories.of(*_SYSTEM, DATA_ROOT, "/run", clean_path(socket_dir))
+    return Directories.of(*SYSTEM_DIRECTORIES, DATA_ROOT, "/run", clean_path(socket_dir))

@@ -2,7 +2,8 @@
 
 from app.model import Mount, Pod, clean_path
 
-_PLACE = clean_path("/var/run/secrets/kubernetes.io/serviceaccount")
+TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105  # a path
+_CLEAN_TOKEN_PATH = clean_path(TOKEN_PATH)
 _VOLUME_PREFIX = "kube-api-access-"
 
 
@@ -18,4 +19,4 @@ def token_mounts(pod: Pod) -> tuple[Mount, ...]:
     if not names:
         return ()
     mounts = (mount for container in pod.containers for mount in container.mounts)
-    return next(((mount,) for mount in mounts if mount.volume in names and mount.path == _PLACE), ())
+    return next(((mount,) for mount in mounts if mount.volume in names and mount.path == _CLEAN_TOKEN_PATH), ())

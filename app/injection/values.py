@@ -22,11 +22,11 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 
 # sun_path holds 108 bytes with its closing zero (unix(7)).
 _LONGEST_SOCKET_DIR = 107 - len(f"/{LINK_NAME}")
-_REFUSED_VARIABLES = frozenset({"DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT"})
+REFUSED_VARIABLES = frozenset({"DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT"})
 # All of dockerd's but --host, which is ours (`dockerd --help` of 29.8).
-_LISTENING_FLAGS = frozenset({"--metrics-addr"})
-_ENDING_FLAGS = frozenset({"help", "validate", "version"})
-_OWNED_FLAGS: Mapping[str, str | None] = {
+LISTENING_FLAGS = frozenset({"--metrics-addr"})
+ENDING_FLAGS = frozenset({"help", "validate", "version"})
+OWNED_FLAGS: Mapping[str, str | None] = {
     "host": "tcp",
     "group": "group",
     "mtu": "mtu",
@@ -182,7 +182,7 @@ def environment(text: str) -> tuple[tuple[str, str], ...]:
     for name in variables:
         if not re.fullmatch(r"[ -<>-~]+", name):
             raise ValueError(f"has a name that no environment variable can have: {quote(name)}")
-        if name in _REFUSED_VARIABLES:
+        if name in REFUSED_VARIABLES:
             raise ValueError(f"sets {name}, which points the daemon's own client away from its socket")
         if "\0" in variables[name]:
             raise ValueError(f"has a value with a NUL character: {quote(name)}")
@@ -198,11 +198,11 @@ def dockerd_args(text: str) -> tuple[str, ...]:
         match = re.fullmatch(r"--([a-z0-9][a-z0-9-]*)(=[^\0]*)?", argument)
         if match is None:
             raise ValueError(f"has an item that is not of the form --flag or --flag=value: {quote(argument)}")
-        if match[1] in _OWNED_FLAGS:
-            option = _OWNED_FLAGS[match[1]]
+        if match[1] in OWNED_FLAGS:
+            option = OWNED_FLAGS[match[1]]
             instead = f"; use {PREFIX}{option}" if option else ""
             raise ValueError(f"sets --{match[1]}, which injection sets itself{instead}")
-        if match[1] in _ENDING_FLAGS:
+        if match[1] in ENDING_FLAGS:
             raise ValueError(f"has --{match[1]}, with which dockerd does not stay")
     return tuple(arguments)
 
@@ -210,7 +210,7 @@ def dockerd_args(text: str) -> tuple[str, ...]:
 def listens_publicly(argument: str) -> bool:
     """Whether a flag of dockerd has it listen on an address that is not loopback."""
     flag, _, value = argument.partition("=")
-    if flag not in _LISTENING_FLAGS:
+    if flag not in LISTENING_FLAGS:
         return False
     host = value.rpartition(":")[0]
     address = address_of(value)

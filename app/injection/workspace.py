@@ -16,7 +16,7 @@ from app.injection.protected import unshareable
 from app.model import Container, Directories, Mount, Pod
 
 _SubPaths: TypeAlias = Mapping[str, set[str]]
-_SHAREABLE = frozenset({"emptyDir", "persistentVolumeClaim", "ephemeral"})
+SHAREABLE = frozenset({"emptyDir", "persistentVolumeClaim", "ephemeral"})
 
 
 @dataclass
@@ -111,7 +111,7 @@ def _prepared(pod: Pod, daemon: str) -> _SubPaths:
 def _shareable(pod: Pod, policy: Policy) -> set[str]:
     """Return the names of the user's volumes that the daemon may have too."""
     own = (policy.run_volume, policy.storage_volume)
-    return {name for name, volume in pod.volumes.items() if volume.kind in _SHAREABLE and name not in own}
+    return {name for name, volume in pod.volumes.items() if volume.kind in SHAREABLE and name not in own}
 
 
 def _refusal(name: str, pod: Pod) -> str:

@@ -1,0 +1,128 @@
+"""The daemon's container as injection builds it, for each combination of settings that changes it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import product
+from typing import Any
+
+import jsonpatch
+
+from app.injection import INJECT, OPTIONS, PREFIX, STATUS, Mode, Option, Outcome, Placement, inject
+from app.model import JsonObject
+from app.settings import InjectionSettings, make_policy
+from app.strict_policy.cel import cel_literal
+
+# Judged by the chart's templates, because options or the pod decide on them.
+JUDGED_APART = ("name", "image", "args", "env", "resources", "volumeMounts")
+# Added by the API server to every container that is created.
+_ADDED = {"terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}
+# Added by the API server too; an operator's LimitRange and AlwaysPullImages decide on them, or no security does.
+MEMBERS_OF_ANY_VALUE = ("imagePullPolicy", "resizePolicy")
+_ADDED_TO_PROBE = {"successThreshold": 1}
+
+# Settings that change the container. A new one is a new axis here.
+SETTINGS = ("docker_sock", "startup_probe")
+# Where the socket is as tools expect it that know no DOCKER_HOST
+DEFAULT_DIRS = ("/run", "/var/run")
+_ELSEWHERE = "/socket-dir"
+_SOCKET_DIR = "variables.socketDir"
+
+
+def injected_pod(mode: Mode, options: Mapping[str, str] | None = None, **settings: Any) -> JsonObject:
+    """Return a pod of one container after injection; options that are not given are unset where they can be."""
+    everything: dict[str, Any] = {
+        "allowed_options": frozenset(option.name for option in OPTIONS),
+        "allowed_images": ("*", "*/*", "*/*/*"),
+        "allow_public_tcp": True,
+        "defaults": {option.name: "" for option in OPTIONS if not option.required},
+    }
+    policy = make_policy(InjectionSettings(**{**everything, **settings}))
+    annotations = {INJECT: str(mode), **{PREFIX + name: text for name, text in (options or {}).items()}}
+    pod = {"metadata": {"annotations": annotations}, "spec": {"containers": [{"name": "main", "image": "main"}]}}
+    decision = inject(pod, None, policy)
+    if decision.outcome is not Outcome.INJECTED:
+        raise ValueError(decision.message)
+    injected: JsonObject = jsonpatch.apply_patch(pod, list(decision.operations))
+    return injected
+
+
+def daemon(options: Mapping[str, str] | None = None, **settings: Any) -> JsonObject:
+    """Return the daemon's container of a pod in sidecar mode."""
+    spec = injected_pod(Mode.SIDECAR, options, **settings)["spec"]
+    containers = (*spec.get("initContainers", ()), *spec["containers"])
+    found: JsonObject = next(one for one in containers if one["name"] == InjectionSettings().container_name)
+    return found
+
+
+def status(mode: Mode) -> str:
+    """Return the status annotation of an injected pod."""
+    text: str = injected_pod(mode)["metadata"]["annotations"][STATUS]
+    return text
+
+
+def described() -> dict[str, JsonObject]:
+    """Return CEL of the daemon's argv and of its members, for each combination of `SETTINGS`.
+
+    `args` is a list, each member an optional. The expressions use `variables.native`, `variables.socketDir` and
+    `variables.atDefaultDir`.
+    """
+    return {
+        ",".join(f"{name}={str(value).lower()}" for name, value in settings.items()): {
+            "args": _by_variant(lambda container, name: cel_literal(container["args"], name), settings),
+            "members": {member: _member(member, settings) for member in compared_members()},
+        }
+        for settings in _combinations()
+    }
+
+
+def compared_members() -> list[str]:
+    """Return the members that the daemon's container has in any combination."""
+    containers = (daemon(options, **settings) for settings in _combinations() for options in _variants())
+    return sorted({member for container in containers for member in _members(container)})
+
+
+def _combinations() -> Iterator[dict[str, bool]]:
+    for values in product((False, True), repeat=len(SETTINGS)):
+        yield dict(zip(SETTINGS, values, strict=True))
+
+
+def _variants() -> Iterator[dict[str, str]]:
+    for placement, directory in product(Placement, (_ELSEWHERE, DEFAULT_DIRS[1])):
+        yield {"placement": str(placement), "socket-dir": directory}
+
+
+def with_example(option: Option) -> JsonObject:
+    """Return the daemon's container of a pod that sets an option to its example."""
+    return daemon({option.name: option.example})
+
+
+def _members(container: JsonObject) -> JsonObject:
+    members = {name: value for name, value in container.items() if name not in JUDGED_APART}
+    if "startupProbe" in members:
+        members["startupProbe"] = {**members["startupProbe"], **_ADDED_TO_PROBE}
+    return {**members, **_ADDED}
+
+
+def _member(member: str, settings: Mapping[str, Any]) -> str:
+    def literal(container: JsonObject, variables: dict[str, str]) -> str:
+        members = _members(container)
+        if member not in members:
+            return "optional.none()"
+        return f"optional.of(dyn({cel_literal(members[member], variables)}))"
+
+    return _by_variant(literal, settings)
+
+
+def _by_variant(literal: Callable[[JsonObject, dict[str, str]], str], settings: Mapping[str, Any]) -> str:
+    """Return CEL that chooses by the pod's placement and socket directory."""
+    native_elsewhere, native_at_default, elsewhere, at_default = (
+        literal(daemon(options, **settings), {options["socket-dir"]: _SOCKET_DIR}) for options in _variants()
+    )
+    return _choose(
+        "variables.native",
+        _choose("variables.atDefaultDir", native_at_default, native_elsewhere),
+        _choose("variables.atDefaultDir", at_default, elsewhere),
+    )
+
+
+def _choose(condition: str, yes: str, no: str) -> str:
+    return yes if yes == no else f"({condition} ? {yes} : {no})"

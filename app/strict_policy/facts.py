@@ -1,0 +1,62 @@
+"""Everything that the chart's templates have to know, as one JSON object."""
+
+import re
+
+from app.injection import (
+    DATA_ROOT,
+    ENDING_FLAGS,
+    LISTENING_FLAGS,
+    OWNED_FLAGS,
+    REFUSED_VARIABLES,
+    SHAREABLE,
+    SYSTEM_DIRECTORIES,
+    TOKEN_PATH,
+    Mode,
+)
+from app.model import JsonObject
+from app.settings import InjectionSettings
+from app.strict_policy.daemon import (
+    DEFAULT_DIRS,
+    JUDGED_APART,
+    MEMBERS_OF_ANY_VALUE,
+    SETTINGS,
+    compared_members,
+    described,
+    status,
+)
+from app.strict_policy.options import option_facts, regex_quote
+
+# Any version: that of the webhook changes before that of its pods, and the command line may be another one.
+_VERSION = "[0-9A-Za-z.+-]{1,64}"
+
+
+def policy_facts() -> JsonObject:
+    """Return the facts for `files/strict.json` of the chart."""
+    return {
+        "settings": _built_in_settings(),
+        "options": option_facts(),
+        "variants": list(SETTINGS),
+        "daemon": described(),
+        "compared_members": compared_members(),
+        "other_members": [*JUDGED_APART, *MEMBERS_OF_ANY_VALUE],
+        "default_dirs": list(DEFAULT_DIRS),
+        "data_root": DATA_ROOT,
+        "system_directories": [*SYSTEM_DIRECTORIES, DATA_ROOT, "/run", "/var/run"],
+        "shareable": sorted(SHAREABLE),
+        "token_path": TOKEN_PATH,
+        "refused_variables": sorted(REFUSED_VARIABLES),
+        "owned_flags": f"^--({'|'.join(sorted({*OWNED_FLAGS, *ENDING_FLAGS}))})(=|$)",
+        "listening_flags": f"^({'|'.join(sorted(LISTENING_FLAGS))})(=|$)",
+        "status": {str(mode): _status_pattern(mode) for mode in Mode},
+    }
+
+
+def _built_in_settings() -> JsonObject:
+    settings: JsonObject = InjectionSettings().model_dump(mode="json", exclude={"defaults", "modes"})
+    # A set has no order of its own.
+    return {**settings, "allowed_options": sorted(settings["allowed_options"])}
+
+
+def _status_pattern(mode: Mode) -> str:
+    before, after = re.split('(?<="version":")[^"]*', status(mode))
+    return f"^{regex_quote(before)}{_VERSION}{regex_quote(after)}$"

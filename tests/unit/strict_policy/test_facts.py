@@ -1,0 +1,140 @@
+"""The facts are what the code does."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from pods import a_pod, after, everything_open
+from strategies import pods
+
+from app.injection import OPTIONS, Mode
+from app.strict_policy import policy_facts
+from app.strict_policy.daemon import SETTINGS, daemon, status
+from app.strict_policy.options import option_facts
+
+FILE = Path(__file__).parents[3] / "charts" / "dind-webhook" / "files" / "strict.json"
+FACTS = policy_facts()
+BY_FLAG = {name: facts for name, facts in FACTS["options"].items() if "flags" in facts}
+EVERYTHING = everything_open(allow_public_tcp=True, allowed_images=("*", "*/*/*"))
+
+
+def caused_by(name: str) -> re.Pattern[str]:
+    """Return the expression of the flags that a pod may cause by an option."""
+    return re.compile(FACTS["options"][name].get("public_pattern", FACTS["options"][name]["pattern"]))
+
+
+def test_the_charts_file_is_not_stale() -> None:
+    assert json.loads(FILE.read_text("utf-8")) == FACTS, "run: make reference"
+
+
+def test_every_option_has_facts() -> None:
+    assert list(FACTS["options"]) == [option.name for option in OPTIONS]
+
+
+def test_an_option_of_which_nothing_is_known_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    new = OPTIONS[0]._replace(name="gpu")
+    monkeypatch.setattr("app.strict_policy.options.OPTIONS", (new,))
+    monkeypatch.setattr("app.strict_policy.options.with_example", lambda _: daemon())
+    with pytest.raises(LookupError, match="option gpu"):
+        option_facts()
+
+
+@pytest.mark.parametrize("name", sorted(BY_FLAG))
+def test_the_flags_of_an_example_are_those_that_a_pod_may_cause(name: str) -> None:
+    (option,) = (option for option in OPTIONS if option.name == name)
+    added = [flag for flag in daemon({name: option.example})["args"] if flag not in daemon()["args"]]
+    assert added
+    assert all(caused_by(name).fullmatch(flag) for flag in added)
+
+
+@pytest.mark.parametrize("name", sorted(BY_FLAG))
+def test_flags_come_from_a_text_as_the_code_makes_them(name: str) -> None:
+    """As the chart's templates do it for the operator's defaults."""
+    facts = BY_FLAG[name]
+    (option,) = (option for option in OPTIONS if option.name == name)
+    items = option.example.split(",") if facts["list"] else [option.example]
+    if "text" in facts:
+        items = [re.sub(facts["text"], facts["value"].replace("${", r"\g<").replace("}", ">"), item) for item in items]
+    made = [flag.replace("{}", item) for item in items for flag in facts["flags"]]
+    assert made == [flag for flag in daemon({name: option.example})["args"] if flag not in daemon()["args"]]
+
+
+REFUSED = [
+    ("group", "--group=root"),
+    ("group", "--group=1 --tls=false"),
+    ("mtu", "--mtu=1500;"),
+    ("registry-mirrors", "--registry-mirror=ftp://mirror.example"),
+    ("registry-mirrors", "--registry-mirror=https://mirror.example?x"),
+    ("registry-mirrors", "--registry-mirror=https://mirror.example\n--host=tcp://0.0.0.0:2375"),
+    ("insecure-registries", "--insecure-registry="),
+    ("address-pools", "--default-address-pool=base=10.0.0.0/8,size=24,x"),
+    ("tcp", "--host=unix:///work/docker.sock"),
+    ("tcp", "--host=fd://"),
+]
+
+
+@pytest.mark.parametrize(("name", "flag"), REFUSED)
+def test_a_flag_that_no_value_of_the_option_gives_is_not_among_them(name: str, flag: str) -> None:
+    assert not caused_by(name).fullmatch(flag)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:2375", "[::]:2375", "10.0.0.1:2375", "1270.0.0.1:2375"])
+def test_only_a_loopback_address_is_among_them_unless_the_operator_allows_more(address: str) -> None:
+    assert not re.fullmatch(FACTS["options"]["tcp"]["pattern"], f"--host=tcp://{address}")
+    assert re.fullmatch(FACTS["options"]["tcp"]["public_pattern"], f"--host=tcp://{address}")
+
+
+@given(pods())
+def test_the_arguments_of_any_pod_are_known(pod: Any) -> None:
+    injected = after(pod, EVERYTHING)["spec"]
+    containers = [*(injected.get("initContainers") or []), *injected["containers"]]
+    for container in (container for container in containers if container["name"] == "dind"):
+        patterns = [caused_by(name) for name in BY_FLAG]
+        own = [flag for flag in container["args"] if not any(pattern.fullmatch(flag) for pattern in patterns)]
+        assert [flag for flag in own if flag not in ("dockerd", "--debug") and "--host=unix://" not in flag] == []
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_the_status_of_a_mode_is_known_with_any_version(mode: Mode) -> None:
+    pattern = FACTS["status"][mode]
+    assert re.search(pattern, status(mode))
+    assert re.search(pattern, f'{{"mode":"{mode}","version":"1.2.3-rc.1+build"}}')
+    for forged in ("{}", f'{{"mode":"{mode}"}}', f'{{"mode":"{mode}","version":""}}', f"{status(mode)}\n"):
+        assert not re.fullmatch(pattern.strip("^$"), forged)
+
+
+def test_there_are_facts_for_each_combination_of_settings() -> None:
+    assert len(FACTS["daemon"]) == 2 ** len(SETTINGS)
+    for facts in FACTS["daemon"].values():
+        assert list(facts["members"]) == FACTS["compared_members"]
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_setting_that_is_an_axis_changes_the_container(setting: str) -> None:
+    assert daemon(**{setting: True}) != daemon(**{setting: False})
+
+
+def test_a_new_member_of_the_container_is_compared_or_judged() -> None:
+    """Under defaults and with every option, so that none is overlooked."""
+    options = {option.name: option.example for option in OPTIONS if option.name not in ("containers", "share-volumes")}
+    for placement in ("native", "container"):
+        members = set(daemon({**options, "placement": placement, "storage-medium": "Volume"}))
+        assert members <= {*FACTS["compared_members"], *FACTS["other_members"]}
+
+
+def test_a_setting_that_changes_the_container_is_an_axis_or_judged_apart() -> None:
+    """A boolean setting that is in neither list would let the policy describe another container."""
+    booleans = [name for name, value in FACTS["settings"].items() if isinstance(value, bool)]
+    changing = [name for name in booleans if daemon(**{name: True}) != daemon(**{name: False})]
+    assert set(changing) - {"storage"} == set(SETTINGS)
+    with_tcp = {"tcp": "127.0.0.1:2375"}
+    assert daemon(with_tcp, tls_flag=True) != daemon(with_tcp, tls_flag=False)
+
+
+def test_the_pod_that_is_described_is_one_that_injection_makes() -> None:
+    pod = after(a_pod(), everything_open())
+    container = pod["spec"]["initContainers"][0]
+    assert {*container} <= {*FACTS["compared_members"], *FACTS["other_members"]}
