@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CHART = ROOT / "charts" / "dind-webhook"
 OVERLAYS = sorted((ROOT / "deploy" / "overlays").iterdir())

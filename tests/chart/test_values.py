@@ -69,6 +69,15 @@ CONTRADICTIONS: list[tuple[str, Any]] = [
     ("tls.clientCA.names is set", {"tls": {"clientCA": {"names": ["kube-apiserver"]}}}),
     ("serviceAccount.create is off", {"serviceAccount": {"create": False}}),
     ("policy.validationActions has Deny and Warn", {"policy": {"validationActions": ["Deny", "Warn"]}}),
+    ("policy.strict is on, but policy.enabled is off", {"policy": {"strict": True, "enabled": False}}),
+    (
+        "policy.strict is on, but policy.validationActions has no Deny",
+        {"policy": {"strict": True, "validationActions": ["Warn", "Audit"]}},
+    ),
+    (
+        "policy.strict is on, and settings.injection.allow_host_network too",
+        {"policy": {"strict": True}, "settings": {"injection": {"allow_host_network": True}}},
+    ),
     ("metrics.serviceMonitor.enabled is on", {"metrics": {"serviceMonitor": {"enabled": True}}}),
     (
         "daemonset.enabled is on",

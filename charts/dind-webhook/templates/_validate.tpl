@@ -4,7 +4,7 @@ names the value.
 */}}
 {{- define "dind-webhook.validate" -}}
 {{- $wrong := list -}}
-{{- range list "names" "images" "replicas" "ports" "tls" "access" "monitoring" "daemonset" "test" -}}
+{{- range list "names" "images" "replicas" "ports" "tls" "access" "policy" "monitoring" "daemonset" "test" -}}
 {{- $wrong = concat $wrong (include (printf "dind-webhook.validate.%s" .) $ | splitList "\n" | compact) -}}
 {{- end -}}
 {{- if $wrong -}}
@@ -88,9 +88,25 @@ hostNetwork is on and {{ $name }} is 10250, which is kubelet's on every node: se
 {{- if and (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) (eq .Values.tls.mode "selfManaged") .Values.rbac.create }}
 serviceAccount.create is off and serviceAccount.name is empty: rights would go to the namespace's default account; name one, or set rbac.create to false
 {{- end }}
+{{- end -}}
+
+{{- define "dind-webhook.validate.policy" -}}
 {{- $actions := .Values.policy.validationActions -}}
 {{- if and (has "Deny" $actions) (has "Warn" $actions) }}
 policy.validationActions has Deny and Warn, which Kubernetes does not take together: a refusal says the same
+{{- end }}
+{{- if .Values.policy.strict -}}
+{{- if not .Values.policy.enabled }}
+policy.strict is on, but policy.enabled is off: pods would have to be as described, but need not have Docker; turn policy.enabled on
+{{- end }}
+{{- if and $actions (not (has "Deny" $actions)) }}
+policy.strict is on, but policy.validationActions has no Deny: a boundary that only warns is none; add Deny, or leave validationActions out
+{{- end }}
+{{- range list "allow_host_network" "allow_host_pid" "allow_host_ipc" -}}
+{{- if get ($.Values.settings.injection | default dict) . }}
+policy.strict is on, and settings.injection.{{ . }} too: Pod Security baseline, to which policy.strict keeps pods, does not allow that; turn one off
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end -}}
 

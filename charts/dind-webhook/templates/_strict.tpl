@@ -1,0 +1,157 @@
+{{/*
+The strict policy's side of the settings. files/strict.json has what the injection code knows of itself (`make reference`);
+here the operator's settings choose from it. Everything is returned as JSON, which is CEL too where it is a text or a list
+of texts.
+*/}}
+{{- define "dind-webhook.strict" -}}
+{{- $facts := .Files.Get "files/strict.json" | fromJson -}}
+{{- $s := deepCopy $facts.settings -}}
+{{- range $name, $value := (include "dind-webhook.settings" . | fromYaml).injection -}}
+{{- $_ := set $s $name $value -}}
+{{- end -}}
+{{- $defaults := dict -}}
+{{- range $name, $option := $facts.options -}}
+{{- $_ := set $defaults $name (include "dind-webhook.strict.text" (dict "value" (hasKey $s.defaults $name | ternary (get $s.defaults $name) $option.default))) -}}
+{{- end -}}
+{{- $variant := list -}}
+{{- range $facts.variants -}}
+{{- $variant = append $variant (printf "%s=%t" . (get $s .)) -}}
+{{- end -}}
+{{- $flags := include "dind-webhook.strict.flags" (dict "facts" $facts "settings" $s "defaults" $defaults) | fromJson -}}
+{{- $statuses := list -}}
+{{- range $s.modes -}}
+{{- $statuses = append $statuses (dict "mode" . "pattern" (get $facts.status .)) -}}
+{{- end -}}
+{{- dict
+      "facts" $facts
+      "settings" $s
+      "defaults" $defaults
+      "daemon" (get $facts.daemon (join "," $variant))
+      "fixedFlags" ($flags.fixed | default list)
+      "openFlags" $flags.open
+      "images" (include "dind-webhook.strict.images" (dict "settings" $s) | trim)
+      "statuses" $statuses | toJson -}}
+{{- end -}}
+
+{{/* The text of an annotation for what YAML makes of a default. */}}
+{{- define "dind-webhook.strict.text" -}}
+{{- $value := .value -}}
+{{- if or (kindIs "map" $value) (kindIs "slice" $value) -}}
+{{- toJson $value -}}
+{{- else if and (kindIs "float64" $value) (eq (float64 (int64 $value)) $value) -}}
+{{- int64 $value -}}
+{{- else if not (kindIs "invalid" $value) -}}
+{{- toString $value -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Flags of dockerd by options: `fixed`, those of defaults that pods may not change, and `open`, a regular expression of those
+that pods may cause.
+*/}}
+{{- define "dind-webhook.strict.flags" -}}
+{{- $fixed := list -}}
+{{- $open := list -}}
+{{- range $name, $option := .facts.options -}}
+{{- if $option.flags -}}
+{{- $default := get $.defaults $name -}}
+{{- $own := list -}}
+{{- range $item := empty $default | ternary list ($option.list | ternary (splitList "," $default) (list $default)) -}}
+{{- $value := trim $item -}}
+{{- with $option.text -}}{{- $value = regexReplaceAll . $value $option.value -}}{{- end -}}
+{{- range $flag := $option.flags -}}
+{{- if or $.settings.tls_flag (not (has $flag $option.only_with_tls_flag)) -}}
+{{- $own = append $own (replace "{}" $value $flag) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if has $name $.settings.allowed_options -}}
+{{- $open = append $open (get $option (and $.settings.allow_public_tcp (hasKey $option "public_pattern") | ternary "public_pattern" "pattern")) -}}
+{{- range $own -}}{{- $open = append $open (regexQuoteMeta .) -}}{{- end -}}
+{{- else -}}
+{{- $fixed = concat $fixed $own -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $arguments := get .defaults "dockerd-args" -}}
+{{- range default "[]" $arguments | fromJsonArray -}}
+{{- if has "dockerd-args" $.settings.allowed_options -}}
+{{- $open = append $open (regexQuoteMeta .) -}}
+{{- else -}}
+{{- $fixed = append $fixed . -}}
+{{- end -}}
+{{- end -}}
+{{- dict "fixed" $fixed "open" (empty $open | ternary "" (printf "^(%s)$" (join "|" $open))) | toJson -}}
+{{- end -}}
+
+{{/*
+A regular expression of the images that pods may choose. `*` is anything but `/` and `@`; what Docker Hub implies may be
+written out.
+*/}}
+{{- define "dind-webhook.strict.images" -}}
+{{- $patterns := list -}}
+{{- range .settings.allowed_images -}}
+{{- $pattern := . -}}
+{{- $hub := contains "/" $pattern | ternary "" "((index\\.)?docker\\.io/)?(library/)?" -}}
+{{- if regexMatch "^(index\\.)?docker\\.io/" $pattern -}}
+{{- $pattern = regexReplaceAll "^(index\\.)?docker\\.io/" $pattern "" -}}
+{{- $hub = "((index\\.)?docker\\.io/)?" -}}
+{{- if regexMatch "^library/[^/]*$" $pattern -}}
+{{- $pattern = trimPrefix "library/" $pattern -}}
+{{- $hub = "((index\\.)?docker\\.io/)?(library/)?" -}}
+{{- end -}}
+{{- end -}}
+{{- $patterns = append $patterns (printf "%s%s" $hub (regexQuoteMeta $pattern | replace "\\*" "[^/@]*")) -}}
+{{- end -}}
+{{- if $patterns -}}
+{{- printf "^(%s)$" (join "|" $patterns) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* CEL that is true where the amount of a resource `c` has is the default of an option that pods may not set. */}}
+{{- define "dind-webhook.strict.resources" -}}
+{{- $conditions := list -}}
+{{- range $name, $option := .facts.options -}}
+{{- $default := get $.defaults $name -}}
+{{- if and $option.resource $default (not (has $name $.settings.allowed_options)) -}}
+{{- $amount := printf "c.?resources[?%q][?%q].orValue('0')" (index $option.resource 0) (index $option.resource 1) -}}
+{{- $conditions = append $conditions (printf "quantity(%s).compareTo(quantity(%s)) == 0" $amount (toJson $default)) -}}
+{{- end -}}
+{{- end -}}
+{{- default "true" (join " && " $conditions) -}}
+{{- end -}}
+
+{{/* CEL that is true where volume `v` is one that the storage options allow. */}}
+{{- define "dind-webhook.strict.storage" -}}
+{{- $s := .settings -}}
+{{- $default := get .defaults "storage-medium" -}}
+{{- $class := get .defaults "storage-class" -}}
+{{- if $class -}}{{- $default = "Volume" -}}{{- end -}}
+{{- $media := list $default -}}
+{{- if has "storage-medium" $s.allowed_options -}}{{- $media = list "Disk" "Memory" "Volume" -}}{{- end -}}
+{{- if has "storage-class" $s.allowed_options -}}{{- $media = append $media "Volume" | uniq -}}{{- end -}}
+{{- $size := get .defaults "storage-size" -}}
+{{- $sized := and $size (not (has "storage-size" $s.allowed_options)) -}}
+{{- $quantity := printf "quantity(%s)" (toJson $size) -}}
+{{- $kinds := list -}}
+{{- range $media -}}
+{{- $kind := list -}}
+{{- if eq . "Volume" -}}
+{{- $kind = append $kind "'ephemeral' in v" -}}
+{{- $claim := "v.ephemeral.volumeClaimTemplate.spec" -}}
+{{- if $sized -}}
+{{- $kind = append $kind (printf "quantity(%s.?resources.?requests.?storage.orValue('0')).compareTo(%s) == 0" $claim $quantity) -}}
+{{- end -}}
+{{- if and $class (not (has "storage-class" $s.allowed_options)) -}}
+{{- $kind = append $kind (printf "%s.?storageClassName.orValue('') == %s" $claim (toJson $class)) -}}
+{{- end -}}
+{{- else -}}
+{{- $kind = append $kind (printf "'emptyDir' in v && v.emptyDir.?medium.orValue('') == %s" (eq . "Memory" | ternary "'Memory'" "''")) -}}
+{{- if $sized -}}
+{{- $kind = append $kind (printf "quantity(v.emptyDir.?sizeLimit.orValue('0')).compareTo(%s) == 0" $quantity) -}}
+{{- end -}}
+{{- end -}}
+{{- $kinds = append $kinds (join " && " $kind | printf "(%s)") -}}
+{{- end -}}
+{{- join " || " $kinds -}}
+{{- end -}}

@@ -1,0 +1,176 @@
+"""The strict policy as the chart renders it; tests/e2e/test_strict.py has API servers evaluate it."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from helm import HELMS, NAMESPACE, RELEASE, only, render
+
+from app.injection import Mode, inject
+from app.model import is_dns_label
+from app.settings import make_policy, parse_settings
+
+STRICT = {"policy": {"strict": True}}
+
+
+def strict(values: Any, name: str = "helm4") -> Any:
+    return only(render({**STRICT, **values}, name), "ValidatingAdmissionPolicy", f"{RELEASE}-strict")["spec"]
+
+
+def variable(spec: Any, name: str) -> str:
+    (found,) = [one["expression"] for one in spec["variables"] if one["name"] == name]
+    return str(found)
+
+
+def with_injection(**injection: Any) -> Any:
+    return {"settings": {"injection": injection}}
+
+
+def injected_args(values: Any) -> list[str]:
+    """Return dockerd's arguments in a pod that is injected with the settings that the chart makes."""
+    text = only(render({**STRICT, **values}), "ConfigMap", RELEASE)["data"]["settings.yaml"]
+    policy = make_policy(parse_settings(text, "settings.yaml", {}).settings.injection)
+    decision = inject({"metadata": {}, "spec": {"containers": [{"name": "main"}]}}, Mode.SIDECAR, policy)
+    (container,) = (operation["value"] for operation in decision.operations if "Containers" in operation["path"])
+    arguments: list[str] = container[0]["args"]
+    return arguments
+
+
+def test_there_is_none_unless_it_is_wanted() -> None:
+    names = {o["metadata"]["name"] for o in render({}) if o["kind"] == "ValidatingAdmissionPolicy"}
+    assert names == {RELEASE}
+
+
+def test_it_always_denies_and_leaves_nothing_to_a_pods_labels() -> None:
+    """Whatever an operator says of the webhook; a label or a condition would be a way around it."""
+    values = {
+        "webhook": {
+            "failurePolicy": "Ignore",
+            "objectSelector": {"matchLabels": {"a": "b"}},
+            "matchConditions": [{"name": "example.com/mine", "expression": "false"}],
+        }
+    }
+    spec = strict(values)
+    assert spec["failurePolicy"] == "Fail"
+    assert "matchConditions" not in spec
+    assert "objectSelector" not in spec["matchConstraints"]
+    binding = only(render({**STRICT, **values}), "ValidatingAdmissionPolicyBinding", f"{RELEASE}-strict")["spec"]
+    assert binding == {"policyName": f"{RELEASE}-strict", "validationActions": ["Deny"]}
+
+
+def test_it_is_asked_about_all_that_changes_containers() -> None:
+    (rule,) = strict({})["matchConstraints"]["resourceRules"]
+    assert rule["operations"] == ["CREATE", "UPDATE"]
+    assert rule["resources"] == ["pods", "pods/ephemeralcontainers", "pods/resize"]
+
+
+def test_its_namespaces_are_those_of_the_webhook() -> None:
+    requirement = {"key": "team", "operator": "In", "values": ["ci"]}
+    values = {"webhook": {"namespaceSelector": [requirement]}}
+    policy = only(render({**STRICT, **values}), "ValidatingAdmissionPolicy", RELEASE)["spec"]
+    assert strict(values)["matchConstraints"]["namespaceSelector"] == policy["matchConstraints"]["namespaceSelector"]
+    assert requirement in policy["matchConstraints"]["namespaceSelector"]["matchExpressions"]
+
+
+CLOSED: list[dict[str, Any]] = [
+    {},
+    {"group": ""},
+    {"group": 1001, "mtu": 1450},
+    {"group": "2147483647", "mtu": "68"},
+    {"registry-mirrors": "https://a.example , http://b:5000/x"},
+    {"insecure-registries": "10.0.0.0/8,registry:5000"},
+    {"address-pools": "10.200.0.0/16:24, fd00:1::/48:64"},
+    {"tcp": "[::1]:2375", "dockerd-args": ["--debug", "--label=a \\ \"b\" <&> 'c'"]},
+    {"dockerd-args": '["--log-level=warn"]', "registry-mirrors": None},
+]
+
+
+@pytest.mark.parametrize("name", HELMS)
+@pytest.mark.parametrize("defaults", CLOSED, ids=json.dumps)
+@pytest.mark.parametrize("tls_flag", [True, False])
+def test_flags_of_defaults_that_pods_may_not_set_are_those_that_are_injected(
+    defaults: dict[str, Any], tls_flag: bool, name: str
+) -> None:
+    values = with_injection(allowed_options=[], defaults=defaults, tls_flag=tls_flag)
+    spec = strict(values, name)
+    fixed = json.loads(variable(spec, "describedArgs").rpartition(" + ")[2])
+    assert sorted(fixed) == sorted(arg for arg in injected_args(values)[1:] if not arg.startswith("--host=unix:"))
+    assert ".matches(" not in variable(spec, "unknownArgs")
+
+
+def test_options_that_pods_may_set_have_the_default_as_well() -> None:
+    spec = strict(with_injection(allowed_options=["tcp"], defaults={"tcp": "0.0.0.0:2375"}))
+    (text,) = re.findall(r'matches\(("(?:[^"\\]|\\.)*")\)', variable(spec, "unknownArgs"))
+    for address, known in {"0.0.0.0:2375": True, "127.0.0.1:80": True, "0.0.0.0:80": False}.items():
+        assert bool(re.search(json.loads(text), f"--host=tcp://{address}")) is known
+
+
+PATTERNS = {
+    "docker:*-dind": {
+        "docker:29-dind": True,
+        "docker.io/library/docker:29-dind": True,
+        "docker.io/docker:29-dind": True,
+        "index.docker.io/library/docker:29-dind": True,
+        "library/docker:29-dind": True,
+        "docker:29": False,
+        "docker:29-dind@sha256:" + "0" * 64: False,
+        "evil/docker:29-dind": False,
+        "registry.example/docker:29-dind": False,
+    },
+    "docker.io/library/docker:29*": {"docker:29-dind": True, "docker.io/docker:29": True, "other/docker:29": False},
+    "docker.io/ci/*": {"ci/docker:29": True, "docker.io/ci/docker:29": True, "library/docker:29": False},
+    "registry.example/ci/*": {
+        "registry.example/ci/docker:29": True,
+        "registry.example/ci/a/b:29": False,
+        "registryXexample/ci/docker:29": False,
+        "registry.example/ci/docker:29@sha256:" + "0" * 64: False,
+        "evil/registry.example/ci/docker:29": False,
+    },
+}
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_pattern_of_images_has_its_expression(pattern: str) -> None:
+    values = with_injection(allowed_options=["image"], allowed_images=[pattern])
+    (rule,) = [
+        one["expression"]
+        for one in strict(values)["validations"]
+        if ".matches(" in one["expression"] and "c.?image" in one["expression"]
+    ]
+    (text,) = re.findall(r'matches\(("(?:[^"\\]|\\.)*")\)', rule)
+    found = {image: bool(re.search(json.loads(text), image)) for image in PATTERNS[pattern]}
+    assert found == PATTERNS[pattern]
+
+
+def test_a_pattern_opens_nothing_where_pods_may_not_choose_the_image() -> None:
+    assert "registry.example" not in json.dumps(strict(with_injection(allowed_images=["registry.example/*"])))
+
+
+def test_modes_that_are_off_have_no_status() -> None:
+    assert "daemonset" not in json.dumps(strict({})["variables"])
+    assert "hostPath.path" in json.dumps(strict({"daemonset": {"enabled": True}})["variables"])
+    assert "sidecar" not in variable(
+        strict({"daemonset": {"enabled": True}, **with_injection(modes=["daemonset"])}), "mode"
+    )
+
+
+def test_names_are_those_of_the_settings() -> None:
+    spec = json.dumps(strict(with_injection(container_name="docker", run_volume="sock", storage_volume="data")))
+    names = set(re.findall(r"dind[a-z-]*", spec)) - {"dind", "dind-webhook", RELEASE}
+    assert {name for name in names if is_dns_label(name)} == set()
+
+
+def test_every_refusal_has_a_sentence() -> None:
+    for validation in strict({"daemonset": {"enabled": True}})["validations"]:
+        assert len(validation["message"]) > 20
+        assert validation["reason"] == "Forbidden"
+
+
+def test_the_account_of_certs_may_write_only_an_opaque_secret() -> None:
+    spec = only(render(STRICT), "ValidatingAdmissionPolicy", f"{RELEASE}-certs")["spec"]
+    (condition,) = spec["matchConditions"]
+    assert f'"system:serviceaccount:{NAMESPACE}:{RELEASE}"' in condition["expression"]
+    assert spec["matchConstraints"]["resourceRules"][0]["resources"] == ["secrets"]
+    others = render({**STRICT, "tls": {"mode": "certManager"}})
+    assert f"{RELEASE}-certs" not in {o["metadata"]["name"] for o in others}
