@@ -13,7 +13,7 @@ import trustme
 from cluster.cluster import OLDEST, Cluster, down, up
 from cluster.release import Helm
 from kube import Kube
-from releases import Release, installed
+from releases import Release, installed, merge
 from running import Running, start
 
 
@@ -57,15 +57,15 @@ class Server:
         return sum(f'"namespace":"{namespace}"' in line for line in self.log.read_text("utf-8").splitlines())
 
     @contextmanager
-    def release(self, **webhook: Any) -> Iterator[Release]:
-        """Install the chart, with values of `webhook`, so that the API server calls this server."""
+    def release(self, more: dict[str, Any] | None = None, **webhook: Any) -> Iterator[Release]:
+        """Install the chart, with values of `webhook` and more, so that the API server calls this server."""
         values = {
             # Its Deployment need not run, and does not.
             "nodeSelector": {"e2e.dind.io/webhook": "elsewhere"},
             "webhook": {"url": self.url, **webhook},
             "tls": {"mode": "existingSecret", "existingSecret": {"name": "not-in-a-pod", "caBundle": self.ca}},
         }
-        with installed(self.plane.kube, self.plane.helm, values) as release:
+        with installed(self.plane.kube, self.plane.helm, merge(values, more or {})) as release:
             yield release
 
     @contextmanager

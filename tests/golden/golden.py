@@ -37,7 +37,7 @@ from app.settings import load_settings, make_policy
 from app.web import Metrics, Turns, webhook_application
 
 CASES = Path(__file__).parent / "cases"
-EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "deploy" / "examples"
 MANIFESTS = ("pod.yaml", "manifest.yaml", "example.yaml")
 EXPECTED = ("expected.yaml", "report.txt")
 FILES = frozenset({*MANIFESTS, *EXPECTED, "settings.yaml", "namespace-label", "not-in-schema"})

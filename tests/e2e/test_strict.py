@@ -1,0 +1,523 @@
+"""The strict policy on real API servers: today's, and the oldest that the chart supports.
+
+Pods are injected by the core, as the webhook does it, and then created, so that only the policy judges them.
+"""
+
+import copy
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import golden
+import jsonpatch
+import pytest
+import strict_pods
+import yaml
+from cluster import release
+from cluster.cluster import OLDEST, VERSION
+from cluster.release import Helm
+from helm import only, render
+from kube import Kube, Manifest, Namespace, RefusedError, until
+from kubernetes import client
+from planes import Plane, oldest, serving
+from strict_pods import ATTACKS, BODIES, OPERATORS, OPTION_TEXTS, Attack, honest, injected, pod
+
+from app.injection import OPTIONS, STATUS, Mode, Outcome, Policy, inject
+from app.settings import make_policy, parse_settings
+
+pytestmark = pytest.mark.parametrize(
+    "plane",
+    [
+        pytest.param(OLDEST, marks=[pytest.mark.node, pytest.mark.xdist_group(OLDEST)]),
+        pytest.param(VERSION, marks=pytest.mark.xdist_group(VERSION)),
+    ],
+    indirect=True,
+    scope="module",
+)
+
+ADMISSION = "admissionregistration.k8s.io/v1"
+ENFORCE = "pod-security.kubernetes.io/enforce"
+DENIED = "ValidatingAdmissionPolicy"
+# The chart refuses to make a strict policy of the others: baseline has no host network.
+CASES = [case for case in golden.all_cases() if not case.policy.allow_host_network]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator's policy in a namespace of its own."""
+
+    namespace: Namespace
+    policy: Policy
+    # Value of the label that namespaces of this operator have
+    label: str
+
+    def refusal(self, manifest: Manifest) -> str:
+        """Return with which message a pod is refused; empty where it is taken."""
+        return refusal(self.namespace, manifest)
+
+    def made(self, manifest: Manifest) -> str:
+        """Create a pod and return its name."""
+        manifest = copy.deepcopy(manifest)
+        manifest["metadata"]["name"] = f"strict-{token_hex(4)}"
+        name: str = self.namespace.make(manifest)["metadata"]["name"]
+        return name
+
+
+def refusal(namespace: Namespace, manifest: Manifest) -> str:
+    try:
+        namespace.make(manifest, dry_run="All")
+    except RefusedError as error:
+        return error.message
+    return ""
+
+
+@pytest.fixture(scope="module")
+def plane(request: pytest.FixtureRequest, kube: Kube, helm: Helm) -> Iterator[Plane]:
+    if request.param == OLDEST:
+        with oldest(request.getfixturevalue("node")) as plane:
+            yield plane
+    elif os.environ.get("E2E_CLUSTER"):
+        yield Plane.of(request.getfixturevalue("node"))
+    else:
+        # It cannot call anything on this machine, and need not.
+        yield Plane(kube, helm, "")
+
+
+class Operators:
+    """The policies of operators, each made when it is first asked for."""
+
+    def __init__(self, kube: Kube, stack: ExitStack) -> None:
+        self._kube = kube
+        self._stack = stack
+        self._made: dict[str, Operator] = {}
+
+    def of(self, settings: dict[str, Any], **values: Any) -> Operator:
+        key = json.dumps([settings, values], sort_keys=True)
+        if key not in self._made:
+            self._made[key] = self._make(settings, values)
+        return self._made[key]
+
+    def named(self, name: str) -> Operator:
+        return self.of(OPERATORS[name])
+
+    def _make(self, settings: dict[str, Any], values: dict[str, Any]) -> Operator:
+        name = f"strict-{token_hex(3)}"
+        requirement = {"key": release.OTHER_RELEASE, "operator": "In", "values": [name]}
+        objects = render(
+            {
+                "fullnameOverride": name,
+                "policy": {"strict": True},
+                "webhook": {"namespaceSelector": [requirement]},
+                "daemonset": {"enabled": True},
+                "settings": {"injection": settings},
+                **values,
+            }
+        )
+        for kind in ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"):
+            self._kube.make(only(objects, kind, f"{name}-strict"))
+            self._stack.callback(self._kube.delete, kind, f"{name}-strict", version=ADMISSION)
+        namespace = self._stack.enter_context(self._kube.namespace(**{release.OTHER_RELEASE: name}))
+        text = only(objects, "ConfigMap", name)["data"]["settings.yaml"]
+        loaded = parse_settings(text, "settings.yaml", {}).settings.injection
+        operator = Operator(namespace, make_policy(loaded), name)
+        until("the policy to act", lambda: DENIED in operator.refusal(privileged()))
+        return operator
+
+
+@pytest.fixture(scope="module")
+def operators(plane: Plane) -> Iterator[Operators]:
+    with ExitStack() as stack:
+        yield Operators(plane.kube, stack)
+
+
+def privileged() -> Manifest:
+    return pod({"containers": [strict_pods.build(securityContext={"privileged": True})]}, "disabled")
+
+
+HONEST = [
+    pytest.param(operator, manifest, id=f"{operator}-{name}")
+    for operator, settings in OPERATORS.items()
+    for name, manifest in honest(settings)
+]
+
+
+class TestHonestPods:
+    @pytest.mark.usefixtures("plane")
+    def test_there_is_one_for_every_option(self) -> None:
+        assert sorted(OPTION_TEXTS) == sorted(option.name for option in OPTIONS)
+
+    @pytest.mark.parametrize(("operator", "manifest"), HONEST)
+    def test_that_are_injected_are_admitted(self, operators: Operators, operator: str, manifest: Manifest) -> None:
+        chosen = operators.named(operator)
+        assert chosen.refusal(injected(manifest, chosen.policy)) == ""
+
+    @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+    def test_of_the_golden_cases_are_admitted_where_their_own_containers_keep_to_baseline(
+        self, operators: Operators, baseline: Namespace, case: golden.Case
+    ) -> None:
+        """Pod Security of the same API server says whether they do, of the pod before injection."""
+        text = case.settings.read_text("utf-8") if case.settings else "{}"
+        settings = (yaml.safe_load(text) or {}).get("injection") or {}
+        # Without the DaemonSet, any directory of the node is one that the operator may choose.
+        settings.setdefault("modes", [str(mode) for mode in Mode])
+        operator = operators.of(settings, daemonset={"hostPath": settings.pop("host_path", "")})
+        mode = Mode(case.namespace_label) if case.namespace_label in set(Mode) else None
+        for _, own in golden.pods(golden.parse(case.manifest.read_text("utf-8"))):
+            decision = inject(own, mode, operator.policy)
+            # Of a pod that says it was injected before, these cases show only a part.
+            if decision.outcome is not Outcome.INJECTED or STATUS in (own["metadata"].get("annotations") or {}):
+                continue
+            forbidden = "violates PodSecurity" in refusal(baseline, without_references(own))
+            refused = operator.refusal(without_references(jsonpatch.apply_patch(own, list(decision.operations))))
+            assert (DENIED in refused) is forbidden, refused
+
+
+@pytest.fixture(scope="module")
+def baseline(plane: Plane) -> Iterator[Namespace]:
+    """Yield a namespace that enforces baseline by Pod Security."""
+    with plane.kube.namespace(None, **{ENFORCE: "baseline"}) as namespace:
+        until("the level to count", lambda: "violates PodSecurity" in refusal(namespace, privileged()))
+        yield namespace
+
+
+def without_references(manifest: Manifest) -> Manifest:
+    """Return a pod without names of objects that there have to be, in a cluster where there are none."""
+    references = {"serviceAccountName", "serviceAccount", "priorityClassName", "runtimeClassName"}
+    spec = {key: value for key, value in manifest["spec"].items() if key not in references}
+    metadata = {key: value for key, value in (manifest.get("metadata") or {}).items() if key != "namespace"}
+    return {**manifest, "metadata": {"name": "strict", **metadata}, "spec": spec}
+
+
+class TestAttacks:
+    @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: f"{attack.operator}-{attack.name}")
+    def test_on_a_pod_that_is_created_are_refused(self, operators: Operators, attack: Attack) -> None:
+        operator = operators.named(attack.operator)
+        manifest = injected(pod(BODIES["workspaces"], attack.mode, attack.options), operator.policy)
+        assert operator.refusal(manifest) == ""
+        attack.change(manifest)
+        refused = operator.refusal(manifest)
+        assert DENIED in refused
+        assert attack.says in refused
+
+    def test_with_a_mode_that_is_off_are_refused(self, operators: Operators) -> None:
+        sidecar = operators.named("defaults")
+        manifest = injected(pod(BODIES["plain"]), sidecar.policy)
+        off = operators.of({"modes": ["daemonset"]})
+        assert "annotation dind.io/status: only dind-webhook writes it" in off.refusal(manifest)
+        node = injected(pod(BODIES["plain"], "daemonset"), sidecar.policy)
+        off = operators.of({"modes": ["sidecar"]}, daemonset={"enabled": False})
+        assert "annotation dind.io/status: only dind-webhook writes it" in off.refusal(node)
+
+
+# Changes of a pod that exists: a name, the subresource, the change, and the message; empty where the change is taken.
+Change = tuple[str, str, Any, str]
+# Those that the API server adds, and one more
+TOLERATIONS = [
+    *(
+        {"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+        for key in ("not-ready", "unreachable")
+    ),
+    {"operator": "Exists"},
+]
+UPDATES: list[Change] = [
+    ("labels", "", {"metadata": {"labels": {"a": "b"}}}, ""),
+    ("annotations", "", {"metadata": {"annotations": {"a": "b"}}}, ""),
+    ("finalizers", "", {"metadata": {"finalizers": ["example.com/f"]}}, ""),
+    ("tolerations", "", {"spec": {"tolerations": TOLERATIONS}}, ""),
+    ("a-deadline", "", {"spec": {"activeDeadlineSeconds": 60}}, ""),
+    ("an-own-image", "", {"spec": {"containers": [{"name": "build", "image": "build:2"}]}}, ""),
+    ("an-ephemeral-container", "ephemeralcontainers", {"name": "debug", "image": "debug"}, ""),
+    ("resources-of-its-own", "resize", {"containers": [{"name": "build", "resources": {"limits": {"cpu": "2"}}}]}, ""),
+    (
+        "the-daemons-image",
+        "",
+        {"spec": {"initContainers": [{"name": "dind", "image": "attacker.example/dind:1"}]}},
+        "container dind: dind-webhook has injected it, and it cannot be changed",
+    ),
+    ("no-status", "", {"metadata": {"annotations": {STATUS: None}}}, "annotation dind.io/status: it cannot be"),
+    ("another-status", "", {"metadata": {"annotations": {STATUS: "{}"}}}, "annotation dind.io/status: it cannot be"),
+    (
+        "64-cores-for-the-daemon",
+        "resize",
+        {"initContainers": [{"name": "dind", "resources": {"limits": {"cpu": "64"}}}]},
+        "container dind: dind-webhook has injected it, and it cannot be changed",
+    ),
+    (
+        "a-privileged-ephemeral-container",
+        "ephemeralcontainers",
+        {"name": "debug", "image": "debug", "securityContext": {"privileged": True}},
+        "container debug: must not set securityContext.privileged to true",
+    ),
+    (
+        "an-ephemeral-container-with-capabilities",
+        "ephemeralcontainers",
+        {"name": "debug", "image": "debug", "securityContext": {"capabilities": {"add": ["SYS_PTRACE"]}}},
+        "container debug: must not add capabilities",
+    ),
+    (
+        "an-ephemeral-container-on-the-storage",
+        "ephemeralcontainers",
+        {"name": "debug", "image": "debug", "volumeMounts": [{"name": "dind-storage", "mountPath": "/rw"}]},
+        "volume dind-storage: only container dind may mount it",
+    ),
+    (
+        "an-ephemeral-container-on-the-socket",
+        "ephemeralcontainers",
+        {"name": "debug", "image": "debug", "volumeMounts": [{"name": "dind-run", "mountPath": "/run/dind"}]},
+        "volume dind-run: an ephemeral container must not mount the Docker socket",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def pods(operators: Operators) -> dict[str, str]:
+    """Return the names of pods that exist, by their mode."""
+    operator = operators.named("defaults")
+    resources = {"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}
+    body = {"containers": [strict_pods.build(resources=resources)]}
+    return {mode: operator.made(injected(pod(body, mode), operator.policy)) for mode in Mode}
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The strict policy, and Pod Security where it is of a version with the same rules."""
+
+    strict: Operator
+    baseline: Namespace
+    same_rules: bool
+
+    def agree(self, own: Manifest, injected: Manifest, refused: bool) -> None:
+        """Check that both refuse a pod, or neither; Pod Security is asked about it without the daemon."""
+        assert bool(self.strict.refusal(own)) is refused
+        assert bool(self.strict.refusal(injected)) is refused
+        if self.same_rules:
+            assert bool(refusal(self.baseline, own)) is refused
+
+
+@pytest.fixture(scope="module")
+def judges(plane: Plane, operators: Operators, baseline: Namespace) -> Judges:
+    minor = int(client.VersionApi(plane.kube.api).get_code().minor.rstrip("+"))
+    return Judges(operators.named("defaults"), baseline, minor >= 37)
+
+
+def of(cases: dict[str, tuple[Manifest, bool]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(("members", "refused"), cases.values(), ids=cases.keys())
+
+
+class TestBaseline:
+    """What the strict policy makes of containers other than the daemon is what Pod Security does."""
+
+    @of({**strict_pods.OF_CONTAINERS, **strict_pods.OF_ORDINARY_CONTAINERS})
+    def test_of_containers(self, judges: Judges, members: Manifest, refused: bool) -> None:
+        own = pod({"containers": [strict_pods.build(), {"name": "b", "image": "b", **members}]}, "disabled")
+        judges.agree(own, self.injected(judges, own), refused)
+
+    @of(strict_pods.OF_CONTAINERS)
+    def test_of_init_containers(self, judges: Judges, members: Manifest, refused: bool) -> None:
+        inits = [{"name": "b", "image": "b", **members}]
+        own = pod({"containers": [strict_pods.build()], "initContainers": inits}, "disabled")
+        judges.agree(own, self.injected(judges, own), refused)
+
+    @of(strict_pods.OF_CONTAINERS)
+    def test_of_ephemeral_containers(
+        self, judges: Judges, pods: dict[str, str], members: Manifest, refused: bool
+    ) -> None:
+        change = {"name": "debug", "image": "debug", **members}
+        assert bool(patch(judges.strict.namespace, pods["sidecar"], "ephemeralcontainers", change)) is refused
+
+    def test_of_an_unmasked_proc(self, judges: Judges, pods: dict[str, str]) -> None:
+        own = pod({"containers": [strict_pods.build(**strict_pods.UNMASKED)]}, "disabled")
+        judges.agree(own, self.injected(judges, own), judges.same_rules)
+        change = {"name": "debug", "image": "debug", **strict_pods.UNMASKED}
+        refused = patch(judges.strict.namespace, pods["sidecar"], "ephemeralcontainers", change)
+        assert bool(refused) is judges.same_rules
+
+    @of(strict_pods.OF_PODS)
+    def test_of_pods(self, judges: Judges, members: Manifest, refused: bool) -> None:
+        own = pod({"containers": [strict_pods.build()], **members}, "disabled")
+        judges.agree(own, self.injected(judges, own), refused)
+
+    @pytest.mark.parametrize(("value", "refused"), strict_pods.ANNOTATIONS.items())
+    def test_of_annotations(self, judges: Judges, value: str, refused: bool) -> None:
+        own = pod(BODIES["plain"], "disabled")
+        own["metadata"]["annotations"][strict_pods.APP_ARMOR] = value
+        judges.agree(own, self.injected(judges, own), refused)
+
+    def injected(self, judges: Judges, own: Manifest) -> Manifest:
+        """Return the pod with a daemon, though injection would deny some."""
+        plain = injected(pod(BODIES["plain"]), judges.strict.policy)
+        merged = copy.deepcopy(plain)
+        merged["metadata"]["annotations"] |= own["metadata"]["annotations"]
+        context = {**plain["spec"]["securityContext"], **own["spec"].get("securityContext", {})}
+        inits = [*plain["spec"]["initContainers"], *own["spec"].get("initContainers", [])]
+        merged["spec"] = {**plain["spec"], **own["spec"], "initContainers": inits, "securityContext": context}
+        return merged
+
+
+class TestUpdates:
+    @pytest.mark.parametrize(
+        ("subresource", "change", "says"), [row[1:] for row in UPDATES], ids=[row[0] for row in UPDATES]
+    )
+    def test_of_a_pod(
+        self, operators: Operators, pods: dict[str, str], subresource: str, change: Any, says: str
+    ) -> None:
+        namespace = operators.named("defaults").namespace
+        if subresource == "resize" and not has_resize(namespace.kube):
+            pytest.skip("this API server has no pods/resize")
+        refused = patch(namespace, pods["sidecar"], subresource, change)
+        assert (DENIED in refused and says in refused) if says else refused == ""
+
+    def test_of_a_pod_in_daemonset_mode_are_refused_where_they_reach_the_nodes_socket(
+        self, operators: Operators, pods: dict[str, str]
+    ) -> None:
+        mount = {"name": "dind-run", "mountPath": "/run/dind", "readOnly": True}
+        change = {"name": "debug", "image": "debug", "volumeMounts": [mount]}
+        refused = patch(operators.named("defaults").namespace, pods["daemonset"], "ephemeralcontainers", change)
+        assert "volume dind-run: an ephemeral container must not mount the Docker socket" in refused
+
+    def test_cannot_add_a_status(self, operators: Operators) -> None:
+        operator = operators.named("defaults")
+        name = operator.made(pod(BODIES["plain"], "disabled"))
+        change = {"metadata": {"annotations": {STATUS: '{"mode":"sidecar","version":"0.1.0"}'}}}
+        assert "annotation dind.io/status: it cannot be" in patch(operator.namespace, name, "", change)
+
+    def test_of_pods_that_were_there_before_the_policy_are_judged_by_what_changes(self, plane: Plane) -> None:
+        """An upgrade must not make pods of earlier settings, or of none, impossible to label or to delete."""
+        with ExitStack() as stack:
+            before = stack.enter_context(plane.kube.namespace())
+            old = Operators(plane.kube, stack).named("everything")
+            options = {"dockerd-args": '["--debug"]', "image": "registry.example/ci/docker:1"}
+            names = {
+                "injected": before.make(injected(pod(BODIES["workspaces"], options=options), old.policy)),
+                "privileged": before.make({**privileged(), "metadata": {"name": "privileged"}}),
+            }
+            strict = Operators(plane.kube, stack).of({"allowed_options": []})
+            label = {release.OTHER_RELEASE: strict.label}
+            plane.kube.core.patch_namespace(before.name, {"metadata": {"labels": label}})
+            until("the policy to act", lambda: DENIED in refusal(before, privileged()))
+            for made in names.values():
+                name = made["metadata"]["name"]
+                assert patch(before, name, "", {"metadata": {"labels": {"a": "b"}, "finalizers": ["e.com/f"]}}) == ""
+                assert patch(before, name, "", {"metadata": {"finalizers": None}}) == ""
+                image = {"spec": {"containers": [{"name": "build", "image": "build:2"}]}}
+                assert (patch(before, name, "", image) == "") is (name != "privileged")
+            daemon = {"spec": {"initContainers": [{"name": "dind", "image": "docker:29.7.2-dind"}]}}
+            assert "cannot be changed" in patch(before, "strict", "", daemon)
+
+
+def has_resize(kube: Kube) -> bool:
+    resources = kube.core.get_api_resources().resources
+    return any(resource.name == "pods/resize" for resource in resources)
+
+
+def patch(namespace: Namespace, name: str, subresource: str, change: Any) -> str:
+    """Patch a pod for real, and return with which message that is refused."""
+    core, content = namespace.kube.core, "application/strategic-merge-patch+json"
+    try:
+        match subresource:
+            case "ephemeralcontainers":
+                body = {"spec": {"ephemeralContainers": [change]}}
+                core.patch_namespaced_pod_ephemeralcontainers(
+                    name, namespace.name, body, dry_run="All", _content_type=content
+                )
+            case "resize":
+                core.patch_namespaced_pod_resize(
+                    name, namespace.name, {"spec": change}, dry_run="All", _content_type=content
+                )
+            case _:
+                core.patch_namespaced_pod(name, namespace.name, change, dry_run="All", _content_type=content)
+    except client.ApiException as error:
+        return str(json.loads(error.body)["message"])
+    return ""
+
+
+@pytest.mark.node
+class TestTheWebhook:
+    """Pods as users create them: the API server calls the webhook, then the policy."""
+
+    @pytest.fixture
+    def ci(self, plane: Plane, tmp_path: Path) -> Iterator[Namespace]:
+        with ExitStack() as stack:
+            server = stack.enter_context(serving(plane, tmp_path))
+            release = stack.enter_context(server.release({"policy": {"strict": True}}))
+            namespace = stack.enter_context(release.namespace_of())
+            until("the policy to act", lambda: DENIED in refusal(namespace, privileged()))
+            yield namespace
+
+    def test_injects_pods_that_are_admitted_and_does_not_help_a_forged_one(self, ci: Namespace) -> None:
+        until("a pod to be admitted", lambda: not refusal(ci, pod(BODIES["workspaces"])))
+        made = ci.make(pod(BODIES["workspaces"]))
+        assert made["spec"]["initContainers"][0]["securityContext"]["privileged"] is True
+        assert patch(ci, "strict", "", {"metadata": {"labels": {"a": "b"}}}) == ""
+        own = {"name": "dind", "image": "own", "restartPolicy": "Always", "securityContext": {"privileged": True}}
+        forged = pod({"containers": [strict_pods.build()], "initContainers": [own]})
+        forged["metadata"]["annotations"][STATUS] = made["metadata"]["annotations"][STATUS]
+        assert DENIED in refusal(ci, forged)
+
+
+SECRETS: list[tuple[str, Manifest, bool]] = [
+    ("of-type-opaque", {"type": "Opaque", "stringData": {"ca.crt": "x"}}, True),
+    ("of-another-account", {"type": "kubernetes.io/service-account-token"}, False),
+    ("with-a-finalizer", {"type": "Opaque", "metadata": {"finalizers": ["example.com/f"]}}, False),
+    (
+        "with-an-owner",
+        {
+            "type": "Opaque",
+            "metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "gone", "uid": "1"}]},
+        },
+        False,
+    ),
+]
+
+
+class TestTheAccountOfCerts:
+    @pytest.fixture
+    def account(self, plane: Plane) -> Iterator[tuple[client.CoreV1Api, str]]:
+        """Yield a client that is the account, with the rights that the chart gives it, and its namespace."""
+        kube = plane.kube
+        with kube.namespace(None) as namespace, ExitStack() as stack:
+            name = namespace.name
+            values = {"fullnameOverride": name, "policy": {"strict": True}, "test": {"enabled": False}}
+            objects = render(values, namespace=name)
+            for kind in ("ServiceAccount", "Role", "RoleBinding"):
+                namespace.make(only(objects, kind))
+            for kind in ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"):
+                kube.make(only(objects, kind, f"{name}-certs"))
+                stack.callback(kube.delete, kind, f"{name}-certs", version=ADMISSION)
+            impersonating = client.ApiClient(kube.api.configuration)
+            impersonating.set_default_header("Impersonate-User", f"system:serviceaccount:{name}:{name}")
+            account = client.CoreV1Api(impersonating)
+            forbidden = SECRETS[1][1]
+            until("the policy to act", lambda: DENIED in apply_secret(account, name, forbidden))
+            yield account, name
+
+    def test_may_only_write_an_opaque_secret_that_is_nobodys(self, account: tuple[client.CoreV1Api, str]) -> None:
+        core, namespace = account
+        for name, secret, taken in SECRETS:
+            refused = apply_secret(core, namespace, secret)
+            assert (refused == "") if taken else (DENIED in refused), (name, refused)
+
+
+def apply_secret(core: client.CoreV1Api, namespace: str, secret: Manifest) -> str:
+    """Have an account write the Secret of the certificates, dry-run, and return with which message it is refused."""
+    name = f"{namespace}-certs"
+    metadata = {"name": name, "annotations": {"kubernetes.io/service-account.name": "default"}}
+    body = {"apiVersion": "v1", "kind": "Secret", **secret, "metadata": {**metadata, **secret.get("metadata", {})}}
+    try:
+        core.patch_namespaced_secret(
+            name,
+            namespace,
+            body,
+            field_manager="dind-webhook",
+            force=True,
+            dry_run="All",
+            _content_type="application/apply-patch+yaml",
+        )
+    except client.ApiException as error:
+        return str(json.loads(error.body)["message"])
+    return ""
