@@ -60,7 +60,7 @@ chart: $(DEV_STAMP) ## Render the chart with helm 3 and 4, which are built the f
 	@$(BIN)/python -m pytest -q -n auto tests/chart --ignore=tests/chart/on_a_cluster
 
 .PHONY: readme
-readme: $(DEV_STAMP) ## Write the README of the chart anew from the comments of its values
+readme: $(DEV_STAMP) ## Write the README of the chart anew from the comments of its values, and deploy/overlays/strict
 	@PYTHON=$(BIN)/python tests/chart/install-helm.sh > /dev/null
 	@$(BIN)/python tests/chart/readme.py
 

@@ -1,13 +1,14 @@
-"""Write the chart's README.md: the comments of values.yaml by helm-docs, the settings by their own table."""
+"""Write what is made from the chart: its README.md by helm-docs, and the policies of the strict overlay by helm."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from helm import CHART, tool
+from helm import CHART, ROOT, helm, tool
 
 from app.settings import Settings
 
@@ -61,6 +62,23 @@ def readme() -> str:
         return Path(folder, "README.md").read_text()
 
 
+OVERLAY = ROOT / "deploy" / "overlays" / "strict"
+POLICIES = tuple(
+    f"validatingadmissionpolicy{binding}-{name}.yaml" for name in ("strict", "certs") for binding in ("", "binding")
+)
+
+
+def strict_overlay(file: str) -> str:
+    """Return what a file of the strict overlay has to be: nobody writes so much CEL by hand."""
+    flags = ["--namespace=dind-webhook", "--set=policy.strict=true", f"--show-only=templates/{file}"]
+    rendered = helm("helm4", "template", "dind-webhook", CHART, *flags).stdout.partition(f"templates/{file}\n")[2]
+    # kustomize adds all labels but one.
+    own = re.sub(r"^    (app\.kubernetes\.io/(?!component)|helm\.sh/).*\n", "", rendered, flags=re.MULTILINE)
+    return own.rstrip() + "\n"
+
+
 if __name__ == "__main__":
     (CHART / "README.md").write_text(readme())
+    for name in POLICIES:
+        (OVERLAY / name).write_text(strict_overlay(name))
     sys.exit()

@@ -17,6 +17,7 @@ SAME_AS: dict[str, Any] = {
     "self-managed": {},
     "cert-manager": {"tls": {"mode": "certManager"}},
     "daemonset": {"daemonset": {"enabled": True}},
+    "strict": {"policy": {"strict": True}},
 }
 HELMS_OWN = ("app.kubernetes.io/managed-by", "helm.sh/chart")
 
