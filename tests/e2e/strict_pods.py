@@ -227,6 +227,8 @@ class Attack:
     operator: str = "defaults"
     mode: str = "sidecar"
     options: dict[str, str] = field(default_factory=dict)
+    # Minor version of the first Kubernetes that has the members
+    since: int = 30
 
 
 def daemon(pod: Manifest) -> Manifest:
@@ -405,6 +407,7 @@ ATTACKS = [
     Attack("env-docker-host", "env is not as", _set(env=[{"name": "DOCKER_HOST", "value": "tcp://attacker.example"}]), operator="everything"),
     Attack("env-another-value-of-a-closed-option", "env is not as", _set(env=[{"name": "HTTPS_PROXY", "value": "http://attacker"}, {"name": "EMPTY"}]), operator="closed"),
     Attack("env-twice", "env is not as", lambda pod: daemon(pod)["env"].append({"name": "A", "value": "b"}), operator="closed"),
+    Attack("env-without-a-variable-of-the-operator", "env is not as", lambda pod: daemon(pod)["env"].pop(), operator="closed"),
     Attack("env-from-all-of-a-secret", "does not set envFrom", _set(envFrom=[{"secretRef": {"name": "s"}}])),
     # Members
     Attack("restart-policy-stripped", "restartPolicy", _without_restart_policy, operator="memory", options={"socket-dir": "/var/run"}),
@@ -424,6 +427,7 @@ ATTACKS = [
     Attack("64-cores-where-the-limit-is-closed", "resources are not as", _limit("limits", "cpu", "64"), operator="closed"),
     Attack("no-memory-limit-where-it-is-closed", "resources are not as", lambda pod: daemon(pod)["resources"]["limits"].pop("memory"), operator="closed"),
     Attack("a-device", "resources are not as", lambda pod: [_limit(kind, "example.com/gpu", "1")(pod) for kind in ("limits", "requests")]),
+    Attack("a-device-by-claim", "resources are not as", lambda pod: (pod["spec"].update(resourceClaims=[{"name": "gpu", "resourceClaimName": "gpu"}]), daemon(pod)["resources"].update(claims=[{"name": "gpu"}])), since=34),
     # Mounts and volumes
     Attack("the-nodes-root-in-the-daemon", "volume root: a hostPath", _mount({"hostPath": {"path": "/"}}, name="root", mountPath="/host")),
     Attack("the-nodes-root-by-our-volumes-name", "volume dind-run: a hostPath", _replace_volume("dind-run", {"hostPath": {"path": "/"}})),
@@ -439,6 +443,7 @@ ATTACKS = [
     Attack("the-run-volume-over-programs", "must mount volume dind-run once", lambda pod: daemon(pod)["volumeMounts"][0].update(mountPath="/usr/local/bin"), operator="everything"),
     Attack("the-run-volume-with-a-sub-path", "volumeMounts have volume dind-run", lambda pod: daemon(pod)["volumeMounts"][0].update(subPath="a")),
     Attack("the-storage-with-a-sub-path", "volumeMounts have volume dind-storage", lambda pod: daemon(pod)["volumeMounts"][1].update(subPath="a")),
+    Attack("the-storage-a-second-time", "volumeMounts have volume dind-storage at /own", _mount(None, name="dind-storage", mountPath="/own")),
     Attack("propagation-to-the-node", "volumeMounts have volume own at /own", _mount(_EMPTY, name="own", mountPath="/own", mountPropagation="Bidirectional")),
     Attack("a-sub-path-of-a-variable", "volumeMounts have", _mount(_EMPTY, name="own", mountPath="/own", subPathExpr="$(A)")),
     Attack("a-secret-in-the-daemon", "volumeMounts have volume own at /own", _mount({"secret": {"secretName": "s"}}, name="own", mountPath="/own")),
@@ -467,7 +472,7 @@ ATTACKS = [
     Attack("the-nodes-processes", "hostPID", lambda pod: pod["spec"].update(hostPID=True)),
     Attack("a-host-path-of-its-own", "volume root: a hostPath", lambda pod: pod["spec"]["volumes"].append({"name": "root", "hostPath": {"path": "/"}})),
     # daemonset mode
-    Attack("another-directory-of-the-node", "volume dind-run: a hostPath", _replace_volume("dind-run", {"hostPath": {"path": "/var/run"}}), mode="daemonset"),
+    Attack("another-directory-of-the-node", "volume dind-run: a hostPath", _replace_volume("dind-run", {"hostPath": {"path": "/var/run", "type": "Directory"}}), mode="daemonset"),
     Attack("another-type-of-the-nodes-directory", "volume dind-run: a hostPath", lambda pod: next(one for one in pod["spec"]["volumes"] if one["name"] == "dind-run")["hostPath"].update(type="DirectoryOrCreate"), mode="daemonset"),
     Attack("a-file-below-the-nodes-directory", "volume dind-run: containers must mount it", _change_mounts("dind-run", subPath="x"), mode="daemonset"),
     Attack("the-nodes-directory-without-being-injected", "volume dind-run: a hostPath", _status(None), mode="daemonset"),

@@ -2,7 +2,8 @@
 Pod Security `baseline` of Kubernetes 1.37, but for hostPath volumes and what is the pod's own, which the policy has
 itself. `over` says what a rule is about: `others`, the containers, each as `c`; or `contexts`, the security contexts of
 pod and containers, each as `c.context`. `bad` is CEL that is true where the rule is broken.
-See k8s.io/pod-security-admission/policy.
+AppArmor's annotations need no rule: API servers since 1.30 put them into the fields. See
+k8s.io/pod-security-admission/policy.
 */}}
 {{- define "dind-webhook.strict.baseline" -}}
 - name: privileged
