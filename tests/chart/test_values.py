@@ -74,9 +74,12 @@ CONTRADICTIONS: list[tuple[str, Any]] = [
         "policy.strict is on, but policy.validationActions has no Deny",
         {"policy": {"strict": True, "validationActions": ["Warn", "Audit"]}},
     ),
-    (
-        "policy.strict is on, and settings.injection.allow_host_network too",
-        {"policy": {"strict": True}, "settings": {"injection": {"allow_host_network": True}}},
+    *(
+        (
+            f"policy.strict is on, and settings.injection.{name} too",
+            {"policy": {"strict": True}, "settings": {"injection": {name: True}}},
+        )
+        for name in ("allow_host_network", "allow_host_pid", "allow_host_ipc")
     ),
     ("metrics.serviceMonitor.enabled is on", {"metrics": {"serviceMonitor": {"enabled": True}}}),
     (
