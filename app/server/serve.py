@@ -20,7 +20,7 @@ from app.settings import ServerSettings, Settings, make_policy
 from app.web import Metrics, ServedCertificate, TlsFiles, TlsRules, Turns, health_application, webhook_application
 
 # Room for requests of an ordinary size beside one of the largest
-_MORE_BYTES = 5 * 1024 * 1024
+MORE_BYTES = 5 * 1024 * 1024
 _COLLECT_SECONDS = 1.0
 _TLS_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -61,7 +61,7 @@ async def _serve(settings: Settings, files: TlsFiles, endpoints: Endpoints) -> b
     certificate = ServedCertificate(files, rules, metrics)
     turns = Turns()
     application = webhook_application(make_policy(settings.injection), metrics, config.body_limit, turns)
-    budget = ByteBudget(config.body_limit + _MORE_BYTES)
+    budget = ByteBudget(config.body_limit + MORE_BYTES)
     limits = ConnectionLimits(
         config.request_seconds,
         IDLE_SECONDS,

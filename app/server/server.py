@@ -19,7 +19,7 @@ from app.server.fairness import ByteBudget, ConnectionPool
 # The API server keeps idle connections for 90 s (Go's DefaultTransport); we must not be the one to close first.
 IDLE_SECONDS = 120
 # kubelet opens one for each probe; Prometheus, and a person who looks, one each.
-_HEALTH_CONNECTIONS = 50
+HEALTH_CONNECTIONS = 50
 _BACKLOG = 2048
 _SOCKET_BUFFER_BYTES = 64 * 1024
 # A client that has just connected, or just had an answer, may have its next request on the way.
@@ -99,7 +99,7 @@ class Server(uvicorn.Server):
 
 def health_server(application: ASGIApp, bound: socket.socket, request_seconds: float, budget: ByteBudget) -> Server:
     """Return a server for the health port of a process, whose `budget` it shares."""
-    limits = ConnectionLimits(request_seconds, IDLE_SECONDS, ConnectionPool(_HEALTH_CONNECTIONS), budget)
+    limits = ConnectionLimits(request_seconds, IDLE_SECONDS, ConnectionPool(HEALTH_CONNECTIONS), budget)
     return Server(application, bound, limits, drain_seconds=1)
 
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 Job: TypeAlias = Callable[[], None]
 
 # Jobs may take this much before the event loop looks again at who else has sent something.
-_WORK_SECONDS = 0.01
+WORK_SECONDS = 0.01
 # Where they are this far apart, it has looked meanwhile.
 _PAUSE_SECONDS = 0.001
 
@@ -28,7 +28,7 @@ class Turns:
         started = perf_counter()
         if started - self._ended_at > _PAUSE_SECONDS:
             self._worked = 0.0
-        if self._queues or self._worked > _WORK_SECONDS:
+        if self._queues or self._worked > WORK_SECONDS:
             self._put_off(address, job)
         else:
             self._run(job, started)
@@ -51,7 +51,7 @@ class Turns:
         self._is_scheduled = False
         self._worked = 0.0
         try:
-            while self._queues and self._worked <= _WORK_SECONDS:
+            while self._queues and self._worked <= WORK_SECONDS:
                 self._run(self._next_job(), perf_counter())
         finally:
             if self._queues:

@@ -1,0 +1,34 @@
+"""The bounds that the page about security names are those of the code."""
+
+from pathlib import Path
+
+import pytest
+
+from app.admission.review import MOST_VALUES
+from app.model.shapes import MOST_CONTAINERS
+from app.server import server
+from app.server.connection import MOST_HEADERS
+from app.server.framing import MOST_HEAD_BYTES
+from app.server.serve import MORE_BYTES
+from app.settings import ServerSettings
+from app.web.turns import WORK_SECONDS
+
+_PAGE = Path(__file__).parents[2] / "docs" / "security.md"
+_MIB = 2**20
+_DEFAULT = ServerSettings()
+_BOUNDS = {
+    "head of a request, trailers": f"{MOST_HEAD_BYTES // 1024} KiB, {MOST_HEADERS} headers; trailers are dropped",
+    "body": f"`server.body_limit`, {_DEFAULT.body_limit // _MIB} MiB",
+    "JSON values in a body": f"{MOST_VALUES:,}, counted before it is parsed",
+    "containers of a pod": f"{MOST_CONTAINERS:,}, and as many init containers",
+    "connections, TLS handshakes included": f"`server.connection_limit`, {_DEFAULT.connection_limit}; "
+    f"{server.HEALTH_CONNECTIONS} to a health port",
+    "bytes that all connections hold, read or not taken yet": f"`server.body_limit` and {MORE_BYTES // _MIB} MiB",
+    "time of a request, until its answer is taken": f"`server.request_seconds`, {_DEFAULT.request_seconds:.0f}",
+    "processor": f"{WORK_SECONDS * 1000:.0f} ms, then remote addresses take turns",
+}
+
+
+@pytest.mark.parametrize(("what", "bound"), _BOUNDS.items())
+def test_a_bound_is_that_of_the_code(what: str, bound: str) -> None:
+    assert f"| {what} | {bound} |" in _PAGE.read_text("utf-8")
