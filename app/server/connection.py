@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 
 from app.server.fairness import ByteBudget, ConnectionPool
 from app.server.framing import MessageFramer
+from app.server.outgoing import PacedTransport
 from app.server.whole import Awaited, can_be_awaited, encode
 from app.web import Endpoint, Metrics, Turns
 
@@ -25,8 +26,6 @@ _MOST_PIECES = 16
 _LEAVE_SECONDS = 1.0
 # Nothing of them is kept.
 _TRAILERS: Any = deque(maxlen=0)
-# What TLS keeps, before it stops to read from the socket or to take more answers
-_MOST_TLS_BYTES = 16 * 1024
 
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -99,8 +98,8 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, {})
         self._limits = limits
         self._state = State.HANDSHAKE
-        # Below TLS, or the same as `transport`
-        self._socket_transport: asyncio.Transport = None  # type: ignore[assignment]  # as in the base class
+        self._socket: asyncio.Transport | None = None
+        self._paced: PacedTransport | None = None
         self._address = ""
         self._request_began = self._idle_since = self.loop.time()
         self._close_at = self._abort_at = math.inf
@@ -128,26 +127,16 @@ class Connection(HttpToolsProtocol):
 
     @property
     def held_bytes(self) -> int:
-        received = len(self._framer.unparsed) + self._body_bytes
-        if self._is_encrypted:
-            received += self.transport.get_read_buffer_size()  # type: ignore[attr-defined]  # of TLS
-        return received + self._unsent_bytes
+        unread = self._paced.unread_bytes if self._paced else 0
+        return unread + len(self._framer.unparsed) + self._body_bytes + self._unsent_bytes
 
     @property
     def _unsent_bytes(self) -> int:
-        unsent = self._socket_transport.get_write_buffer_size()
-        return unsent + self.transport.get_write_buffer_size() if self._is_encrypted else unsent
+        return self._paced.unsent_bytes if self._paced else 0
 
-    @property
-    def _is_encrypted(self) -> bool:
-        transport: asyncio.Transport | None = self.transport
-        return transport is not None and transport is not self._socket_transport
-
-    def admit(self, socket_transport: asyncio.Transport) -> bool:
-        """Take over an accepted socket; return whether there is room for it."""
-        self._socket_transport = socket_transport
-        # None where the client has gone already
-        self._address = (socket_transport.get_extra_info("peername") or ("",))[0]
+    def admit(self, address: str) -> bool:
+        """Join the connections of the server as one from this remote address; return whether there is room for it."""
+        self._address = address
         leaving = self._limits.pool.admit(self, self.loop.time())
         if leaving:
             self._limits.count_closed("limit")
@@ -155,17 +144,20 @@ class Connection(HttpToolsProtocol):
         self._limits.count()
         return leaving is not self
 
+    def take_socket(self, transport: asyncio.Transport) -> bool:
+        """Take over the accepted socket, below TLS; return whether the connection is still to be."""
+        self._socket = transport
+        return self._state is State.HANDSHAKE
+
     def handshake_ended(self, handshake: asyncio.Future[None]) -> None:
         """Forget the connection where its TLS handshake failed."""
         if handshake.cancelled() or handshake.exception() or self._state is State.HANDSHAKE:
             self._release()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
-        super().connection_made(transport)
+        self._paced = PacedTransport(transport, self._socket or transport)
+        super().connection_made(self._paced)
         self._limits.budget.members.add(self)
-        if self._is_encrypted:
-            transport.set_write_buffer_limits(high=_MOST_TLS_BYTES)
-            transport.set_read_buffer_limits(high=_MOST_TLS_BYTES)  # type: ignore[attr-defined]
         self._state = State.IDLE
         self._idle_since = self.loop.time()
         if not self._is_welcome():
@@ -176,6 +168,7 @@ class Connection(HttpToolsProtocol):
         self._state = State.CLOSING
         # They refer to this connection, which would stay in memory until the garbage collector comes by.
         self.cycle = None  # type: ignore[assignment]  # as before the first request
+        self._paced = None
         self._awaited = None
         self._framer.unparsed = b""
         self._release()
@@ -187,10 +180,17 @@ class Connection(HttpToolsProtocol):
         self._limits.budget.spend(len(data))
         self._go_on()
 
+    def pause_writing(self) -> None:
+        # TLS says so once more of a connection that is lost.
+        if self._paced:
+            super().pause_writing()
+            self._paced.pause()
+
     def resume_writing(self) -> None:
-        super().resume_writing()
-        if self._state is State.IDLE:
-            self._go_on()
+        if self._paced and self._paced.resume():
+            super().resume_writing()
+            if self._state is State.IDLE:
+                self._go_on()
 
     def on_message_begin(self) -> None:
         if self._state is not State.IDLE:
@@ -257,7 +257,7 @@ class Connection(HttpToolsProtocol):
         if self._state is State.CLOSING:
             if now > self._abort_at:
                 self._close_at = self._abort_at = math.inf
-                self._socket_transport.abort()
+                self._abort()
         elif self.is_busy:
             if now - self._request_began > self._limits.request_seconds:
                 self._limits.count_closed("timeout")
@@ -269,7 +269,7 @@ class Connection(HttpToolsProtocol):
         # At once, or those that never close their side would be more than the limit.
         self._state = State.CLOSING
         self._release()
-        self._socket_transport.abort()
+        self._abort()
 
     def shed(self) -> None:
         self._limits.count_closed("overload")
@@ -278,7 +278,7 @@ class Connection(HttpToolsProtocol):
         else:
             # It does not take its answer.
             self._stop()
-            self._socket_transport.abort()
+            self._abort()
 
     def _become_idle(self) -> None:
         self._state = State.IDLE
@@ -393,6 +393,10 @@ class Connection(HttpToolsProtocol):
         has_begun = cycle is not None and cycle.response_started and not cycle.response_complete
         if last_words and not has_begun:
             self.transport.write(last_words)
+
+    def _abort(self) -> None:
+        if transport := self._paced or self._socket:
+            transport.abort()
 
     def _release(self) -> None:
         self._limits.budget.members.discard(self)

@@ -12,16 +12,16 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.errors import SettingsError
-from app.server.acceptor import Acceptor
 from app.server.connection import Connection, ConnectionLimits
 from app.server.fairness import ByteBudget, ConnectionPool
+from app.server.listener import Listener
 
 # The API server keeps idle connections for 90 s (Go's DefaultTransport); we must not be the one to close first.
 IDLE_SECONDS = 120
 # kubelet opens one for each probe; Prometheus, and a person who looks, one each.
-HEALTH_CONNECTIONS = 50
+HEALTH_CONNECTIONS = 20
 _BACKLOG = 2048
-_SOCKET_BUFFER_BYTES = 64 * 1024
+_SOCKET_BUFFER_BYTES = 16 * 1024
 # A client that has just connected, or just had an answer, may have its next request on the way.
 _LAST_CALL_SECONDS = 1.0
 _TICK_SECONDS = 0.1
@@ -50,7 +50,7 @@ class Server(uvicorn.Server):
                 timeout_keep_alive=math.ceil(limits.idle_seconds),
             )
         )
-        self._bound = bound
+        self.bound = bound
         self._limits = limits
         self._context = context
         self._drain_seconds = drain_seconds
@@ -63,10 +63,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # uvicorn's signature
         """Listen."""
-        loop = asyncio.get_running_loop()
-        self.servers = [
-            await loop.create_server(lambda: Acceptor(self._connect, self._context), sock=self._bound, backlog=_BACKLOG)
-        ]
+        self._listener = Listener(self.bound, self._connect, self._context)
         self.started = True
 
     def _connect(self) -> Connection:
@@ -80,8 +77,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # uvicorn's signature
         """Take no more connections and let those there are end, as long as they may and nobody insists."""
-        for server in self.servers:
-            server.close()
+        self._listener.close()
         loop = asyncio.get_running_loop()
         end = loop.time() + self._drain_seconds
         self._limits.idle_seconds = min(self._limits.idle_seconds, _LAST_CALL_SECONDS)

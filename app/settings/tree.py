@@ -220,7 +220,7 @@ class ServerSettings(_Group):
     request_seconds: float = Field(default=10.0, gt=0, le=600)
     """How long one request may take, from its first byte until its answer is taken, in seconds."""
 
-    connection_limit: int = Field(default=400, ge=1)
+    connection_limit: int = Field(default=300, ge=1)
     """Connections at a time, TLS handshakes included. At the limit, the remote address with the most gives way."""
 
     body_limit: int = Field(default=7 * 1024 * 1024, ge=1024)

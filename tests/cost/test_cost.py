@@ -72,7 +72,8 @@ def ours() -> Open:
         wire = _Wire()
         limits = ConnectionLimits(60, 60, ConnectionPool(10), ByteBudget(12 * 2**20), endpoints=app.endpoints)
         connection = Connection(config, ServerState(), limits)
-        connection.admit(wire)
+        connection.admit("127.0.0.1")
+        connection.take_socket(wire)
         connection.connection_made(wire)
 
         async def ask(body: bytes) -> None:

@@ -228,7 +228,7 @@ def sockets_without_a_handshake(target: Target) -> None:
 
 
 def a_byte_each(target: Target) -> None:
-    _flood(target, tls=True, connections=450, send=lambda connection, _: connection.sendall(b"P"))
+    _flood(target, tls=True, connections=350, send=lambda connection, _: connection.sendall(b"P"))
 
 
 def connections_that_are_reset(target: Target) -> None:
@@ -312,6 +312,12 @@ def status_with_many_mounts(target: Target) -> None:
     _send_reviews(target, bodies)
 
 
+def large_answers_on_many_connections(target: Target) -> None:
+    # What a large answer or body leaves behind in a connection's buffers is there as often as there are connections.
+    large = pod(containers=[{"name": f"c{number}", "image": "a"} for number in range(900)])
+    _send_reviews(target, [review(large)], connections=290)
+
+
 def reviews_without_a_pause(target: Target) -> None:
     _send_reviews(target, [review(pod())], connections=40)
 
@@ -346,6 +352,7 @@ ON_THE_WEBHOOK: dict[str, Attack] = {
         long_texts,
         options_that_are_not_alike,
         status_with_many_mounts,
+        large_answers_on_many_connections,
         reviews_without_a_pause,
     )
 } | {"pipelined_reviews": lambda target: pipelined_requests(target, tls=True)}

@@ -69,7 +69,7 @@ async def running(
 
 
 async def send(server: Server, request: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    reader, writer = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname())
+    reader, writer = await asyncio.open_connection(*server.bound.getsockname())
     writer.write(request)
     return reader, writer
 
