@@ -10,6 +10,7 @@ _ROOMS = ("app/model", "app/injection", "app/admission")
 _MODULES = {
     "app/server/fairness.py",
     "app/server/framing.py",
+    "app/server/outgoing.py",
     "app/server/whole.py",
     "app/web/metrics.py",
     "app/web/mutate.py",

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import httptools
 import uvicorn
@@ -156,7 +156,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         self._paced = PacedTransport(transport, self._socket or transport)
-        super().connection_made(self._paced)
+        super().connection_made(cast(asyncio.Transport, self._paced))
         self._limits.budget.members.add(self)
         self._state = State.IDLE
         self._idle_since = self.loop.time()

@@ -8,14 +8,13 @@ from typing import Any
 _PIECE_BYTES = 16 * 1024
 
 
-class PacedTransport(asyncio.Transport):
+class PacedTransport:
     """A transport that passes on what it is to write in pieces, and only while the transport below takes them.
 
     `below` is that of TLS where there is TLS, `socket` that of the socket; the same where there is none.
     """
 
     def __init__(self, below: asyncio.Transport, socket: asyncio.Transport) -> None:
-        super().__init__()
         self._below = below
         self._socket = socket
         self._is_encrypted = below is not socket

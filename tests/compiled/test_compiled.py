@@ -13,6 +13,7 @@ _ROOMS = ("model", "injection", "admission")
 _OTHERS = (
     "app.server.fairness",
     "app.server.framing",
+    "app.server.outgoing",
     "app.server.whole",
     "app.web.metrics",
     "app.web.mutate",

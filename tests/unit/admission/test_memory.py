@@ -1,0 +1,74 @@
+"""What a review costs in memory while it is answered, at worst."""
+
+import json
+import tracemalloc
+from typing import Any
+
+import pytest
+from pods import a_container, a_pod, everything_open
+
+from app.admission import answer, decode_review, encode_review
+from app.admission.review import MOST_VALUES
+from app.errors import BadRequestError
+
+_LARGEST = 7 * 2**20
+_MOST_TIMES = 7
+_POLICY = everything_open()
+
+
+def _body(note: str = "", **spec: Any) -> bytes:
+    pod = a_pod(**spec)
+    pod["metadata"]["annotations"]["note"] = note
+    request = {"uid": "1", "operation": "CREATE", "resource": {"group": "", "resource": "pods"}, "object": pod}
+    review = {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}
+    return json.dumps(review, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _many(item: Any, values: int) -> list[Any]:
+    """Return a list of items of so many JSON values each, as many as are accepted."""
+    return [item] * ((MOST_VALUES - 500) // values)
+
+
+def _wide(characters: int) -> str:
+    # One character of four bytes, and Python keeps all of them in four.
+    return "\U0001f600" + "a" * characters
+
+
+_VARIABLES = [a_container(env=_many({"name": "e"}, 2))]
+_BODIES = {
+    "containers": _body(containers=[{"name": "a"}] * 1000),
+    "volumes": _body(volumes=_many({"name": "v"}, 2)),
+    "variables": _body(containers=_VARIABLES),
+    "mounts": _body(containers=[a_container(volumeMounts=_many({"name": "v", "mountPath": "/m"}, 3))]),
+    "groups": _body(securityContext={"supplementalGroups": _many(300_000, 1)}),
+    "a wide text": _body(_wide(_LARGEST - 1000)),
+    "a wide text and variables": _body(_wide(_LARGEST - 700_000), containers=_VARIABLES),
+}
+
+
+def _peak_of_answering(body: bytes) -> int:
+    tracemalloc.start()
+    try:
+        review = decode_review(body)
+        encode_review(review, answer(review, None, _POLICY))
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", _BODIES)
+def test_a_review_costs_at_most_seven_times_the_largest_body(name: str) -> None:
+    assert len(_BODIES[name]) <= _LARGEST
+    assert _peak_of_answering(_BODIES[name]) <= _MOST_TIMES * _LARGEST
+
+
+@pytest.mark.parametrize("item", [{}, 1, {"a": {}}, "a", [[]]])
+def test_a_body_of_more_values_is_refused_before_it_is_read(item: Any) -> None:
+    body = _body(future=[item] * (MOST_VALUES + 1))
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadRequestError):
+            decode_review(body)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
