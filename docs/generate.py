@@ -78,7 +78,7 @@ The same words stand in the log, in the metric `dind_webhook_requests_total`, in
 
 | rule | stops with |
 |---|---|
-{"".join(f"| {rule.statement} | {_code(reason.slug for reason in rule.stops)} |{chr(10)}" for rule in RULES)}"""
+{"".join(f"| {rule.statement} | {_code(reason.slug for reason in rule.reasons)} |{chr(10)}" for rule in RULES)}"""
 
 
 def _option_row(option: Option) -> str:

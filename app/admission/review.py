@@ -19,7 +19,7 @@ from pybase64 import b64encode_as_string
 
 from app.admission.shapes import ReviewOfAny, ReviewOfPod, read_review_of_any, read_review_of_pod
 from app.errors import BadRequestError
-from app.injection import Decision, Mode, Outcome, Policy, Reason, inject
+from app.injection import Decision, Mode, Outcome, Policy, decide_request
 from app.model import JsonObject, PodShape, misfit
 from app.printable import printable
 
@@ -89,11 +89,13 @@ def _read(body: bytes | bytearray) -> ReviewOfPod | ReviewOfAny:
 
 def answer(review: Review, namespace_mode: Mode | None, policy: Policy) -> Decision:
     """Decide on a request. `namespace_mode` comes from the path that the API server called."""
-    if review.group != "" or review.resource != "pods" or review.operation != "CREATE":
-        return Decision(Reason.NOT_A_POD_CREATE)
-    if review.sub_resource:
-        return Decision(Reason.SUBRESOURCE)
-    return inject(review.pod, namespace_mode, policy)
+    return decide_request(
+        review.pod,
+        namespace_mode,
+        policy,
+        creates_pod=review.group == "" and review.resource == "pods" and review.operation == "CREATE",
+        is_subresource=review.sub_resource != "",
+    )
 
 
 def encode_review(review: Review, decision: Decision) -> bytes:

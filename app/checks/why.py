@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from app.checks.expected import ENTRIES, ENTRY_SUFFIX
 from app.checks.snapshot import annotations_of, entries_of, entry_for, labels_of, name_of, namespace_of
-from app.injection import INJECT, NAMESPACE_VALUES, STATUS, TO_CHANGE, Decision, Mode, Outcome, Policy, Reason, inject
+from app.injection import INJECT, STATUS, Decision, Outcome, Policy, Reason, decide_for_namespace
 from app.model import JsonObject, pod_templates, selects
 
 _OUR_CONDITIONS = frozenset(name for entry in ENTRIES for name in entry.conditions)
@@ -20,12 +20,9 @@ class Asked(NamedTuple):
 
 def decide_live(pod: JsonObject, asked: Asked) -> Decision:
     """Return what would become of a pod if it were created now."""
-    label = labels_of(asked.namespace).get(INJECT)
-    if label not in NAMESPACE_VALUES:
-        return Decision(Reason.NAMESPACE_NOT_OPTED_IN)
-    if left_out_by(pod, asked):
-        return Decision(Reason.NOT_SELECTED)
-    return inject(pod, Mode(label) if label in set(Mode) else None, asked.policy)
+    label = str(labels_of(asked.namespace).get(INJECT, ""))
+    # An absent configuration counts as one that selects: it is assumed to be as the chart has it.
+    return decide_for_namespace(pod, label, asked.policy, left_out_by(pod, asked) or "")
 
 
 def left_out_by(pod: JsonObject, asked: Asked) -> str | None:
@@ -89,7 +86,7 @@ def to_change(reason: Reason, namespace: str, workload: JsonObject) -> str:
     """Return the line that changes an outcome, empty where the message says it or nothing is to be changed."""
     if reason is Reason.NOT_REQUESTED and workload["kind"] != "Pod":
         return annotate_template(workload, misplaced(workload) or "sidecar")
-    change = TO_CHANGE.get(reason, "").replace("{namespace}", namespace)
+    change = reason.remedy_in(namespace)
     # kubectl does not change the value of a label unless it is told so.
     return change + " --overwrite" if reason is Reason.NAMESPACE_NOT_OPTED_IN else change
 

@@ -9,8 +9,8 @@ import typer
 
 from app.cli.judge import DENIED, describe, load_policy, style_of
 from app.cli.output import print_line
-from app.injection import INJECT, ONLY_IN_A_CLUSTER, RULES, TO_CHANGE, Decision, Outcome, Reason, Rule, State, fare
-from app.manifests import judge, read_manifest
+from app.injection import INJECT, RULES, Decision, Outcome, Rule, State, decide_for_namespace, trace_rules
+from app.manifests import read_manifest
 from app.model import JsonObject
 
 _MARKS = {State.PASSED: "✓", State.STOPPED: "✗", State.NOT_REACHED: "-", State.NOT_CHECKED: "?"}
@@ -19,7 +19,7 @@ _MARKS = {State.PASSED: "✓", State.STOPPED: "✗", State.NOT_REACHED: "-", Sta
 class Explained(NamedTuple):
     """A pod, what goes into the decision on it, the decision, and what changes it. `verdict` replaces its words.
 
-    Whether one of the `unseen` reasons holds was not looked at.
+    `configuration_known` says whether the webhook configuration was looked at.
     """
 
     title: str
@@ -29,7 +29,7 @@ class Explained(NamedTuple):
     verdict: str = ""
     notes: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = RULES
-    unseen: frozenset[Reason] = frozenset()
+    configuration_known: bool = False
 
 
 def run(filenames: list[str], namespace_label: str, color: str, config: Path | None) -> int:
@@ -38,10 +38,10 @@ def run(filenames: list[str], namespace_label: str, color: str, config: Path | N
     explained = []
     for manifest in [read_manifest(filename) for filename in filenames]:
         for template in manifest.templates():
-            decision = judge(template.pod, namespace_label, policy)
-            change = TO_CHANGE.get(decision.reason, "").replace("{namespace}", "NAME")
+            decision = decide_for_namespace(template.pod, namespace_label, policy)
+            change = decision.reason.remedy_in("NAME")
             inputs = inputs_of(namespace_label, template.pod)
-            explained.append(Explained(template.name, inputs, decision, change, unseen=ONLY_IN_A_CLUSTER))
+            explained.append(Explained(template.name, inputs, decision, change))
     if not explained:
         print_line("no pod or workload in these files", file=sys.stderr)
     return print_all(explained, color)
@@ -76,7 +76,7 @@ def _print(one: Explained, color: str) -> None:
     for name, value in one.inputs:
         print_line(f"  {name:<30} {value}")
     print_line()
-    for rule, state in fare(decision, one.rules, one.unseen):
+    for rule, state in trace_rules(decision, one.rules, configuration_known=one.configuration_known):
         style = style_of(decision) if state is State.STOPPED else typer.colors.GREEN if state is State.PASSED else None
         more = f": {state}" if state is State.NOT_CHECKED else ""
         print_line((f"  {_MARKS[state]} {rule.statement}{more}", style), color=color)

@@ -23,7 +23,7 @@ from app.checks import (
 from app.cli.explain import Explained, inputs_of, print_all
 from app.cli.judge import describe, load_policy
 from app.errors import NotFoundError
-from app.injection import INJECT, ONLY_IN_A_CLUSTER, RULES, STATUS, Decision, Mode, Outcome, Reason
+from app.injection import INJECT, NAMESPACE_RULES, STATUS, Decision, Mode, Outcome, Reason
 from app.kube import Cluster
 from app.model import JsonObject, pod_templates
 
@@ -97,11 +97,13 @@ def _pod(cluster: Cluster, pod: JsonObject, answer: Answer) -> Explained:
     elif change:
         change = f"{change}, then {recreate(pod)}"
     notes = _notes(answer, pod, decision)
-    return Explained(f"Pod {namespace}/{name}", inputs, decision, change, verdict, notes, unseen=_unseen(answer))
+    return Explained(
+        f"Pod {namespace}/{name}", inputs, decision, change, verdict, notes, configuration_known=_is_known(answer)
+    )
 
 
-def _unseen(answer: Answer) -> frozenset[Reason]:
-    return ONLY_IN_A_CLUSTER if answer.asked.configuration is None else frozenset()
+def _is_known(answer: Answer) -> bool:
+    return answer.asked.configuration is not None
 
 
 def _workload(target: Target, workload: JsonObject, answer: Answer) -> Explained:
@@ -117,7 +119,7 @@ def _workload(target: Target, workload: JsonObject, answer: Answer) -> Explained
         verdict = ""
     title = f"{target.kind} {namespace}/{target.name}"
     notes = _notes(answer, template, decision)
-    return Explained(title, inputs, decision, change, verdict, notes, unseen=_unseen(answer))
+    return Explained(title, inputs, decision, change, verdict, notes, configuration_known=_is_known(answer))
 
 
 def _namespace(cluster: Cluster, answer: Answer) -> Explained:
@@ -139,7 +141,7 @@ def _namespace(cluster: Cluster, answer: Answer) -> Explained:
     change = to_change(decision.reason, name, {"kind": "Namespace", "metadata": {"name": name}})
     notes = (*_notes(answer, probe, decision), *_pods(cluster, name, asked))
     inputs = ((f"namespace label {INJECT}", label or "absent"),)
-    return Explained(f"Namespace {name}", inputs, decision, change, verdict, notes, RULES[:2], _unseen(answer))
+    return Explained(f"Namespace {name}", inputs, decision, change, verdict, notes, NAMESPACE_RULES, _is_known(answer))
 
 
 def _pods(cluster: Cluster, namespace: str, asked: Asked) -> list[str]:

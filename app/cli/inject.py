@@ -10,8 +10,8 @@ import typer
 
 from app.cli.judge import DENIED, describe, load_policy, style_of
 from app.cli.output import print_exactly, print_line
-from app.injection import Decision, Outcome
-from app.manifests import Change, Template, join, judge, read_manifest
+from app.injection import Decision, Outcome, decide_for_namespace
+from app.manifests import Change, Template, join, read_manifest
 from app.model import add
 
 _COLORS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}
@@ -35,7 +35,7 @@ def run(filenames: list[str], namespace_label: str, output: Output, color: str, 
         count = 0
         for template in manifest.templates():
             count += 1
-            decision = judge(template.pod, namespace_label, policy)
+            decision = decide_for_namespace(template.pod, namespace_label, policy)
             denied |= decision.outcome is Outcome.DENIED
             _report(template, decision, color)
             if decision.operations:

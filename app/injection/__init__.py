@@ -8,11 +8,11 @@ them in turn.
 from app.injection.annotations import OPTIONS, Option, apply_defaults, built_in_options
 from app.injection.decision import Decision, Mode, Outcome, Reason
 from app.injection.eligibility import NAMESPACE_VALUES, POD_VALUES
-from app.injection.inject import inject
+from app.injection.inject import decide_for_namespace, decide_request, inject
 from app.injection.names import INJECT, PREFIX, STATUS
 from app.injection.options import Medium, Options, Placement, Policy
 from app.injection.protected import DATA_ROOT, SYSTEM_DIRECTORIES
-from app.injection.rules import ONLY_IN_A_CLUSTER, RULES, TO_CHANGE, Rule, State, fare
+from app.injection.rules import NAMESPACE_RULES, RULES, Rule, State, trace_rules
 from app.injection.token import TOKEN_PATH
 from app.injection.values import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
 from app.injection.workspace import SHAREABLE
@@ -22,8 +22,8 @@ __all__ = [
     "ENDING_FLAGS",
     "INJECT",
     "LISTENING_FLAGS",
+    "NAMESPACE_RULES",
     "NAMESPACE_VALUES",
-    "ONLY_IN_A_CLUSTER",
     "OPTIONS",
     "OWNED_FLAGS",
     "POD_VALUES",
@@ -34,7 +34,6 @@ __all__ = [
     "STATUS",
     "SYSTEM_DIRECTORIES",
     "TOKEN_PATH",
-    "TO_CHANGE",
     "Decision",
     "Medium",
     "Mode",
@@ -48,6 +47,8 @@ __all__ = [
     "State",
     "apply_defaults",
     "built_in_options",
-    "fare",
+    "decide_for_namespace",
+    "decide_request",
     "inject",
+    "trace_rules",
 ]

@@ -1,18 +1,20 @@
 """The table of `dind.io/*` annotations. It drives parsing, messages, the reference page and its test."""
 
 import ipaddress
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from app.injection import values
 from app.injection.decision import Denial, Mode, Reason
 from app.injection.images import is_allowed_image
-from app.injection.messages import first_few, quote
+from app.injection.messages import first_few, naming, quote
 from app.injection.names import INJECT, PREFIX, STATUS
 from app.injection.options import Medium, Options, Placement, Policy
-from app.model import nearest, parse_quantity
+from app.model import Metadata, nearest, parse_quantity
 
+# Of options that a pod sets, by their annotations
+OptionTexts: TypeAlias = Mapping[str, str]
 _BOTH = frozenset(Mode)
 _SIDECAR = frozenset({Mode.SIDECAR})
 _DAEMONSET = frozenset({Mode.DAEMONSET})
@@ -338,18 +340,20 @@ def apply_defaults(base: Options, texts: Mapping[str, str]) -> tuple[Options, li
     return options, problems or contradictions(options)
 
 
-def parse_options(annotations: Mapping[str, str | None], policy: Policy) -> Options | Denial:
-    """Return the options of a pod from its annotations, or why it is refused.
-
-    Keys first, then the operator's permission, then all values together, so that one attempt shows
-    every mistake of a kind.
-    """
+def find_option_texts(annotations: Mapping[str, str | None]) -> OptionTexts | Denial:
+    """Return the texts of the options that a pod sets, or why it is denied: it sets some that do not exist."""
     ours = [key for key in annotations if key.startswith(PREFIX) and key not in (INJECT, STATUS)]
-    if not ours:
-        return policy.defaults
     if unknown := [key for key in ours if key not in OPTIONS_BY_KEY]:
         return Denial(Reason.UNKNOWN_ANNOTATION, _unknown(unknown))
-    if closed := sorted(key for key in ours if OPTIONS_BY_KEY[key].name not in policy.allowed_options):
+    return {key: annotations[key] or "" for key in ours}
+
+
+def permission_denial(texts: OptionTexts, policy: Policy) -> Denial | None:
+    """Return why the operator does not let a pod set these options, or None.
+
+    A text that is no value of its option is left to `parse_options`.
+    """
+    if closed := sorted(key for key in texts if OPTIONS_BY_KEY[key].name not in policy.allowed_options):
         allowed = ", ".join(option.name for option in OPTIONS if option.name in policy.allowed_options) or "none"
         what, it = ("annotations", "them") if len(closed) > 1 else ("annotation", "it")
         return Denial(
@@ -357,10 +361,56 @@ def parse_options(annotations: Mapping[str, str | None], policy: Policy) -> Opti
             f"{what} {first_few(closed, str, ', ')} may not be set in this cluster; remove {it} "
             f"(options its operator allows: {allowed})",
         )
+    image, tcp, arguments = (_value(texts, name) for name in ("image", "tcp", "dockerd-args"))
+    if image and image != policy.defaults.image and not is_allowed_image(image, policy.allowed_images):
+        allowed = first_few((policy.defaults.image, *policy.allowed_images), str, ", ")
+        return Denial(
+            Reason.IMAGE_NOT_ALLOWED,
+            f"annotation {PREFIX}image: {quote(image)} is not an image that this cluster's "
+            f"operator allows; they are {allowed}",
+        )
+    if policy.allow_public_tcp:
+        return None
+    if tcp and not tcp.is_loopback and tcp != policy.defaults.tcp:
+        return Denial(
+            Reason.OPTION_NOT_ALLOWED,
+            f'annotation {PREFIX}tcp: "{tcp}" is not loopback, which this cluster\'s operator does not allow; '
+            "use an address such as 127.0.0.1:2375",
+        )
+    if opened := _public_flags(arguments or (), policy):
+        return Denial(
+            Reason.OPTION_NOT_ALLOWED,
+            f"annotation {PREFIX}dockerd-args: {quote(opened[0])} listens on other than loopback, which this cluster's "
+            "operator does not allow; use an address such as 127.0.0.1:9323",
+        )
+    return None
+
+
+def _value(texts: OptionTexts, name: str) -> Any:
+    """Return the value of an option that a pod sets, or None if it sets none that is accepted."""
+    text = texts.get(PREFIX + name)
+    if not text:
+        return None
+    try:
+        return OPTIONS_BY_KEY[PREFIX + name].read(text)
+    except ValueError:
+        return None
+
+
+def _public_flags(arguments: Iterable[str], policy: Policy) -> list[str]:
+    """Return the pod's own flags with which dockerd would listen where others reach it."""
+    operators = set(policy.defaults.dockerd_args)
+    return [argument for argument in arguments if argument not in operators and values.listens_publicly(argument)]
+
+
+def parse_options(texts: OptionTexts, policy: Policy) -> Options | Denial:
+    """Return the options of a pod that sets these texts, or why it is denied, with every mistake."""
+    if not texts:
+        return policy.defaults
     changes: dict[str, Any] = {}
     problems = []
-    for key in ours:
-        option, text = OPTIONS_BY_KEY[key], annotations[key] or ""
+    for key, text in texts.items():
+        option = OPTIONS_BY_KEY[key]
         try:
             changes[option.field] = option.read_annotation(text)
         except ValueError as error:
@@ -368,7 +418,19 @@ def parse_options(annotations: Mapping[str, str | None], policy: Policy) -> Opti
     options = replace(policy.defaults, **_yielding(changes))
     if problems := problems or contradictions(options):
         return Denial(Reason.INVALID_OPTION, first_few(problems, str))
-    return _permitted(options, policy)
+    return options
+
+
+def options_without_effect(metadata: Metadata, mode: Mode | None) -> list[str]:
+    """Return warnings about options of the other mode, and about labels that look like options."""
+    options = [key for key in metadata.annotations if (option := OPTIONS_BY_KEY.get(key)) and mode not in option.modes]
+    labels = [key for key in metadata.labels if key.startswith(PREFIX) and key != INJECT]
+    found = []
+    if options:
+        found.append(naming(f"without effect in {mode} mode", options))
+    if labels:
+        found.append(naming("options are annotations, these labels have no effect", labels))
+    return found
 
 
 def _yielding(changes: dict[str, Any]) -> dict[str, Any]:
@@ -424,38 +486,6 @@ def _unchecked_hub(options: Options) -> list[str]:
                 "Docker Hub itself)"
             )
     return found
-
-
-def _permitted(options: Options, policy: Policy) -> Options | Denial:
-    if options.image != policy.defaults.image and not is_allowed_image(options.image, policy.allowed_images):
-        allowed = first_few((policy.defaults.image, *policy.allowed_images), str, ", ")
-        return Denial(
-            Reason.IMAGE_NOT_ALLOWED,
-            f"annotation {PREFIX}image: {quote(options.image)} is not an image that this cluster's "
-            f"operator allows; they are {allowed}",
-        )
-    if opened := _public_flags(options, policy):
-        return Denial(
-            Reason.OPTION_NOT_ALLOWED,
-            f"annotation {PREFIX}dockerd-args: {quote(opened[0])} listens on other than loopback, which this cluster's "
-            "operator does not allow; use an address such as 127.0.0.1:9323",
-        )
-    public = options.tcp is not None and not options.tcp.is_loopback and options.tcp != policy.defaults.tcp
-    if public and not policy.allow_public_tcp:
-        return Denial(
-            Reason.OPTION_NOT_ALLOWED,
-            f'annotation {PREFIX}tcp: "{options.tcp}" is not loopback, which this cluster\'s operator does not allow; '
-            "use an address such as 127.0.0.1:2375",
-        )
-    return options
-
-
-def _public_flags(options: Options, policy: Policy) -> list[str]:
-    """Return the pod's own flags with which dockerd would listen where others reach it, none where it may."""
-    if policy.allow_public_tcp:
-        return []
-    own = set(options.dockerd_args) - set(policy.defaults.dockerd_args)
-    return [argument for argument in options.dockerd_args if argument in own and values.listens_publicly(argument)]
 
 
 def _unknown(keys: Sequence[str]) -> str:

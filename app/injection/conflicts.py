@@ -28,21 +28,8 @@ _PROC = "/proc"
 _READ_ONLY_SOURCES = frozenset({"configMap", "secret", "projected", "downwardAPI"})
 
 
-def conflict(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
-    """Return why `pod` cannot have `additions`, None where it can. `ours`: it says that it was injected before."""
-    return (
-        _stale_status(pod, additions, ours)
-        or _node_socket(pod, additions, ours)
-        or _taken_name(pod, additions, ours)
-        or _taken_volume(pod, additions)
-        or _taken_path(pod, additions)
-        or _pod_level(pod, additions)
-    )
-
-
-def _stale_status(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
-    if not ours:
-        return None
+def stale_status(pod: Pod, additions: Additions) -> Denial | None:
+    """Return what is missing in a pod whose status annotation says that it was injected, or None."""
     problem = None
     if additions.container:
         problem = _not_as_injected(pod, additions.container, additions.as_container)
@@ -78,7 +65,8 @@ def _is_same_kind(existing: Volume, wanted: JsonObject) -> bool:
     return existing.kind in wanted and ("hostPath" not in wanted or existing.path == wanted["hostPath"]["path"])
 
 
-def _node_socket(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
+def node_socket(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
+    """Return which volume of a pod leads to the node's Docker socket, or None. `ours`: it was injected before."""
     for name, volume in pod.volumes.items():
         if volume.kind != "hostPath" or _is_our_own(volume, additions, ours):
             continue
@@ -112,7 +100,8 @@ def _is_same_host_path(existing: Volume, wanted: JsonObject) -> bool:
     return host_path is not None and (existing.path, existing.type) == (host_path["path"], host_path.get("type", ""))
 
 
-def _taken_name(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
+def taken_name(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
+    """Return which name of the additions a pod has for something else, or None. `ours`: it was injected before."""
     if ours:
         return None
     names = [
@@ -130,7 +119,7 @@ def _taken_name(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
     )
 
 
-def _taken_volume(pod: Pod, additions: Additions) -> Denial | None:
+def taken_volume(pod: Pod, additions: Additions) -> Denial | None:
     """Return why a mount of a volume of ours is refused: it would reach more of it than injection gives."""
     names = {volume["name"] for volume in additions.volumes}
     own = additions.container["name"] if additions.container else None
@@ -146,7 +135,8 @@ def _taken_volume(pod: Pod, additions: Additions) -> Denial | None:
     return None
 
 
-def _taken_path(pod: Pod, additions: Additions) -> Denial | None:
+def taken_path(pod: Pod, additions: Additions) -> Denial | None:
+    """Return which mount of a client is in the way of the socket, or None."""
     near = _near(additions.client_mounts)
     paths = {mount.path for client in additions.clients for mount in client.mounts}
     closer = {path for path in paths if near.meet(path)}
@@ -188,7 +178,8 @@ def _is_in_the_way(mount: Mount, wanted: Mount, pod: Pod) -> bool:
     return mount.path == socket or is_under(mount.path, closed)
 
 
-def _pod_level(pod: Pod, additions: Additions) -> Denial | None:
+def pod_level(pod: Pod, additions: Additions) -> Denial | None:
+    """Return which resources of the pod itself leave too little for the daemon, or None."""
     container = additions.container
     if container is None or pod.spec.resources is None or container["name"] in pod.named:
         return None

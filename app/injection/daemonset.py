@@ -4,10 +4,12 @@ from app.injection.additions import Additions
 from app.injection.decision import Denial, Reason
 from app.injection.docker_socket import HIDDEN_DEFAULT_DIR, is_default_dir, unix_address, until_docker_answers
 from app.injection.messages import naming
+from app.injection.mode_injector import ModeInjector
 from app.injection.names import PREFIX
 from app.injection.options import Options, Policy
-from app.injection.selection import select
+from app.injection.selection import Selection
 from app.injection.token import token_mounts
+from app.injection.workspace import Workspace
 from app.model import JsonObject, Mount, Pod, clean_path
 
 # Any user but root: reaching the socket takes its group, nothing else.
@@ -15,19 +17,18 @@ _WAIT_USER = 65532
 _WAIT_RESOURCES = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "500m", "memory": "128Mi"}}
 
 
-def daemonset_additions(pod: Pod, options: Options, policy: Policy) -> Additions | Denial:
-    """Return what a pod in daemonset mode is to have, or why it cannot have it."""
-    if policy.host_path_read_only and is_default_dir(options.socket_dir):
-        return Denial(
-            Reason.INVALID_OPTION,
-            f"socket-dir {options.socket_dir} does not go with a read-only hostPath: the pod's service account token "
-            "is mounted below it; the operator can set host_path_read_only: false or another socket-dir",
-        )
-    own = frozenset({policy.wait_container_name} if options.wait else ())
-    existing = pod.named.get(policy.wait_container_name) if options.wait else None
-    selection = select(pod, options.containers, own, existing.position if existing and existing.is_init else 0)
-    if isinstance(selection, Denial):
-        return selection
+def _options_denial(options: Options, policy: Policy) -> Denial | None:
+    if not (policy.host_path_read_only and is_default_dir(options.socket_dir)):
+        return None
+    return Denial(
+        Reason.INVALID_OPTION,
+        f"socket-dir {options.socket_dir} does not go with a read-only hostPath: the pod's service account token "
+        "is mounted below it; the operator can set host_path_read_only: false or another socket-dir",
+    )
+
+
+def _additions(pod: Pod, options: Options, policy: Policy, selection: Selection, _workspace: Workspace) -> Additions:
+    """Return what a pod in daemonset mode gets."""
     # Connecting to a socket needs no write access to its directory.
     mount = Mount.at(options.socket_dir, policy.run_volume, read_only=policy.host_path_read_only)
     host_path: JsonObject = {"path": policy.host_path}
@@ -83,3 +84,13 @@ def _wait(docker_host: JsonObject, group: int | None, policy: Policy) -> JsonObj
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
+
+
+DAEMONSET = ModeInjector(
+    options_denial=_options_denial,
+    namespaces_denial=lambda _pod, _policy: None,
+    own_container=lambda options, policy: policy.wait_container_name if options.wait else None,
+    runs_before_init_containers=lambda _options: True,
+    share=lambda _pod, _clients, _options, _policy: Workspace((), ()),
+    additions=_additions,
+)

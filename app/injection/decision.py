@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from typing import TypeAlias
 
+from app.injection.names import INJECT
 from app.model import Operation
 
 
@@ -21,90 +23,95 @@ class Outcome(StrEnum):
     DENIED = "denied"
 
 
+_ReasonValue: TypeAlias = tuple[str, Outcome, int, str, str]
+
+
+def _untouched(slug: str, meaning: str, remedy: str = "") -> _ReasonValue:
+    return slug, Outcome.UNTOUCHED, 0, meaning, remedy
+
+
+def _denied(slug: str, code: int, meaning: str) -> _ReasonValue:
+    # What to do stands in each denial's message.
+    return slug, Outcome.DENIED, code, meaning, ""
+
+
 class Reason(Enum):
-    """Why: a slug, the outcome, the status code of a refusal, and a sentence for the reference page."""
+    """Why: a slug, the outcome, the status code of a denial, a sentence for the reference page, and a remedy."""
 
-    NOT_A_POD_CREATE = "not-a-pod-create", Outcome.UNTOUCHED, 0, "The request does not create a pod."
-    SUBRESOURCE = "subresource", Outcome.UNTOUCHED, 0, "The request is for a subresource of a pod."
-    NAMESPACE_NOT_OPTED_IN = (
+    NOT_A_POD_CREATE = _untouched("not-a-pod-create", "The request does not create a pod.")
+    SUBRESOURCE = _untouched("subresource", "The request is for a subresource of a pod.")
+    NAMESPACE_NOT_OPTED_IN = _untouched(
         "namespace-not-opted-in",
-        Outcome.UNTOUCHED,
-        0,
-        "The namespace has no label `dind.io/inject` of `enabled`, `sidecar` or `daemonset`: nobody asks the webhook.",
+        f"The namespace has no label `{INJECT}` of `enabled`, `sidecar` or `daemonset`, so the webhook is not called.",
+        f"kubectl label namespace {{namespace}} {INJECT}=enabled",
     )
-    NOT_SELECTED = (
+    NOT_SELECTED = _untouched(
         "not-selected",
-        Outcome.UNTOUCHED,
-        0,
-        "The webhook configuration's selectors or conditions leave the pod out: nobody asks the webhook.",
+        "The webhook configuration's selectors or conditions leave the pod out, so the webhook is not called.",
+        "see with `dind-webhook check` whether the webhook configuration was changed; if not, its operator means it so",
     )
-    MIRROR_POD = "mirror-pod", Outcome.UNTOUCHED, 0, "The pod mirrors a static pod of a kubelet and cannot be changed."
-    OPTED_OUT = "opted-out", Outcome.UNTOUCHED, 0, "The pod says `dind.io/inject: disabled`."
-    NOT_REQUESTED = "not-requested", Outcome.UNTOUCHED, 0, "Neither the pod nor its namespace asks for Docker."
-    WINDOWS_POD = "windows-pod", Outcome.UNTOUCHED, 0, "A Windows pod in a namespace whose default asks for Docker."
-    UNCHANGED = "unchanged", Outcome.UNTOUCHED, 0, "Everything is there already."
+    MIRROR_POD = _untouched("mirror-pod", "The pod mirrors a static pod of a kubelet and cannot be changed.")
+    OPTED_OUT = _untouched("opted-out", f"The pod has `{INJECT}: disabled`.", f"remove {INJECT}: disabled")
+    NOT_REQUESTED = _untouched(
+        "not-requested",
+        "Neither the pod nor its namespace asks for Docker.",
+        f"add the annotation {INJECT}: sidecar (or daemonset) to the pod, or to the pod template of its workload",
+    )
+    WINDOWS_POD = _untouched(
+        "windows-pod",
+        "A Windows pod in a namespace whose default asks for Docker.",
+        f"add the annotation {INJECT}: disabled to be clear about it",
+    )
+    UNCHANGED = _untouched("unchanged", "The pod has everything already.")
 
-    INJECTED = "injected", Outcome.INJECTED, 0, "The pod was given a Docker daemon."
+    INJECTED = "injected", Outcome.INJECTED, 0, "The pod got a Docker daemon.", ""
 
-    MALFORMED_POD = "malformed-pod", Outcome.DENIED, 400, "A member of the pod has the wrong JSON type."
-    UNKNOWN_VALUE = "unknown-value", Outcome.DENIED, 400, "`dind.io/inject` has a value that is not accepted."
-    UNKNOWN_ANNOTATION = "unknown-annotation", Outcome.DENIED, 400, "A `dind.io/*` annotation that does not exist."
-    INVALID_OPTION = "invalid-option", Outcome.DENIED, 400, "An option has a value that is not accepted."
-    UNKNOWN_CONTAINER = (
-        "unknown-container",
-        Outcome.DENIED,
-        400,
-        "`dind.io/containers` names a container that the pod does not have.",
+    MALFORMED_POD = _denied("malformed-pod", 400, "A member of the pod has the wrong JSON type, or is too large.")
+    UNKNOWN_VALUE = _denied("unknown-value", 400, f"`{INJECT}` has a value that is not accepted.")
+    UNKNOWN_ANNOTATION = _denied("unknown-annotation", 400, "A `dind.io/*` annotation does not exist.")
+    INVALID_OPTION = _denied("invalid-option", 400, "An option has a value that is not accepted.")
+    UNKNOWN_CONTAINER = _denied(
+        "unknown-container", 400, "`dind.io/containers` names a container that the pod does not have."
     )
-    WINDOWS_REQUESTED = "windows-requested", Outcome.DENIED, 422, "A Windows pod asks for Docker itself."
-    MODE_OFF = "mode-off", Outcome.DENIED, 403, "The operator has switched this mode off."
-    OPTION_NOT_ALLOWED = "option-not-allowed", Outcome.DENIED, 403, "The operator does not let pods set this option."
-    IMAGE_NOT_ALLOWED = "image-not-allowed", Outcome.DENIED, 403, "The image is not among those the operator allows."
-    NODE_DOCKER_SOCKET = (
-        "node-docker-socket",
-        Outcome.DENIED,
-        403,
-        "The pod mounts the node's own Docker socket, or a directory above it.",
+    WINDOWS_REQUESTED = _denied("windows-requested", 422, "A Windows pod asks for Docker itself.")
+    MODE_OFF = _denied("mode-off", 403, "The operator has switched this mode off.")
+    OPTION_NOT_ALLOWED = _denied("option-not-allowed", 403, "The operator does not let pods set this option.")
+    IMAGE_NOT_ALLOWED = _denied("image-not-allowed", 403, "The image is not among those the operator allows.")
+    NODE_DOCKER_SOCKET = _denied(
+        "node-docker-socket", 403, "The pod mounts the node's own Docker socket, or a directory that leads to it."
     )
-    HOST_NETWORK = (
+    HOST_NETWORK = _denied(
         "host-network",
-        Outcome.DENIED,
         403,
         "A sidecar daemon in a `hostNetwork` pod would put its bridge and firewall rules on the node.",
     )
-    HOST_PID = (
-        "host-pid",
-        Outcome.DENIED,
-        403,
-        "A sidecar daemon in a `hostPID` pod would see, and could end, every process of the node.",
+    HOST_PID = _denied(
+        "host-pid", 403, "A sidecar daemon in a `hostPID` pod would see, and could end, every process of the node."
     )
-    HOST_IPC = (
-        "host-ipc",
-        Outcome.DENIED,
-        403,
-        "A sidecar daemon in a `hostIPC` pod would share the node's IPC namespace.",
-    )
-    HOST_USERS = "host-users", Outcome.DENIED, 403, "A privileged daemon does not work with `hostUsers: false`."
-    STALE_STATUS = (
+    HOST_IPC = _denied("host-ipc", 403, "A sidecar daemon in a `hostIPC` pod would share the node's IPC namespace.")
+    HOST_USERS = _denied("host-users", 403, "A privileged daemon does not work with `hostUsers: false`.")
+    STALE_STATUS = _denied(
         "stale-status",
-        Outcome.DENIED,
         422,
         "The pod carries `dind.io/status`, which only the webhook writes, but not what it would have added.",
     )
-    NAME_TAKEN = "name-taken", Outcome.DENIED, 422, "The pod has a container or volume of a name that injection needs."
-    MOUNT_PATH_TAKEN = (
-        "mount-path-taken",
-        Outcome.DENIED,
-        422,
-        "A container mounts something else where the socket goes.",
+    NAME_TAKEN = _denied(
+        "name-taken", 422, "The pod uses the name of a container or volume that injection needs for something else."
     )
-    POD_RESOURCES = "pod-resources", Outcome.DENIED, 422, "The daemon does not fit into the pod's own `spec.resources`."
+    MOUNT_PATH_TAKEN = _denied("mount-path-taken", 422, "A container mounts something else where the socket goes.")
+    POD_RESOURCES = _denied("pod-resources", 422, "The daemon does not fit into the pod's own `spec.resources`.")
 
-    def __init__(self, slug: str, outcome: Outcome, code: int, meaning: str) -> None:
+    def __init__(self, slug: str, outcome: Outcome, code: int, meaning: str, remedy: str) -> None:
         self.slug = slug
         self.outcome = outcome
         self.code = code
         self.meaning = meaning
+        self.remedy = remedy
+        """What leads to another outcome, where that can be told from the reason alone; {namespace} is the pod's."""
+
+    def remedy_in(self, namespace: str) -> str:
+        """Return the remedy for a pod of a namespace."""
+        return self.remedy.replace("{namespace}", namespace)
 
 
 @dataclass
@@ -124,6 +131,8 @@ class Decision:
     message: str = ""
     operations: tuple[Operation, ...] = ()
     warnings: tuple[str, ...] = ()
+    stopped_by: int | None = None
+    """The index in `RULES` of the rule that stopped the pod, None where none did."""
 
     @property
     def outcome(self) -> Outcome:

@@ -12,9 +12,9 @@ The pod says it by annotation or by label of the same key; the annotation wins. 
 alone whatever it says; a Windows pod is refused only where it asks itself.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from app.injection.decision import Decision, Denial, Mode, Reason
+from app.injection.decision import Denial, Mode, Reason
 from app.injection.messages import quote
 from app.injection.names import INJECT
 from app.injection.options import Policy
@@ -28,63 +28,59 @@ _MODES = {str(mode): mode for mode in Mode}
 _MIRROR = "kubernetes.io/config.mirror"
 
 
-@dataclass
-class Requested:
-    """The mode a pod is to get, and what asked for it: `annotation`, `label` or `namespace`."""
+class Request(NamedTuple):
+    """What asks for Docker: the value, the mode that it stands for, and the source (annotation, label, namespace)."""
 
-    mode: Mode
+    value: str
+    mode: Mode | None
     source: str
 
 
-def requested_mode(metadata: Metadata, namespace_mode: Mode | None) -> Requested | Decision | Denial:
-    """Return which mode a pod asks for, or the decision that ends its way here.
+def is_mirror(metadata: Metadata) -> bool:
+    """Whether a pod mirrors a static pod of a kubelet."""
+    return _MIRROR in metadata.annotations
 
-    `namespace_mode` is the default of the pod's namespace, None where the label is only `enabled`.
-    """
-    if _MIRROR in metadata.annotations:
-        return Decision(Reason.MIRROR_POD)
+
+def read_request(metadata: Metadata, namespace_mode: Mode | None) -> Request | Denial:
+    """Return what a pod or its namespace asks for, or a denial of a value that is not accepted."""
     for source, values in (("annotation", metadata.annotations), ("label", metadata.labels)):
         if INJECT in values:
             value = values[INJECT] or ""
-            if value == DISABLED:
-                return Decision(Reason.OPTED_OUT)
             mode = _MODES.get(value)
-            if mode:
-                return Requested(mode, source)
-            return Denial(Reason.UNKNOWN_VALUE, _unknown_value(source, value))
-    if namespace_mode is None:
-        return Decision(Reason.NOT_REQUESTED)
-    return Requested(namespace_mode, "namespace")
+            if mode is None and value != DISABLED:
+                return Denial(Reason.UNKNOWN_VALUE, _unknown_value(source, value))
+            return Request(value, mode, source)
+    return Request("", namespace_mode, "namespace")
 
 
-def what_forbids(requested: Requested, pod: Pod, policy: Policy) -> Decision | Denial | None:
-    """Return why a pod cannot have the mode that it asks for, None where it can."""
-    if _is_windows(pod):
-        if requested.source == "namespace":
-            return Decision(Reason.WINDOWS_POD)
-        return Denial(
-            Reason.WINDOWS_REQUESTED,
-            f"{requested.source} {INJECT}: the pod runs on Windows, where this Docker daemon does not; "
-            f"remove the {requested.source}",
-        )
-    if requested.mode not in policy.modes:
-        modes = ", ".join(sorted(policy.modes)) or "none"
-        source = "label of the namespace" if requested.source == "namespace" else requested.source
-        return Denial(
-            Reason.MODE_OFF,
-            f"{source} {INJECT}: mode {requested.mode} is switched off in this cluster (modes that are on: {modes})",
-        )
-    return None
+def is_windows(pod: Pod) -> bool:
+    """Whether a pod says that it runs on Windows."""
+    os, selector = pod.spec.os, pod.spec.node_selector
+    return (os is not None and os.name == "windows") or (
+        selector is not None and selector.get("kubernetes.io/os") == "windows"
+    )
+
+
+def windows_denial(request: Request) -> Denial:
+    """Return why a Windows pod that asks itself is denied."""
+    return Denial(
+        Reason.WINDOWS_REQUESTED,
+        f"{request.source} {INJECT}: the pod runs on Windows, where this Docker daemon does not; "
+        f"remove the {request.source}",
+    )
+
+
+def mode_denial(request: Request, policy: Policy) -> Denial:
+    """Return why a pod that asks for a mode that is off is denied."""
+    modes = ", ".join(sorted(policy.modes)) or "none"
+    source = "label of the namespace" if request.source == "namespace" else request.source
+    return Denial(
+        Reason.MODE_OFF,
+        f"{source} {INJECT}: mode {request.mode} is switched off in this cluster (modes that are on: {modes})",
+    )
 
 
 def _unknown_value(source: str, value: str) -> str:
     guess = nearest(value, POD_VALUES)
     hint = f' (did you mean "{guess}"?)' if guess else ""
     return f"{source} {INJECT}: {quote(value)} is not accepted{hint}; use one of {', '.join(POD_VALUES)}"
-
-
-def _is_windows(pod: Pod) -> bool:
-    os, selector = pod.spec.os, pod.spec.node_selector
-    return (os is not None and os.name == "windows") or (
-        selector is not None and selector.get("kubernetes.io/os") == "windows"
-    )

@@ -1,17 +1,16 @@
-"""From what a mode wants to what a pod lacks: conflicts, and operations for only what is not there yet.
+"""From what a mode wants to what a pod lacks: operations for only what is not there yet.
 
-Each addition is an "ensure": it is made where it is missing, skipped where it is there, and refused
-where something else is in its place. What carries our status annotation is ours already.
+Each addition is an "ensure": it is made where it is missing and skipped where it is there.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
+import orjson
+
 from app.injection.additions import Additions
-from app.injection.conflicts import conflict
-from app.injection.decision import Denial
+from app.injection.decision import Mode
 from app.injection.messages import naming
 from app.injection.names import STATUS
 from app.injection.render import add_members, append, put_in_front
@@ -24,32 +23,31 @@ DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _Entries: TypeAlias = list[tuple[str, JsonObject]]
 
 
-@dataclass
-class Plan:
-    """What a pod lacks, as operations that apply in this order, and what to tell its user."""
+def missing_operations(
+    pod: Pod, metadata: Metadata, additions: Additions, mode: Mode | None, version: str
+) -> list[Operation]:
+    """Return the operations that give a pod what it lacks of the additions, in the order in which they apply.
 
-    operations: list[Operation]
-    warnings: tuple[str, ...]
-
-
-def plan(pod: Pod, metadata: Metadata, additions: Additions, status: str) -> Plan | Denial:
-    """Return what `pod` lacks of `additions`, or the conflict that keeps it from having them.
-
-    `status` is the text of the status annotation to write.
+    `mode` and `version` are written into the status annotation.
     """
-    if denial := conflict(pod, additions, STATUS in metadata.annotations):
-        return denial
-    return Plan(
-        [
-            *_group(pod, additions),
-            *_annotations(pod, metadata, additions, status),
-            *_clients(additions),
-            *_volumes(pod, additions),
-            # Last: it moves the init containers, which the operations before it name by their index.
-            *_container(pod, additions),
-        ],
-        (*additions.warnings, *_kept_mounts(pod, additions), *_kept_env(additions)),
-    )
+    return [
+        *_group(pod, additions),
+        *_annotations(pod, metadata, additions, _status(mode, version)),
+        *_clients(additions),
+        *_volumes(pod, additions),
+        # Last: it moves the init containers, which the operations before it name by their index.
+        *_container(pod, additions),
+    ]
+
+
+def plan_warnings(pod: Pod, additions: Additions) -> tuple[str, ...]:
+    """Return warnings about what a pod has otherwise than injected, and keeps."""
+    return (*_kept_mounts(pod, additions), *_kept_env(additions))
+
+
+@lru_cache
+def _status(mode: Mode | None, version: str) -> str:
+    return orjson.dumps({"mode": mode, "version": version}).decode()
 
 
 def _group(pod: Pod, additions: Additions) -> list[Operation]:

@@ -1,59 +1,290 @@
-"""The rules that a pod passes on its way, in the order they are applied, for people to read."""
+"""The rules that decide about a pod, in order: each with its statement, its reasons and its check.
 
-from collections.abc import Iterator, Mapping
+`decide` runs them, and `explain` prints that very run: which rule stopped the pod is part of the decision.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from app.injection.decision import Decision, Reason
-from app.injection.names import INJECT
+from app.injection import conflicts
+from app.injection.additions import Additions
+from app.injection.annotations import (
+    OptionTexts,
+    find_option_texts,
+    options_without_effect,
+    parse_options,
+    permission_denial,
+)
+from app.injection.daemonset import DAEMONSET
+from app.injection.decision import Decision, Denial, Mode, Reason
+from app.injection.eligibility import (
+    DISABLED,
+    NAMESPACE_VALUES,
+    Request,
+    is_mirror,
+    is_windows,
+    mode_denial,
+    read_request,
+    windows_denial,
+)
+from app.injection.mode_injector import ModeInjector
+from app.injection.names import STATUS
+from app.injection.options import Options, Policy
+from app.injection.plan import missing_operations, plan_warnings
+from app.injection.selection import Selection, select
+from app.injection.sidecar import SIDECAR
+from app.injection.workspace import Workspace
+from app.model import MalformedPodError, Metadata, Operation, Pod, read_metadata, read_pod
 
-# What changes an outcome, where that can be told from the reason alone; {namespace} is the pod's.
-TO_CHANGE: Mapping[Reason, str] = {
-    Reason.NAMESPACE_NOT_OPTED_IN: f"kubectl label namespace {{namespace}} {INJECT}=enabled",
-    Reason.NOT_SELECTED: "see with `dind-webhook check` whether the webhook configuration was changed; "
-    "if not, its operator means it so",
-    Reason.NOT_REQUESTED: f"add the annotation {INJECT}: sidecar (or daemonset) to the pod, "
-    "or to the pod template of its workload",
-    Reason.OPTED_OUT: f"remove {INJECT}: disabled",
-    Reason.WINDOWS_POD: f"add the annotation {INJECT}: disabled to be clear about it",
-}
+_INJECTORS: Mapping[Mode, ModeInjector] = {Mode.SIDECAR: SIDECAR, Mode.DAEMONSET: DAEMONSET}
+
+
+class Case:
+    """A pod on its way through the rules: what is given, and what each rule finds out for those after it.
+
+    `json` is a pod that was read (`PodShape`) or its JSON, text (`msgspec.Raw`) or from a parser. `namespace_mode` is
+    the mode that the label of its namespace asks for, None where it only opts in. The API server looks at the namespace
+    and at the webhook configuration before it calls the webhook; who decides in its place gives the `namespace_label`,
+    and `left_out_by`: what in the configuration leaves the pod out, empty where nothing does. None: not looked at.
+    """
+
+    metadata: Metadata
+    request: Request
+    pod: Pod
+    injector: ModeInjector
+    texts: OptionTexts
+    options: Options
+    selection: Selection
+    workspace: Workspace
+    additions: Additions
+    operations: list[Operation]
+
+    def __init__(self, json: Any, policy: Policy, namespace_mode: Mode | None = None) -> None:
+        self.json = json
+        self.policy = policy
+        self.namespace_mode = namespace_mode
+        self.namespace_label: str | None = None
+        self.left_out_by: str | None = None
+        self.creates_pod = True
+        self.is_subresource = False
+        self.mode: Mode | None = None
+        """The mode that the pod gets, once it is known that the operator has it on."""
+
+
+Stop: TypeAlias = Decision | Denial | None
+Check: TypeAlias = Callable[[Case], Stop]
+
+
+def _namespace_opted_in(case: Case) -> Stop:
+    if case.namespace_label is None:
+        return None
+    if case.namespace_label not in NAMESPACE_VALUES:
+        return Decision(Reason.NAMESPACE_NOT_OPTED_IN)
+    case.namespace_mode = next((mode for mode in Mode if mode == case.namespace_label), None)
+    return None
+
+
+def _selected_by_configuration(case: Case) -> Stop:
+    return Decision(Reason.NOT_SELECTED) if case.left_out_by else None
+
+
+def _request_creates_pod(case: Case) -> Stop:
+    if not case.creates_pod:
+        return Decision(Reason.NOT_A_POD_CREATE)
+    return Decision(Reason.SUBRESOURCE) if case.is_subresource else None
+
+
+def _metadata_readable(case: Case) -> Stop:
+    try:
+        case.metadata = read_metadata(case.json)
+    except MalformedPodError as error:
+        return Denial(Reason.MALFORMED_POD, str(error))
+    return None
+
+
+def _not_a_mirror_pod(case: Case) -> Stop:
+    return Decision(Reason.MIRROR_POD) if is_mirror(case.metadata) else None
+
+
+def _request_has_accepted_value(case: Case) -> Stop:
+    request = read_request(case.metadata, case.namespace_mode)
+    if isinstance(request, Denial):
+        return request
+    case.request = request
+    return None
+
+
+def _docker_requested(case: Case) -> Stop:
+    if case.request.value == DISABLED:
+        return Decision(Reason.OPTED_OUT)
+    return None if case.request.mode else Decision(Reason.NOT_REQUESTED)
+
+
+def _spec_readable(case: Case) -> Stop:
+    try:
+        case.pod = read_pod(case.json)
+    except MalformedPodError as error:
+        return Denial(Reason.MALFORMED_POD, str(error))
+    return None
+
+
+def _runs_on_linux(case: Case) -> Stop:
+    if not is_windows(case.pod):
+        return None
+    return Decision(Reason.WINDOWS_POD) if case.request.source == "namespace" else windows_denial(case.request)
+
+
+def _mode_is_on(case: Case) -> Stop:
+    mode = case.request.mode
+    if mode is None or mode not in case.policy.modes:
+        return mode_denial(case.request, case.policy)
+    case.mode, case.injector = mode, _INJECTORS[mode]
+    return None
+
+
+def _annotations_exist(case: Case) -> Stop:
+    texts = find_option_texts(case.metadata.annotations)
+    if isinstance(texts, Denial):
+        return texts
+    case.texts = texts
+    return None
+
+
+def _options_permitted(case: Case) -> Stop:
+    return permission_denial(case.texts, case.policy) if case.texts else None
+
+
+def _values_accepted(case: Case) -> Stop:
+    options = parse_options(case.texts, case.policy)
+    if isinstance(options, Denial):
+        return options
+    case.options = options
+    return case.injector.options_denial(options, case.policy)
+
+
+def _namespaces_its_own(case: Case) -> Stop:
+    return case.injector.namespaces_denial(case.pod, case.policy)
+
+
+def _containers_exist(case: Case) -> Stop:
+    injector, options = case.injector, case.options
+    selection = select(
+        case.pod,
+        options.containers,
+        injector.own_container(options, case.policy),
+        before_init_containers=injector.runs_before_init_containers(options),
+    )
+    if isinstance(selection, Denial):
+        return selection
+    case.selection = selection
+    return None
+
+
+def _volumes_shareable(case: Case) -> Stop:
+    workspace = case.injector.share(case.pod, case.selection.clients, case.options, case.policy)
+    if isinstance(workspace, Denial):
+        return workspace
+    case.workspace = workspace
+    case.additions = case.injector.additions(case.pod, case.options, case.policy, case.selection, workspace)
+    return None
+
+
+def _status_is_true(case: Case) -> Stop:
+    return conflicts.stale_status(case.pod, case.additions) if STATUS in case.metadata.annotations else None
+
+
+def _no_node_socket(case: Case) -> Stop:
+    return conflicts.node_socket(case.pod, case.additions, STATUS in case.metadata.annotations)
+
+
+def _names_and_paths_free(case: Case) -> Stop:
+    was_injected = STATUS in case.metadata.annotations
+    return (
+        conflicts.taken_name(case.pod, case.additions, was_injected)
+        or conflicts.taken_volume(case.pod, case.additions)
+        or conflicts.taken_path(case.pod, case.additions)
+    )
+
+
+def _fits_pod_resources(case: Case) -> Stop:
+    return conflicts.pod_level(case.pod, case.additions)
+
+
+def _something_to_add(case: Case) -> Stop:
+    case.operations = missing_operations(case.pod, case.metadata, case.additions, case.mode, case.policy.version)
+    return None if case.operations else Decision(Reason.UNCHANGED)
 
 
 class Rule(NamedTuple):
-    """What has to hold, and the reasons with which a pod stops where it does not."""
+    """A statement that must hold, the reasons with which a pod stops where it does not, and the check."""
 
     statement: str
-    stops: tuple[Reason, ...]
+    reasons: tuple[Reason, ...]
+    check: Check
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("The namespace has opted in", (Reason.NAMESPACE_NOT_OPTED_IN,)),
-    Rule("The webhook configuration selects it", (Reason.NOT_SELECTED,)),
-    Rule("The request creates a pod", (Reason.NOT_A_POD_CREATE, Reason.SUBRESOURCE)),
-    Rule("The pod can be read", (Reason.MALFORMED_POD,)),
-    Rule("It is no mirror of a static pod", (Reason.MIRROR_POD,)),
-    Rule("What it says in dind.io/inject is accepted", (Reason.UNKNOWN_VALUE,)),
-    Rule("It asks for Docker, or its namespace does", (Reason.OPTED_OUT, Reason.NOT_REQUESTED)),
-    Rule("It runs on Linux", (Reason.WINDOWS_POD, Reason.WINDOWS_REQUESTED)),
-    Rule("The operator has this mode on", (Reason.MODE_OFF,)),
-    Rule("Its dind.io/* annotations exist", (Reason.UNKNOWN_ANNOTATION,)),
-    Rule("The operator lets pods set them", (Reason.OPTION_NOT_ALLOWED, Reason.IMAGE_NOT_ALLOWED)),
-    Rule("Their values are accepted", (Reason.INVALID_OPTION,)),
-    Rule("Its namespaces are its own", (Reason.HOST_NETWORK, Reason.HOST_PID, Reason.HOST_IPC, Reason.HOST_USERS)),
-    Rule("It has the containers that are to get Docker", (Reason.UNKNOWN_CONTAINER,)),
-    Rule("It was not injected elsewhere", (Reason.STALE_STATUS,)),
-    Rule("It does not mount the node's Docker socket", (Reason.NODE_DOCKER_SOCKET,)),
-    Rule("The names and paths that are needed are free", (Reason.NAME_TAKEN, Reason.MOUNT_PATH_TAKEN)),
-    Rule("The daemon fits into the pod's own resources", (Reason.POD_RESOURCES,)),
-    Rule("Something is left to add", (Reason.UNCHANGED,)),
+    Rule("The namespace has opted in", (Reason.NAMESPACE_NOT_OPTED_IN,), _namespace_opted_in),
+    Rule("The webhook configuration selects the pod", (Reason.NOT_SELECTED,), _selected_by_configuration),
+    Rule("The request creates a pod", (Reason.NOT_A_POD_CREATE, Reason.SUBRESOURCE), _request_creates_pod),
+    Rule("The pod's metadata can be read", (Reason.MALFORMED_POD,), _metadata_readable),
+    Rule("Not a static (mirror) pod", (Reason.MIRROR_POD,), _not_a_mirror_pod),
+    Rule("dind.io/inject has an accepted value", (Reason.UNKNOWN_VALUE,), _request_has_accepted_value),
+    Rule("The pod or its namespace asks for Docker", (Reason.OPTED_OUT, Reason.NOT_REQUESTED), _docker_requested),
+    Rule("The pod's spec can be read", (Reason.MALFORMED_POD,), _spec_readable),
+    Rule("The pod runs on Linux", (Reason.WINDOWS_POD, Reason.WINDOWS_REQUESTED), _runs_on_linux),
+    Rule("The operator has this mode on", (Reason.MODE_OFF,), _mode_is_on),
+    Rule("The dind.io/* annotations exist", (Reason.UNKNOWN_ANNOTATION,), _annotations_exist),
+    Rule(
+        "The operator lets pods set them",
+        (Reason.OPTION_NOT_ALLOWED, Reason.IMAGE_NOT_ALLOWED),
+        _options_permitted,
+    ),
+    Rule("Their values are accepted", (Reason.INVALID_OPTION,), _values_accepted),
+    Rule(
+        "No namespace of the host, and no user namespace",
+        (Reason.HOST_NETWORK, Reason.HOST_PID, Reason.HOST_IPC, Reason.HOST_USERS),
+        _namespaces_its_own,
+    ),
+    Rule(
+        "The containers that get Docker exist, and start in time",
+        (Reason.UNKNOWN_CONTAINER, Reason.INVALID_OPTION),
+        _containers_exist,
+    ),
+    Rule("The volumes to share can be shared", (Reason.INVALID_OPTION,), _volumes_shareable),
+    Rule("dind.io/status is absent, or true", (Reason.STALE_STATUS,), _status_is_true),
+    Rule("The pod does not mount the node's Docker socket", (Reason.NODE_DOCKER_SOCKET,), _no_node_socket),
+    Rule(
+        "The names and paths of the injection are free",
+        (Reason.NAME_TAKEN, Reason.MOUNT_PATH_TAKEN),
+        _names_and_paths_free,
+    ),
+    Rule("The daemon fits into the pod's own resources", (Reason.POD_RESOURCES,), _fits_pod_resources),
+    Rule("Not injected yet", (Reason.UNCHANGED,), _something_to_add),
 )
+_CHECKS: tuple[Check, ...] = tuple(rule.check for rule in RULES)
 
-# What only a cluster can tell; the API server sees to it before it asks us.
-ONLY_IN_A_CLUSTER = frozenset({Reason.NOT_SELECTED})
+# What the API server sees to before it calls the webhook
+NAMESPACE_RULES = RULES[:2]
+
+
+def decide(case: Case) -> Decision:
+    """Return what becomes of a pod: the decision of the first rule that stops it, or its injection."""
+    for index, check in enumerate(_CHECKS):
+        stop = check(case)
+        if stop is not None:
+            return Decision(stop.reason, case.mode, stop.message, stopped_by=index)
+    warnings = (
+        *case.additions.warnings,
+        *plan_warnings(case.pod, case.additions),
+        *options_without_effect(case.metadata, case.mode),
+    )
+    return Decision(Reason.INJECTED, case.mode, operations=tuple(case.operations), warnings=warnings)
 
 
 class State(StrEnum):
-    """How a pod fares with a rule."""
+    """What came of a rule in the run that decided about a pod."""
 
     PASSED = "passed"
     STOPPED = "stopped"
@@ -61,16 +292,20 @@ class State(StrEnum):
     NOT_CHECKED = "not checked here"
 
 
-def fare(
-    decision: Decision, rules: tuple[Rule, ...] = RULES, unseen: frozenset[Reason] = frozenset()
+def trace_rules(
+    decision: Decision, rules: tuple[Rule, ...] = RULES, *, configuration_known: bool = False
 ) -> Iterator[tuple[Rule, State]]:
-    """Yield each rule with how a pod fared; nobody looked whether it stops with one of the `unseen` reasons."""
-    stopped = False
-    for rule in rules:
-        if stopped:
-            yield rule, State.NOT_REACHED
-        elif decision.reason in rule.stops:
-            stopped = True
+    """Yield the first rules, or all, each with what came of it in the run that led to a decision.
+
+    Without `configuration_known`, nobody has looked whether the webhook configuration selects the pod.
+    """
+    end = len(rules) if decision.stopped_by is None else decision.stopped_by
+    for index, rule in enumerate(rules):
+        if index == end:
             yield rule, State.STOPPED
+        elif index > end:
+            yield rule, State.NOT_REACHED
+        elif rule.check is _selected_by_configuration and not configuration_known:
+            yield rule, State.NOT_CHECKED
         else:
-            yield rule, State.NOT_CHECKED if unseen.issuperset(rule.stops) else State.PASSED
+            yield rule, State.PASSED

@@ -16,14 +16,16 @@ class Selection:
     too_early: tuple[Container, ...]
 
 
-def select(pod: Pod, names: tuple[str, ...], own: frozenset[str], first_init: int | None) -> Selection | Denial:
+def select(pod: Pod, names: tuple[str, ...], own: str | None, *, before_init_containers: bool) -> Selection | Denial:
     """Return the containers that `dind.io/containers` selects, all where `names` is empty.
 
-    `own` are the names of the containers we add. Init containers can have Docker from index
-    `first_init` on, none at all where that is None: the daemon does not run before. Native sidecars
-    of other injectors are selected by name only.
+    `own` is the name of the container we add. With `before_init_containers`, the init containers that start after it
+    can have Docker, else none can. Native sidecars of other injectors are selected by name only.
     """
-    candidates = [container for container in (*pod.init_containers, *pod.containers) if container.name not in own]
+    existing = pod.named.get(own) if own else None
+    start = existing.position if existing and existing.is_init else 0
+    first_init = start if before_init_containers else None
+    candidates = [container for container in (*pod.init_containers, *pod.containers) if container.name != own]
     if names:
         known = {container.name for container in candidates}
         if missing := [name for name in names if name not in known]:

@@ -15,12 +15,13 @@ from app.injection.docker_socket import (
     until_docker_answers,
 )
 from app.injection.messages import naming, shorten
+from app.injection.mode_injector import ModeInjector
 from app.injection.names import PREFIX
 from app.injection.options import Medium, Options, Placement, Policy
 from app.injection.protected import DATA_ROOT
-from app.injection.selection import select
+from app.injection.selection import Selection
 from app.injection.token import token_mounts
-from app.injection.workspace import share
+from app.injection.workspace import Workspace, share
 from app.model import JsonObject, Mount, Pod, parse_image
 
 _START_SECONDS = 180
@@ -41,19 +42,9 @@ class _Template:
     warnings: tuple[str, ...]
 
 
-def sidecar_additions(pod: Pod, options: Options, policy: Policy) -> Additions | Denial:
-    """Return what a pod in sidecar mode is to have, or why it cannot have it."""
-    if denial := _unfit(pod, policy):
-        return denial
+def _additions(pod: Pod, options: Options, policy: Policy, selection: Selection, workspace: Workspace) -> Additions:
+    """Return what a pod in sidecar mode gets."""
     native = options.placement is Placement.NATIVE
-    existing = pod.named.get(policy.container_name)
-    first_init = (existing.position if existing and existing.is_init else 0) if native else None
-    selection = select(pod, options.containers, frozenset({policy.container_name}), first_init)
-    if isinstance(selection, Denial):
-        return selection
-    workspace = share(pod, selection.clients, options, policy)
-    if isinstance(workspace, Denial):
-        return workspace
     template = _template(options, policy)
     warnings = [*template.warnings, *workspace.warnings]
     if selection.too_early:
@@ -98,7 +89,7 @@ def _template(options: Options, policy: Policy) -> _Template:
     )
 
 
-def _unfit(pod: Pod, policy: Policy) -> Denial | None:
+def _namespaces_denial(pod: Pod, policy: Policy) -> Denial | None:
     if pod.spec.host_network is True and not policy.allow_host_network:
         return Denial(
             Reason.HOST_NETWORK,
@@ -226,3 +217,13 @@ def _warnings(options: Options) -> list[str]:
     if (image.domain, image.path) == ("docker.io", "library/docker") and image.tag.split("-")[0] in _FROZEN_TAGS:
         found.append(shorten(f"image {options.image} is frozen at Docker 19.03 and gets no security fixes"))
     return found
+
+
+SIDECAR = ModeInjector(
+    options_denial=lambda _options, _policy: None,
+    namespaces_denial=_namespaces_denial,
+    own_container=lambda _options, policy: policy.container_name,
+    runs_before_init_containers=lambda options: options.placement is Placement.NATIVE,
+    share=share,
+    additions=_additions,
+)

@@ -3,7 +3,6 @@
 Texts in, texts out: only `read_manifest` opens a file.
 """
 
-from app.manifests.judge import judge
 from app.manifests.manifest import Change, Manifest, Template, join, read_manifest
 
-__all__ = ["Change", "Manifest", "Template", "join", "judge", "read_manifest"]
+__all__ = ["Change", "Manifest", "Template", "join", "read_manifest"]

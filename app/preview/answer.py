@@ -10,19 +10,18 @@ from app import __version__
 from app.injection import (
     INJECT,
     NAMESPACE_VALUES,
-    ONLY_IN_A_CLUSTER,
     OPTIONS,
     POD_VALUES,
     PREFIX,
-    TO_CHANGE,
     Decision,
     Mode,
     Option,
     Outcome,
     State,
-    fare,
+    decide_for_namespace,
+    trace_rules,
 )
-from app.manifests import Manifest, Template, judge
+from app.manifests import Manifest, Template
 from app.model import MalformedPodError, Operation
 from app.preview.annotate import annotate
 from app.preview.diff import Row, side_by_side
@@ -126,7 +125,7 @@ def answer(question: Question, environ: Mapping[str, str]) -> Answer:
     manifest = Manifest(asked, "manifest")
     pods = []
     for template in manifest.templates():
-        decision = judge(template.pod, question.namespace, policy)
+        decision = decide_for_namespace(template.pod, question.namespace, policy)
         if decision.operations:
             manifest.inject(template, decision.operations)
         pods.append(_pod(template, decision))
@@ -152,7 +151,7 @@ def _pod(template: Template, decision: Decision) -> PodAnswer:
         reason=decision.reason.slug,
         meaning=decision.reason.meaning,
         message=decision.message,
-        change=TO_CHANGE.get(decision.reason, "").replace("{namespace}", "NAME"),
+        change=decision.reason.remedy_in("NAME"),
         warnings=decision.warnings,
         rules=_rules(decision),
         patch=[{**operation, "path": template.pointer + operation["path"]} for operation in decision.operations],
@@ -161,8 +160,7 @@ def _pod(template: Template, decision: Decision) -> PodAnswer:
 
 
 def _rules(decision: Decision) -> list[RuleFacts]:
-    states = fare(decision, unseen=ONLY_IN_A_CLUSTER)
-    return [RuleFacts(statement=rule.statement, state=state) for rule, state in states]
+    return [RuleFacts(statement=rule.statement, state=state) for rule, state in trace_rules(decision)]
 
 
 def _picture(template: Template, decision: Decision) -> Picture | None:

@@ -48,9 +48,9 @@ def test_a_denial_says_what_to_do_and_which_rule_stopped_it(page: Page) -> None:
     (message,) = page.texts(".message")
     assert message.startswith('annotation dind.io/inject: "sidcar" is not accepted (did you mean "sidecar"?)')
     page.find(".rules summary").click()
-    assert page.texts(".rules .stopped") == ["✗\nWhat it says in dind.io/inject is accepted\n: stopped"]
-    stop = next(index for index, rule in enumerate(RULES) if Reason.UNKNOWN_VALUE in rule.stops)
-    assert page.texts(".rules .not-checked-here") == ["?\nThe webhook configuration selects it: not checked here"]
+    assert page.texts(".rules .stopped") == ["✗\ndind.io/inject has an accepted value\n: stopped"]
+    stop = next(index for index, rule in enumerate(RULES) if Reason.UNKNOWN_VALUE in rule.reasons)
+    assert page.texts(".rules .not-checked-here") == ["?\nThe webhook configuration selects the pod: not checked here"]
     assert len(page.texts(".rules .passed")) == stop - 1
 
 

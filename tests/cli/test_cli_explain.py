@@ -57,8 +57,10 @@ def marks(stdout: str) -> dict[str, str]:
 
 def marks_at(reason: Reason) -> dict[str, str]:
     """Return the marks there have to be where a pod stops at a reason."""
-    stop = next((index for index, rule in enumerate(RULES) if reason in rule.stops), len(RULES))
-    passed = {rule.statement: "?" if Reason.NOT_SELECTED in rule.stops else "✓" for rule in RULES[:stop]}
+    stops = [index for index, rule in enumerate(RULES) if reason in rule.reasons]
+    # What is malformed here is the spec.
+    stop = stops[-1 if reason is Reason.MALFORMED_POD else 0] if stops else len(RULES)
+    passed = {rule.statement: "?" if Reason.NOT_SELECTED in rule.reasons else "✓" for rule in RULES[:stop]}
     return passed | {rule.statement: "-" if index else "✗" for index, rule in enumerate(RULES[stop:])}
 
 
@@ -66,7 +68,7 @@ def test_a_pod_that_is_injected_passes_every_rule(run: Run, pod: Path) -> None:
     ran = run("explain", "-f", pod)
     assert (ran.exit_code, ran.stderr) == (0, "")
     assert marks(ran.stdout) == marks_at(Reason.INJECTED)
-    assert "\n  ? The webhook configuration selects it: not checked here\n" in ran.stdout
+    assert "\n  ? The webhook configuration selects the pod: not checked here\n" in ran.stdout
     assert ran.stdout.endswith("  => injected (sidecar)\n")
 
 
@@ -113,7 +115,7 @@ def test_a_rule_before_the_one_that_stops_a_pod_holds(run: Run, annotated: Annot
     # Two things are wrong here: either may be shown, but neither as right.
     manifest = annotated({"dind.io/containers": "nobody"}, "hostNetwork: true")
     shown = marks(run("explain", "-f", manifest).stdout)
-    assert shown["It has the containers that are to get Docker"] != "✓"
+    assert shown["The containers that get Docker exist, and start in time"] == "-"
 
 
 def test_the_inputs_of_the_decision_are_shown(run: Run, write: Write, text: str) -> None:
@@ -170,8 +172,8 @@ def test_a_file_without_a_workload_is_said_to_have_none(run: Run, write: Write) 
 def test_colours_tell_the_rules_apart(run: Run, denied_pod: Path) -> None:
     ran = run("explain", "-f", denied_pod, "--color=always")
     assert "\x1b[32m  ✓ The namespace has opted in\x1b[0m\n" in ran.stdout
-    assert "\x1b[31m  ✗ What it says in dind.io/inject is accepted\x1b[0m\n" in ran.stdout
-    assert "\n  - It runs on Linux\n" in ran.stdout
+    assert "\x1b[31m  ✗ dind.io/inject has an accepted value\x1b[0m\n" in ran.stdout
+    assert "\n  - The pod runs on Linux\n" in ran.stdout
 
 
 def test_a_pipe_gets_no_colours(run: Run, denied_pod: Path) -> None:

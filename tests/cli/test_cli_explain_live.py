@@ -66,7 +66,7 @@ def test_a_pod_that_came_too_early_has_to_be_created_anew(explain: Explain) -> N
 def test_a_namespace_that_has_not_opted_in_is_the_first_rule(explain: Explain) -> None:
     ran = explain(cluster(**{"/api/v1/namespaces/ci": namespace("ci")}), "pod/build")
     assert "  namespace label dind.io/inject absent\n" in ran.stdout
-    assert "  ✗ The namespace has opted in\n  - The webhook configuration selects it\n" in ran.stdout
+    assert "  ✗ The namespace has opted in\n  - The webhook configuration selects the pod\n" in ran.stdout
     assert "to change that: kubectl label namespace ci dind.io/inject=enabled --overwrite" in ran.stdout
 
 
@@ -75,7 +75,7 @@ def test_an_exempt_namespace_is_left_out_by_the_installed_selector(explain: Expl
     for entry in exempt["webhooks"]:
         entry["namespaceSelector"]["matchExpressions"][1]["values"].append("ci")
     ran = explain(cluster(**{MUTATING: [exempt]}), "pod/build")
-    assert "  ✓ The namespace has opted in\n  ✗ The webhook configuration selects it\n" in ran.stdout
+    assert "  ✓ The namespace has opted in\n  ✗ The webhook configuration selects the pod\n" in ran.stdout
     assert "no namespaceSelector of webhook configuration dind-webhook matches its namespace\n" in ran.stdout
 
 
@@ -141,7 +141,7 @@ def test_what_may_not_be_read_is_assumed_and_said(explain: Explain) -> None:
     assert ran.exit_code == 0
     assert "assumed: the webhook is installed as shipped (you may not list mutatingwebhookconfigurations." in ran.stdout
     assert "assumed: settings as shipped" in ran.stdout
-    assert "  ? The webhook configuration selects it: not checked here\n" in ran.stdout
+    assert "  ? The webhook configuration selects the pod: not checked here\n" in ran.stdout
 
 
 BAD: list[tuple[Answers, tuple[str, ...], str, str]] = [

@@ -9,7 +9,7 @@ from checks.broken import BROKEN
 from golden import CASES, hold
 
 from app.checks import CHECKS, Snapshot, judge
-from app.injection import TO_CHANGE, Outcome, Policy, Reason, inject
+from app.injection import Outcome, Policy, Reason, inject
 
 FILE = Path(__file__).with_name("messages.txt")
 LONGEST_EVENT = 1024
@@ -53,7 +53,7 @@ def everything() -> str:
     parts += [f"{slug}\n" + "".join(f"  {EVENT}{text}\n" for text in texts) for slug, texts in denials().items()]
     parts += ["WARNINGS, as kubectl prints them\n", "".join(f"  Warning: {text}\n" for text in warnings())]
     parts += ["FINDINGS of check\n", *(f"{text}\n" for text in findings())]
-    changes = "".join(f"  {reason.slug}: to change that: {text}\n" for reason, text in TO_CHANGE.items())
+    changes = "".join(f"  {reason.slug}: to change that: {text}\n" for reason in Reason if (text := reason.remedy))
     return "\n".join([*parts, "CHANGES that explain proposes\n", changes])
 
 

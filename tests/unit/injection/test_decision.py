@@ -10,8 +10,7 @@ from pods import a_container, a_pod, after, everything_open, operator
 
 from app.admission import answer, decode_review
 from app.checks import Asked, decide_live
-from app.injection import Decision, Mode, Outcome, Reason, inject
-from app.manifests import judge
+from app.injection import Decision, Mode, Outcome, Reason, decide_for_namespace, inject
 
 _OPEN = everything_open(allowed_images=("registry.example/ci/*",))
 
@@ -59,7 +58,7 @@ def _unselected() -> Decision:
 _CASES: dict[Reason, _Case] = {
     Reason.NOT_A_POD_CREATE: _Case(lambda: _request(operation="UPDATE"), "not-a-pod-create", 0),
     Reason.SUBRESOURCE: _Case(lambda: _request(subResource="eviction"), "subresource", 0),
-    Reason.NAMESPACE_NOT_OPTED_IN: _Case(lambda: judge(a_pod(), "", _OPEN), "namespace-not-opted-in", 0),
+    Reason.NAMESPACE_NOT_OPTED_IN: _Case(lambda: decide_for_namespace(a_pod(), "", _OPEN), "namespace-not-opted-in", 0),
     Reason.NOT_SELECTED: _Case(_unselected, "not-selected", 0),
     Reason.MIRROR_POD: _Case(_mirror, "mirror-pod", 0),
     Reason.OPTED_OUT: _Case(lambda: _inject("disabled"), "opted-out", 0),

@@ -1,22 +1,155 @@
-"""The rules that `explain` goes through."""
+"""The rules: each stops the pods that it is about, and the first that stops a pod is the one that `explain` shows."""
 
 from collections import Counter
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
 
+import jsonpatch
 import pytest
+from pods import a_container, a_pod, operator
 
-from app.injection import RULES, Reason
+from app.injection import RULES, Decision, Mode, Reason, State, inject, trace_rules
+from app.injection.rules import Case, decide
+from app.model import JsonObject
 
-_STOPS = Counter(reason for rule in RULES for reason in rule.stops)
+_REASONS = Counter(reason for rule in RULES for reason in rule.reasons)
+_IN_SEVERAL_RULES = {Reason.MALFORMED_POD, Reason.INVALID_OPTION}
+
+
+@dataclass
+class Situation:
+    """A pod, and all that decides about it beside the pod."""
+
+    pod: JsonObject = field(default_factory=lambda: a_pod(volumes=[], initContainers=[a_container("setup")]))
+    settings: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=lambda: {"namespace_label": "enabled", "left_out_by": ""})
+
+    @property
+    def annotations(self) -> JsonObject:
+        annotations: JsonObject = self.pod["metadata"]["annotations"]
+        return annotations
+
+    @property
+    def spec(self) -> JsonObject:
+        spec: JsonObject = self.pod["spec"]
+        return spec
+
+    def decide(self) -> Decision:
+        case = Case(self.pod, operator(**self.settings))
+        for name, value in self.facts.items():
+            setattr(case, name, value)
+        return decide(case)
+
+
+def _inject_first(situation: Situation) -> None:
+    decision = inject(situation.pod, None, operator())
+    situation.pod = jsonpatch.apply_patch(situation.pod, list(decision.operations))
+
+
+# What breaks each rule, and no other
+_BREAKS: dict[str, Callable[[Situation], Any]] = {
+    "The namespace has opted in": lambda s: s.facts.update(namespace_label="other"),
+    "The webhook configuration selects the pod": lambda s: s.facts.update(left_out_by="its objectSelector"),
+    "The request creates a pod": lambda s: s.facts.update(creates_pod=False),
+    "The pod's metadata can be read": lambda s: s.pod["metadata"].update(labels=["a"]),
+    "Not a static (mirror) pod": lambda s: s.annotations.update({"kubernetes.io/config.mirror": "x"}),
+    "dind.io/inject has an accepted value": lambda s: s.annotations.update({"dind.io/inject": "sidcar"}),
+    "The pod or its namespace asks for Docker": lambda s: s.annotations.update({"dind.io/inject": "disabled"}),
+    "The pod's spec can be read": lambda s: s.spec.update(hostAliases=[], restartPolicy=5),
+    "The pod runs on Linux": lambda s: s.spec.update(os={"name": "windows"}),
+    "The operator has this mode on": lambda s: s.settings.update(modes=frozenset({Mode.DAEMONSET})),
+    "The dind.io/* annotations exist": lambda s: s.annotations.update({"dind.io/colour": "blue"}),
+    "The operator lets pods set them": lambda s: (
+        s.settings.update(allowed_options=frozenset({"image", "mtu", "containers", "share-volumes"})),
+        s.annotations.update({"dind.io/image": "evil.example/x:1"}),
+    ),
+    "Their values are accepted": lambda s: s.annotations.update({"dind.io/mtu": "many"}),
+    "No namespace of the host, and no user namespace": lambda s: s.spec.update(hostNetwork=True),
+    "The containers that get Docker exist, and start in time": lambda s: s.annotations.update(
+        {"dind.io/containers": "nobody"}
+    ),
+    "The volumes to share can be shared": lambda s: s.annotations.update({"dind.io/share-volumes": "nothing"}),
+    "dind.io/status is absent, or true": lambda s: s.annotations.update({"dind.io/status": "{}"}),
+    "The pod does not mount the node's Docker socket": lambda s: s.spec["volumes"].append(
+        {"name": "sock", "hostPath": {"path": "/var/run/docker.sock"}}
+    ),
+    "The names and paths of the injection are free": lambda s: next(
+        one for one in s.spec["initContainers"] if one["name"] == "setup"
+    ).update(volumeMounts=[{"name": "dind-run", "mountPath": "/rw"}]),
+    "The daemon fits into the pod's own resources": lambda s: s.spec.update(resources={"limits": {"memory": "1Mi"}}),
+    "Not injected yet": _inject_first,
+}
+# Both change the same member, or the one is about pods that the other is not about.
+_EXCLUDE_EACH_OTHER = {
+    ("dind.io/inject has an accepted value", "The pod or its namespace asks for Docker"),
+    ("The daemon fits into the pod's own resources", "Not injected yet"),
+    ("dind.io/status is absent, or true", "Not injected yet"),
+}
+
+
+def _broken(*statements: str) -> Situation:
+    situation = Situation()
+    # First what makes the pod one that was injected.
+    for statement in sorted(statements, key=lambda one: one != "Not injected yet"):
+        _BREAKS[statement](situation)
+    return situation
+
+
+def _stopped_at(decision: Decision) -> str | None:
+    return None if decision.stopped_by is None else RULES[decision.stopped_by].statement
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.INJECTED])
-def test_every_reason_to_stop_stands_in_exactly_one_rule(reason: Reason) -> None:
-    assert _STOPS[reason] == 1
+def test_every_reason_to_stop_stands_in_a_rule(reason: Reason) -> None:
+    assert (_REASONS[reason] > 1) is (reason in _IN_SEVERAL_RULES)
+    assert _REASONS[reason] >= 1
 
 
-def test_an_injected_pod_stops_at_no_rule() -> None:
-    assert Reason.INJECTED not in _STOPS
+def test_every_rule_can_be_broken() -> None:
+    assert list(_BREAKS) == [rule.statement for rule in RULES]
 
 
-def test_every_rule_can_stop_a_pod_and_says_what_has_to_hold() -> None:
-    assert all(rule.stops and rule.statement for rule in RULES)
+def test_a_pod_that_breaks_no_rule_is_injected() -> None:
+    decision = Situation().decide()
+    assert (decision.reason, decision.stopped_by) == (Reason.INJECTED, None)
+
+
+@pytest.mark.parametrize("statement", _BREAKS)
+def test_a_pod_that_breaks_a_rule_stops_there_with_one_of_its_reasons(statement: str) -> None:
+    decision = _broken(statement).decide()
+    assert _stopped_at(decision) == statement
+    assert decision.stopped_by is not None
+    assert decision.reason in RULES[decision.stopped_by].reasons
+
+
+@pytest.mark.parametrize("pair", [pair for pair in combinations(_BREAKS, 2) if pair not in _EXCLUDE_EACH_OTHER])
+def test_of_two_broken_rules_the_first_decides_and_is_the_one_that_is_shown(pair: tuple[str, str]) -> None:
+    decision = _broken(*pair).decide()
+    first, second = pair
+    assert _stopped_at(decision) == first
+    alone = _broken(first).decide()
+    assert (decision.reason, decision.message) == (alone.reason, alone.message)
+    shown = {rule.statement: state for rule, state in trace_rules(decision, configuration_known=True)}
+    assert [state for state in shown.values() if state is State.STOPPED] == [State.STOPPED]
+    assert shown[first] is State.STOPPED
+    assert shown[second] is State.NOT_REACHED
+    # What is shown as passed does stop no pod with only these two faults.
+    passed = [statement for statement, state in shown.items() if state is State.PASSED]
+    assert passed == list(_BREAKS)[: decision.stopped_by]
+
+
+def test_a_decision_changes_nothing_of_the_pod() -> None:
+    situation = Situation()
+    before = deepcopy(situation.pod)
+    situation.decide()
+    assert situation.pod == before
+
+
+def test_what_was_not_looked_at_is_shown_so() -> None:
+    decision = inject(a_pod(), None, operator())
+    states = [state for _, state in trace_rules(decision)]
+    assert states.count(State.NOT_CHECKED) == 1
+    assert State.NOT_CHECKED not in [state for _, state in trace_rules(decision, configuration_known=True)]
