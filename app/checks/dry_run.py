@@ -7,7 +7,7 @@ from app.checks.check import REINSTALL, Category, Check, Problem
 from app.checks.namespaces import allow_privileged
 from app.checks.snapshot import DryRun, Snapshot, annotations_of, entries_of, name_of
 from app.checks.why import Asked, left_out_by
-from app.injection import INJECT, STATUS, Mode, Policy, Reason, inject
+from app.injection import INJECT, STALE_STATUS, STATUS, Mode, Policy, Reason, inject
 from app.model import JsonObject
 
 _INIT = "prepare"
@@ -17,7 +17,7 @@ _DENIED_BY_WEBHOOK = re.compile(r'admission webhook "([^"]+)" denied the request
 # Of quotas and limit ranges, by what the API server says of them
 _LIMITS = {"exceeded quota: ": "quota", " usage per ": "limitrange"}
 # Our policy says the first; the webhook, called again after another one changed the pod, the second.
-_TAKEN_AWAY = ("has lost its restartPolicy", f"annotation {STATUS} says that the pod was injected, but")
+_TAKEN_AWAY = ("has lost its restartPolicy", STALE_STATUS)
 _NOT_INJECTED = re.compile(r"dind\.io/inject: the pod asks for \w+ and has no ")
 _LONGEST = 400
 
@@ -85,8 +85,7 @@ def _kept(snapshot: Snapshot) -> Iterator[Problem]:
         elif run.pod is not None and STATUS in annotations_of(run.pod):
             decision = inject(run.pod, None, snapshot.policy)
             if decision.reason is Reason.STALE_STATUS:
-                text = decision.message.removeprefix(f"annotation {STATUS} says that the pod was injected, but it ")
-                yield Problem(f"{_place(run)}: the pod {text.partition(';')[0]}", _others(snapshot))
+                yield Problem(f"{_place(run)}: the pod {decision.detail}", _others(snapshot))
 
 
 def _was_taken_away(run: DryRun) -> bool:

@@ -75,11 +75,8 @@ def _read_namespaces(reader: Reader, scope: Scope) -> tuple[JsonObject, ...]:
     if scope.namespace is None:
         return reader.list("namespaces", "namespaces", "/api/v1/namespaces")
     path = f"/api/v1/namespaces/{scope.namespace}"
-    try:
-        return reader.read("namespaces", "the namespace", lambda: (reader.cluster.get(path),), ())
-    finally:
-        if reader.unread.get("namespaces", "").startswith("the API server has no such thing"):
-            raise NotFoundError(f"there is no namespace {scope.namespace}", "see `kubectl get namespaces`")
+    missing = NotFoundError(f"there is no namespace {scope.namespace}", "see `kubectl get namespaces`")
+    return reader.read("namespaces", "the namespace", lambda: (reader.cluster.get(path),), (), missing)
 
 
 def _takes_pods(namespace: JsonObject) -> bool:
@@ -90,14 +87,11 @@ def _takes_pods(namespace: JsonObject) -> bool:
 def _read_pods(reader: Reader, scope: Scope) -> tuple[JsonObject, ...]:
     if scope.pod is not None:
         path = f"/api/v1/namespaces/{scope.namespace}/pods/{scope.pod}"
-        try:
-            return reader.read("pods", f"pod {scope.pod}", lambda: (reader.cluster.get(path),), ())
-        finally:
-            if reader.unread.get("pods", "").startswith("the API server has no such thing"):
-                raise NotFoundError(
-                    f"there is no pod {scope.pod} in namespace {scope.namespace}",
-                    f"see `kubectl get pods --namespace {scope.namespace}`, or choose another with --namespace",
-                )
+        missing = NotFoundError(
+            f"there is no pod {scope.pod} in namespace {scope.namespace}",
+            f"see `kubectl get pods --namespace {scope.namespace}`, or choose another with --namespace",
+        )
+        return reader.read("pods", f"pod {scope.pod}", lambda: (reader.cluster.get(path),), (), missing)
 
     def concerned() -> tuple[JsonObject, ...]:
         # Of a large cluster, only these are kept.

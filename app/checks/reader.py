@@ -38,12 +38,19 @@ class Reader:
         self.tell = tell
         self.unread: dict[str, str] = {}
 
-    def read(self, member: str, what: str, read: Callable[[], _T], otherwise: _T) -> _T:
-        """Return what `read` does, `otherwise` where that is not possible; `member` is unread then."""
+    def read(
+        self, member: str, what: str, read: Callable[[], _T], otherwise: _T, not_found: NotFoundError | None = None
+    ) -> _T:
+        """Return what `read` returns, or `otherwise` if that is not possible; `member` is unread then.
+
+        `not_found` is raised instead where there is no such object.
+        """
         self.tell(what)
         try:
             return read()
         except ApiError as error:
+            if not_found and isinstance(error, NotFoundError):
+                raise not_found from None
             self.unread[member] = why_unread(error)
             return otherwise
 

@@ -6,6 +6,7 @@ them in turn.
 """
 
 from app.injection.annotations import OPTIONS, Option, apply_defaults, built_in_options
+from app.injection.conflicts import STALE_STATUS
 from app.injection.decision import Decision, Mode, Outcome, Reason
 from app.injection.eligibility import NAMESPACE_VALUES, POD_VALUES
 from app.injection.inject import decide_for_namespace, decide_request, inject
@@ -31,6 +32,7 @@ __all__ = [
     "REFUSED_VARIABLES",
     "RULES",
     "SHAREABLE",
+    "STALE_STATUS",
     "STATUS",
     "SYSTEM_DIRECTORIES",
     "TOKEN_PATH",

@@ -24,6 +24,8 @@ from app.model import (
 _NODE_SOCKET_PATHS = ("/run/docker.sock", "/run", "/")
 # The root directory of a process of the node, and what is open in it, can be reached in more ways than can be listed.
 _PROC = "/proc"
+# How the sentence begins: all that is left of the reason in an error that comes back through the API server.
+STALE_STATUS = f"annotation {STATUS} says that the pod was injected, but it"
 # kubelet mounts them read-only, whatever the mount says.
 _READ_ONLY_SOURCES = frozenset({"configMap", "secret", "projected", "downwardAPI"})
 
@@ -41,10 +43,7 @@ def stale_status(pod: Pod, additions: Additions) -> Denial | None:
             problem = f"has a volume {quote(volume['name'])} that is not the injected one"
     if problem is None:
         return None
-    return Denial(
-        Reason.STALE_STATUS,
-        f"annotation {STATUS} says that the pod was injected, but it {problem}; remove the annotation",
-    )
+    return Denial(Reason.STALE_STATUS, f"{STALE_STATUS} {problem}; remove the annotation", problem)
 
 
 def _not_as_injected(pod: Pod, wanted: JsonObject, as_container: bool) -> str | None:

@@ -116,10 +116,11 @@ class Reason(Enum):
 
 @dataclass
 class Denial:
-    """A refusal: its reason and a sentence that a person can act on."""
+    """A refusal: its reason, a sentence that a person can act on, and `detail`, the part that says what is wrong."""
 
     reason: Reason
     message: str
+    detail: str = ""
 
 
 @dataclass
@@ -129,6 +130,7 @@ class Decision:
     reason: Reason
     mode: Mode | None = None
     message: str = ""
+    detail: str = ""
     operations: tuple[Operation, ...] = ()
     warnings: tuple[str, ...] = ()
     stopped_by: int | None = None

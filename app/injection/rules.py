@@ -274,7 +274,7 @@ def decide(case: Case) -> Decision:
     for index, check in enumerate(_CHECKS):
         stop = check(case)
         if stop is not None:
-            return Decision(stop.reason, case.mode, stop.message, stopped_by=index)
+            return Decision(stop.reason, case.mode, stop.message, stop.detail, stopped_by=index)
     warnings = (
         *case.additions.warnings,
         *plan_warnings(case.pod, case.additions),

@@ -126,7 +126,8 @@ class Cluster:
             # Of TLS that fails the client makes this, with the cause in the second line.
             raise self._away(str(error.reason).partition("\n")[2]) from None
         if response.status >= 300:
-            raise self._refusal(response.status, _message(text), f"{method} {path}")
+            doing = f"{method} {path}"
+            raise self._refusal(response.status, _message(text), doing, is_admission=method == "POST")
         try:
             return cast(dict[str, Any], orjson.loads(text))
         except orjson.JSONDecodeError:
@@ -144,7 +145,9 @@ class Cluster:
             "see whether `kubectl version` reaches it, or choose another cluster with --context or --kubeconfig",
         )
 
-    def _refusal(self, status: int, message: str, doing: str) -> ApiError | NoClusterError:
+    def _refusal(
+        self, status: int, message: str, doing: str, *, is_admission: bool = False
+    ) -> ApiError | NoClusterError:
         if status == 401 or (status == 403 and 'User "system:anonymous"' in message):
             return NoClusterError(
                 f"API server {self._configuration.host} does not accept your credentials",
@@ -158,7 +161,7 @@ class Cluster:
         if status == 404:
             return NotFoundError(message)
         # A refusal of admission is 403, of validation 422, of a webhook that cannot be called 500.
-        return RefusedError(message) if doing.startswith("POST") else ApiError(f"{doing}: {status} {message}")
+        return RefusedError(message) if is_admission else ApiError(f"{doing}: {status} {message}")
 
 
 def _load(configuration: Any, kubeconfig: Path | None, context: str | None) -> str:
