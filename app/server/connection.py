@@ -49,8 +49,8 @@ class State(Enum):
     """Nothing is read any more."""
 
 
-_BUSY = frozenset({State.READING, State.ANSWERING, State.SKIPPING})
-_WAITING = frozenset({State.ANSWERING, State.CLOSING})
+_BUSY = (State.READING, State.ANSWERING, State.SKIPPING)
+_WAITING = (State.ANSWERING, State.CLOSING)
 
 
 @dataclass
@@ -89,32 +89,32 @@ class _HeadTooLargeError(Exception):
 
 
 class Connection(HttpToolsProtocol):
-    """A connection, from the accepted socket on: admitted, through a TLS handshake where there is one, then HTTP.
+    """A connection, from the accepted socket on: through a TLS handshake where there is one, then HTTP.
 
     Requests are parsed one at a time: what follows one waits, unparsed, for its answer.
     """
 
-    def __init__(self, config: uvicorn.Config, server_state: ServerState, limits: ConnectionLimits) -> None:
+    def __init__(
+        self, config: uvicorn.Config, server_state: ServerState, limits: ConnectionLimits, address: str
+    ) -> None:
         super().__init__(config, server_state, {})
         self._limits = limits
         self._state = State.HANDSHAKE
         self._socket: asyncio.Transport | None = None
         self._paced: PacedTransport | None = None
-        self._address = ""
+        self._address = address
         self._request_began = self._idle_since = self.loop.time()
         self._close_at = self._abort_at = math.inf
         self._framer = MessageFramer()
         self._is_parsing = self._is_holding_back = False
         self._awaited: Awaited | None = None
         self._body_bytes = 0
+        limits.pool.add(self)
+        limits.count()
 
     @property
     def address(self) -> str:
         return self._address
-
-    @property
-    def is_idle(self) -> bool:
-        return self._state is State.IDLE and not self._unsent_bytes
 
     @property
     def is_busy(self) -> bool:
@@ -123,7 +123,15 @@ class Connection(HttpToolsProtocol):
 
     @property
     def waiting_since(self) -> float:
-        return self._idle_since if self.is_idle else self._request_began
+        return self._idle_since if self._is_idle else self._request_began
+
+    @property
+    def busy_since(self) -> float:
+        return math.inf if self._is_idle else self._request_began
+
+    @property
+    def _is_idle(self) -> bool:
+        return self._state is State.IDLE and not self._unsent_bytes
 
     @property
     def held_bytes(self) -> int:
@@ -134,16 +142,6 @@ class Connection(HttpToolsProtocol):
     def _unsent_bytes(self) -> int:
         return self._paced.unsent_bytes if self._paced else 0
 
-    def admit(self, address: str) -> bool:
-        """Join the connections of the server as one from this remote address; return whether there is room for it."""
-        self._address = address
-        leaving = self._limits.pool.admit(self, self.loop.time())
-        if leaving:
-            self._limits.count_closed("limit")
-            leaving.evict()
-        self._limits.count()
-        return leaving is not self
-
     def take_socket(self, transport: asyncio.Transport) -> bool:
         """Take over the accepted socket, below TLS; return whether the connection is still to be."""
         self._socket = transport
@@ -151,8 +149,9 @@ class Connection(HttpToolsProtocol):
 
     def handshake_ended(self, handshake: asyncio.Future[None]) -> None:
         """Forget the connection where its TLS handshake failed."""
-        if handshake.cancelled() or handshake.exception() or self._state is State.HANDSHAKE:
+        if handshake.cancelled() or handshake.exception() or self._paced is None:
             self._release()
+            self._break_cycles()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         self._paced = PacedTransport(transport, self._socket or transport)
@@ -166,12 +165,10 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._state = State.CLOSING
-        # They refer to this connection, which would stay in memory until the garbage collector comes by.
-        self.cycle = None  # type: ignore[assignment]  # as before the first request
-        self._paced = None
         self._awaited = None
         self._framer.unparsed = b""
         self._release()
+        self._break_cycles()
 
     def data_received(self, data: bytes) -> None:
         if self._state is State.CLOSING:
@@ -266,10 +263,14 @@ class Connection(HttpToolsProtocol):
             self._leave()
 
     def evict(self) -> None:
+        self._limits.count_closed("limit")
         # At once, or those that never close their side would be more than the limit.
         self._state = State.CLOSING
         self._release()
         self._abort()
+        if self._paced is None:
+            # Of a connection that was not made, none is lost.
+            self._break_cycles()
 
     def shed(self) -> None:
         self._limits.count_closed("overload")
@@ -402,6 +403,11 @@ class Connection(HttpToolsProtocol):
         self._limits.budget.members.discard(self)
         self._limits.pool.release(self)
         self._limits.count()
+
+    def _break_cycles(self) -> None:
+        """Let go of what refers to this connection, which would stay in memory until the garbage collector comes by."""
+        self.cycle = self.parser = None  # type: ignore[assignment]  # as the base class has it when all is over
+        self._paced = self._socket = None
 
     def _is_welcome(self) -> bool:
         connection: ssl.SSLObject | None = self.transport.get_extra_info("ssl_object")

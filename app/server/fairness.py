@@ -1,7 +1,7 @@
 """Bounds that connections share. Where one is reached, the remote address that uses most gives way."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Protocol
 
 # A client that sends a request, or takes an answer, needs milliseconds.
@@ -18,12 +18,12 @@ class Member(Protocol):
         """The remote address, without a port."""
 
     @property
-    def is_idle(self) -> bool:
-        """Whether nothing is being read, answered or sent."""
-
-    @property
     def waiting_since(self) -> float:
         """Since when, in the loop's time, the server waits for the client."""
+
+    @property
+    def busy_since(self) -> float:
+        """The same, infinity where nothing is being read, answered or sent."""
 
     @property
     def held_bytes(self) -> int:
@@ -41,43 +41,51 @@ class ConnectionPool:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._members: set[Member] = set()
-        self._by_address: Counter[str] = Counter()
+        self._count = 0
+        self._by_address: dict[str, set[Member]] = {}
 
     def __len__(self) -> int:
-        return len(self._members)
+        return self._count
 
-    def admit(self, newcomer: Member, now: float) -> Member | None:
-        """Take a connection in; return the one that has to leave for it, which may be itself.
+    def make_room(self, address: str, now: float) -> bool:
+        """Have a connection leave for a newcomer from this address, where there are too many; return if it may come in.
 
-        It is one of the address that has most connections: one that is stalled; else the newcomer, if it is of that
-        address; else the one that waits longest. So strangers cannot push out a kept connection of the API server,
-        unless it has more connections than any of them.
+        One of the address leaves that has most connections, the newcomer's included: one that is stalled; else, if that
+        is the newcomer's own, nobody; else the one that waits longest. So strangers cannot push out a kept connection
+        of the API server, unless it has more connections than any of them.
         """
-        self._members.add(newcomer)
-        self._by_address[newcomer.address] += 1
-        if len(self._members) <= self._limit:
-            return None
-        most = max(self._by_address.values())
-        address = newcomer.address
-        if self._by_address[address] < most:
-            address = next(one for one, count in self._by_address.items() if count == most)
-        others = [one for one in self._members if one.address == address and one is not newcomer]
-        stalled = [one for one in others if not one.is_idle and now - one.waiting_since > _STALLED_SECONDS]
-        return _longest_waiting(stalled) or (newcomer if address == newcomer.address else _longest_waiting(others))
+        if self._count < self._limit:
+            return True
+        most: Collection[Member] = max(self._by_address.values(), key=len)
+        own = self._by_address.get(address, ())
+        if len(own) + 1 >= len(most):
+            leaving = _stalled(own, now)
+        else:
+            leaving = _stalled(most, now) or min(most, key=lambda one: one.waiting_since)
+        if leaving:
+            leaving.evict()
+        return leaving is not None
+
+    def add(self, newcomer: Member) -> None:
+        """Take in a connection for which there is room."""
+        self._by_address.setdefault(newcomer.address, set()).add(newcomer)
+        self._count += 1
 
     def release(self, member: Member) -> None:
         """Note that a connection is gone, or going."""
-        if member in self._members:
-            self._members.discard(member)
-            self._by_address[member.address] -= 1
+        members = self._by_address.get(member.address, set())
+        if member in members:
+            members.discard(member)
+            self._count -= 1
             # An empty entry for each address that was ever seen would grow without end.
-            if not self._by_address[member.address]:
+            if not members:
                 del self._by_address[member.address]
 
 
-def _longest_waiting(members: Iterable[Member]) -> Member | None:
-    return min(members, key=lambda one: one.waiting_since, default=None)
+def _stalled(members: Collection[Member], now: float) -> Member | None:
+    """Return the one that is busy longest, None where it is not so for long."""
+    longest = min(members, key=lambda one: one.busy_since, default=None)
+    return longest if longest and now - longest.busy_since > _STALLED_SECONDS else None
 
 
 class ByteBudget:

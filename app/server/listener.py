@@ -16,16 +16,20 @@ _HANDSHAKE_SECONDS = 5.0
 _MOST_AT_ONCE = 100
 # Until file descriptors may be free again
 _PAUSE_SECONDS = 0.1
+_READ_BYTES = 64 * 1024
 
 
 class Listener:
-    """Accepts connections, within TLS where there is a `context`, until it is closed."""
+    """Accepts connections, within TLS where there is a `context`, until it is closed.
+
+    `admit` returns the connection for a remote address, None where there is to be none.
+    """
 
     def __init__(
-        self, bound: socket.socket, make_connection: Callable[[], Connection], context: ssl.SSLContext | None
+        self, bound: socket.socket, admit: Callable[[str], Connection | None], context: ssl.SSLContext | None
     ) -> None:
         self.socket = bound
-        self._make_connection = make_connection
+        self._admit = admit
         self._context = context
         self._starting: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
@@ -52,8 +56,8 @@ class Listener:
                 self._loop.remove_reader(self.socket)
                 self._loop.call_later(_PAUSE_SECONDS, self._listen)
                 return
-            connection = self._make_connection()
-            if connection.admit(address[0]):
+            connection = self._admit(address[0])
+            if connection:
                 self._start(connection, accepted)
             else:
                 accepted.close()
@@ -87,7 +91,7 @@ class _Starter(asyncio.Protocol):
         handshake.add_done_callback(connection.handshake_ended)
         tls = SSLProtocol(
             loop,
-            connection,
+            _Decrypted(connection),
             self._context,
             handshake,
             server_side=True,
@@ -96,3 +100,44 @@ class _Starter(asyncio.Protocol):
         )
         transport.set_protocol(tls)
         tls.connection_made(transport)
+
+
+class _Decrypted(asyncio.BufferedProtocol):
+    """Passes on to a connection what comes out of TLS, by way of one buffer for all connections.
+
+    For a protocol without a buffer, uvloop takes 256 KiB of memory at each read.
+    """
+
+    _buffer = memoryview(bytearray(_READ_BYTES))
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection: Connection | None = connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a stream
+        if self._connection:
+            self._connection.connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._connection:
+            self._connection.connection_lost(exc)
+            # uvloop keeps a reference to this protocol; both would stay in memory until the garbage collector comes by.
+            self._connection = None
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's signature
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._connection:
+            self._connection.data_received(bytes(self._buffer[:nbytes]))
+
+    def eof_received(self) -> None:
+        if self._connection:
+            self._connection.eof_received()
+
+    def pause_writing(self) -> None:
+        if self._connection:
+            self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._connection:
+            self._connection.resume_writing()

@@ -4,8 +4,8 @@ import asyncio
 from collections import deque
 from typing import Any
 
-# A TLS record. OpenSSL's buffers keep the size of the largest write for as long as the connection lives.
-_PIECE_BYTES = 16 * 1024
+# Half a TLS record. OpenSSL's buffers keep the size of the largest write for as long as the connection lives.
+_PIECE_BYTES = 8 * 1024
 
 
 class PacedTransport:

@@ -13,14 +13,14 @@ import uvloop
 from app.errors import SettingsError
 from app.server.connection import ConnectionLimits
 from app.server.fairness import ByteBudget, ConnectionPool
-from app.server.memory import return_large_blocks
+from app.server.memory import return_free_pages, return_large_blocks
 from app.server.server import IDLE_SECONDS, Server, bind, health_server
 from app.server.stop import Stop
 from app.settings import ServerSettings, Settings, make_policy
 from app.web import Metrics, ServedCertificate, TlsFiles, TlsRules, Turns, health_application, webhook_application
 
 # Room for requests of an ordinary size beside one of the largest
-MORE_BYTES = 5 * 1024 * 1024
+MORE_BYTES = 3 * 1024 * 1024
 _COLLECT_SECONDS = 1.0
 _TLS_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -138,6 +138,7 @@ async def _collect_garbage() -> None:
     while True:
         await asyncio.sleep(_COLLECT_SECONDS)
         gc.collect()
+        return_free_pages()
 
 
 async def _look_at_files(certificate: ServedCertificate, seconds: float) -> None:

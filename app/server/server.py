@@ -63,11 +63,15 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # uvicorn's signature
         """Listen."""
-        self._listener = Listener(self.bound, self._connect, self._context)
+        self._listener = Listener(self.bound, self._admit, self._context)
         self.started = True
 
-    def _connect(self) -> Connection:
-        return Connection(self.config, self.server_state, self._limits)
+    def _admit(self, address: str) -> Connection | None:
+        """Return a new connection from this remote address, None where there is no room for it."""
+        if self._limits.pool.make_room(address, asyncio.get_running_loop().time()):
+            return Connection(self.config, self.server_state, self._limits, address)
+        self._limits.count_closed("limit")
+        return None
 
     async def on_tick(self, counter: int) -> bool:
         """Look after the connections, ten times a second."""

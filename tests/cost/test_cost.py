@@ -71,8 +71,7 @@ def ours() -> Open:
     def connect() -> Ask:
         wire = _Wire()
         limits = ConnectionLimits(60, 60, ConnectionPool(10), ByteBudget(12 * 2**20), endpoints=app.endpoints)
-        connection = Connection(config, ServerState(), limits)
-        connection.admit("127.0.0.1")
+        connection = Connection(config, ServerState(), limits, "127.0.0.1")
         connection.take_socket(wire)
         connection.connection_made(wire)
 

@@ -2,11 +2,14 @@
 
 import asyncio
 import gc
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+import trustme
+import uvloop
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -44,12 +47,14 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def running(
+async def running(  # noqa: PLR0913  # each is what some test is about
     application: ASGIApp = IN_TIME,
+    *,
     request_seconds: float = SECONDS,
     idle_seconds: float = SECONDS,
     connections: int = 100,
     held_bytes: int = 2 * LENGTH,
+    context: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Server]:
     """Run a server with an application, and with endpoints apart from it."""
     with bind("127.0.0.1", 0, "server.port") as bound:
@@ -60,7 +65,7 @@ async def running(
             ByteBudget(held_bytes),
             endpoints={b"/endpoint": at_once, b"/length": at_length},
         )
-        server = Server(application, bound, limits, drain_seconds=0)
+        server = Server(application, bound, limits, 0, context)
         serving = asyncio.create_task(server.serve())
         await until(lambda: server.started)
         yield server
@@ -155,6 +160,25 @@ def test_a_connection_is_gone_from_memory_without_the_garbage_collector(path: st
 @pytest.mark.usefixtures("nothing_is_collected")
 def test_so_is_one_that_the_client_breaks_off() -> None:
     assert asyncio.run(leave_behind(REQUEST.format("/endpoint").encode()[:-1], b"")) == 0
+
+
+async def leave_behind_of_tls(first_bytes: bytes) -> int:
+    """Return how many connections are in memory after more clients than may connect have sent this and closed."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    async with running(connections=3, context=context) as server:
+        async with AsyncExitStack() as clients:
+            for _ in range(6):
+                await clients.enter_async_context(client(server, first_bytes))
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)
+    return sum(isinstance(one, Connection) for one in gc.get_objects())
+
+
+@pytest.mark.usefixtures("nothing_is_collected")
+@pytest.mark.parametrize("first_bytes", [b"", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n"])
+def test_so_is_one_whose_handshake_fails_or_for_which_there_is_no_room(first_bytes: bytes) -> None:
+    assert uvloop.run(leave_behind_of_tls(first_bytes)) == 0
 
 
 async def read_all(request: bytes, **settings: Any) -> bytes:

@@ -1,5 +1,6 @@
 """Who gives way when connections, or the bytes they hold, are too many."""
 
+import math
 from dataclasses import dataclass, field
 
 import pytest
@@ -19,18 +20,34 @@ class Client:
     held_bytes: int = 0
     has_left: bool = False
     leaves: list["Client"] = field(default_factory=list)
+    pool: ConnectionPool | None = None
+
+    @property
+    def busy_since(self) -> float:
+        return math.inf if self.is_idle else self.waiting_since
 
     def evict(self) -> None:
         self.has_left = True
+        if self.pool:
+            self.pool.release(self)
 
     def shed(self) -> None:
         self.has_left = True
         self.leaves.append(self)
 
 
+def admit(pool: ConnectionPool, newcomer: Client) -> bool:
+    """Return whether there is room for it."""
+    newcomer.pool = pool
+    has_room = pool.make_room(newcomer.address, NOW)
+    if has_room:
+        pool.add(newcomer)
+    return has_room
+
+
 def fill(pool: ConnectionPool, *clients: Client) -> None:
-    for client in clients:
-        assert pool.admit(client, NOW) is None
+    assert all(admit(pool, client) for client in clients)
+    assert not any(client.has_left for client in clients)
 
 
 def test_all_are_admitted_up_to_the_limit() -> None:
@@ -39,11 +56,14 @@ def test_all_are_admitted_up_to_the_limit() -> None:
     assert len(pool) == 3
 
 
-def test_the_newcomer_leaves_where_its_address_has_most() -> None:
+@pytest.mark.parametrize("kept", ["a", "b"])
+def test_the_newcomer_is_refused_where_its_address_has_most(kept: str) -> None:
     pool = ConnectionPool(2)
-    fill(pool, Client("a"), Client("b"))
-    newcomer = Client("a")
-    assert pool.admit(newcomer, NOW) is newcomer
+    clients = [Client("a"), Client(kept)]
+    fill(pool, *clients)
+    assert not admit(pool, Client("a"))
+    assert not any(client.has_left for client in clients)
+    assert len(pool) == 2
 
 
 @pytest.mark.parametrize("is_idle", [True, False])
@@ -51,14 +71,17 @@ def test_one_of_the_address_with_most_leaves_for_a_newcomer_of_another(is_idle: 
     pool = ConnectionPool(4)
     first, longest, kept = Client("a", is_idle, NOW - 2), Client("a", is_idle, NOW - 3), Client("b", True, NOW - 9)
     fill(pool, first, longest, Client("a", is_idle), kept)
-    assert pool.admit(Client("c"), NOW) is longest
+    assert admit(pool, Client("c"))
+    assert [client.has_left for client in (first, longest, kept)] == [False, True, False]
+    assert len(pool) == 4
 
 
 def test_a_stalled_one_leaves_before_the_newcomer_of_its_address() -> None:
     pool = ConnectionPool(3)
     stalled = Client("a", is_idle=False, waiting_since=NOW - 1.5)
     fill(pool, Client("a", waiting_since=NOW - 9), stalled, Client("a", is_idle=False, waiting_since=NOW - 0.5))
-    assert pool.admit(Client("a"), NOW) is stalled
+    assert admit(pool, Client("a"))
+    assert stalled.has_left
 
 
 def test_who_has_been_released_counts_no_more() -> None:
@@ -76,10 +99,9 @@ def test_strangers_of_many_addresses_leave_one_with_few_alone() -> None:
     kept = [Client("apiserver", waiting_since=NOW - 60), Client("apiserver", waiting_since=NOW - 50)]
     fill(pool, *kept)
     for number in range(200):
-        leaving = pool.admit(Client(f"stranger {number % 6}", is_idle=False), NOW)
-        if leaving:
-            pool.release(leaving)
-        assert leaving not in kept
+        admit(pool, Client(f"stranger {number % 6}", is_idle=False))
+    assert not any(client.has_left for client in kept)
+    assert len(pool) == 20
 
 
 def spend(budget: ByteBudget, client: Client, count: int) -> None:
