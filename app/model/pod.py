@@ -68,17 +68,27 @@ class Volume(NamedTuple):
     type: str = ""
 
 
-@dataclass
 class Container:
     """One entry of `containers` or `initContainers`; `pointer` leads to it, `position` is its index there."""
 
-    pointer: str
-    position: int
-    is_init: bool
-    name: str
-    env: Mapping[str, VariableShape]
-    mounts: tuple[Mount, ...]
-    stated: ContainerShape
+    # Written out, as mypyc leaves that of a dataclass to Python (docs/decisions/0018).
+    def __init__(  # noqa: PLR0913, PLR0917  # one for each member
+        self,
+        pointer: str,
+        position: int,
+        is_init: bool,
+        name: str,
+        env: Mapping[str, VariableShape],
+        mounts: tuple[Mount, ...],
+        stated: ContainerShape,
+    ) -> None:
+        self.pointer = pointer
+        self.position = position
+        self.is_init = is_init
+        self.name = name
+        self.env = env
+        self.mounts = mounts
+        self.stated = stated
 
     @property
     def is_native_sidecar(self) -> bool:
@@ -101,16 +111,25 @@ class Metadata:
     stated: MetadataShape | None
 
 
-@dataclass
 class Pod:
     """The parts of a pod's spec that injection reads, in the order they start: init containers first."""
 
-    spec: SpecShape
-    init_containers: tuple[Container, ...]
-    containers: tuple[Container, ...]
-    named: Mapping[str, Container]
-    volumes: Mapping[str, Volume]
-    supplemental_groups: tuple[int, ...]
+    # Written out, as mypyc leaves that of a dataclass to Python (docs/decisions/0018).
+    def __init__(  # noqa: PLR0913, PLR0917  # one for each member
+        self,
+        spec: SpecShape,
+        init_containers: tuple[Container, ...],
+        containers: tuple[Container, ...],
+        named: Mapping[str, Container],
+        volumes: Mapping[str, Volume],
+        supplemental_groups: tuple[int, ...],
+    ) -> None:
+        self.spec = spec
+        self.init_containers = init_containers
+        self.containers = containers
+        self.named = named
+        self.volumes = volumes
+        self.supplemental_groups = supplemental_groups
 
 
 def read_metadata(json: Any) -> Metadata:

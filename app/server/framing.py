@@ -45,7 +45,8 @@ class MessageFramer:
         """Return what is to be parsed next of what is here; nothing where there is more of a head than is accepted."""
         data = self.unparsed
         end = self._body_left
-        if end <= 0:
+        is_sized = end > 0
+        if not is_sized:
             # A body of chunks ends as a head does.
             end = (self._tail + data).find(_END_OF_HEAD)
             end = len(data) if end < 0 else end + len(_END_OF_HEAD) - len(self._tail)
@@ -60,5 +61,6 @@ class MessageFramer:
         self._bytes_without_body += len(data)
         if too_large or (self.is_in_head and self._bytes_without_body > MOST_HEAD_BYTES):
             return b""
-        self._tail = b"" if data.endswith(_END_OF_HEAD) else data[1 - len(_END_OF_HEAD) :]
+        if not is_sized:
+            self._tail = b"" if data.endswith(_END_OF_HEAD) else data[1 - len(_END_OF_HEAD) :]
         return data

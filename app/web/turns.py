@@ -10,8 +10,6 @@ Job: TypeAlias = Callable[[], None]
 
 # Jobs may take this much before the event loop looks again at who else has sent something.
 WORK_SECONDS = 0.01
-# Where they are this far apart, it has looked meanwhile.
-_PAUSE_SECONDS = 0.001
 
 
 class Turns:
@@ -19,24 +17,23 @@ class Turns:
 
     def __init__(self) -> None:
         self._queues: dict[str, deque[Job]] = {}
+        # Since the event loop looked last
         self._worked = 0.0
-        self._ended_at = 0.0
         self._is_scheduled = False
 
     def take(self, address: str, job: Job) -> None:
         """Run a job for an address now, or after those of others have had their turn."""
-        started = perf_counter()
-        if started - self._ended_at > _PAUSE_SECONDS:
-            self._worked = 0.0
         if self._queues or self._worked > WORK_SECONDS:
             self._put_off(address, job)
         else:
-            self._run(job, started)
+            self._run(job)
 
-    def _run(self, job: Job, started: float) -> None:
+    def _run(self, job: Job) -> None:
+        # Before the job, which may fail
+        self._schedule()
+        started = perf_counter()
         job()
-        self._ended_at = perf_counter()
-        self._worked += self._ended_at - started
+        self._worked += perf_counter() - started
 
     def _put_off(self, address: str, job: Job) -> None:
         self._queues.setdefault(address, deque()).append(job)
@@ -50,12 +47,8 @@ class Turns:
     def _next_turns(self) -> None:
         self._is_scheduled = False
         self._worked = 0.0
-        try:
-            while self._queues and self._worked <= WORK_SECONDS:
-                self._run(self._next_job(), perf_counter())
-        finally:
-            if self._queues:
-                self._schedule()
+        while self._queues and self._worked <= WORK_SECONDS:
+            self._run(self._next_job())
 
     def _next_job(self) -> Job:
         address = next(iter(self._queues))

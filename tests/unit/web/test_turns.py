@@ -29,9 +29,24 @@ async def order_of(jobs: list[tuple[str, float]]) -> list[str]:
 
 
 def test_a_job_is_done_at_once_while_there_is_time() -> None:
-    done: list[int] = []
-    Turns().take("a", lambda: done.append(1))
-    assert done == [1]
+    async def run() -> list[int]:
+        done: list[int] = []
+        Turns().take("a", lambda: done.append(1))
+        return done
+
+    assert asyncio.run(run()) == [1]
+
+
+def test_work_of_earlier_turns_of_the_event_loop_does_not_count() -> None:
+    async def run() -> list[int]:
+        turns = Turns()
+        done: list[int] = []
+        turns.take("a", lambda: work(0.02))
+        await asyncio.sleep(0)
+        turns.take("a", lambda: done.append(1))
+        return done
+
+    assert asyncio.run(run()) == [1]
 
 
 def test_one_address_cannot_hold_up_another() -> None:
