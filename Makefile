@@ -59,6 +59,10 @@ chart: $(DEV_STAMP) ## Render the chart with helm 3 and 4, which are built the f
 	@PYTHON=$(BIN)/python tests/chart/install-helm.sh > /dev/null
 	@$(BIN)/python -m pytest -q -n auto tests/chart --ignore=tests/chart/on_a_cluster
 
+.PHONY: docker
+docker: $(DEV_STAMP) ## Hold on the newest Docker, built the first time, that no option lets an impostor of Docker Hub in (root)
+	@PYTHON=$(BIN)/python $(BIN)/python -m pytest -q tests/docker
+
 .PHONY: readme
 readme: $(DEV_STAMP) ## Write the README of the chart anew from the comments of its values, and deploy/overlays/strict
 	@PYTHON=$(BIN)/python tests/chart/install-helm.sh > /dev/null

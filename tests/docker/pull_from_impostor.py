@@ -1,0 +1,131 @@
+"""Has a Docker daemon pull an image of Docker Hub, whose address is that of an impostor here, and prints what it says.
+
+`pull_from_impostor.py CERTIFICATE KEY FOLDER dockerd FLAG...`, in a network, a mount and a PID namespace of its own
+"""
+
+import gzip
+import hashlib
+import http.client
+import io
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+# Not of the loopback network, in which a daemon takes each registry as insecure
+_ADDRESS = "192.0.2.1"
+_HOSTS = f"127.0.0.1 localhost\n{_ADDRESS} registry-1.docker.io auth.docker.io index.docker.io\n"
+_START_SECONDS = 60
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _image() -> dict[str, tuple[str, bytes]]:
+    """Return an image of one empty file: what is answered to the ends of paths, with the type of each."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("impostor"))
+    layer = gzip.compress(file.getvalue(), mtime=0)
+    root = {"type": "layers", "diff_ids": [_digest(file.getvalue())]}
+    config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": root}).encode()
+    descriptors = [
+        {"mediaType": f"application/vnd.oci.image.{kind}", "size": len(data), "digest": _digest(data)}
+        for kind, data in (("config.v1+json", config), ("layer.v1.tar+gzip", layer))
+    ]
+    named = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": descriptors[0], "layers": descriptors[1:]}
+    manifest = json.dumps(named).encode()
+    blobs = {_digest(data): ("application/octet-stream", data) for data in (config, layer)}
+    return blobs | {_digest(manifest): (_MANIFEST, manifest), "latest": (_MANIFEST, manifest)}
+
+
+class _Impostor(BaseHTTPRequestHandler):
+    """A registry without authentication, as far as a pull asks."""
+
+    image = _image()
+
+    def do_GET(self) -> None:
+        kind, data = self.image.get(self.path.rpartition("/")[2].partition("?")[0], ("application/json", b"{}"))
+        self.send_response(200)
+        for name, value in (
+            ("Content-Type", kind),
+            ("Content-Length", str(len(data))),
+            ("Docker-Content-Digest", _digest(data)),
+        ):
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(data)
+
+    do_HEAD = do_GET  # noqa: N815  # as the base class looks it up
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class _Daemon(http.client.HTTPConnection):
+    """The API of a daemon at a socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("docker")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self._path))
+
+
+def _wait_for(path: Path, daemon: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end and daemon.poll() is None:
+        try:
+            _Daemon(path).connect()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    sys.exit("dockerd does not answer")
+
+
+def main() -> None:
+    """Pull, and print the daemon's answer: JSON objects, of which the last has an error where the pull failed."""
+    certificate, key, folder, *command = sys.argv[1:]
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    subprocess.run(["ip", "address", "add", f"{_ADDRESS}/24", "dev", "lo"], check=True)
+    hosts = Path(folder, "hosts")
+    hosts.write_text(_HOSTS)
+    subprocess.run(["mount", "--bind", hosts, "/etc/hosts"], check=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = ThreadingHTTPServer((_ADDRESS, 443), _Impostor)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    path = Path(folder, "docker.sock")
+    places = [
+        f"--data-root={folder}/data",
+        f"--exec-root={folder}/exec",
+        f"--pidfile={folder}/pid",
+        f"--host=unix://{path}",
+    ]
+    # None of these has to do with registries; they keep the daemon off the machine's network and its other programs.
+    apart = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--feature=embedded-containerd"]
+    with subprocess.Popen([*command, *places, *apart], stdout=subprocess.DEVNULL) as daemon:
+        try:
+            _wait_for(path, daemon)
+            connection = _Daemon(path)
+            connection.request("POST", "/images/create?fromImage=docker.io/library/alpine&tag=latest")
+            sys.stdout.write(connection.getresponse().read().decode())
+        finally:
+            daemon.terminate()
+
+
+if __name__ == "__main__":
+    main()
