@@ -109,6 +109,7 @@ class Connection(HttpToolsProtocol):
         self._is_parsing = self._is_holding_back = False
         self._awaited: Awaited | None = None
         self._body_bytes = 0
+        self._is_silent = True
         limits.pool.add(self)
         limits.count()
 
@@ -136,7 +137,8 @@ class Connection(HttpToolsProtocol):
     @property
     def held_bytes(self) -> int:
         unread = self._paced.unread_bytes if self._paced else 0
-        return unread + len(self._framer.unparsed) + self._body_bytes + self._unsent_bytes
+        unparsed = len(self._framer.unparsed) + self._framer.bytes_without_body
+        return unread + unparsed + self._body_bytes + self._unsent_bytes
 
     @property
     def _unsent_bytes(self) -> int:
@@ -199,11 +201,12 @@ class Connection(HttpToolsProtocol):
         self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        # At once: a head of 32 KiB has thousands, each of which takes 200 bytes of memory.
+        if len(self.headers) == MOST_HEADERS:
+            raise _HeadTooLargeError
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        if len(self.headers) > MOST_HEADERS:
-            raise _HeadTooLargeError
         headers = dict(self.headers)
         # A body without a length comes in chunks.
         self._framer.head_complete(int(headers.get(b"content-length", -1)))
@@ -226,6 +229,9 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._framer.message_complete()
+        if self._is_silent:
+            self._is_silent = False
+            self._limits.pool.has_sent_request(self)
         if self._state is State.SKIPPING:
             self._become_idle()
             return

@@ -1,5 +1,6 @@
 """Bounds that connections share. Where one is reached, the remote address that uses most gives way."""
 
+import time
 from collections import Counter
 from collections.abc import Collection
 from typing import Protocol
@@ -43,32 +44,48 @@ class ConnectionPool:
         self._limit = limit
         self._count = 0
         self._by_address: dict[str, set[Member]] = {}
+        # The oldest first
+        self._silent: dict[Member, None] = {}
 
     def __len__(self) -> int:
         return self._count
 
     def make_room(self, address: str, now: float) -> bool:
-        """Have a connection leave for a newcomer from this address, where there are too many; return if it may come in.
+        """Close a connection if there are too many for a newcomer from this address; return if it may come in.
 
-        One of the address leaves that has most connections, the newcomer's included: one that is stalled; else, if that
-        is the newcomer's own, nobody; else the one that waits longest. So strangers cannot push out a kept connection
-        of the API server, unless it has more connections than any of them.
+        An address without a connection always gets one. One that has as many as any other gets another only if one of
+        its own is stalled, or if some connection has sent no request for a second. So strangers cannot keep out an API
+        server or a kubelet, nor push out a connection that an API server keeps, unless it has more of them than any
+        stranger, or each stranger sends requests, too.
         """
         if self._count < self._limit:
             return True
-        most: Collection[Member] = max(self._by_address.values(), key=len)
         own = self._by_address.get(address, ())
-        if len(own) + 1 >= len(most):
-            leaving = _stalled(own, now)
+        most = max(map(len, self._by_address.values()))
+        if own and len(own) + 1 >= most:
+            leaving = _stalled(own, now) or self._longest_silent(now)
         else:
-            leaving = _stalled(most, now) or min(most, key=lambda one: one.waiting_since)
+            crowd = [one for members in self._by_address.values() if len(members) == most for one in members]
+            leaving = _stalled(crowd, now) or min(crowd, key=self._when_to_leave)
         if leaving:
             leaving.evict()
         return leaving is not None
 
+    def _longest_silent(self, now: float) -> Member | None:
+        oldest = next(iter(self._silent), None)
+        return oldest if oldest and now - oldest.waiting_since > _STALLED_SECONDS else None
+
+    def _when_to_leave(self, member: Member) -> tuple[bool, float]:
+        return member not in self._silent, member.waiting_since
+
+    def has_sent_request(self, member: Member) -> None:
+        """Note that a request of a connection was received whole."""
+        self._silent.pop(member, None)
+
     def add(self, newcomer: Member) -> None:
         """Take in a connection for which there is room."""
         self._by_address.setdefault(newcomer.address, set()).add(newcomer)
+        self._silent[newcomer] = None
         self._count += 1
 
     def release(self, member: Member) -> None:
@@ -76,6 +93,7 @@ class ConnectionPool:
         members = self._by_address.get(member.address, set())
         if member in members:
             members.discard(member)
+            self.has_sent_request(member)
             self._count -= 1
             # An empty entry for each address that was ever seen would grow without end.
             if not members:
@@ -111,10 +129,20 @@ class ByteBudget:
         self._spent = sum(held.values())
         if self._spent <= self._limit:
             return
+        # The clock of event loops
+        now = time.monotonic()
+        stalled = {
+            member: count for member, count in held.items() if count and now - member.busy_since > _STALLED_SECONDS
+        }
+        self._shed(stalled)
+        self._shed({member: count for member, count in held.items() if member not in stalled})
+
+    def _shed(self, held: dict[Member, int]) -> None:
+        """Close, of these connections, the largest of the address that holds most, until there is room."""
         by_address: Counter[str] = Counter()
         for member, count in held.items():
             by_address[member.address] += count
-        while self._spent > self._limit * _ROOM:
+        while held and self._spent > self._limit * _ROOM:
             address = max(by_address, key=lambda one: by_address[one])
             largest = max((one for one in held if one.address == address), key=lambda one: held[one])
             count = held.pop(largest)

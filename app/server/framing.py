@@ -22,7 +22,7 @@ class MessageFramer:
         """Expect the head of a request next."""
         self.is_in_head = True
         self._body_left = -1
-        self._bytes_without_body = 0
+        self.bytes_without_body = 0
         # The end of the last piece, where the end of the head may have begun
         self._tail = b""
 
@@ -33,7 +33,7 @@ class MessageFramer:
 
     def body_received(self, count: int) -> None:
         """Note that so many bytes of the body were parsed."""
-        self._bytes_without_body = 0
+        self.bytes_without_body = 0
         if self._body_left > 0:
             self._body_left -= count
 
@@ -57,9 +57,9 @@ class MessageFramer:
         else:
             self.unparsed, data = data[end:], data[:end]
         # A piece of a body may be of any length: what counts is what came without any of it.
-        too_large = self._bytes_without_body > MOST_HEAD_BYTES
-        self._bytes_without_body += len(data)
-        if too_large or (self.is_in_head and self._bytes_without_body > MOST_HEAD_BYTES):
+        too_large = self.bytes_without_body > MOST_HEAD_BYTES
+        self.bytes_without_body += len(data)
+        if too_large or (self.is_in_head and self.bytes_without_body > MOST_HEAD_BYTES):
             return b""
         if not is_sized:
             self._tail = b"" if data.endswith(_END_OF_HEAD) else data[1 - len(_END_OF_HEAD) :]

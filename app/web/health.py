@@ -2,11 +2,13 @@
 
 import ipaddress
 from collections.abc import Callable
+from contextlib import suppress
 
 from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import ClientDisconnect
 
 from app.logs import LEVELS, log_level, set_log_level
 
@@ -41,10 +43,12 @@ def health_application(registry: CollectorRegistry, not_ready: Callable[[], str 
         if request.client is None or not _is_loopback(request.client.host):
             return PlainTextResponse("only from this pod itself, as through kubectl port-forward\n", 403)
         level = ""
-        async for chunk in request.stream():
-            level += chunk.decode("ascii", "replace")
-            if len(level) > _LONGEST_LEVEL:
-                break
+        # Nobody is there to answer where the client has gone away.
+        with suppress(ClientDisconnect):
+            async for chunk in request.stream():
+                level += chunk.decode("ascii", "replace")
+                if len(level) > _LONGEST_LEVEL:
+                    break
         if level.strip() not in LEVELS:
             return PlainTextResponse(f"the body must be one of {', '.join(LEVELS)}\n", 400)
         set_log_level(level.strip())

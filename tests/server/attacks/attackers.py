@@ -42,11 +42,11 @@ class Target:
     def is_over(self) -> bool:
         return time.monotonic() > self.end
 
-    def connect(self, *, tls: bool) -> socket.socket:
-        """Connect from one of a few addresses that no honest client has."""
-        source = (f"127.0.0.{self.chance.randint(2, 9)}", 0)
+    def connect(self, *, tls: bool, source: str = "") -> socket.socket:
+        """Connect from an address, or else one of a few that no honest client has."""
+        source = source or f"127.0.0.{self.chance.randint(2, 9)}"
         port = self.port if tls else self.health_port
-        raw = socket.create_connection(("127.0.0.1", port), 2, source_address=source)
+        raw = socket.create_connection(("127.0.0.1", port), 2, source_address=(source, 0))
         if not tls:
             return raw
         try:
@@ -164,6 +164,21 @@ def headers_without_end(target: Target, *, tls: bool = True) -> None:
             else None
         ),
     )
+
+
+def many_heads_that_are_not_complete(target: Target) -> None:
+    # As many headers as fit below what ends a connection
+    head = b"POST /mutate HTTP/1.1\r\nhost: x\r\n" + b"aa:bb\r\n" * 4600
+    _flood(target, tls=True, connections=280, send=lambda connection, _: connection.sendall(head))
+
+
+def an_idle_connection_of_each_address(target: Target, *, tls: bool = True) -> None:
+    held = []
+    for number in range(400):
+        with contextlib.suppress(OSError):
+            held.append(target.connect(tls=tls, source=f"127.0.{1 + number // 250}.{1 + number % 250}"))
+    while not target.is_over():
+        time.sleep(0.05)
 
 
 def trailers_without_end(target: Target) -> None:
@@ -339,6 +354,7 @@ ON_THE_WEBHOOK: dict[str, Attack] = {
     attack.__name__: attack
     for attack in (
         headers_without_end,
+        many_heads_that_are_not_complete,
         trailers_without_end,
         one_long_header,
         bodies_without_end,
@@ -357,6 +373,7 @@ ON_THE_WEBHOOK: dict[str, Attack] = {
     )
 } | {"pipelined_reviews": lambda target: pipelined_requests(target, tls=True)}
 ON_A_HEALTH_PORT: dict[str, Attack] = {
+    "health_an_idle_connection_of_each_address": _plain(an_idle_connection_of_each_address),
     "health_headers_without_end": _plain(headers_without_end),
     "health_one_long_header": _plain(one_long_header),
     "health_pipelined_requests": pipelined_requests,

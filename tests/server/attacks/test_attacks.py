@@ -20,6 +20,8 @@ from reviews import pod, review
 from running import Running, Serve, Webhook, eventually
 
 MOST_BYTES = 128 * 10**6
+# What three attacks at a time leave of the chart's 256 MiB
+MOST_BYTES_OF_A_MIXTURE = 160 * 10**6
 LONGEST_SECONDS = 1.0
 SECONDS = 4.0
 MIXED_SECONDS = float(os.environ.get("ATTACK_SECONDS", "60"))
@@ -96,11 +98,11 @@ def ask_health_until(attackers: Attackers, running: Running) -> Honest:
     return seen
 
 
-def hold(running: Running, seen: Honest) -> None:
+def hold(running: Running, seen: Honest, most_bytes: int = MOST_BYTES) -> None:
     assert running.process.poll() is None, running.log_file.read_text()[-2000:]
     assert seen.failures == []
     assert seen.longest < LONGEST_SECONDS
-    assert peak_bytes(running.process) <= MOST_BYTES
+    assert peak_bytes(running.process) <= most_bytes
     errors = [line for line in running.log() if line["level"] == "error"]
     assert errors == []
 
@@ -145,7 +147,7 @@ def test_attacks_that_are_mixed_hold_up_nobody(limited: Webhook, capsys: pytest.
         names = chance.sample(sorted(ATTACKS), 3)
         with attacked(limited, limited.port, *names, seconds=SECONDS, seed=chance.randrange(2**31)) as attackers:
             seen = ask_until(attackers, limited)
-        hold(limited, seen)
+        hold(limited, seen, MOST_BYTES_OF_A_MIXTURE)
         longest = max(longest, seen.longest)
     with capsys.disabled():
         megabytes = peak_bytes(limited.process) / 10**6

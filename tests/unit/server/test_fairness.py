@@ -1,6 +1,7 @@
 """Who gives way when connections, or the bytes they hold, are too many."""
 
 import math
+import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -98,10 +99,33 @@ def test_strangers_of_many_addresses_leave_one_with_few_alone() -> None:
     pool = ConnectionPool(20)
     kept = [Client("apiserver", waiting_since=NOW - 60), Client("apiserver", waiting_since=NOW - 50)]
     fill(pool, *kept)
+    for client in kept:
+        pool.has_sent_request(client)
     for number in range(200):
         admit(pool, Client(f"stranger {number % 6}", is_idle=False))
     assert not any(client.has_left for client in kept)
     assert len(pool) == 20
+
+
+@pytest.mark.parametrize("all_sent_one", [False, True])
+def test_who_has_no_connection_gets_one_though_all_others_have_one_each(all_sent_one: bool) -> None:
+    pool = ConnectionPool(20)
+    kept, *strangers = [Client("apiserver", waiting_since=NOW - 60), *(Client(f"stranger {n}") for n in range(19))]
+    fill(pool, kept, *strangers)
+    for client in [kept, *strangers] if all_sent_one else [kept]:
+        pool.has_sent_request(client)
+    assert admit(pool, Client("kubelet"))
+    assert kept.has_left == all_sent_one, "of those that sent a request, the one that waits longest"
+
+
+@pytest.mark.parametrize(("seconds", "admitted"), [(2, True), (0.5, False)])
+def test_who_has_as_many_as_any_gets_more_for_one_that_sends_nothing(seconds: float, admitted: bool) -> None:
+    pool = ConnectionPool(20)
+    kept = Client("apiserver")
+    fill(pool, kept, *(Client(f"stranger {number}", waiting_since=NOW - seconds) for number in range(19)))
+    pool.has_sent_request(kept)
+    assert admit(pool, Client("apiserver")) is admitted
+    assert not kept.has_left
 
 
 def spend(budget: ByteBudget, client: Client, count: int) -> None:
@@ -126,6 +150,20 @@ def test_who_holds_most_of_the_address_that_holds_most_leaves() -> None:
     spend(budget, small, 25)
     spend(budget, other, 46)
     assert (large.has_left, small.has_left, other.has_left) == (True, False, False)
+
+
+def test_who_is_stalled_leaves_before_who_holds_more() -> None:
+    budget = ByteBudget(100)
+    stalled = [Client(name, is_idle=False, waiting_since=time.monotonic() - 2) for name in "abc"]
+    silent = Client("d", is_idle=False, waiting_since=time.monotonic() - 2)
+    budget.members.add(silent)
+    for client in stalled:
+        spend(budget, client, 20)
+    large = Client("e", is_idle=False, waiting_since=time.monotonic())
+    spend(budget, large, 50)
+    assert sum(client.has_left for client in stalled) == 2
+    assert not large.has_left
+    assert not silent.has_left
 
 
 def test_room_is_made_for_more_than_the_next_request() -> None:
