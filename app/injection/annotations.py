@@ -493,8 +493,9 @@ def _unknown(keys: Sequence[str]) -> str:
     guesses: dict[str, str | None] = {}
 
     def describe(key: str) -> str:
-        guess = guesses[key] = nearest(key.removeprefix(PREFIX), _KNOWN_NAMES)
-        return f"annotation {key[:80]} does not exist" + (f"; did you mean {PREFIX}{guess}?" if guess else "")
+        shown = key[:80]
+        guess = guesses[key] = nearest(shown.removeprefix(PREFIX), _KNOWN_NAMES)
+        return f"annotation {shown} does not exist" + (f"; did you mean {PREFIX}{guess}?" if guess else "")
 
     described = first_few(keys, describe)
     if all(guesses.values()):

@@ -23,7 +23,8 @@ from app.model import (
 
 _NODE_SOCKET_PATHS = ("/run/docker.sock", "/run", "/")
 # The root directory of a process of the node, and what is open in it, can be reached in more ways than can be listed.
-_PROC = "/proc"
+# The others are links into it.
+_PROC = ("/proc", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr")
 # How the sentence begins: all that is left of the reason in an error that comes back through the API server.
 STALE_STATUS = f"annotation {STATUS} says that the pod was injected, but it"
 # kubelet mounts them read-only, whatever the mount says.
@@ -70,7 +71,7 @@ def node_socket(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
         if volume.kind != "hostPath" or _is_our_own(volume, additions, ours):
             continue
         path = clean_path(volume.path)
-        is_proc = path == _PROC or is_under(path, _PROC)
+        is_proc = any(path == place or is_under(path, place) for place in _PROC)
         if is_proc or path in _NODE_SOCKET_PATHS:
             socket = (
                 "which leads to the node's own Docker socket" if is_proc else "where the node's own Docker socket is"

@@ -32,7 +32,8 @@ def first_few(items: Sequence[_Item], describe: Callable[[_Item], str], separato
     shown: list[str] = []
     room = LONGEST_LIST
     for item in items[:_FEW]:
-        text = describe(item)
+        # An item may be as long as a request.
+        text = describe(item)[:LONGEST_LIST]
         room -= len(text) + len(separator)
         if shown and room < 0:
             break

@@ -19,4 +19,11 @@ def token_mounts(pod: Pod) -> tuple[Mount, ...]:
     if not names:
         return ()
     mounts = (mount for container in pod.containers for mount in container.mounts)
-    return next(((mount,) for mount in mounts if mount.volume in names and mount.path == _CLEAN_TOKEN_PATH), ())
+    return next(
+        (
+            (mount.without_propagation(),)
+            for mount in mounts
+            if mount.volume in names and mount.path == _CLEAN_TOKEN_PATH
+        ),
+        (),
+    )

@@ -23,7 +23,7 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 # sun_path holds 108 bytes with its closing zero (unix(7)).
 _LONGEST_SOCKET_DIR = 107 - len(f"/{LINK_NAME}")
 REFUSED_VARIABLES = frozenset({"DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT"})
-# All of dockerd's but --host, which is ours (`dockerd --help` of 29.8).
+# All of `dockerd --help` (29.8) but --host, which is ours. It hides --network-diagnostic-port, a port of loopback.
 LISTENING_FLAGS = frozenset({"--metrics-addr"})
 ENDING_FLAGS = frozenset({"help", "validate", "version"})
 OWNED_FLAGS: Mapping[str, str | None] = {

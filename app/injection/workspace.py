@@ -49,7 +49,8 @@ def share(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Po
     shared: dict[str, Mount] = {}
     left_out: dict[str, dict[str, None]] = {}
     for client in clients:
-        for mount in client.mounts:
+        for stated in client.mounts:
+            mount = stated.without_propagation()
             if mount.volume not in names or mount == (there := shared.get(mount.path)):
                 continue
             if why := _why_not(mount, there, prepared, closed):

@@ -31,7 +31,10 @@ _read_spec: Reader[PodSpec] = Reader(PodSpec)
 
 
 class Mount(NamedTuple):
-    """One entry of `volumeMounts`; `path` is the clean form of `mount_path`, which is as it was written."""
+    """One entry of `volumeMounts`; `path` is the clean form of `mount_path`, which is as it was written.
+
+    `propagation` and `recursive_read_only` are empty where they are as by default.
+    """
 
     volume: str
     mount_path: str
@@ -39,6 +42,8 @@ class Mount(NamedTuple):
     sub_path: str = ""
     sub_path_expr: str = ""
     read_only: bool = False
+    propagation: str = ""
+    recursive_read_only: str = ""
 
     @classmethod
     def at(cls, mount_path: str, volume: str, sub_path: str = "", *, read_only: bool = False) -> "Mount":
@@ -49,8 +54,14 @@ class Mount(NamedTuple):
         """Whether both mount the same at the same place, however the place is written."""
         return self.volume == other.volume and self[2:] == other[2:]
 
+    def without_propagation(self) -> "Mount":
+        """Return the mount as another container has it, for which nothing but the place counts."""
+        if not self.propagation and not self.recursive_read_only:
+            return self
+        return self._replace(propagation="", recursive_read_only="")
+
     def to_json(self) -> JsonObject:
-        """Return the entry; mountPropagation and subPathExpr are the first container's own and left out."""
+        """Return the entry; mountPropagation, recursiveReadOnly and subPathExpr are the first container's own."""
         entry: JsonObject = {"name": self.volume, "mountPath": self.mount_path}
         if self.read_only:
             entry["readOnly"] = True
@@ -211,6 +222,8 @@ def _mount(stated: MountShape) -> Mount:
         stated.sub_path or "",
         stated.sub_path_expr or "",
         bool(stated.read_only),
+        "" if stated.mount_propagation == "None" else stated.mount_propagation or "",
+        "" if stated.recursive_read_only == "Disabled" else stated.recursive_read_only or "",
     )
     # Mount(*values) takes three times as long: the constructor of a named tuple is Python.
     return tuple.__new__(Mount, values)

@@ -77,6 +77,8 @@ class MountShape(Struct, gc=False, rename="camel"):
     sub_path: OptionalPath = None
     sub_path_expr: OptionalPath = None
     read_only: bool | None = None
+    mount_propagation: str | None = None
+    recursive_read_only: str | None = None
 
 
 class ResourcesShape(Struct, gc=False):

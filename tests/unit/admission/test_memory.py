@@ -42,6 +42,9 @@ _BODIES = {
     "mounts": _body(containers=[a_container(volumeMounts=_many({"name": "v", "mountPath": "/m"}, 3))]),
     "groups": _body(securityContext={"supplementalGroups": _many(300_000, 1)}),
     "a wide text": _body(_wide(_LARGEST - 1000)),
+    "a wide annotation of ours": _body().replace(
+        b'"note"', json.dumps(f"dind.io/{_wide(_LARGEST - 1000)}", ensure_ascii=False).encode()
+    ),
     "a wide text and variables": _body(_wide(_LARGEST - 700_000), containers=_VARIABLES),
 }
 

@@ -217,6 +217,9 @@ _PROC = (
     "/proc/1/fd/3",
     "/run/../proc/1/root",
     "proc/1/root",
+    "/dev/fd",
+    "/dev/./fd/3",
+    "/dev/stdin",
 )
 
 
@@ -257,6 +260,12 @@ _MOUNTS_OF_OURS = (
     ("sidecar", {"name": "dind-storage", "mountPath": "/images"}),
     ("daemonset", {"name": "dind-run", "mountPath": "/rw"}),
     ("daemonset", {"name": "dind-run", "mountPath": "/run/dind"}),
+    ("sidecar", {"name": "dind-run", "mountPath": "/run/dind", "mountPropagation": "HostToContainer"}),
+    (
+        "daemonset",
+        {"name": "dind-run", "mountPath": "/run/dind", "readOnly": True, "mountPropagation": "Bidirectional"},
+    ),
+    ("daemonset", {"name": "dind-run", "mountPath": "/run/dind", "readOnly": True, "recursiveReadOnly": "Enabled"}),
 )
 
 
@@ -282,6 +291,7 @@ def test_a_volume_of_ours_is_mounted_in_no_way_but_the_injected_one(
         ("sidecar", {"name": "dind-run", "mountPath": "/var/run/dind/"}),
         ("sidecar", {"name": "dind-run", "mountPath": "/var/run/docker.sock", "subPath": "compat.sock"}),
         ("daemonset", {"name": "dind-run", "mountPath": "/run/dind", "readOnly": True}),
+        ("sidecar", {"name": "dind-run", "mountPath": "/run/dind", "mountPropagation": "None"}),
     ],
 )
 def test_the_injected_mount_may_be_there_already(mode: str, mount: JsonObject, policy: Policy) -> None:
