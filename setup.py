@@ -8,7 +8,6 @@ from setuptools import setup
 _ROOMS = ("app/model", "app/injection", "app/admission")
 # Of rooms that have more. No class whose base is interpreted: mypyc makes it too small, and memory is overwritten.
 _MODULES = {
-    "app/server/fairness.py",
     "app/server/framing.py",
     "app/server/outgoing.py",
     "app/server/whole.py",

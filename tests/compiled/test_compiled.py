@@ -11,7 +11,6 @@ import app
 
 _ROOMS = ("model", "injection", "admission")
 _OTHERS = (
-    "app.server.fairness",
     "app.server.framing",
     "app.server.outgoing",
     "app.server.whole",
