@@ -144,7 +144,8 @@ class TestRegistries:
     def test_an_insecure_registry_is_spoken_to_without_tls(self, ci: Namespace, mirror: str) -> None:
         registry = mirror.removeprefix("http://")
         pull = f"docker pull {registry}/library/busybox"
-        with_options(ci, pull, insecure_registries=registry).succeeds()
+        # A registry that is insecure cannot be a mirror as well.
+        with_options(ci, pull, insecure_registries=registry, registry_mirrors="http://192.0.2.1:5000").succeeds()
 
     def test_any_other_registry_is_not(self, ci: Namespace, mirror: str) -> None:
         registry = mirror.removeprefix("http://")

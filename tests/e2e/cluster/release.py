@@ -62,9 +62,6 @@ class Helm:
 def values(image: dict[str, str], mirror: str | None) -> dict[str, Any]:
     """Return the chart's values for tests: everything is allowed and both modes are on, the rest is as it comes."""
     daemon = {"registry-mirrors": mirror} if mirror else {}
-    if mirror and mirror.startswith("http://"):
-        # BuildKit wants this too of a mirror without TLS; `docker pull` does not.
-        daemon["insecure-registries"] = mirror.removeprefix("http://")
     return {
         "image": image,
         "webhook": {"namespaceSelector": [{"key": OTHER_RELEASE, "operator": "DoesNotExist"}]},
