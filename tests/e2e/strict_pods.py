@@ -203,7 +203,7 @@ def honest(settings: dict[str, Any]) -> Iterator[tuple[str, Manifest]]:
             yield f"{name}-daemonset", pod(body, "daemonset")
     for option in (option for option in OPTIONS if option.name in allowed):
         for text in (text for text in OPTION_TEXTS[option.name] if _is_allowed(option, text, settings)):
-            for mode in option.modes:
+            for mode in sorted(option.modes):
                 if mode == "sidecar" or text not in ("/run", "/var/run"):
                     yield f"{option.name}={text}-{mode}", pod(BODIES["workspaces"], mode, {option.name: text})
 
