@@ -167,7 +167,7 @@ def with_managed_fields(pod: JsonObject, labels: int) -> JsonObject:
 def test_a_review_costs_a_small_part_of_a_plain_route_handlers(ours: Open, plain: Open, samples: ModuleType) -> None:
     body = samples.review(samples.SMALL)
     # A tenth below what it is: a fault of the size of one more decision has to show.
-    assert bytecodes(ours, body) * 22 < bytecodes(plain, body)
+    assert bytecodes(ours, body) * 21 < bytecodes(plain, body)
 
 
 def test_each_container_costs_the_same(ours: Open, samples: ModuleType) -> None:
