@@ -104,12 +104,11 @@ class Connection(HttpToolsProtocol):
         self._paced: PacedTransport | None = None
         self._address = address
         self._request_began = self._idle_since = self.loop.time()
-        self._close_at = self._abort_at = math.inf
+        self._abort_at = math.inf
         self._framer = MessageFramer()
         self._is_parsing = self._is_holding_back = False
         self._awaited: Awaited | None = None
         self._body_bytes = 0
-        self._is_silent = True
         limits.pool.add(self)
         limits.count()
 
@@ -159,8 +158,7 @@ class Connection(HttpToolsProtocol):
         self._paced = PacedTransport(transport, self._socket or transport)
         super().connection_made(cast(asyncio.Transport, self._paced))
         self._limits.budget.members.add(self)
-        self._state = State.IDLE
-        self._idle_since = self.loop.time()
+        self._become_idle()
         if not self._is_welcome():
             self._leave()
 
@@ -229,9 +227,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._framer.message_complete()
-        if self._is_silent:
-            self._is_silent = False
-            self._limits.pool.has_sent_request(self)
+        self._limits.pool.has_sent_request(self)
         if self._state is State.SKIPPING:
             self._become_idle()
             return
@@ -259,7 +255,7 @@ class Connection(HttpToolsProtocol):
         """Close the connection if it has taken too long; `now` is the loop's time in seconds."""
         if self._state is State.CLOSING:
             if now > self._abort_at:
-                self._close_at = self._abort_at = math.inf
+                self._abort_at = math.inf
                 self._abort()
         elif self.is_busy:
             if now - self._request_began > self._limits.request_seconds:
@@ -373,8 +369,7 @@ class Connection(HttpToolsProtocol):
         """Close a little later: while a client goes on sending, the last words would be lost with the connection."""
         self._say(last_words)
         self._stop()
-        self._close_at = self.loop.time() + _LEAVE_SECONDS
-        self._abort_at = self._close_at + _LEAVE_SECONDS
+        self._abort_at = self.loop.time() + 2 * _LEAVE_SECONDS
         self.flow.resume_reading()
 
     def _close(self, abort_at: float) -> None:

@@ -93,7 +93,7 @@ class ConnectionPool:
         members = self._by_address.get(member.address, set())
         if member in members:
             members.discard(member)
-            self.has_sent_request(member)
+            self._silent.pop(member, None)
             self._count -= 1
             # An empty entry for each address that was ever seen would grow without end.
             if not members:

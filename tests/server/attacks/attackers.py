@@ -153,17 +153,16 @@ def _fill(item: bytes, size: int = _LARGEST - 2000) -> bytes:
     return b"[" + b",".join([item] * (size // (len(item) + 1))) + b"]"
 
 
+def _flood_with_lines(target: Target, first: bytes, *, tls: bool) -> None:
+    def send(connection: socket.socket, _: int) -> None:
+        connection.sendall(first)
+        _send(connection, _forever(b"a:b\r\n" * 10_000), target)
+
+    _flood(target, tls=tls, connections=8, send=send)
+
+
 def headers_without_end(target: Target, *, tls: bool = True) -> None:
-    _flood(
-        target,
-        tls=tls,
-        connections=8,
-        send=lambda connection, _: (
-            _send(connection, _forever(b"a:b\r\n" * 10_000), target)
-            if connection.sendall(b"GET / HTTP/1.1\r\n") is None
-            else None
-        ),
-    )
+    _flood_with_lines(target, b"GET / HTTP/1.1\r\n", tls=tls)
 
 
 def many_heads_that_are_not_complete(target: Target) -> None:
@@ -182,11 +181,7 @@ def an_idle_connection_of_each_address(target: Target, *, tls: bool = True) -> N
 
 
 def trailers_without_end(target: Target) -> None:
-    def send(connection: socket.socket, _: int) -> None:
-        connection.sendall(_CHUNKED + b"0\r\n")
-        _send(connection, _forever(b"a:b\r\n" * 10_000), target)
-
-    _flood(target, tls=True, connections=8, send=send)
+    _flood_with_lines(target, _CHUNKED + b"0\r\n", tls=True)
 
 
 def one_long_header(target: Target, *, tls: bool = True) -> None:
