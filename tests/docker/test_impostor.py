@@ -7,31 +7,21 @@ from typing import Any
 
 import pytest
 import trustme
+from pods import a_pod, after, everything_open
 
 from app.injection import Outcome, inject
-from app.settings import InjectionSettings, make_policy
 
 HERE = Path(__file__).parent
 # Nobody listens there: Docker Hub is asked when a mirror does not answer.
 MIRROR = "192.0.2.2:5000"
-MIRRORED = {"dind.io/registry-mirrors": f"http://{MIRROR}"}
-TRUSTED = {"dind.io/insecure-registries": MIRROR}
-POLICY = make_policy(InjectionSettings.model_validate({"allowed_options": ["registry-mirrors", "insecure-registries"]}))
+MIRRORED = {"registry-mirrors": f"http://{MIRROR}"}
+TRUSTED = {"insecure-registries": MIRROR}
+POLICY = everything_open()
 
 
-def pod(annotations: dict[str, str]) -> dict[str, Any]:
-    return {
-        "metadata": {"annotations": {"dind.io/inject": "sidecar", **annotations}},
-        "spec": {"containers": [{"name": "build", "image": "docker:cli"}]},
-    }
-
-
-def registry_flags(annotations: dict[str, str]) -> list[str]:
+def registry_flags(options: dict[str, str]) -> list[str]:
     """Return what the daemon of a pod is told of registries."""
-    decision = inject(pod(annotations), None, POLICY)
-    assert decision.outcome is Outcome.INJECTED, decision.message
-    values = [operation["value"] for operation in decision.operations if operation["path"].startswith("/spec/initCont")]
-    (daemon,) = [value[0] if isinstance(value, list) else value for value in values]
+    (daemon,) = after(a_pod(options=options), POLICY)["spec"]["initContainers"]
     return [flag for flag in daemon["args"] if "registry" in flag]
 
 
@@ -60,25 +50,25 @@ def pull(dockerd: str, tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize(
-    "annotations",
+    "options",
     [
         {},
         MIRRORED,
         TRUSTED,
-        MIRRORED | {"dind.io/insecure-registries": "other.test:5000"},
-        MIRRORED | {"dind.io/insecure-registries": "198.51.100.0/24"},
+        MIRRORED | {"insecure-registries": "other.test:5000"},
+        MIRRORED | {"insecure-registries": "198.51.100.0/24"},
     ],
 )
-def test_the_daemon_refuses_an_impostor(annotations: dict[str, str], pull: Any) -> None:
-    flags = registry_flags(annotations)
-    assert len(flags) == len(annotations)
+def test_the_daemon_refuses_an_impostor(options: dict[str, str], pull: Any) -> None:
+    flags = registry_flags(options)
+    assert len(flags) == len(options)
     said = pull(flags)
     assert "Downloaded" not in said
     assert "certificate" in said or MIRROR in said
 
 
 def test_a_mirror_is_not_named_insecure_for_then_the_daemon_believes_an_impostor(pull: Any) -> None:
-    decision = inject(pod(MIRRORED | TRUSTED), None, POLICY)
+    decision = inject(a_pod(options=MIRRORED | TRUSTED), None, POLICY)
     assert decision.outcome is Outcome.DENIED
     assert "Docker Hub" in decision.message
     # Where this fails, Docker has changed, and the rule may go.
