@@ -47,13 +47,13 @@ def _fuzz(seconds: int, seed: int) -> int:
                 "-print_final_stats=1",
             ]
         )
-    done = re.search(r"Done (\d+) runs in (\d+) second", ended.stderr)
+    done = re.search(r"Done (\d+) runs in (\d+) second", ended.stdout)
     if ended.returncode == 0 and done:
         kept.rmdir()
         _say(f"fuzz_review: {done[1]} executions in {done[2]} s, nothing found")
         return 0
-    units = re.search(r"number_of_executed_units: *(\d+)", ended.stderr)
-    _say("\n".join(ended.stderr.splitlines()[-_LINES_OF_A_FINDING:]))
+    units = re.search(r"number_of_executed_units: *(\d+)", ended.stdout)
+    _say("\n".join(ended.stdout.splitlines()[-_LINES_OF_A_FINDING:]))
     found = ", ".join(map(str, sorted(kept.iterdir()))) or "no input was kept, it may be the target that is broken"
     _say(f"fuzz_review: FOUND after {units[1] if units else 'no'} executions: {found}")
     return 1
@@ -66,8 +66,9 @@ def _run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(_HERE / "target.py"), *arguments],
         env={**os.environ, "PYTHONPATH": path},
-        stdout=None if replay else subprocess.DEVNULL,
-        stderr=None if replay else subprocess.PIPE,
+        # One stream: libFuzzer writes to stderr, atheris the traceback to stdout.
+        stdout=None if replay else subprocess.PIPE,
+        stderr=None if replay else subprocess.STDOUT,
         text=True,
         errors="replace",
         check=False,
