@@ -148,9 +148,9 @@ class Connection(HttpToolsProtocol):
         self._socket = transport
         return self._state is State.HANDSHAKE
 
-    def handshake_ended(self, handshake: asyncio.Future[None]) -> None:
-        """Forget the connection where its TLS handshake failed."""
-        if handshake.cancelled() or handshake.exception() or self._paced is None:
+    def handshake_ended(self) -> None:
+        """Forget the connection unless HTTP began on it."""
+        if self._paced is None:
             self._release()
             self._break_cycles()
 

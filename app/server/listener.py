@@ -4,11 +4,13 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
 
 # Not `start_tls`, nor a server with a context: only so is the transport below TLS known, and before the handshake.
 from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]  # not in its stubs
 
 from app.server.connection import Connection
+from app.web import Turns
 
 # A client that is alive needs milliseconds.
 _HANDSHAKE_SECONDS = 5.0
@@ -22,15 +24,20 @@ _READ_BYTES = 64 * 1024
 class Listener:
     """Accepts connections, within TLS where there is a `context`, until it is closed.
 
-    `admit` returns the connection for a remote address, None where there is to be none.
+    `admit` returns the connection for a remote address, None where there is to be none. TLS handshakes take `turns`.
     """
 
     def __init__(
-        self, bound: socket.socket, admit: Callable[[str], Connection | None], context: ssl.SSLContext | None
+        self,
+        bound: socket.socket,
+        admit: Callable[[str], Connection | None],
+        context: ssl.SSLContext | None,
+        turns: Turns,
     ) -> None:
         self.socket = bound
         self._admit = admit
         self._context = context
+        self._turns = turns
         self._starting: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
         bound.setblocking(False)
@@ -64,42 +71,74 @@ class Listener:
 
     def _start(self, connection: Connection, accepted: socket.socket) -> None:
         accepted.setblocking(False)
-        starter = _Starter(connection, self._context)
+        starter = _Starter(connection, self._context, self._turns)
         task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: starter, accepted))
         self._starting.add(task)
         task.add_done_callback(self._starting.discard)
 
 
-class _Starter(asyncio.Protocol):
-    """Has a connection take its socket over, through a TLS handshake where there is a context."""
+class _Starter(asyncio.BufferedProtocol):
+    """Has a connection take its socket over, through a TLS handshake where there is a context.
 
-    def __init__(self, connection: Connection, context: ssl.SSLContext | None) -> None:
+    To answer a ClientHello costs more than to answer a review, so it waits for the turn of its remote address.
+    """
+
+    _buffer = memoryview(bytearray(_READ_BYTES))
+
+    def __init__(self, connection: Connection, context: ssl.SSLContext | None, turns: Turns) -> None:
         self._connection = connection
         self._context = context
+        self._turns = turns
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a stream
-        connection = self._connection
-        if not connection.take_socket(transport):
+        self._transport = transport
+        loop = asyncio.get_running_loop()
+        self._time_out = loop.call_later(_HANDSHAKE_SECONDS, transport.abort)
+        if not self._connection.take_socket(transport):
             transport.abort()
-            return
-        if self._context is None:
-            transport.set_protocol(connection)
-            connection.connection_made(transport)
+        elif self._context is None:
+            self._time_out.cancel()
+            transport.set_protocol(self._connection)
+            self._connection.connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
+        self._time_out.cancel()
+        self._connection.handshake_ended()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's signature
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._transport.pause_reading()
+        self._turns.take(self._connection.address, partial(self._shake_hands, bytes(self._buffer[:nbytes])))
+
+    def _shake_hands(self, received: bytes) -> None:
+        if self._transport.is_closing():
             return
         loop = asyncio.get_running_loop()
         handshake: asyncio.Future[None] = loop.create_future()
-        handshake.add_done_callback(connection.handshake_ended)
+        handshake.add_done_callback(self._handshake_ended)
         tls = SSLProtocol(
             loop,
-            _Decrypted(connection),
+            _Decrypted(self._connection),
             self._context,
             handshake,
             server_side=True,
             ssl_handshake_timeout=_HANDSHAKE_SECONDS,
             ssl_shutdown_timeout=_HANDSHAKE_SECONDS,
         )
-        transport.set_protocol(tls)
-        tls.connection_made(transport)
+        self._transport.set_protocol(tls)
+        tls.connection_made(self._transport)
+        tls.get_buffer(len(received))[: len(received)] = received
+        tls.buffer_updated(len(received))
+        self._transport.resume_reading()
+
+    def _handshake_ended(self, handshake: asyncio.Future[None]) -> None:
+        self._time_out.cancel()
+        if not handshake.cancelled():
+            # Or it would be logged.
+            handshake.exception()
+        self._connection.handshake_ended()
 
 
 class _Decrypted(asyncio.BufferedProtocol):

@@ -237,6 +237,23 @@ def sockets_without_a_handshake(target: Target) -> None:
             del held[:3000]
 
 
+def client_hellos(target: Target) -> None:
+    received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        _CONTEXT.wrap_bio(received, sent).do_handshake()
+    hello = sent.read()
+
+    while not target.is_over():
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for _ in range(200):
+                raw = stack.enter_context(socket.socket())
+                raw.bind(("127.0.0.2", 0))
+                raw.connect(("127.0.0.1", target.port))
+                raw.sendall(hello)
+            raw.settimeout(1)
+            raw.recv(1)
+
+
 def a_byte_each(target: Target) -> None:
     _flood(target, tls=True, connections=350, send=lambda connection, _: connection.sendall(b"P"))
 
@@ -356,6 +373,7 @@ ON_THE_WEBHOOK: dict[str, Attack] = {
         chunks_of_one_byte,
         answers_that_nobody_reads,
         sockets_without_a_handshake,
+        client_hellos,
         a_byte_each,
         connections_that_are_reset,
         nested_values,
