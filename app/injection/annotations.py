@@ -1,6 +1,5 @@
 """The table of `dind.io/*` annotations. It drives parsing, messages, the reference page and its test."""
 
-import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
@@ -469,7 +468,7 @@ def _unchecked_hub(options: Options) -> list[str]:
     of them is an insecure registry (`mergeLegacyConfig` of moby's daemon/hosts.go). Loopback always is one.
     """
     insecure = {registry.lower() for registry in options.insecure_registries}
-    networks = [ipaddress.ip_network(registry) for registry in insecure if "/" in registry]
+    networks = [values.network_of(registry) for registry in insecure if "/" in registry]
     found = []
     for url in options.registry_mirrors:
         host = url.partition("://")[2].partition("/")[0].lower()

@@ -227,6 +227,13 @@ def address_of(host_and_port: str) -> ipaddress.IPv4Address | ipaddress.IPv6Addr
     return getattr(address, "ipv4_mapped", None) or address
 
 
+def network_of(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Return the network that a CIDR names: the one of IPv4 where it is mapped into IPv6, as Docker up to 28 has it."""
+    network = ipaddress.ip_network(cidr)
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    return ipaddress.ip_network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
+
+
 def _json(text: str) -> Any:
     try:
         return orjson.loads(text)

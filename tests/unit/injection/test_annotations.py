@@ -637,6 +637,8 @@ _MIRRORS = {"registry-mirrors": "http://m.example:5000"}
         ("http://10.1.2.3:5000", "10.0.0.0/8"),
         ("http://[fd00::1]:5000", "fd00::/8"),
         ("http://[::ffff:a01:203]", "10.0.0.0/8"),
+        ("http://10.1.2.3:5000", "::ffff:10.0.0.0/104"),
+        ("http://[::ffff:a01:203]", "::ffff:a01:203/128"),
         ("http://localhost:5000", ""),
         ("https://mirror.localhost", ""),
         ("http://127.0.0.9:5000", ""),
@@ -657,6 +659,8 @@ def test_a_mirror_that_is_an_insecure_registry_is_denied_with_the_reason(mirror:
         ("http://m.example", "m.example:5000"),
         ("http://10.1.2.3:5000", "10.1.0.0/24"),
         ("http://10.1.2.3:5000", "fd00::/8"),
+        ("http://10.1.2.3:5000", "::ffff:10.2.0.0/112"),
+        ("http://10.1.2.3:5000", "::/0"),
         ("http://localhost.example", "other.example"),
     ],
 )
