@@ -109,7 +109,7 @@ $(COMPILED)/.made: setup.py pyproject.toml $(shell find app -type f ! -name '*.p
 .PHONY: test-compiled
 test-compiled: $(COMPILED)/.made ## Run the tests of what the image has compiled on that; `make test` is of the sources
 	@PYTHONPATH=$(COMPILED) $(BIN)/pytest -q -n $(TEST_WORKERS) --dist worksteal tests/compiled tests/unit/model \
-	  tests/unit/injection tests/unit/admission tests/unit/web tests/unit/server tests/golden tests/property tests/schema \
+	  tests/unit/injection tests/unit/admission tests/unit/http tests/golden tests/property tests/schema \
 	  tests/server/test_serve.py
 
 .PHONY: bench

@@ -8,15 +8,15 @@ from setuptools import setup
 _ROOMS = ("app/model", "app/injection", "app/admission")
 # Of rooms that have more. No class whose base is interpreted: mypyc makes it too small, and memory is overwritten.
 _MODULES = {
-    "app/server/framing.py",
-    "app/server/outgoing.py",
-    "app/server/whole.py",
-    "app/web/metrics.py",
-    "app/web/mutate.py",
-    "app/web/turns.py",
+    "app/http/framing.py",
+    "app/http/paced_transport.py",
+    "app/http/fast_path.py",
+    "app/http/metrics.py",
+    "app/http/mutate.py",
+    "app/http/fair_queue.py",
 }
 # Their classes are made in ways of their own, which mypyc does not follow: members of several values, structs.
-_INTERPRETED = {"app/admission/shapes.py", "app/injection/decision.py", "app/model/shapes.py"}
+_INTERPRETED = {"app/admission/schema.py", "app/injection/decision.py", "app/model/schema.py"}
 
 
 def _compiled() -> list[str]:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import app.injection.plan
+import app.injection.patch
 
 _ROOT = Path(__file__).parents[1]
 _PACKAGES = {"wrk": "wrk", "nginx": "nginx-light", "taskset": "util-linux"}
@@ -35,7 +35,7 @@ def machine() -> dict[str, Any]:
         "linux": platform.release().split("-")[0],
         "python": platform.python_version(),
         "commit": _commit(),
-        "compiled": str(app.injection.plan.__file__).endswith(".so"),
+        "compiled": str(app.injection.patch.__file__).endswith(".so"),
         "load_before": round(os.getloadavg()[1], 1),
     }
 

@@ -29,7 +29,7 @@ from servers import OURS, Place, Server, prepare, start
 from wrk import LOAD_CORE, pinned
 
 from app.certs import issue_throwaway_cert
-from app.certs.files import write_pair
+from app.certs.atomic_writer import write_pair
 
 _KEPT, _KEPT_RATE = 8, 20.0
 _NEW_RATE = 10.0

@@ -9,11 +9,11 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from app.certs import CertsMetrics
-from app.checks import CHECKS, Category
+from app.diagnostics import CHECKS, Category
+from app.http import Metrics
 from app.injection import INJECT, OPTIONS, RULES, STATUS, Mode, Option, Outcome, Reason
 from app.settings import Settings, list_settings, load_settings
 from app.strict_policy import policy_facts
-from app.web import Metrics
 
 DOCS = Path(__file__).parent
 STRICT = DOCS.parent / "charts" / "dind-webhook" / "files" / "strict.json"

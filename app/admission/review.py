@@ -15,7 +15,7 @@ import orjson
 from msgspec import DecodeError, Raw, ValidationError
 from pybase64 import b64encode_as_string
 
-from app.admission.shapes import ReviewOfAny, ReviewOfPod, read_review_of_any, read_review_of_pod
+from app.admission.schema import ReviewOfAny, ReviewOfPod, read_review_of_any, read_review_of_pod
 from app.errors import BadRequestError
 from app.injection import Decision, Mode, Outcome, Policy, decide_request
 from app.model import JsonObject, PodShape, misfit

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from app.logs import configure_logs
+from app.processes.certs import maintain_certs
 from app.settings import load_settings
-from app.upkeep import maintain_certs
 
 
 def run(config: Path | None, flags: dict[str, Any]) -> NoReturn:

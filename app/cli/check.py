@@ -12,8 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from app.checks import CHECKS, Result, Scope, Status, judge, read_snapshot
 from app.cli.output import Part, print_json, print_line
+from app.diagnostics import CHECKS, Result, Scope, Status, judge, read_snapshot
 from app.errors import NoClusterError
 from app.kube import Cluster
 from app.model import JsonObject

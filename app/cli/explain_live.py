@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from app.checks import (
+from app.cli.explain import Explained, inputs_of, print_all
+from app.cli.judge import describe, load_policy
+from app.diagnostics import (
     Answer,
     Asked,
     Scope,
@@ -20,8 +22,6 @@ from app.checks import (
     security_problem,
     to_change,
 )
-from app.cli.explain import Explained, inputs_of, print_all
-from app.cli.judge import describe, load_policy
 from app.errors import NotFoundError
 from app.injection import INJECT, NAMESPACE_RULES, STATUS, Decision, Mode, Outcome, Reason
 from app.kube import Cluster

@@ -264,8 +264,8 @@ def _check(
     Nothing is changed in the cluster. What you may not read is skipped. Exit code 0: no check failed, though there may
     be warnings; 1: one did; 2: the cluster cannot be asked.
     """
-    from app.checks import Scope
     from app.cli.check import Output, run
+    from app.diagnostics import Scope
     from app.settings import parse_duration
 
     if output not in set(Output):

@@ -5,7 +5,7 @@ import webbrowser
 from pathlib import Path
 
 from app.cli.output import print_line
-from app.playground import serve_playground
+from app.processes.playground import serve_playground
 from app.settings import load_settings
 
 

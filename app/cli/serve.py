@@ -10,7 +10,7 @@ from typing import Any
 
 from app.errors import SettingsError
 from app.logs import configure_logs
-from app.server import serve
+from app.processes.serve import serve
 from app.settings import load_settings
 
 _DEV_HOSTS = ["localhost", "127.0.0.1", "::1"]

@@ -7,16 +7,16 @@ them in turn.
 
 from app.injection.annotations import OPTIONS, Option, apply_defaults, built_in_options
 from app.injection.conflicts import STALE_STATUS
+from app.injection.constants import INJECT, PREFIX, STATUS
 from app.injection.decision import Decision, Mode, Outcome, Reason
+from app.injection.docker_paths import DATA_ROOT, SYSTEM_DIRECTORIES
 from app.injection.eligibility import NAMESPACE_VALUES, POD_VALUES
 from app.injection.inject import decide_for_namespace, decide_request, inject
-from app.injection.names import INJECT, PREFIX, STATUS
 from app.injection.options import Medium, Options, Placement, Policy
-from app.injection.protected import DATA_ROOT, SYSTEM_DIRECTORIES
+from app.injection.parsers import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
 from app.injection.rules import NAMESPACE_RULES, RULES, Rule, State, trace_rules
-from app.injection.token import TOKEN_PATH
-from app.injection.values import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
-from app.injection.workspace import SHAREABLE
+from app.injection.service_account_token import TOKEN_PATH
+from app.injection.shared_volumes import SHAREABLE
 
 __all__ = [
     "DATA_ROOT",

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
-from app.injection import values
+from app.injection import parsers
+from app.injection.constants import INJECT, PREFIX, STATUS
 from app.injection.decision import Denial, Mode, Reason
-from app.injection.images import is_allowed_image
+from app.injection.image_policy import is_allowed_image
 from app.injection.messages import first_few, naming, quote
-from app.injection.names import INJECT, PREFIX, STATUS
 from app.injection.options import Medium, Options, Placement, Policy
 from app.model import Metadata, nearest, parse_quantity
 
@@ -77,7 +77,7 @@ class Option(NamedTuple):
 OPTIONS: tuple[Option, ...] = (
     Option(
         name="containers",
-        parse=values.names,
+        parse=parsers.names,
         default="",
         accepts="names of containers, comma-separated",
         longest=4096,
@@ -90,7 +90,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="placement",
-        parse=values.one_of(Placement),
+        parse=parsers.one_of(Placement),
         default="native",
         accepts="`native` or `container`",
         longest=64,
@@ -104,7 +104,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="share-volumes",
-        parse=values.shared_volumes,
+        parse=parsers.shared_volumes,
         default="true",
         accepts="`true`, `false` or names of volumes, comma-separated",
         longest=4096,
@@ -119,7 +119,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="wait",
-        parse=values.boolean,
+        parse=parsers.boolean,
         default="true",
         accepts="`true` or `false`",
         longest=64,
@@ -131,7 +131,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="cpu-request",
-        parse=values.cpu,
+        parse=parsers.cpu,
         default="250m",
         accepts="a quantity",
         longest=64,
@@ -141,7 +141,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="cpu-limit",
-        parse=values.cpu,
+        parse=parsers.cpu,
         default="2",
         accepts="a quantity",
         longest=64,
@@ -151,7 +151,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="memory-request",
-        parse=values.size,
+        parse=parsers.size,
         default="512Mi",
         accepts="a quantity",
         longest=64,
@@ -161,7 +161,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="memory-limit",
-        parse=values.size,
+        parse=parsers.size,
         default="4Gi",
         accepts="a quantity",
         longest=64,
@@ -171,7 +171,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="storage-size",
-        parse=values.size,
+        parse=parsers.size,
         default="20Gi",
         accepts="a quantity",
         longest=64,
@@ -181,7 +181,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="storage-medium",
-        parse=values.one_of(Medium),
+        parse=parsers.one_of(Medium),
         default="Disk",
         accepts="`Disk`, `Memory` or `Volume`",
         longest=64,
@@ -191,7 +191,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="storage-class",
-        parse=values.storage_class,
+        parse=parsers.storage_class,
         default="",
         accepts="a StorageClass",
         longest=253,
@@ -200,7 +200,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="group",
-        parse=values.whole_number(0, 2**31 - 1),
+        parse=parsers.whole_number(0, 2**31 - 1),
         default="2375",
         accepts="a numeric group ID",
         longest=64,
@@ -210,7 +210,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="mtu",
-        parse=values.whole_number(68, 65535),
+        parse=parsers.whole_number(68, 65535),
         default="",
         accepts="a number from 68 to 65535",
         longest=64,
@@ -220,7 +220,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="registry-mirrors",
-        parse=values.registry_mirrors,
+        parse=parsers.registry_mirrors,
         default="",
         accepts="URLs, comma-separated",
         longest=4096,
@@ -235,7 +235,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="insecure-registries",
-        parse=values.registries,
+        parse=parsers.registries,
         default="",
         accepts="HOST[:PORT] or CIDRs, comma-separated",
         longest=4096,
@@ -246,7 +246,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="address-pools",
-        parse=values.address_pools,
+        parse=parsers.address_pools,
         default="",
         accepts="CIDR:SIZE, comma-separated",
         longest=1024,
@@ -257,7 +257,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="image",
-        parse=values.image,
+        parse=parsers.image,
         default="docker:29.7.2-dind",
         accepts="an image reference",
         longest=512,
@@ -267,7 +267,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="socket-dir",
-        parse=values.socket_dir,
+        parse=parsers.socket_dir,
         default="/run/dind",
         accepts="an absolute path",
         longest=128,
@@ -278,7 +278,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="tcp",
-        parse=values.tcp_address,
+        parse=parsers.tcp_address,
         default="",
         accepts="ADDRESS:PORT",
         longest=64,
@@ -287,7 +287,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="env",
-        parse=values.environment,
+        parse=parsers.environment,
         default="",
         accepts="a JSON object of strings",
         longest=16384,
@@ -298,7 +298,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="dockerd-args",
-        parse=values.dockerd_args,
+        parse=parsers.dockerd_args,
         default="",
         accepts="a JSON array of strings",
         longest=8192,
@@ -399,7 +399,7 @@ def _value(texts: OptionTexts, name: str) -> Any:
 def _public_flags(arguments: Iterable[str], policy: Policy) -> list[str]:
     """Return the pod's own flags with which dockerd would listen where others reach it."""
     operators = set(policy.defaults.dockerd_args)
-    return [argument for argument in arguments if argument not in operators and values.listens_publicly(argument)]
+    return [argument for argument in arguments if argument not in operators and parsers.listens_publicly(argument)]
 
 
 def parse_options(texts: OptionTexts, policy: Policy) -> Options | Denial:
@@ -468,11 +468,11 @@ def _unchecked_hub(options: Options) -> list[str]:
     of them is an insecure registry (`mergeLegacyConfig` of moby's daemon/hosts.go). Loopback always is one.
     """
     insecure = {registry.lower() for registry in options.insecure_registries}
-    networks = [values.network_of(registry) for registry in insecure if "/" in registry]
+    networks = [parsers.network_of(registry) for registry in insecure if "/" in registry]
     found = []
     for url in options.registry_mirrors:
         host = url.partition("://")[2].partition("/")[0].lower()
-        address = values.address_of(host)
+        address = parsers.address_of(host)
         why = None
         name = host.partition(":")[0]
         if name == "localhost" or name.endswith(".localhost") or (address and address.is_loopback):

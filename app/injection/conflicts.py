@@ -3,10 +3,10 @@
 from functools import lru_cache
 
 from app.injection.additions import Additions
+from app.injection.constants import PREFIX, STATUS
 from app.injection.decision import Denial, Reason
-from app.injection.docker_socket import SOCKET_NAME
+from app.injection.docker_paths import SOCKET_NAME
 from app.injection.messages import brief, quote
-from app.injection.names import PREFIX, STATUS
 from app.model import (
     Container,
     Demand,

@@ -1,15 +1,15 @@
 """DaemonSet mode: the socket of the node's own dind, which is shared by all its pods."""
 
 from app.injection.additions import Additions
+from app.injection.constants import PREFIX
 from app.injection.decision import Denial, Reason
-from app.injection.docker_socket import HIDDEN_DEFAULT_DIR, is_default_dir, unix_address, until_docker_answers
+from app.injection.docker_paths import HIDDEN_DEFAULT_DIR, is_default_dir, unix_address, until_docker_answers
 from app.injection.messages import naming
 from app.injection.mode_injector import ModeInjector
-from app.injection.names import PREFIX
 from app.injection.options import Options, Policy
 from app.injection.selection import Selection
-from app.injection.token import token_mounts
-from app.injection.workspace import Workspace
+from app.injection.service_account_token import token_mounts
+from app.injection.shared_volumes import Workspace
 from app.model import JsonObject, Mount, Pod, clean_path
 
 # Any user but root: reaching the socket takes its group, nothing else.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import TypeAlias
 
-from app.injection.names import INJECT
+from app.injection.constants import INJECT
 from app.model import Operation
 
 

@@ -14,9 +14,9 @@ alone whatever it says; a Windows pod is refused only where it asks itself.
 
 from typing import NamedTuple
 
+from app.injection.constants import INJECT
 from app.injection.decision import Denial, Mode, Reason
 from app.injection.messages import quote
-from app.injection.names import INJECT
 from app.injection.options import Policy
 from app.model import Metadata, Pod, nearest
 

@@ -7,7 +7,7 @@ from app.injection.additions import Additions
 from app.injection.decision import Denial
 from app.injection.options import Options, Policy
 from app.injection.selection import Selection
-from app.injection.workspace import Workspace
+from app.injection.shared_volumes import Workspace
 from app.model import Container, Pod
 
 

@@ -16,6 +16,7 @@ from app.injection.annotations import (
     parse_options,
     permission_denial,
 )
+from app.injection.constants import STATUS
 from app.injection.daemonset import DAEMONSET
 from app.injection.decision import Decision, Denial, Mode, Reason
 from app.injection.eligibility import (
@@ -29,12 +30,11 @@ from app.injection.eligibility import (
     windows_denial,
 )
 from app.injection.mode_injector import ModeInjector
-from app.injection.names import STATUS
 from app.injection.options import Options, Policy
-from app.injection.plan import missing_operations, plan_warnings
+from app.injection.patch import missing_operations, plan_warnings
 from app.injection.selection import Selection, select
+from app.injection.shared_volumes import Workspace
 from app.injection.sidecar import SIDECAR
-from app.injection.workspace import Workspace
 from app.model import MalformedPodError, Metadata, Operation, Pod, read_metadata, read_pod
 
 _INJECTORS: Mapping[Mode, ModeInjector] = {Mode.SIDECAR: SIDECAR, Mode.DAEMONSET: DAEMONSET}

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from app.injection.constants import PREFIX
 from app.injection.decision import Denial, Reason
 from app.injection.messages import first_few, quote
-from app.injection.names import PREFIX
 from app.model import Container, Pod, nearest
 
 

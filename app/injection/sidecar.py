@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from app.injection.additions import Additions
+from app.injection.constants import PREFIX
 from app.injection.decision import Denial, Mode, Reason
-from app.injection.docker_socket import (
+from app.injection.docker_paths import (
+    DATA_ROOT,
     DEFAULT_SOCKET,
     HIDDEN_DEFAULT_DIR,
     LINK_NAME,
@@ -16,12 +18,10 @@ from app.injection.docker_socket import (
 )
 from app.injection.messages import naming, shorten
 from app.injection.mode_injector import ModeInjector
-from app.injection.names import PREFIX
 from app.injection.options import Medium, Options, Placement, Policy
-from app.injection.protected import DATA_ROOT
 from app.injection.selection import Selection
-from app.injection.token import token_mounts
-from app.injection.workspace import Workspace, share
+from app.injection.service_account_token import token_mounts
+from app.injection.shared_volumes import Workspace, share
 from app.model import JsonObject, Mount, Pod, parse_image
 
 _START_SECONDS = 180

@@ -10,7 +10,7 @@ from typing import Any, Self, cast
 import orjson
 
 from app.errors import ApiError, ForbiddenError, NoClusterError, NotFoundError, RefusedError
-from app.kube.handshake import Served, connect_to, shake_hands
+from app.kube.tls_probe import Served, connect_to, shake_hands
 
 # To connect, and to wait for an answer, in seconds; admission of a dry-run may take 30.
 _TIMEOUT = (5, 40)

@@ -5,13 +5,13 @@ Pure: values in, values out.
 
 from app.model.image import ImageReference, parse_image
 from app.model.jsonpatch import JsonObject, Operation, add, pointer
+from app.model.labels import selects
 from app.model.names import is_dns_label, is_dns_subdomain, nearest
 from app.model.paths import Directories, clean_path, is_under
 from app.model.pod import Container, Metadata, Mount, Pod, Volume, read_metadata, read_pod
 from app.model.quantity import parse_quantity
 from app.model.resources import Demand, PodLevelMisfit, pod_level_misfits
-from app.model.selector import selects
-from app.model.shapes import MalformedPodError, MetadataShape, Name, PodShape, ResourcesShape, misfit
+from app.model.schema import MalformedPodError, MetadataShape, Name, PodShape, ResourcesShape, misfit
 from app.model.workload import PodTemplate, pod_templates
 
 __all__ = [

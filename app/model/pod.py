@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from app.model.jsonpatch import JsonObject
 from app.model.paths import clean_path
-from app.model.shapes import (
+from app.model.schema import (
     LONGEST_NAME,
     LONGEST_PATH,
     ContainerShape,

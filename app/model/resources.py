@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.model.quantity import parse_quantity
-from app.model.shapes import Quantity, ResourcesShape
+from app.model.schema import Quantity, ResourcesShape
 
 _RESOURCES = ("cpu", "memory")
 

@@ -1,9 +1,10 @@
-"""The playground: one page, and the server on this machine's loopback address that answers it.
+"""The playground: a page that shows how injection decides on a manifest, and what it changes.
 
-`static` has the page; the documentation serves the same files, and answers in the browser.
+`static` is the page. It asks `application`, a server on the loopback address; in the documentation, the same page asks
+this package, compiled to WebAssembly, in the browser itself.
 """
 
-from app.playground.application import playground_application
-from app.playground.serve import serve_playground
+from app.playground.evaluate import Answer, Form, Question, form
+from app.playground.question import Problem, Refusal, ask
 
-__all__ = ["playground_application", "serve_playground"]
+__all__ = ["Answer", "Form", "Problem", "Question", "Refusal", "ask", "form"]

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.preview import Refusal, ask, form
+from app.playground import Refusal, ask, form
 
 _STATIC = Path(__file__).parent / "static"
 # Some times the size of any manifest that people write, and seconds for the YAML parser

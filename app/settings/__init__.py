@@ -1,9 +1,9 @@
 """What an operator decides, read once from file, environment and flags; that precedence upwards."""
 
 from app.settings.duration import parse_duration
-from app.settings.listing import Setting, list_settings
-from app.settings.load import Loaded, load_settings, parse_settings
-from app.settings.tree import CertsSettings, InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
+from app.settings.effective import Setting, list_settings
+from app.settings.loader import Loaded, load_settings, parse_settings
+from app.settings.schema import CertsSettings, InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
 
 __all__ = [
     "CertsSettings",

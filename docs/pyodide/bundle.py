@@ -32,7 +32,7 @@ _NEEDED = (
     "typing-extensions",
     "typing-inspection",
 )
-_ROOMS = ("errors.py", "injection", "manifests", "model", "preview", "record.py", "settings", "__init__.py")
+_PACKAGED = ("__init__.py", "errors.py", "injection", "manifests", "model", "playground", "printable.py", "settings")
 # As app/playground/application.py sends it; a static host sends what it likes. WebAssembly is Python.
 _POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; "
@@ -71,9 +71,9 @@ def copy_runtime() -> None:
 def pack_core() -> None:
     """Pack the webhook's code, and the packages that it needs, into core.zip."""
     with ZipFile(SITE / "core.zip", "w", ZIP_DEFLATED) as core:
-        for room in _ROOMS:
-            path = ROOT / "app" / room
-            for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
+        for name in _PACKAGED:
+            path = ROOT / "app" / name
+            for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
                 core.write(file, file.relative_to(ROOT))
         core.write(HERE / "orjson.py", "orjson.py")
         for wheel in download():

@@ -9,10 +9,10 @@ async function start() {
   python.unpackArchive(core, "zip", { extractDir: "/core" });
   python.runPython("import sys; sys.path.insert(0, '/core')");
   const environ = python.toPy({});
-  const preview = python.pyimport("app.preview");
+  const playground = python.pyimport("app.playground");
   return {
-    ask: (text) => preview.ask(text, environ).model_dump_json(),
-    form: (text) => preview.form(text, environ).model_dump_json(),
+    ask: (text) => playground.ask(text, environ).model_dump_json(),
+    form: (text) => playground.form(text, environ).model_dump_json(),
   };
 }
 

@@ -7,7 +7,7 @@ from golden import Case, all_cases
 from page import Page
 from selenium.webdriver.common.by import By
 
-from app.preview import ask
+from app.playground import ask
 
 
 def test_it_decides_without_a_server(static_page: Page) -> None:

@@ -26,9 +26,9 @@ from helm import (
 
 from app import __version__
 from app.certs import CertsMetrics
+from app.http.metrics import Metrics
 from app.injection import built_in_options
 from app.settings import CertsSettings, ServerSettings, Settings, load_settings
-from app.web.metrics import Metrics
 
 DEFAULTS: dict[str, Any] = {}
 SELF_MANAGED_RBAC = {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}

@@ -7,10 +7,10 @@ import pytest
 import yaml
 from helm import NAMESPACE, RELEASE, SCENARIOS, render
 
-from app.checks import CHECKS as ALL
-from app.checks import Category, Status, judge
-from app.checks.installation import default_policy, policy_of
-from app.checks.snapshot import Snapshot
+from app.diagnostics import CHECKS as ALL
+from app.diagnostics import Category, Status, judge
+from app.diagnostics.collect.installation import default_policy, policy_of
+from app.diagnostics.snapshot import Snapshot
 
 CHECKS = [check for check in ALL if check.category is Category.CONFIGURATION]
 

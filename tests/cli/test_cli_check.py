@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checks.healthy import configuration, daemon, injected, labels, namespace, node, opted_in, pod
+from diagnostics.healthy import configuration, daemon, injected, labels, namespace, node, opted_in, pod
 from fake_api import MUTATING, Answer, Answers, Refusal, api_server, forbidden, kubeconfig
 
 from app.certs.issue import issue_ca, issue_serving_cert

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checks.healthy import configuration, injected, namespace, opted_in, pod
+from diagnostics.healthy import configuration, injected, namespace, opted_in, pod
 from fake_api import MUTATING, Answers, Refusal, api_server, forbidden, kubeconfig
 
 Run = Callable[..., Any]

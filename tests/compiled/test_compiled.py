@@ -11,14 +11,14 @@ import app
 
 _ROOMS = ("model", "injection", "admission")
 _OTHERS = (
-    "app.server.framing",
-    "app.server.outgoing",
-    "app.server.whole",
-    "app.web.metrics",
-    "app.web.mutate",
-    "app.web.turns",
+    "app.http.framing",
+    "app.http.paced_transport",
+    "app.http.fast_path",
+    "app.http.metrics",
+    "app.http.mutate",
+    "app.http.fair_queue",
 )
-_INTERPRETED = {"app.admission.shapes", "app.injection.decision", "app.model.shapes"}
+_INTERPRETED = {"app.admission.schema", "app.injection.decision", "app.model.schema"}
 
 
 def _modules_of_rooms() -> list[ModuleType]:

@@ -17,12 +17,11 @@ from starlette.types import ASGIApp, Message
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from app.http import ByteBudget, ConnectionLimits, ConnectionPool, Metrics, Turns, webhook_application
+from app.http.protocol import Connection
 from app.logs import configure_logs
 from app.model import JsonObject
-from app.server import ByteBudget, ConnectionLimits, ConnectionPool
-from app.server.connection import Connection
 from app.settings import InjectionSettings, make_policy
-from app.web import Metrics, Turns, webhook_application
 
 _HEAD = b"POST /mutate?timeout=5s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from app.admission.review import MOST_VALUES
-from app.model.shapes import MOST_CONTAINERS
-from app.server import server
-from app.server.connection import MOST_HEADERS
-from app.server.framing import MOST_HEAD_BYTES
-from app.server.serve import MORE_BYTES
+from app.http import server
+from app.http.fair_queue import WORK_SECONDS
+from app.http.framing import MOST_HEAD_BYTES
+from app.http.protocol import MOST_HEADERS
+from app.model.schema import MOST_CONTAINERS
+from app.processes.serve import MORE_BYTES
 from app.settings import ServerSettings
-from app.web.turns import WORK_SECONDS
 
 _PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 _MIB = 2**20

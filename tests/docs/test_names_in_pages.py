@@ -13,9 +13,9 @@ from pages import DOCS, PAGES, ROOT, commands, name, prose, spans
 
 from app.certs import CertsMetrics
 from app.cli.main import cli
+from app.http import Metrics
 from app.injection import INJECT, OPTIONS, STATUS, Outcome, Reason
 from app.settings import Settings
-from app.web import Metrics
 
 CHART = ROOT / "charts/dind-webhook"
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))

@@ -9,10 +9,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from scripts import load
 
 from app.certs import CertsMetrics
-from app.checks import CHECKS
+from app.diagnostics import CHECKS
+from app.http import Metrics
 from app.injection import OPTIONS, Reason
 from app.settings import Settings
-from app.web import Metrics
 
 GENERATOR = load(DOCS / "generate.py")
 

@@ -31,10 +31,10 @@ from typer.testing import CliRunner
 from app import __version__
 from app.cli.judge import describe
 from app.cli.main import cli
+from app.http import Metrics, Turns, webhook_application
 from app.injection import NAMESPACE_VALUES, Decision, Mode, Policy, Reason
 from app.model import JsonObject, pod_templates
 from app.settings import load_settings, make_policy
-from app.web import Metrics, Turns, webhook_application
 
 CASES = Path(__file__).parent / "cases"
 EXAMPLES = Path(__file__).resolve().parents[2] / "deploy" / "examples"

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from checks.healthy import healthy, namespace, opted_in, pod
+from diagnostics.healthy import healthy, namespace, opted_in, pod
 from golden import hold
 
-from app.checks import CHECKS, Result, judge
-from app.checks.snapshot import Endpoint
 from app.cli.check import Output, print_results
+from app.diagnostics import CHECKS, Result, judge
+from app.diagnostics.snapshot import Endpoint
 
 FOLDER = Path(__file__).with_name("check")
 

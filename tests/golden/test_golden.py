@@ -20,8 +20,8 @@ from golden import (
     validate,
 )
 
+from app.http import Metrics, Turns, webhook_application
 from app.injection import OPTIONS, Reason
-from app.web import Metrics, Turns, webhook_application
 
 ALL = all_cases()
 INJECTED = [case for case in ALL if (CASES / case.name / "expected.yaml").exists()]

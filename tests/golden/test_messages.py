@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from checks.broken import BROKEN
+from diagnostics.broken import BROKEN
 from golden import CASES, hold
 
-from app.checks import CHECKS, Snapshot, judge
+from app.diagnostics import CHECKS, Snapshot, judge
 from app.injection import Outcome, Policy, Reason, inject
 
 FILE = Path(__file__).with_name("messages.txt")

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.certs import CertsMetrics, Lives, Upkeep
-from app.certs.files import read_served_cert
+from app.certs.atomic_writer import read_served_cert
 from app.errors import ApiError
 
 BEGIN = datetime(2030, 1, 2, tzinfo=UTC)

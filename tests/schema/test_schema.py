@@ -8,8 +8,8 @@ from schemathesis import Case
 from schemathesis.checks import CheckFunction, not_a_server_error
 from schemathesis.specs.openapi import checks
 
+from app.http import Metrics, Turns, webhook_application
 from app.settings import InjectionSettings, make_policy
-from app.web import Metrics, Turns, webhook_application
 
 _BODY_LIMIT = 4096
 

@@ -6,7 +6,7 @@ from running import eventually, start
 
 # Of the commands that make certificates, ask a cluster or read manifests, and of what they need
 NOT_OF_THE_SERVER = {
-    *("app.certs", "app.checks", "app.kube", "app.manifests", "app.playground", "app.preview", "app.upkeep"),
+    *("app.certs", "app.diagnostics", "app.kube", "app.manifests", "app.playground", "app.processes.certs"),
     *("cryptography", "jsonpatch", "kubernetes", "urllib3", "websocket"),
 }
 
@@ -22,7 +22,7 @@ def test_a_server_that_serves_has_loaded_little_and_nothing_that_only_other_comm
         eventually(lambda: '"event":"listening"' in log.read_text())
     lines = [line for line in log.read_text().splitlines() if line.startswith("import time:")]
     loaded = {line.rpartition("|")[2].strip() for line in lines}
-    assert "app.server.serve" in loaded
+    assert "app.processes.serve" in loaded
     # A budget, most of which FastAPI, uvicorn and prometheus-client take; a start takes a millisecond for each.
     assert len(loaded) < 820, "what is new among them, and does a server need it?"
     parents = {name: {name, name.split(".")[0], ".".join(name.split(".")[:2])} for name in loaded}

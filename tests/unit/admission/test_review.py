@@ -14,7 +14,7 @@ from app.admission.review import MOST_VALUES
 from app.errors import BadRequestError
 from app.injection import Decision, Mode, Outcome, Policy, Reason, inject
 from app.model import JsonObject, PodShape, add
-from app.model.shapes import ContainerShape, SpecShape
+from app.model.schema import ContainerShape, SpecShape
 
 _V1, _V1BETA1 = "admission.k8s.io/v1", "admission.k8s.io/v1beta1"
 

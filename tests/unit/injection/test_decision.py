@@ -9,7 +9,7 @@ import pytest
 from pods import a_container, a_pod, after, everything_open, operator
 
 from app.admission import answer, decode_review
-from app.checks import Asked, decide_live
+from app.diagnostics import Asked, decide_live
 from app.injection import Decision, Mode, Outcome, Reason, decide_for_namespace, inject
 
 _OPEN = everything_open(allowed_images=("registry.example/ci/*",))

@@ -1,0 +1,86 @@
+"""When the reconciler runs: after a change, from time to time, and again after a failure."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from traceback import extract_tb
+
+import structlog
+
+from app.certs.metrics import CertsMetrics
+from app.certs.reconciler import Upkeep
+from app.errors import ApiError, ConflictError
+
+# Between attempts, in seconds, while the API server is away: doubled each time, up to the longest
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 8.0
+# Replicas that lost against each other try again at different moments.
+_CONFLICT_PAUSE = 0.2
+# Whoever keeps writing something else, as a second install under the same name would, is not answered at full speed.
+_LEAST_PAUSE = 0.1
+
+
+class Rounds:
+    """Steps of upkeep, one after the other: when something has changed, from time to time, after a failure."""
+
+    def __init__(self, upkeep: Upkeep, metrics: CertsMetrics, resync_seconds: float) -> None:
+        self._upkeep = upkeep
+        self._metrics = metrics
+        self._resync_seconds = resync_seconds
+        self._changed = threading.Event()
+        self._failures = 0
+        self._log = structlog.get_logger()
+
+    def run(self) -> None:
+        """Work for ever."""
+        while True:
+            self._changed.clear()
+            pause = self.look()
+            time.sleep(_LEAST_PAUSE)
+            self._changed.wait(pause)
+
+    def watch(self, watching: Callable[[], Iterator[None]]) -> None:
+        """Have a step follow each change, for ever; a watch that ends or is lost is begun anew, after a pause."""
+        short = 0
+        while True:
+            begun = time.monotonic()
+            # What was deleted between two watches neither of them tells.
+            self._changed.set()
+            try:
+                for _ in watching():
+                    self._changed.set()
+            except ApiError as error:
+                self._log.debug("watch lost", problem=str(error))
+            short = 0 if time.monotonic() > begun + _LONGEST_PAUSE else short + 1
+            time.sleep(_pause(short))
+
+    def look(self) -> float:
+        """Take one step, whatever comes of it, and return after how many seconds the next one is due."""
+        try:
+            due = self._upkeep.step(datetime.now(UTC))
+        except ConflictError:
+            self._metrics.failed(conflict=True)
+            return random.uniform(0, _CONFLICT_PAUSE)  # noqa: S311  # no secret
+        except (ApiError, OSError) as error:
+            problem = str(error)
+        except Exception as error:  # noqa: BLE001  # the one boundary: the certificates that are there must stay served
+            # Where it happened, but not its text: that may quote a key.
+            frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)]
+            problem = f"bug: {type(error).__name__} at {frames[-1]}"
+        else:
+            if self._failures:
+                self._log.info("certificates looked after again", failures=self._failures)
+            self._failures = 0
+            return min(self._resync_seconds, max(0.0, (due - datetime.now(UTC)).total_seconds()))
+        self._metrics.failed(conflict=False)
+        pause = _pause(self._failures)
+        self._failures += 1
+        self._log.warning("certificates not looked after", problem=problem, next_try_seconds=round(pause, 1))
+        return pause
+
+
+def _pause(failures: int) -> float:
+    longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, 10))
+    return random.uniform(longest / 2, longest)  # noqa: S311  # no secret

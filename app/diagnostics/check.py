@@ -1,0 +1,117 @@
+"""A check is a row: what has to hold, what to do where it does not, and a function that looks."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.diagnostics.snapshot import Snapshot, name_of, release_name, release_namespace
+
+# Without --force-conflicts, helm 4 leaves alone what somebody else has changed; helm 3 does not know the flag.
+REINSTALL = (
+    "`helm upgrade {release} CHART --namespace {system} --reuse-values --force-conflicts` puts it back as it was "
+    "installed (helm 3: without --force-conflicts)"
+)
+
+
+class Category(StrEnum):
+    """What checks are about, in the order they are reported."""
+
+    API_SERVER = "API server"
+    CONFIGURATION = "Webhook configuration"
+    SERVER = "Server"
+    CERTIFICATE = "Certificate"
+    DAEMONSET = "DaemonSet"
+    NAMESPACES = "Namespaces"
+    DRY_RUN = "Dry-run"
+    PODS = "Pods"
+
+
+class Problem(NamedTuple):
+    """Where something does not hold: a sentence, and what the blanks of the check's hint stand for."""
+
+    sentence: str
+    blanks: Mapping[str, str] = {}
+
+
+class Check(NamedTuple):
+    """A row of the table.
+
+    `needs` are the members of Snapshot that `look` reads; where one could not be read, the check is skipped. So it is
+    where a check of `after` has not passed. `hint` says what mends it, with blanks in braces: those of a problem, and
+    {release}, {system} (its namespace), {server} (its Deployment). What is not `fatal` is a warning.
+    """
+
+    name: str
+    category: Category
+    statement: str
+    fatal: bool
+    hint: str
+    needs: tuple[str, ...]
+    look: Callable[[Snapshot], Iterable[Problem]]
+    after: tuple[str, ...] = ()
+
+
+class Status(StrEnum):
+    """What came of a check."""
+
+    PASSED = "passed"
+    WARNING = "warning"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Finding(NamedTuple):
+    """One thing to mend: what, and how."""
+
+    sentence: str
+    hint: str
+
+
+class Result(NamedTuple):
+    """A check that was made. `skipped` says why it was not, where it was not."""
+
+    check: Check
+    status: Status
+    findings: tuple[Finding, ...] = ()
+    skipped: str = ""
+
+
+def judge(checks: Iterable[Check], snapshot: Snapshot) -> Iterator[Result]:
+    """Yield the result of each check, in order."""
+    in_the_way: dict[str, str] = {}
+    for check in checks:
+        result = _judge(check, snapshot, in_the_way)
+        if result.status is Status.FAILED:
+            in_the_way[check.name] = f"see {check.name}"
+        elif result.status is Status.SKIPPED:
+            in_the_way[check.name] = result.skipped
+        yield result
+
+
+def _judge(check: Check, snapshot: Snapshot, in_the_way: Mapping[str, str]) -> Result:
+    """Return the result of a check; `in_the_way` are checks before it that did not pass, and what to say of that."""
+    for names, reasons in ((check.after, in_the_way), (check.needs, snapshot.unread)):
+        if why := next((reasons[name] for name in names if name in reasons), None):
+            return Result(check, Status.SKIPPED, skipped=why)
+    findings = tuple(
+        Finding(problem.sentence, _fill(check.hint, {**problem.blanks, **_installation(snapshot)}))
+        for problem in check.look(snapshot)
+    )
+    if not findings:
+        return Result(check, Status.PASSED)
+    return Result(check, Status.FAILED if check.fatal else Status.WARNING, findings)
+
+
+def _installation(snapshot: Snapshot) -> dict[str, str]:
+    configuration = snapshot.configuration
+    return {
+        "release": release_name(configuration),
+        "system": release_namespace(configuration) or "NAMESPACE",
+        "server": name_of(snapshot.deployment or snapshot.service or {}) or "dind-webhook",
+    }
+
+
+def _fill(hint: str, blanks: Mapping[str, str]) -> str:
+    for name, text in blanks.items():
+        hint = hint.replace(f"{{{name}}}", text)
+    return hint

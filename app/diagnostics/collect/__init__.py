@@ -1,0 +1,1 @@
+"""What reads a cluster: the snapshot for the checks, and the inputs of `explain`."""

@@ -1,0 +1,70 @@
+"""Reading what decides on one pod beside the pod itself, for `explain`."""
+
+from typing import NamedTuple
+
+from app.diagnostics.collect.installation import choose, default_policy, read_policy
+from app.diagnostics.collect.reader import Cluster, Reader, Scope
+from app.diagnostics.explain import Asked
+from app.diagnostics.resource_ref import parse_target
+from app.errors import ForbiddenError, ManifestError, NoClusterError, NotFoundError
+from app.injection import INJECT, Policy
+from app.model import JsonObject
+
+
+class Answer(NamedTuple):
+    """What was read, and what is assumed where it could not be."""
+
+    asked: Asked
+    notes: tuple[str, ...]
+
+
+def ask(cluster: Cluster, namespace: str, label: str | None, policy: Policy | None, scope: Scope) -> Answer:
+    """Return what decides on pods of a namespace.
+
+    `label` and `policy` are given where the user knows better than the cluster, or may not read it there.
+    """
+    reader = Reader(cluster, lambda _: None)
+    configurations = reader.list(
+        "configurations",
+        "webhook configurations",
+        "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
+    )
+    configuration = choose(configurations, scope)
+    if policy is None and configuration is not None:
+        policy = read_policy(reader, configuration)
+    notes = []
+    if "configurations" in reader.unread:
+        notes.append(f"assumed: the webhook is installed as shipped ({reader.unread['configurations']})")
+    elif configuration is None:
+        notes.append("there is no webhook in this cluster: `dind-webhook check` says how to install it")
+    if policy is None or "policy" in reader.unread:
+        notes.append("assumed: settings as shipped; those of the cluster can be given with --config")
+    found = _namespace(cluster, namespace, label)
+    return Answer(Asked(found, configuration, policy or default_policy()), tuple(notes))
+
+
+def _namespace(cluster: Cluster, name: str, label: str | None) -> JsonObject:
+    if label is not None:
+        labels = {"kubernetes.io/metadata.name": name} | ({INJECT: label} if label else {})
+        return {"metadata": {"name": name, "labels": labels}}
+    try:
+        return cluster.get(f"/api/v1/namespaces/{name}")
+    except ForbiddenError as error:
+        raise NoClusterError(
+            f"the label of namespace {name} cannot be read: {error}",
+            f"say what `kubectl get namespace {name} --show-labels` shows its owner, with --namespace-label",
+        ) from None
+    except NotFoundError:
+        raise NotFoundError(f"there is no namespace {name}", "see `kubectl get namespaces`") from None
+
+
+def owner_of(cluster: Cluster, o: JsonObject, namespace: str) -> JsonObject | None:
+    """Return the workload that a pod belongs to in the end, as far as it may be read: a ReplicaSet's Deployment."""
+    found = None
+    while owner := next((one for one in o["metadata"].get("ownerReferences") or [] if one.get("controller")), None):
+        try:
+            target = parse_target(f"{owner['kind']}/{owner['name']}")
+            found = o = {**cluster.get(target.path(namespace)), "kind": target.kind}
+        except (ForbiddenError, NotFoundError, ManifestError):
+            break
+    return found

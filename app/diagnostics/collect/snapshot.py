@@ -1,0 +1,145 @@
+"""Reading a cluster for the checks, each list once. What may not be read is said, and nothing fails of it."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from app.diagnostics.checks.dry_run import dry_run_pod
+from app.diagnostics.collect.installation import choose, read_installation
+from app.diagnostics.collect.reader import Cluster, Reader, Scope, why_unread
+from app.diagnostics.explain import asks, has_docker, misplaced
+from app.diagnostics.snapshot import DryRun, Snapshot, has_opted_in, is_asked_about, is_own, name_of
+from app.errors import ForbiddenError, NotFoundError, RefusedError
+from app.injection import Mode, Policy
+from app.model import JsonObject
+
+_ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+# Dry-runs in more namespaces than these tell little more.
+_MOST_NAMESPACES = 10
+_WORKLOADS = {
+    "Deployment": "/apis/apps/v1/{}deployments",
+    "StatefulSet": "/apis/apps/v1/{}statefulsets",
+    "DaemonSet": "/apis/apps/v1/{}daemonsets",
+    "CronJob": "/apis/batch/v1/{}cronjobs",
+    "Job": "/apis/batch/v1/{}jobs",
+}
+
+
+def read_snapshot(
+    cluster: Cluster,
+    scope: Scope,
+    tell: Callable[[str], None],
+) -> Snapshot:
+    """Return what is there at this moment; `tell` hears what is being read.
+
+    NotFoundError where the scope names what does not exist.
+    """
+    reader = Reader(cluster, tell)
+    version = reader.read("version", "the version of the API server", cluster.version, "")
+    configurations = reader.list(
+        "configurations", "webhook configurations", f"{_ADMISSION}/mutatingwebhookconfigurations"
+    )
+    configuration = choose(configurations, scope)
+    release = read_installation(reader, configuration)
+    policy = release.pop("policy")
+    policies = reader.list("policies", "admission policies", f"{_ADMISSION}/validatingadmissionpolicies")
+    bindings = reader.list("bindings", "their bindings", f"{_ADMISSION}/validatingadmissionpolicybindings")
+    namespaces = _read_namespaces(reader, scope)
+    pods = _read_pods(reader, scope)
+    asked = [name_of(one) for one in namespaces if _takes_pods(one) and is_asked_about(configuration, one)]
+    modes = _modes(policy, release["daemonset"], "policy" in reader.unread)
+    return Snapshot(
+        at=datetime.now(UTC),
+        unread=reader.unread,
+        version=version,
+        configurations=configurations,
+        configuration=configuration,
+        left=next(filter(is_own, (*policies, *bindings)), None),
+        policies=policies,
+        bindings=bindings,
+        policy=policy,
+        nodes=reader.list("nodes", "nodes", "/api/v1/nodes") if release["daemonset"] else (),
+        namespaces=namespaces,
+        pods=pods,
+        workloads=_read_workloads(reader, scope),
+        events=reader.list("events", "events", f"/api/v1/{_within(scope)}events", fieldSelector="reason=FailedCreate"),
+        dry_runs=_read_dry_runs(reader, scope, asked, policy, modes),
+        **release,
+    )
+
+
+def _within(scope: Scope) -> str:
+    return f"namespaces/{scope.namespace}/" if scope.namespace else ""
+
+
+def _read_namespaces(reader: Reader, scope: Scope) -> tuple[JsonObject, ...]:
+    if scope.namespace is None:
+        return reader.list("namespaces", "namespaces", "/api/v1/namespaces")
+    path = f"/api/v1/namespaces/{scope.namespace}"
+    missing = NotFoundError(f"there is no namespace {scope.namespace}", "see `kubectl get namespaces`")
+    return reader.read("namespaces", "the namespace", lambda: (reader.cluster.get(path),), (), missing)
+
+
+def _takes_pods(namespace: JsonObject) -> bool:
+    """Whether pods that ask for Docker can be created there; not while it is being deleted."""
+    return has_opted_in(namespace) and "deletionTimestamp" not in namespace["metadata"]
+
+
+def _read_pods(reader: Reader, scope: Scope) -> tuple[JsonObject, ...]:
+    if scope.pod is not None:
+        path = f"/api/v1/namespaces/{scope.namespace}/pods/{scope.pod}"
+        missing = NotFoundError(
+            f"there is no pod {scope.pod} in namespace {scope.namespace}",
+            f"see `kubectl get pods --namespace {scope.namespace}`, or choose another with --namespace",
+        )
+        return reader.read("pods", f"pod {scope.pod}", lambda: (reader.cluster.get(path),), (), missing)
+
+    def concerned() -> tuple[JsonObject, ...]:
+        # Of a large cluster, only these are kept.
+        pods = reader.cluster.items(f"/api/v1/{_within(scope)}pods")
+        return tuple(pod for pod in pods if asks(pod) or has_docker(pod))
+
+    return reader.read("pods", "pods", concerned, ())
+
+
+def _read_workloads(reader: Reader, scope: Scope) -> tuple[JsonObject, ...]:
+    if scope.pod is not None:
+        return ()
+    found: list[JsonObject] = []
+    for kind, path in _WORKLOADS.items():
+        # Objects of a list do not say their kind.
+        found += (
+            {**one, "kind": kind}
+            for one in reader.list("workloads", f"{kind}s", path.format(_within(scope)))
+            if misplaced({**one, "kind": kind}) is not None
+        )
+    return tuple(found)
+
+
+def _modes(policy: Policy, daemonset: JsonObject | None, guessed: bool) -> list[Mode]:
+    if guessed:
+        return [Mode.SIDECAR, *([Mode.DAEMONSET] if daemonset else [])]
+    return [mode for mode in Mode if mode in policy.modes]
+
+
+def _read_dry_runs(
+    reader: Reader, scope: Scope, asked: list[str], policy: Policy, modes: list[Mode]
+) -> tuple[DryRun, ...]:
+    if not asked:
+        not_in = f"namespace {scope.namespace} has not opted in" if scope.namespace else "no namespace has opted in"
+        reader.unread["dry_runs"] = reader.unread.get("configurations", reader.unread.get("namespaces", not_in))
+        return ()
+    found = []
+    for namespace in asked[:_MOST_NAMESPACES]:
+        for mode in modes:
+            reader.tell(f"a dry-run in namespace {namespace}")
+            try:
+                pod = reader.cluster.try_create(f"/api/v1/namespaces/{namespace}/pods", dry_run_pod(mode, policy))
+                found.append(DryRun(namespace, mode, pod))
+            except ForbiddenError as error:
+                reader.unread["dry_runs"] = why_unread(error)
+            except RefusedError as error:
+                found.append(DryRun(namespace, mode, None, str(error)))
+    if found:
+        # In some namespaces it was possible.
+        reader.unread.pop("dry_runs", None)
+    return tuple(found)

@@ -1,0 +1,119 @@
+"""Why a pod of a live cluster has Docker or has not, and what to change."""
+
+from typing import NamedTuple
+
+from app.diagnostics.expected_webhook import ENTRIES, ENTRY_SUFFIX
+from app.diagnostics.snapshot import annotations_of, entries_of, entry_for, labels_of, name_of, namespace_of
+from app.injection import INJECT, STATUS, Decision, Outcome, Policy, Reason, decide_for_namespace
+from app.model import JsonObject, pod_templates, selects
+
+_OUR_CONDITIONS = frozenset(name for entry in ENTRIES for name in entry.conditions)
+
+
+class Asked(NamedTuple):
+    """What decides beside the pod: its namespace, the installed configuration where it could be read, the policy."""
+
+    namespace: JsonObject
+    configuration: JsonObject | None
+    policy: Policy
+
+
+def decide_live(pod: JsonObject, asked: Asked) -> Decision:
+    """Return what would become of a pod if it were created now."""
+    label = str(labels_of(asked.namespace).get(INJECT, ""))
+    # An absent configuration counts as one that selects: it is assumed to be as the chart has it.
+    return decide_for_namespace(pod, label, asked.policy, left_out_by(pod, asked) or "")
+
+
+def left_out_by(pod: JsonObject, asked: Asked) -> str | None:
+    """Return what in the configuration leaves out a pod of a namespace that opted in, None where nothing does."""
+    configuration = asked.configuration
+    if configuration is None:
+        return None
+    if not entries_of(configuration):
+        return f"webhook configuration {name_of(configuration)} has no webhook of *{ENTRY_SUFFIX}"
+    entry = entry_for(configuration, asked.namespace)
+    if entry is None:
+        return f"no namespaceSelector of webhook configuration {name_of(configuration)} matches its namespace"
+    if not selects(entry.get("objectSelector"), labels_of(pod)):
+        return f"the objectSelector of {entry['name']} does not match its labels"
+    return None
+
+
+def other_conditions(asked: Asked) -> list[str]:
+    """Return the names of match conditions that are an operator's own; only the API server can evaluate them."""
+    entry = entry_for(asked.configuration, asked.namespace) if asked.configuration else None
+    return [one["name"] for one in (entry or {}).get("matchConditions") or [] if one["name"] not in _OUR_CONDITIONS]
+
+
+def has_docker(pod: JsonObject) -> bool:
+    """Whether a pod was injected when it was created."""
+    return STATUS in annotations_of(pod)
+
+
+def asks(pod: JsonObject) -> bool:
+    """Whether a pod itself asks for Docker, with whatever value."""
+    said = annotations_of(pod).get(INJECT, labels_of(pod).get(INJECT))
+    return said is not None and said != "disabled"
+
+
+def misplaced(workload: JsonObject) -> str | None:
+    """Return what a workload says itself that belongs on its pod template, None where nothing does."""
+    if workload["kind"] == "Pod":
+        return None
+    said: str | None = annotations_of(workload).get(INJECT, labels_of(workload).get(INJECT))
+    if said is None:
+        return None
+    templates = [template.pod for template in pod_templates(workload)]
+    if any(INJECT in {**annotations_of(pod), **labels_of(pod)} for pod in templates):
+        return None
+    return said
+
+
+def annotate_template(workload: JsonObject, value: str) -> str:
+    """Return the command that puts the annotation where it belongs."""
+    kind, name = workload["kind"].lower(), name_of(workload)
+    if kind == "job":
+        # Its template is immutable.
+        return f"add {INJECT}: {value} to the annotations of Job {name}'s spec.template, and create the Job anew"
+    patch = f'{{"spec":{{"template":{{"metadata":{{"annotations":{{"{INJECT}":"{value}"}}}}}}}}}}'
+    if kind == "cronjob":
+        patch = f'{{"spec":{{"jobTemplate":{patch}}}}}'
+    return f"kubectl -n {namespace_of(workload)} patch {kind} {name} --type merge -p '{patch}'"
+
+
+def to_change(reason: Reason, namespace: str, workload: JsonObject) -> str:
+    """Return the line that changes an outcome, empty where the message says it or nothing is to be changed."""
+    if reason is Reason.NOT_REQUESTED and workload["kind"] != "Pod":
+        return annotate_template(workload, misplaced(workload) or "sidecar")
+    change = reason.remedy_in(namespace)
+    # kubectl does not change the value of a label unless it is told so.
+    return change + " --overwrite" if reason is Reason.NAMESPACE_NOT_OPTED_IN else change
+
+
+def recreate(pod: JsonObject) -> str:
+    """Return how a pod is created anew, after what keeps it from Docker was mended."""
+    owners = pod["metadata"].get("ownerReferences") or []
+    owner = next((one for one in owners if one.get("controller")), None)
+    delete = f"kubectl -n {namespace_of(pod)} delete pod {name_of(pod)}"
+    if owner is None:
+        return f"{delete}, then create it from its manifest"
+    return f"{delete} ({owner['kind']} {owner['name']} creates it anew)"
+
+
+def without_docker(pod: JsonObject, asked: Asked) -> tuple[str, str]:
+    """Return why a pod that asks runs without Docker, and what to do."""
+    decision = decide_live(pod, asked)
+    if decision.outcome is Outcome.INJECTED:
+        return (
+            "it was created before its namespace opted in, before the webhook was there, or while that was away",
+            recreate(pod),
+        )
+    if decision.outcome is Outcome.DENIED:
+        return f"created anew it would be denied: {decision.message}", recreate(pod)
+    sentence = left_out_by(pod, asked) if decision.reason is Reason.NOT_SELECTED else None
+    sentence = sentence or decision.reason.meaning
+    change = to_change(decision.reason, namespace_of(pod), pod)
+    return sentence[0].lower() + sentence[1:].rstrip("."), f"{change}, then {recreate(pod)}" if change else recreate(
+        pod
+    )

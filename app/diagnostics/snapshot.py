@@ -1,0 +1,123 @@
+"""What was read of a cluster, once, for all checks to look at."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from app.diagnostics.expected_webhook import ENTRY_SUFFIX, PART_OF
+from app.injection import INJECT, NAMESPACE_VALUES, Mode, Policy
+from app.model import JsonObject, selects
+
+
+class Endpoint(NamedTuple):
+    """Where the webhook is called, and what is served there: a certificate in DER, or why there is none.
+
+    `untrusted` is why caBundle does not lead to the certificate, None where it does.
+    """
+
+    place: str
+    certificate: bytes = b""
+    untrusted: str | None = None
+    silent: str | None = None
+
+
+class DryRun(NamedTuple):
+    """A pod that the API server was asked for, without making it: what came back, or its refusal."""
+
+    namespace: str
+    mode: Mode
+    pod: JsonObject | None
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Objects are JSON as the API server has them. `unread` says of members by name why they could not be read."""
+
+    at: datetime
+    unread: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
+    # Every MutatingWebhookConfiguration, and which of them is the installation that is looked at
+    configurations: tuple[JsonObject, ...] = ()
+    configuration: JsonObject | None = None
+    # Where there is none: something else of an installation, whose configuration was deleted
+    left: JsonObject | None = None
+    policies: tuple[JsonObject, ...] = ()
+    bindings: tuple[JsonObject, ...] = ()
+    policy: Policy
+    service: JsonObject | None = None
+    deployment: JsonObject | None = None
+    slices: tuple[JsonObject, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+    daemonset: JsonObject | None = None
+    daemons: tuple[JsonObject, ...] = ()
+    nodes: tuple[JsonObject, ...] = ()
+    namespaces: tuple[JsonObject, ...] = ()
+    pods: tuple[JsonObject, ...] = ()
+    workloads: tuple[JsonObject, ...] = ()
+    events: tuple[JsonObject, ...] = ()
+    dry_runs: tuple[DryRun, ...] = ()
+
+
+def name_of(o: JsonObject) -> str:
+    """Return an object's name."""
+    return str(o.get("metadata", {}).get("name", ""))
+
+
+def namespace_of(o: JsonObject) -> str:
+    """Return the namespace an object is in."""
+    return str(o.get("metadata", {}).get("namespace", ""))
+
+
+def labels_of(o: JsonObject) -> Mapping[str, Any]:
+    """Return an object's labels."""
+    return o.get("metadata", {}).get("labels") or {}
+
+
+def annotations_of(o: JsonObject) -> Mapping[str, Any]:
+    """Return an object's annotations."""
+    return o.get("metadata", {}).get("annotations") or {}
+
+
+def entries_of(configuration: JsonObject | None) -> dict[str, JsonObject]:
+    """Return the project's own webhooks in a configuration, by name."""
+    webhooks = (configuration or {}).get("webhooks") or []
+    return {webhook["name"]: webhook for webhook in webhooks if webhook["name"].endswith(ENTRY_SUFFIX)}
+
+
+def entry_for(configuration: JsonObject, namespace: JsonObject) -> JsonObject | None:
+    """Return the webhook that is called for pods of a namespace, None where none is."""
+    for entry in entries_of(configuration).values():
+        if selects(entry.get("namespaceSelector"), labels_of(namespace)):
+            return entry
+    return None
+
+
+def is_own(o: JsonObject) -> bool:
+    """Whether an object is the chart's."""
+    key, _, value = PART_OF.partition("=")
+    return labels_of(o).get(key) == value
+
+
+def release_namespace(configuration: JsonObject | None) -> str:
+    """Return the namespace that a configuration's server is in, empty where nothing says."""
+    for entry in entries_of(configuration).values():
+        if service := entry["clientConfig"].get("service"):
+            return str(service["namespace"])
+    return str(annotations_of(configuration or {}).get("meta.helm.sh/release-namespace", ""))
+
+
+def release_name(configuration: JsonObject | None) -> str:
+    """Return the name of the release that a configuration belongs to."""
+    return str(labels_of(configuration or {}).get("app.kubernetes.io/instance", "dind-webhook"))
+
+
+def has_opted_in(namespace: JsonObject) -> bool:
+    """Whether a namespace has a label that asks for injection."""
+    return labels_of(namespace).get(INJECT) in NAMESPACE_VALUES
+
+
+def is_asked_about(configuration: JsonObject | None, namespace: JsonObject) -> bool:
+    """Whether pods of a namespace come to the webhook, as far as the namespace decides."""
+    return configuration is not None and entry_for(configuration, namespace) is not None

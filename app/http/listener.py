@@ -1,0 +1,182 @@
+"""From a listening socket to connections that speak HTTP."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from functools import partial
+
+# Not `start_tls`, nor a server with a context: only so is the transport below TLS known, and before the handshake.
+from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]  # not in its stubs
+
+from app.http.fair_queue import Turns
+from app.http.protocol import Connection
+
+# A client that is alive needs milliseconds.
+_HANDSHAKE_SECONDS = 5.0
+# Before other connections have their turn. uvloop's own servers accept one: who connects would wait for all before it.
+_MOST_AT_ONCE = 100
+# Until file descriptors may be free again
+_PAUSE_SECONDS = 0.1
+_READ_BYTES = 64 * 1024
+
+
+class Listener:
+    """Accepts connections, within TLS where there is a `context`, until it is closed.
+
+    `admit` returns the connection for a remote address, None where there is to be none. TLS handshakes take `turns`.
+    """
+
+    def __init__(
+        self,
+        bound: socket.socket,
+        admit: Callable[[str], Connection | None],
+        context: ssl.SSLContext | None,
+        turns: Turns,
+    ) -> None:
+        self.socket = bound
+        self._admit = admit
+        self._context = context
+        self._turns = turns
+        self._starting: set[asyncio.Task[object]] = set()
+        self._loop = asyncio.get_running_loop()
+        bound.setblocking(False)
+        self._listen()
+
+    def close(self) -> None:
+        """Accept no more: who connects from now on is refused."""
+        self._loop.remove_reader(self.socket)
+        self.socket.close()
+
+    def _listen(self) -> None:
+        if self.socket.fileno() >= 0:
+            self._loop.add_reader(self.socket, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(_MOST_AT_ONCE):
+            try:
+                accepted, address = self.socket.accept()
+            except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+                return
+            except OSError:
+                # No file descriptors, or no memory in the kernel
+                self._loop.remove_reader(self.socket)
+                self._loop.call_later(_PAUSE_SECONDS, self._listen)
+                return
+            connection = self._admit(address[0])
+            if connection:
+                self._start(connection, accepted)
+            else:
+                accepted.close()
+
+    def _start(self, connection: Connection, accepted: socket.socket) -> None:
+        accepted.setblocking(False)
+        starter = _Starter(connection, self._context, self._turns)
+        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: starter, accepted))
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+
+
+class _Starter(asyncio.BufferedProtocol):
+    """Has a connection take its socket over, through a TLS handshake where there is a context.
+
+    To answer a ClientHello costs more than to answer a review, so it waits for the turn of its remote address.
+    """
+
+    _buffer = memoryview(bytearray(_READ_BYTES))
+
+    def __init__(self, connection: Connection, context: ssl.SSLContext | None, turns: Turns) -> None:
+        self._connection = connection
+        self._context = context
+        self._turns = turns
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a stream
+        self._transport = transport
+        loop = asyncio.get_running_loop()
+        self._time_out = loop.call_later(_HANDSHAKE_SECONDS, transport.abort)
+        if not self._connection.take_socket(transport):
+            transport.abort()
+        elif self._context is None:
+            self._time_out.cancel()
+            transport.set_protocol(self._connection)
+            self._connection.connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
+        self._time_out.cancel()
+        self._connection.handshake_ended()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's signature
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._transport.pause_reading()
+        self._turns.take(self._connection.address, partial(self._shake_hands, bytes(self._buffer[:nbytes])))
+
+    def _shake_hands(self, received: bytes) -> None:
+        if self._transport.is_closing():
+            return
+        loop = asyncio.get_running_loop()
+        handshake: asyncio.Future[None] = loop.create_future()
+        handshake.add_done_callback(self._handshake_ended)
+        tls = SSLProtocol(
+            loop,
+            _Decrypted(self._connection),
+            self._context,
+            handshake,
+            server_side=True,
+            ssl_handshake_timeout=_HANDSHAKE_SECONDS,
+            ssl_shutdown_timeout=_HANDSHAKE_SECONDS,
+        )
+        self._transport.set_protocol(tls)
+        tls.connection_made(self._transport)
+        tls.get_buffer(len(received))[: len(received)] = received
+        tls.buffer_updated(len(received))
+        self._transport.resume_reading()
+
+    def _handshake_ended(self, handshake: asyncio.Future[None]) -> None:
+        self._time_out.cancel()
+        if not handshake.cancelled():
+            # Or it would be logged.
+            handshake.exception()
+        self._connection.handshake_ended()
+
+
+class _Decrypted(asyncio.BufferedProtocol):
+    """Passes on to a connection what comes out of TLS, by way of one buffer for all connections.
+
+    For a protocol without a buffer, uvloop takes 256 KiB of memory at each read.
+    """
+
+    _buffer = memoryview(bytearray(_READ_BYTES))
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection: Connection | None = connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a stream
+        if self._connection:
+            self._connection.connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._connection:
+            self._connection.connection_lost(exc)
+            # uvloop keeps a reference to this protocol; both would stay in memory until the garbage collector comes by.
+            self._connection = None
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's signature
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._connection:
+            self._connection.data_received(bytes(self._buffer[:nbytes]))
+
+    def eof_received(self) -> None:
+        if self._connection:
+            self._connection.eof_received()
+
+    def pause_writing(self) -> None:
+        if self._connection:
+            self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._connection:
+            self._connection.resume_writing()

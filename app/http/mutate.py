@@ -1,0 +1,193 @@
+"""What becomes of a request to `/mutate`: a plain function, without a model of a request, a thread pool or waiting.
+
+As an ASGI endpoint it reads a body of any size and refuses it as early as it can; a server that has a whole body
+already takes it to `answer` (docs/decisions/0015).
+"""
+
+from asyncio import Future, get_running_loop
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from time import perf_counter
+from traceback import extract_tb
+from typing import TypeAlias
+
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from app.admission import Review, answer, decode_review, encode_review
+from app.errors import BadRequestError
+from app.http.fair_queue import Turns
+from app.http.metrics import Metrics
+from app.injection import Decision, Mode, Policy
+from app.model import MalformedPodError, MetadataShape, PodShape, read_metadata
+
+_LONGEST_NAME = 253
+
+
+@dataclass
+class Answer:
+    """An HTTP answer in one piece."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+_Headers: TypeAlias = Mapping[bytes, bytes]
+# From the headers, in lower case, and the whole body of a POST
+Endpoint: TypeAlias = Callable[[_Headers, bytes], Answer]
+# In so many seconds
+_Decided: TypeAlias = tuple[Review, Decision, float]
+
+
+class Mutate:
+    """The ASGI endpoint of one path."""
+
+    def __init__(
+        self, policy: Policy, namespace_mode: Mode | None, metrics: Metrics, body_limit: int, turns: Turns
+    ) -> None:
+        self._turns = turns
+        self._policy = policy
+        self._namespace_mode = namespace_mode
+        self._metrics = metrics
+        self._body_limit = body_limit
+        self._decided: list[_Decided] = []
+        # Bound now: the logger that is bound at first use is bound anew at each.
+        self._log = structlog.get_logger().bind()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = await self._take(scope, receive)
+        if found:
+            await send({"type": "http.response.start", "status": found.status, "headers": found.headers})
+            await send({"type": "http.response.body", "body": found.body})
+
+    async def _take(self, scope: Scope, receive: Receive) -> Answer | None:
+        """Return the answer, None where the client went away before the end of its request."""
+        if scope["method"] != "POST":
+            return self._refuse(405, "use POST")
+        try:
+            self._check_head(dict(scope["headers"]))
+            body = await self._read(receive)
+        except BadRequestError as error:
+            return self._refuse(error.status, str(error))
+        return None if body is None else await self._take_turn(str((scope["client"] or ("",))[0]), body)
+
+    async def _take_turn(self, address: str, body: bytearray) -> Answer:
+        taken: Future[Answer] = get_running_loop().create_future()
+
+        def take() -> None:
+            if not taken.cancelled():
+                taken.set_result(self._answer_body(body))
+
+        self._turns.take(address, take)
+        return await taken
+
+    def answer(self, headers: _Headers, body: bytes) -> Answer:
+        """Answer a POST whose body is here whole, as its Content-Length has it."""
+        try:
+            self._check_head(headers)
+        except BadRequestError as error:
+            return self._refuse(error.status, str(error))
+        return self._answer_body(body)
+
+    def _answer_body(self, body: bytes | bytearray) -> Answer:
+        try:
+            return _answer(200, b"application/json", self._mutate(body))
+        except BadRequestError as error:
+            return self._refuse(error.status, str(error))
+        except Exception as error:  # noqa: BLE001  # the one boundary: a bug of ours is a 500, and failurePolicy decides
+            self._report(error)
+            return self._refuse(500, "internal error")
+
+    def _mutate(self, body: bytes | bytearray) -> bytes:
+        started = perf_counter()
+        review = decode_review(body)
+        decision = answer(review, self._namespace_mode, self._policy)
+        encoded = encode_review(review, decision)
+        # The API server need not wait until decisions are counted and logged: that comes after the answers are sent, at
+        # once for all that the event loop has found to answer.
+        if not self._decided:
+            get_running_loop().call_soon(self._record)
+        self._decided.append((review, decision, perf_counter() - started))
+        return encoded
+
+    def _record(self) -> None:
+        decided, self._decided = self._decided, []
+        for _, decision, seconds in decided:
+            self._metrics.decided(decision, seconds)
+        for review, decision, seconds in decided:
+            try:  # noqa: SIM105  # contextlib.suppress takes half a microsecond where nothing is wrong
+                self._log.info("decision", **_facts(review, decision), duration_ms=round(seconds * 1000, 3))
+            except OSError:
+                # Where a line cannot be written, the next one may be.
+                pass
+
+    async def _read(self, receive: Receive) -> bytearray | None:
+        """Return the body, None where the client went away before its end."""
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            body += message.get("body", b"")
+            self._check_size(len(body))
+            if not message.get("more_body"):
+                return body
+
+    def _check_head(self, headers: _Headers) -> None:
+        if headers.get(b"content-type", b"").split(b";")[0].strip().lower() != b"application/json":
+            raise BadRequestError("Content-Type must be application/json", status=415)
+        length = headers.get(b"content-length", b"")
+        if length.isdigit():
+            self._check_size(int(length))
+
+    def _check_size(self, size: int) -> None:
+        if size > self._body_limit:
+            raise BadRequestError(f"the body is larger than {self._body_limit} bytes", status=413)
+
+    def _refuse(self, status: int, text: str) -> Answer:
+        self._metrics.refused(status)
+        refusal = _answer(status, b"text/plain; charset=utf-8", f"{text}\n".encode())
+        if status == 405:
+            refusal.headers.append((b"allow", b"POST"))
+        return refusal
+
+    def _report(self, error: Exception) -> None:
+        # Where it happened, but not the error's own text: that may quote the pod.
+        frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)]
+        self._log.error("bug", error=type(error).__name__, frames=frames)
+
+
+def _facts(review: Review, decision: Decision) -> dict[str, str]:
+    """Return what a log line may say of a request: whose it is and what became of it, never what is in it."""
+    facts = {"uid": review.uid[:64], "namespace": review.namespace[:_LONGEST_NAME]}
+    # One that cannot be read was denied for that.
+    if isinstance(review.pod, PodShape):
+        facts |= _whose(review.pod.metadata)
+    elif review.pod is not None:
+        with suppress(MalformedPodError):
+            facts |= _whose(read_metadata(review.pod).stated)
+    facts |= {"outcome": decision.reason.outcome, "reason": decision.reason.slug}
+    if decision.mode:
+        facts["mode"] = decision.mode
+    return facts
+
+
+def _whose(metadata: MetadataShape | None) -> dict[str, str]:
+    if metadata is None:
+        return {}
+    found = {}
+    # A pod made by a controller has no name yet.
+    name, prefix, owners = metadata.name, metadata.generate_name, metadata.owner_references
+    if name:
+        found["name"] = name[:_LONGEST_NAME]
+    elif prefix is not None:
+        found["generate_name"] = prefix[:_LONGEST_NAME]
+    if owners and owners[0].kind and owners[0].name:
+        found["owner"] = f"{owners[0].kind}/{owners[0].name}"[:_LONGEST_NAME]
+    return found
+
+
+def _answer(status: int, content_type: bytes, body: bytes) -> Answer:
+    return Answer(status, [(b"content-type", content_type), (b"content-length", b"%d" % len(body))], body)

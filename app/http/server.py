@@ -1,0 +1,126 @@
+"""An HTTP server in a loop that it shares with others."""
+
+import asyncio
+import contextlib
+import math
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from app.errors import SettingsError
+from app.http.limits import ByteBudget, ConnectionPool
+from app.http.listener import Listener
+from app.http.protocol import Connection, ConnectionLimits
+
+# The API server keeps idle connections for 90 s (Go's DefaultTransport); we must not be the one to close first.
+IDLE_SECONDS = 120
+# kubelet opens one for each probe; Prometheus, and a person who looks, one each.
+HEALTH_CONNECTIONS = 20
+_BACKLOG = 2048
+_SOCKET_BUFFER_BYTES = 16 * 1024
+# A client that has just connected, or just had an answer, may have its next request on the way.
+_LAST_CALL_SECONDS = 1.0
+_TICK_SECONDS = 0.1
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server on a bound socket, with our connections, and with the process's signals left alone."""
+
+    def __init__(
+        self,
+        application: ASGIApp,
+        bound: socket.socket,
+        limits: ConnectionLimits,
+        drain_seconds: float,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                application,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=math.ceil(limits.idle_seconds),
+            )
+        )
+        self.bound = bound
+        self._limits = limits
+        self._context = context
+        self._drain_seconds = drain_seconds
+        self.cut_off = 0
+        """How many requests were not answered when it stopped."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # uvicorn's signature
+        """Listen."""
+        self._listener = Listener(self.bound, self._admit, self._context, self._limits.turns)
+        self.started = True
+
+    def _admit(self, address: str) -> Connection | None:
+        """Return a new connection from this remote address, None where there is no room for it."""
+        if self._limits.pool.make_room(address, asyncio.get_running_loop().time()):
+            return Connection(self.config, self.server_state, self._limits, address)
+        self._limits.count_closed("limit")
+        return None
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after the connections, ten times a second."""
+        for connection in self._connections():
+            connection.check(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # uvicorn's signature
+        """Take no more connections and let those there are end, as long as they may and nobody insists."""
+        self._listener.close()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._drain_seconds
+        self._limits.idle_seconds = min(self._limits.idle_seconds, _LAST_CALL_SECONDS)
+        while self._connections() and not self.force_exit and loop.time() < end:
+            for connection in self._connections():
+                connection.check(loop.time())
+            await asyncio.sleep(_TICK_SECONDS)
+        for connection in self._connections():
+            self.cut_off += connection.is_busy
+            connection.transport.abort()
+
+    def _connections(self) -> list[Connection]:
+        return [connection for connection in self.server_state.connections if isinstance(connection, Connection)]
+
+
+def health_server(application: ASGIApp, bound: socket.socket, request_seconds: float, budget: ByteBudget) -> Server:
+    """Return a server for the health port of a process, whose `budget` it shares."""
+    limits = ConnectionLimits(request_seconds, IDLE_SECONDS, ConnectionPool(HEALTH_CONNECTIONS), budget)
+    return Server(application, bound, limits, drain_seconds=1)
+
+
+def bind(host: str, port: int, setting: str) -> socket.socket:
+    """Return a listening socket; SettingsError, naming the setting, where the address cannot be had.
+
+    `::` is every address of both families, or of IPv4 alone on a node that has nothing else.
+    """
+    both = host == "::" and socket.has_dualstack_ipv6()
+    if host == "::" and not both:
+        host = "0.0.0.0"  # noqa: S104  # as was asked for
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        bound = socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+    except OSError as error:
+        # A host name that is not found has an error number of its own kind.
+        why = (
+            os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror).partition(" (while")[0]
+        )
+        raise SettingsError([f"{setting}: cannot listen on {host}:{port}: {why}"]) from None
+    # Accepted sockets inherit them. The system lets them grow to megabytes otherwise, which count as our memory.
+    for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        bound.setsockopt(socket.SOL_SOCKET, buffer, _SOCKET_BUFFER_BYTES)
+    return bound

@@ -1,0 +1,214 @@
+"""The certificate that is served: from PEM files to a context that is known to work.
+
+Whoever writes the files (kubelet, cert-manager, `dind-webhook certs`), the server only reads them, by
+content: kubelet swaps symlinks, and time stamps say nothing about that.
+"""
+
+import ssl
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from app.errors import DindWebhookError, SettingsError
+from app.http.metrics import Metrics
+
+
+class TlsFiles(NamedTuple):
+    """Where the PEM files are: certificate with its chain, private key, and the CA of clients, if they are verified."""
+
+    cert: Path
+    key: Path
+    client_ca: Path | None = None
+
+
+class TlsRules(NamedTuple):
+    """What a handshake has to offer. `host`, where it is not empty, has to be a name in the certificate."""
+
+    minimum_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
+    ciphers: str = ""
+    host: str = ""
+
+
+class UnusableCertificateError(DindWebhookError):
+    """Files that are no certificate to serve: the text names the file and what is wrong with it."""
+
+
+class Certificate(NamedTuple):
+    """A context ready to serve, and when its certificate expires, in seconds since the epoch."""
+
+    context: ssl.SSLContext
+    not_after: float
+
+
+def load_certificate(files: TlsFiles, rules: TlsRules) -> Certificate:
+    """Return a context with this certificate; UnusableCertificateError where a client could not use it.
+
+    It has been tried in a handshake: the pair fits, it is valid now, and carries the name asked for.
+    """
+    for path in files:
+        if path is not None:
+            _read(path)
+    context = _server_context(rules)
+    try:
+        # With a password, or OpenSSL would ask for that of an encrypted key on the terminal.
+        context.load_cert_chain(files.cert, files.key, password="")
+    except (OSError, ValueError) as error:
+        raise UnusableCertificateError(
+            f"{files.cert} and {files.key} are no pair of PEM files: {_why(error)}"
+        ) from None
+    not_after = _shake_hands(context, files.cert, rules.host)
+    if files.client_ca:
+        context.verify_mode = ssl.CERT_REQUIRED
+        try:
+            context.load_verify_locations(files.client_ca)
+        except OSError as error:
+            raise UnusableCertificateError(f"{files.client_ca} has no CA certificate: {_why(error)}") from None
+    return Certificate(context, not_after)
+
+
+class ServedCertificate:
+    """The certificate of the moment: new files take effect without a restart, bad ones never do."""
+
+    def __init__(self, files: TlsFiles, rules: TlsRules, metrics: Metrics) -> None:
+        """Look at the files for the first time; SettingsError where `rules` make no context."""
+        self._files = files
+        self._rules = rules
+        self._metrics = metrics
+        self._log = structlog.get_logger()
+        self._current: Certificate | None = None
+        self._served: tuple[bytes, ...] = ()
+        self._refused = ""
+        # Replacing the pair of a context in use would break it where the new one does not fit, so this one
+        # has none, and each handshake is given the context of the moment.
+        try:
+            self.context = _server_context(rules)
+        except ssl.SSLError:
+            raise SettingsError([f"server.tls_ciphers: {rules.ciphers!r} names no cipher that OpenSSL has"]) from None
+        if files.client_ca:
+            self.context.verify_mode = ssl.CERT_REQUIRED
+        # typeshed knows neither of the types that the callback is given
+        self.context.sni_callback = self._choose
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look at the files; serve what is new and usable, keep what is served otherwise."""
+        try:
+            contents = self._contents()
+            if contents == self._served:
+                self._settle()
+                return
+            certificate = self._load(contents)
+        except UnusableCertificateError as error:
+            self._refuse(str(error))
+            return
+        if certificate is None:
+            return
+        self._current, self._served = certificate, contents
+        self._settle()
+        self._metrics.certificate_loaded(certificate.not_after)
+        self._log.info("certificate loaded", file=str(self._files.cert), expires=_when(certificate.not_after))
+
+    def problem(self, now: Callable[[], float] = time.time) -> str | None:
+        """Return why no client could be served, None where it can."""
+        if self._current is None:
+            return f"no certificate: {self._refused}"
+        if now() > self._current.not_after:
+            return f"the certificate expired at {_when(self._current.not_after)}"
+        return None
+
+    def _load(self, contents: tuple[bytes, ...]) -> Certificate | None:
+        """Return what the files hold, None where that is no longer `contents`: the next look finds them finished."""
+        try:
+            certificate = load_certificate(self._files, self._rules)
+        except UnusableCertificateError:
+            if contents != self._contents():
+                return None
+            raise
+        return certificate if contents == self._contents() else None
+
+    def _contents(self) -> tuple[bytes, ...]:
+        return tuple(_read(path) for path in self._files if path is not None)
+
+    def _settle(self) -> None:
+        self._refused = ""
+        self._metrics.certificate_ok(ok=True)
+
+    def _refuse(self, why: str) -> None:
+        if why == self._refused:
+            return
+        self._refused = why
+        self._metrics.certificate_refused()
+        self._metrics.certificate_ok(ok=False)
+        self._log.error("certificate refused", problem=why, still_serving=self._current is not None)
+
+    def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> int | None:
+        if self._current is None:
+            return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
+        connection.context = self._current.context
+        return None
+
+
+def _server_context(rules: TlsRules) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = rules.minimum_version
+    # The API server speaks HTTP/1.1 to webhooks.
+    context.set_alpn_protocols(["http/1.1"])
+    if rules.ciphers:
+        context.set_ciphers(rules.ciphers)
+    return context
+
+
+def _shake_hands(server_context: ssl.SSLContext, cert_file: Path, host: str) -> float:
+    """Return when the certificate expires, after a client in memory has accepted it."""
+    client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client_context.check_hostname = bool(host)
+    client_context.hostname_checks_common_name = False
+    # Its issuer is the API server's business; everything else about it is checked here.
+    client_context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        client_context.load_verify_locations(cert_file)
+        to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = client_context.wrap_bio(to_client, to_server, server_hostname=host or None)
+        server = server_context.wrap_bio(to_server, to_client, server_side=True)
+        waiting = {client.do_handshake, server.do_handshake}
+        for step in (client.do_handshake, server.do_handshake) * 3:
+            if step in waiting and _is_done(step):
+                waiting.discard(step)
+        peer = client.getpeercert() or {}
+    except ssl.SSLCertVerificationError as error:
+        raise UnusableCertificateError(f"{cert_file}: {error.verify_message.rstrip('.')}") from None
+    except ssl.SSLError as error:
+        raise UnusableCertificateError(f"{cert_file}: no handshake with it: {error.reason}") from None
+    except OSError as error:
+        # Gone since the server's side has read it
+        raise UnusableCertificateError(f"{cert_file} cannot be read: {error.strerror}") from None
+    return ssl.cert_time_to_seconds(str(peer["notAfter"]))
+
+
+def _is_done(step: Callable[[], None]) -> bool:
+    try:
+        step()
+    except ssl.SSLWantReadError:
+        return False
+    return True
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnusableCertificateError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
+        return str(error.strerror)
+    return getattr(error, "reason", None) or "one holds none"
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,265 @@
+"""From the text of an annotation to a value, as strict as Kubernetes and Docker would be.
+
+Each function raises ValueError with the rest of a sentence that begins with the text.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import orjson
+
+from app.injection.constants import PREFIX
+from app.injection.docker_paths import LINK_NAME, hides_the_daemon
+from app.injection.messages import quote
+from app.injection.options import Address
+from app.model import is_dns_label, is_dns_subdomain, parse_image, parse_quantity
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+# sun_path holds 108 bytes with its closing zero (unix(7)).
+_LONGEST_SOCKET_DIR = 107 - len(f"/{LINK_NAME}")
+REFUSED_VARIABLES = frozenset({"DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT"})
+# All of `dockerd --help` (29.8) but --host, which is ours. It hides --network-diagnostic-port, a port of loopback.
+LISTENING_FLAGS = frozenset({"--metrics-addr"})
+ENDING_FLAGS = frozenset({"help", "validate", "version"})
+OWNED_FLAGS: Mapping[str, str | None] = {
+    "host": "tcp",
+    "group": "group",
+    "mtu": "mtu",
+    "default-network-opt": "mtu",
+    "registry-mirror": "registry-mirrors",
+    "insecure-registry": "insecure-registries",
+    "default-address-pool": "address-pools",
+    "tls": None,
+    "tlsverify": None,
+    "tlscacert": None,
+    "tlscert": None,
+    "tlskey": None,
+    "data-root": None,
+    "graph": None,
+    "exec-root": None,
+    "pidfile": None,
+    "config-file": None,
+}
+
+
+def _items(text: str) -> tuple[str, ...]:
+    items = tuple(item.strip() for item in text.split(","))
+    if not all(items):
+        raise ValueError("has an empty item; items are separated by single commas")
+    return items
+
+
+def names(text: str) -> tuple[str, ...]:
+    names = _items(text)
+    for name in names:
+        if not is_dns_label(name):
+            raise ValueError(f"has an item that is no name of a container or volume: {quote(name)}")
+    return names
+
+
+def boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError('must be "true" or "false"')
+    return text == "true"
+
+
+def one_of(choices: type[_Choice]) -> Callable[[str], _Choice]:
+    accepted = " or ".join(f'"{choice}"' for choice in choices)
+
+    def parse(text: str) -> _Choice:
+        if text not in set(choices):
+            raise ValueError(f"must be {accepted}")
+        return choices(text)
+
+    return parse
+
+
+def shared_volumes(text: str) -> bool | tuple[str, ...]:
+    return boolean(text) if text in ("true", "false") else names(text)
+
+
+def cpu(text: str) -> str:
+    if parse_quantity(text) <= 0:
+        raise ValueError("must be more than 0")
+    return text
+
+
+def size(text: str) -> str:
+    size = parse_quantity(text)
+    if size <= 0 or size != size.to_integral_value():
+        raise ValueError("must be a whole number of bytes, more than 0, such as 512Mi")
+    return text
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,10}", text) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def storage_class(text: str) -> str:
+    if not is_dns_subdomain(text):
+        raise ValueError("is not the name of a StorageClass")
+    return text
+
+
+def image(text: str) -> str:
+    image = parse_image(text)
+    if not image.tag and not image.digest:
+        raise ValueError("has neither a tag nor a digest")
+    return text
+
+
+def socket_dir(text: str) -> str:
+    if not re.fullmatch(r"(/[A-Za-z0-9_][A-Za-z0-9._-]*)+", text) or len(text) > _LONGEST_SOCKET_DIR:
+        raise ValueError(
+            f"must be an absolute path of plain names (A-Z a-z 0-9 . _ -), at most {_LONGEST_SOCKET_DIR} characters"
+        )
+    if text.endswith(".sock"):
+        raise ValueError("must be the directory of the socket, not the socket")
+    if hides_the_daemon(text):
+        raise ValueError(
+            "would hide files that the daemon or the container needs; a directory such as /run/dind does not"
+        )
+    return text
+
+
+def registry_mirrors(text: str) -> tuple[str, ...]:
+    urls = _items(text)
+    for url in urls:
+        match = re.fullmatch(r"https?://([^/]+)(/[A-Za-z0-9._~/-]*)?", url)
+        if match is None or not _is_host_and_port(match[1]):
+            raise ValueError(f"has an item that is no http(s) URL of a registry: {quote(url)}")
+    return urls
+
+
+def registries(text: str) -> tuple[str, ...]:
+    registries = _items(text)
+    for registry in registries:
+        if not (_is_cidr(registry) or _is_host_and_port(registry)):
+            raise ValueError(f"has an item that is neither HOST[:PORT] nor a CIDR: {quote(registry)}")
+    return registries
+
+
+def address_pools(text: str) -> tuple[str, ...]:
+    return tuple(_pool(item) for item in _items(text))
+
+
+def _pool(item: str) -> str:
+    base, _, size = item.rpartition(":")
+    if not _is_cidr(base) or not re.fullmatch(r"[0-9]{1,3}", size):
+        raise ValueError(f"has an item that is not CIDR:SIZE, such as 10.200.0.0/16:24: {quote(item)}")
+    network = ipaddress.ip_network(base)
+    if not network.prefixlen <= int(size) <= network.max_prefixlen:
+        raise ValueError(f"has a pool whose networks do not fit into its base: {quote(item)}")
+    return f"base={base},size={size}"
+
+
+def tcp_address(text: str) -> Address:
+    match = re.fullmatch(r"(?:\[([0-9a-f:]+)\]|([0-9.]+|localhost)):([0-9]{1,5})", text)
+    host = (match[1] or match[2]) if match else ""
+    try:
+        known = host == "localhost" or bool(ipaddress.ip_address(host))
+    except ValueError:
+        known = False
+    if match is None or not known or not 1 <= int(match[3]) <= 65535:
+        raise ValueError("must be ADDRESS:PORT, such as 127.0.0.1:2375 or [::1]:2375")
+    return Address(host, int(match[3]))
+
+
+def environment(text: str) -> tuple[tuple[str, str], ...]:
+    variables = _json(text)
+    if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
+        raise ValueError('must be a JSON object of strings, such as {"HTTPS_PROXY": "http://proxy:3128"}')
+    for name in variables:
+        if not re.fullmatch(r"[ -<>-~]+", name):
+            raise ValueError(f"has a name that no environment variable can have: {quote(name)}")
+        if name in REFUSED_VARIABLES:
+            raise ValueError(f"sets {name}, which points the daemon's own client away from its socket")
+        if "\0" in variables[name]:
+            raise ValueError(f"has a value with a NUL character: {quote(name)}")
+    return tuple(variables.items())
+
+
+def dockerd_args(text: str) -> tuple[str, ...]:
+    arguments = _json(text)
+    if not isinstance(arguments, list) or not all(isinstance(argument, str) for argument in arguments):
+        raise ValueError('must be a JSON array of strings, such as ["--log-level=debug"]')
+    for argument in arguments:
+        # Long flags with their value in one piece: what they set can be seen, and "-DHtcp://…" cannot hide in them.
+        match = re.fullmatch(r"--([a-z0-9][a-z0-9-]*)(=[^\0]*)?", argument)
+        if match is None:
+            raise ValueError(f"has an item that is not of the form --flag or --flag=value: {quote(argument)}")
+        if match[1] in OWNED_FLAGS:
+            option = OWNED_FLAGS[match[1]]
+            instead = f"; use {PREFIX}{option}" if option else ""
+            raise ValueError(f"sets --{match[1]}, which injection sets itself{instead}")
+        if match[1] in ENDING_FLAGS:
+            raise ValueError(f"has --{match[1]}, with which dockerd does not stay")
+    return tuple(arguments)
+
+
+def listens_publicly(argument: str) -> bool:
+    """Whether a flag of dockerd has it listen on an address that is not loopback."""
+    flag, _, value = argument.partition("=")
+    if flag not in LISTENING_FLAGS:
+        return False
+    host = value.rpartition(":")[0]
+    address = address_of(value)
+    return not (host == "localhost" or (address is not None and address.is_loopback))
+
+
+def address_of(host_and_port: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the IP address in HOST[:PORT], None where the host is a name."""
+    match = re.fullmatch(r"(?:\[([^\]]*)\]|([^:]*))(?::[0-9]*)?", host_and_port)
+    try:
+        address = ipaddress.ip_address(match[1] or match[2]) if match else None
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def network_of(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Return the network that a CIDR names: the one of IPv4 where it is mapped into IPv6, as Docker up to 28 has it."""
+    network = ipaddress.ip_network(cidr)
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    return ipaddress.ip_network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
+
+
+def _json(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"is not JSON ({error})") from None
+
+
+def _is_cidr(text: str) -> bool:
+    # dockerd takes neither netmasks nor zones, both of which ip_network does.
+    if not re.fullmatch(r"[0-9a-fA-F.:]+/(0|[1-9][0-9]{0,2})", text):
+        return False
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_host_and_port(text: str) -> bool:
+    match = re.fullmatch(r"([^:\[\]]+|\[[0-9a-fA-F:]+\])(?::([0-9]{1,5}))?", text)
+    if match is None or not (match[1].startswith("[") or _is_host(match[1])):
+        return False
+    return match[2] is None or 1 <= int(match[2]) <= 65535
+
+
+def _is_host(text: str) -> bool:
+    if not is_dns_subdomain(text.lower()):
+        return False
+    # What ends in a number is an address, in one of the forms that some resolvers take: 127.1 is loopback.
+    return not text.rpartition(".")[2].isdigit() or address_of(text) is not None

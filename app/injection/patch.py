@@ -1,0 +1,168 @@
+"""From what a mode wants to what a pod lacks: operations for only what is not there yet.
+
+Each addition is an "ensure": it is made where it is missing and skipped where it is there. Only `add` of RFC
+6902 is used; an absent or null list or object is added as a whole (section 4.1).
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import orjson
+
+from app.injection.additions import Additions
+from app.injection.constants import STATUS
+from app.injection.decision import Mode
+from app.injection.messages import naming
+from app.model import Container, JsonObject, Metadata, Mount, Operation, Pod, add, pointer
+
+SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+
+# The members that we add have a few names, all of them our own.
+_pointer = lru_cache(maxsize=16)(pointer)
+
+# Mounts with their clean paths
+_Entries: TypeAlias = list[tuple[str, JsonObject]]
+
+
+def missing_operations(
+    pod: Pod, metadata: Metadata, additions: Additions, mode: Mode | None, version: str
+) -> list[Operation]:
+    """Return the operations that give a pod what it lacks of the additions, in the order in which they apply.
+
+    `mode` and `version` are written into the status annotation.
+    """
+    return [
+        *_group(pod, additions),
+        *_annotations(pod, metadata, additions, _status(mode, version)),
+        *_clients(additions),
+        *_volumes(pod, additions),
+        # Last: it moves the init containers, which the operations before it name by their index.
+        *_container(pod, additions),
+    ]
+
+
+def plan_warnings(pod: Pod, additions: Additions) -> tuple[str, ...]:
+    """Return warnings about what a pod has otherwise than injected, and keeps."""
+    return (*_kept_mounts(pod, additions), *_kept_env(additions))
+
+
+@lru_cache
+def _status(mode: Mode | None, version: str) -> str:
+    return orjson.dumps({"mode": mode, "version": version}).decode()
+
+
+def _group(pod: Pod, additions: Additions) -> list[Operation]:
+    group = additions.supplemental_group
+    if group is None or group in pod.supplemental_groups:
+        return []
+    place, security = "/spec/securityContext", pod.spec.security_context
+    if security is None or security.supplemental_groups is None:
+        return _add_members(place, security, {"supplementalGroups": [group]})
+    return _append(f"{place}/supplementalGroups", security.supplemental_groups, [group])
+
+
+def _annotations(pod: Pod, metadata: Metadata, additions: Additions, status: str) -> list[Operation]:
+    wanted = {STATUS: status}
+    if additions.evictable:
+        wanted[SAFE_TO_EVICT] = ",".join(additions.evictable)
+    own = additions.container["name"] if additions.container else None
+    if users := [container.name for container in pod.containers if container.name != own]:
+        wanted[DEFAULT_CONTAINER] = users[0]
+    there = metadata.annotations
+    missing = {key: value for key, value in wanted.items() if there.get(key) is None}
+    stated = metadata.stated
+    if stated is None:
+        return _add_members("/metadata", None, {"annotations": missing})
+    return _add_members("/metadata/annotations", stated.annotations, missing)
+
+
+def _clients(additions: Additions) -> list[Operation]:
+    env = additions.client_env
+    name = env["name"]
+    mounts = _client_entries(additions.client_mounts)
+    operations: list[Operation] = []
+    for client in additions.clients:
+        if name not in client.env:
+            operations += _append(f"{client.pointer}/env", client.stated.env, [env])
+        operations += _mounts(client, mounts)
+    return operations
+
+
+def _volumes(pod: Pod, additions: Additions) -> list[Operation]:
+    missing = [volume for volume in additions.volumes if volume["name"] not in pod.volumes]
+    return _append("/spec/volumes", pod.spec.volumes, missing)
+
+
+def _container(pod: Pod, additions: Additions) -> list[Operation]:
+    wanted = additions.container
+    if wanted is None:
+        return []
+    if existing := pod.named.get(wanted["name"]):
+        return _mounts(existing, _entries(additions.container_mounts))
+    container = {**wanted, "volumeMounts": [mount.to_json() for mount in additions.container_mounts]}
+    if additions.as_container:
+        return _append("/spec/containers", pod.spec.containers, [container])
+    return [_prepend("/spec/initContainers", pod.spec.init_containers, container)]
+
+
+def _entries(mounts: tuple[Mount, ...]) -> _Entries:
+    return [(mount.path, mount.to_json()) for mount in mounts]
+
+
+# Of clients only: the mounts of our own container are as many as a stranger's pod has volumes.
+_client_entries = lru_cache(maxsize=64)(_entries)
+
+
+def _mounts(container: Container, wanted: _Entries) -> list[Operation]:
+    taken = {mount.path for mount in container.mounts}
+    missing = [entry for path, entry in wanted if path not in taken]
+    return _append(f"{container.pointer}/volumeMounts", container.stated.volume_mounts, missing)
+
+
+def _kept_mounts(pod: Pod, additions: Additions) -> Iterable[str]:
+    """Yield a warning where our container cannot follow what a later mutator changed: patches only add."""
+    name = additions.container["name"] if additions.container else ""
+    existing = pod.named.get(name)
+    if existing is None:
+        return
+    there = {mount.path: mount for mount in existing.mounts}
+    kept = [
+        wanted.mount_path
+        for wanted in additions.container_mounts
+        if wanted.path in there and not there[wanted.path].is_same_as(wanted)
+    ]
+    if kept:
+        yield naming(f"mounted otherwise in {name} already and kept", kept)
+
+
+def _kept_env(additions: Additions) -> Iterable[str]:
+    name = additions.client_env["name"]
+    kept = [
+        client.name
+        for client in additions.clients
+        if name in client.env and client.env[name].value != additions.client_env["value"]
+    ]
+    if kept:
+        yield naming(f"{name} is set to something else and was kept in", kept)
+
+
+def _append(place: str, existing: list[Any] | None, values: list[Any]) -> list[Operation]:
+    """Return the operations that put `values` behind what the list at `place` has; none where there are no values."""
+    if existing is None:
+        return [add(place, values)] if values else []
+    end = f"{place}/-"
+    return [add(end, value) for value in values]
+
+
+def _prepend(place: str, existing: list[Any] | None, value: Any) -> Operation:
+    """Return the operation that makes `value` the first of the list at `place`."""
+    return add(place, [value]) if existing is None else add(f"{place}/0", value)
+
+
+def _add_members(place: str, existing: object, members: JsonObject) -> list[Operation]:
+    """Return the operations that give the object at `place` members of which it has none, or null."""
+    if existing is None:
+        return [add(place, members)] if members else []
+    return [add(place + _pointer(key), value) for key, value in members.items()]

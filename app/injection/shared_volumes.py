@@ -1,0 +1,120 @@
+"""Workspace sharing: the clients' volumes in the daemon too, at the same paths.
+
+`docker run -v $PWD:/w` names a path of the client's filesystem, but the daemon looks it up in its
+own. Secrets, ConfigMaps, projected volumes and hostPaths are never shared.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from app.injection.constants import PREFIX
+from app.injection.decision import Denial, Reason
+from app.injection.docker_paths import unshareable
+from app.injection.messages import first_few, naming, quote
+from app.injection.options import Options, Placement, Policy
+from app.model import Container, Directories, Mount, Pod
+
+_SubPaths: TypeAlias = Mapping[str, set[str]]
+SHAREABLE = frozenset({"emptyDir", "persistentVolumeClaim", "ephemeral"})
+
+
+@dataclass
+class Workspace:
+    """The mounts that the daemon shares with its clients, and what was left out."""
+
+    mounts: tuple[Mount, ...]
+    warnings: tuple[str, ...]
+
+
+def share(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Policy) -> Workspace | Denial:
+    """Return the daemon's mounts of the clients' volumes.
+
+    Of two volumes at one path the first container's wins; a volume that one client may write is
+    writable.
+    """
+    wanted = options.share_volumes
+    if wanted is False:
+        return Workspace((), ())
+    names = _shareable(pod, policy)
+    if wanted is not True:
+        if missing := [name for name in wanted if name not in names]:
+            return Denial(Reason.INVALID_OPTION, first_few(missing, lambda name: _refusal(name, pod)))
+        names &= set(wanted)
+    # An ordinary container starts after all init containers; what they make is there already.
+    # A volume that is asked for by name is shared all the same.
+    careful = wanted is True and options.placement is Placement.NATIVE
+    prepared = _prepared(pod, policy.container_name) if careful else {}
+    closed = unshareable(options.socket_dir)
+    shared: dict[str, Mount] = {}
+    left_out: dict[str, dict[str, None]] = {}
+    for client in clients:
+        for stated in client.mounts:
+            mount = stated.without_propagation()
+            if mount.volume not in names or mount == (there := shared.get(mount.path)):
+                continue
+            if why := _why_not(mount, there, prepared, closed):
+                left_out.setdefault(why, {})[mount.mount_path] = None
+            elif there is None or (there.read_only and not mount.read_only):
+                shared[mount.path] = mount
+    for path in _under_read_only(shared):
+        left_out.setdefault("a read-only volume is above", {})[shared.pop(path).mount_path] = None
+    warnings = (
+        naming(f"not shared with {policy.container_name}, {why}", list(paths)) for why, paths in left_out.items()
+    )
+    return Workspace(tuple(shared.values()), tuple(warnings))
+
+
+def _under_read_only(shared: Mapping[str, Mount]) -> list[str]:
+    """Return the paths under a volume that is read-only: their mount points could not be made.
+
+    The two need not meet in any one client, but in the daemon they do.
+    """
+    found = []
+    above = None
+    # With their closing slash, paths stand right behind the one that they are under.
+    for path in sorted(shared, key=lambda path: f"{path}/"):
+        if above and path.startswith(above):
+            found.append(path)
+        elif shared[path].read_only:
+            above = f"{path}/"
+    return found
+
+
+def _why_not(mount: Mount, there: Mount | None, prepared: _SubPaths, closed: Directories) -> str | None:
+    """Return why a mount of a shareable volume is left out.
+
+    `there` is what the daemon has at its path already, `closed` are the directories that it needs itself.
+    """
+    if mount.sub_path_expr:
+        return "their subPathExpr is the container's own"
+    if closed.meet(mount.path):
+        return "which needs its own files there"
+    # dind starts first, and kubelet would put a directory where an init container means to write a file.
+    # One that mounts the same subPath itself gets that directory anyway.
+    if mount.sub_path and prepared.get(mount.volume, set()) - {mount.sub_path}:
+        return "an init container may make their subPath"
+    if there and (there.volume, there.sub_path) != (mount.volume, mount.sub_path):
+        return "another container's volume is there"
+    return None
+
+
+def _prepared(pod: Pod, daemon: str) -> _SubPaths:
+    """Return what init containers mount of each volume, and so can make in it: subPaths, empty for all of it."""
+    found: dict[str, set[str]] = {}
+    for container in pod.init_containers:
+        if container.name != daemon:
+            for mount in container.mounts:
+                found.setdefault(mount.volume, set()).add(mount.sub_path)
+    return found
+
+
+def _shareable(pod: Pod, policy: Policy) -> set[str]:
+    """Return the names of the user's volumes that the daemon may have too."""
+    own = (policy.run_volume, policy.storage_volume)
+    return {name for name, volume in pod.volumes.items() if volume.kind in SHAREABLE and name not in own}
+
+
+def _refusal(name: str, pod: Pod) -> str:
+    what = "has no volume" if name not in pod.volumes else "may share only emptyDir, PVC and ephemeral volumes, not"
+    return f"annotation {PREFIX}share-volumes: the pod {what} {quote(name)}"

@@ -1,0 +1,41 @@
+"""The playground's server, until it is told to stop."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from app.errors import SettingsError
+from app.http import ByteBudget, ConnectionLimits, ConnectionPool, Server, bind
+from app.playground.application import is_loopback, playground_application
+from app.processes.signals import Stop
+
+_REQUEST_SECONDS = 60.0
+_IDLE_SECONDS = 60.0
+_CONNECTIONS = 100
+_HELD_BYTES = 16 * 1024 * 1024
+
+
+def serve_playground(
+    host: str, port: int, settings: str, environ: Mapping[str, str], announce: Callable[[str], None]
+) -> None:
+    """Serve until SIGTERM or SIGINT; `announce` is told the URL. SettingsError where the address cannot be had."""
+    if not is_loopback(host):
+        raise SettingsError(
+            [f"--host: {host} is not a loopback address; the playground is for this machine only: use 127.0.0.1"]
+        )
+    with bind(host, port, "--port") as bound, asyncio.Runner() as runner:
+        limits = ConnectionLimits(
+            _REQUEST_SECONDS, _IDLE_SECONDS, ConnectionPool(_CONNECTIONS), ByteBudget(_HELD_BYTES)
+        )
+        server = Server(playground_application(settings, environ), bound, limits, drain_seconds=0)
+        shown = f"[{host}]" if ":" in host else host
+        runner.run(_serve(server, lambda: announce(f"http://{shown}:{bound.getsockname()[1]}/")))
+
+
+async def _serve(server: Server, announce: Callable[[], None]) -> None:
+    stop = Stop()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.serve())
+        # Connections are taken since the socket is bound, and wait until the server is there.
+        announce()
+        await stop.asked.wait()
+        server.should_exit = server.force_exit = True

@@ -1,0 +1,148 @@
+"""Where settings come from: a YAML file, then the environment, then flags."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+from pydantic import ValidationError
+
+from app.errors import SettingsError
+from app.settings.schema import Settings
+
+ENV_PREFIX = "DIND_WEBHOOK_"
+_DELIMITER = "__"
+
+
+class Loaded(NamedTuple):
+    """Valid settings, and where each that is no default came from: dotted name to origin."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def load_settings(config: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Loaded:
+    """Return the settings; SettingsError with every mistake and its place.
+
+    `flags` is a tree of the same shape as the file. A variable is named after the place in it, as
+    in DIND_WEBHOOK_SERVER__PORT; lists and maps are given as JSON.
+    """
+    tree = _parse(_read_file(config), f"file {config}") if config else {}
+    return _load(tree, f"file {config}", environ, flags)
+
+
+def parse_settings(text: str, name: str, environ: Mapping[str, str]) -> Loaded:
+    """Return the settings that the text of a file would give, `name` being what messages call it; SettingsError too."""
+    return _load(_parse(text, name), name, environ, {})
+
+
+def _load(tree: Mapping[str, Any], name: str, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Loaded:
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    problems: list[str] = []
+    _merge(merged, tree, origins, name)
+    for variable in sorted(environ):
+        # kubelet sets DIND_WEBHOOK_PORT and the like for a Service of this name; ours have a delimiter.
+        if variable.startswith(ENV_PREFIX) and _DELIMITER in variable:
+            try:
+                _merge(merged, _nest(variable, environ[variable]), origins, f"variable {variable}")
+            except SettingsError as error:
+                problems += error.problems
+    _merge(merged, flags, origins, "flag")
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        raise SettingsError(problems + [_problem(details, origins) for details in error.errors()]) from None
+    if problems:
+        raise SettingsError(problems)
+    return Loaded(settings, origins)
+
+
+def _read_file(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise SettingsError([f"file {path}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError([f"file {path}: is not YAML: not UTF-8: {error.reason}"]) from None
+
+
+def _parse(text: str, name: str) -> Mapping[str, Any]:
+    # only an install with a file pays for it
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        tree = YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise SettingsError([f"{name}: is not YAML: {where}{error.problem}"]) from None
+    except YAMLError as error:
+        raise SettingsError([f"{name}: is not YAML: {error}"]) from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise SettingsError([f"{name}: must be a map of settings"])
+    return tree
+
+
+def _nest(name: str, text: str) -> dict[str, Any]:
+    *groups, last = name.removeprefix(ENV_PREFIX).lower().split(_DELIMITER)
+    value: Any = text
+    if text[:1] in ("[", "{"):
+        try:
+            value = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            raise SettingsError([f"variable {name}: is not JSON: {error}"]) from None
+    tree = {last: value}
+    for group in reversed(groups):
+        tree = {group: tree}
+    return tree
+
+
+def _merge(
+    into: dict[str, Any], tree: Mapping[str, Any], origins: dict[str, str], origin: str, place: str = ""
+) -> None:
+    for key, value in tree.items():
+        name = f"{place}{key}"
+        if value is None and place == "":
+            continue  # a group with nothing in it, all commented out
+        if isinstance(value, dict) and isinstance(into.get(key, {}), dict):
+            if not value:
+                origins[name] = origin
+            _merge(into.setdefault(key, {}), value, origins, origin, f"{name}.")
+        else:
+            into[key] = value
+            origins[name] = origin
+
+
+# What is wrong, by pydantic's type of error, for people who do not know Python.
+_SENTENCES = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a map",
+    "enum": "must be one of {expected}",
+    "extra_forbidden": "is not a setting",
+    "frozenset_type": "must be a list",
+    "greater_than_equal": "must be at least {ge}",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be one of {expected}",
+    "model_type": "must be a map of settings",
+    "path_type": "must be a path",
+    "string_type": "must be a text",
+    "tuple_type": "must be a list",
+}
+
+
+def _problem(details: Any, origins: Mapping[str, str]) -> str:
+    place = ".".join(str(step) for step in details["loc"])
+    # Of the value itself, of one that it is in, or of one that is in it.
+    origin = next(
+        (name for name in origins if f"{place}.".startswith(f"{name}.") or name.startswith(f"{place}.")), None
+    )
+    sentence = _SENTENCES.get(details["type"])
+    message = sentence.format(**details.get("ctx", {})) if sentence else details["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" + (f" ({origins[origin]})" if origin else "")

@@ -1,0 +1,152 @@
+"""When the next step is due, and what is said of one that failed."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from apiserver import ApiServer, api_server
+from cluster import CONFIGURATION, NAMESPACE, SECRET, Cluster, DirectObjects
+from structlog.testing import capture_logs
+
+from app.certs import CertsMetrics, Lives, Rounds, Upkeep
+from app.errors import ApiError, ConflictError
+from app.kube import KubeObjects
+
+LIVES = Lives(ca=timedelta(seconds=60), leaf=timedelta(seconds=20))
+KEY = "-----BEGIN PRIVATE KEY-----"
+
+
+class EnoughError(Exception):
+    """Ends what would go on for ever."""
+
+
+class Trouble:
+    """Raised ahead of the next call to the API server, once switched on."""
+
+    error: Exception | None = None
+
+    def __call__(self) -> None:
+        if self.error:
+            raise self.error
+
+
+@pytest.fixture
+def trouble() -> Trouble:
+    return Trouble()
+
+
+@pytest.fixture
+def metrics() -> CertsMetrics:
+    return CertsMetrics()
+
+
+@pytest.fixture
+def rounds(trouble: Trouble, metrics: CertsMetrics, tmp_path: Path) -> Rounds:
+    upkeep = Upkeep(DirectObjects(Cluster(), trouble), tmp_path, ("dind-webhook.ci.svc",), LIVES, metrics)
+    return Rounds(upkeep, metrics, resync_seconds=3600)
+
+
+def errors(metrics: CertsMetrics, kind: str) -> float | None:
+    return metrics.registry.get_sample_value(f"dind_webhook_api_{kind}_total")
+
+
+def test_the_next_round_is_due_when_something_is_or_after_the_resync(
+    rounds: Rounds, metrics: CertsMetrics, tmp_path: Path
+) -> None:
+    assert 0 < rounds.look() <= 40 / 3
+    upkeep = Upkeep(DirectObjects(Cluster()), tmp_path / "b", ("dind-webhook.ci.svc",), LIVES, metrics)
+    assert Rounds(upkeep, metrics, resync_seconds=5).look() == 5
+
+
+def test_whoever_lost_against_another_tries_again_at_once_and_says_nothing(
+    rounds: Rounds, trouble: Trouble, metrics: CertsMetrics
+) -> None:
+    trouble.error = ConflictError("slower")
+    with capture_logs() as log:
+        pauses = [rounds.look() for _ in range(20)]
+    assert log == []
+    assert max(pauses) <= 0.2
+    assert len(set(pauses)) > 10, "not all at the same moment"
+    assert (errors(metrics, "conflicts"), errors(metrics, "errors")) == (20, 0)
+
+
+def test_pauses_grow_while_the_api_server_is_away_and_are_never_the_same(
+    rounds: Rounds, trouble: Trouble, metrics: CertsMetrics
+) -> None:
+    trouble.error = ApiError("reading Secret ci/x: 500 Internal Server Error")
+    with capture_logs() as log:
+        pauses = [rounds.look() for _ in range(50)]
+        trouble.error = None
+        rounds.look()
+    for number, pause in enumerate(pauses):
+        longest = min(8, 0.5 * 2**number)
+        assert longest / 2 <= pause <= longest
+    assert len(set(pauses)) == 50
+    assert log[0] == {
+        "event": "certificates not looked after",
+        "log_level": "warning",
+        "problem": str(ApiError("reading Secret ci/x: 500 Internal Server Error")),
+        "next_try_seconds": round(pauses[0], 1),
+    }
+    again = [line for line in log if line["event"] == "certificates looked after again"]
+    assert [line["failures"] for line in again] == [50]
+    assert (errors(metrics, "conflicts"), errors(metrics, "errors")) == (0, 50)
+
+
+def test_a_bug_is_told_with_its_place_but_not_with_its_text_and_does_not_end_the_work(
+    rounds: Rounds, trouble: Trouble
+) -> None:
+    trouble.error = ValueError(KEY)
+    with capture_logs() as log:
+        assert rounds.look() > 0
+        trouble.error = None
+        assert rounds.look() > 0
+    assert log[0]["problem"].startswith("bug: ValueError at ")
+    assert "test_controller.py" in log[0]["problem"]
+    assert KEY not in str(log)
+
+
+def test_files_that_cannot_be_written_are_told_like_an_api_server_that_is_away(
+    trouble: Trouble, metrics: CertsMetrics, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    upkeep = Upkeep(DirectObjects(Cluster(), trouble), tmp_path / "file", ("a.ci.svc",), LIVES, metrics)
+    with capture_logs() as log:
+        Rounds(upkeep, metrics, resync_seconds=5).look()
+    assert "File exists" in log[-1]["problem"]
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    with api_server(Cluster()) as server:
+        yield server
+
+
+@pytest.mark.parametrize("watch_seconds", [0, 60], ids=["ended", "refused"])
+def test_a_watch_that_does_not_last_is_begun_again_after_a_pause(
+    api: ApiServer, rounds: Rounds, tmp_path: Path, watch_seconds: int
+) -> None:
+    objects = KubeObjects(NAMESPACE, SECRET, CONFIGURATION, api.write_kubeconfig(tmp_path / "kubeconfig"))
+    api.watch_seconds = watch_seconds
+    if watch_seconds:
+        api.fault = lambda _verb, _kind: 410
+    enough = threading.Event()
+
+    def watching() -> Iterator[None]:
+        if enough.is_set():
+            raise EnoughError
+        return objects.watch_bundles()
+
+    def watch() -> None:
+        with suppress(EnoughError):
+            rounds.watch(watching)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    enough.wait(1.5)
+    enough.set()
+    thread.join()
+    assert 1 <= api.asked["watch", "webhooks"] <= 4

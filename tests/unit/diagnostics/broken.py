@@ -1,0 +1,452 @@
+"""Clusters that are broken in one way each, and what has to be said of it: a row for every way."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from diagnostics.healthy import (
+    NOW,
+    POLICY,
+    configuration,
+    daemon,
+    dry_run,
+    healthy,
+    injected,
+    labels,
+    leaf,
+    namespace,
+    node,
+    opted_in,
+    pod,
+)
+
+from app.certs.issue import issue_ca
+from app.diagnostics import Snapshot
+from app.diagnostics.checks.dry_run import dry_run_pod
+from app.diagnostics.snapshot import DryRun, Endpoint
+from app.injection import Mode
+
+ENABLED = "enabled.inject.dind.io"
+
+
+def changed(change: Callable[[dict[str, Any]], object], which: int = 0) -> Snapshot:
+    """Return the snapshot in which one webhook of the configuration is another."""
+    own = copy.deepcopy(configuration())
+    change(own["webhooks"][which])
+    return healthy(configuration=own)
+
+
+def left_of(release: str = "dind-webhook", within: str = "docker-system") -> dict[str, Any]:
+    """Return an object of a release."""
+    own = {**labels("policy"), "app.kubernetes.io/instance": release}
+    return {"metadata": {"name": release, "labels": own, "annotations": {"meta.helm.sh/release-namespace": within}}}
+
+
+def refused(text: str) -> Snapshot:
+    return healthy(dry_runs=(DryRun("ci", Mode.SIDECAR, None, text),))
+
+
+def came_back(change: Callable[[dict[str, Any]], object], mode: Mode = Mode.SIDECAR) -> Snapshot:
+    run = dry_run(mode)
+    assert run.pod is not None
+    change(run.pod)
+    return healthy(dry_runs=(run,))
+
+
+def without(member: str) -> Callable[[dict[str, Any]], object]:
+    return lambda entry: entry.pop(member)
+
+
+def set_to(member: str, value: Any) -> Callable[[dict[str, Any]], object]:
+    return lambda entry: entry.update({member: value})
+
+
+def workload(kind: str, template: dict[str, str]) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "metadata": {"name": "web", "namespace": "ci", "annotations": {"dind.io/inject": "sidecar"}},
+        "spec": {"template": {"metadata": {"annotations": template}}},
+    }
+
+
+def event(message: str) -> dict[str, Any]:
+    involved = {"kind": "Job", "namespace": "ci", "name": "build"}
+    return {"reason": "FailedCreate", "involvedObject": involved, "message": message}
+
+
+def stuck(pod_: dict[str, Any]) -> dict[str, Any]:
+    state = {"waiting": {"reason": "CrashLoopBackOff"}}
+    return pod_ | {"status": {"initContainerStatuses": [{"name": "dind", "state": state}]}}
+
+
+def stripped(pod_: dict[str, Any]) -> dict[str, Any]:
+    pod_["spec"]["initContainers"][0].pop("restartPolicy")
+    return pod_
+
+
+PATCH = (
+    "kubectl -n ci patch deployment web --type merge -p "
+    '\'{"spec":{"template":{"metadata":{"annotations":{"dind.io/inject":"sidecar"}}}}}\''
+)
+LATER = {
+    "metadata": {"name": "kyverno-resource-mutating-webhook-cfg"},
+    "webhooks": [{"name": "mutate.kyverno.svc-fail", "rules": [{"resources": ["pods"]}]}],
+}
+NOT_INJECTED = (
+    "ValidatingAdmissionPolicy 'dind-webhook' with binding 'dind-webhook' denied request: dind.io/inject: the pod asks "
+    "for sidecar and has no container dind; is the webhook dind-webhook ready?"
+)
+EXPIRED = NOW - timedelta(days=31)
+# The name of the check, the snapshot, a part of the sentence, a part of the hint
+BROKEN: list[tuple[str, Snapshot, str, str]] = [
+    ("api-version", healthy(version="1.29"), "the API server is 1.29", "upgrade the cluster"),
+    ("installed", healthy(configuration=None), "there is no MutatingWebhookConfiguration", "helm install"),
+    (
+        "installed",
+        healthy(configuration=None, left=left_of("ci-docker", "tools")),
+        "though ci-docker of release ci-docker is there",
+        "helm upgrade ci-docker CHART --namespace tools",
+    ),
+    (
+        "one-installation",
+        healthy(configurations=(configuration(), configuration("other"))),
+        "pods of namespace ci go to dind-webhook, other",
+        "helm uninstall",
+    ),
+    (
+        "entries",
+        healthy(configuration={**configuration(), "webhooks": configuration()["webhooks"][1:]}),
+        f"{ENABLED} is missing: namespaces labelled dind.io/inject=enabled are not asked about",
+        "helm upgrade dind-webhook CHART --namespace docker-system",
+    ),
+    (
+        "paths",
+        changed(lambda entry: entry["clientConfig"]["service"].update(path="/mutate"), 1),
+        "sidecar.inject.dind.io calls /mutate instead of /mutate/sidecar",
+        "helm upgrade",
+    ),
+    (
+        "paths",
+        changed(lambda entry: entry["clientConfig"]["service"].update(name="other")),
+        "the webhooks call different servers: Service docker-system/dind-webhook:443, Service docker-system/other:443",
+        "helm upgrade",
+    ),
+    ("rules", changed(set_to("rules", [])), f"{ENABLED} has other rules than CREATE of pods: none", "helm upgrade"),
+    (
+        "namespace-selectors",
+        changed(without("namespaceSelector")),
+        f"{ENABLED} asks about namespaces without the label",
+        "helm upgrade",
+    ),
+    (
+        "namespace-selectors",
+        changed(set_to("namespaceSelector", {"matchLabels": {"dind.io/inject": "on"}})),
+        f"{ENABLED} does not ask about namespaces labelled dind.io/inject=enabled",
+        "helm upgrade",
+    ),
+    (
+        "exempt-namespaces",
+        changed(set_to("namespaceSelector", {"matchLabels": {"dind.io/inject": "enabled"}})),
+        f"{ENABLED} does not exempt docker-system, kube-node-lease, kube-public, kube-system",
+        "webhook.exemptNamespaces",
+    ),
+    (
+        "match-conditions",
+        changed(lambda entry: entry["matchConditions"].pop(0)),
+        f"{ENABLED} lacks the match condition dind.io/asked-for",
+        "helm upgrade",
+    ),
+    (
+        "match-conditions",
+        changed(lambda entry: entry["matchConditions"][1].update(expression="true")),
+        f"{ENABLED} has another expression for the match condition dind.io/not-opted-out",
+        "helm upgrade",
+    ),
+    (
+        "contract",
+        changed(set_to("sideEffects", "NoneOnDryRun")),
+        f"{ENABLED} has sideEffects NoneOnDryRun instead of None",
+        "helm upgrade",
+    ),
+    (
+        "failure-policy",
+        replace(changed(set_to("failurePolicy", "Ignore")), bindings=()),
+        f"failurePolicy is Ignore for {ENABLED}, and no policy looks",
+        "webhook.failurePolicy to Fail",
+    ),
+    (
+        "policy-binding",
+        healthy(bindings=()),
+        "no ValidatingAdmissionPolicyBinding names dind-webhook",
+        "helm upgrade",
+    ),
+    (
+        "policy-binding",
+        healthy(policies=(), bindings=({**left_of(), "spec": {"policyName": "dind-webhook"}},)),
+        "there is no ValidatingAdmissionPolicy dind-webhook for binding dind-webhook",
+        "helm upgrade",
+    ),
+    (
+        "reinvocation",
+        changed(set_to("reinvocationPolicy", "Never")),
+        f"{ENABLED} has reinvocationPolicy Never",
+        "webhook.reinvocationPolicy to IfNeeded",
+    ),
+    ("timeout", changed(set_to("timeoutSeconds", 30)), f"{ENABLED} may take 30 s", "webhook.timeoutSeconds to 5"),
+    ("timeout", changed(set_to("timeoutSeconds", 1)), f"{ENABLED} may take 1 s", "webhook.timeoutSeconds to 5"),
+    (
+        "round-0",
+        healthy(configurations=(configuration(), LATER)),
+        "kyverno-resource-mutating-webhook-cfg comes later in the order of names",
+        "zz-dind-webhook",
+    ),
+    ("service", healthy(service=None), "Service docker-system/dind-webhook does not exist", "helm upgrade"),
+    (
+        "service",
+        healthy(service={"metadata": {"name": "dind-webhook"}, "spec": {"ports": [{"port": 8443}]}}),
+        "Service docker-system/dind-webhook has no port 443",
+        "`kubectl -n docker-system delete service dind-webhook`, then `helm upgrade",
+    ),
+    (
+        "service-selector",
+        healthy(service={"metadata": {"name": "a"}, "spec": {"ports": [{"port": 443}], "selector": {"app": "x"}}}),
+        "Service a does not select the pods of Deployment dind-webhook",
+        "helm upgrade",
+    ),
+    ("endpoints", healthy(slices=()), "Service dind-webhook has no endpoint", "kubectl -n docker-system get pods"),
+    (
+        "endpoints",
+        healthy(slices=({"endpoints": [{"conditions": {"ready": False}}]},)),
+        "Service dind-webhook has no ready endpoint",
+        "kubectl -n docker-system get pods",
+    ),
+    (
+        "replicas",
+        healthy(deployment={"metadata": {"name": "x"}, "spec": {"replicas": 2}, "status": {"readyReplicas": 1}}),
+        "Deployment x: 1 ready of 2",
+        "kubectl -n docker-system describe deploy/x",
+    ),
+    (
+        "ca-bundle",
+        changed(lambda entry: entry["clientConfig"].pop("caBundle")),
+        f"{ENABLED} has no caBundle",
+        "logs deploy/dind-webhook -c certs",
+    ),
+    (
+        "ca-bundle",
+        changed(lambda entry: entry["clientConfig"].update(caBundle="bm8=")),
+        f"the caBundle of {ENABLED} holds no certificate",
+        "logs deploy/dind-webhook -c certs",
+    ),
+    (
+        "ca-valid",
+        healthy(configuration=configuration(bundle=issue_ca(NOW - timedelta(days=9), timedelta(days=8)).cert)),
+        f"every CA in the caBundle of {ENABLED} has expired, the last one at 2026-05-31T00:00:00Z",
+        "says why it was not renewed",
+    ),
+    (
+        "answers",
+        healthy(endpoints=(Endpoint("pod a", silent="the connection broke: timed out"),)),
+        "pod a: the connection broke: timed out",
+        "logs deploy/dind-webhook",
+    ),
+    (
+        "certificate-trusted",
+        healthy(endpoints=(Endpoint("pod a", leaf(), "unable to get local issuer certificate"),)),
+        "pod a serves a certificate of CN=dind-webhook CA: unable to get local issuer certificate",
+        "rollout restart deploy/dind-webhook",
+    ),
+    (
+        "certificate-name",
+        healthy(endpoints=(Endpoint("pod a", leaf("other.svc")),)),
+        "pod a serves a certificate for other.svc, not for dind-webhook.docker-system.svc",
+        "subjectAltName has dind-webhook.docker-system.svc",
+    ),
+    (
+        "certificate-valid",
+        healthy(endpoints=(Endpoint("pod a", leaf(start=EXPIRED)),)),
+        "pod a serves a certificate that expired at 2026-05-31T00:00:00Z",
+        "says why it was not renewed",
+    ),
+    (
+        "certificate-valid",
+        healthy(endpoints=(Endpoint("pod a", leaf(start=NOW + timedelta(days=1))),)),
+        "pod a serves a certificate that is not valid before 2026-06-01T23:55:00Z",
+        "says why it was not renewed",
+    ),
+    (
+        "certificate-renewed",
+        healthy(endpoints=(Endpoint("pod a", leaf(start=NOW - timedelta(days=29))),)),
+        "pod a serves a certificate that expires at 2026-06-02T00:00:00Z",
+        "says why it was not renewed",
+    ),
+    (
+        "daemonset",
+        healthy(daemonset=None),
+        "daemonset mode is on, and there is no DaemonSet of this release",
+        "daemonset.enabled to true",
+    ),
+    (
+        "daemonset-path",
+        healthy(policy=replace(POLICY, host_path="/elsewhere")),
+        "pods mount /elsewhere of the node, the DaemonSet has /var/run/dind/x",
+        "daemonset.hostPath",
+    ),
+    (
+        "daemonset-ready",
+        healthy(daemons=(daemon("a"), daemon("b", "False"))),
+        "the daemon on b is not ready: pod dind-b",
+        "kubectl -n docker-system logs dind-b -c dind",
+    ),
+    (
+        "daemonset-coverage",
+        healthy(nodes=(node("a"), node("b"), node("c"))),
+        "no daemon on c: pods with dind.io/inject: daemonset do not start there",
+        "kubectl describe node c",
+    ),
+    (
+        "opted-in",
+        healthy(namespaces=(namespace("ci"),)),
+        "namespace ci has not opted in",
+        "kubectl label namespace ci dind.io/inject=enabled",
+    ),
+    (
+        "label-values",
+        healthy(namespaces=(opted_in(), opted_in("other", "sidcar"))),
+        'namespace other has dind.io/inject="sidcar", which counts as no label',
+        "kubectl label namespace other dind.io/inject=sidecar --overwrite",
+    ),
+    (
+        "not-exempt",
+        healthy(namespaces=(opted_in(), opted_in("kube-system"))),
+        "namespace kube-system has the label, but the webhook's selectors leave it out",
+        "kubectl label namespace kube-system dind.io/inject-",
+    ),
+    (
+        "pod-security",
+        healthy(namespaces=(opted_in(**{"pod-security.kubernetes.io/enforce": "baseline"}),)),
+        "namespace ci enforces baseline",
+        "kubectl label namespace ci pod-security.kubernetes.io/enforce=privileged --overwrite",
+    ),
+    (
+        "called",
+        refused(
+            'Internal error occurred: failed calling webhook "enabled.inject.dind.io": failed to call webhook: '
+            'Post "https://x/mutate": dial tcp 10.0.0.1:443: connect: connection refused'
+        ),
+        "namespace ci, sidecar: enabled.inject.dind.io cannot be called: Post",
+        "10250",
+    ),
+    (
+        "injected",
+        healthy(dry_runs=(DryRun("ci", Mode.SIDECAR, dry_run_pod(Mode.SIDECAR, POLICY)),)),
+        "namespace ci, sidecar: the pod came back without Docker",
+        "kubectl -n docker-system get pods",
+    ),
+    (
+        "injected",
+        healthy(dry_runs=(DryRun("ci", Mode.SIDECAR, None, NOT_INJECTED),)),
+        "the pod came back without Docker, so the webhook was not called",
+        "mend what failed above",
+    ),
+    (
+        "injected",
+        replace(
+            changed(set_to("objectSelector", {"matchLabels": {"team": "a"}})),
+            dry_runs=(DryRun("ci", Mode.SIDECAR, None, NOT_INJECTED),),
+        ),
+        f"the pod came back without Docker: the objectSelector of {ENABLED} does not match its labels",
+        "webhook.objectSelector",
+    ),
+    (
+        "admitted",
+        refused('pods "x" is forbidden: exceeded quota: q, requested: pods=1, used: pods=9, limited: pods=9'),
+        "exceeded quota: q",
+        "kubectl -n ci describe quota",
+    ),
+    (
+        "admitted",
+        refused('pods "x" is forbidden: maximum memory usage per Container is 64Mi, but limit is 4Gi'),
+        "maximum memory usage per Container is 64Mi",
+        "kubectl -n ci describe limitrange",
+    ),
+    (
+        "admitted",
+        refused('pods "x" is forbidden: violates PodSecurity "baseline:latest": privileged (container "dind" must …)'),
+        "violates PodSecurity",
+        "kubectl label namespace ci pod-security.kubernetes.io/enforce=privileged --overwrite",
+    ),
+    (
+        "admitted",
+        refused('admission webhook "validate.kyverno.svc-fail" denied the request: no privileged'),
+        'admission webhook "validate.kyverno.svc-fail" denied the request: no privileged',
+        "have the policy that is named except namespace ci",
+    ),
+    (
+        "kept",
+        came_back(stripped),
+        'the pod has a container "dind" whose restartPolicy another webhook may have dropped',
+        "update or reconfigure",
+    ),
+    (
+        "kept",
+        refused(
+            "ValidatingAdmissionPolicy 'dind-webhook' denied request: init container dind has lost its restartPolicy"
+        ),
+        "lost its restartPolicy",
+        "update or reconfigure",
+    ),
+    (
+        "kept",
+        refused(
+            'admission webhook "enabled.inject.dind.io" denied the request: annotation dind.io/status says that the '
+            'pod was injected, but it has a container "dind" whose restartPolicy another webhook may have dropped'
+        ),
+        "another webhook may have dropped",
+        "update or reconfigure",
+    ),
+    (
+        "order",
+        came_back(lambda pod_: pod_["spec"]["initContainers"].reverse()),
+        "namespace ci, sidecar: dind comes after the pod's own init container",
+        "leave the order alone",
+    ),
+    (
+        "pods-have-docker",
+        healthy(pods=(pod(within="default"),)),
+        "pod default/build: the namespace has no label",
+        "kubectl label namespace default dind.io/inject=enabled",
+    ),
+    (
+        "pods-have-docker",
+        healthy(pods=(pod(ownerReferences=[{"kind": "ReplicaSet", "name": "web-1", "controller": True}]),)),
+        "pod ci/build: it was created before its namespace opted in",
+        "kubectl -n ci delete pod build (ReplicaSet web-1 creates it anew)",
+    ),
+    (
+        "annotation-on-template",
+        healthy(workloads=(workload("Deployment", {}),)),
+        "Deployment ci/web says dind.io/inject: sidecar itself",
+        PATCH,
+    ),
+    (
+        "not-denied",
+        healthy(events=(event('admission webhook "enabled.inject.dind.io" denied the request: annotation x'),) * 2),
+        "Job ci/build: admission webhook",
+        "pod template",
+    ),
+    (
+        "daemons-run",
+        healthy(pods=(stuck(injected(pod())),)),
+        "pod ci/build: container dind is in CrashLoopBackOff",
+        "kubectl -n ci logs build -c dind --previous",
+    ),
+    (
+        "daemons-run",
+        healthy(pods=(stripped(injected(pod())),)),
+        "pod ci/build: init container dind has lost its restartPolicy: Always",
+        "kubectl -n ci delete pod build",
+    ),
+]

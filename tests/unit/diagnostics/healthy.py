@@ -1,0 +1,144 @@
+"""A cluster in which nothing is wrong, as a snapshot, to be broken by tests."""
+
+import base64
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from jsonpatch import apply_patch
+
+from app.certs import KeyPair
+from app.certs.issue import issue_ca, issue_serving_cert
+from app.diagnostics import Snapshot
+from app.diagnostics.checks.dry_run import dry_run_pod
+from app.diagnostics.expected_webhook import CONTRACT, ENTRIES, EXEMPT_NAMESPACES, RULES
+from app.diagnostics.snapshot import DryRun, Endpoint
+from app.injection import Mode, Policy, inject
+from app.settings import InjectionSettings, make_policy
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+HOST = "dind-webhook.docker-system.svc"
+CA = issue_ca(NOW - timedelta(days=10), timedelta(days=365))
+POLICY: Policy = make_policy(InjectionSettings(host_path="/var/run/dind/x"))
+
+
+def labels(component: str) -> dict[str, str]:
+    return {
+        "app.kubernetes.io/part-of": "dind-webhook",
+        "app.kubernetes.io/instance": "dind-webhook",
+        "app.kubernetes.io/component": component,
+    }
+
+
+def leaf(host: str = HOST, ca: KeyPair = CA, start: datetime = NOW - timedelta(days=1), days: int = 30) -> bytes:
+    """Return a serving certificate, DER."""
+    pair = issue_serving_cert(ca, [host], start, timedelta(days=days))
+    return x509.load_pem_x509_certificate(pair.cert).public_bytes(Encoding.DER)
+
+
+def entry(expected: Any, bundle: bytes = CA.cert) -> dict[str, Any]:
+    exempt = sorted(EXEMPT_NAMESPACES | {"docker-system"})
+    return {
+        "name": expected.name,
+        "clientConfig": {
+            "service": {"name": "dind-webhook", "namespace": "docker-system", "port": 443, "path": expected.path},
+            "caBundle": base64.b64encode(bundle).decode(),
+        },
+        "rules": RULES,
+        "namespaceSelector": {
+            "matchExpressions": [
+                {"key": "dind.io/inject", "operator": "In", "values": [expected.value]},
+                {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": exempt},
+            ]
+        },
+        "objectSelector": {},
+        "matchConditions": [{"name": name, "expression": text} for name, text in expected.conditions.items()],
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "IfNeeded",
+        "timeoutSeconds": 5,
+        **CONTRACT,
+    }
+
+
+def configuration(name: str = "dind-webhook", bundle: bytes = CA.cert) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "labels": labels("webhook")},
+        "webhooks": [entry(expected, bundle) for expected in ENTRIES],
+    }
+
+
+def namespace(name: str, **more: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name, **more}}}
+
+
+def opted_in(name: str = "ci", value: str = "enabled", **more: str) -> dict[str, Any]:
+    return namespace(name, **{"dind.io/inject": value, **more})
+
+
+def pod(name: str = "build", said: str | None = "sidecar", within: str = "ci", **metadata: Any) -> dict[str, Any]:
+    annotations = {"dind.io/inject": said} if said else {}
+    return {
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": within, "annotations": annotations, **metadata},
+        "spec": {"containers": [{"name": "build", "image": "build:1"}]},
+        "status": {"phase": "Running"},
+    }
+
+
+def injected(asked: dict[str, Any], policy: Policy = POLICY) -> dict[str, Any]:
+    result: dict[str, Any] = apply_patch(asked, list(inject(asked, None, policy).operations))
+    return result
+
+
+def dry_run(mode: Mode = Mode.SIDECAR) -> DryRun:
+    return DryRun("ci", mode, injected(dry_run_pod(mode, POLICY)))
+
+
+def node(name: str, **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name, "labels": {"kubernetes.io/os": "linux"}}, "spec": spec}
+
+
+def daemon(on: str, ready: str = "True") -> dict[str, Any]:
+    return {
+        "metadata": {"name": f"dind-{on}", "namespace": "docker-system"},
+        "spec": {"nodeName": on},
+        "status": {"conditions": [{"type": "Ready", "status": ready}]},
+    }
+
+
+def healthy(**changes: Any) -> Snapshot:
+    """Return the snapshot, with other members in places."""
+    both = [configuration()]
+    members: dict[str, Any] = {
+        "at": NOW,
+        "version": "1.37",
+        "configurations": tuple(both),
+        "configuration": both[0],
+        "policies": ({"metadata": {"name": "dind-webhook", "labels": labels("policy")}, "spec": {}},),
+        "bindings": ({"metadata": {"name": "dind-webhook"}, "spec": {"policyName": "dind-webhook"}},),
+        "policy": POLICY,
+        "service": {
+            "metadata": {"name": "dind-webhook"},
+            "spec": {"ports": [{"port": 443}], "selector": labels("webhook")},
+        },
+        "deployment": {
+            "metadata": {"name": "dind-webhook"},
+            "spec": {"replicas": 2, "template": {"metadata": {"labels": labels("webhook")}}},
+            "status": {"readyReplicas": 2},
+        },
+        "slices": ({"ports": [{"port": 10250}], "endpoints": [{"conditions": {"ready": True}}]},),
+        "endpoints": (Endpoint("pod a", leaf()), Endpoint("pod b", leaf())),
+        "daemonset": {
+            "metadata": {"name": "dind-webhook-dind"},
+            "spec": {"template": {"spec": {"volumes": [{"name": "run", "hostPath": {"path": POLICY.host_path}}]}}},
+        },
+        "daemons": (daemon("a"), daemon("b")),
+        "nodes": (node("a"), node("b")),
+        "namespaces": (opted_in(), namespace("default")),
+        "pods": (injected(pod()),),
+        "dry_runs": (dry_run(), dry_run(Mode.DAEMONSET)),
+    }
+    if "configuration" in changes and "configurations" not in changes:
+        changes["configurations"] = () if changes["configuration"] is None else (changes["configuration"],)
+    return Snapshot(**(members | changes))

@@ -1,0 +1,117 @@
+"""Each check: passes in a healthy cluster, and names what is broken in one that is not, with a hint."""
+
+import copy
+import re
+from typing import Any
+
+import pytest
+from diagnostics.broken import BROKEN, changed, set_to
+from diagnostics.healthy import configuration, healthy, leaf, pod
+
+from app.diagnostics import CHECKS, Finding, Result, Snapshot, Status, judge
+from app.diagnostics.snapshot import Endpoint
+
+
+def results(snapshot: Snapshot) -> dict[str, Result]:
+    return {result.check.name: result for result in judge(CHECKS, snapshot)}
+
+
+def test_in_a_healthy_cluster_every_check_passes() -> None:
+    assert [result for result in results(healthy()).values() if result.status is not Status.PASSED] == []
+
+
+@pytest.mark.parametrize(("name", "snapshot", "sentence", "hint"), BROKEN, ids=lambda value: str(value)[:40])
+def test_what_is_broken_is_named_with_a_hint(name: str, snapshot: Snapshot, sentence: str, hint: str) -> None:
+    result = results(snapshot)[name]
+    assert result.status is (Status.FAILED if result.check.fatal else Status.WARNING)
+    assert sentence in result.findings[0].sentence
+    assert hint in result.findings[0].hint
+
+
+def test_every_check_is_broken_by_a_test() -> None:
+    assert {name for name, *_ in BROKEN} == {check.name for check in CHECKS}
+
+
+@pytest.mark.parametrize(("name", "snapshot", "sentence", "hint"), BROKEN, ids=lambda value: str(value)[:40])
+def test_no_blank_of_a_hint_stays_empty(name: str, snapshot: Snapshot, sentence: str, hint: str) -> None:
+    del name, sentence, hint
+    for result in results(snapshot).values():
+        assert [finding.hint for finding in result.findings if re.search(r"\{\w+\}", finding.hint)] == []
+
+
+class _Watched:
+    """A snapshot that remembers what is read of it."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self.names: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        self.names.add(name)
+        return getattr(self._snapshot, name)
+
+
+# They have a value, if a guessed one, even where they could not be read.
+ALWAYS_THERE = {"at", "policy", "configuration", "left"}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_a_check_needs_what_it_reads(check: Any) -> None:
+    for snapshot in [healthy(), *(snapshot for name, snapshot, *_ in BROKEN if name == check.name)]:
+        watched = _Watched(snapshot)
+        list(check.look(watched))
+        assert watched.names - ALWAYS_THERE <= set(check.needs)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_a_check_is_skipped_where_what_it_needs_could_not_be_read(check: Any) -> None:
+    for member in check.needs:
+        result = results(healthy(unread={member: "you may not list it"}))[check.name]
+        assert (result.status, result.skipped) == (Status.SKIPPED, "you may not list it")
+
+
+def test_what_rests_on_a_failed_check_is_skipped_and_says_which() -> None:
+    assert results(healthy(configuration=None))["rules"].skipped == "see installed"
+
+
+def test_after_names_earlier_checks_only() -> None:
+    seen: set[str] = set()
+    for check in CHECKS:
+        assert set(check.after) <= seen
+        seen.add(check.name)
+
+
+def test_an_operators_own_requirement_on_namespaces_is_no_fault() -> None:
+    own = copy.deepcopy(configuration())
+    for entry in own["webhooks"]:
+        entry["namespaceSelector"]["matchExpressions"].append({"key": "team", "operator": "Exists"})
+    assert results(healthy(configuration=own))["namespace-selectors"].findings == ()
+
+
+def test_match_conditions_may_be_laid_out_otherwise() -> None:
+    def join(entry: dict[str, Any]) -> None:
+        for condition in entry["matchConditions"]:
+            condition["expression"] = " ".join(condition["expression"].split())
+
+    assert results(changed(join))["match-conditions"].findings == ()
+
+
+def test_a_wildcard_certificate_is_for_the_name() -> None:
+    served = (Endpoint("pod a", leaf("*.docker-system.svc")),)
+    assert results(healthy(endpoints=served))["certificate-name"].findings == ()
+
+
+def test_ignore_is_accepted_where_a_policy_looks() -> None:
+    assert results(changed(set_to("failurePolicy", "Ignore")))["failure-policy"].status is Status.PASSED
+
+
+def test_a_pod_that_is_over_is_no_finding() -> None:
+    over = pod(within="default") | {"status": {"phase": "Succeeded"}}
+    assert results(healthy(pods=(over,)))["pods-have-docker"].findings == ()
+
+
+def test_of_many_pods_the_first_are_named_and_the_others_counted() -> None:
+    many = tuple(pod(f"p{number}", within="default") for number in range(25))
+    findings = results(healthy(pods=many))["pods-have-docker"].findings
+    assert len(findings) == 21
+    assert findings[-1] == Finding("and 5 more", "choose a namespace with --namespace to see them")

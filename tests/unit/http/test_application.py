@@ -1,0 +1,99 @@
+"""When a decision is counted and logged."""
+
+import asyncio
+import json
+
+import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+from app.http import Metrics, Turns, webhook_application
+from app.injection import Policy
+from app.model import JsonObject
+
+JSON = {b"content-type": b"application/json"}
+
+
+def review(uid: str, metadata: JsonObject | None = None, spec: JsonObject | None = None) -> bytes:
+    request = {
+        "uid": uid,
+        "operation": "CREATE",
+        "resource": {"group": "", "version": "v1", "resource": "pods"},
+        "object": {
+            "metadata": {"annotations": {"dind.io/inject": "sidecar"}, **(metadata or {})},
+            "spec": {"containers": [{"name": "build"}], **(spec or {})},
+        },
+    }
+    return json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
+
+
+def logged(policy: Policy, body: bytes) -> EventDict:
+    """Return the line of one request."""
+
+    async def ask() -> None:
+        webhook_application(policy, Metrics(), 2**20, Turns()).endpoints[b"/mutate"](JSON, body)
+        await asyncio.sleep(0)
+
+    with capture_logs() as log:
+        asyncio.run(ask())
+    (line,) = log
+    return line
+
+
+def counted(metrics: Metrics) -> float:
+    return sum(
+        sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "dind_webhook_requests_total"
+    )
+
+
+def test_once_each_after_all_answers_that_were_made_at_one_time(policy: Policy) -> None:
+    metrics = Metrics()
+
+    async def ask() -> None:
+        mutate = webhook_application(policy, metrics, 2**20, Turns()).endpoints[b"/mutate"]
+        for uids in (["a", "b"], ["c"]):
+            before = len(log)
+            assert [mutate(JSON, review(uid)).status for uid in uids] == [200] * len(uids)
+            assert len(log) == before
+            await asyncio.sleep(0)
+            assert [line["uid"] for line in log[before:]] == uids
+
+    with capture_logs() as log:
+        asyncio.run(ask())
+    assert counted(metrics) == 3
+
+
+def test_a_line_that_cannot_be_written_costs_no_count_and_no_other_line(policy: Policy) -> None:
+    metrics = Metrics()
+
+    def write(_logger: object, _method: str, line: EventDict) -> EventDict:
+        if line["uid"] == "a":
+            raise OSError("no space left on device")
+        return line
+
+    async def ask() -> None:
+        mutate = webhook_application(policy, metrics, 2**20, Turns()).endpoints[b"/mutate"]
+        for uids in (["a", "b"], ["c"]):
+            for uid in uids:
+                mutate(JSON, review(uid))
+            await asyncio.sleep(0)
+
+    with capture_logs([write]) as log:
+        asyncio.run(ask())
+    assert [line["uid"] for line in log] == ["b", "c"]
+    assert counted(metrics) == 3
+
+
+@pytest.mark.parametrize("spec", [{}, {"containers": 17}])
+def test_a_line_says_whose_pod_it_was_even_where_its_spec_cannot_be_read(policy: Policy, spec: JsonObject) -> None:
+    line = logged(policy, review("a", {"generateName": "build-"}, spec))
+    assert (line["generate_name"], line["outcome"]) == ("build-", "denied" if spec else "injected")
+
+
+def test_nothing_is_said_of_metadata_that_cannot_be_read(policy: Policy) -> None:
+    line = logged(policy, review("a", {"generateName": "build-", "labels": 17}))
+    assert line["reason"] == "malformed-pod"
+    assert "generate_name" not in line

@@ -1,0 +1,112 @@
+"""When a TLS handshake goes on."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trustme
+import uvloop
+
+from app.http import Answer, ByteBudget, ConnectionLimits, ConnectionPool, Server, Turns, bind
+
+SECONDS = 30.0
+
+
+class LateTurns(Turns):
+    """Nobody's turn comes before the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: asyncio.Queue[tuple[str, Callable[[], None]]] = asyncio.Queue()
+
+    def take(self, address: str, job: Callable[[], None]) -> None:
+        self.taken.put_nowait((address, job))
+
+
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return one for a server and one for its client."""
+    authority = trustme.CA()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(server)
+    authority.configure_trust(client)
+    return server, client
+
+
+def answer(*_: object) -> Answer:
+    return Answer(200, [(b"content-length", b"2")], b"ok")
+
+
+def listen(turns: Turns, use: Callable[[Server, ssl.SSLContext, ConnectionPool], Any]) -> None:
+    """Have a server with TLS and these turns used, in an event loop as that of `serve`."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_listen(turns, use))
+
+
+async def _listen(turns: Turns, use: Callable[[Server, ssl.SSLContext, ConnectionPool], Any]) -> None:
+    context, trusting = contexts()
+    pool = ConnectionPool(10)
+    with bind("127.0.0.1", 0, "server.port") as bound:
+        limits = ConnectionLimits(SECONDS, SECONDS, pool, ByteBudget(2**20), turns, endpoints={b"/": answer})
+        server = Server(answer, bound, limits, 0, context)  # type: ignore[arg-type]  # nothing gets to the application
+        serving = asyncio.create_task(server.serve())
+        async with asyncio.timeout(SECONDS):
+            await use(server, trusting, pool)
+            server.should_exit = True
+            await serving
+
+
+def test_a_handshake_waits_for_the_turn_of_its_address() -> None:
+    turns = LateTurns()
+
+    async def use(server: Server, trusting: ssl.SSLContext, pool: ConnectionPool) -> None:
+        opening = asyncio.create_task(
+            asyncio.open_connection(
+                *server.bound.getsockname(),
+                ssl=trusting,
+                server_hostname="localhost",
+                local_addr=("127.0.0.2", 0),
+            )
+        )
+        address, job = await turns.taken.get()
+        assert address == "127.0.0.2"
+        assert not opening.done()
+        job()
+        _, writer = await opening
+        writer.transport.abort()
+        while len(pool):  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0.01)
+
+    listen(turns, use)
+
+
+def test_who_leaves_before_the_turn_of_its_address_is_forgotten() -> None:
+    turns = LateTurns()
+
+    async def use(server: Server, _: ssl.SSLContext, pool: ConnectionPool) -> None:
+        _, writer = await asyncio.open_connection(*server.bound.getsockname())
+        writer.write(b"\x16\x03\x01")
+        _, job = await turns.taken.get()
+        writer.transport.abort()
+        await asyncio.sleep(0.05)
+        job()
+        while len(pool):  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0.01)
+
+    listen(turns, use)
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01"])
+def test_who_does_not_go_on_is_cut_off(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.http.listener._HANDSHAKE_SECONDS", 0.2)
+
+    async def use(server: Server, _: ssl.SSLContext, pool: ConnectionPool) -> None:
+        reader, writer = await asyncio.open_connection(*server.bound.getsockname())
+        writer.write(sent)
+        assert await reader.read() == b""
+        writer.close()
+        while len(pool):  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0.01)
+
+    listen(Turns(), use)

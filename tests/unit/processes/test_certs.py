@@ -1,0 +1,20 @@
+"""Settings that `dind-webhook certs` cannot start with."""
+
+import pytest
+
+from app.errors import SettingsError
+from app.processes.certs import maintain_certs
+from app.settings import CertsSettings
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (CertsSettings(), "certs.namespace is needed: that of this pod"),
+        (CertsSettings(namespace="ci"), "certs.kubeconfig: not set, and this is no pod with a token"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings: CertsSettings, problem: str) -> None:
+    with pytest.raises(SettingsError) as told:
+        maintain_certs(settings)
+    assert str(told.value).startswith(problem)

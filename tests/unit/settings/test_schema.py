@@ -1,0 +1,232 @@
+"""What an operator decides, and what each setting changes."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pods import a_pod, after, everything_open, names, operator
+from pydantic import BaseModel, ValidationError
+
+from app import __version__
+from app.certs.rotation import Lives, new_keyring, renewal
+from app.injection import OPTIONS, Mode, Policy, Reason, built_in_options, inject
+from app.model import JsonObject
+from app.settings import CertsSettings, InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
+
+_GROUPS: list[type[BaseModel]] = [InjectionSettings, LogSettings, ServerSettings]
+
+
+def test_the_policy_of_an_operator_who_changed_nothing(policy: Policy) -> None:
+    assert policy.version == __version__
+    assert policy.defaults == built_in_options()
+    assert policy.modes == set(Mode)
+    assert policy.allowed_options == {option.name for option in OPTIONS if option.open}
+    assert policy.allowed_images == ()
+
+
+def _daemon(policy: Policy, **options: str) -> JsonObject:
+    found: JsonObject = after(a_pod(options=options), policy)["spec"]["initContainers"][0]
+    return found
+
+
+def _in_daemonset_mode(policy: Policy) -> JsonObject:
+    found: JsonObject = after(a_pod("daemonset"), policy)["spec"]
+    return found
+
+
+def _reason(policy: Policy, mode: str = "sidecar", options: dict[str, Any] | None = None, **spec: Any) -> Reason:
+    return inject(a_pod(mode, options, **spec), None, policy).reason
+
+
+def _volumes(policy: Policy) -> list[str]:
+    return names(after(a_pod(), policy)["spec"]["volumes"])
+
+
+_ALL = frozenset(option.name for option in OPTIONS)
+
+# setting -> (its values: default and other), what is looked at, what is seen under each
+_EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
+    "modes": (frozenset({Mode.SIDECAR}), lambda p: _reason(p, "daemonset"), Reason.INJECTED, Reason.MODE_OFF),
+    "allowed_options": (
+        frozenset({"wait"}),
+        lambda p: _reason(p, options={"mtu": "1450"}),
+        Reason.INJECTED,
+        Reason.OPTION_NOT_ALLOWED,
+    ),
+    "allowed_images": (
+        ("docker:*",),
+        lambda p: _reason(p, options={"image": "docker:1"}),
+        Reason.IMAGE_NOT_ALLOWED,
+        Reason.INJECTED,
+    ),
+    "defaults": ({"image": "docker:1"}, lambda p: _daemon(p)["image"], "docker:29.7.2-dind", "docker:1"),
+    "container_name": ("docker", lambda p: _daemon(p)["name"], "dind", "docker"),
+    "wait_container_name": (
+        "docker-wait",
+        lambda p: names(_in_daemonset_mode(p)["initContainers"]),
+        ["dind-wait"],
+        ["docker-wait"],
+    ),
+    "run_volume": ("cache-dir", _volumes, ["dind-run", "dind-storage"], ["cache-dir", "dind-storage"]),
+    "storage_volume": ("layers", _volumes, ["dind-run", "dind-storage"], ["dind-run", "layers"]),
+    "storage": (False, _volumes, ["dind-run", "dind-storage"], ["dind-run"]),
+    "startup_probe": (False, lambda p: "startupProbe" in _daemon(p), True, False),
+    "tls_flag": (False, lambda p: "--tls=false" in _daemon(p, tcp="127.0.0.1:1")["args"], True, False),
+    "docker_sock": (
+        False,
+        lambda p: "/var/run/docker.sock" in str(after(a_pod(), p)),
+        True,
+        False,
+    ),
+    "allow_host_network": (True, lambda p: _reason(p, hostNetwork=True), Reason.HOST_NETWORK, Reason.INJECTED),
+    "allow_host_pid": (True, lambda p: _reason(p, hostPID=True), Reason.HOST_PID, Reason.INJECTED),
+    "allow_host_ipc": (True, lambda p: _reason(p, hostIPC=True), Reason.HOST_IPC, Reason.INJECTED),
+    "allow_host_users": (True, lambda p: _reason(p, hostUsers=False), Reason.HOST_USERS, Reason.INJECTED),
+    "allow_public_tcp": (
+        True,
+        lambda p: _reason(p, options={"tcp": "0.0.0.0:1"}),
+        Reason.OPTION_NOT_ALLOWED,
+        Reason.INJECTED,
+    ),
+    "host_path": (
+        "/srv/dind",
+        lambda p: _in_daemonset_mode(p)["volumes"][0]["hostPath"]["path"],
+        "/var/run/dind",
+        "/srv/dind",
+    ),
+    "host_path_type": (
+        "DirectoryOrCreate",
+        lambda p: _in_daemonset_mode(p)["volumes"][0]["hostPath"].get("type"),
+        "Directory",
+        "DirectoryOrCreate",
+    ),
+    "host_path_read_only": (
+        False,
+        lambda p: _in_daemonset_mode(p)["containers"][0]["volumeMounts"][0].get("readOnly"),
+        True,
+        None,
+    ),
+    "wait_seconds": (
+        77,
+        lambda p: re.findall(r"within ([0-9]+) s", str(_in_daemonset_mode(p)["initContainers"])),
+        ["120"],
+        ["77"],
+    ),
+}
+
+
+def test_every_setting_has_an_effect_to_look_at() -> None:
+    assert set(_EFFECTS) == set(InjectionSettings.model_fields)
+
+
+@pytest.mark.parametrize("setting", _EFFECTS)
+def test_a_setting_changes_what_it_says(setting: str) -> None:
+    value, look, before, changed = _EFFECTS[setting]
+    assert look(everything_open()) == before
+    given = {setting: value} if setting == "allowed_options" else {"allowed_options": _ALL, setting: value}
+    assert look(operator(**given)) == changed
+
+
+@pytest.mark.parametrize("group", _GROUPS)
+def test_every_member_has_a_line_of_help(group: type[BaseModel]) -> None:
+    assert all(field.description for field in group.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        ("modes", ["sidcar"], "Input should be 'sidecar' or 'daemonset'"),
+        ("allowed_options", ["cpu-limt"], "'cpu-limt' is not an option; did you mean 'cpu-limit'?"),
+        ("allowed_options", ["zzzzzz"], "'zzzzzz' is not an option"),
+        ("defaults", {"mut": "1"}, "mut: is not an option; did you mean mtu?"),
+        ("defaults", {"mtu": "1"}, 'mtu: "1" must be a whole number from 68 to 65535'),
+        ("defaults", {"image": ""}, "image: cannot be empty"),
+        (
+            "defaults",
+            {"cpu-request": "3"},
+            "dind.io/cpu-request, which is 3, is more than dind.io/cpu-limit",
+        ),
+        ("defaults", {"mtu": [1]}, 'mtu: "[1]" must be a whole number'),
+        ("container_name", "Dind", "'Dind' is no DNS label"),
+        ("container_name", "", "'' is no DNS label"),
+        ("wait_container_name", "a.b", "'a.b' is no DNS label"),
+        ("run_volume", "-x", "'-x' is no DNS label"),
+        ("storage_volume", "x" * 64, "is no DNS label"),
+        ("host_path", "run/dind", "must be an absolute path of plain names"),
+        ("host_path", "/", "must be an absolute path of plain names"),
+        ("host_path", "/run/dind/", "must be an absolute path of plain names"),
+        ("host_path", "/run/../etc", "must be an absolute path of plain names"),
+        ("host_path", "/run/a b", "must be an absolute path of plain names"),
+        ("host_path_type", "File", "Input should be '', 'Directory' or 'DirectoryOrCreate'"),
+        ("wait_seconds", 0, "greater than or equal to 1"),
+        ("wait_seconds", 3601, "less than or equal to 3600"),
+        ("storage", "perhaps", "valid boolean"),
+        ("hostpath", "/x", "Extra inputs are not permitted"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_refused(setting: str, value: Any, says: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        InjectionSettings.model_validate({setting: value})
+    assert says in str(raised.value)
+
+
+def test_two_volumes_cannot_have_one_name() -> None:
+    with pytest.raises(ValidationError, match="storage_volume"):
+        InjectionSettings(run_volume="dind", storage_volume="dind")
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "value"),
+    [
+        ({"mtu": 1450}, "mtu", 1450),
+        ({"cpu-limit": 2}, "cpu_limit", "2"),
+        ({"cpu-limit": 1.5}, "cpu_limit", "1.5"),
+        ({"wait": False}, "wait", False),
+        ({"share-volumes": True}, "share_volumes", True),
+        ({"group": None}, "group", None),
+        ({"group": ""}, "group", None),
+        ({"containers": "build"}, "containers", ("build",)),
+    ],
+)
+def test_defaults_may_be_what_yaml_makes_of_them(given: dict[str, Any], field: str, value: Any) -> None:
+    settings = InjectionSettings.model_validate({"defaults": given})
+    assert getattr(make_policy(settings).defaults, field) == value
+
+
+@pytest.mark.parametrize(
+    ("group", "member", "value"),
+    [
+        (ServerSettings, "port", -1),
+        (ServerSettings, "health_port", 65536),
+        (ServerSettings, "body_limit", 1),
+        (LogSettings, "format", "xml"),
+        (LogSettings, "level", "loud"),
+    ],
+)
+def test_the_other_groups_refuse_too(group: type[BaseModel], member: str, value: Any) -> None:
+    with pytest.raises(ValidationError):
+        group.model_validate({member: value})
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().server.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("host", "read_back"),
+    [("FD00::0001", "fd00::1"), ("10.0.0.1", "10.0.0.1"), ("a.example", "a.example")],
+)
+def test_an_address_is_kept_as_a_certificate_gives_it_back(host: str, read_back: str) -> None:
+    """Or a certificate would lack it for ever, and be renewed as often."""
+    kept = CertsSettings(extra_hosts=(host,)).extra_hosts
+    assert kept == (read_back,)
+    keyring = new_keyring(kept, Lives(timedelta(days=3), timedelta(days=1)), datetime.now(UTC))
+    assert renewal(keyring, kept, datetime.now(UTC)) is None
+
+
+def test_an_address_with_a_zone_is_refused() -> None:
+    with pytest.raises(ValidationError, match="no certificate can carry"):
+        CertsSettings(extra_hosts=("fe80::1%eth0",))
