@@ -9,7 +9,7 @@ from functools import partial
 # Not `start_tls`, nor a server with a context: only so is the transport below TLS known, and before the handshake.
 from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]  # not in its stubs
 
-from app.http.fair_queue import Turns
+from app.http import Turns
 from app.http.protocol import Connection
 
 # A client that is alive needs milliseconds.
@@ -115,10 +115,19 @@ class _Starter(asyncio.BufferedProtocol):
     def _shake_hands(self, received: bytes) -> None:
         if self._transport.is_closing():
             return
+        # Not in this frame: the exception of a handshake that fails refers to it, and the handshake to the exception.
+        tls = self._make_tls()
+        self._transport.set_protocol(tls)
+        tls.connection_made(self._transport)
+        tls.get_buffer(len(received))[: len(received)] = received
+        tls.buffer_updated(len(received))
+        self._transport.resume_reading()
+
+    def _make_tls(self) -> SSLProtocol:
         loop = asyncio.get_running_loop()
         handshake: asyncio.Future[None] = loop.create_future()
         handshake.add_done_callback(self._handshake_ended)
-        tls = SSLProtocol(
+        return SSLProtocol(
             loop,
             _Decrypted(self._connection),
             self._context,
@@ -127,11 +136,6 @@ class _Starter(asyncio.BufferedProtocol):
             ssl_handshake_timeout=_HANDSHAKE_SECONDS,
             ssl_shutdown_timeout=_HANDSHAKE_SECONDS,
         )
-        self._transport.set_protocol(tls)
-        tls.connection_made(self._transport)
-        tls.get_buffer(len(received))[: len(received)] = received
-        tls.buffer_updated(len(received))
-        self._transport.resume_reading()
 
     def _handshake_ended(self, handshake: asyncio.Future[None]) -> None:
         self._time_out.cancel()

@@ -25,7 +25,7 @@ _BOUNDS = {
     f"{server.HEALTH_CONNECTIONS} to a health port",
     "bytes that all connections hold, read or not taken yet": f"`server.body_limit` and {MORE_BYTES // _MIB} MiB",
     "time of a request, until its answer is taken": f"`server.request_seconds`, {_DEFAULT.request_seconds:.0f}",
-    "processor for requests, without TLS handshakes": f"{WORK_SECONDS * 1000:.0f} ms, then remote addresses take turns",
+    "processor for TLS handshakes and requests": f"{WORK_SECONDS * 1000:.0f} ms, then remote addresses take turns",
 }
 
 
