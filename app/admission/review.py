@@ -18,7 +18,7 @@ from pybase64 import b64encode_as_string
 from app.admission.schema import ReviewOfAny, ReviewOfPod, read_review_of_any, read_review_of_pod
 from app.errors import BadRequestError
 from app.injection import Decision, Mode, Outcome, Policy, decide_request
-from app.model import JsonObject, PodShape, misfit
+from app.model import JsonObject, PodShape, describe_validation_error
 from app.printable import printable
 
 _API_VERSIONS = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
@@ -59,7 +59,7 @@ def decode_review(body: bytes | bytearray) -> Review:
     try:
         review = _read(body)
     except ValidationError as error:
-        raise BadRequestError(misfit(error, "the body")) from None
+        raise BadRequestError(describe_validation_error(error, "the body")) from None
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequestError(f"the body is not JSON: {error}") from None
     if review.kind != "AdmissionReview":

@@ -3,7 +3,7 @@
 from msgspec import Raw, Struct, field
 from msgspec.json import Decoder
 
-from app.model import Name, PodShape
+from app.model import ObjectName, PodShape
 
 
 class ResourceShape(Struct, gc=False):
@@ -14,7 +14,7 @@ class ResourceShape(Struct, gc=False):
 
 
 class _Request(Struct, gc=False, rename="camel"):
-    uid: Name
+    uid: ObjectName
     resource: ResourceShape
     operation: str | None = None
     sub_resource: str | None = None

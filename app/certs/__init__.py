@@ -1,9 +1,9 @@
 """Self-managed certificates: issuing them, replacing them in steps, and keeping the cluster's objects right."""
 
-from app.certs.controller import Rounds
+from app.certs.controller import Controller
 from app.certs.issue import KeyPair, issue_throwaway_cert
 from app.certs.metrics import CertsMetrics
-from app.certs.reconciler import Objects, Upkeep
-from app.certs.rotation import Lives
+from app.certs.reconciler import CertReconciler, CertStore
+from app.certs.rotation import Lifetimes
 
-__all__ = ["CertsMetrics", "KeyPair", "Lives", "Objects", "Rounds", "Upkeep", "issue_throwaway_cert"]
+__all__ = ["CertReconciler", "CertStore", "CertsMetrics", "Controller", "KeyPair", "Lifetimes", "issue_throwaway_cert"]

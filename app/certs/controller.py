@@ -10,7 +10,7 @@ from traceback import extract_tb
 import structlog
 
 from app.certs.metrics import CertsMetrics
-from app.certs.reconciler import Upkeep
+from app.certs.reconciler import CertReconciler
 from app.errors import ApiError, ConflictError
 
 # Between attempts, in seconds, while the API server is away: doubled each time, up to the longest
@@ -22,11 +22,11 @@ _CONFLICT_PAUSE = 0.2
 _LEAST_PAUSE = 0.1
 
 
-class Rounds:
-    """Steps of upkeep, one after the other: when something has changed, from time to time, after a failure."""
+class Controller:
+    """Runs the reconciler in a loop: after each change, at every resync, and again after a failure."""
 
-    def __init__(self, upkeep: Upkeep, metrics: CertsMetrics, resync_seconds: float) -> None:
-        self._upkeep = upkeep
+    def __init__(self, reconciler: CertReconciler, metrics: CertsMetrics, resync_seconds: float) -> None:
+        self._reconciler = reconciler
         self._metrics = metrics
         self._resync_seconds = resync_seconds
         self._changed = threading.Event()
@@ -37,7 +37,7 @@ class Rounds:
         """Work for ever."""
         while True:
             self._changed.clear()
-            pause = self.look()
+            pause = self.reconcile_once()
             time.sleep(_LEAST_PAUSE)
             self._changed.wait(pause)
 
@@ -56,10 +56,10 @@ class Rounds:
             short = 0 if time.monotonic() > begun + _LONGEST_PAUSE else short + 1
             time.sleep(_pause(short))
 
-    def look(self) -> float:
+    def reconcile_once(self) -> float:
         """Take one step, whatever comes of it, and return after how many seconds the next one is due."""
         try:
-            due = self._upkeep.step(datetime.now(UTC))
+            due = self._reconciler.reconcile(datetime.now(UTC))
         except ConflictError:
             self._metrics.failed(conflict=True)
             return random.uniform(0, _CONFLICT_PAUSE)  # noqa: S311  # no secret

@@ -1,4 +1,4 @@
-"""The metrics of certificate upkeep."""
+"""The metrics of `dind-webhook certs`."""
 
 from datetime import datetime
 from typing import Literal, TypeAlias

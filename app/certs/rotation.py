@@ -22,12 +22,12 @@ from app.errors import DindWebhookError
 _LONGEST_WAIT = timedelta(seconds=30)
 
 
-class UnusableKeyringError(DindWebhookError):
-    """The content of a Secret that is no keyring; the text says why, without quoting it."""
+class UnusableCertStateError(DindWebhookError):
+    """The data of a Secret cannot be used; the text says why and does not quote it."""
 
 
-class Lives(NamedTuple):
-    """How long certificates are valid; a CA lives three times as long as a leaf at least."""
+class Lifetimes(NamedTuple):
+    """How long certificates are valid. The CA must be valid for at least three times as long as the leaf."""
 
     ca: timedelta
     leaf: timedelta
@@ -42,13 +42,13 @@ class Lives(NamedTuple):
         return min(_LONGEST_WAIT, self.leaf / 6)
 
 
-class Keyring(NamedTuple):
-    """What the Secret holds. `retired` are certificates of older CAs, PEM, in the bundle until `retired_until`."""
+class CertState(NamedTuple):
+    """The data of the Secret. `previous_cas` (PEM certificates) stay in the bundle until `previous_until`."""
 
     ca: KeyPair
     leaf: KeyPair
-    retired: bytes = b""
-    retired_until: datetime | None = None
+    previous_cas: bytes = b""
+    previous_until: datetime | None = None
 
 
 class Renewal(NamedTuple):
@@ -58,12 +58,12 @@ class Renewal(NamedTuple):
     reason: str
 
 
-def renewal(keyring: Keyring, hosts: Sequence[str], now: datetime) -> Renewal | None:
+def renewal(state: CertState, hosts: Sequence[str], now: datetime) -> Renewal | None:
     """Return what has to be renewed at this moment, None where nothing has.
 
-    Certificates are renewed after two thirds of their lives, or when `hosts` has a name that the leaf lacks.
+    Certificates are renewed after two thirds of their lifetimes, or when `hosts` has a name that the leaf lacks.
     """
-    ca, leaf = _load(keyring.ca.cert), _load(keyring.leaf.cert)
+    ca, leaf = _load(state.ca.cert), _load(state.leaf.cert)
     for what, certificate in (("CA", ca), ("serving certificate", leaf)):
         if certificate.not_valid_before_utc > now:
             return Renewal(certificate is ca, f"the {what} is not valid yet")
@@ -74,49 +74,49 @@ def renewal(keyring: Keyring, hosts: Sequence[str], now: datetime) -> Renewal | 
     return None
 
 
-def next_change(keyring: Keyring, now: datetime) -> datetime:
-    """Return the next moment at which a keyring that needs nothing now needs something."""
-    moments = [_due(_load(keyring.ca.cert)), _due(_load(keyring.leaf.cert))]
-    if keyring.retired_until:
-        moments.append(keyring.retired_until)
+def next_change(state: CertState, now: datetime) -> datetime:
+    """Return when the state, which needs nothing now, needs a change."""
+    moments = [_due(_load(state.ca.cert)), _due(_load(state.leaf.cert))]
+    if state.previous_until:
+        moments.append(state.previous_until)
     return min(moment for moment in moments if moment > now)
 
 
-def renew(keyring: Keyring, what: Renewal, hosts: Sequence[str], lives: Lives, now: datetime) -> Keyring:
-    """Return the next keyring."""
+def renew(state: CertState, what: Renewal, hosts: Sequence[str], lifetimes: Lifetimes, now: datetime) -> CertState:
+    """Return the next state."""
     if not what.ca:
-        return keyring._replace(leaf=issue_serving_cert(keyring.ca, hosts, now, lives.leaf))
-    return new_keyring(hosts, lives, now, trusted=keyring.ca.cert, until=expiry(keyring.leaf.cert))
+        return state._replace(leaf=issue_serving_cert(state.ca, hosts, now, lifetimes.leaf))
+    return new_state(hosts, lifetimes, now, trusted=state.ca.cert, until=expiry(state.leaf.cert))
 
 
-def new_keyring(
-    hosts: Sequence[str], lives: Lives, now: datetime, trusted: bytes = b"", until: datetime | None = None
-) -> Keyring:
-    """Return a keyring with a CA of its own; `trusted` are CA certificates that stay in the bundle `until` then."""
-    ca = issue_ca(now, lives.ca)
-    return Keyring(ca, issue_serving_cert(ca, hosts, now, lives.leaf), trusted, until if trusted else None)
+def new_state(
+    hosts: Sequence[str], lifetimes: Lifetimes, now: datetime, trusted: bytes = b"", until: datetime | None = None
+) -> CertState:
+    """Return a state with a new CA; the CA certificates `trusted` stay in the bundle `until` then."""
+    ca = issue_ca(now, lifetimes.ca)
+    return CertState(ca, issue_serving_cert(ca, hosts, now, lifetimes.leaf), trusted, until if trusted else None)
 
 
-def also_trust(keyring: Keyring, known: Keyring, now: datetime) -> Keyring | None:
-    """Return `keyring` with the CA of a leaf that is being served, None where it is trusted anyway.
+def also_trust(state: CertState, known: CertState, now: datetime) -> CertState | None:
+    """Return `state` with the CA of the known leaf added to the bundle, or None if the bundle has it already.
 
     `known` was agreed on before; somebody has replaced it without knowing it.
     """
-    if known.ca.cert in trust_bundle(keyring, now) or not is_current(known.leaf.cert, now):
+    if known.ca.cert in trust_bundle(state, now) or not is_current(known.leaf.cert, now):
         return None
-    until = max(expiry(known.leaf.cert), keyring.retired_until or now)
-    return keyring._replace(retired=_retired(keyring, now) + known.ca.cert, retired_until=until)
+    until = max(expiry(known.leaf.cert), state.previous_until or now)
+    return state._replace(previous_cas=_previous_cas(state, now) + known.ca.cert, previous_until=until)
 
 
-def trust_bundle(keyring: Keyring, now: datetime) -> bytes:
+def trust_bundle(state: CertState, now: datetime) -> bytes:
     """Return what `caBundle` has to be at this moment."""
-    return keyring.ca.cert + _retired(keyring, now)
+    return state.ca.cert + _previous_cas(state, now)
 
 
 def may_serve(
-    keyring: Keyring, served: bytes | None, trusted_since: datetime | None, lives: Lives, now: datetime
+    state: CertState, served: bytes | None, trusted_since: datetime | None, lifetimes: Lifetimes, now: datetime
 ) -> bool:
-    """Return whether the keyring's leaf may be served at this moment.
+    """Return whether the leaf of `state` may be served now.
 
     `served` is the certificate that is served now, None where there is none; `trusted_since` is when
     its CA was first seen in the bundle.
@@ -125,9 +125,9 @@ def may_serve(
         return False
     if served and not is_current(served, now):
         served = None
-    nobody_else = served is None and not _retired(keyring, now)
-    same_ca = served is not None and _is_issued_by(_load(served), _load(keyring.ca.cert))
-    return nobody_else or same_ca or now >= trusted_since + lives.wait
+    nobody_else = served is None and not _previous_cas(state, now)
+    same_ca = served is not None and _is_issued_by(_load(served), _load(state.ca.cert))
+    return nobody_else or same_ca or now >= trusted_since + lifetimes.wait
 
 
 def issued(cert: bytes) -> datetime:
@@ -159,50 +159,50 @@ def our_cas(bundle: bytes, now: datetime) -> bytes:
     return b"".join(one.public_bytes(Encoding.PEM) for one in own)
 
 
-def encode_keyring(keyring: Keyring) -> dict[str, bytes]:
+def encode_state(state: CertState) -> dict[str, bytes]:
     """Return the data of the Secret."""
-    until = keyring.retired_until.isoformat() if keyring.retired_until else ""
+    until = state.previous_until.isoformat() if state.previous_until else ""
     # The last two are there even when empty: applying leaves keys alone that it does not name.
     return {
-        "ca.crt": keyring.ca.cert,
-        "ca.key": keyring.ca.key,
-        "tls.crt": keyring.leaf.cert,
-        "tls.key": keyring.leaf.key,
-        "old-ca.crt": keyring.retired,
+        "ca.crt": state.ca.cert,
+        "ca.key": state.ca.key,
+        "tls.crt": state.leaf.cert,
+        "tls.key": state.leaf.key,
+        "old-ca.crt": state.previous_cas,
         "old-ca-until": until.encode(),
     }
 
 
-def decode_keyring(data: Mapping[str, bytes]) -> Keyring:
-    """Return the keyring in the data of a Secret; UnusableKeyringError where there is none or it does not fit."""
+def decode_state(data: Mapping[str, bytes]) -> CertState:
+    """Return the state in the data of a Secret; raise UnusableCertStateError if it is incomplete or inconsistent."""
     missing = [key for key in ("ca.crt", "ca.key", "tls.crt", "tls.key") if not data.get(key)]
     if missing:
-        raise UnusableKeyringError(f"has no {', '.join(missing)}")
+        raise UnusableCertStateError(f"has no {', '.join(missing)}")
     until = data.get("old-ca-until", b"").decode("ascii", "replace")
     try:
-        keyring = Keyring(
+        state = CertState(
             KeyPair(data["ca.crt"], data["ca.key"]),
             KeyPair(data["tls.crt"], data["tls.key"]),
             data.get("old-ca.crt", b""),
             datetime.fromisoformat(until).astimezone(UTC) if until else None,
         )
-        x509.load_pem_x509_certificates(keyring.retired) if keyring.retired else None
-        fits = _is_pair(keyring.ca) and _is_pair(keyring.leaf)
-        can_sign = isinstance(load_pem_private_key(keyring.ca.key, None), EllipticCurvePrivateKey)
-        of_ca = _is_issued_by(_load(keyring.leaf.cert), _load(keyring.ca.cert))
+        x509.load_pem_x509_certificates(state.previous_cas) if state.previous_cas else None
+        fits = _is_pair(state.ca) and _is_pair(state.leaf)
+        can_sign = isinstance(load_pem_private_key(state.ca.key, None), EllipticCurvePrivateKey)
+        of_ca = _is_issued_by(_load(state.leaf.cert), _load(state.ca.cert))
     except (ValueError, TypeError):
-        raise UnusableKeyringError("holds something that cannot be read") from None
+        raise UnusableCertStateError("holds something that cannot be read") from None
     if not fits:
-        raise UnusableKeyringError("holds a certificate with another's key")
+        raise UnusableCertStateError("holds a certificate with another's key")
     if not can_sign:
-        raise UnusableKeyringError("holds a CA whose key is on no elliptic curve, so not one of ours")
+        raise UnusableCertStateError("holds a CA whose key is on no elliptic curve, so not one of ours")
     if not of_ca:
-        raise UnusableKeyringError("holds a serving certificate of another CA")
-    return keyring
+        raise UnusableCertStateError("holds a serving certificate of another CA")
+    return state
 
 
-def _retired(keyring: Keyring, now: datetime) -> bytes:
-    return keyring.retired if keyring.retired_until and now < keyring.retired_until else b""
+def _previous_cas(state: CertState, now: datetime) -> bytes:
+    return state.previous_cas if state.previous_until and now < state.previous_until else b""
 
 
 def _load(cert: bytes) -> x509.Certificate:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from app.cli.output import Part, print_json, print_line
-from app.diagnostics import CHECKS, Result, Scope, Status, judge, read_snapshot
+from app.diagnostics import CHECKS, Result, Scope, Status, read_snapshot, run_checks
 from app.errors import NoClusterError
 from app.kube import Cluster
 from app.model import JsonObject
@@ -68,7 +68,7 @@ def _check(cluster: Cluster, scope: Scope, color: str) -> list[Result]:
     progress = Console(stderr=True, force_terminal=color == "always" or None, no_color=color == "never" or None)
     with progress.status("asking the API server") as status:
         snapshot = read_snapshot(cluster, scope, lambda what: status.update(escape(f"reading {printable(what)}")))
-        return list(judge(CHECKS, snapshot))
+        return list(run_checks(CHECKS, snapshot))
 
 
 def _tell_of_waiting(results: list[Result] | NoClusterError, end: float) -> None:

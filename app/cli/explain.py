@@ -9,11 +9,11 @@ import typer
 
 from app.cli.judge import DENIED, describe, load_policy, style_of
 from app.cli.output import print_line
-from app.injection import INJECT, RULES, Decision, Outcome, Rule, State, decide_for_namespace, trace_rules
+from app.injection import INJECT, RULES, Decision, Outcome, Rule, RuleState, decide_for_namespace, trace_rules
 from app.manifests import read_manifest
 from app.model import JsonObject
 
-_MARKS = {State.PASSED: "✓", State.STOPPED: "✗", State.NOT_REACHED: "-", State.NOT_CHECKED: "?"}
+_MARKS = {RuleState.PASSED: "✓", RuleState.STOPPED: "✗", RuleState.NOT_REACHED: "-", RuleState.NOT_CHECKED: "?"}
 
 
 class Explained(NamedTuple):
@@ -77,8 +77,14 @@ def _print(one: Explained, color: str) -> None:
         print_line(f"  {name:<30} {value}")
     print_line()
     for rule, state in trace_rules(decision, one.rules, configuration_known=one.configuration_known):
-        style = style_of(decision) if state is State.STOPPED else typer.colors.GREEN if state is State.PASSED else None
-        more = f": {state}" if state is State.NOT_CHECKED else ""
+        style = (
+            style_of(decision)
+            if state is RuleState.STOPPED
+            else typer.colors.GREEN
+            if state is RuleState.PASSED
+            else None
+        )
+        more = f": {state}" if state is RuleState.NOT_CHECKED else ""
         print_line((f"  {_MARKS[state]} {rule.statement}{more}", style), color=color)
     print_line((f"  => {one.verdict or describe(decision)}", style_of(decision)), color=color)
     for warning in decision.warnings:

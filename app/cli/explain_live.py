@@ -5,19 +5,19 @@ from pathlib import Path
 from app.cli.explain import Explained, inputs_of, print_all
 from app.cli.judge import describe, load_policy
 from app.diagnostics import (
-    Answer,
-    Asked,
+    AdmissionInputs,
+    ExplainInputs,
+    ResourceRef,
     Scope,
-    Target,
     allow_privileged,
-    ask,
+    collect_explain_inputs,
     decide_live,
     has_docker,
     left_out_by,
     misplaced,
     other_conditions,
     owner_of,
-    parse_target,
+    parse_resource_ref,
     recreate,
     security_problem,
     to_change,
@@ -40,11 +40,11 @@ def run(
     config: Path | None,
 ) -> int:
     """Explain an object of a live cluster; return the exit code: 0, or 1 where a pod would be denied."""
-    wanted = parse_target(target)
+    wanted = parse_resource_ref(target)
     cluster = Cluster(kubeconfig, context)
     cluster.version()
     where = wanted.name if wanted.kind == "Namespace" else namespace or cluster.namespace
-    answer = ask(cluster, where, namespace_label, load_policy(config) if config else None, Scope())
+    answer = collect_explain_inputs(cluster, where, namespace_label, load_policy(config) if config else None, Scope())
     if wanted.kind == "Namespace":
         return print_all([_namespace(cluster, answer)], color)
     try:
@@ -59,11 +59,11 @@ def run(
     )
 
 
-def _label(asked: Asked) -> str:
+def _label(asked: AdmissionInputs) -> str:
     return str((asked.namespace["metadata"].get("labels") or {}).get(INJECT, ""))
 
 
-def _notes(answer: Answer, pod: JsonObject, decision: Decision) -> tuple[str, ...]:
+def _notes(answer: ExplainInputs, pod: JsonObject, decision: Decision) -> tuple[str, ...]:
     notes = list(answer.notes)
     if decision.reason is Reason.NOT_SELECTED and (by := left_out_by(pod, answer.asked)):
         notes.insert(0, by)
@@ -77,7 +77,7 @@ def _notes(answer: Answer, pod: JsonObject, decision: Decision) -> tuple[str, ..
     return tuple(notes)
 
 
-def _pod(cluster: Cluster, pod: JsonObject, answer: Answer) -> Explained:
+def _pod(cluster: Cluster, pod: JsonObject, answer: ExplainInputs) -> Explained:
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
     decision = decide_live(pod, answer.asked)
     inputs = inputs_of(_label(answer.asked), pod)
@@ -102,11 +102,11 @@ def _pod(cluster: Cluster, pod: JsonObject, answer: Answer) -> Explained:
     )
 
 
-def _is_known(answer: Answer) -> bool:
+def _is_known(answer: ExplainInputs) -> bool:
     return answer.asked.configuration is not None
 
 
-def _workload(target: Target, workload: JsonObject, answer: Answer) -> Explained:
+def _workload(target: ResourceRef, workload: JsonObject, answer: ExplainInputs) -> Explained:
     namespace = workload["metadata"]["namespace"]
     template = next(iter(pod_templates(workload))).pod
     decision = decide_live(template, answer.asked)
@@ -122,7 +122,7 @@ def _workload(target: Target, workload: JsonObject, answer: Answer) -> Explained
     return Explained(title, inputs, decision, change, verdict, notes, configuration_known=_is_known(answer))
 
 
-def _namespace(cluster: Cluster, answer: Answer) -> Explained:
+def _namespace(cluster: Cluster, answer: ExplainInputs) -> Explained:
     asked = answer.asked
     name, label = asked.namespace["metadata"]["name"], _label(asked)
     # What a pod would come to that asks, for all that its namespace decides
@@ -144,7 +144,7 @@ def _namespace(cluster: Cluster, answer: Answer) -> Explained:
     return Explained(f"Namespace {name}", inputs, decision, change, verdict, notes, NAMESPACE_RULES, _is_known(answer))
 
 
-def _pods(cluster: Cluster, namespace: str, asked: Asked) -> list[str]:
+def _pods(cluster: Cluster, namespace: str, asked: AdmissionInputs) -> list[str]:
     lines: list[str] = []
     for pod in cluster.items(f"/api/v1/namespaces/{namespace}/pods"):
         if len(lines) == _MOST_PODS:

@@ -27,7 +27,7 @@ def plugin() -> None:
 def complete() -> None:
     """Print how the words of the command line may go on."""
     words = sys.argv[1:]
-    # Asked as fish asks, whose lines are those of kubectl: a word, a tab, what it means.
+    # AdmissionInputs as fish asks, whose lines are those of kubectl: a word, a tab, what it means.
     os.environ[f"_{PROGRAM.replace('-', '_').upper()}_COMPLETE"] = "complete_fish"
     os.environ["_TYPER_COMPLETE_FISH_ACTION"] = "get-args"
     os.environ["_TYPER_COMPLETE_ARGS"] = shlex.join([PROGRAM, *words[:-1]]) + " " + "".join(words[-1:])

@@ -4,13 +4,13 @@ A check is a pure function over a snapshot of the cluster; `read` makes the snap
 `app.kube` fulfils. The checks' table drives the command, its reference page and their tests.
 """
 
-from app.diagnostics.check import Category, Check, Finding, Result, Status, judge
+from app.diagnostics.check import Category, Check, Finding, Result, Status, run_checks
 from app.diagnostics.checks.namespaces import allow_privileged, security_problem
-from app.diagnostics.collect.explain_inputs import Answer, ask, owner_of
-from app.diagnostics.collect.reader import Cluster, Scope
+from app.diagnostics.collect.explain_inputs import ExplainInputs, collect_explain_inputs, owner_of
+from app.diagnostics.collect.reader import ClusterApi, Scope
 from app.diagnostics.collect.snapshot import read_snapshot
 from app.diagnostics.explain import (
-    Asked,
+    AdmissionInputs,
     decide_live,
     has_docker,
     left_out_by,
@@ -20,34 +20,34 @@ from app.diagnostics.explain import (
     to_change,
 )
 from app.diagnostics.registry import CHECKS
-from app.diagnostics.resource_ref import Target, parse_target
+from app.diagnostics.resource_ref import ResourceRef, parse_resource_ref
 from app.diagnostics.snapshot import Snapshot
 
 __all__ = [
     "CHECKS",
-    "Answer",
-    "Asked",
+    "AdmissionInputs",
     "Category",
     "Check",
-    "Cluster",
+    "ClusterApi",
+    "ExplainInputs",
     "Finding",
+    "ResourceRef",
     "Result",
     "Scope",
     "Snapshot",
     "Status",
-    "Target",
     "allow_privileged",
-    "ask",
+    "collect_explain_inputs",
     "decide_live",
     "has_docker",
-    "judge",
     "left_out_by",
     "misplaced",
     "other_conditions",
     "owner_of",
-    "parse_target",
+    "parse_resource_ref",
     "read_snapshot",
     "recreate",
+    "run_checks",
     "security_problem",
     "to_change",
 ]

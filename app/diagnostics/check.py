@@ -36,9 +36,9 @@ class Problem(NamedTuple):
 class Check(NamedTuple):
     """A row of the table.
 
-    `needs` are the members of Snapshot that `look` reads; where one could not be read, the check is skipped. So it is
-    where a check of `after` has not passed. `hint` says what mends it, with blanks in braces: those of a problem, and
-    {release}, {system} (its namespace), {server} (its Deployment). What is not `fatal` is a warning.
+    `requires` names the members of Snapshot that `find_problems` reads. The check is skipped if one is unavailable, or
+    if a check in `after` has not passed. `hint` is the fix; its blanks in braces are those of the problem and
+    {release}, {system} (its namespace), {server} (its Deployment). A check that is not `fatal` gives warnings.
     """
 
     name: str
@@ -46,8 +46,8 @@ class Check(NamedTuple):
     statement: str
     fatal: bool
     hint: str
-    needs: tuple[str, ...]
-    look: Callable[[Snapshot], Iterable[Problem]]
+    requires: tuple[str, ...]
+    find_problems: Callable[[Snapshot], Iterable[Problem]]
     after: tuple[str, ...] = ()
 
 
@@ -76,11 +76,11 @@ class Result(NamedTuple):
     skipped: str = ""
 
 
-def judge(checks: Iterable[Check], snapshot: Snapshot) -> Iterator[Result]:
+def run_checks(checks: Iterable[Check], snapshot: Snapshot) -> Iterator[Result]:
     """Yield the result of each check, in order."""
     in_the_way: dict[str, str] = {}
     for check in checks:
-        result = _judge(check, snapshot, in_the_way)
+        result = _run_check(check, snapshot, in_the_way)
         if result.status is Status.FAILED:
             in_the_way[check.name] = f"see {check.name}"
         elif result.status is Status.SKIPPED:
@@ -88,14 +88,14 @@ def judge(checks: Iterable[Check], snapshot: Snapshot) -> Iterator[Result]:
         yield result
 
 
-def _judge(check: Check, snapshot: Snapshot, in_the_way: Mapping[str, str]) -> Result:
+def _run_check(check: Check, snapshot: Snapshot, in_the_way: Mapping[str, str]) -> Result:
     """Return the result of a check; `in_the_way` are checks before it that did not pass, and what to say of that."""
-    for names, reasons in ((check.after, in_the_way), (check.needs, snapshot.unread)):
+    for names, reasons in ((check.after, in_the_way), (check.requires, snapshot.unavailable)):
         if why := next((reasons[name] for name in names if name in reasons), None):
             return Result(check, Status.SKIPPED, skipped=why)
     findings = tuple(
         Finding(problem.sentence, _fill(check.hint, {**problem.blanks, **_installation(snapshot)}))
-        for problem in check.look(snapshot)
+        for problem in check.find_problems(snapshot)
     )
     if not findings:
         return Result(check, Status.PASSED)

@@ -16,7 +16,7 @@ LONGEST_TIMEOUT_SECONDS = 10
 # Below it, a handshake on a busy node may cost a pod.
 SHORTEST_TIMEOUT_SECONDS = 2
 
-RULES: list[JsonObject] = [
+WEBHOOK_RULES: list[JsonObject] = [
     {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"], "scope": "Namespaced"}
 ]
 # Promises to the API server: no side effects, so that dry-runs are possible; v1 reviews, for pods of any version.

@@ -10,7 +10,7 @@ from app.model import JsonObject, pod_templates, selects
 _OUR_CONDITIONS = frozenset(name for entry in ENTRIES for name in entry.conditions)
 
 
-class Asked(NamedTuple):
+class AdmissionInputs(NamedTuple):
     """What decides beside the pod: its namespace, the installed configuration where it could be read, the policy."""
 
     namespace: JsonObject
@@ -18,14 +18,14 @@ class Asked(NamedTuple):
     policy: Policy
 
 
-def decide_live(pod: JsonObject, asked: Asked) -> Decision:
+def decide_live(pod: JsonObject, asked: AdmissionInputs) -> Decision:
     """Return what would become of a pod if it were created now."""
     label = str(labels_of(asked.namespace).get(INJECT, ""))
     # An absent configuration counts as one that selects: it is assumed to be as the chart has it.
     return decide_for_namespace(pod, label, asked.policy, left_out_by(pod, asked) or "")
 
 
-def left_out_by(pod: JsonObject, asked: Asked) -> str | None:
+def left_out_by(pod: JsonObject, asked: AdmissionInputs) -> str | None:
     """Return what in the configuration leaves out a pod of a namespace that opted in, None where nothing does."""
     configuration = asked.configuration
     if configuration is None:
@@ -40,7 +40,7 @@ def left_out_by(pod: JsonObject, asked: Asked) -> str | None:
     return None
 
 
-def other_conditions(asked: Asked) -> list[str]:
+def other_conditions(asked: AdmissionInputs) -> list[str]:
     """Return the names of match conditions that are an operator's own; only the API server can evaluate them."""
     entry = entry_for(asked.configuration, asked.namespace) if asked.configuration else None
     return [one["name"] for one in (entry or {}).get("matchConditions") or [] if one["name"] not in _OUR_CONDITIONS]
@@ -101,7 +101,7 @@ def recreate(pod: JsonObject) -> str:
     return f"{delete} ({owner['kind']} {owner['name']} creates it anew)"
 
 
-def without_docker(pod: JsonObject, asked: Asked) -> tuple[str, str]:
+def without_docker(pod: JsonObject, asked: AdmissionInputs) -> tuple[str, str]:
     """Return why a pod that asks runs without Docker, and what to do."""
     decision = decide_live(pod, asked)
     if decision.outcome is Outcome.INJECTED:

@@ -20,7 +20,7 @@ _KINDS = (
 _BY_NAME = {name: row for row in _KINDS for name in (row[0].lower(), row[2], row[3])}
 
 
-class Target(NamedTuple):
+class ResourceRef(NamedTuple):
     """An object: its kind, its name, and how the API server finds it."""
 
     kind: str
@@ -34,7 +34,7 @@ class Target(NamedTuple):
         return f"{self.group}/{where}{self.resource}/{self.name}"
 
 
-def parse_target(text: str) -> Target:
+def parse_resource_ref(text: str) -> ResourceRef:
     """Return what TYPE/NAME stands for; ManifestError where it is no such thing."""
     kind, slash, name = text.partition("/")
     if not slash or not name or "/" in name:
@@ -45,4 +45,4 @@ def parse_target(text: str) -> Target:
         guess = nearest(kind, _BY_NAME)
         hint = f"did you mean {guess}?" if guess else f"use one of {', '.join(row[0].lower() for row in _KINDS)}"
         raise ManifestError(f"{kind!r} is no kind that has pods; {hint}")
-    return Target(row[0], name, row[1], row[2])
+    return ResourceRef(row[0], name, row[1], row[2])

@@ -10,7 +10,7 @@ from app.injection import INJECT, NAMESPACE_VALUES, Mode, Policy
 from app.model import JsonObject, selects
 
 
-class Endpoint(NamedTuple):
+class ServerEndpoint(NamedTuple):
     """Where the webhook is called, and what is served there: a certificate in DER, or why there is none.
 
     `untrusted` is why caBundle does not lead to the certificate, None where it does.
@@ -33,23 +33,23 @@ class DryRun(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Objects are JSON as the API server has them. `unread` says of members by name why they could not be read."""
+    """JSON objects as the API server returned them. `unavailable` maps a member to why it could not be read."""
 
     at: datetime
-    unread: Mapping[str, str] = field(default_factory=dict)
+    unavailable: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
     # Every MutatingWebhookConfiguration, and which of them is the installation that is looked at
     configurations: tuple[JsonObject, ...] = ()
     configuration: JsonObject | None = None
     # Where there is none: something else of an installation, whose configuration was deleted
-    left: JsonObject | None = None
+    orphan: JsonObject | None = None
     policies: tuple[JsonObject, ...] = ()
     bindings: tuple[JsonObject, ...] = ()
     policy: Policy
     service: JsonObject | None = None
     deployment: JsonObject | None = None
     slices: tuple[JsonObject, ...] = ()
-    endpoints: tuple[Endpoint, ...] = ()
+    endpoints: tuple[ServerEndpoint, ...] = ()
     daemonset: JsonObject | None = None
     daemons: tuple[JsonObject, ...] = ()
     nodes: tuple[JsonObject, ...] = ()

@@ -1,28 +1,28 @@
 """HTTP: the protocol with its limits, TLS, and what is served over it: admission, health, metrics."""
 
 from app.http.application import webhook_application
-from app.http.fair_queue import Turns
+from app.http.fair_queue import FairQueue
 from app.http.health import health_application
 from app.http.limits import ByteBudget, ConnectionPool
 from app.http.metrics import Metrics
-from app.http.mutate import Answer, Endpoint
+from app.http.mutate import Endpoint, EndpointResponse
 from app.http.protocol import ConnectionLimits
 from app.http.server import IDLE_SECONDS, Server, bind, health_server
 from app.http.serving_cert import ServedCertificate, TlsFiles, TlsRules
 
 __all__ = [
     "IDLE_SECONDS",
-    "Answer",
     "ByteBudget",
     "ConnectionLimits",
     "ConnectionPool",
     "Endpoint",
+    "EndpointResponse",
+    "FairQueue",
     "Metrics",
     "ServedCertificate",
     "Server",
     "TlsFiles",
     "TlsRules",
-    "Turns",
     "bind",
     "health_application",
     "health_server",

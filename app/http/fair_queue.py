@@ -8,11 +8,11 @@ from typing import TypeAlias
 
 Job: TypeAlias = Callable[[], None]
 
-# Jobs may take this much before the event loop looks again at who else has sent something.
+# How long jobs may run before the event loop polls its sockets again.
 WORK_SECONDS = 0.01
 
 
-class Turns:
+class FairQueue:
     """Runs jobs on the event loop so that those of one address cannot hold up those of another."""
 
     def __init__(self) -> None:
@@ -21,14 +21,14 @@ class Turns:
         self._worked = 0.0
         self._is_scheduled = False
 
-    def take(self, address: str, job: Job) -> None:
+    def run(self, address: str, job: Job) -> None:
         """Run a job for an address now, or after those of others have had their turn."""
         if self._queues or self._worked > WORK_SECONDS:
             self._put_off(address, job)
         else:
-            self._run(job)
+            self._run_now(job)
 
-    def _run(self, job: Job) -> None:
+    def _run_now(self, job: Job) -> None:
         # Before the job, which may fail
         self._schedule()
         started = perf_counter()
@@ -42,13 +42,13 @@ class Turns:
     def _schedule(self) -> None:
         if not self._is_scheduled:
             self._is_scheduled = True
-            get_running_loop().call_soon(self._next_turns)
+            get_running_loop().call_soon(self._run_queued)
 
-    def _next_turns(self) -> None:
+    def _run_queued(self) -> None:
         self._is_scheduled = False
         self._worked = 0.0
         while self._queues and self._worked <= WORK_SECONDS:
-            self._run(self._next_job())
+            self._run_now(self._next_job())
 
     def _next_job(self) -> Job:
         address = next(iter(self._queues))

@@ -7,23 +7,23 @@ from httptools import HttpRequestParser
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from app.http import Answer, Endpoint
+from app.http import Endpoint, EndpointResponse
 
 
 @dataclass
-class Awaited:
+class BufferedRequest:
     """A POST to one of the endpoints whose body is on its way."""
 
     endpoint: Endpoint
     headers: Mapping[bytes, bytes]
     body: bytes = b""
 
-    def answer(self) -> Answer:
+    def answer(self) -> EndpointResponse:
         """Return the answer to what is here."""
         return self.endpoint(self.headers, self.body)
 
 
-def can_be_awaited(parser: HttpRequestParser, headers: Mapping[bytes, bytes]) -> bool:
+def is_bufferable(parser: HttpRequestParser, headers: Mapping[bytes, bytes]) -> bool:
     """Whether a request, by its head, will be here whole without anything being said to the client or held back."""
     if parser.get_method() != b"POST" or parser.get_http_version() != "1.1" or parser.should_upgrade():
         return False
@@ -31,7 +31,7 @@ def can_be_awaited(parser: HttpRequestParser, headers: Mapping[bytes, bytes]) ->
     return length is not None and int(length) <= HIGH_WATER_LIMIT and b"expect" not in headers
 
 
-def encode(answer: Answer, *, keep_alive: bool) -> bytes:
+def encode_response(answer: EndpointResponse, *, keep_alive: bool) -> bytes:
     """Return head and body in one, as they stand on the wire.
 
     uvicorn writes them one by one: two TLS records and two system calls.

@@ -9,7 +9,7 @@ from functools import partial
 # Not `start_tls`, nor a server with a context: only so is the transport below TLS known, and before the handshake.
 from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]  # not in its stubs
 
-from app.http import Turns
+from app.http import FairQueue
 from app.http.protocol import Connection
 
 # A client that is alive needs milliseconds.
@@ -32,12 +32,12 @@ class Listener:
         bound: socket.socket,
         admit: Callable[[str], Connection | None],
         context: ssl.SSLContext | None,
-        turns: Turns,
+        queue: FairQueue,
     ) -> None:
         self.socket = bound
         self._admit = admit
         self._context = context
-        self._turns = turns
+        self._queue = queue
         self._starting: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
         bound.setblocking(False)
@@ -71,7 +71,7 @@ class Listener:
 
     def _start(self, connection: Connection, accepted: socket.socket) -> None:
         accepted.setblocking(False)
-        starter = _Starter(connection, self._context, self._turns)
+        starter = _Starter(connection, self._context, self._queue)
         task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: starter, accepted))
         self._starting.add(task)
         task.add_done_callback(self._starting.discard)
@@ -85,10 +85,10 @@ class _Starter(asyncio.BufferedProtocol):
 
     _buffer = memoryview(bytearray(_READ_BYTES))
 
-    def __init__(self, connection: Connection, context: ssl.SSLContext | None, turns: Turns) -> None:
+    def __init__(self, connection: Connection, context: ssl.SSLContext | None, queue: FairQueue) -> None:
         self._connection = connection
         self._context = context
-        self._turns = turns
+        self._queue = queue
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a stream
         self._transport = transport
@@ -110,7 +110,7 @@ class _Starter(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._transport.pause_reading()
-        self._turns.take(self._connection.address, partial(self._shake_hands, bytes(self._buffer[:nbytes])))
+        self._queue.run(self._connection.address, partial(self._shake_hands, bytes(self._buffer[:nbytes])))
 
     def _shake_hands(self, received: bytes) -> None:
         if self._transport.is_closing():

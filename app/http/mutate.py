@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.admission import Review, answer, decode_review, encode_review
 from app.errors import BadRequestError
-from app.http.fair_queue import Turns
+from app.http.fair_queue import FairQueue
 from app.http.metrics import Metrics
 from app.injection import Decision, Mode, Policy
 from app.model import MalformedPodError, MetadataShape, PodShape, read_metadata
@@ -26,7 +26,7 @@ _LONGEST_NAME = 253
 
 
 @dataclass
-class Answer:
+class EndpointResponse:
     """An HTTP answer in one piece."""
 
     status: int
@@ -36,18 +36,18 @@ class Answer:
 
 _Headers: TypeAlias = Mapping[bytes, bytes]
 # From the headers, in lower case, and the whole body of a POST
-Endpoint: TypeAlias = Callable[[_Headers, bytes], Answer]
+Endpoint: TypeAlias = Callable[[_Headers, bytes], EndpointResponse]
 # In so many seconds
 _Decided: TypeAlias = tuple[Review, Decision, float]
 
 
-class Mutate:
+class MutateEndpoint:
     """The ASGI endpoint of one path."""
 
     def __init__(
-        self, policy: Policy, namespace_mode: Mode | None, metrics: Metrics, body_limit: int, turns: Turns
+        self, policy: Policy, namespace_mode: Mode | None, metrics: Metrics, body_limit: int, queue: FairQueue
     ) -> None:
-        self._turns = turns
+        self._queue = queue
         self._policy = policy
         self._namespace_mode = namespace_mode
         self._metrics = metrics
@@ -57,12 +57,12 @@ class Mutate:
         self._log = structlog.get_logger().bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = await self._take(scope, receive)
+        found = await self._receive_and_answer(scope, receive)
         if found:
             await send({"type": "http.response.start", "status": found.status, "headers": found.headers})
             await send({"type": "http.response.body", "body": found.body})
 
-    async def _take(self, scope: Scope, receive: Receive) -> Answer | None:
+    async def _receive_and_answer(self, scope: Scope, receive: Receive) -> EndpointResponse | None:
         """Return the answer, None where the client went away before the end of its request."""
         if scope["method"] != "POST":
             return self._refuse(405, "use POST")
@@ -71,19 +71,19 @@ class Mutate:
             body = await self._read(receive)
         except BadRequestError as error:
             return self._refuse(error.status, str(error))
-        return None if body is None else await self._take_turn(str((scope["client"] or ("",))[0]), body)
+        return None if body is None else await self._answer_in_turn(str((scope["client"] or ("",))[0]), body)
 
-    async def _take_turn(self, address: str, body: bytearray) -> Answer:
-        taken: Future[Answer] = get_running_loop().create_future()
+    async def _answer_in_turn(self, address: str, body: bytearray) -> EndpointResponse:
+        taken: Future[EndpointResponse] = get_running_loop().create_future()
 
         def take() -> None:
             if not taken.cancelled():
                 taken.set_result(self._answer_body(body))
 
-        self._turns.take(address, take)
+        self._queue.run(address, take)
         return await taken
 
-    def answer(self, headers: _Headers, body: bytes) -> Answer:
+    def answer(self, headers: _Headers, body: bytes) -> EndpointResponse:
         """Answer a POST whose body is here whole, as its Content-Length has it."""
         try:
             self._check_head(headers)
@@ -91,7 +91,7 @@ class Mutate:
             return self._refuse(error.status, str(error))
         return self._answer_body(body)
 
-    def _answer_body(self, body: bytes | bytearray) -> Answer:
+    def _answer_body(self, body: bytes | bytearray) -> EndpointResponse:
         try:
             return _answer(200, b"application/json", self._mutate(body))
         except BadRequestError as error:
@@ -118,7 +118,7 @@ class Mutate:
             self._metrics.decided(decision, seconds)
         for review, decision, seconds in decided:
             try:  # noqa: SIM105  # contextlib.suppress takes half a microsecond where nothing is wrong
-                self._log.info("decision", **_facts(review, decision), duration_ms=round(seconds * 1000, 3))
+                self._log.info("decision", **_log_fields(review, decision), duration_ms=round(seconds * 1000, 3))
             except OSError:
                 # Where a line cannot be written, the next one may be.
                 pass
@@ -146,7 +146,7 @@ class Mutate:
         if size > self._body_limit:
             raise BadRequestError(f"the body is larger than {self._body_limit} bytes", status=413)
 
-    def _refuse(self, status: int, text: str) -> Answer:
+    def _refuse(self, status: int, text: str) -> EndpointResponse:
         self._metrics.refused(status)
         refusal = _answer(status, b"text/plain; charset=utf-8", f"{text}\n".encode())
         if status == 405:
@@ -159,22 +159,22 @@ class Mutate:
         self._log.error("bug", error=type(error).__name__, frames=frames)
 
 
-def _facts(review: Review, decision: Decision) -> dict[str, str]:
+def _log_fields(review: Review, decision: Decision) -> dict[str, str]:
     """Return what a log line may say of a request: whose it is and what became of it, never what is in it."""
     facts = {"uid": review.uid[:64], "namespace": review.namespace[:_LONGEST_NAME]}
     # One that cannot be read was denied for that.
     if isinstance(review.pod, PodShape):
-        facts |= _whose(review.pod.metadata)
+        facts |= _owner_fields(review.pod.metadata)
     elif review.pod is not None:
         with suppress(MalformedPodError):
-            facts |= _whose(read_metadata(review.pod).stated)
+            facts |= _owner_fields(read_metadata(review.pod).raw)
     facts |= {"outcome": decision.reason.outcome, "reason": decision.reason.slug}
     if decision.mode:
         facts["mode"] = decision.mode
     return facts
 
 
-def _whose(metadata: MetadataShape | None) -> dict[str, str]:
+def _owner_fields(metadata: MetadataShape | None) -> dict[str, str]:
     if metadata is None:
         return {}
     found = {}
@@ -189,5 +189,5 @@ def _whose(metadata: MetadataShape | None) -> dict[str, str]:
     return found
 
 
-def _answer(status: int, content_type: bytes, body: bytes) -> Answer:
-    return Answer(status, [(b"content-type", content_type), (b"content-length", b"%d" % len(body))], body)
+def _answer(status: int, content_type: bytes, body: bytes) -> EndpointResponse:
+    return EndpointResponse(status, [(b"content-type", content_type), (b"content-length", b"%d" % len(body))], body)

@@ -14,8 +14,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from app.http import Endpoint, Metrics, Turns
-from app.http.fast_path import Awaited, can_be_awaited, encode
+from app.http import Endpoint, FairQueue, Metrics
+from app.http.fast_path import BufferedRequest, encode_response, is_bufferable
 from app.http.framing import MessageFramer
 from app.http.limits import ByteBudget, ConnectionPool
 from app.http.paced_transport import PacedTransport
@@ -32,7 +32,7 @@ _HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-leng
 _OVERLOADED = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
-class State(Enum):
+class ConnectionState(Enum):
     """What a connection is doing."""
 
     HANDSHAKE = auto()
@@ -49,8 +49,8 @@ class State(Enum):
     """Nothing is read any more."""
 
 
-_BUSY = (State.READING, State.ANSWERING, State.SKIPPING)
-_WAITING = (State.ANSWERING, State.CLOSING)
+_BUSY = (ConnectionState.READING, ConnectionState.ANSWERING, ConnectionState.SKIPPING)
+_WAITING = (ConnectionState.ANSWERING, ConnectionState.CLOSING)
 
 
 @dataclass
@@ -67,7 +67,7 @@ class ConnectionLimits:
     idle_seconds: float
     pool: ConnectionPool
     budget: ByteBudget
-    turns: Turns = field(default_factory=Turns)
+    queue: FairQueue = field(default_factory=FairQueue)
     client_names: frozenset[str] = frozenset()
     metrics: Metrics | None = None
     endpoints: Mapping[bytes, Endpoint] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, {})
         self._limits = limits
-        self._state = State.HANDSHAKE
+        self._state = ConnectionState.HANDSHAKE
         self._socket: asyncio.Transport | None = None
         self._paced: PacedTransport | None = None
         self._address = address
@@ -107,7 +107,7 @@ class Connection(HttpToolsProtocol):
         self._abort_at = math.inf
         self._framer = MessageFramer()
         self._is_parsing = self._is_holding_back = False
-        self._awaited: Awaited | None = None
+        self._buffered: BufferedRequest | None = None
         self._body_bytes = 0
         limits.pool.add(self)
         limits.count()
@@ -119,7 +119,7 @@ class Connection(HttpToolsProtocol):
     @property
     def is_busy(self) -> bool:
         """Whether a request is being read, answered or skipped, or its answer was not taken yet."""
-        return self._state in _BUSY or bool(self._state is State.IDLE and self._unsent_bytes)
+        return self._state in _BUSY or bool(self._state is ConnectionState.IDLE and self._unsent_bytes)
 
     @property
     def waiting_since(self) -> float:
@@ -131,7 +131,7 @@ class Connection(HttpToolsProtocol):
 
     @property
     def _is_idle(self) -> bool:
-        return self._state is State.IDLE and not self._unsent_bytes
+        return self._state is ConnectionState.IDLE and not self._unsent_bytes
 
     @property
     def held_bytes(self) -> int:
@@ -146,7 +146,7 @@ class Connection(HttpToolsProtocol):
     def take_socket(self, transport: asyncio.Transport) -> bool:
         """Take over the accepted socket, below TLS; return whether the connection is still to be."""
         self._socket = transport
-        return self._state is State.HANDSHAKE
+        return self._state is ConnectionState.HANDSHAKE
 
     def handshake_ended(self) -> None:
         """Forget the connection unless HTTP began on it."""
@@ -164,14 +164,14 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._state = State.CLOSING
-        self._awaited = None
+        self._state = ConnectionState.CLOSING
+        self._buffered = None
         self._framer.unparsed = b""
         self._release()
         self._break_cycles()
 
     def data_received(self, data: bytes) -> None:
-        if self._state is State.CLOSING:
+        if self._state is ConnectionState.CLOSING:
             return
         self._framer.add(data)
         self._limits.budget.spend(len(data))
@@ -186,14 +186,14 @@ class Connection(HttpToolsProtocol):
     def resume_writing(self) -> None:
         if self._paced and self._paced.resume():
             super().resume_writing()
-            if self._state is State.IDLE:
+            if self._state is ConnectionState.IDLE:
                 self._go_on()
 
     def on_message_begin(self) -> None:
-        if self._state is not State.IDLE:
+        if self._state is not ConnectionState.IDLE:
             # A head whose end the framer did not see; the parser takes none.
             raise httptools.HttpParserError("a request before the answer to the last one")
-        self._state = State.READING
+        self._state = ConnectionState.READING
         self._request_began = self.loop.time()
         self.url = b""
         self.headers = []
@@ -209,43 +209,43 @@ class Connection(HttpToolsProtocol):
         # A body without a length comes in chunks.
         self._framer.head_complete(int(headers.get(b"content-length", -1)))
         endpoint = self._limits.endpoints.get(self.url.partition(b"?")[0])
-        if endpoint and can_be_awaited(self.parser, headers):
-            self._awaited = Awaited(endpoint, headers)
+        if endpoint and is_bufferable(self.parser, headers):
+            self._buffered = BufferedRequest(endpoint, headers)
         else:
             self._hand_over()
         self.headers = _TRAILERS
 
     def on_body(self, body: bytes) -> None:
         self._framer.body_received(len(body))
-        if self._state is State.SKIPPING:
+        if self._state is ConnectionState.SKIPPING:
             return
         self._body_bytes += len(body)
-        if self._awaited:
-            self._awaited.body += body
+        if self._buffered:
+            self._buffered.body += body
         else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._framer.message_complete()
         self._limits.pool.has_sent_request(self)
-        if self._state is State.SKIPPING:
+        if self._state is ConnectionState.SKIPPING:
             self._become_idle()
             return
-        self._state = State.ANSWERING
-        if self._awaited:
-            self._answer(self._awaited, keep_alive=self.parser.should_keep_alive())
+        self._state = ConnectionState.ANSWERING
+        if self._buffered:
+            self._answer(self._buffered, keep_alive=self.parser.should_keep_alive())
         else:
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
         self._body_bytes = 0
         self._limits.budget.spend(self._unsent_bytes)
-        if self._state is State.CLOSING:
+        if self._state is ConnectionState.CLOSING:
             return
         if self.transport.is_closing():
             self._close(self._request_began + self._limits.request_seconds)
-        elif self._state is State.READING:
-            self._state = State.SKIPPING
+        elif self._state is ConnectionState.READING:
+            self._state = ConnectionState.SKIPPING
             self.flow.resume_reading()
         else:
             self._become_idle()
@@ -253,7 +253,7 @@ class Connection(HttpToolsProtocol):
 
     def check(self, now: float) -> None:
         """Close the connection if it has taken too long; `now` is the loop's time in seconds."""
-        if self._state is State.CLOSING:
+        if self._state is ConnectionState.CLOSING:
             if now > self._abort_at:
                 self._abort_at = math.inf
                 self._abort()
@@ -261,13 +261,13 @@ class Connection(HttpToolsProtocol):
             if now - self._request_began > self._limits.request_seconds:
                 self._limits.count_closed("timeout")
                 self._leave(_TIMED_OUT if self._state in _BUSY else b"")
-        elif self._state is State.IDLE and now - self._idle_since > self._limits.idle_seconds:
+        elif self._state is ConnectionState.IDLE and now - self._idle_since > self._limits.idle_seconds:
             self._leave()
 
     def evict(self) -> None:
         self._limits.count_closed("limit")
         # At once, or those that never close their side would be more than the limit.
-        self._state = State.CLOSING
+        self._state = ConnectionState.CLOSING
         self._release()
         self._abort()
         if self._paced is None:
@@ -284,14 +284,14 @@ class Connection(HttpToolsProtocol):
             self._abort()
 
     def _become_idle(self) -> None:
-        self._state = State.IDLE
+        self._state = ConnectionState.IDLE
         self._idle_since = self.loop.time()
 
     def _go_on(self) -> None:
         """Parse what is here, when it is our turn, and read on."""
         if not self._is_parsing:
             self._is_parsing = True
-            self._limits.turns.take(self._address, self._parse)
+            self._limits.queue.run(self._address, self._parse)
             if self._is_parsing:
                 # It is not our turn yet.
                 self._hold_back()
@@ -299,7 +299,11 @@ class Connection(HttpToolsProtocol):
     def _parse(self) -> None:
         framer = self._framer
         for _ in range(_MOST_PIECES):
-            if not framer.unparsed or self._state in _WAITING or (self._state is State.IDLE and self.flow.write_paused):
+            if (
+                not framer.unparsed
+                or self._state in _WAITING
+                or (self._state is ConnectionState.IDLE and self.flow.write_paused)
+            ):
                 break
             piece = framer.next_piece()
             if not piece:
@@ -346,14 +350,14 @@ class Connection(HttpToolsProtocol):
         if self._limits.closing:
             self.cycle.keep_alive = False
 
-    def _answer(self, awaited: Awaited, *, keep_alive: bool) -> None:
-        self._awaited = None
+    def _answer(self, buffered: BufferedRequest, *, keep_alive: bool) -> None:
+        self._buffered = None
         keep_alive = keep_alive and not self._limits.closing
-        answer = encode(awaited.answer(), keep_alive=keep_alive)
+        answer = encode_response(buffered.answer(), keep_alive=keep_alive)
         self.transport.write(answer)
         self._body_bytes = 0
         self._limits.budget.spend(len(answer))
-        if self._state is State.CLOSING:
+        if self._state is ConnectionState.CLOSING:
             return
         if keep_alive:
             self._become_idle()
@@ -380,9 +384,9 @@ class Connection(HttpToolsProtocol):
 
     def _stop(self) -> None:
         """Read and answer no more, and let go of what was read."""
-        self._state = State.CLOSING
+        self._state = ConnectionState.CLOSING
         self._framer.unparsed = b""
-        self._awaited = None
+        self._buffered = None
         cycle: RequestResponseCycle | None = self.cycle
         if cycle and not cycle.response_complete:
             cycle.body.clear()
@@ -390,7 +394,7 @@ class Connection(HttpToolsProtocol):
             cycle.message_event.set()
 
     def _say(self, last_words: bytes) -> None:
-        """Answer what is being read, unless an answer has begun."""
+        """EndpointResponse what is being read, unless an answer has begun."""
         cycle: RequestResponseCycle | None = self.cycle
         has_begun = cycle is not None and cycle.response_started and not cycle.response_complete
         if last_words and not has_begun:

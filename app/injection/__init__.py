@@ -14,7 +14,7 @@ from app.injection.eligibility import NAMESPACE_VALUES, POD_VALUES
 from app.injection.inject import decide_for_namespace, decide_request, inject
 from app.injection.options import Medium, Options, Placement, Policy
 from app.injection.parsers import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
-from app.injection.rules import NAMESPACE_RULES, RULES, Rule, State, trace_rules
+from app.injection.rules import NAMESPACE_RULES, RULES, Rule, RuleState, trace_rules
 from app.injection.service_account_token import TOKEN_PATH
 from app.injection.shared_volumes import SHAREABLE
 
@@ -46,7 +46,7 @@ __all__ = [
     "Policy",
     "Reason",
     "Rule",
-    "State",
+    "RuleState",
     "apply_defaults",
     "built_in_options",
     "decide_for_namespace",

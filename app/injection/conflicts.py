@@ -10,15 +10,15 @@ from app.injection.messages import brief, quote
 from app.model import (
     Container,
     Demand,
-    Directories,
     JsonObject,
     Mount,
+    PathSet,
     Pod,
     ResourcesShape,
     Volume,
     clean_path,
     is_under,
-    pod_level_misfits,
+    pod_level_shortfalls,
 )
 
 _NODE_SOCKET_PATHS = ("/run/docker.sock", "/run", "/")
@@ -55,7 +55,7 @@ def _not_as_injected(pod: Pod, wanted: JsonObject, as_container: bool) -> str | 
         return f"has no container {name}"
     if existing.is_privileged is not wanted["securityContext"]["privileged"] or existing.is_init is as_container:
         return f"has a container {name} that is not the injected one"
-    if existing.stated.restart_policy != wanted.get("restartPolicy"):
+    if existing.raw.restart_policy != wanted.get("restartPolicy"):
         return f"has a container {name} whose restartPolicy another webhook may have dropped"
     return None
 
@@ -139,7 +139,7 @@ def taken_path(pod: Pod, additions: Additions) -> Denial | None:
     """Return which mount of a client is in the way of the socket, or None."""
     near = _near(additions.client_mounts)
     paths = {mount.path for client in additions.clients for mount in client.mounts}
-    closer = {path for path in paths if near.meet(path)}
+    closer = {path for path in paths if near.overlaps(path)}
     if not closer:
         return None
     for client in additions.clients:
@@ -158,9 +158,9 @@ def taken_path(pod: Pod, additions: Additions) -> Denial | None:
 
 
 @lru_cache(maxsize=64)
-def _near(wanted: tuple[Mount, ...]) -> Directories:
+def _near(wanted: tuple[Mount, ...]) -> PathSet:
     """Return where another mount could be in the way; most are elsewhere, and need no closer look."""
-    return Directories.of(*(mount.path for mount in wanted))
+    return PathSet.of(*(mount.path for mount in wanted))
 
 
 def _is_in_the_way(mount: Mount, wanted: Mount, pod: Pod) -> bool:
@@ -186,19 +186,19 @@ def pod_level(pod: Pod, additions: Additions) -> Denial | None:
     starting, running = ([_demand(there) for there in group] for group in (pod.init_containers, pod.containers))
     added = Demand(ResourcesShape(**container.get("resources", {})), container.get("restartPolicy") == "Always")
     (running if additions.as_container else starting).insert(0, added)
-    misfits = pod_level_misfits(pod.spec.resources, starting, running, added)
-    if not misfits:
+    shortfalls = pod_level_shortfalls(pod.spec.resources, starting, running, added)
+    if not shortfalls:
         return None
     problems = "; ".join(
-        f"{misfit.resource} {misfit.kind} is {misfit.pod_amount}, with container "
-        f'"{container["name"]}" it would have to be {misfit.needed}'
-        for misfit in misfits
+        f"{shortfall.resource} {shortfall.kind} is {shortfall.pod_amount}, with container "
+        f'"{container["name"]}" it would have to be {shortfall.needed}'
+        for shortfall in shortfalls
     )
-    own = ", ".join(f"{PREFIX}{misfit.resource}-{misfit.kind}" for misfit in misfits)
+    own = ", ".join(f"{PREFIX}{shortfall.resource}-{shortfall.kind}" for shortfall in shortfalls)
     return Denial(
         Reason.POD_RESOURCES, f"spec.resources of the pod leaves too little: {problems}; raise it, or lower {own}"
     )
 
 
 def _demand(container: Container) -> Demand:
-    return Demand(container.stated.resources, container.is_native_sidecar)
+    return Demand(container.raw.resources, container.is_native_sidecar)

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from app.model import Directories, clean_path
+from app.model import PathSet, clean_path
 
 SOCKET_NAME = "docker.sock"
 # A hard link to the socket, for mounts of a single file. Not the socket itself: dockerd removes and creates
@@ -13,7 +13,7 @@ DEFAULT_SOCKET = f"/var/run/{SOCKET_NAME}"
 HIDDEN_DEFAULT_DIR = "the socket directory hides what the containers' images keep in /var/run"
 DATA_ROOT = "/var/lib/docker"
 SYSTEM_DIRECTORIES = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr", "/etc", "/proc", "/sys", "/dev")
-_FOR_SOCKETS = Directories.of(*SYSTEM_DIRECTORIES, DATA_ROOT)
+_FOR_SOCKETS = PathSet.of(*SYSTEM_DIRECTORIES, DATA_ROOT)
 _EXEC_ROOTS = ("/run/docker/", "/run/containerd/")
 
 
@@ -42,10 +42,10 @@ def until_docker_answers(docker: str, seconds: int, pause: str, otherwise: str) 
 def hides_the_daemon(socket_dir: str) -> bool:
     """Whether a socket directory there would hide programs, the data root or dockerd's own runtime files."""
     path = clean_path(socket_dir)
-    return _FOR_SOCKETS.meet(path) or f"{path}/".startswith(_EXEC_ROOTS)
+    return _FOR_SOCKETS.overlaps(path) or f"{path}/".startswith(_EXEC_ROOTS)
 
 
 @lru_cache(maxsize=64)
-def unshareable(socket_dir: str) -> Directories:
+def unshareable(socket_dir: str) -> PathSet:
     """Return where a workspace would hide something that the daemon needs."""
-    return Directories.of(*SYSTEM_DIRECTORIES, DATA_ROOT, "/run", clean_path(socket_dir))
+    return PathSet.of(*SYSTEM_DIRECTORIES, DATA_ROOT, "/run", clean_path(socket_dir))

@@ -72,7 +72,7 @@ def _annotations(pod: Pod, metadata: Metadata, additions: Additions, status: str
         wanted[DEFAULT_CONTAINER] = users[0]
     there = metadata.annotations
     missing = {key: value for key, value in wanted.items() if there.get(key) is None}
-    stated = metadata.stated
+    stated = metadata.raw
     if stated is None:
         return _add_members("/metadata", None, {"annotations": missing})
     return _add_members("/metadata/annotations", stated.annotations, missing)
@@ -85,7 +85,7 @@ def _clients(additions: Additions) -> list[Operation]:
     operations: list[Operation] = []
     for client in additions.clients:
         if name not in client.env:
-            operations += _append(f"{client.pointer}/env", client.stated.env, [env])
+            operations += _append(f"{client.pointer}/env", client.raw.env, [env])
         operations += _mounts(client, mounts)
     return operations
 
@@ -118,7 +118,7 @@ _client_entries = lru_cache(maxsize=64)(_entries)
 def _mounts(container: Container, wanted: _Entries) -> list[Operation]:
     taken = {mount.path for mount in container.mounts}
     missing = [entry for path, entry in wanted if path not in taken]
-    return _append(f"{container.pointer}/volumeMounts", container.stated.volume_mounts, missing)
+    return _append(f"{container.pointer}/volumeMounts", container.raw.volume_mounts, missing)
 
 
 def _kept_mounts(pod: Pod, additions: Additions) -> Iterable[str]:

@@ -72,11 +72,11 @@ class Case:
         """The mode that the pod gets, once it is known that the operator has it on."""
 
 
-Stop: TypeAlias = Decision | Denial | None
-Check: TypeAlias = Callable[[Case], Stop]
+RuleOutcome: TypeAlias = Decision | Denial | None
+RuleCheck: TypeAlias = Callable[[Case], RuleOutcome]
 
 
-def _namespace_opted_in(case: Case) -> Stop:
+def _namespace_opted_in(case: Case) -> RuleOutcome:
     if case.namespace_label is None:
         return None
     if case.namespace_label not in NAMESPACE_VALUES:
@@ -85,17 +85,17 @@ def _namespace_opted_in(case: Case) -> Stop:
     return None
 
 
-def _selected_by_configuration(case: Case) -> Stop:
+def _selected_by_configuration(case: Case) -> RuleOutcome:
     return Decision(Reason.NOT_SELECTED) if case.left_out_by else None
 
 
-def _request_creates_pod(case: Case) -> Stop:
+def _request_creates_pod(case: Case) -> RuleOutcome:
     if not case.creates_pod:
         return Decision(Reason.NOT_A_POD_CREATE)
     return Decision(Reason.SUBRESOURCE) if case.is_subresource else None
 
 
-def _metadata_readable(case: Case) -> Stop:
+def _metadata_readable(case: Case) -> RuleOutcome:
     try:
         case.metadata = read_metadata(case.json)
     except MalformedPodError as error:
@@ -103,11 +103,11 @@ def _metadata_readable(case: Case) -> Stop:
     return None
 
 
-def _not_a_mirror_pod(case: Case) -> Stop:
+def _not_a_mirror_pod(case: Case) -> RuleOutcome:
     return Decision(Reason.MIRROR_POD) if is_mirror(case.metadata) else None
 
 
-def _request_has_accepted_value(case: Case) -> Stop:
+def _request_has_accepted_value(case: Case) -> RuleOutcome:
     request = read_request(case.metadata, case.namespace_mode)
     if isinstance(request, Denial):
         return request
@@ -115,13 +115,13 @@ def _request_has_accepted_value(case: Case) -> Stop:
     return None
 
 
-def _docker_requested(case: Case) -> Stop:
+def _docker_requested(case: Case) -> RuleOutcome:
     if case.request.value == DISABLED:
         return Decision(Reason.OPTED_OUT)
     return None if case.request.mode else Decision(Reason.NOT_REQUESTED)
 
 
-def _spec_readable(case: Case) -> Stop:
+def _spec_readable(case: Case) -> RuleOutcome:
     try:
         case.pod = read_pod(case.json)
     except MalformedPodError as error:
@@ -129,13 +129,13 @@ def _spec_readable(case: Case) -> Stop:
     return None
 
 
-def _runs_on_linux(case: Case) -> Stop:
+def _runs_on_linux(case: Case) -> RuleOutcome:
     if not is_windows(case.pod):
         return None
     return Decision(Reason.WINDOWS_POD) if case.request.source == "namespace" else windows_denial(case.request)
 
 
-def _mode_is_on(case: Case) -> Stop:
+def _mode_is_on(case: Case) -> RuleOutcome:
     mode = case.request.mode
     if mode is None or mode not in case.policy.modes:
         return mode_denial(case.request, case.policy)
@@ -143,7 +143,7 @@ def _mode_is_on(case: Case) -> Stop:
     return None
 
 
-def _annotations_exist(case: Case) -> Stop:
+def _annotations_exist(case: Case) -> RuleOutcome:
     texts = find_option_texts(case.metadata.annotations)
     if isinstance(texts, Denial):
         return texts
@@ -151,11 +151,11 @@ def _annotations_exist(case: Case) -> Stop:
     return None
 
 
-def _options_permitted(case: Case) -> Stop:
+def _options_permitted(case: Case) -> RuleOutcome:
     return permission_denial(case.texts, case.policy) if case.texts else None
 
 
-def _values_accepted(case: Case) -> Stop:
+def _values_accepted(case: Case) -> RuleOutcome:
     options = parse_options(case.texts, case.policy)
     if isinstance(options, Denial):
         return options
@@ -163,11 +163,11 @@ def _values_accepted(case: Case) -> Stop:
     return case.injector.options_denial(options, case.policy)
 
 
-def _namespaces_its_own(case: Case) -> Stop:
+def _namespaces_its_own(case: Case) -> RuleOutcome:
     return case.injector.namespaces_denial(case.pod, case.policy)
 
 
-def _containers_exist(case: Case) -> Stop:
+def _containers_exist(case: Case) -> RuleOutcome:
     injector, options = case.injector, case.options
     selection = select(
         case.pod,
@@ -181,7 +181,7 @@ def _containers_exist(case: Case) -> Stop:
     return None
 
 
-def _volumes_shareable(case: Case) -> Stop:
+def _volumes_shareable(case: Case) -> RuleOutcome:
     workspace = case.injector.share(case.pod, case.selection.clients, case.options, case.policy)
     if isinstance(workspace, Denial):
         return workspace
@@ -190,15 +190,15 @@ def _volumes_shareable(case: Case) -> Stop:
     return None
 
 
-def _status_is_true(case: Case) -> Stop:
+def _status_is_true(case: Case) -> RuleOutcome:
     return conflicts.stale_status(case.pod, case.additions) if STATUS in case.metadata.annotations else None
 
 
-def _no_node_socket(case: Case) -> Stop:
+def _no_node_socket(case: Case) -> RuleOutcome:
     return conflicts.node_socket(case.pod, case.additions, STATUS in case.metadata.annotations)
 
 
-def _names_and_paths_free(case: Case) -> Stop:
+def _names_and_paths_free(case: Case) -> RuleOutcome:
     was_injected = STATUS in case.metadata.annotations
     return (
         conflicts.taken_name(case.pod, case.additions, was_injected)
@@ -207,11 +207,11 @@ def _names_and_paths_free(case: Case) -> Stop:
     )
 
 
-def _fits_pod_resources(case: Case) -> Stop:
+def _fits_pod_resources(case: Case) -> RuleOutcome:
     return conflicts.pod_level(case.pod, case.additions)
 
 
-def _something_to_add(case: Case) -> Stop:
+def _something_to_add(case: Case) -> RuleOutcome:
     case.operations = missing_operations(case.pod, case.metadata, case.additions, case.mode, case.policy.version)
     return None if case.operations else Decision(Reason.UNCHANGED)
 
@@ -221,7 +221,7 @@ class Rule(NamedTuple):
 
     statement: str
     reasons: tuple[Reason, ...]
-    check: Check
+    check: RuleCheck
 
 
 RULES: tuple[Rule, ...] = (
@@ -263,7 +263,7 @@ RULES: tuple[Rule, ...] = (
     Rule("The daemon fits into the pod's own resources", (Reason.POD_RESOURCES,), _fits_pod_resources),
     Rule("Not injected yet", (Reason.UNCHANGED,), _something_to_add),
 )
-_CHECKS: tuple[Check, ...] = tuple(rule.check for rule in RULES)
+_CHECKS: tuple[RuleCheck, ...] = tuple(rule.check for rule in RULES)
 
 # What the API server sees to before it calls the webhook
 NAMESPACE_RULES = RULES[:2]
@@ -283,7 +283,7 @@ def decide(case: Case) -> Decision:
     return Decision(Reason.INJECTED, case.mode, operations=tuple(case.operations), warnings=warnings)
 
 
-class State(StrEnum):
+class RuleState(StrEnum):
     """What came of a rule in the run that decided about a pod."""
 
     PASSED = "passed"
@@ -294,7 +294,7 @@ class State(StrEnum):
 
 def trace_rules(
     decision: Decision, rules: tuple[Rule, ...] = RULES, *, configuration_known: bool = False
-) -> Iterator[tuple[Rule, State]]:
+) -> Iterator[tuple[Rule, RuleState]]:
     """Yield the first rules, or all, each with what came of it in the run that led to a decision.
 
     Without `configuration_known`, nobody has looked whether the webhook configuration selects the pod.
@@ -302,10 +302,10 @@ def trace_rules(
     end = len(rules) if decision.stopped_by is None else decision.stopped_by
     for index, rule in enumerate(rules):
         if index == end:
-            yield rule, State.STOPPED
+            yield rule, RuleState.STOPPED
         elif index > end:
-            yield rule, State.NOT_REACHED
+            yield rule, RuleState.NOT_REACHED
         elif rule.check is _selected_by_configuration and not configuration_known:
-            yield rule, State.NOT_CHECKED
+            yield rule, RuleState.NOT_CHECKED
         else:
-            yield rule, State.PASSED
+            yield rule, RuleState.PASSED

@@ -13,7 +13,7 @@ from app.injection.decision import Denial, Reason
 from app.injection.docker_paths import unshareable
 from app.injection.messages import first_few, naming, quote
 from app.injection.options import Options, Placement, Policy
-from app.model import Container, Directories, Mount, Pod
+from app.model import Container, Mount, PathSet, Pod
 
 _SubPaths: TypeAlias = Mapping[str, set[str]]
 SHAREABLE = frozenset({"emptyDir", "persistentVolumeClaim", "ephemeral"})
@@ -81,14 +81,14 @@ def _under_read_only(shared: Mapping[str, Mount]) -> list[str]:
     return found
 
 
-def _why_not(mount: Mount, there: Mount | None, prepared: _SubPaths, closed: Directories) -> str | None:
+def _why_not(mount: Mount, there: Mount | None, prepared: _SubPaths, closed: PathSet) -> str | None:
     """Return why a mount of a shareable volume is left out.
 
     `there` is what the daemon has at its path already, `closed` are the directories that it needs itself.
     """
     if mount.sub_path_expr:
         return "their subPathExpr is the container's own"
-    if closed.meet(mount.path):
+    if closed.overlaps(mount.path):
         return "which needs its own files there"
     # dind starts first, and kubelet would put a directory where an init container means to write a file.
     # One that mounts the same subPath itself gets that directory anyway.

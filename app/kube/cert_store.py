@@ -26,7 +26,7 @@ class Stored(NamedTuple):
     version: str
 
 
-class KubeObjects:
+class KubeCertStore:
     """A Secret and a MutatingWebhookConfiguration by name, with no right to any other asked for.
 
     Every method raises ApiError where the API server is away, refuses, or answers something else.

@@ -10,7 +10,7 @@ from typing import Any, Self, cast
 import orjson
 
 from app.errors import ApiError, ForbiddenError, NoClusterError, NotFoundError, RefusedError
-from app.kube.tls_probe import Served, connect_to, shake_hands
+from app.kube.tls_probe import ProbedCertificate, connect_to, probe_tls
 
 # To connect, and to wait for an answer, in seconds; admission of a dry-run may take 30.
 _TIMEOUT = (5, 40)
@@ -81,11 +81,11 @@ class Cluster:
         """Return what would become of an object, after all of admission; it is not created."""
         return self._request("POST", path, {"dryRun": "All"}, body)
 
-    def shake_hands_at(self, host: str, port: int, server_name: str, bundle: bytes) -> Served:
+    def probe_tls_at(self, host: str, port: int, server_name: str, bundle: bytes) -> ProbedCertificate:
         """Return what is served as certificate at a place that this machine reaches itself."""
-        return shake_hands(lambda: connect_to(host, port), server_name, bundle)
+        return probe_tls(lambda: connect_to(host, port), server_name, bundle)
 
-    def shake_hands_with_pod(self, namespace: str, pod: str, port: int, server_name: str, bundle: bytes) -> Served:
+    def probe_pod_tls(self, namespace: str, pod: str, port: int, server_name: str, bundle: bytes) -> ProbedCertificate:
         """Return what a pod serves as certificate, through the API server."""
         from kubernetes import client, stream
         from websocket import WebSocketBadStatusException
@@ -102,7 +102,7 @@ class Cluster:
                     raise self._refusal(answer.status_code, _message(answer.resp_body or b""), doing) from None
                 raise ApiError(f"{doing}: {_brief(str(error.reason))}") from None
 
-        return shake_hands(connect, server_name, bundle)
+        return probe_tls(connect, server_name, bundle)
 
     def _request(self, method: str, path: str, query: dict[str, str], body: Any) -> dict[str, Any]:
         from kubernetes.client import ApiException

@@ -13,7 +13,7 @@ _CHUNK = 16 * 1024
 _ABOUT_TIME = (9, 10)
 
 
-class Served(NamedTuple):
+class ProbedCertificate(NamedTuple):
     """The certificate that is served, in DER, and why a bundle of CAs does not lead to it, None where it does."""
 
     certificate: bytes
@@ -37,7 +37,7 @@ def connect_to(host: str, port: int) -> Stream:
         raise ApiError(f"{host}:{port} does not answer: {error.strerror or error}") from None
 
 
-def shake_hands(connect: Callable[[], Stream], server_name: str, bundle: bytes) -> Served:
+def probe_tls(connect: Callable[[], Stream], server_name: str, bundle: bytes) -> ProbedCertificate:
     """Return what is served under a name, held against the PEM certificates of a bundle, or the system's without one.
 
     Time and names are the caller's to judge: both can be read from the certificate. ApiError where nobody answers, or
@@ -56,9 +56,9 @@ def shake_hands(connect: Callable[[], Stream], server_name: str, bundle: bytes) 
         else:
             trusting.load_default_certs(ssl.Purpose.SERVER_AUTH)
     except (ssl.SSLError, ValueError):
-        return Served(certificate, "the bundle cannot be read")
+        return ProbedCertificate(certificate, "the bundle cannot be read")
     untrusted, _ = _shake(connect, trusting, server_name)
-    return Served(certificate, untrusted)
+    return ProbedCertificate(certificate, untrusted)
 
 
 def _context() -> ssl.SSLContext:

@@ -7,41 +7,48 @@ from app.model.image import ImageReference, parse_image
 from app.model.jsonpatch import JsonObject, Operation, add, pointer
 from app.model.labels import selects
 from app.model.names import is_dns_label, is_dns_subdomain, nearest
-from app.model.paths import Directories, clean_path, is_under
+from app.model.paths import PathSet, clean_path, is_under
 from app.model.pod import Container, Metadata, Mount, Pod, Volume, read_metadata, read_pod
 from app.model.quantity import parse_quantity
-from app.model.resources import Demand, PodLevelMisfit, pod_level_misfits
-from app.model.schema import MalformedPodError, MetadataShape, Name, PodShape, ResourcesShape, misfit
+from app.model.resources import Demand, PodLevelShortfall, pod_level_shortfalls
+from app.model.schema import (
+    MalformedPodError,
+    MetadataShape,
+    ObjectName,
+    PodShape,
+    ResourcesShape,
+    describe_validation_error,
+)
 from app.model.workload import PodTemplate, pod_templates
 
 __all__ = [
     "Container",
     "Demand",
-    "Directories",
     "ImageReference",
     "JsonObject",
     "MalformedPodError",
     "Metadata",
     "MetadataShape",
     "Mount",
-    "Name",
+    "ObjectName",
     "Operation",
+    "PathSet",
     "Pod",
-    "PodLevelMisfit",
+    "PodLevelShortfall",
     "PodShape",
     "PodTemplate",
     "ResourcesShape",
     "Volume",
     "add",
     "clean_path",
+    "describe_validation_error",
     "is_dns_label",
     "is_dns_subdomain",
     "is_under",
-    "misfit",
     "nearest",
     "parse_image",
     "parse_quantity",
-    "pod_level_misfits",
+    "pod_level_shortfalls",
     "pod_templates",
     "pointer",
     "read_metadata",

@@ -28,20 +28,20 @@ _remembered = lru_cache(maxsize=4096)(_clean)
 
 
 @dataclass
-class Directories:
+class PathSet:
     """A set of directories, made once to be held against many paths."""
 
     below: tuple[str, ...]
     above: frozenset[str]
 
     @classmethod
-    def of(cls, *paths: str) -> "Directories":
+    def of(cls, *paths: str) -> "PathSet":
         """Return the set of these clean paths."""
         steps = [path.split("/") for path in paths]
         above = {"/".join(names[:count]) or "/" for names in steps for count in range(1, len(names))}
         return cls(tuple(f"{path.rstrip('/')}/" for path in paths), frozenset(above))
 
-    def meet(self, path: str) -> bool:
+    def overlaps(self, path: str) -> bool:
         """Whether a clean path is one of the directories, under one or above one."""
         return path in self.above or f"{path}/".startswith(self.below)
 

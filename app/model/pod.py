@@ -19,15 +19,15 @@ from app.model.schema import (
     PodMetadata,
     PodShape,
     PodSpec,
-    Reader,
+    SchemaReader,
     SourceShape,
     SpecShape,
     VariableShape,
     VolumeShape,
 )
 
-_read_metadata: Reader[PodMetadata] = Reader(PodMetadata)
-_read_spec: Reader[PodSpec] = Reader(PodSpec)
+_read_metadata: SchemaReader[PodMetadata] = SchemaReader(PodMetadata)
+_read_spec: SchemaReader[PodSpec] = SchemaReader(PodSpec)
 
 
 class Mount(NamedTuple):
@@ -91,7 +91,7 @@ class Container:
         name: str,
         env: Mapping[str, VariableShape],
         mounts: tuple[Mount, ...],
-        stated: ContainerShape,
+        raw: ContainerShape,
     ) -> None:
         self.pointer = pointer
         self.position = position
@@ -99,27 +99,27 @@ class Container:
         self.name = name
         self.env = env
         self.mounts = mounts
-        self.stated = stated
+        self.raw = raw
 
     @property
     def is_native_sidecar(self) -> bool:
         """KEP-753: an init container that is kept running."""
-        return self.is_init and self.stated.restart_policy == "Always"
+        return self.is_init and self.raw.restart_policy == "Always"
 
     @property
     def is_privileged(self) -> bool:
         """Whether its own securityContext says so; a pod's cannot."""
-        security = self.stated.security_context
+        security = self.raw.security_context
         return security is not None and security.privileged is True
 
 
 @dataclass
 class Metadata:
-    """The two maps of a pod's metadata, empty where nothing is `stated`; a value may be null."""
+    """The two maps of a pod's metadata, empty if the pod has none; a value may be null."""
 
     annotations: Mapping[str, str | None]
     labels: Mapping[str, str | None]
-    stated: MetadataShape | None
+    raw: MetadataShape | None
 
 
 class Pod:
@@ -148,10 +148,10 @@ def read_metadata(json: Any) -> Metadata:
 
     A pod was read already (`PodShape`), or is JSON: text (`msgspec.Raw`), or what a parser made of it.
     """
-    stated = (json if isinstance(json, PodShape) else _read_metadata(json)).metadata
-    if stated is None:
+    raw = (json if isinstance(json, PodShape) else _read_metadata(json)).metadata
+    if raw is None:
         return Metadata({}, {}, None)
-    return Metadata(stated.annotations or {}, stated.labels or {}, stated)
+    return Metadata(raw.annotations or {}, raw.labels or {}, raw)
 
 
 def read_pod(json: Any) -> Pod:
@@ -159,7 +159,7 @@ def read_pod(json: Any) -> Pod:
     spec = (json if isinstance(json, PodShape) else _read_spec(json)).spec
     init_containers = _containers("initContainers", spec.init_containers or [])
     containers = _containers("containers", spec.containers)
-    volumes = [_volume(index, stated) for index, stated in enumerate(spec.volumes or ())]
+    volumes = [_volume(index, raw) for index, raw in enumerate(spec.volumes or ())]
     security = spec.security_context
     return Pod(
         spec,
@@ -171,25 +171,25 @@ def read_pod(json: Any) -> Pod:
     )
 
 
-def _containers(key: str, stated: list[ContainerShape]) -> tuple[Container, ...]:
+def _containers(key: str, raw: list[ContainerShape]) -> tuple[Container, ...]:
     is_init = key == "initContainers"
-    return tuple([_container(f"/spec/{key}/{index}", index, is_init, shape) for index, shape in enumerate(stated)])
+    return tuple([_container(f"/spec/{key}/{index}", index, is_init, shape) for index, shape in enumerate(raw)])
 
 
-def _container(pointer: str, index: int, is_init: bool, stated: ContainerShape) -> Container:
-    variables = stated.env
+def _container(pointer: str, index: int, is_init: bool, raw: ContainerShape) -> Container:
+    variables = raw.env
     env = {variable.name: variable for variable in variables} if variables else {}
-    mounts = stated.volume_mounts
+    mounts = raw.volume_mounts
     return Container(
-        pointer, index, is_init, stated.name, env, tuple([_mount(mount) for mount in mounts]) if mounts else (), stated
+        pointer, index, is_init, raw.name, env, tuple([_mount(mount) for mount in mounts]) if mounts else (), raw
     )
 
 
-def _volume(index: int, stated: VolumeShape) -> Volume:
-    name = stated.get("name")
+def _volume(index: int, raw: VolumeShape) -> Volume:
+    name = raw.get("name")
     if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
         raise MalformedPodError(_misnamed(index, name))
-    for kind, source in stated.items():
+    for kind, source in raw.items():
         if source.__class__ is SourceShape:
             # As for mounts: the constructor of a named tuple is Python.
             other = (name, kind, "", "")
@@ -214,16 +214,16 @@ def _host_path(index: int, name: str, source: Any) -> Volume:
     return Volume(name, "hostPath", source.path, source.type or "")
 
 
-def _mount(stated: MountShape) -> Mount:
+def _mount(raw: MountShape) -> Mount:
     values = (
-        stated.name,
-        stated.mount_path,
-        clean_path(stated.mount_path),
-        stated.sub_path or "",
-        stated.sub_path_expr or "",
-        bool(stated.read_only),
-        "" if stated.mount_propagation == "None" else stated.mount_propagation or "",
-        "" if stated.recursive_read_only == "Disabled" else stated.recursive_read_only or "",
+        raw.name,
+        raw.mount_path,
+        clean_path(raw.mount_path),
+        raw.sub_path or "",
+        raw.sub_path_expr or "",
+        bool(raw.read_only),
+        "" if raw.mount_propagation == "None" else raw.mount_propagation or "",
+        "" if raw.recursive_read_only == "Disabled" else raw.recursive_read_only or "",
     )
     # Mount(*values) takes three times as long: the constructor of a named tuple is Python.
     return tuple.__new__(Mount, values)

@@ -10,7 +10,7 @@ from app.model.schema import Quantity, ResourcesShape
 _RESOURCES = ("cpu", "memory")
 
 
-class PodLevelMisfit(NamedTuple):
+class PodLevelShortfall(NamedTuple):
     """One resource of `spec.resources` that the containers do not fit into; amounts as text."""
 
     resource: str
@@ -26,16 +26,16 @@ class Demand(NamedTuple):
     is_native_sidecar: bool
 
 
-def pod_level_misfits(
+def pod_level_shortfalls(
     pod: ResourcesShape, init_containers: Iterable[Demand], containers: Iterable[Demand], added: Demand
-) -> list[PodLevelMisfit]:
+) -> list[PodLevelShortfall]:
     """Return where a pod with these containers breaks its own `spec.resources`, which is `pod`.
 
     The API server's rules (`validatePodResources`): the containers' requests together stay within
     the pod's request, or its limit where it states no request; no container's limit is above the
     pod's. Only the limit of `added` is compared, other containers are the author's own affair.
     """
-    misfits = []
+    shortfalls = []
     starting, running = list(init_containers), list(containers)
     for resource in _RESOURCES:
         pod_limit = _limit(pod, resource)
@@ -43,12 +43,12 @@ def pod_level_misfits(
         room = _amount(pod_request)
         needed = _needed(starting, running, resource)
         if room is not None and needed > room:
-            misfits.append(PodLevelMisfit(resource, "request", pod_request, _text(needed)))
+            shortfalls.append(PodLevelShortfall(resource, "request", pod_request, _text(needed)))
         limit = _limit(added.resources, resource)
         ceiling, top = _amount(pod_limit), _amount(limit)
         if ceiling is not None and top is not None and top > ceiling:
-            misfits.append(PodLevelMisfit(resource, "limit", pod_limit, limit))
-    return misfits
+            shortfalls.append(PodLevelShortfall(resource, "limit", pod_limit, limit))
+    return shortfalls
 
 
 def _needed(init_containers: list[Demand], containers: list[Demand], resource: str) -> Decimal:

@@ -17,7 +17,7 @@ _Shape = TypeVar("_Shape")
 MOST_CONTAINERS = 1000
 # Of RFC 1123 subdomains, the longest names that Kubernetes has
 LONGEST_NAME = 253
-Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
+ObjectName = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
 # PATH_MAX of Linux
 LONGEST_PATH = 4096
 Path = Annotated[str, Meta(min_length=1, max_length=LONGEST_PATH)]
@@ -72,7 +72,7 @@ class VariableShape(Struct, gc=False):
 class MountShape(Struct, gc=False, rename="camel"):
     """One entry of `volumeMounts`."""
 
-    name: Name
+    name: ObjectName
     mount_path: Path
     sub_path: OptionalPath = None
     sub_path_expr: OptionalPath = None
@@ -97,7 +97,7 @@ class ContainerSecurityShape(Struct, gc=False):
 class ContainerShape(Struct, gc=False, rename="camel"):
     """One entry of `containers` or `initContainers`."""
 
-    name: Name
+    name: ObjectName
     env: list[VariableShape] | None = None
     volume_mounts: list[MountShape] | None = None
     resources: ResourcesShape | None = None
@@ -164,7 +164,7 @@ class PodShape(Struct, gc=False):
     metadata: MetadataShape | None = None
 
 
-class Reader(Generic[_Shape]):
+class SchemaReader(Generic[_Shape]):
     """Reads JSON into one shape."""
 
     def __init__(self, kind: Any) -> None:
@@ -177,7 +177,7 @@ class Reader(Generic[_Shape]):
         try:
             shape: _Shape = self._decode(json) if is_text else convert(json, self._kind)
         except ValidationError as error:
-            raise MalformedPodError(misfit(error, "pod", None if is_text else json)) from None
+            raise MalformedPodError(describe_validation_error(error, "pod", None if is_text else json)) from None
         except UnicodeError:
             # Its own text quotes what it stumbled over.
             raise MalformedPodError("pod: has text that is not Unicode") from None
@@ -186,7 +186,7 @@ class Reader(Generic[_Shape]):
         return shape
 
 
-def misfit(error: ValidationError, root: str, json: Any = None) -> str:
+def describe_validation_error(error: ValidationError, root: str, json: Any = None) -> str:
     """Return what does not fit in some JSON: where it is, what is accepted, what was found.
 
     `root` is what the whole is called. msgspec names types, and never quotes a value; nor does it name the key of a

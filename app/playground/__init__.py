@@ -4,7 +4,7 @@
 this package, compiled to WebAssembly, in the browser itself.
 """
 
-from app.playground.evaluate import Answer, Form, Question, form
-from app.playground.question import Problem, Refusal, ask
+from app.playground.evaluate import Evaluation, Form, Question, form
+from app.playground.question import InputProblem, Refusal, answer_question
 
-__all__ = ["Answer", "Form", "Problem", "Question", "Refusal", "ask", "form"]
+__all__ = ["Evaluation", "Form", "InputProblem", "Question", "Refusal", "answer_question", "form"]

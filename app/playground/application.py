@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.playground import Refusal, ask, form
+from app.playground import Refusal, answer_question, form
 
 _STATIC = Path(__file__).parent / "static"
 # Some times the size of any manifest that people write, and seconds for the YAML parser
@@ -46,7 +46,7 @@ def playground_application(settings: str, environ: Mapping[str, str]) -> FastAPI
             body += chunk
             if len(body) > _BODY_LIMIT:
                 return PlainTextResponse(f"the question is larger than {_BODY_LIMIT} bytes\n", 413)
-        found = await run_in_threadpool(ask, bytes(body), environ)
+        found = await run_in_threadpool(answer_question, bytes(body), environ)
         return _json(found.model_dump_json(), 422 if isinstance(found, Refusal) else 200)
 
     application.mount("/", StaticFiles(directory=_STATIC, html=True))

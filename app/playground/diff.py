@@ -4,20 +4,20 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 from itertools import zip_longest
 
-from app.playground.schema import Value
+from app.playground.schema import FrozenModel
 
 # Beyond it the matcher, whose time grows with the square of the lines, would keep people waiting.
 _MOST_LINES = 20_000
 
 
-class Line(Value):
+class Line(FrozenModel):
     """A line of a text and its number, which counts from 1."""
 
     number: int
     text: str
 
 
-class Row(Value):
+class Row(FrozenModel):
     """What stands side by side: the line before and after, None on the side that has nothing there."""
 
     before: Line | None

@@ -1,4 +1,4 @@
-"""The page's one question and its answer."""
+"""The question that the page asks, and its evaluation."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -17,7 +17,7 @@ from app.injection import (
     Mode,
     Option,
     Outcome,
-    State,
+    RuleState,
     decide_for_namespace,
     trace_rules,
 )
@@ -25,8 +25,8 @@ from app.manifests import Manifest, Template
 from app.model import MalformedPodError, Operation
 from app.playground.annotate import annotate
 from app.playground.diff import Row, side_by_side
-from app.playground.pod_diagram import Picture, picture
-from app.playground.schema import Value
+from app.playground.pod_diagram import PodDiagram, picture
+from app.playground.schema import FrozenModel
 from app.settings import InjectionSettings, make_policy, parse_settings
 
 
@@ -37,7 +37,7 @@ def _ours(annotations: Mapping[str, str]) -> Mapping[str, str]:
     return annotations
 
 
-class Question(Value):
+class Question(FrozenModel):
     """A manifest, the label of its namespace, annotations for its pods, and the operator's settings as YAML."""
 
     manifest: str
@@ -46,14 +46,14 @@ class Question(Value):
     settings: str = ""
 
 
-class RuleFacts(Value):
+class RuleFacts(FrozenModel):
     """A rule, and how the pod fared with it."""
 
     statement: str
-    state: State
+    state: RuleState
 
 
-class PodAnswer(Value):
+class PodAnswer(FrozenModel):
     """What becomes of one pod, and why; `change` says how it comes to another decision.
 
     `patch` is for its object, as `inject --patch` prints it.
@@ -69,10 +69,10 @@ class PodAnswer(Value):
     warnings: tuple[str, ...]
     rules: list[RuleFacts]
     patch: list[Operation]
-    picture: Picture | None
+    picture: PodDiagram | None
 
 
-class FormOption(Value):
+class FormOption(FrozenModel):
     """A row of the table of options, with the default and the permission that the operator gives it."""
 
     key: str
@@ -84,7 +84,7 @@ class FormOption(Value):
     allowed: bool
 
 
-class Answer(Value):
+class Evaluation(FrozenModel):
     """The manifest as asked for, and as injected; `rows` has both side by side."""
 
     asked: str
@@ -94,7 +94,7 @@ class Answer(Value):
     options: list[FormOption]
 
 
-class Form(Value):
+class Form(FrozenModel):
     """What can be asked; `settings` is the text the operator's settings begin with."""
 
     version: str
@@ -117,8 +117,8 @@ def form(settings: str, environ: Mapping[str, str]) -> Form:
     )
 
 
-def answer(question: Question, environ: Mapping[str, str]) -> Answer:
-    """Return the answer; ManifestError or SettingsError where the question has none."""
+def evaluate(question: Question, environ: Mapping[str, str]) -> Evaluation:
+    """Evaluate a question; ManifestError or SettingsError where the question has none."""
     settings = _injection(question.settings, environ)
     policy = make_policy(settings)
     asked = annotate(question.manifest, question.annotations, "manifest")
@@ -130,7 +130,7 @@ def answer(question: Question, environ: Mapping[str, str]) -> Answer:
             manifest.inject(template, decision.operations)
         pods.append(_pod(template, decision))
     injected = manifest.text
-    return Answer(
+    return Evaluation(
         asked=asked,
         injected=injected,
         rows=side_by_side(asked, injected),
@@ -163,7 +163,7 @@ def _rules(decision: Decision) -> list[RuleFacts]:
     return [RuleFacts(statement=rule.statement, state=state) for rule, state in trace_rules(decision)]
 
 
-def _picture(template: Template, decision: Decision) -> Picture | None:
+def _picture(template: Template, decision: Decision) -> PodDiagram | None:
     try:
         return picture(template.pod, jsonpatch.apply_patch(template.pod, decision.operations))
     except MalformedPodError:

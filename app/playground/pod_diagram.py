@@ -7,7 +7,7 @@ from typing import Any
 from jsonpointer import resolve_pointer
 
 from app.model import Container, JsonObject, Mount, Pod, read_pod
-from app.playground.schema import Value
+from app.playground.schema import FrozenModel
 
 
 class Role(StrEnum):
@@ -18,7 +18,7 @@ class Role(StrEnum):
     CONTAINER = "container"
 
 
-class MountFacts(Value):
+class MountFacts(FrozenModel):
     """One volume at one path of one container."""
 
     volume: str
@@ -28,14 +28,14 @@ class MountFacts(Value):
     added: bool
 
 
-class VariableFacts(Value):
+class VariableFacts(FrozenModel):
     """An environment variable that was added."""
 
     name: str
     value: str
 
 
-class ContainerFacts(Value):
+class ContainerFacts(FrozenModel):
     """A container, with the mounts it has and the variables it gained."""
 
     name: str
@@ -47,7 +47,7 @@ class ContainerFacts(Value):
     variables: list[VariableFacts]
 
 
-class VolumeFacts(Value):
+class VolumeFacts(FrozenModel):
     """A volume: its kind, as `emptyDir`, and what tells it from others of the kind."""
 
     name: str
@@ -56,17 +56,17 @@ class VolumeFacts(Value):
     added: bool
 
 
-class Picture(Value):
+class PodDiagram(FrozenModel):
     """A pod; containers stand in the order they start."""
 
     containers: list[ContainerFacts]
     volumes: list[VolumeFacts]
 
 
-def picture(before: JsonObject, after: JsonObject) -> Picture:
+def picture(before: JsonObject, after: JsonObject) -> PodDiagram:
     """Return the picture of a pod as it is after injection; MalformedPodError where it cannot be read."""
     old, new = read_pod(before), read_pod(after)
-    return Picture(
+    return PodDiagram(
         containers=[
             _container(old, container, _image(after, container))
             for container in (*new.init_containers, *new.containers)

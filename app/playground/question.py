@@ -6,33 +6,33 @@ from typing import Literal
 from pydantic import ValidationError
 
 from app.errors import ManifestError, SettingsError
-from app.playground.evaluate import Answer, Question, answer
-from app.playground.schema import Value
+from app.playground.evaluate import Evaluation, Question, evaluate
+from app.playground.schema import FrozenModel
 
 
-class Problem(Value):
+class InputProblem(FrozenModel):
     """Which part of a question cannot be used, and a sentence that says why."""
 
     part: Literal["question", "manifest", "settings"]
     text: str
 
 
-class Refusal(Value):
-    """A question that has no answer."""
+class Refusal(FrozenModel):
+    """A question that cannot be evaluated."""
 
-    problems: list[Problem]
+    problems: list[InputProblem]
 
 
-def ask(question: bytes | str, environ: Mapping[str, str]) -> Answer | Refusal:
-    """Return the answer to a question in JSON, or what is wrong with it; `environ` has settings of an operator too."""
+def answer_question(question: bytes | str, environ: Mapping[str, str]) -> Evaluation | Refusal:
+    """Evaluate a question in JSON, or return what is wrong with it; `environ` may hold settings too."""
     try:
-        return answer(Question.model_validate_json(question), environ)
+        return evaluate(Question.model_validate_json(question), environ)
     except ValidationError as error:
-        return Refusal(problems=[Problem(part="question", text=_sentence(details)) for details in error.errors()])
+        return Refusal(problems=[InputProblem(part="question", text=_sentence(details)) for details in error.errors()])
     except ManifestError as error:
-        return Refusal(problems=[Problem(part="manifest", text=str(error))])
+        return Refusal(problems=[InputProblem(part="manifest", text=str(error))])
     except SettingsError as error:
-        return Refusal(problems=[Problem(part="settings", text=problem) for problem in error.problems])
+        return Refusal(problems=[InputProblem(part="settings", text=problem) for problem in error.problems])
 
 
 def _sentence(details: Mapping[str, object]) -> str:

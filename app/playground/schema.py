@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 
-class Value(BaseModel):
+class FrozenModel(BaseModel):
     """A frozen value with exactly these members, to and from JSON."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

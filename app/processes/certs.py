@@ -1,4 +1,4 @@
-"""`dind-webhook certs`: upkeep in one thread, watches in two, health in the event loop."""
+"""`dind-webhook certs`: the controller in one thread, two watches in threads, the health port in the event loop."""
 
 import asyncio
 import threading
@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import structlog
 import uvloop
 
-from app.certs import CertsMetrics, Lives, Rounds, Upkeep
+from app.certs import CertReconciler, CertsMetrics, Controller, Lifetimes
 from app.errors import SettingsError
 from app.http import ByteBudget, Server, bind, health_application, health_server
-from app.kube import KubeObjects
+from app.kube import KubeCertStore
 from app.processes.malloc import return_large_blocks
-from app.processes.signals import Stop
+from app.processes.signals import ShutdownSignal
 from app.settings import CertsSettings
 
 _REQUEST_SECONDS = 10
@@ -23,28 +23,30 @@ def maintain_certs(settings: CertsSettings) -> None:
     """Keep certificates until SIGTERM or SIGINT; SettingsError where the settings cannot work."""
     if not settings.namespace:
         raise SettingsError(["certs.namespace is needed: that of this pod"])
-    objects = KubeObjects(settings.namespace, settings.secret, settings.webhook_configuration, settings.kubeconfig)
+    store = KubeCertStore(settings.namespace, settings.secret, settings.webhook_configuration, settings.kubeconfig)
     hosts = (f"{settings.service}.{settings.namespace}.svc", *settings.extra_hosts)
     metrics = CertsMetrics()
-    upkeep = Upkeep(objects, settings.directory, hosts, Lives(settings.ca_life, settings.leaf_life), metrics)
-    rounds = Rounds(upkeep, metrics, settings.resync.total_seconds())
+    reconciler = CertReconciler(
+        store, settings.directory, hosts, Lifetimes(settings.ca_life, settings.leaf_life), metrics
+    )
+    controller = Controller(reconciler, metrics, settings.resync.total_seconds())
     with bind(settings.host, settings.health_port, "certs.health_port") as bound:
-        application = health_application(metrics.registry, lambda: upkeep.problem(datetime.now(UTC)))
+        application = health_application(metrics.registry, lambda: reconciler.problem(datetime.now(UTC)))
         health = health_server(application, bound, _REQUEST_SECONDS, ByteBudget(_HELD_BYTES))
         return_large_blocks()
         structlog.get_logger().info("keeping certificates", hosts=hosts, health_port=bound.getsockname()[1])
         # What they do at the end of the process need not be waited for: each write is whole or not at all.
-        threading.Thread(target=rounds.run, daemon=True).start()
-        for watching in (objects.watch_secret, objects.watch_bundles):
-            threading.Thread(target=rounds.watch, args=(watching,), daemon=True).start()
+        threading.Thread(target=controller.run, daemon=True).start()
+        for watching in (store.watch_secret, store.watch_bundles):
+            threading.Thread(target=controller.watch, args=(watching,), daemon=True).start()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_stopped(health))
     structlog.get_logger().info("stopped")
 
 
 async def _until_stopped(health: Server) -> None:
-    stop = Stop()
+    stop = ShutdownSignal()
     answering = asyncio.create_task(health.serve())
-    await stop.asked.wait()
+    await stop.requested.wait()
     health.should_exit = health.force_exit = True
     await answering

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from app.errors import SettingsError
 from app.http import ByteBudget, ConnectionLimits, ConnectionPool, Server, bind
 from app.playground.application import is_loopback, playground_application
-from app.processes.signals import Stop
+from app.processes.signals import ShutdownSignal
 
 _REQUEST_SECONDS = 60.0
 _IDLE_SECONDS = 60.0
@@ -32,10 +32,10 @@ def serve_playground(
 
 
 async def _serve(server: Server, announce: Callable[[], None]) -> None:
-    stop = Stop()
+    stop = ShutdownSignal()
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve())
         # Connections are taken since the socket is bound, and wait until the server is there.
         announce()
-        await stop.asked.wait()
+        await stop.requested.wait()
         server.should_exit = server.force_exit = True

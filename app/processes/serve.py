@@ -11,21 +11,21 @@ import structlog
 import uvloop
 
 from app.errors import SettingsError
-from app.http import Metrics, ServedCertificate, TlsFiles, TlsRules, Turns, health_application, webhook_application
+from app.http import FairQueue, Metrics, ServedCertificate, TlsFiles, TlsRules, health_application, webhook_application
 from app.http.limits import ByteBudget, ConnectionPool
 from app.http.protocol import ConnectionLimits
 from app.http.server import IDLE_SECONDS, Server, bind, health_server
 from app.processes.malloc import return_free_pages, return_large_blocks
-from app.processes.signals import Stop
+from app.processes.signals import ShutdownSignal
 from app.settings import ServerSettings, Settings, make_policy
 
 # Room for requests of an ordinary size beside one of the largest
-MORE_BYTES = 3 * 1024 * 1024
+SPARE_BYTES = 3 * 1024 * 1024
 _COLLECT_SECONDS = 1.0
 _TLS_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
-class Endpoints(NamedTuple):
+class BoundSockets(NamedTuple):
     """The bound sockets of the two servers."""
 
     webhook: socket.socket
@@ -40,12 +40,12 @@ def serve(settings: Settings) -> bool:
     server = settings.server
     files = _tls_files(server)
     with contextlib.ExitStack() as stack:
-        endpoints = Endpoints(
+        sockets = BoundSockets(
             stack.enter_context(bind(server.host, server.port, "server.port")),
             stack.enter_context(bind(server.host, server.health_port, "server.health_port")),
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(settings, files, endpoints))
+            return runner.run(_serve(settings, files, sockets))
 
 
 def _tls_files(settings: ServerSettings) -> TlsFiles:
@@ -54,25 +54,25 @@ def _tls_files(settings: ServerSettings) -> TlsFiles:
     raise SettingsError(["server.tls_cert_file and server.tls_key_file are needed (or --dev, to try it out)"])
 
 
-async def _serve(settings: Settings, files: TlsFiles, endpoints: Endpoints) -> bool:
+async def _serve(settings: Settings, files: TlsFiles, sockets: BoundSockets) -> bool:
     metrics = Metrics()
     config = settings.server
     rules = TlsRules(_TLS_VERSIONS[config.tls_min_version], config.tls_ciphers, config.tls_server_name or "")
     certificate = ServedCertificate(files, rules, metrics)
-    turns = Turns()
-    application = webhook_application(make_policy(settings.injection), metrics, config.body_limit, turns)
-    budget = ByteBudget(config.body_limit + MORE_BYTES)
+    queue = FairQueue()
+    application = webhook_application(make_policy(settings.injection), metrics, config.body_limit, queue)
+    budget = ByteBudget(config.body_limit + SPARE_BYTES)
     limits = ConnectionLimits(
         config.request_seconds,
         IDLE_SECONDS,
         ConnectionPool(config.connection_limit),
         budget,
-        turns,
+        queue,
         frozenset(config.client_names),
         metrics,
         application.endpoints,
     )
-    webhook = Server(application, endpoints.webhook, limits, config.drain_seconds, certificate.context)
+    webhook = Server(application, sockets.webhook, limits, config.drain_seconds, certificate.context)
 
     def not_ready() -> str | None:
         if limits.closing:
@@ -80,23 +80,23 @@ async def _serve(settings: Settings, files: TlsFiles, endpoints: Endpoints) -> b
         return certificate.problem() if webhook.started else "not listening yet"
 
     health = health_server(
-        health_application(metrics.registry, not_ready), endpoints.health, config.request_seconds, budget
+        health_application(metrics.registry, not_ready), sockets.health, config.request_seconds, budget
     )
     return_large_blocks()
     _take_garbage_between_requests()
-    stop = Stop()
+    stop = ShutdownSignal()
     structlog.get_logger().info(
         "listening",
         address=config.host,
-        port=endpoints.webhook.getsockname()[1],
-        health_port=endpoints.health.getsockname()[1],
+        port=sockets.webhook.getsockname()[1],
+        health_port=sockets.health.getsockname()[1],
     )
     async with asyncio.TaskGroup() as group:
         looking = group.create_task(_look_at_files(certificate, config.reload_seconds))
         collecting = group.create_task(_collect_garbage())
         serving = group.create_task(webhook.serve())
         answering = group.create_task(health.serve())
-        await stop.asked.wait()
+        await stop.requested.wait()
         await _finish(stop, limits, webhook, serving, config.grace_seconds)
         looking.cancel()
         collecting.cancel()
@@ -108,16 +108,16 @@ async def _serve(settings: Settings, files: TlsFiles, endpoints: Endpoints) -> b
 
 
 async def _finish(
-    stop: Stop, limits: ConnectionLimits, webhook: Server, serving: asyncio.Task[None], grace_seconds: float
+    stop: ShutdownSignal, limits: ConnectionLimits, webhook: Server, serving: asyncio.Task[None], grace_seconds: float
 ) -> None:
     """Serve on for a while, each answer the last on its connection; then take no more and let the rest end."""
     limits.closing = True
     structlog.get_logger().info("stopping", grace_seconds=grace_seconds)
     await stop.pause(grace_seconds)
     webhook.should_exit = True
-    insisting = asyncio.ensure_future(stop.insisted.wait())
-    await asyncio.wait({serving, insisting}, return_when=asyncio.FIRST_COMPLETED)
-    insisting.cancel()
+    forcing = asyncio.ensure_future(stop.forced.wait())
+    await asyncio.wait({serving, forcing}, return_when=asyncio.FIRST_COMPLETED)
+    forcing.cancel()
     webhook.force_exit = True
     await serving
 

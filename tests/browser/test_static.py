@@ -7,7 +7,7 @@ from golden import Case, all_cases
 from page import Page
 from selenium.webdriver.common.by import By
 
-from app.playground import ask
+from app.playground import answer_question
 
 
 def test_it_decides_without_a_server(static_page: Page) -> None:
@@ -38,7 +38,7 @@ def test_it_says_what_is_wrong_with_settings(static_page: Page) -> None:
 def test_it_answers_every_golden_case_as_the_webhook_does(static_page: Page) -> None:
     cases = all_cases()
     assert len(cases) > 100
-    different = [case.name for case in cases if static_page.ask(_question(case)) != _expected(case)]
+    different = [case.name for case in cases if static_page.answer_question(_question(case)) != _expected(case)]
     assert different == []
 
 
@@ -51,4 +51,4 @@ def _question(case: Case) -> dict[str, str]:
 
 
 def _expected(case: Case) -> object:
-    return json.loads(ask(json.dumps(_question(case)), {}).model_dump_json())
+    return json.loads(answer_question(json.dumps(_question(case)), {}).model_dump_json())

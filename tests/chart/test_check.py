@@ -8,7 +8,7 @@ import yaml
 from helm import NAMESPACE, RELEASE, SCENARIOS, render
 
 from app.diagnostics import CHECKS as ALL
-from app.diagnostics import Category, Status, judge
+from app.diagnostics import Category, Status, run_checks
 from app.diagnostics.collect.installation import default_policy, policy_of
 from app.diagnostics.snapshot import Snapshot
 
@@ -35,9 +35,9 @@ def installed(objects: tuple[dict[str, Any], ...]) -> Snapshot:
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.stem)
 def test_the_webhook_configuration_of_every_scenario_passes(scenario: Any) -> None:
     snapshot = installed(render(scenario.read_text("utf-8")))
-    findings = {result.check.name: result.findings for result in judge(CHECKS, snapshot) if result.findings}
+    findings = {result.check.name: result.findings for result in run_checks(CHECKS, snapshot) if result.findings}
     assert findings == {}
-    assert all(result.status is Status.PASSED for result in judge(CHECKS, snapshot))
+    assert all(result.status is Status.PASSED for result in run_checks(CHECKS, snapshot))
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.stem)

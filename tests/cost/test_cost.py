@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from app.http import ByteBudget, ConnectionLimits, ConnectionPool, Metrics, Turns, webhook_application
+from app.http import ByteBudget, ConnectionLimits, ConnectionPool, FairQueue, Metrics, webhook_application
 from app.http.protocol import Connection
 from app.logs import configure_logs
 from app.model import JsonObject
@@ -63,7 +63,7 @@ def _log_as_the_server_does(logs_as_before: None) -> None:  # noqa: ARG001  # af
 @pytest.fixture
 def ours() -> Open:
     """Open a connection of the server, behind TLS."""
-    app = webhook_application(make_policy(InjectionSettings()), Metrics(), 7 * 2**20, Turns())
+    app = webhook_application(make_policy(InjectionSettings()), Metrics(), 7 * 2**20, FairQueue())
     config = Config(app, log_config=None)
     config.load()
 

@@ -10,7 +10,7 @@ from app.http.fair_queue import WORK_SECONDS
 from app.http.framing import MOST_HEAD_BYTES
 from app.http.protocol import MOST_HEADERS
 from app.model.schema import MOST_CONTAINERS
-from app.processes.serve import MORE_BYTES
+from app.processes.serve import SPARE_BYTES
 from app.settings import ServerSettings
 
 _PAGE = Path(__file__).parents[2] / "docs" / "security.md"
@@ -23,7 +23,7 @@ _BOUNDS = {
     "containers of a pod": f"{MOST_CONTAINERS:,}, and as many init containers",
     "connections, TLS handshakes included": f"`server.connection_limit`, {_DEFAULT.connection_limit}; "
     f"{server.HEALTH_CONNECTIONS} to a health port",
-    "bytes that all connections hold, read or not taken yet": f"`server.body_limit` and {MORE_BYTES // _MIB} MiB",
+    "bytes that all connections hold, read or not taken yet": f"`server.body_limit` and {SPARE_BYTES // _MIB} MiB",
     "time of a request, until its answer is taken": f"`server.request_seconds`, {_DEFAULT.request_seconds:.0f}",
     "processor for TLS handshakes and requests": f"{WORK_SECONDS * 1000:.0f} ms, then remote addresses take turns",
 }

@@ -31,7 +31,7 @@ from typer.testing import CliRunner
 from app import __version__
 from app.cli.judge import describe
 from app.cli.main import cli
-from app.http import Metrics, Turns, webhook_application
+from app.http import FairQueue, Metrics, webhook_application
 from app.injection import NAMESPACE_VALUES, Decision, Mode, Policy, Reason
 from app.model import JsonObject, pod_templates
 from app.settings import load_settings, make_policy
@@ -135,7 +135,7 @@ def through_command_line(case: Case) -> Printed:
 
 def through_webhook(case: Case) -> list[Answer]:
     """Return what the webhook answers for each pod of a case, its patch applied."""
-    application = webhook_application(case.policy, Metrics(), 2**20, Turns())
+    application = webhook_application(case.policy, Metrics(), 2**20, FairQueue())
     return [
         ask(application, name, pod, case.namespace_label) for name, pod in pods(parse(case.manifest.read_text("utf-8")))
     ]

@@ -7,8 +7,8 @@ from diagnostics.healthy import healthy, namespace, opted_in, pod
 from golden import hold
 
 from app.cli.check import Output, print_results
-from app.diagnostics import CHECKS, Result, judge
-from app.diagnostics.snapshot import Endpoint
+from app.diagnostics import CHECKS, Result, run_checks
+from app.diagnostics.snapshot import ServerEndpoint
 
 FOLDER = Path(__file__).with_name("check")
 
@@ -18,10 +18,10 @@ def results() -> list[Result]:
     snapshot = healthy(
         namespaces=(opted_in(**{"pod-security.kubernetes.io/enforce": "baseline"}), namespace("default")),
         pods=(pod(within="default"), pod("other", within="default")),
-        endpoints=(Endpoint("pod a", silent="the connection broke: timed out"),),
-        unread={"nodes": "you may not list nodes"},
+        endpoints=(ServerEndpoint("pod a", silent="the connection broke: timed out"),),
+        unavailable={"nodes": "you may not list nodes"},
     )
-    return list(judge(CHECKS, snapshot))
+    return list(run_checks(CHECKS, snapshot))
 
 
 @pytest.mark.parametrize("output", Output)
@@ -47,5 +47,5 @@ def test_nothing_is_wrapped_since_commands_are_to_be_copied(
 
 
 def test_short_is_silent_where_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
-    print_results(list(judge(CHECKS, healthy())), Output.SHORT, "never")
+    print_results(list(run_checks(CHECKS, healthy())), Output.SHORT, "never")
     assert capsys.readouterr().out == ""

@@ -20,7 +20,7 @@ from golden import (
     validate,
 )
 
-from app.http import Metrics, Turns, webhook_application
+from app.http import FairQueue, Metrics, webhook_application
 from app.injection import OPTIONS, Reason
 
 ALL = all_cases()
@@ -63,7 +63,7 @@ def test_the_current_kubernetes_knows_every_member_of_the_result(case: Case) -> 
 
 @each_injected
 def test_what_was_injected_is_left_alone_the_second_time(case: Case) -> None:
-    application = webhook_application(case.policy, Metrics(), 2**20, Turns())
+    application = webhook_application(case.policy, Metrics(), 2**20, FairQueue())
     for answer in through_webhook(case):
         if ": injected (" in answer.report:
             assert "untouched (unchanged)" in ask(application, "again", answer.pod, case.namespace_label).report

@@ -8,7 +8,7 @@ import pytest
 from diagnostics.broken import BROKEN
 from golden import CASES, hold
 
-from app.diagnostics import CHECKS, Snapshot, judge
+from app.diagnostics import CHECKS, Snapshot, run_checks
 from app.injection import Outcome, Policy, Reason, inject
 
 FILE = Path(__file__).with_name("messages.txt")
@@ -45,7 +45,7 @@ def findings() -> Iterator[str]:
 
 
 def first(name: str, snapshot: Snapshot) -> Iterable[tuple[str, str]]:
-    return next(result for result in judge(CHECKS, snapshot) if result.check.name == name).findings
+    return next(result for result in run_checks(CHECKS, snapshot) if result.check.name == name).findings
 
 
 def everything() -> str:

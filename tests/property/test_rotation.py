@@ -14,19 +14,19 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from cluster import Cluster, DirectObjects
+from cluster import Cluster, DirectCertStore
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.certs import CertsMetrics, Lives, Upkeep
+from app.certs import CertReconciler, CertsMetrics, Lifetimes
 from app.certs.atomic_writer import read_served_cert
 from app.errors import ApiError
 
 BEGIN = datetime(2030, 1, 2, tzinfo=UTC)
 HOSTS = ("dind-webhook.ci.svc",)
-LIVES = Lives(ca=timedelta(seconds=60), leaf=timedelta(seconds=20))
+LIVES = Lifetimes(ca=timedelta(seconds=60), leaf=timedelta(seconds=20))
 DEEPEST = 2
 
 
@@ -45,22 +45,22 @@ class Replicas:
         self._seen: list[tuple[datetime, set[bytes]]] = []
         self._depth = 0
         self.due = [BEGIN] * number
-        self.upkeeps = [self.start(index) for index in range(number)]
+        self.reconcilers = [self.start(index) for index in range(number)]
 
-    def start(self, index: int) -> Upkeep:
-        objects = DirectObjects(self.cluster, self._before_a_call)
-        return Upkeep(objects, self.directories[index], HOSTS, LIVES, CertsMetrics())
+    def start(self, index: int) -> CertReconciler:
+        objects = DirectCertStore(self.cluster, self._before_a_call)
+        return CertReconciler(objects, self.directories[index], HOSTS, LIVES, CertsMetrics())
 
     def step(self, index: int) -> None:
         with suppress(ApiError):
-            self.due[index] = self.upkeeps[index].step(self.now)
+            self.due[index] = self.reconcilers[index].reconcile(self.now)
         self.check()
 
     def settle(self) -> None:
         """Let all work undisturbed, until nothing is left to do."""
         self.is_away, self._depth = False, DEEPEST  # so that nobody interrupts
         for _ in range(3):
-            for index in range(len(self.upkeeps)):
+            for index in range(len(self.reconcilers)):
                 self.step(index)
         self._depth = 0
 
@@ -83,7 +83,7 @@ class Replicas:
         self.check()
         if self._depth < DEEPEST and self._draw(st.integers(0, 3)) == 0:
             self._depth += 1
-            self.step(self._draw(st.integers(0, len(self.upkeeps) - 1)))
+            self.step(self._draw(st.integers(0, len(self.reconcilers) - 1)))
             self._depth -= 1
         if self.is_away:
             raise ApiError("away")
@@ -121,10 +121,10 @@ def test_no_leaf_is_ever_served_that_a_bundle_does_not_trust(number: int, data: 
                     replicas.now += timedelta(seconds=data.draw(st.sampled_from([0.1, 1, 3.4, 7, 14, 21])))
                     replicas.check()
                 case "restart":
-                    replicas.upkeeps[index] = replicas.start(index)
+                    replicas.reconcilers[index] = replicas.start(index)
                 case "lose files":
                     rmtree(replicas.directories[index], ignore_errors=True)
-                    replicas.upkeeps[index] = replicas.start(index)
+                    replicas.reconcilers[index] = replicas.start(index)
                 case "delete Secret" if replicas.cluster.secret():
                     replicas.cluster.delete("secret")
                 case "away":
@@ -140,10 +140,10 @@ def test_no_leaf_is_ever_served_that_a_bundle_does_not_trust(number: int, data: 
 def test_over_many_lives_as_many_cas_are_made_as_are_due_and_no_replica_is_ever_without_a_leaf(number: int) -> None:
     with TemporaryDirectory() as folder:
         replicas = Replicas(number, Path(folder), lambda _: 1, LIVES.wait * 0.9)
-        lives = 6
-        while replicas.now < BEGIN + lives * LIVES.ca:
+        lifetimes = 6
+        while replicas.now < BEGIN + lifetimes * LIVES.ca:
             for index in range(number):
                 replicas.step(index)
             assert replicas.serves_all()
             replicas.now = min(replicas.due)
-    assert len(replicas.cluster.cas) == lives * 3 / 2
+    assert len(replicas.cluster.cas) == lifetimes * 3 / 2

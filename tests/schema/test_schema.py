@@ -8,7 +8,7 @@ from schemathesis import Case
 from schemathesis.checks import CheckFunction, not_a_server_error
 from schemathesis.specs.openapi import checks
 
-from app.http import Metrics, Turns, webhook_application
+from app.http import FairQueue, Metrics, webhook_application
 from app.settings import InjectionSettings, make_policy
 
 _BODY_LIMIT = 4096
@@ -16,7 +16,7 @@ _BODY_LIMIT = 4096
 _SCHEMA = schemathesis.openapi.from_path(
     Path(__file__).with_name("openapi.yaml"), config=schemathesis.Config.from_dict({"seed": 1})
 )
-_SCHEMA.app = webhook_application(make_policy(InjectionSettings()), Metrics(), _BODY_LIMIT, Turns())
+_SCHEMA.app = webhook_application(make_policy(InjectionSettings()), Metrics(), _BODY_LIMIT, FairQueue())
 _CHECKS: list[CheckFunction] = [
     not_a_server_error,
     checks.status_code_conformance,

@@ -172,7 +172,7 @@ class Cluster:
         self.changed.notify_all()
 
 
-class DirectObjects:
+class DirectCertStore:
     """What app.kube does over the network, without one. `before` is called ahead of each call, and may raise."""
 
     def __init__(self, cluster: Cluster, before: Callable[[], None] = lambda: None) -> None:

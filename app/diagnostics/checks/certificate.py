@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from app.diagnostics.check import Category, Check, Problem
-from app.diagnostics.snapshot import Endpoint, Snapshot, entries_of
+from app.diagnostics.snapshot import ServerEndpoint, Snapshot, entries_of
 from app.model import JsonObject
 
 # Certificates of the chart are renewed with a third of their lives left.
@@ -66,7 +66,7 @@ def _answers(snapshot: Snapshot) -> Iterator[Problem]:
             yield Problem(f"{endpoint.place}: {endpoint.silent}")
 
 
-def _served(snapshot: Snapshot) -> Iterator[tuple[Endpoint, x509.Certificate]]:
+def _served(snapshot: Snapshot) -> Iterator[tuple[ServerEndpoint, x509.Certificate]]:
     for endpoint in snapshot.endpoints:
         if endpoint.certificate:
             yield endpoint, x509.load_der_x509_certificate(endpoint.certificate)

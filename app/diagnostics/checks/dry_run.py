@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from app.diagnostics.check import REINSTALL, Category, Check, Problem
 from app.diagnostics.checks.namespaces import allow_privileged
-from app.diagnostics.explain import Asked, left_out_by
+from app.diagnostics.explain import AdmissionInputs, left_out_by
 from app.diagnostics.snapshot import DryRun, Snapshot, annotations_of, entries_of, name_of
 from app.injection import INJECT, STALE_STATUS, STATUS, Mode, Policy, Reason, inject
 from app.model import JsonObject
@@ -74,7 +74,7 @@ def _left_out_by(run: DryRun, snapshot: Snapshot) -> str | None:
     namespace = next((one for one in snapshot.namespaces if name_of(one) == run.namespace), None)
     if namespace is None:
         return None
-    asked = Asked(namespace, snapshot.configuration, snapshot.policy)
+    asked = AdmissionInputs(namespace, snapshot.configuration, snapshot.policy)
     return left_out_by(dry_run_pod(run.mode, snapshot.policy), asked)
 
 

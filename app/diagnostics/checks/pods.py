@@ -4,7 +4,15 @@ from collections.abc import Iterator
 
 from app.diagnostics.check import Category, Check, Problem
 from app.diagnostics.expected_webhook import ENTRY_SUFFIX
-from app.diagnostics.explain import Asked, annotate_template, asks, has_docker, misplaced, recreate, without_docker
+from app.diagnostics.explain import (
+    AdmissionInputs,
+    annotate_template,
+    asks,
+    has_docker,
+    misplaced,
+    recreate,
+    without_docker,
+)
 from app.diagnostics.snapshot import Snapshot, name_of, namespace_of
 from app.injection import INJECT
 from app.model import JsonObject
@@ -25,7 +33,7 @@ def _have_docker(snapshot: Snapshot) -> Iterator[Problem]:
         found += 1
         if found > _MOST:
             continue
-        why, do = without_docker(pod, Asked(namespace, snapshot.configuration, snapshot.policy))
+        why, do = without_docker(pod, AdmissionInputs(namespace, snapshot.configuration, snapshot.policy))
         yield Problem(f"pod {namespace_of(pod)}/{name_of(pod)}: {why}", {"do": do})
     if found > _MOST:
         yield Problem(f"and {found - _MOST} more", {"do": "choose a namespace with --namespace to see them"})

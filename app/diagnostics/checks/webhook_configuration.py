@@ -11,8 +11,8 @@ from app.diagnostics.expected_webhook import (
     EXEMPT_NAMESPACES,
     LONGEST_TIMEOUT_SECONDS,
     MINIMUM_VERSION,
-    RULES,
     SHORTEST_TIMEOUT_SECONDS,
+    WEBHOOK_RULES,
     ExpectedEntry,
     is_same_expression,
 )
@@ -36,17 +36,17 @@ def _supported(snapshot: Snapshot) -> Iterator[Problem]:
 def _installed(snapshot: Snapshot) -> Iterator[Problem]:
     if snapshot.configuration is not None:
         return
-    left = snapshot.left
+    orphan = snapshot.orphan
     yield Problem(
         "there is no MutatingWebhookConfiguration with webhooks of *.inject.dind.io"
-        + (f", though {name_of(left)} of release {release_name(left)} is there" if left else ""),
-        {"mend": _reinstall(left) if left else _INSTALL},
+        + (f", though {name_of(orphan)} of release {release_name(orphan)} is there" if orphan else ""),
+        {"mend": _reinstall(orphan) if orphan else _INSTALL},
     )
 
 
-def _reinstall(left: JsonObject) -> str:
+def _reinstall(orphan: JsonObject) -> str:
     """Return what puts back a release, of which one object is left."""
-    return REINSTALL.replace("{release}", release_name(left)).replace("{system}", release_namespace(left))
+    return REINSTALL.replace("{release}", release_name(orphan)).replace("{system}", release_namespace(orphan))
 
 
 def _alone(snapshot: Snapshot) -> Iterator[Problem]:
@@ -96,7 +96,7 @@ def _path(url: str) -> str:
 
 def _rules(snapshot: Snapshot) -> Iterator[Problem]:
     for expected, entry in _each(snapshot):
-        if entry.get("rules") != RULES:
+        if entry.get("rules") != WEBHOOK_RULES:
             yield Problem(f"{expected.name} has other rules than CREATE of pods: {_brief(entry.get('rules'))}")
 
 

@@ -3,27 +3,29 @@
 from typing import NamedTuple
 
 from app.diagnostics.collect.installation import choose, default_policy, read_policy
-from app.diagnostics.collect.reader import Cluster, Reader, Scope
-from app.diagnostics.explain import Asked
-from app.diagnostics.resource_ref import parse_target
+from app.diagnostics.collect.reader import ClusterApi, ClusterReader, Scope
+from app.diagnostics.explain import AdmissionInputs
+from app.diagnostics.resource_ref import parse_resource_ref
 from app.errors import ForbiddenError, ManifestError, NoClusterError, NotFoundError
 from app.injection import INJECT, Policy
 from app.model import JsonObject
 
 
-class Answer(NamedTuple):
+class ExplainInputs(NamedTuple):
     """What was read, and what is assumed where it could not be."""
 
-    asked: Asked
+    asked: AdmissionInputs
     notes: tuple[str, ...]
 
 
-def ask(cluster: Cluster, namespace: str, label: str | None, policy: Policy | None, scope: Scope) -> Answer:
+def collect_explain_inputs(
+    cluster: ClusterApi, namespace: str, label: str | None, policy: Policy | None, scope: Scope
+) -> ExplainInputs:
     """Return what decides on pods of a namespace.
 
     `label` and `policy` are given where the user knows better than the cluster, or may not read it there.
     """
-    reader = Reader(cluster, lambda _: None)
+    reader = ClusterReader(cluster, lambda _: None)
     configurations = reader.list(
         "configurations",
         "webhook configurations",
@@ -33,17 +35,17 @@ def ask(cluster: Cluster, namespace: str, label: str | None, policy: Policy | No
     if policy is None and configuration is not None:
         policy = read_policy(reader, configuration)
     notes = []
-    if "configurations" in reader.unread:
-        notes.append(f"assumed: the webhook is installed as shipped ({reader.unread['configurations']})")
+    if "configurations" in reader.unavailable:
+        notes.append(f"assumed: the webhook is installed as shipped ({reader.unavailable['configurations']})")
     elif configuration is None:
         notes.append("there is no webhook in this cluster: `dind-webhook check` says how to install it")
-    if policy is None or "policy" in reader.unread:
+    if policy is None or "policy" in reader.unavailable:
         notes.append("assumed: settings as shipped; those of the cluster can be given with --config")
     found = _namespace(cluster, namespace, label)
-    return Answer(Asked(found, configuration, policy or default_policy()), tuple(notes))
+    return ExplainInputs(AdmissionInputs(found, configuration, policy or default_policy()), tuple(notes))
 
 
-def _namespace(cluster: Cluster, name: str, label: str | None) -> JsonObject:
+def _namespace(cluster: ClusterApi, name: str, label: str | None) -> JsonObject:
     if label is not None:
         labels = {"kubernetes.io/metadata.name": name} | ({INJECT: label} if label else {})
         return {"metadata": {"name": name, "labels": labels}}
@@ -58,12 +60,12 @@ def _namespace(cluster: Cluster, name: str, label: str | None) -> JsonObject:
         raise NotFoundError(f"there is no namespace {name}", "see `kubectl get namespaces`") from None
 
 
-def owner_of(cluster: Cluster, o: JsonObject, namespace: str) -> JsonObject | None:
+def owner_of(cluster: ClusterApi, o: JsonObject, namespace: str) -> JsonObject | None:
     """Return the workload that a pod belongs to in the end, as far as it may be read: a ReplicaSet's Deployment."""
     found = None
     while owner := next((one for one in o["metadata"].get("ownerReferences") or [] if one.get("controller")), None):
         try:
-            target = parse_target(f"{owner['kind']}/{owner['name']}")
+            target = parse_resource_ref(f"{owner['kind']}/{owner['name']}")
             found = o = {**cluster.get(target.path(namespace)), "kind": target.kind}
         except (ForbiddenError, NotFoundError, ManifestError):
             break

@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 
 from app.diagnostics.checks.certificate import bundle_of, server_name_of
 from app.diagnostics.checks.server import called_service, is_ready
-from app.diagnostics.collect.reader import Reader, Scope, why_unread
+from app.diagnostics.collect.reader import ClusterReader, Scope, why_unavailable
 from app.diagnostics.expected_webhook import PART_OF
 from app.diagnostics.snapshot import (
-    Endpoint,
+    ServerEndpoint,
     entries_of,
     is_own,
     name_of,
@@ -19,7 +19,7 @@ from app.diagnostics.snapshot import (
 )
 from app.errors import ApiError, ForbiddenError, NotFoundError, SettingsError
 from app.injection import Mode, Policy
-from app.kube import Served
+from app.kube import ProbedCertificate
 from app.model import JsonObject
 from app.settings import InjectionSettings, make_policy, parse_settings
 
@@ -38,7 +38,7 @@ def choose(configurations: Iterable[JsonObject], scope: Scope) -> JsonObject | N
     return wanted[0] if wanted else None
 
 
-def read_installation(reader: Reader, configuration: JsonObject | None) -> dict[str, Any]:
+def read_installation(reader: ClusterReader, configuration: JsonObject | None) -> dict[str, Any]:
     """Return what belongs to an installation: its settings, its server, its daemons."""
     system = release_namespace(configuration)
     empty: dict[str, Any] = {
@@ -51,8 +51,8 @@ def read_installation(reader: Reader, configuration: JsonObject | None) -> dict[
         "daemons": (),
     }
     if configuration is None or not system:
-        why = reader.unread.get("configurations", "it is not known in which namespace the server is")
-        reader.unread.update(dict.fromkeys(empty, why))
+        why = reader.unavailable.get("configurations", "it is not known in which namespace the server is")
+        reader.unavailable.update(dict.fromkeys(empty, why))
         return empty
     webhook, dind = _selector(configuration, "webhook"), _selector(configuration, "dind")
     apps = f"/apis/apps/v1/namespaces/{system}"
@@ -60,8 +60,8 @@ def read_installation(reader: Reader, configuration: JsonObject | None) -> dict[
     daemonsets = reader.list("daemonset", "the DaemonSet", f"{apps}/daemonsets", labelSelector=dind)
     policy = read_policy(reader, configuration)
     service, slices = _read_service(reader, configuration)
-    if not daemonsets and "policy" not in reader.unread and Mode.DAEMONSET not in policy.modes:
-        reader.unread.update(dict.fromkeys(("daemonset", "daemons"), "daemonset mode is off"))
+    if not daemonsets and "policy" not in reader.unavailable and Mode.DAEMONSET not in policy.modes:
+        reader.unavailable.update(dict.fromkeys(("daemonset", "daemons"), "daemonset mode is off"))
     return {
         "policy": policy,
         "service": service,
@@ -78,17 +78,17 @@ def _selector(configuration: JsonObject, component: str) -> str:
     return f"{PART_OF},app.kubernetes.io/instance={release},app.kubernetes.io/component={component}"
 
 
-def _read_daemons(reader: Reader, daemonset: JsonObject) -> tuple[JsonObject, ...]:
+def _read_daemons(reader: ClusterReader, daemonset: JsonObject) -> tuple[JsonObject, ...]:
     # Its pods have fewer labels than it has itself.
     selector = ",".join(f"{key}={value}" for key, value in daemonset["spec"]["selector"]["matchLabels"].items())
     path = f"/api/v1/namespaces/{namespace_of(daemonset)}/pods"
     return reader.list("daemons", "daemons", path, labelSelector=selector)
 
 
-def _read_service(reader: Reader, configuration: JsonObject) -> tuple[JsonObject | None, tuple[JsonObject, ...]]:
+def _read_service(reader: ClusterReader, configuration: JsonObject) -> tuple[JsonObject | None, tuple[JsonObject, ...]]:
     called = called_service(configuration)
     if called is None:
-        reader.unread.update(dict.fromkeys(("service", "slices"), "the API server calls a URL, no Service"))
+        reader.unavailable.update(dict.fromkeys(("service", "slices"), "the API server calls a URL, no Service"))
         return None, ()
     namespace, name = called["namespace"], called["name"]
 
@@ -124,21 +124,21 @@ def policy_of(config_maps: Iterable[JsonObject]) -> Policy | None:
         return None
 
 
-def read_policy(reader: Reader, configuration: JsonObject) -> Policy:
+def read_policy(reader: ClusterReader, configuration: JsonObject) -> Policy:
     """Return the policy of an installation, that of an operator who changed nothing where it cannot be read."""
     path = f"/api/v1/namespaces/{release_namespace(configuration)}/configmaps"
     selector = _selector(configuration, "webhook")
     policy = policy_of(reader.list("policy", "settings", path, labelSelector=selector))
     if policy is None:
-        reader.unread.setdefault("policy", "the server's settings are in no ConfigMap that can be read")
+        reader.unavailable.setdefault("policy", "the server's settings are in no ConfigMap that can be read")
     return policy or default_policy()
 
 
 def _read_endpoints(
-    reader: Reader,
+    reader: ClusterReader,
     configuration: JsonObject,
     slices: tuple[JsonObject, ...],
-) -> tuple[Endpoint, ...]:
+) -> tuple[ServerEndpoint, ...]:
     entry = next(iter(entries_of(configuration).values()), None)
     if entry is None:
         return ()
@@ -147,20 +147,22 @@ def _read_endpoints(
         reader.tell("the served certificate")
         url = urlsplit(entry["clientConfig"].get("url", ""))
         host, port = url.hostname or "", url.port or 443
-        return (_endpoint(f"{host}:{port}", lambda: reader.cluster.shake_hands_at(host, port, name, bundle)),)
+        return (_endpoint(f"{host}:{port}", lambda: reader.cluster.probe_tls_at(host, port, name, bundle)),)
     found = []
     for pod, port in _ready_pods(slices)[:_MOST_ENDPOINTS]:
         reader.tell(f"the certificate of pod {pod['name']}")
         try:
-            served = reader.cluster.shake_hands_with_pod(pod["namespace"], pod["name"], port, name, bundle)
-            found.append(Endpoint(f"pod {pod['name']}", served.certificate, served.untrusted))
+            served = reader.cluster.probe_pod_tls(pod["namespace"], pod["name"], port, name, bundle)
+            found.append(ServerEndpoint(f"pod {pod['name']}", served.certificate, served.untrusted))
         except ForbiddenError as error:
-            reader.unread["endpoints"] = why_unread(error)
+            reader.unavailable["endpoints"] = why_unavailable(error)
             return ()
         except ApiError as error:
-            found.append(Endpoint(f"pod {pod['name']}", silent=str(error)))
+            found.append(ServerEndpoint(f"pod {pod['name']}", silent=str(error)))
     if not found:
-        reader.unread.setdefault("endpoints", reader.unread.get("slices", "there is no ready endpoint to ask"))
+        reader.unavailable.setdefault(
+            "endpoints", reader.unavailable.get("slices", "there is no ready endpoint to ask")
+        )
     return tuple(found)
 
 
@@ -173,9 +175,9 @@ def _ready_pods(slices: Iterable[JsonObject]) -> list[tuple[JsonObject, int]]:
     ]
 
 
-def _endpoint(place: str, shake: Callable[[], Served]) -> Endpoint:
+def _endpoint(place: str, shake: Callable[[], ProbedCertificate]) -> ServerEndpoint:
     try:
         served = shake()
     except ApiError as error:
-        return Endpoint(place, silent=str(error))
-    return Endpoint(place, served.certificate, served.untrusted)
+        return ServerEndpoint(place, silent=str(error))
+    return ServerEndpoint(place, served.certificate, served.untrusted)

@@ -4,21 +4,23 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol, TypeVar
 
 from app.errors import ApiError, NotFoundError
-from app.kube import Served
+from app.kube import ProbedCertificate
 from app.model import JsonObject
 
 _T = TypeVar("_T")
 
 
-class Cluster(Protocol):
+class ClusterApi(Protocol):
     """What is asked of a cluster; each may raise ForbiddenError, NotFoundError, RefusedError or ApiError."""
 
     def version(self) -> str: ...
     def get(self, path: str, **query: str) -> JsonObject: ...
     def items(self, path: str, **query: str) -> Iterator[JsonObject]: ...
     def try_create(self, path: str, body: JsonObject) -> JsonObject: ...
-    def shake_hands_at(self, host: str, port: int, server_name: str, bundle: bytes) -> Served: ...
-    def shake_hands_with_pod(self, namespace: str, pod: str, port: int, server_name: str, bundle: bytes) -> Served: ...
+    def probe_tls_at(self, host: str, port: int, server_name: str, bundle: bytes) -> ProbedCertificate: ...
+    def probe_pod_tls(
+        self, namespace: str, pod: str, port: int, server_name: str, bundle: bytes
+    ) -> ProbedCertificate: ...
 
 
 class Scope(NamedTuple):
@@ -30,18 +32,18 @@ class Scope(NamedTuple):
     release: str | None = None
 
 
-class Reader:
+class ClusterReader:
     """Reads on after what could not be read, and remembers why."""
 
-    def __init__(self, cluster: Cluster, tell: Callable[[str], None]) -> None:
+    def __init__(self, cluster: ClusterApi, tell: Callable[[str], None]) -> None:
         self.cluster = cluster
         self.tell = tell
-        self.unread: dict[str, str] = {}
+        self.unavailable: dict[str, str] = {}
 
     def read(
         self, member: str, what: str, read: Callable[[], _T], otherwise: _T, not_found: NotFoundError | None = None
     ) -> _T:
-        """Return what `read` returns, or `otherwise` if that is not possible; `member` is unread then.
+        """Return the result of `read`; if that fails, mark `member` as unavailable and return `otherwise`.
 
         `not_found` is raised instead where there is no such object.
         """
@@ -51,14 +53,14 @@ class Reader:
         except ApiError as error:
             if not_found and isinstance(error, NotFoundError):
                 raise not_found from None
-            self.unread[member] = why_unread(error)
+            self.unavailable[member] = why_unavailable(error)
             return otherwise
 
     def list(self, member: str, what: str, path: str, **query: str) -> tuple[JsonObject, ...]:
         return self.read(member, what, lambda: tuple(self.cluster.items(path, **query)), ())
 
 
-def why_unread(error: ApiError) -> str:
+def why_unavailable(error: ApiError) -> str:
     """Return why something could not be read, for whoever reads a report."""
     if isinstance(error, NotFoundError):
         return f"the API server has no such thing: {error}"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from app.diagnostics.checks.dry_run import dry_run_pod
 from app.diagnostics.collect.installation import choose, read_installation
-from app.diagnostics.collect.reader import Cluster, Reader, Scope, why_unread
+from app.diagnostics.collect.reader import ClusterApi, ClusterReader, Scope, why_unavailable
 from app.diagnostics.explain import asks, has_docker, misplaced
 from app.diagnostics.snapshot import DryRun, Snapshot, has_opted_in, is_asked_about, is_own, name_of
 from app.errors import ForbiddenError, NotFoundError, RefusedError
@@ -25,7 +25,7 @@ _WORKLOADS = {
 
 
 def read_snapshot(
-    cluster: Cluster,
+    cluster: ClusterApi,
     scope: Scope,
     tell: Callable[[str], None],
 ) -> Snapshot:
@@ -33,7 +33,7 @@ def read_snapshot(
 
     NotFoundError where the scope names what does not exist.
     """
-    reader = Reader(cluster, tell)
+    reader = ClusterReader(cluster, tell)
     version = reader.read("version", "the version of the API server", cluster.version, "")
     configurations = reader.list(
         "configurations", "webhook configurations", f"{_ADMISSION}/mutatingwebhookconfigurations"
@@ -46,14 +46,14 @@ def read_snapshot(
     namespaces = _read_namespaces(reader, scope)
     pods = _read_pods(reader, scope)
     asked = [name_of(one) for one in namespaces if _takes_pods(one) and is_asked_about(configuration, one)]
-    modes = _modes(policy, release["daemonset"], "policy" in reader.unread)
+    modes = _modes(policy, release["daemonset"], "policy" in reader.unavailable)
     return Snapshot(
         at=datetime.now(UTC),
-        unread=reader.unread,
+        unavailable=reader.unavailable,
         version=version,
         configurations=configurations,
         configuration=configuration,
-        left=next(filter(is_own, (*policies, *bindings)), None),
+        orphan=next(filter(is_own, (*policies, *bindings)), None),
         policies=policies,
         bindings=bindings,
         policy=policy,
@@ -71,7 +71,7 @@ def _within(scope: Scope) -> str:
     return f"namespaces/{scope.namespace}/" if scope.namespace else ""
 
 
-def _read_namespaces(reader: Reader, scope: Scope) -> tuple[JsonObject, ...]:
+def _read_namespaces(reader: ClusterReader, scope: Scope) -> tuple[JsonObject, ...]:
     if scope.namespace is None:
         return reader.list("namespaces", "namespaces", "/api/v1/namespaces")
     path = f"/api/v1/namespaces/{scope.namespace}"
@@ -84,7 +84,7 @@ def _takes_pods(namespace: JsonObject) -> bool:
     return has_opted_in(namespace) and "deletionTimestamp" not in namespace["metadata"]
 
 
-def _read_pods(reader: Reader, scope: Scope) -> tuple[JsonObject, ...]:
+def _read_pods(reader: ClusterReader, scope: Scope) -> tuple[JsonObject, ...]:
     if scope.pod is not None:
         path = f"/api/v1/namespaces/{scope.namespace}/pods/{scope.pod}"
         missing = NotFoundError(
@@ -101,7 +101,7 @@ def _read_pods(reader: Reader, scope: Scope) -> tuple[JsonObject, ...]:
     return reader.read("pods", "pods", concerned, ())
 
 
-def _read_workloads(reader: Reader, scope: Scope) -> tuple[JsonObject, ...]:
+def _read_workloads(reader: ClusterReader, scope: Scope) -> tuple[JsonObject, ...]:
     if scope.pod is not None:
         return ()
     found: list[JsonObject] = []
@@ -122,11 +122,13 @@ def _modes(policy: Policy, daemonset: JsonObject | None, guessed: bool) -> list[
 
 
 def _read_dry_runs(
-    reader: Reader, scope: Scope, asked: list[str], policy: Policy, modes: list[Mode]
+    reader: ClusterReader, scope: Scope, asked: list[str], policy: Policy, modes: list[Mode]
 ) -> tuple[DryRun, ...]:
     if not asked:
         not_in = f"namespace {scope.namespace} has not opted in" if scope.namespace else "no namespace has opted in"
-        reader.unread["dry_runs"] = reader.unread.get("configurations", reader.unread.get("namespaces", not_in))
+        reader.unavailable["dry_runs"] = reader.unavailable.get(
+            "configurations", reader.unavailable.get("namespaces", not_in)
+        )
         return ()
     found = []
     for namespace in asked[:_MOST_NAMESPACES]:
@@ -136,10 +138,10 @@ def _read_dry_runs(
                 pod = reader.cluster.try_create(f"/api/v1/namespaces/{namespace}/pods", dry_run_pod(mode, policy))
                 found.append(DryRun(namespace, mode, pod))
             except ForbiddenError as error:
-                reader.unread["dry_runs"] = why_unread(error)
+                reader.unavailable["dry_runs"] = why_unavailable(error)
             except RefusedError as error:
                 found.append(DryRun(namespace, mode, None, str(error)))
     if found:
         # In some namespaces it was possible.
-        reader.unread.pop("dry_runs", None)
+        reader.unavailable.pop("dry_runs", None)
     return tuple(found)

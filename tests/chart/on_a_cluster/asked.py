@@ -14,7 +14,7 @@ OPTED_IN = {"plain": None, "enabled": "enabled", "sidecar": "sidecar", "daemonse
 PLAIN = {"name": "build", "image": "build"}
 
 
-class Asked:
+class AdmissionInputs:
     """An API server with a namespace for each value of the label."""
 
     def __init__(self, core: client.CoreV1Api, run_id: str) -> None:
@@ -50,10 +50,10 @@ class Asked:
 
 
 @contextmanager
-def asking(api: client.ApiClient) -> Iterator[Asked]:
+def asking(api: client.ApiClient) -> Iterator[AdmissionInputs]:
     """Make the namespaces, and remove them in the end."""
     core = client.CoreV1Api(api)
-    asked = Asked(core, token_hex(3))
+    asked = AdmissionInputs(core, token_hex(3))
     for kind, value in OPTED_IN.items():
         labels = {INJECT: value} if value else {}
         core.create_namespace({"metadata": {"name": asked.namespaces[kind], "labels": labels}})

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from apiserver import ApiServer, api_server
-from cluster import CONFIGURATION, NAMESPACE, SECRET, Cluster, DirectObjects
+from cluster import CONFIGURATION, NAMESPACE, SECRET, Cluster, DirectCertStore
 from structlog.testing import capture_logs
 
-from app.certs import CertsMetrics, Lives, Rounds, Upkeep
+from app.certs import CertReconciler, CertsMetrics, Controller, Lifetimes
 from app.errors import ApiError, ConflictError
-from app.kube import KubeObjects
+from app.kube import KubeCertStore
 
-LIVES = Lives(ca=timedelta(seconds=60), leaf=timedelta(seconds=20))
+LIVES = Lifetimes(ca=timedelta(seconds=60), leaf=timedelta(seconds=20))
 KEY = "-----BEGIN PRIVATE KEY-----"
 
 
@@ -44,9 +44,9 @@ def metrics() -> CertsMetrics:
 
 
 @pytest.fixture
-def rounds(trouble: Trouble, metrics: CertsMetrics, tmp_path: Path) -> Rounds:
-    upkeep = Upkeep(DirectObjects(Cluster(), trouble), tmp_path, ("dind-webhook.ci.svc",), LIVES, metrics)
-    return Rounds(upkeep, metrics, resync_seconds=3600)
+def controller(trouble: Trouble, metrics: CertsMetrics, tmp_path: Path) -> Controller:
+    reconciler = CertReconciler(DirectCertStore(Cluster(), trouble), tmp_path, ("dind-webhook.ci.svc",), LIVES, metrics)
+    return Controller(reconciler, metrics, resync_seconds=3600)
 
 
 def errors(metrics: CertsMetrics, kind: str) -> float | None:
@@ -54,19 +54,19 @@ def errors(metrics: CertsMetrics, kind: str) -> float | None:
 
 
 def test_the_next_round_is_due_when_something_is_or_after_the_resync(
-    rounds: Rounds, metrics: CertsMetrics, tmp_path: Path
+    controller: Controller, metrics: CertsMetrics, tmp_path: Path
 ) -> None:
-    assert 0 < rounds.look() <= 40 / 3
-    upkeep = Upkeep(DirectObjects(Cluster()), tmp_path / "b", ("dind-webhook.ci.svc",), LIVES, metrics)
-    assert Rounds(upkeep, metrics, resync_seconds=5).look() == 5
+    assert 0 < controller.reconcile_once() <= 40 / 3
+    reconciler = CertReconciler(DirectCertStore(Cluster()), tmp_path / "b", ("dind-webhook.ci.svc",), LIVES, metrics)
+    assert Controller(reconciler, metrics, resync_seconds=5).reconcile_once() == 5
 
 
 def test_whoever_lost_against_another_tries_again_at_once_and_says_nothing(
-    rounds: Rounds, trouble: Trouble, metrics: CertsMetrics
+    controller: Controller, trouble: Trouble, metrics: CertsMetrics
 ) -> None:
     trouble.error = ConflictError("slower")
     with capture_logs() as log:
-        pauses = [rounds.look() for _ in range(20)]
+        pauses = [controller.reconcile_once() for _ in range(20)]
     assert log == []
     assert max(pauses) <= 0.2
     assert len(set(pauses)) > 10, "not all at the same moment"
@@ -74,13 +74,13 @@ def test_whoever_lost_against_another_tries_again_at_once_and_says_nothing(
 
 
 def test_pauses_grow_while_the_api_server_is_away_and_are_never_the_same(
-    rounds: Rounds, trouble: Trouble, metrics: CertsMetrics
+    controller: Controller, trouble: Trouble, metrics: CertsMetrics
 ) -> None:
     trouble.error = ApiError("reading Secret ci/x: 500 Internal Server Error")
     with capture_logs() as log:
-        pauses = [rounds.look() for _ in range(50)]
+        pauses = [controller.reconcile_once() for _ in range(50)]
         trouble.error = None
-        rounds.look()
+        controller.reconcile_once()
     for number, pause in enumerate(pauses):
         longest = min(8, 0.5 * 2**number)
         assert longest / 2 <= pause <= longest
@@ -97,13 +97,13 @@ def test_pauses_grow_while_the_api_server_is_away_and_are_never_the_same(
 
 
 def test_a_bug_is_told_with_its_place_but_not_with_its_text_and_does_not_end_the_work(
-    rounds: Rounds, trouble: Trouble
+    controller: Controller, trouble: Trouble
 ) -> None:
     trouble.error = ValueError(KEY)
     with capture_logs() as log:
-        assert rounds.look() > 0
+        assert controller.reconcile_once() > 0
         trouble.error = None
-        assert rounds.look() > 0
+        assert controller.reconcile_once() > 0
     assert log[0]["problem"].startswith("bug: ValueError at ")
     assert "test_controller.py" in log[0]["problem"]
     assert KEY not in str(log)
@@ -113,9 +113,9 @@ def test_files_that_cannot_be_written_are_told_like_an_api_server_that_is_away(
     trouble: Trouble, metrics: CertsMetrics, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    upkeep = Upkeep(DirectObjects(Cluster(), trouble), tmp_path / "file", ("a.ci.svc",), LIVES, metrics)
+    reconciler = CertReconciler(DirectCertStore(Cluster(), trouble), tmp_path / "file", ("a.ci.svc",), LIVES, metrics)
     with capture_logs() as log:
-        Rounds(upkeep, metrics, resync_seconds=5).look()
+        Controller(reconciler, metrics, resync_seconds=5).reconcile_once()
     assert "File exists" in log[-1]["problem"]
 
 
@@ -127,9 +127,9 @@ def api() -> Iterator[ApiServer]:
 
 @pytest.mark.parametrize("watch_seconds", [0, 60], ids=["ended", "refused"])
 def test_a_watch_that_does_not_last_is_begun_again_after_a_pause(
-    api: ApiServer, rounds: Rounds, tmp_path: Path, watch_seconds: int
+    api: ApiServer, controller: Controller, tmp_path: Path, watch_seconds: int
 ) -> None:
-    objects = KubeObjects(NAMESPACE, SECRET, CONFIGURATION, api.write_kubeconfig(tmp_path / "kubeconfig"))
+    objects = KubeCertStore(NAMESPACE, SECRET, CONFIGURATION, api.write_kubeconfig(tmp_path / "kubeconfig"))
     api.watch_seconds = watch_seconds
     if watch_seconds:
         api.fault = lambda _verb, _kind: 410
@@ -142,7 +142,7 @@ def test_a_watch_that_does_not_last_is_begun_again_after_a_pause(
 
     def watch() -> None:
         with suppress(EnoughError):
-            rounds.watch(watching)
+            controller.watch(watching)
 
     thread = threading.Thread(target=watch)
     thread.start()

@@ -7,18 +7,18 @@ import trustme
 
 from app.certs.issue import BACKDATE, KeyPair, issue_ca, issue_serving_cert
 from app.certs.rotation import (
-    Keyring,
-    Lives,
+    CertState,
+    Lifetimes,
     Renewal,
-    UnusableKeyringError,
+    UnusableCertStateError,
     also_trust,
-    decode_keyring,
-    encode_keyring,
+    decode_state,
+    encode_state,
     expiry,
     is_current,
     issued,
     may_serve,
-    new_keyring,
+    new_state,
     next_change,
     our_cas,
     renew,
@@ -29,21 +29,21 @@ from app.certs.rotation import (
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
-LIVES = Lives(ca=90 * DAY, leaf=30 * DAY)
+LIVES = Lifetimes(ca=90 * DAY, leaf=30 * DAY)
 HOSTS = ("dind-webhook.ci.svc", "fd00::1")
 LEAF_DUE = Renewal(ca=False, reason="the serving certificate has come to two thirds of its life")
 CA_DUE = Renewal(ca=True, reason="the CA has come to two thirds of its life")
 
 
 @pytest.fixture(scope="module")
-def keyring() -> Keyring:
-    return new_keyring(HOSTS, LIVES, NOW)
+def state() -> CertState:
+    return new_state(HOSTS, LIVES, NOW)
 
 
 @pytest.fixture(scope="module")
-def rotated(keyring: Keyring) -> Keyring:
-    """Return a keyring whose CA was renewed when it was due, that of the leaf having been renewed on the way."""
-    older = renew(keyring, LEAF_DUE, HOSTS, LIVES, NOW + 40 * DAY)
+def rotated(state: CertState) -> CertState:
+    """Return a state whose CA was renewed when it was due, that of the leaf having been renewed on the way."""
+    older = renew(state, LEAF_DUE, HOSTS, LIVES, NOW + 40 * DAY)
     return renew(older, CA_DUE, HOSTS, LIVES, NOW + 60 * DAY)
 
 
@@ -61,65 +61,65 @@ def rotated(keyring: Keyring) -> Keyring:
     ],
 )
 def test_each_certificate_is_renewed_at_two_thirds_of_its_life(
-    keyring: Keyring, at: timedelta, expected: Renewal | None
+    state: CertState, at: timedelta, expected: Renewal | None
 ) -> None:
-    assert renewal(keyring, HOSTS, NOW + at) == expected
+    assert renewal(state, HOSTS, NOW + at) == expected
 
 
-def test_a_leaf_from_the_future_is_renewed_alone(keyring: Keyring) -> None:
-    ahead = renew(keyring, LEAF_DUE, HOSTS, LIVES, NOW + DAY)
+def test_a_leaf_from_the_future_is_renewed_alone(state: CertState) -> None:
+    ahead = renew(state, LEAF_DUE, HOSTS, LIVES, NOW + DAY)
     assert renewal(ahead, HOSTS, NOW) == Renewal(ca=False, reason="the serving certificate is not valid yet")
 
 
-def test_a_host_that_the_leaf_lacks_is_a_reason_to_renew_it(keyring: Keyring) -> None:
+def test_a_host_that_the_leaf_lacks_is_a_reason_to_renew_it(state: CertState) -> None:
     hosts = (*HOSTS, "10.0.0.1", "webhook.example")
-    due = renewal(keyring, hosts, NOW)
+    due = renewal(state, hosts, NOW)
     assert due == Renewal(ca=False, reason="the serving certificate lacks 10.0.0.1, webhook.example")
-    assert renewal(renew(keyring, due, hosts, LIVES, NOW), hosts, NOW) is None
-    assert renewal(keyring, HOSTS[:1], NOW) is None, "one name too many harms nobody"
+    assert renewal(renew(state, due, hosts, LIVES, NOW), hosts, NOW) is None
+    assert renewal(state, HOSTS[:1], NOW) is None, "one name too many harms nobody"
 
 
 def test_a_new_leaf_has_the_same_ca_and_a_new_ca_keeps_the_old_one_trusted_until_its_last_leaf_ends(
-    keyring: Keyring, rotated: Keyring
+    state: CertState, rotated: CertState
 ) -> None:
-    leaf = renew(keyring, LEAF_DUE, HOSTS, LIVES, NOW + 20 * DAY)
-    assert (leaf.ca, leaf.leaf == keyring.leaf) == (keyring.ca, False)
-    assert rotated.retired == keyring.ca.cert
-    assert rotated.retired_until == NOW + 70 * DAY
+    leaf = renew(state, LEAF_DUE, HOSTS, LIVES, NOW + 20 * DAY)
+    assert (leaf.ca, leaf.leaf == state.leaf) == (state.ca, False)
+    assert rotated.previous_cas == state.ca.cert
+    assert rotated.previous_until == NOW + 70 * DAY
     until = NOW + 70 * DAY
-    assert trust_bundle(rotated, until - SECOND) == rotated.ca.cert + keyring.ca.cert
+    assert trust_bundle(rotated, until - SECOND) == rotated.ca.cert + state.ca.cert
     assert trust_bundle(rotated, until) == rotated.ca.cert
 
 
-def test_what_needs_nothing_now_says_when_it_will(keyring: Keyring, rotated: Keyring) -> None:
-    assert next_change(keyring, NOW) == NOW + 20 * DAY
+def test_what_needs_nothing_now_says_when_it_will(state: CertState, rotated: CertState) -> None:
+    assert next_change(state, NOW) == NOW + 20 * DAY
     assert next_change(rotated, NOW + 60 * DAY) == NOW + 70 * DAY
     assert next_change(rotated, NOW + 70 * DAY) == NOW + 80 * DAY
 
 
 def test_lives_are_short_enough_for_what_has_to_happen_in_them() -> None:
     """A certificate that is served is never older than its life, at any moment of many lives."""
-    lives = Lives(ca=timedelta(seconds=60), leaf=timedelta(seconds=20))
-    now, keyring = NOW, new_keyring(HOSTS, lives, NOW)
-    cas = {keyring.ca.cert}
+    lifetimes = Lifetimes(ca=timedelta(seconds=60), leaf=timedelta(seconds=20))
+    now, state = NOW, new_state(HOSTS, lifetimes, NOW)
+    cas = {state.ca.cert}
     for _ in range(50):
-        now = next_change(keyring, now)
-        before = keyring
-        while due := renewal(keyring, HOSTS, now):
-            keyring = renew(keyring, due, HOSTS, lives, now)
-        cas.add(keyring.ca.cert)
+        now = next_change(state, now)
+        before = state
+        while due := renewal(state, HOSTS, now):
+            state = renew(state, due, HOSTS, lifetimes, now)
+        cas.add(state.ca.cert)
         # The leaf before is served until the new CA has been in the bundle for long enough.
-        handover = now + lives.wait
+        handover = now + lifetimes.wait
         assert is_current(before.leaf.cert, handover)
         for moment in (now, handover):
-            assert before.ca.cert in trust_bundle(keyring, moment)
-        assert expiry(keyring.leaf.cert) <= expiry(keyring.ca.cert)
+            assert before.ca.cert in trust_bundle(state, moment)
+        assert expiry(state.leaf.cert) <= expiry(state.ca.cert)
     assert len(cas) > 10
 
 
 @pytest.mark.parametrize(("leaf", "wait"), [(30 * DAY, timedelta(seconds=30)), (12 * SECOND, 2 * SECOND)])
 def test_a_new_ca_is_given_time_in_the_bundle_but_not_more_than_a_leaf_has(leaf: timedelta, wait: timedelta) -> None:
-    assert Lives(3 * leaf, leaf).wait == wait
+    assert Lifetimes(3 * leaf, leaf).wait == wait
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_new_ca_is_given_time_in_the_bundle_but_not_more_than_a_leaf_has(leaf:
     ],
 )
 def test_a_leaf_of_a_new_ca_is_served_once_that_has_been_trusted_for_a_while(
-    rotated: Keyring, served: str, trusted_for: timedelta | None, expected: bool
+    rotated: CertState, served: str, trusted_for: timedelta | None, expected: bool
 ) -> None:
     now = NOW + 61 * DAY
     old = issue_serving_cert(issue_ca(NOW, 90 * DAY), HOSTS, NOW + 60 * DAY, 30 * DAY)
@@ -153,50 +153,50 @@ def test_a_leaf_of_a_new_ca_is_served_once_that_has_been_trusted_for_a_while(
     assert may_serve(rotated, cert, since, LIVES, now) is expected
 
 
-def test_where_nobody_served_before_nobody_waits(keyring: Keyring) -> None:
-    assert may_serve(keyring, None, NOW, LIVES, NOW)
-    assert not may_serve(keyring, None, None, LIVES, NOW)
+def test_where_nobody_served_before_nobody_waits(state: CertState) -> None:
+    assert may_serve(state, None, NOW, LIVES, NOW)
+    assert not may_serve(state, None, None, LIVES, NOW)
 
 
-def test_a_ca_whose_leaf_is_served_is_trusted_again(keyring: Keyring, rotated: Keyring) -> None:
-    stranger = new_keyring(HOSTS, LIVES, NOW + DAY)
-    mended = also_trust(stranger, keyring, NOW + DAY)
+def test_a_ca_whose_leaf_is_served_is_trusted_again(state: CertState, rotated: CertState) -> None:
+    stranger = new_state(HOSTS, LIVES, NOW + DAY)
+    mended = also_trust(stranger, state, NOW + DAY)
     assert mended is not None
-    assert trust_bundle(mended, NOW + DAY) == stranger.ca.cert + keyring.ca.cert
-    assert mended.retired_until == expiry(keyring.leaf.cert)
-    assert also_trust(mended, keyring, NOW + DAY) is None
-    assert also_trust(stranger, keyring, NOW + 30 * DAY) is None, "its leaf has expired"
+    assert trust_bundle(mended, NOW + DAY) == stranger.ca.cert + state.ca.cert
+    assert mended.previous_until == expiry(state.leaf.cert)
+    assert also_trust(mended, state, NOW + DAY) is None
+    assert also_trust(stranger, state, NOW + 30 * DAY) is None, "its leaf has expired"
     third = also_trust(rotated, stranger, NOW + 30 * DAY)
     assert third is not None
-    assert trust_bundle(third, NOW + 30 * DAY) == rotated.ca.cert + keyring.ca.cert + stranger.ca.cert
-    assert third.retired_until == rotated.retired_until, "the later of both"
+    assert trust_bundle(third, NOW + 30 * DAY) == rotated.ca.cert + state.ca.cert + stranger.ca.cert
+    assert third.previous_until == rotated.previous_until, "the later of both"
 
 
-def test_times_of_certificates_are_read_without_the_backdating(keyring: Keyring) -> None:
-    assert (issued(keyring.ca.cert), expiry(keyring.leaf.cert)) == (NOW, NOW + 30 * DAY)
-    assert is_current(keyring.leaf.cert, NOW)
-    assert not is_current(keyring.leaf.cert, NOW + 30 * DAY)
-    assert not is_current(keyring.leaf.cert, NOW - BACKDATE - SECOND)
+def test_times_of_certificates_are_read_without_the_backdating(state: CertState) -> None:
+    assert (issued(state.ca.cert), expiry(state.leaf.cert)) == (NOW, NOW + 30 * DAY)
+    assert is_current(state.leaf.cert, NOW)
+    assert not is_current(state.leaf.cert, NOW + 30 * DAY)
+    assert not is_current(state.leaf.cert, NOW - BACKDATE - SECOND)
     assert not is_current(b"garbage", NOW)
 
 
-def test_of_a_bundle_those_are_kept_that_are_cas_and_valid(keyring: Keyring) -> None:
+def test_of_a_bundle_those_are_kept_that_are_cas_and_valid(state: CertState) -> None:
     old = issue_ca(NOW - 10 * DAY, DAY)
-    bundle = keyring.leaf.cert + keyring.ca.cert + old.cert
-    assert our_cas(bundle, NOW) == keyring.ca.cert
-    assert our_cas(bundle, NOW - 10 * DAY) == keyring.ca.cert + old.cert
+    bundle = state.leaf.cert + state.ca.cert + old.cert
+    assert our_cas(bundle, NOW) == state.ca.cert
+    assert our_cas(bundle, NOW - 10 * DAY) == state.ca.cert + old.cert
     assert our_cas(b"garbage", NOW) == our_cas(b"", NOW) == b""
 
 
-def test_a_keyring_goes_into_a_secret_and_comes_back(keyring: Keyring, rotated: Keyring) -> None:
-    for one in (keyring, rotated):
-        assert decode_keyring(encode_keyring(one)) == one
-    assert encode_keyring(keyring)["old-ca.crt"] == b"", "or what was there before would stay"
+def test_a_keyring_goes_into_a_secret_and_comes_back(state: CertState, rotated: CertState) -> None:
+    for one in (state, rotated):
+        assert decode_state(encode_state(one)) == one
+    assert encode_state(state)["old-ca.crt"] == b"", "or what was there before would stay"
 
 
-def spoilt(what: str, keyring: Keyring) -> dict[str, bytes]:
-    data = encode_keyring(keyring)
-    other = new_keyring(HOSTS, LIVES, NOW)
+def spoilt(what: str, state: CertState) -> dict[str, bytes]:
+    data = encode_state(state)
+    other = new_state(HOSTS, LIVES, NOW)
     rsa = trustme.CA(key_type=trustme.KeyType.RSA).private_key_pem.bytes()
     changes: dict[str, dict[str, bytes]] = {
         "nothing": dict.fromkeys(data, b""),
@@ -226,9 +226,9 @@ def spoilt(what: str, keyring: Keyring) -> dict[str, bytes]:
         ("another CA", "holds a serving certificate of another CA"),
     ],
 )
-def test_what_is_no_keyring_is_refused_without_quoting_it(keyring: Keyring, what: str, problem: str) -> None:
-    with pytest.raises(UnusableKeyringError) as refused:
-        decode_keyring(spoilt(what, keyring))
+def test_what_is_no_keyring_is_refused_without_quoting_it(state: CertState, what: str, problem: str) -> None:
+    with pytest.raises(UnusableCertStateError) as refused:
+        decode_state(spoilt(what, state))
     assert str(refused.value) == problem
 
 
@@ -236,13 +236,13 @@ def test_a_ca_of_rsa_that_somebody_put_there_is_refused() -> None:
     ca = trustme.CA(key_type=trustme.KeyType.RSA)
     leaf = ca.issue_cert(HOSTS[0])
     pair = KeyPair(ca.cert_pem.bytes(), ca.private_key_pem.bytes())
-    data = encode_keyring(Keyring(pair, KeyPair(leaf.cert_chain_pems[0].bytes(), leaf.private_key_pem.bytes())))
-    with pytest.raises(UnusableKeyringError, match="not one of ours"):
-        decode_keyring(data)
+    data = encode_state(CertState(pair, KeyPair(leaf.cert_chain_pems[0].bytes(), leaf.private_key_pem.bytes())))
+    with pytest.raises(UnusableCertStateError, match="not one of ours"):
+        decode_state(data)
 
 
-def test_a_leaf_without_any_name_that_counts_lacks_them_all(keyring: Keyring) -> None:
-    nameless = keyring._replace(leaf=keyring.ca)
+def test_a_leaf_without_any_name_that_counts_lacks_them_all(state: CertState) -> None:
+    nameless = state._replace(leaf=state.ca)
     assert renewal(nameless, HOSTS, NOW) == Renewal(
         ca=False, reason=f"the serving certificate lacks {', '.join(HOSTS)}"
     )

@@ -25,7 +25,7 @@ from diagnostics.healthy import (
 from app.certs.issue import issue_ca
 from app.diagnostics import Snapshot
 from app.diagnostics.checks.dry_run import dry_run_pod
-from app.diagnostics.snapshot import DryRun, Endpoint
+from app.diagnostics.snapshot import DryRun, ServerEndpoint
 from app.injection import Mode
 
 ENABLED = "enabled.inject.dind.io"
@@ -105,7 +105,7 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     ("installed", healthy(configuration=None), "there is no MutatingWebhookConfiguration", "helm install"),
     (
         "installed",
-        healthy(configuration=None, left=left_of("ci-docker", "tools")),
+        healthy(configuration=None, orphan=left_of("ci-docker", "tools")),
         "though ci-docker of release ci-docker is there",
         "helm upgrade ci-docker CHART --namespace tools",
     ),
@@ -248,37 +248,37 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     ),
     (
         "answers",
-        healthy(endpoints=(Endpoint("pod a", silent="the connection broke: timed out"),)),
+        healthy(endpoints=(ServerEndpoint("pod a", silent="the connection broke: timed out"),)),
         "pod a: the connection broke: timed out",
         "logs deploy/dind-webhook",
     ),
     (
         "certificate-trusted",
-        healthy(endpoints=(Endpoint("pod a", leaf(), "unable to get local issuer certificate"),)),
+        healthy(endpoints=(ServerEndpoint("pod a", leaf(), "unable to get local issuer certificate"),)),
         "pod a serves a certificate of CN=dind-webhook CA: unable to get local issuer certificate",
         "rollout restart deploy/dind-webhook",
     ),
     (
         "certificate-name",
-        healthy(endpoints=(Endpoint("pod a", leaf("other.svc")),)),
+        healthy(endpoints=(ServerEndpoint("pod a", leaf("other.svc")),)),
         "pod a serves a certificate for other.svc, not for dind-webhook.docker-system.svc",
         "subjectAltName has dind-webhook.docker-system.svc",
     ),
     (
         "certificate-valid",
-        healthy(endpoints=(Endpoint("pod a", leaf(start=EXPIRED)),)),
+        healthy(endpoints=(ServerEndpoint("pod a", leaf(start=EXPIRED)),)),
         "pod a serves a certificate that expired at 2026-05-31T00:00:00Z",
         "says why it was not renewed",
     ),
     (
         "certificate-valid",
-        healthy(endpoints=(Endpoint("pod a", leaf(start=NOW + timedelta(days=1))),)),
+        healthy(endpoints=(ServerEndpoint("pod a", leaf(start=NOW + timedelta(days=1))),)),
         "pod a serves a certificate that is not valid before 2026-06-01T23:55:00Z",
         "says why it was not renewed",
     ),
     (
         "certificate-renewed",
-        healthy(endpoints=(Endpoint("pod a", leaf(start=NOW - timedelta(days=29))),)),
+        healthy(endpoints=(ServerEndpoint("pod a", leaf(start=NOW - timedelta(days=29))),)),
         "pod a serves a certificate that expires at 2026-06-02T00:00:00Z",
         "says why it was not renewed",
     ),

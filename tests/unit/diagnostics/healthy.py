@@ -12,8 +12,8 @@ from app.certs import KeyPair
 from app.certs.issue import issue_ca, issue_serving_cert
 from app.diagnostics import Snapshot
 from app.diagnostics.checks.dry_run import dry_run_pod
-from app.diagnostics.expected_webhook import CONTRACT, ENTRIES, EXEMPT_NAMESPACES, RULES
-from app.diagnostics.snapshot import DryRun, Endpoint
+from app.diagnostics.expected_webhook import CONTRACT, ENTRIES, EXEMPT_NAMESPACES, WEBHOOK_RULES
+from app.diagnostics.snapshot import DryRun, ServerEndpoint
 from app.injection import Mode, Policy, inject
 from app.settings import InjectionSettings, make_policy
 
@@ -45,7 +45,7 @@ def entry(expected: Any, bundle: bytes = CA.cert) -> dict[str, Any]:
             "service": {"name": "dind-webhook", "namespace": "docker-system", "port": 443, "path": expected.path},
             "caBundle": base64.b64encode(bundle).decode(),
         },
-        "rules": RULES,
+        "rules": WEBHOOK_RULES,
         "namespaceSelector": {
             "matchExpressions": [
                 {"key": "dind.io/inject", "operator": "In", "values": [expected.value]},
@@ -128,7 +128,7 @@ def healthy(**changes: Any) -> Snapshot:
             "status": {"readyReplicas": 2},
         },
         "slices": ({"ports": [{"port": 10250}], "endpoints": [{"conditions": {"ready": True}}]},),
-        "endpoints": (Endpoint("pod a", leaf()), Endpoint("pod b", leaf())),
+        "endpoints": (ServerEndpoint("pod a", leaf()), ServerEndpoint("pod b", leaf())),
         "daemonset": {
             "metadata": {"name": "dind-webhook-dind"},
             "spec": {"template": {"spec": {"volumes": [{"name": "run", "hostPath": {"path": POLICY.host_path}}]}}},

@@ -8,12 +8,12 @@ import pytest
 from diagnostics.broken import BROKEN, changed, set_to
 from diagnostics.healthy import configuration, healthy, leaf, pod
 
-from app.diagnostics import CHECKS, Finding, Result, Snapshot, Status, judge
-from app.diagnostics.snapshot import Endpoint
+from app.diagnostics import CHECKS, Finding, Result, Snapshot, Status, run_checks
+from app.diagnostics.snapshot import ServerEndpoint
 
 
 def results(snapshot: Snapshot) -> dict[str, Result]:
-    return {result.check.name: result for result in judge(CHECKS, snapshot)}
+    return {result.check.name: result for result in run_checks(CHECKS, snapshot)}
 
 
 def test_in_a_healthy_cluster_every_check_passes() -> None:
@@ -52,21 +52,21 @@ class _Watched:
 
 
 # They have a value, if a guessed one, even where they could not be read.
-ALWAYS_THERE = {"at", "policy", "configuration", "left"}
+ALWAYS_THERE = {"at", "policy", "configuration", "orphan"}
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 def test_a_check_needs_what_it_reads(check: Any) -> None:
     for snapshot in [healthy(), *(snapshot for name, snapshot, *_ in BROKEN if name == check.name)]:
         watched = _Watched(snapshot)
-        list(check.look(watched))
-        assert watched.names - ALWAYS_THERE <= set(check.needs)
+        list(check.find_problems(watched))
+        assert watched.names - ALWAYS_THERE <= set(check.requires)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 def test_a_check_is_skipped_where_what_it_needs_could_not_be_read(check: Any) -> None:
-    for member in check.needs:
-        result = results(healthy(unread={member: "you may not list it"}))[check.name]
+    for member in check.requires:
+        result = results(healthy(unavailable={member: "you may not list it"}))[check.name]
         assert (result.status, result.skipped) == (Status.SKIPPED, "you may not list it")
 
 
@@ -97,7 +97,7 @@ def test_match_conditions_may_be_laid_out_otherwise() -> None:
 
 
 def test_a_wildcard_certificate_is_for_the_name() -> None:
-    served = (Endpoint("pod a", leaf("*.docker-system.svc")),)
+    served = (ServerEndpoint("pod a", leaf("*.docker-system.svc")),)
     assert results(healthy(endpoints=served))["certificate-name"].findings == ()
 
 

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from app.http import Metrics, Turns, webhook_application
+from app.http import FairQueue, Metrics, webhook_application
 from app.injection import Policy
 from app.model import JsonObject
 
@@ -31,7 +31,7 @@ def logged(policy: Policy, body: bytes) -> EventDict:
     """Return the line of one request."""
 
     async def ask() -> None:
-        webhook_application(policy, Metrics(), 2**20, Turns()).endpoints[b"/mutate"](JSON, body)
+        webhook_application(policy, Metrics(), 2**20, FairQueue()).endpoints[b"/mutate"](JSON, body)
         await asyncio.sleep(0)
 
     with capture_logs() as log:
@@ -53,7 +53,7 @@ def test_once_each_after_all_answers_that_were_made_at_one_time(policy: Policy) 
     metrics = Metrics()
 
     async def ask() -> None:
-        mutate = webhook_application(policy, metrics, 2**20, Turns()).endpoints[b"/mutate"]
+        mutate = webhook_application(policy, metrics, 2**20, FairQueue()).endpoints[b"/mutate"]
         for uids in (["a", "b"], ["c"]):
             before = len(log)
             assert [mutate(JSON, review(uid)).status for uid in uids] == [200] * len(uids)
@@ -75,7 +75,7 @@ def test_a_line_that_cannot_be_written_costs_no_count_and_no_other_line(policy: 
         return line
 
     async def ask() -> None:
-        mutate = webhook_application(policy, metrics, 2**20, Turns()).endpoints[b"/mutate"]
+        mutate = webhook_application(policy, metrics, 2**20, FairQueue()).endpoints[b"/mutate"]
         for uids in (["a", "b"], ["c"]):
             for uid in uids:
                 mutate(JSON, review(uid))

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from app.http import Turns
+from app.http import FairQueue
 
 
 def work(seconds: float) -> None:
@@ -14,7 +14,7 @@ def work(seconds: float) -> None:
 
 async def order_of(jobs: list[tuple[str, float]]) -> list[str]:
     """Return in which order jobs of so many seconds are done that are all there at once."""
-    turns = Turns()
+    queue = FairQueue()
     done: list[str] = []
 
     def job(address: str, seconds: float) -> None:
@@ -22,7 +22,7 @@ async def order_of(jobs: list[tuple[str, float]]) -> list[str]:
         done.append(address)
 
     for address, seconds in jobs:
-        turns.take(address, lambda address=address, seconds=seconds: job(address, seconds))
+        queue.run(address, lambda address=address, seconds=seconds: job(address, seconds))
     while len(done) < len(jobs):  # noqa: ASYNC110  # it is the turns of the loop that count
         await asyncio.sleep(0)
     return done
@@ -31,7 +31,7 @@ async def order_of(jobs: list[tuple[str, float]]) -> list[str]:
 def test_a_job_is_done_at_once_while_there_is_time() -> None:
     async def run() -> list[int]:
         done: list[int] = []
-        Turns().take("a", lambda: done.append(1))
+        FairQueue().run("a", lambda: done.append(1))
         return done
 
     assert asyncio.run(run()) == [1]
@@ -39,11 +39,11 @@ def test_a_job_is_done_at_once_while_there_is_time() -> None:
 
 def test_work_of_earlier_turns_of_the_event_loop_does_not_count() -> None:
     async def run() -> list[int]:
-        turns = Turns()
+        queue = FairQueue()
         done: list[int] = []
-        turns.take("a", lambda: work(0.02))
+        queue.run("a", lambda: work(0.02))
         await asyncio.sleep(0)
-        turns.take("a", lambda: done.append(1))
+        queue.run("a", lambda: done.append(1))
         return done
 
     assert asyncio.run(run()) == [1]
@@ -57,7 +57,7 @@ def test_one_address_cannot_hold_up_another() -> None:
 
 def test_between_jobs_the_event_loop_does_other_things() -> None:
     async def count_turns_of_the_loop() -> int:
-        turns, done, seen = Turns(), 0, 0
+        queue, done, seen = FairQueue(), 0, 0
 
         def job() -> None:
             nonlocal done
@@ -65,7 +65,7 @@ def test_between_jobs_the_event_loop_does_other_things() -> None:
             done += 1
 
         for _ in range(5):
-            turns.take("a", job)
+            queue.run("a", job)
         while done < 5:
             await asyncio.sleep(0)
             seen += 1
@@ -76,16 +76,16 @@ def test_between_jobs_the_event_loop_does_other_things() -> None:
 
 def test_jobs_go_on_after_one_that_fails() -> None:
     async def run() -> list[int]:
-        turns = Turns()
+        queue = FairQueue()
         done: list[int] = []
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
 
         def fail() -> None:
             raise RuntimeError
 
-        turns.take("a", lambda: work(0.02))
-        turns.take("a", fail)
-        turns.take("a", lambda: done.append(1))
+        queue.run("a", lambda: work(0.02))
+        queue.run("a", fail)
+        queue.run("a", lambda: done.append(1))
         while not done:  # noqa: ASYNC110  # as above
             await asyncio.sleep(0)
         return done

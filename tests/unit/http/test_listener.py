@@ -9,19 +9,19 @@ import pytest
 import trustme
 import uvloop
 
-from app.http import Answer, ByteBudget, ConnectionLimits, ConnectionPool, Server, Turns, bind
+from app.http import ByteBudget, ConnectionLimits, ConnectionPool, EndpointResponse, FairQueue, Server, bind
 
 SECONDS = 30.0
 
 
-class LateTurns(Turns):
+class LateQueue(FairQueue):
     """Nobody's turn comes before the test says so."""
 
     def __init__(self) -> None:
         super().__init__()
         self.taken: asyncio.Queue[tuple[str, Callable[[], None]]] = asyncio.Queue()
 
-    def take(self, address: str, job: Callable[[], None]) -> None:
+    def run(self, address: str, job: Callable[[], None]) -> None:
         self.taken.put_nowait((address, job))
 
 
@@ -34,21 +34,21 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return server, client
 
 
-def answer(*_: object) -> Answer:
-    return Answer(200, [(b"content-length", b"2")], b"ok")
+def answer(*_: object) -> EndpointResponse:
+    return EndpointResponse(200, [(b"content-length", b"2")], b"ok")
 
 
-def listen(turns: Turns, use: Callable[[Server, ssl.SSLContext, ConnectionPool], Any]) -> None:
+def listen(queue: FairQueue, use: Callable[[Server, ssl.SSLContext, ConnectionPool], Any]) -> None:
     """Have a server with TLS and these turns used, in an event loop as that of `serve`."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_listen(turns, use))
+        runner.run(_listen(queue, use))
 
 
-async def _listen(turns: Turns, use: Callable[[Server, ssl.SSLContext, ConnectionPool], Any]) -> None:
+async def _listen(queue: FairQueue, use: Callable[[Server, ssl.SSLContext, ConnectionPool], Any]) -> None:
     context, trusting = contexts()
     pool = ConnectionPool(10)
     with bind("127.0.0.1", 0, "server.port") as bound:
-        limits = ConnectionLimits(SECONDS, SECONDS, pool, ByteBudget(2**20), turns, endpoints={b"/": answer})
+        limits = ConnectionLimits(SECONDS, SECONDS, pool, ByteBudget(2**20), queue, endpoints={b"/": answer})
         server = Server(answer, bound, limits, 0, context)  # type: ignore[arg-type]  # nothing gets to the application
         serving = asyncio.create_task(server.serve())
         async with asyncio.timeout(SECONDS):
@@ -58,7 +58,7 @@ async def _listen(turns: Turns, use: Callable[[Server, ssl.SSLContext, Connectio
 
 
 def test_a_handshake_waits_for_the_turn_of_its_address() -> None:
-    turns = LateTurns()
+    queue = LateQueue()
 
     async def use(server: Server, trusting: ssl.SSLContext, pool: ConnectionPool) -> None:
         opening = asyncio.create_task(
@@ -69,7 +69,7 @@ def test_a_handshake_waits_for_the_turn_of_its_address() -> None:
                 local_addr=("127.0.0.2", 0),
             )
         )
-        address, job = await turns.taken.get()
+        address, job = await queue.taken.get()
         assert address == "127.0.0.2"
         assert not opening.done()
         job()
@@ -78,23 +78,23 @@ def test_a_handshake_waits_for_the_turn_of_its_address() -> None:
         while len(pool):  # noqa: ASYNC110  # nothing tells of it
             await asyncio.sleep(0.01)
 
-    listen(turns, use)
+    listen(queue, use)
 
 
 def test_who_leaves_before_the_turn_of_its_address_is_forgotten() -> None:
-    turns = LateTurns()
+    queue = LateQueue()
 
     async def use(server: Server, _: ssl.SSLContext, pool: ConnectionPool) -> None:
         _, writer = await asyncio.open_connection(*server.bound.getsockname())
         writer.write(b"\x16\x03\x01")
-        _, job = await turns.taken.get()
+        _, job = await queue.taken.get()
         writer.transport.abort()
         await asyncio.sleep(0.05)
         job()
         while len(pool):  # noqa: ASYNC110  # nothing tells of it
             await asyncio.sleep(0.01)
 
-    listen(turns, use)
+    listen(queue, use)
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01"])
@@ -109,4 +109,4 @@ def test_who_does_not_go_on_is_cut_off(sent: bytes, monkeypatch: pytest.MonkeyPa
         while len(pool):  # noqa: ASYNC110  # nothing tells of it
             await asyncio.sleep(0.01)
 
-    listen(Turns(), use)
+    listen(FairQueue(), use)

@@ -13,7 +13,7 @@ import uvloop
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.http import Answer, ByteBudget, ConnectionLimits, ConnectionPool, Server, bind
+from app.http import ByteBudget, ConnectionLimits, ConnectionPool, EndpointResponse, Server, bind
 from app.http.protocol import Connection
 
 SECONDS = 60.0
@@ -30,13 +30,13 @@ def nothing_is_collected() -> Iterator[None]:
     gc.enable()
 
 
-def at_once(*_: object) -> Answer:
-    return Answer(200, [(b"content-length", b"7")], b"at once")
+def at_once(*_: object) -> EndpointResponse:
+    return EndpointResponse(200, [(b"content-length", b"7")], b"at once")
 
 
-def at_length(*_: object) -> Answer:
+def at_length(*_: object) -> EndpointResponse:
     """Answer with more than lies between a server and a client that does not read."""
-    return Answer(200, [(b"content-length", b"%d" % LENGTH)], b"7 bytes" + bytes(LENGTH - 7))
+    return EndpointResponse(200, [(b"content-length", b"%d" % LENGTH)], b"7 bytes" + bytes(LENGTH - 7))
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pods import a_container, a_pod, after, everything_open, operator
 
 from app.admission import answer, decode_review
-from app.diagnostics import Asked, decide_live
+from app.diagnostics import AdmissionInputs, decide_live
 from app.injection import Decision, Mode, Outcome, Reason, decide_for_namespace, inject
 
 _OPEN = everything_open(allowed_images=("registry.example/ci/*",))
@@ -52,7 +52,7 @@ def _mounted(path: str) -> Decision:
 def _unselected() -> Decision:
     """Return the decision in a cluster whose webhook configuration has no webhook."""
     namespace = {"metadata": {"name": "ci", "labels": {"dind.io/inject": "enabled"}}}
-    return decide_live(a_pod(), Asked(namespace, {"metadata": {"name": "w"}, "webhooks": []}, _OPEN))
+    return decide_live(a_pod(), AdmissionInputs(namespace, {"metadata": {"name": "w"}, "webhooks": []}, _OPEN))
 
 
 _CASES: dict[Reason, _Case] = {

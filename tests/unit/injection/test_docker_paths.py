@@ -1,4 +1,4 @@
-"""Directories that a mount into the daemon must not hide."""
+"""PathSet that a mount into the daemon must not hide."""
 
 import pytest
 
@@ -10,13 +10,13 @@ _SYSTEM = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/usr", "/etc", "/proc",
 @pytest.mark.parametrize("path", ["/", "/var", "/var/lib", *_SYSTEM, *(f"{path}/below" for path in _SYSTEM)])
 def test_what_the_daemon_needs_is_protected_from_socket_and_workspace(path: str) -> None:
     assert hides_the_daemon(path)
-    assert unshareable("/run/dind").meet(path)
+    assert unshareable("/run/dind").overlaps(path)
 
 
 @pytest.mark.parametrize("path", ["/run", "/run/x", "/sock", "/sock/x"])
 def test_the_sockets_are_protected_from_workspaces_only(path: str) -> None:
     assert not hides_the_daemon(path)
-    assert unshareable("/sock").meet(path)
+    assert unshareable("/sock").overlaps(path)
 
 
 @pytest.mark.parametrize(
@@ -24,14 +24,14 @@ def test_the_sockets_are_protected_from_workspaces_only(path: str) -> None:
 )
 def test_other_directories_are_free(path: str) -> None:
     assert not hides_the_daemon(path)
-    assert not unshareable("/run/dind").meet(path)
+    assert not unshareable("/run/dind").overlaps(path)
 
 
 def test_the_parent_of_a_socket_directory_is_protected() -> None:
-    assert unshareable("/home/ci/sock").meet("/home")
-    assert not unshareable("/home/ci/sock").meet("/home/other")
+    assert unshareable("/home/ci/sock").overlaps("/home")
+    assert not unshareable("/home/ci/sock").overlaps("/home/other")
 
 
 def test_a_socket_directory_in_var_run_is_one_in_run() -> None:
     assert not hides_the_daemon("/var/run")
-    assert unshareable("/var/run/dind").meet("/run/dind/x")
+    assert unshareable("/var/run/dind").overlaps("/run/dind/x")

@@ -11,7 +11,7 @@ import jsonpatch
 import pytest
 from pods import a_container, a_pod, operator
 
-from app.injection import RULES, Decision, Mode, Reason, State, inject, trace_rules
+from app.injection import RULES, Decision, Mode, Reason, RuleState, inject, trace_rules
 from app.injection.rules import Case, decide
 from app.model import JsonObject
 
@@ -133,11 +133,11 @@ def test_of_two_broken_rules_the_first_decides_and_is_the_one_that_is_shown(pair
     alone = _broken(first).decide()
     assert (decision.reason, decision.message) == (alone.reason, alone.message)
     shown = {rule.statement: state for rule, state in trace_rules(decision, configuration_known=True)}
-    assert [state for state in shown.values() if state is State.STOPPED] == [State.STOPPED]
-    assert shown[first] is State.STOPPED
-    assert shown[second] is State.NOT_REACHED
+    assert [state for state in shown.values() if state is RuleState.STOPPED] == [RuleState.STOPPED]
+    assert shown[first] is RuleState.STOPPED
+    assert shown[second] is RuleState.NOT_REACHED
     # What is shown as passed does stop no pod with only these two faults.
-    passed = [statement for statement, state in shown.items() if state is State.PASSED]
+    passed = [statement for statement, state in shown.items() if state is RuleState.PASSED]
     assert passed == list(_BREAKS)[: decision.stopped_by]
 
 
@@ -151,5 +151,5 @@ def test_a_decision_changes_nothing_of_the_pod() -> None:
 def test_what_was_not_looked_at_is_shown_so() -> None:
     decision = inject(a_pod(), None, operator())
     states = [state for _, state in trace_rules(decision)]
-    assert states.count(State.NOT_CHECKED) == 1
-    assert State.NOT_CHECKED not in [state for _, state in trace_rules(decision, configuration_known=True)]
+    assert states.count(RuleState.NOT_CHECKED) == 1
+    assert RuleState.NOT_CHECKED not in [state for _, state in trace_rules(decision, configuration_known=True)]

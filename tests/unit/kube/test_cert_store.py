@@ -14,7 +14,7 @@ from running import eventually
 from structlog.testing import capture_logs
 
 from app.errors import ApiError, ConflictError, SettingsError
-from app.kube import KubeObjects, cert_store
+from app.kube import KubeCertStore, cert_store
 
 CALLS = ["read_secret", "read_bundles", "write_secret", "write_bundles", "watch_secret", "watch_bundles"]
 
@@ -26,22 +26,22 @@ def api() -> Iterator[ApiServer]:
 
 
 @pytest.fixture
-def kube(api: ApiServer, tmp_path: Path) -> KubeObjects:
-    return KubeObjects(NAMESPACE, SECRET, CONFIGURATION, api.write_kubeconfig(tmp_path / "kubeconfig"))
+def kube(api: ApiServer, tmp_path: Path) -> KubeCertStore:
+    return KubeCertStore(NAMESPACE, SECRET, CONFIGURATION, api.write_kubeconfig(tmp_path / "kubeconfig"))
 
 
-def call(kube: KubeObjects, name: str) -> None:
+def call(kube: KubeCertStore, name: str) -> None:
     arguments = {"write_secret": ({"a": b"1"}, None), "write_bundles": ({ENTRIES[0]: b"1"}, "1")}.get(name, ())
     list(getattr(kube, name)(*arguments) or ())
 
 
-def test_what_is_not_there_is_none(api: ApiServer, kube: KubeObjects) -> None:
+def test_what_is_not_there_is_none(api: ApiServer, kube: KubeCertStore) -> None:
     assert kube.read_secret() is None
     api.cluster.delete("webhooks")
     assert kube.read_bundles() is None
 
 
-def test_a_secret_is_made_read_and_replaced(kube: KubeObjects) -> None:
+def test_a_secret_is_made_read_and_replaced(kube: KubeCertStore) -> None:
     kube.write_secret({"a": b"1", "b": b"\xff"}, None)
     first = kube.read_secret()
     assert first is not None
@@ -52,7 +52,7 @@ def test_a_secret_is_made_read_and_replaced(kube: KubeObjects) -> None:
     assert (second.data, second.version == first.version) == ({"a": b"2", "b": b""}, False)
 
 
-def test_a_secret_that_the_chart_made_empty_is_filled(api: ApiServer, kube: KubeObjects) -> None:
+def test_a_secret_that_the_chart_made_empty_is_filled(api: ApiServer, kube: KubeCertStore) -> None:
     api.cluster.apply_secret({"metadata": {}, "type": "Opaque", "data": {}}, "helm", force=False)
     empty = kube.read_secret()
     assert empty is not None
@@ -61,14 +61,14 @@ def test_a_secret_that_the_chart_made_empty_is_filled(api: ApiServer, kube: Kube
     assert api.cluster.secret() == {"a": b"1"}
 
 
-def test_of_two_that_make_the_secret_one_is_told_of_a_conflict(api: ApiServer, kube: KubeObjects) -> None:
+def test_of_two_that_make_the_secret_one_is_told_of_a_conflict(api: ApiServer, kube: KubeCertStore) -> None:
     kube.write_secret({"a": b"1"}, None)
     with pytest.raises(ConflictError, match=f"writing Secret {NAMESPACE}/{SECRET}: 409"):
         kube.write_secret({"a": b"2"}, None)
     assert api.cluster.secret() == {"a": b"1"}
 
 
-def test_of_two_that_replace_it_the_second_is_told_of_a_conflict(api: ApiServer, kube: KubeObjects) -> None:
+def test_of_two_that_replace_it_the_second_is_told_of_a_conflict(api: ApiServer, kube: KubeCertStore) -> None:
     kube.write_secret({"a": b"1"}, None)
     stored = kube.read_secret()
     assert stored is not None
@@ -78,7 +78,7 @@ def test_of_two_that_replace_it_the_second_is_told_of_a_conflict(api: ApiServer,
     assert api.cluster.secret() == {"a": b"2"}
 
 
-def test_bundles_are_set_one_by_one_and_the_rest_of_the_entries_stays(api: ApiServer, kube: KubeObjects) -> None:
+def test_bundles_are_set_one_by_one_and_the_rest_of_the_entries_stays(api: ApiServer, kube: KubeCertStore) -> None:
     before = api.cluster.get("webhooks")["webhooks"]
     stored = kube.read_bundles()
     assert stored is not None
@@ -91,7 +91,7 @@ def test_bundles_are_set_one_by_one_and_the_rest_of_the_entries_stays(api: ApiSe
         kube.write_bundles({ENTRIES[0]: b"CA"}, stored.version)
 
 
-def test_a_watch_tells_of_what_is_there_and_of_each_change_to_it_alone(api: ApiServer, kube: KubeObjects) -> None:
+def test_a_watch_tells_of_what_is_there_and_of_each_change_to_it_alone(api: ApiServer, kube: KubeCertStore) -> None:
     told: list[None] = []
     ended = threading.Event()
 
@@ -113,7 +113,7 @@ def test_a_watch_tells_of_what_is_there_and_of_each_change_to_it_alone(api: ApiS
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("fault", [403, 410, 429, 500, 503, "away", "cut"])
 def test_what_the_api_server_refuses_or_breaks_off_is_an_error_in_a_sentence(
-    api: ApiServer, kube: KubeObjects, fault: Fault, name: str
+    api: ApiServer, kube: KubeCertStore, fault: Fault, name: str
 ) -> None:
     with api.failing(fault), pytest.raises(ApiError) as told:
         call(kube, name)
@@ -126,13 +126,13 @@ def test_what_the_api_server_refuses_or_breaks_off_is_an_error_in_a_sentence(
 @pytest.mark.parametrize("name", ["read_secret", "read_bundles"])
 @pytest.mark.parametrize("answer", [b"<html>", b"[]", b"7", b"{}", b'{"metadata": 7}'])
 def test_an_answer_that_is_no_such_object_is_an_error_too(
-    api: ApiServer, kube: KubeObjects, answer: bytes, name: str
+    api: ApiServer, kube: KubeCertStore, answer: bytes, name: str
 ) -> None:
     with api.failing(answer), pytest.raises(ApiError, match="the answer cannot be read"):
         call(kube, name)
 
 
-def test_data_that_is_no_base64_is_an_error_too(api: ApiServer, kube: KubeObjects) -> None:
+def test_data_that_is_no_base64_is_an_error_too(api: ApiServer, kube: KubeCertStore) -> None:
     answer = {"metadata": {"resourceVersion": "1"}, "data": {"tls.key": "a"}}
     with api.failing(json.dumps(answer).encode()), pytest.raises(ApiError, match="the answer cannot be read"):
         kube.read_secret()
@@ -147,13 +147,13 @@ def test_data_that_is_no_base64_is_an_error_too(api: ApiServer, kube: KubeObject
     ],
     ids=["410", "no object", "no event"],
 )
-def test_a_watch_that_goes_wrong_ends_with_an_error(api: ApiServer, kube: KubeObjects, event: object) -> None:
+def test_a_watch_that_goes_wrong_ends_with_an_error(api: ApiServer, kube: KubeCertStore, event: object) -> None:
     with api.failing(json.dumps(event).encode() + b"\n", "watch"), pytest.raises(ApiError, match=f"watching {SECRET}"):
         list(kube.watch_secret())
 
 
 def test_slow_answers_are_waited_for_and_slower_ones_given_up(
-    api: ApiServer, kube: KubeObjects, monkeypatch: pytest.MonkeyPatch
+    api: ApiServer, kube: KubeCertStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with api.failing(0.3):
         assert kube.read_secret() is None
@@ -166,14 +166,14 @@ def test_an_api_server_that_nobody_reaches_is_away(tmp_path: Path) -> None:
     with api_server(Cluster()) as api:
         kubeconfig = api.write_kubeconfig(tmp_path / "kubeconfig")
     with pytest.raises(ApiError, match="the API server is away"):
-        KubeObjects(NAMESPACE, SECRET, CONFIGURATION, kubeconfig).read_secret()
+        KubeCertStore(NAMESPACE, SECRET, CONFIGURATION, kubeconfig).read_secret()
 
 
 def test_that_the_api_server_is_not_verified_is_said_once(api: ApiServer, tmp_path: Path) -> None:
     # The library's own warning would be an error here.
     api.speak_tls(trustme.CA().issue_cert("127.0.0.1"))
     with capture_logs() as log:
-        kube = KubeObjects(NAMESPACE, SECRET, CONFIGURATION, api.write_kubeconfig(tmp_path / "kubeconfig"))
+        kube = KubeCertStore(NAMESPACE, SECRET, CONFIGURATION, api.write_kubeconfig(tmp_path / "kubeconfig"))
         for _ in range(2):
             assert kube.read_bundles()
     assert [(line["log_level"], line["file"]) for line in log] == [("warning", str(tmp_path / "kubeconfig"))]
@@ -193,10 +193,10 @@ def test_a_kubeconfig_that_is_none_is_said_in_a_sentence(tmp_path: Path, content
     if content is not None:
         path.write_text(content)
     with pytest.raises(SettingsError) as told:
-        KubeObjects(NAMESPACE, SECRET, CONFIGURATION, path)
+        KubeCertStore(NAMESPACE, SECRET, CONFIGURATION, path)
     assert str(told.value).startswith(problem.format(path))
 
 
 def test_outside_of_a_pod_a_kubeconfig_is_needed() -> None:
     with pytest.raises(SettingsError, match="not set, and this is no pod with a token"):
-        KubeObjects(NAMESPACE, SECRET, CONFIGURATION, None)
+        KubeCertStore(NAMESPACE, SECRET, CONFIGURATION, None)

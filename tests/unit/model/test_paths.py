@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.model import Directories, clean_path
+from app.model import PathSet, clean_path
 
 
 @pytest.mark.parametrize(
@@ -44,4 +44,4 @@ def test_a_path_is_cleaned(path: str, expected: str) -> None:
     ],
 )
 def test_a_path_meets_a_directory_when_one_is_under_the_other(left: str, right: str, expected: bool) -> None:
-    assert Directories.of(right).meet(left) is expected
+    assert PathSet.of(right).overlaps(left) is expected

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from app.injection import OPTIONS, RULES, Mode
-from app.playground import Answer, Refusal, ask, form
+from app.playground import Evaluation, Refusal, answer_question, form
 
 POD = """\
 kind: Pod
@@ -34,14 +34,14 @@ spec:
 EXAMPLES = Path(__file__).parents[3] / "app" / "playground" / "static" / "examples"
 
 
-def asked(manifest: str = POD, environ: dict[str, str] | None = None, **question: Any) -> Answer:
-    found = ask(json.dumps({"manifest": manifest, **question}), environ or {})
-    assert isinstance(found, Answer), found
+def asked(manifest: str = POD, environ: dict[str, str] | None = None, **question: Any) -> Evaluation:
+    found = answer_question(json.dumps({"manifest": manifest, **question}), environ or {})
+    assert isinstance(found, Evaluation), found
     return found
 
 
 def refused(manifest: str = POD, **question: Any) -> list[tuple[str, str]]:
-    found = ask(json.dumps({"manifest": manifest, **question}), {})
+    found = answer_question(json.dumps({"manifest": manifest, **question}), {})
     assert isinstance(found, Refusal)
     return [(problem.part, problem.text) for problem in found.problems]
 
@@ -217,7 +217,7 @@ def test_settings_that_are_no_yaml_are_refused_with_the_line() -> None:
     ],
 )
 def test_a_question_that_is_none_is_refused(question: str, text: str) -> None:
-    found = ask(question, {})
+    found = answer_question(question, {})
     assert isinstance(found, Refusal)
     assert [(problem.part, problem.text) for problem in found.problems] == [("question", text)]
 

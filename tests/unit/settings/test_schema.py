@@ -10,7 +10,7 @@ from pods import a_pod, after, everything_open, names, operator
 from pydantic import BaseModel, ValidationError
 
 from app import __version__
-from app.certs.rotation import Lives, new_keyring, renewal
+from app.certs.rotation import Lifetimes, new_state, renewal
 from app.injection import OPTIONS, Mode, Policy, Reason, built_in_options, inject
 from app.model import JsonObject
 from app.settings import CertsSettings, InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
@@ -223,7 +223,7 @@ def test_an_address_is_kept_as_a_certificate_gives_it_back(host: str, read_back:
     """Or a certificate would lack it for ever, and be renewed as often."""
     kept = CertsSettings(extra_hosts=(host,)).extra_hosts
     assert kept == (read_back,)
-    keyring = new_keyring(kept, Lives(timedelta(days=3), timedelta(days=1)), datetime.now(UTC))
+    keyring = new_state(kept, Lifetimes(timedelta(days=3), timedelta(days=1)), datetime.now(UTC))
     assert renewal(keyring, kept, datetime.now(UTC)) is None
 
 
