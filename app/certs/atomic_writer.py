@@ -1,6 +1,6 @@
-"""The files for the server beside us, replaced as kubelet replaces those of a mounted Secret.
+"""Writes the certificate files for the server in the same pod, as kubelet's AtomicWriter writes a mounted Secret.
 
-One rename of a symlink takes a reader from all old files to all new ones.
+One rename of a symlink switches readers from all old files to all new files.
 """
 
 import shutil
@@ -17,7 +17,7 @@ _MODE = 0o640
 
 
 def read_served_cert(directory: Path) -> bytes | None:
-    """Return the certificate that is in the directory, None where there is none."""
+    """Return the certificate file in the directory, or None if it cannot be read."""
     try:
         return (directory / CERT_FILE).read_bytes()
     except OSError:
@@ -25,13 +25,13 @@ def read_served_cert(directory: Path) -> bytes | None:
 
 
 def write_pair(directory: Path, pair: KeyPair) -> None:
-    """Replace certificate and key at once; OSError where that is impossible, with the old ones in place."""
+    """Replace certificate and key in one step; raise OSError if that fails, with the old files in place."""
     directory.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix="..", dir=directory))
     try:
         _fill(fresh, pair)
     except OSError:
-        # The volume is small and in memory; what is half-written would fill it.
+        # The volume is small and in memory: half-written files would fill it.
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     _link(directory / _DATA, fresh.name)
@@ -52,7 +52,7 @@ def _fill(folder: Path, pair: KeyPair) -> None:
 
 
 def _link(path: Path, target: str) -> None:
-    # A rename replaces what is there, making a symlink does not.
+    # rename(2) replaces an existing file, symlink(2) does not.
     temporary = path.with_name(f"{path.name}_tmp")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)

@@ -13,12 +13,12 @@ from app.certs.metrics import CertsMetrics
 from app.certs.reconciler import CertReconciler
 from app.errors import ApiError, ConflictError
 
-# Between attempts, in seconds, while the API server is away: doubled each time, up to the longest
+# Seconds between attempts while the API server does not answer: doubled each time, up to the longest
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 8.0
-# Replicas that lost against each other try again at different moments.
+# After a conflict, replicas retry at different moments within this time.
 _CONFLICT_PAUSE = 0.2
-# Whoever keeps writing something else, as a second install under the same name would, is not answered at full speed.
+# Two writers that overwrite each other, as two installs with the same names would, do so at this pace at most.
 _LEAST_PAUSE = 0.1
 
 
@@ -34,30 +34,30 @@ class Controller:
         self._log = structlog.get_logger()
 
     def run(self) -> None:
-        """Work for ever."""
+        """Reconcile for ever."""
         while True:
             self._changed.clear()
             pause = self.reconcile_once()
             time.sleep(_LEAST_PAUSE)
             self._changed.wait(pause)
 
-    def watch(self, watching: Callable[[], Iterator[None]]) -> None:
-        """Have a step follow each change, for ever; a watch that ends or is lost is begun anew, after a pause."""
+    def watch(self, open_watch: Callable[[], Iterator[None]]) -> None:
+        """Trigger a reconciliation at each change, for ever. A watch that ends or fails is reopened after a pause."""
         short = 0
         while True:
-            begun = time.monotonic()
-            # What was deleted between two watches neither of them tells.
+            opened = time.monotonic()
+            # No watch reports a deletion that happened between two watches, so reconcile at each (re)connect.
             self._changed.set()
             try:
-                for _ in watching():
+                for _ in open_watch():
                     self._changed.set()
             except ApiError as error:
                 self._log.debug("watch lost", problem=str(error))
-            short = 0 if time.monotonic() > begun + _LONGEST_PAUSE else short + 1
+            short = 0 if time.monotonic() > opened + _LONGEST_PAUSE else short + 1
             time.sleep(_pause(short))
 
     def reconcile_once(self) -> float:
-        """Take one step, whatever comes of it, and return after how many seconds the next one is due."""
+        """Reconcile, log a failure, and return the seconds until the next reconciliation is due."""
         try:
             due = self._reconciler.reconcile(datetime.now(UTC))
         except ConflictError:
@@ -65,8 +65,8 @@ class Controller:
             return random.uniform(0, _CONFLICT_PAUSE)  # noqa: S311  # no secret
         except (ApiError, OSError) as error:
             problem = str(error)
-        except Exception as error:  # noqa: BLE001  # the one boundary: the certificates that are there must stay served
-            # Where it happened, but not its text: that may quote a key.
+        except Exception as error:  # noqa: BLE001  # error boundary: the current certificates must stay served
+            # Without the text of the error: it may quote a key.
             frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)]
             problem = f"bug: {type(error).__name__} at {frames[-1]}"
         else:

@@ -1,4 +1,4 @@
-"""Making certificates, with ECDSA P-256 keys."""
+"""Issues certificates with ECDSA P-256 keys."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-# Clocks of nodes differ; kube-controller-manager backdates its certificates by as much.
+# Clocks of nodes differ; kube-controller-manager backdates its certificates by the same time.
 BACKDATE = timedelta(minutes=5)
 _CA_NAME = "dind-webhook CA"
 _SIGNS_CERTS = x509.KeyUsage(
@@ -47,14 +47,14 @@ def issue_ca(now: datetime, life: timedelta) -> KeyPair:
 
 
 def issue_serving_cert(ca: KeyPair, hosts: Sequence[str], now: datetime, life: timedelta) -> KeyPair:
-    """Return a serving certificate of `ca` for these host names and IP addresses.
+    """Return a serving certificate of `ca` for host names and IP addresses.
 
-    It never outlives the CA.
+    The certificate never outlives the CA.
     """
     issuer = x509.load_pem_x509_certificate(ca.cert)
     issuer_key = load_pem_private_key(ca.key, None)
     if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
-        raise TypeError("the CA's key is no elliptic-curve key")
+        raise TypeError("the CA's key is not an elliptic-curve key")
     key = ec.generate_private_key(ec.SECP256R1())
     end = min(now + life, issuer.not_valid_after_utc)
     builder = _builder(_name(hosts[0]), issuer.subject, key, now, end)
@@ -65,9 +65,9 @@ def issue_serving_cert(ca: KeyPair, hosts: Sequence[str], now: datetime, life: t
 
 
 def issue_throwaway_cert(hosts: Sequence[str], now: datetime, life: timedelta) -> KeyPair:
-    """Return a serving certificate for these host names and IP addresses, of a CA whose key nobody keeps.
+    """Return a serving certificate for host names and IP addresses, from a new CA whose key is discarded.
 
-    The CA's certificate follows the other one, so that a client can be given the same file to trust.
+    The certificate of the CA is appended, so that a client can trust the same file.
     """
     ca = issue_ca(now, life)
     leaf = issue_serving_cert(ca, hosts, now, life)
@@ -81,7 +81,7 @@ def _builder(
     start: datetime,
     end: datetime,
 ) -> x509.CertificateBuilder:
-    """Return a certificate to be signed, of a CA where there is no other `issuer`."""
+    """Return a certificate that is ready to be signed; a CA certificate if `issuer` is None."""
     constraints = x509.BasicConstraints(ca=issuer is None, path_length=0 if issuer is None else None)
     return (
         x509.CertificateBuilder()
@@ -106,7 +106,7 @@ def _sign(
 
 
 def _name(text: str) -> x509.Name:
-    # X.520 allows 64 characters; the name that counts is the alternative one.
+    # X.520 allows 64 characters. Clients check the subjectAltName, not this name.
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
 
 

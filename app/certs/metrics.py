@@ -23,7 +23,7 @@ class CertsMetrics:
         ).labels(__version__).set(1)
         self._in_sync = Gauge(
             "dind_webhook_ca_bundle_in_sync",
-            "1 while every webhook of the configuration has the caBundle it has to have, as last seen.",
+            "1 while every webhook of the configuration has the right caBundle, as last read.",
             registry=registry,
         )
         self._bundles_written = Counter(
@@ -52,16 +52,16 @@ class CertsMetrics:
         )
         self._conflicts = Counter(
             "dind_webhook_api_conflicts",
-            "Writes that lost against another replica or a person, and were thought over.",
+            "Conflicting writes, retried.",
             registry=registry,
         )
 
     def bundles(self, *, in_sync: bool) -> None:
-        """Note whether the webhook configuration is as it has to be."""
+        """Set whether every webhook has the right caBundle."""
         self._in_sync.set(in_sync)
 
     def bundles_written(self) -> None:
-        """Count a repair of the webhook configuration."""
+        """Count a write of a caBundle."""
         self._bundles_written.inc()
 
     def renewed(self, what: Written) -> None:
@@ -69,7 +69,7 @@ class CertsMetrics:
         self._renewed.labels(what).inc()
 
     def certificates(self, ca: datetime, leaf: datetime) -> None:
-        """Note when the certificates expire."""
+        """Set when the certificates expire."""
         self._expiry.labels("ca").set(ca.timestamp())
         self._expiry.labels("leaf").set(leaf.timestamp())
 

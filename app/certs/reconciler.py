@@ -31,7 +31,7 @@ from app.kube import Stored
 
 
 class CertStore(Protocol):
-    """The Secret and the webhook configuration; any method may raise ApiError, the writing ones ConflictError."""
+    """The Secret and the webhook configuration. Each method may raise ApiError; the writing ones ConflictError too."""
 
     def read_secret(self) -> Stored | None: ...
     def write_secret(self, data: Mapping[str, bytes], version: str | None) -> None: ...
@@ -57,31 +57,30 @@ class CertReconciler:
         self._unready = "nothing done yet"
 
     def reconcile(self, now: datetime) -> datetime:
-        """Bring everything to what it has to be at this moment, and return when something will be due again.
+        """Bring the Secret, the caBundles and the files to the right state; return when the next change is due.
 
-        ApiError, ConflictError or OSError where something is in the way; what was done stays done, and the
-        next step goes on from there.
+        Raises ApiError, ConflictError or OSError. Steps that were completed stay; the next call goes on from there.
         """
-        state = self._agree(now)
-        in_place = self._keep_bundles(state, now)
-        self._metrics.bundles(in_sync=in_place)
+        state = self._agree_on_state(now)
+        bundles_right = self._reconcile_bundles(state, now)
+        self._metrics.bundles(in_sync=bundles_right)
         self._metrics.certificates(ca=expiry(state.ca.cert), leaf=expiry(state.leaf.cert))
-        waiting = self._serve(state, now)
-        self._unready = self._unready and self._missing(now, in_place=in_place)
+        files_due = self._reconcile_files(state, now)
+        self._unready = self._unready and self._first_problem(now, bundles_right=bundles_right)
         due = next_change(state, now)
-        return min(due, waiting) if waiting else due
+        return min(due, files_due) if files_due else due
 
     def problem(self, now: datetime) -> str | None:
-        """Return why the server beside us cannot be called yet, None once it can.
+        """Return why the API server cannot call the server in this pod yet, or None once it can.
 
-        What happens later changes that only when the certificate in the files expires.
+        After that, only an expired certificate in the files is a problem again.
         """
         if self._unready:
             return self._unready
         return None if self._is_serving(now) else "the certificate in the files has expired"
 
-    def _missing(self, now: datetime, *, in_place: bool) -> str:
-        if not in_place:
+    def _first_problem(self, now: datetime, *, bundles_right: bool) -> str:
+        if not bundles_right:
             return "the webhook configuration does not exist, or has no webhooks"
         if self._trusted_since is None or not self._is_serving(now):
             return "the files are not written yet"
@@ -91,66 +90,66 @@ class CertReconciler:
         served = read_served_cert(self._directory)
         return served is not None and is_current(served, now)
 
-    def _agree(self, now: datetime) -> CertState:
+    def _agree_on_state(self, now: datetime) -> CertState:
         """Return the state in the Secret, after creating, repairing or renewing it if needed."""
         stored = self._store.read_secret()
         version = stored.version if stored else None
         try:
-            found = decode_state(stored.data) if stored else None
-            why = "there is no Secret"
+            current = decode_state(stored.data) if stored else None
+            reason = "there is no Secret"
         except UnusableCertStateError as error:
-            found, why = None, f"the Secret {error}"
-        if found is None and self._state is None:
-            return self._write(self._new(now), version, "ca", why)
-        # What was agreed on before is put back as it was: what it signed is being served.
-        state = found or cast(CertState, self._state)
-        written: Written | None = None if found else "restored"
-        if self._state and (mended := also_trust(state, self._state, now)):
-            state, written, why = mended, "restored", "a CA of a leaf in use was missing"
+            current, reason = None, f"the Secret {error}"
+        if current is None and self._state is None:
+            return self._write_state(self._new_state(now), version, "ca", reason)
+        # A Secret that was lost gets the known state back, because certificates of that CA are being served.
+        state = current or cast(CertState, self._state)
+        change: Written | None = None if current else "restored"
+        if self._state and (repaired := also_trust(state, self._state, now)):
+            state, change, reason = repaired, "restored", "a CA of a leaf in use was missing"
         if due := renewal(state, self._hosts, now):
-            state, why = renew(state, due, self._hosts, self._lifetimes, now), due.reason
-            written = "ca" if due.ca else "leaf"
-        if written:
-            return self._write(state, version, written, why)
+            state, reason = renew(state, due, self._hosts, self._lifetimes, now), due.reason
+            change = "ca" if due.ca else "leaf"
+        if change:
+            return self._write_state(state, version, change, reason)
         self._state = state
         return state
 
-    def _write(self, state: CertState, version: str | None, what: Written, why: str) -> CertState:
+    def _write_state(self, state: CertState, version: str | None, change: Written, reason: str) -> CertState:
         self._store.write_secret(encode_state(state), version)
-        self._metrics.renewed(what)
-        self._log.info("certificates written", what=what, reason=why)
+        self._metrics.renewed(change)
+        self._log.info("certificates written", what=change, reason=reason)
         self._state = state
         return state
 
-    def _new(self, now: datetime) -> CertState:
-        # Replicas that we know nothing of may serve leaves of what is trusted now.
+    def _new_state(self, now: datetime) -> CertState:
+        # Other replicas may still serve leaves of the CAs that the bundles hold now.
         bundles = self._store.read_bundles()
         trusted = b"".join({our_cas(bundle, now): None for bundle in (bundles.data if bundles else {}).values()})
         return new_state(self._hosts, self._lifetimes, now, trusted, now + self._lifetimes.leaf)
 
-    def _keep_bundles(self, state: CertState, now: datetime) -> bool:
-        """Return whether every webhook has the bundle it has to have, after writing those that do not."""
+    def _reconcile_bundles(self, state: CertState, now: datetime) -> bool:
+        """Write each caBundle that is wrong; return False if there is no webhook to have one."""
         stored = self._store.read_bundles()
         if stored is None or not stored.data:
             return False
-        wanted = trust_bundle(state, now)
-        wrong = {name: wanted for name, bundle in stored.data.items() if bundle != wanted}
+        expected = trust_bundle(state, now)
+        wrong = {name: expected for name, bundle in stored.data.items() if bundle != expected}
         if wrong:
             self._store.write_bundles(wrong, stored.version)
             self._metrics.bundles_written()
             self._log.info("caBundle written", webhooks=sorted(wrong))
         ca = state.ca.cert
         if self._trusted_ca != ca or any(ca not in bundle for bundle in stored.data.values()):
-            # What was there when we came has been there since it was made, as far as can be known. Where the
-            # certificate in the files lasts long enough, there is no need to rely on that.
-            was_there = not self._trusted_ca and all(ca in bundle for bundle in stored.data.values())
-            in_hurry = not self._is_serving(now + 2 * self._lifetimes.wait)
-            self._trusted_since = issued(ca) if was_there and in_hurry else now
+            # If every bundle has our CA when the process starts, assume that they have had it since the CA was issued.
+            # Unless the certificate in the files is valid long enough to wait: then nothing need be assumed.
+            was_trusted = not self._trusted_ca and all(ca in bundle for bundle in stored.data.values())
+            can_wait = self._is_serving(now + 2 * self._lifetimes.wait)
+            self._trusted_since = issued(ca) if was_trusted and not can_wait else now
             self._trusted_ca = ca
         return True
 
-    def _serve(self, state: CertState, now: datetime) -> datetime | None:
-        """Write the files if they may be; return when they may be, where that is a matter of time."""
+    def _reconcile_files(self, state: CertState, now: datetime) -> datetime | None:
+        """Write the files if the leaf may be served; otherwise return when it may be, or None if that is not known."""
         served = read_served_cert(self._directory)
         if served == state.leaf.cert:
             return None

@@ -1,11 +1,11 @@
-"""The CA and the serving certificate that all replicas share, and when to renew them. Pure.
+"""The CA and the serving certificate (the leaf) that all replicas share, and when to renew them. Pure functions.
 
-A CA is replaced in steps, so that at no moment a certificate is served that the API server does not trust:
+A CA is replaced in four steps, so that the API server trusts each certificate that is served at any moment:
 
-1. the Secret gets a new CA with a leaf of it, and keeps the old CA's certificate;
-2. `trust_bundle` holds both, and whoever sees that it is not so in the webhook configuration mends it;
-3. a replica serves the new leaf once it has seen the new CA there, and given API servers time to see it;
-4. the old CA leaves the bundle when the last leaf of it has expired.
+1. the Secret gets a new CA and a leaf of that CA, and keeps the certificate of the previous CA;
+2. `trust_bundle` holds both CAs, and each replica writes it wherever a caBundle differs;
+3. a replica serves the new leaf once it has seen the new CA in every bundle, and API servers had time to see it too;
+4. the previous CA leaves the bundle when its last leaf has expired.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,10 +34,10 @@ class Lifetimes(NamedTuple):
 
     @property
     def wait(self) -> timedelta:
-        """How long a CA has been in the bundle before a leaf of it replaces another one.
+        """How long a CA must be in the bundle before one of its leaves is served.
 
-        API servers learn of a changed webhook configuration by watch, so within a second or so. A leaf
-        is renewed with a third of its life left, which has to last for this.
+        API servers watch webhook configurations, so they see a change within about a second. A leaf is renewed when a
+        third of its lifetime is left, which must be longer than this.
         """
         return min(_LONGEST_WAIT, self.leaf / 6)
 
@@ -52,16 +52,16 @@ class CertState(NamedTuple):
 
 
 class Renewal(NamedTuple):
-    """That something has to be renewed, and why; `ca` says whether it is the CA and not only the leaf."""
+    """A renewal that is due, and why. If `ca` is False, only the leaf is renewed."""
 
     ca: bool
     reason: str
 
 
 def renewal(state: CertState, hosts: Sequence[str], now: datetime) -> Renewal | None:
-    """Return what has to be renewed at this moment, None where nothing has.
+    """Return the renewal that is due now, or None.
 
-    Certificates are renewed after two thirds of their lifetimes, or when `hosts` has a name that the leaf lacks.
+    Certificates are renewed after two thirds of their lifetime, or when `hosts` has a name that the leaf lacks.
     """
     ca, leaf = _load(state.ca.cert), _load(state.leaf.cert)
     for what, certificate in (("CA", ca), ("serving certificate", leaf)):
@@ -83,7 +83,7 @@ def next_change(state: CertState, now: datetime) -> datetime:
 
 
 def renew(state: CertState, what: Renewal, hosts: Sequence[str], lifetimes: Lifetimes, now: datetime) -> CertState:
-    """Return the next state."""
+    """Return the state after a renewal."""
     if not what.ca:
         return state._replace(leaf=issue_serving_cert(state.ca, hosts, now, lifetimes.leaf))
     return new_state(hosts, lifetimes, now, trusted=state.ca.cert, until=expiry(state.leaf.cert))
@@ -100,7 +100,7 @@ def new_state(
 def also_trust(state: CertState, known: CertState, now: datetime) -> CertState | None:
     """Return `state` with the CA of the known leaf added to the bundle, or None if the bundle has it already.
 
-    `known` was agreed on before; somebody has replaced it without knowing it.
+    `known` is the state that this replica agreed on before; another writer has replaced it without knowing it.
     """
     if known.ca.cert in trust_bundle(state, now) or not is_current(known.leaf.cert, now):
         return None
@@ -109,7 +109,7 @@ def also_trust(state: CertState, known: CertState, now: datetime) -> CertState |
 
 
 def trust_bundle(state: CertState, now: datetime) -> bytes:
-    """Return what `caBundle` has to be at this moment."""
+    """Return the caBundle that every webhook must have now, PEM."""
     return state.ca.cert + _previous_cas(state, now)
 
 
@@ -118,20 +118,20 @@ def may_serve(
 ) -> bool:
     """Return whether the leaf of `state` may be served now.
 
-    `served` is the certificate that is served now, None where there is none; `trusted_since` is when
-    its CA was first seen in the bundle.
+    `served` is the certificate that is served now, or None. `trusted_since` is when the CA of `state` was first seen in
+    every bundle, or None if it was not.
     """
     if trusted_since is None:
         return False
     if served and not is_current(served, now):
         served = None
-    nobody_else = served is None and not _previous_cas(state, now)
+    nothing_to_replace = served is None and not _previous_cas(state, now)
     same_ca = served is not None and _is_issued_by(_load(served), _load(state.ca.cert))
-    return nobody_else or same_ca or now >= trusted_since + lifetimes.wait
+    return nothing_to_replace or same_ca or now >= trusted_since + lifetimes.wait
 
 
 def issued(cert: bytes) -> datetime:
-    """Return when one of our certificates was made."""
+    """Return when a certificate of ours was issued."""
     return _load(cert).not_valid_before_utc + BACKDATE
 
 
@@ -141,7 +141,7 @@ def expiry(cert: bytes) -> datetime:
 
 
 def is_current(cert: bytes, now: datetime) -> bool:
-    """Whether `cert` is a certificate that is valid at this moment."""
+    """Return whether `cert` is a certificate that is valid now."""
     try:
         certificate = _load(cert)
     except ValueError:
@@ -150,7 +150,7 @@ def is_current(cert: bytes, now: datetime) -> bool:
 
 
 def our_cas(bundle: bytes, now: datetime) -> bytes:
-    """Return the certificates in a bundle, PEM, that are CAs and valid at this moment; nothing where it is none."""
+    """Return the unexpired self-signed certificates of a bundle, PEM; empty if the bundle cannot be read."""
     try:
         certificates = x509.load_pem_x509_certificates(bundle)
     except ValueError:
@@ -162,7 +162,7 @@ def our_cas(bundle: bytes, now: datetime) -> bytes:
 def encode_state(state: CertState) -> dict[str, bytes]:
     """Return the data of the Secret."""
     until = state.previous_until.isoformat() if state.previous_until else ""
-    # The last two are there even when empty: applying leaves keys alone that it does not name.
+    # The last two are written even if empty: server-side apply leaves keys alone that the request does not name.
     return {
         "ca.crt": state.ca.cert,
         "ca.key": state.ca.key,
@@ -232,6 +232,6 @@ def _is_pair(pair: KeyPair) -> bool:
 def _is_issued_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(ca)
-    except Exception:  # noqa: BLE001  # ValueError, TypeError, InvalidSignature: whichever way it does not fit
+    except Exception:  # noqa: BLE001  # ValueError, TypeError or InvalidSignature: each means no
         return False
     return True

@@ -20,7 +20,7 @@ _HELD_BYTES = 2 * 1024 * 1024
 
 
 def maintain_certs(settings: CertsSettings) -> None:
-    """Keep certificates until SIGTERM or SIGINT; SettingsError where the settings cannot work."""
+    """Keep the certificates until SIGTERM or SIGINT; raise SettingsError if the settings are not usable."""
     if not settings.namespace:
         raise SettingsError(["certs.namespace is needed: that of this pod"])
     store = KubeCertStore(settings.namespace, settings.secret, settings.webhook_configuration, settings.kubeconfig)
@@ -35,18 +35,18 @@ def maintain_certs(settings: CertsSettings) -> None:
         health = health_server(application, bound, _REQUEST_SECONDS, ByteBudget(_HELD_BYTES))
         return_large_blocks()
         structlog.get_logger().info("keeping certificates", hosts=hosts, health_port=bound.getsockname()[1])
-        # What they do at the end of the process need not be waited for: each write is whole or not at all.
+        # The process need not wait for these threads at its end: each of their writes is atomic.
         threading.Thread(target=controller.run, daemon=True).start()
-        for watching in (store.watch_secret, store.watch_bundles):
-            threading.Thread(target=controller.watch, args=(watching,), daemon=True).start()
+        for open_watch in (store.watch_secret, store.watch_bundles):
+            threading.Thread(target=controller.watch, args=(open_watch,), daemon=True).start()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_stopped(health))
     structlog.get_logger().info("stopped")
 
 
 async def _until_stopped(health: Server) -> None:
-    stop = ShutdownSignal()
+    shutdown = ShutdownSignal()
     answering = asyncio.create_task(health.serve())
-    await stop.requested.wait()
+    await shutdown.requested.wait()
     health.should_exit = health.force_exit = True
     await answering

@@ -1,4 +1,4 @@
-"""The playground's server, until it is told to stop."""
+"""`dind-webhook playground`: the page and its application on a loopback address."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ _HELD_BYTES = 16 * 1024 * 1024
 def serve_playground(
     host: str, port: int, settings: str, environ: Mapping[str, str], announce: Callable[[str], None]
 ) -> None:
-    """Serve until SIGTERM or SIGINT; `announce` is told the URL. SettingsError where the address cannot be had."""
+    """Serve until SIGTERM or SIGINT; call `announce` with the URL. Raise SettingsError if it cannot be bound."""
     if not is_loopback(host):
         raise SettingsError(
             [f"--host: {host} is not a loopback address; the playground is for this machine only: use 127.0.0.1"]
@@ -32,10 +32,10 @@ def serve_playground(
 
 
 async def _serve(server: Server, announce: Callable[[], None]) -> None:
-    stop = ShutdownSignal()
+    shutdown = ShutdownSignal()
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve())
-        # Connections are taken since the socket is bound, and wait until the server is there.
+        # The kernel accepts connections since the socket is bound; they wait until the server runs.
         announce()
-        await stop.requested.wait()
+        await shutdown.requested.wait()
         server.should_exit = server.force_exit = True

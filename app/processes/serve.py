@@ -12,14 +12,13 @@ import uvloop
 
 from app.errors import SettingsError
 from app.http import FairQueue, Metrics, ServedCertificate, TlsFiles, TlsRules, health_application, webhook_application
-from app.http.limits import ByteBudget, ConnectionPool
-from app.http.protocol import ConnectionLimits
+from app.http.limits import ByteBudget, ConnectionLimits, ConnectionPool
 from app.http.server import IDLE_SECONDS, Server, bind, health_server
 from app.processes.malloc import return_free_pages, return_large_blocks
 from app.processes.signals import ShutdownSignal
 from app.settings import ServerSettings, Settings, make_policy
 
-# Room for requests of an ordinary size beside one of the largest
+# The byte budget beyond one body of the largest size, for ordinary requests beside it
 SPARE_BYTES = 3 * 1024 * 1024
 _COLLECT_SECONDS = 1.0
 _TLS_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -33,9 +32,9 @@ class BoundSockets(NamedTuple):
 
 
 def serve(settings: Settings) -> bool:
-    """Serve until SIGTERM or SIGINT, and return whether every request was answered first.
+    """Serve until SIGTERM or SIGINT; return whether every request was answered before the end.
 
-    SettingsError where there is no certificate to look for or an address cannot be had.
+    Raises SettingsError if no certificate is configured or an address cannot be bound.
     """
     server = settings.server
     files = _tls_files(server)
@@ -83,8 +82,8 @@ async def _serve(settings: Settings, files: TlsFiles, sockets: BoundSockets) -> 
         health_application(metrics.registry, not_ready), sockets.health, config.request_seconds, budget
     )
     return_large_blocks()
-    _take_garbage_between_requests()
-    stop = ShutdownSignal()
+    _disable_automatic_garbage_collection()
+    shutdown = ShutdownSignal()
     structlog.get_logger().info(
         "listening",
         address=config.host,
@@ -92,44 +91,48 @@ async def _serve(settings: Settings, files: TlsFiles, sockets: BoundSockets) -> 
         health_port=sockets.health.getsockname()[1],
     )
     async with asyncio.TaskGroup() as group:
-        looking = group.create_task(_look_at_files(certificate, config.reload_seconds))
+        polling = group.create_task(_poll_certificate_files(certificate, config.reload_seconds))
         collecting = group.create_task(_collect_garbage())
         serving = group.create_task(webhook.serve())
         answering = group.create_task(health.serve())
-        await stop.requested.wait()
-        await _finish(stop, limits, webhook, serving, config.grace_seconds)
-        looking.cancel()
+        await shutdown.requested.wait()
+        await _drain(shutdown, limits, webhook, serving, config.grace_seconds)
+        polling.cancel()
         collecting.cancel()
-        # To the last, so that kubelet sees a process that is alive and not ready.
+        # Last, so that kubelet sees a process that is alive and not ready.
         health.should_exit = health.force_exit = True
         await answering
     structlog.get_logger().info("stopped", requests_cut_off=webhook.cut_off)
     return not webhook.cut_off
 
 
-async def _finish(
-    stop: ShutdownSignal, limits: ConnectionLimits, webhook: Server, serving: asyncio.Task[None], grace_seconds: float
+async def _drain(
+    shutdown: ShutdownSignal,
+    limits: ConnectionLimits,
+    webhook: Server,
+    serving: asyncio.Task[None],
+    grace_seconds: float,
 ) -> None:
-    """Serve on for a while, each answer the last on its connection; then take no more and let the rest end."""
+    """Serve for the grace time, each response the last on its connection; then refuse connections and drain."""
     limits.closing = True
     structlog.get_logger().info("stopping", grace_seconds=grace_seconds)
-    await stop.pause(grace_seconds)
+    await shutdown.pause(grace_seconds)
     webhook.should_exit = True
-    forcing = asyncio.ensure_future(stop.forced.wait())
+    forcing = asyncio.ensure_future(shutdown.forced.wait())
     await asyncio.wait({serving, forcing}, return_when=asyncio.FIRST_COMPLETED)
     forcing.cancel()
     webhook.force_exit = True
     await serving
 
 
-def _take_garbage_between_requests() -> None:
-    """Keep the cyclic collector out of requests: `_collect_garbage` is to call it.
+def _disable_automatic_garbage_collection() -> None:
+    """Keep the cyclic garbage collector out of requests; `_collect_garbage` runs it between them.
 
-    A request makes thousands of objects, hundreds of thousands for a large pod, and no cycles. Counting them would
-    start the collector within every large one, to look through what is in use and find nothing.
+    A request allocates thousands of objects, hundreds of thousands for a large pod, and no reference cycles. These
+    allocations would start the collector within every large request, to search live objects and find no garbage.
     """
     gc.collect()
-    # What start-up made lives as long as the process.
+    # Objects from the start live as long as the process.
     gc.freeze()
     gc.disable()
 
@@ -141,7 +144,7 @@ async def _collect_garbage() -> None:
         return_free_pages()
 
 
-async def _look_at_files(certificate: ServedCertificate, seconds: float) -> None:
+async def _poll_certificate_files(certificate: ServedCertificate, seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
         certificate.refresh()

@@ -1,14 +1,14 @@
-"""How a process is told to stop."""
+"""Shutdown by signals."""
 
 import asyncio
 import signal
 
 
 class ShutdownSignal:
-    """SIGTERM and SIGINT: the first asks the process to stop, the second insists."""
+    """SIGTERM and SIGINT: the first signal requests a shutdown, the second forces it."""
 
     def __init__(self) -> None:
-        """Take over both signals of the process, in the running loop."""
+        """Handle both signals of the process in the running event loop."""
         self.requested = asyncio.Event()
         self.forced = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -19,5 +19,5 @@ class ShutdownSignal:
         (self.forced if self.requested.is_set() else self.requested).set()
 
     async def pause(self, seconds: float) -> None:
-        """Wait, but no longer than until somebody insists."""
+        """Wait for `seconds`, or until the shutdown is forced."""
         await asyncio.wait({asyncio.ensure_future(self.forced.wait())}, timeout=seconds)
