@@ -8,9 +8,9 @@ from setuptools import setup
 _ROOMS = ("app/model", "app/injection", "app/admission")
 # Of rooms that have more. No class whose base is interpreted: mypyc makes it too small, and memory is overwritten.
 _MODULES = {
+    "app/http/endpoint.py",
     "app/http/framing.py",
     "app/http/paced_transport.py",
-    "app/http/fast_path.py",
     "app/http/metrics.py",
     "app/http/mutate.py",
     "app/http/fair_queue.py",

@@ -1,12 +1,11 @@
 """HTTP: the protocol with its limits, TLS, and what is served over it: admission, health, metrics."""
 
 from app.http.application import webhook_application
+from app.http.endpoint import Endpoint, EndpointResponse
 from app.http.fair_queue import FairQueue
 from app.http.health import health_application
-from app.http.limits import ByteBudget, ConnectionPool
+from app.http.limits import ByteBudget, ConnectionLimits, ConnectionPool
 from app.http.metrics import Metrics
-from app.http.mutate import Endpoint, EndpointResponse
-from app.http.protocol import ConnectionLimits
 from app.http.server import IDLE_SECONDS, Server, bind, health_server
 from app.http.serving_cert import ServedCertificate, TlsFiles, TlsRules
 

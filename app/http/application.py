@@ -1,20 +1,21 @@
-"""The webhook's application: FastAPI, and around it what the API server calls."""
+"""The ASGI application of the webhook's port: the endpoints that the API server calls, and FastAPI for the rest."""
 
 from collections.abc import Mapping
 
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from app.http.endpoint import Endpoint
 from app.http.fair_queue import FairQueue
 from app.http.metrics import Metrics
-from app.http.mutate import Endpoint, MutateEndpoint
+from app.http.mutate import MutateEndpoint
 from app.injection import Mode, Policy
 
 
 def webhook_application(policy: Policy, metrics: Metrics, body_limit: int, queue: FairQueue) -> "WebhookApplication":
     """Return the application with `/mutate` and one path for each mode a namespace can default to.
 
-    `body_limit` is in bytes; `turns` say when a body that was read is answered.
+    `body_limit` is in bytes. Bodies are answered in the turns of `queue`.
     """
     modes: dict[str, Mode | None] = {"/mutate": None, **{f"/mutate/{mode}": mode for mode in Mode}}
     return WebhookApplication(
@@ -23,11 +24,10 @@ def webhook_application(policy: Policy, metrics: Metrics, body_limit: int, queue
 
 
 class WebhookApplication(FastAPI):
-    """FastAPI, but what the API server calls does not pass through its middleware.
+    """FastAPI; requests to `/mutate` bypass its middleware.
 
-    The endpoints have an error boundary and a body limit of their own; the middleware's would be
-    paid for on each request (a twelfth of it, in instructions) and never do anything. `endpoints`
-    are the same for a server that has the whole body already.
+    The endpoints have their own error boundary and body limit. FastAPI's middleware would add a twelfth of the
+    instructions to each request and do nothing. `endpoints` is for the fast path.
     """
 
     def __init__(self, routes: Mapping[str, MutateEndpoint]) -> None:

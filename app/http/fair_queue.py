@@ -1,4 +1,4 @@
-"""When requests are answered: at once while there is time, in turns of the clients' addresses when there is not."""
+"""Fair queuing: work for clients runs at once while there is time, and in turns by remote address otherwise."""
 
 from asyncio import get_running_loop
 from collections import deque
@@ -8,34 +8,34 @@ from typing import TypeAlias
 
 Job: TypeAlias = Callable[[], None]
 
-# How long jobs may run before the event loop polls its sockets again.
+# How long jobs may run before the event loop polls its sockets again
 WORK_SECONDS = 0.01
 
 
 class FairQueue:
-    """Runs jobs on the event loop so that those of one address cannot hold up those of another."""
+    """Runs jobs on the event loop. The jobs of one address cannot delay those of another address for long."""
 
     def __init__(self) -> None:
         self._queues: dict[str, deque[Job]] = {}
-        # Since the event loop looked last
+        # Seconds of work since the event loop polled its sockets
         self._worked = 0.0
         self._is_scheduled = False
 
     def run(self, address: str, job: Job) -> None:
-        """Run a job for an address now, or after those of others have had their turn."""
+        """Run a job for an address: now, or in the turn of the address if jobs are queued or 10 ms are used up."""
         if self._queues or self._worked > WORK_SECONDS:
-            self._put_off(address, job)
+            self._enqueue(address, job)
         else:
             self._run_now(job)
 
     def _run_now(self, job: Job) -> None:
-        # Before the job, which may fail
+        # Before the job, which may raise
         self._schedule()
         started = perf_counter()
         job()
         self._worked += perf_counter() - started
 
-    def _put_off(self, address: str, job: Job) -> None:
+    def _enqueue(self, address: str, job: Job) -> None:
         self._queues.setdefault(address, deque()).append(job)
         self._schedule()
 
@@ -55,6 +55,6 @@ class FairQueue:
         queue = self._queues.pop(address)
         job = queue.popleft()
         if queue:
-            # Behind the other addresses
+            # The address goes to the end of the line.
             self._queues[address] = queue
         return job

@@ -1,43 +1,50 @@
-"""Requests that are answered as soon as they are here whole: no ASGI scope, no task, and one write for the answer."""
+"""Short requests to an endpoint are answered without ASGI: no scope, no task, one write (docs/decisions/0015).
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+Optional: with `Connection` in its place in server.py, the application answers all requests, more slowly.
+"""
 
-from httptools import HttpRequestParser
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from app.http import Endpoint, EndpointResponse
-
-
-@dataclass
-class BufferedRequest:
-    """A POST to one of the endpoints whose body is on its way."""
-
-    endpoint: Endpoint
-    headers: Mapping[bytes, bytes]
-    body: bytes = b""
-
-    def answer(self) -> EndpointResponse:
-        """Return the answer to what is here."""
-        return self.endpoint(self.headers, self.body)
+from app.http.endpoint import Endpoint, Headers
+from app.http.protocol import Connection
 
 
-def is_bufferable(parser: HttpRequestParser, headers: Mapping[bytes, bytes]) -> bool:
-    """Whether a request, by its head, will be here whole without anything being said to the client or held back."""
-    if parser.get_method() != b"POST" or parser.get_http_version() != "1.1" or parser.should_upgrade():
-        return False
-    length = headers.get(b"content-length")
-    return length is not None and int(length) <= HIGH_WATER_LIMIT and b"expect" not in headers
+class FastPathConnection(Connection):
+    """A connection that buffers a short POST to an endpoint, and answers the request once its body is complete."""
 
+    _endpoint: Endpoint | None = None
 
-def encode_response(answer: EndpointResponse, *, keep_alive: bool) -> bytes:
-    """Return head and body in one, as they stand on the wire.
+    def _begin_request(self, headers: Headers) -> None:
+        endpoint = self._limits.endpoints.get(self.url.partition(b"?")[0])
+        if endpoint and self._is_bufferable(headers):
+            self._endpoint, self._endpoint_headers, self._endpoint_body = endpoint, headers, b""
+        else:
+            super()._begin_request(headers)
 
-    uvicorn writes them one by one: two TLS records and two system calls.
-    """
-    head = [STATUS_LINE[answer.status]]
-    head += [b"%s: %s\r\n" % header for header in answer.headers]
-    if not keep_alive:
-        head.append(b"connection: close\r\n")
-    return b"%s\r\n%s" % (b"".join(head), answer.body)
+    def _is_bufferable(self, headers: Headers) -> bool:
+        """Return whether the client sends the whole body without an interim response, and the body needs no limit."""
+        parser = self.parser
+        if parser.get_method() != b"POST" or parser.get_http_version() != "1.1" or parser.should_upgrade():
+            return False
+        length = headers.get(b"content-length")
+        return length is not None and int(length) <= HIGH_WATER_LIMIT and b"expect" not in headers
+
+    def _receive_body(self, body: bytes) -> None:
+        if self._endpoint:
+            self._endpoint_body += body
+        else:
+            super()._receive_body(body)
+
+    def _finish_request(self) -> None:
+        endpoint = self._endpoint
+        if endpoint is None:
+            super()._finish_request()
+            return
+        keep_alive = self.parser.should_keep_alive() and not self._limits.closing
+        response = endpoint(self._endpoint_headers, self._endpoint_body)
+        self._discard_request()
+        self._respond(response.encode(keep_alive=keep_alive), keep_alive=keep_alive)
+
+    def _discard_request(self) -> None:
+        self._endpoint, self._endpoint_body = None, b""
+        super()._discard_request()

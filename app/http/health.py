@@ -1,4 +1,4 @@
-"""Liveness, readiness, metrics and the level of the log, on a plain HTTP port for kubelet, Prometheus and operators."""
+"""The health port, plain HTTP: probes for kubelet, metrics for Prometheus, the log level for operators."""
 
 import ipaddress
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from starlette.requests import ClientDisconnect
 
 from app.logs import LEVELS, log_level, set_log_level
 
-# Before the body is read, which nobody else limits here.
+# The longest body that is read
 _LONGEST_LEVEL = 16
 
 
 def health_application(registry: CollectorRegistry, not_ready: Callable[[], str | None]) -> FastAPI:
-    """Return the application; `not_ready` says why the process is not ready, None when it is."""
+    """Return the application. `not_ready` returns why the process is not ready, or None if it is ready."""
     application = FastAPI(title="dind-webhook health", openapi_url=None, redirect_slashes=False)
 
     @application.get("/healthz", response_class=PlainTextResponse)
@@ -39,11 +39,11 @@ def health_application(registry: CollectorRegistry, not_ready: Callable[[], str 
 
     @application.put("/loglevel")
     async def put_level(request: Request) -> Response:
-        # Through `kubectl port-forward` people arrive from loopback, others in the cluster do not.
+        # `kubectl port-forward` connects from loopback; other clients in the cluster do not.
         if request.client is None or not _is_loopback(request.client.host):
             return PlainTextResponse("only from this pod itself, as through kubectl port-forward\n", 403)
         level = ""
-        # Nobody is there to answer where the client has gone away.
+        # A client that has disconnected needs no response.
         with suppress(ClientDisconnect):
             async for chunk in request.stream():
                 level += chunk.decode("ascii", "replace")
@@ -59,6 +59,6 @@ def health_application(registry: CollectorRegistry, not_ready: Callable[[], str 
 
 def _is_loopback(client: str) -> bool:
     address = ipaddress.ip_address(client)
-    # That is what an IPv4 client looks like on a socket of both families.
+    # On a dual-stack socket, an IPv4 client has an IPv4-mapped address.
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback

@@ -1,62 +1,67 @@
-"""Bounds that connections share. Where one is reached, the remote address that uses most gives way."""
+"""Limits that connections share. At a limit, the remote address that uses most loses connections."""
 
 import time
 from collections import Counter
-from collections.abc import Collection
-from typing import Protocol
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
-# A client that sends a request, or takes an answer, needs milliseconds.
+from app.http.endpoint import Endpoint
+from app.http.fair_queue import FairQueue
+from app.http.metrics import Metrics
+
+# A healthy client sends a request, or takes a response, within milliseconds.
 _STALLED_SECONDS = 1.0
-# How much of a budget is in use after room was made in it, so that room is not made for each request that follows.
-_ROOM = 3 / 4
+# The part of the budget that may stay in use after connections were shed, so that the next request sheds none
+_FILL_AFTER_SHEDDING = 3 / 4
 
 
 class Member(Protocol):
-    """A connection, as others that share a bound with it see it."""
+    """A connection that shares limits with others."""
 
     @property
     def address(self) -> str:
-        """The remote address, without a port."""
+        """The remote address, without the port."""
 
     @property
     def waiting_since(self) -> float:
-        """Since when, in the loop's time, the server waits for the client."""
+        """Since when the server waits for the client, in the event loop's time."""
 
     @property
     def busy_since(self) -> float:
-        """The same, infinity where nothing is being read, answered or sent."""
+        """The same, or infinity if no request is being read, answered or sent."""
 
     @property
     def held_bytes(self) -> int:
-        """How much was received and not answered yet, or written and not taken by the client yet."""
+        """Bytes received and not answered yet, plus bytes written and not taken by the client yet."""
 
     def evict(self) -> None:
-        """Close at once, because there are too many connections."""
+        """Close at once: there are too many connections."""
 
     def shed(self) -> None:
-        """Close, because too many bytes are held."""
+        """Close: the connections hold too many bytes."""
 
 
 class ConnectionPool:
-    """The open connections of one server, those in a TLS handshake included: at most `limit`."""
+    """The open connections of one server, at most `limit`; connections in a TLS handshake count."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._count = 0
         self._by_address: dict[str, set[Member]] = {}
-        # The oldest first
+        # Connections that never sent a whole request, oldest first
         self._silent: dict[Member, None] = {}
 
     def __len__(self) -> int:
         return self._count
 
     def make_room(self, address: str, now: float) -> bool:
-        """Close a connection if there are too many for a newcomer from this address; return if it may come in.
+        """Return whether a new connection from `address` may come in; evict another connection if that is needed.
 
-        An address without a connection always gets one. One that has as many as any other gets another only if one of
-        its own is stalled, or if some connection has sent no request for a second. So strangers cannot keep out an API
-        server or a kubelet, nor push out a connection that an API server keeps, unless it has more of them than any
-        stranger, or each stranger sends requests, too.
+        An address without a connection always gets one. An address that has as many connections as any other gets one
+        more only if one of its own is stalled, or if some connection has sent no request for a second. So strangers
+        cannot lock out an API server or a kubelet. They can evict a connection that an API server keeps only if it has
+        more connections than any stranger, or if each stranger sends requests too.
         """
         if self._count < self._limit:
             return True
@@ -79,29 +84,29 @@ class ConnectionPool:
         return member not in self._silent, member.waiting_since
 
     def has_sent_request(self, member: Member) -> None:
-        """Note that a request of a connection was received whole."""
+        """Note that the connection sent a whole request."""
         self._silent.pop(member, None)
 
     def add(self, newcomer: Member) -> None:
-        """Take in a connection for which there is room."""
+        """Add a connection that `make_room` has let in."""
         self._by_address.setdefault(newcomer.address, set()).add(newcomer)
         self._silent[newcomer] = None
         self._count += 1
 
     def release(self, member: Member) -> None:
-        """Note that a connection is gone, or going."""
+        """Remove a connection that is closed or being closed."""
         members = self._by_address.get(member.address, set())
         if member in members:
             members.discard(member)
             self._silent.pop(member, None)
             self._count -= 1
-            # An empty entry for each address that was ever seen would grow without end.
+            # Otherwise the map would keep each address that ever connected.
             if not members:
                 del self._by_address[member.address]
 
 
 def _stalled(members: Collection[Member], now: float) -> Member | None:
-    """Return the one that is busy longest, None where it is not so for long."""
+    """Return the connection that has been busy longest, or None if that is less than a second."""
     longest = min(members, key=lambda one: one.busy_since, default=None)
     return longest if longest and now - longest.busy_since > _STALLED_SECONDS else None
 
@@ -109,8 +114,7 @@ def _stalled(members: Collection[Member], now: float) -> Member | None:
 class ByteBudget:
     """How many bytes the connections of a process may hold together.
 
-    What is spent is an estimate that only grows, so that a request costs an addition; it is made exact when it reaches
-    the limit.
+    `spend` only adds to an estimate, which is cheap. When the estimate reaches the limit, it is computed exactly.
     """
 
     def __init__(self, limit: int) -> None:
@@ -119,7 +123,7 @@ class ByteBudget:
         self._spent = 0
 
     def spend(self, count: int) -> None:
-        """Note that a connection holds this many bytes more; close some connections if that is too much."""
+        """Note that a connection holds `count` more bytes; shed connections if the total exceeds the limit."""
         self._spent += count
         if self._spent > self._limit:
             self._make_room()
@@ -129,7 +133,7 @@ class ByteBudget:
         self._spent = sum(held.values())
         if self._spent <= self._limit:
             return
-        # The clock of event loops
+        # The clock that uvloop's loop.time() uses
         now = time.monotonic()
         stalled = {
             member: count for member, count in held.items() if count and now - member.busy_since > _STALLED_SECONDS
@@ -138,14 +142,46 @@ class ByteBudget:
         self._shed({member: count for member, count in held.items() if member not in stalled})
 
     def _shed(self, held: dict[Member, int]) -> None:
-        """Close, of these connections, the largest of the address that holds most, until there is room."""
+        """Close connections until there is room: each time the largest connection of the address that holds most."""
         by_address: Counter[str] = Counter()
         for member, count in held.items():
             by_address[member.address] += count
-        while held and self._spent > self._limit * _ROOM:
+        while held and self._spent > self._limit * _FILL_AFTER_SHEDDING:
             address = max(by_address, key=lambda one: by_address[one])
             largest = max((one for one in held if one.address == address), key=lambda one: held[one])
             count = held.pop(largest)
             by_address[address] -= count
             self._spent -= count
             largest.shed()
+
+
+@dataclass
+class ConnectionLimits:
+    """What the connections of one server share.
+
+    `request_seconds` is the longest time from the first byte of a request until the client has taken the response;
+    `idle_seconds` is the longest time between requests. `budget` and `queue` belong to the whole process.
+    `client_names` are the accepted common names of client certificates; if empty, all that the CA vouches for.
+    `endpoints` maps paths, as they are on the wire, to what the fast path answers. Once `closing` is set, each response
+    is the last one on its connection.
+    """
+
+    request_seconds: float
+    idle_seconds: float
+    pool: ConnectionPool
+    budget: ByteBudget
+    queue: FairQueue = field(default_factory=FairQueue)
+    client_names: frozenset[str] = frozenset()
+    metrics: Metrics | None = None
+    endpoints: Mapping[bytes, Endpoint] = field(default_factory=dict)
+    closing: bool = False
+
+    def count(self) -> None:
+        """Update the metric of open connections."""
+        if self.metrics:
+            self.metrics.connections(len(self.pool))
+
+    def count_closed(self, reason: Literal["timeout", "limit", "overload"]) -> None:
+        """Count a connection that was closed to protect the server."""
+        if self.metrics:
+            self.metrics.closed(reason)

@@ -1,4 +1,4 @@
-"""From a listening socket to connections that speak HTTP."""
+"""Accepts sockets, admits connections, and begins their TLS handshakes."""
 
 import asyncio
 import socket
@@ -6,25 +6,26 @@ import ssl
 from collections.abc import Callable
 from functools import partial
 
-# Not `start_tls`, nor a server with a context: only so is the transport below TLS known, and before the handshake.
+# Only with SSLProtocol is the transport below TLS known, and known before the handshake; `start_tls` hides it.
 from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]  # not in its stubs
 
 from app.http import FairQueue
 from app.http.protocol import Connection
 
-# A client that is alive needs milliseconds.
+# A healthy client needs milliseconds.
 _HANDSHAKE_SECONDS = 5.0
-# Before other connections have their turn. uvloop's own servers accept one: who connects would wait for all before it.
-_MOST_AT_ONCE = 100
-# Until file descriptors may be free again
-_PAUSE_SECONDS = 0.1
+# Sockets accepted in one turn of the event loop. uvloop's own servers accept one, so a client waits for all before it.
+_ACCEPTS_PER_TURN = 100
+# After this time, file descriptors may be free again.
+_ACCEPT_PAUSE_SECONDS = 0.1
 _READ_BYTES = 64 * 1024
 
 
 class Listener:
-    """Accepts connections, within TLS where there is a `context`, until it is closed.
+    """Accepts connections until it is closed; with TLS if `context` is not None.
 
-    `admit` returns the connection for a remote address, None where there is to be none. TLS handshakes take `turns`.
+    `admit` returns a connection for a remote address, or None to refuse it. TLS handshakes begin in the turns of
+    `queue`.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Listener:
         self._listen()
 
     def close(self) -> None:
-        """Accept no more: who connects from now on is refused."""
+        """Refuse connections from now on."""
         self._loop.remove_reader(self.socket)
         self.socket.close()
 
@@ -53,15 +54,15 @@ class Listener:
             self._loop.add_reader(self.socket, self._accept)
 
     def _accept(self) -> None:
-        for _ in range(_MOST_AT_ONCE):
+        for _ in range(_ACCEPTS_PER_TURN):
             try:
                 accepted, address = self.socket.accept()
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
                 return
             except OSError:
-                # No file descriptors, or no memory in the kernel
+                # No file descriptor, or no memory in the kernel
                 self._loop.remove_reader(self.socket)
-                self._loop.call_later(_PAUSE_SECONDS, self._listen)
+                self._loop.call_later(_ACCEPT_PAUSE_SECONDS, self._listen)
                 return
             connection = self._admit(address[0])
             if connection:
@@ -78,9 +79,9 @@ class Listener:
 
 
 class _Starter(asyncio.BufferedProtocol):
-    """Has a connection take its socket over, through a TLS handshake where there is a context.
+    """The first protocol of a socket: hands the socket to its connection, after a TLS handshake if there is TLS.
 
-    To answer a ClientHello costs more than to answer a review, so it waits for the turn of its remote address.
+    A ClientHello costs more to answer than a review, so the handshake begins in the turn of the remote address.
     """
 
     _buffer = memoryview(bytearray(_READ_BYTES))
@@ -94,7 +95,7 @@ class _Starter(asyncio.BufferedProtocol):
         self._transport = transport
         loop = asyncio.get_running_loop()
         self._time_out = loop.call_later(_HANDSHAKE_SECONDS, transport.abort)
-        if not self._connection.take_socket(transport):
+        if not self._connection.attach_socket(transport):
             transport.abort()
         elif self._context is None:
             self._time_out.cancel()
@@ -103,7 +104,7 @@ class _Starter(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
         self._time_out.cancel()
-        self._connection.handshake_ended()
+        self._connection.handshake_finished()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's signature
         return self._buffer
@@ -115,7 +116,7 @@ class _Starter(asyncio.BufferedProtocol):
     def _shake_hands(self, received: bytes) -> None:
         if self._transport.is_closing():
             return
-        # Not in this frame: the exception of a handshake that fails refers to it, and the handshake to the exception.
+        # The future must not be a local of this frame: the exception of a failed handshake refers to the frame.
         tls = self._make_tls()
         self._transport.set_protocol(tls)
         tls.connection_made(self._transport)
@@ -126,7 +127,7 @@ class _Starter(asyncio.BufferedProtocol):
     def _make_tls(self) -> SSLProtocol:
         loop = asyncio.get_running_loop()
         handshake: asyncio.Future[None] = loop.create_future()
-        handshake.add_done_callback(self._handshake_ended)
+        handshake.add_done_callback(self._finish_handshake)
         return SSLProtocol(
             loop,
             _Decrypted(self._connection),
@@ -137,18 +138,18 @@ class _Starter(asyncio.BufferedProtocol):
             ssl_shutdown_timeout=_HANDSHAKE_SECONDS,
         )
 
-    def _handshake_ended(self, handshake: asyncio.Future[None]) -> None:
+    def _finish_handshake(self, handshake: asyncio.Future[None]) -> None:
         self._time_out.cancel()
         if not handshake.cancelled():
-            # Or it would be logged.
+            # An exception that nobody retrieves is logged.
             handshake.exception()
-        self._connection.handshake_ended()
+        self._connection.handshake_finished()
 
 
 class _Decrypted(asyncio.BufferedProtocol):
-    """Passes on to a connection what comes out of TLS, by way of one buffer for all connections.
+    """Passes decrypted data to a connection, through one buffer that all connections share.
 
-    For a protocol without a buffer, uvloop takes 256 KiB of memory at each read.
+    uvloop allocates 256 KiB at each read for a protocol that brings no buffer.
     """
 
     _buffer = memoryview(bytearray(_READ_BYTES))
@@ -163,7 +164,7 @@ class _Decrypted(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._connection:
             self._connection.connection_lost(exc)
-            # uvloop keeps a reference to this protocol; both would stay in memory until the garbage collector comes by.
+            # uvloop still refers to this protocol: without this line, the garbage collector would have to free both.
             self._connection = None
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's signature

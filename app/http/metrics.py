@@ -1,4 +1,4 @@
-"""The server's metrics, under names that follow Prometheus' conventions; no namespace or pod in any label."""
+"""The metrics of `serve`. Names follow the Prometheus conventions; no label holds a namespace or a pod."""
 
 from functools import cache
 from typing import Literal
@@ -15,10 +15,10 @@ from prometheus_client import (
 from app import __version__
 from app.injection import Decision, Mode, Reason
 
-# They would double the number of series, and nobody asks for them.
+# `_created` series would double the number of series, and nobody uses them.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # as the library has it
 
-# The API server's own histogram begins at 5 ms, which is many times what we need.
+# The API server's own histogram begins at 5 ms, many times the duration of a decision.
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0)
 
 
@@ -37,7 +37,7 @@ class Metrics:
             ["outcome", "mode", "reason"],
             registry=registry,
         )
-        # The library looks a series up by the text of its labels, anew each time.
+        # The library looks a series up by the text of its labels each time; this cache has one entry for each reason.
         self._decided = cache(self._series)
         self._refused = Counter(
             "dind_webhook_http_errors",
@@ -98,7 +98,7 @@ class Metrics:
         self._refused.labels(str(code)).inc()
 
     def connections(self, count: int) -> None:
-        """Note how many connections are open."""
+        """Set the number of open connections."""
         self._connections.set(count)
 
     def closed(self, reason: Literal["timeout", "limit", "overload"]) -> None:
@@ -106,14 +106,14 @@ class Metrics:
         self._closed.labels(reason).inc()
 
     def certificate_loaded(self, not_after: float) -> None:
-        """Count a certificate that is served from now on, until `not_after` in seconds since the epoch at most."""
+        """Count a loaded certificate; it expires at `not_after`, in seconds since the epoch."""
         self._loads.inc()
         self._expiry.set(not_after)
 
     def certificate_refused(self) -> None:
-        """Count contents of the certificate files that cannot be served."""
+        """Count certificate files that cannot be served."""
         self._load_errors.inc()
 
     def certificate_ok(self, *, ok: bool) -> None:
-        """Note whether the files hold what is served."""
+        """Set whether the certificate in the files is the one that is served."""
         self._certificate_ok.set(ok)

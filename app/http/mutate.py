@@ -1,13 +1,11 @@
-"""What becomes of a request to `/mutate`: a plain function, without a model of a request, a thread pool or waiting.
+"""The endpoint of `/mutate`: from the bytes of an AdmissionReview to the bytes of its answer.
 
-As an ASGI endpoint it reads a body of any size and refuses it as early as it can; a server that has a whole body
-already takes it to `answer` (docs/decisions/0015).
+It has two doors: `answer` takes a request that was read completely (the fast path, docs/decisions/0015); as an ASGI
+endpoint it reads the body itself and rejects one that is too large as early as possible.
 """
 
 from asyncio import Future, get_running_loop
-from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from time import perf_counter
 from traceback import extract_tb
 from typing import TypeAlias
@@ -17,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.admission import Review, answer, decode_review, encode_review
 from app.errors import BadRequestError
+from app.http.endpoint import EndpointResponse, Headers
 from app.http.fair_queue import FairQueue
 from app.http.metrics import Metrics
 from app.injection import Decision, Mode, Policy
@@ -25,24 +24,12 @@ from app.model import MalformedPodError, MetadataShape, PodShape, read_metadata
 _LONGEST_NAME = 253
 
 
-@dataclass
-class EndpointResponse:
-    """An HTTP answer in one piece."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-
-
-_Headers: TypeAlias = Mapping[bytes, bytes]
-# From the headers, in lower case, and the whole body of a POST
-Endpoint: TypeAlias = Callable[[_Headers, bytes], EndpointResponse]
-# In so many seconds
+# With the seconds that the decision took
 _Decided: TypeAlias = tuple[Review, Decision, float]
 
 
 class MutateEndpoint:
-    """The ASGI endpoint of one path."""
+    """The endpoint of one path; the path says which mode the namespace defaults to."""
 
     def __init__(
         self, policy: Policy, namespace_mode: Mode | None, metrics: Metrics, body_limit: int, queue: FairQueue
@@ -53,17 +40,17 @@ class MutateEndpoint:
         self._metrics = metrics
         self._body_limit = body_limit
         self._decided: list[_Decided] = []
-        # Bound now: the logger that is bound at first use is bound anew at each.
+        # Bound here, once: structlog otherwise binds a new logger at each use.
         self._log = structlog.get_logger().bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = await self._receive_and_answer(scope, receive)
-        if found:
-            await send({"type": "http.response.start", "status": found.status, "headers": found.headers})
-            await send({"type": "http.response.body", "body": found.body})
+        response = await self._receive_and_answer(scope, receive)
+        if response:
+            await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+            await send({"type": "http.response.body", "body": response.body})
 
     async def _receive_and_answer(self, scope: Scope, receive: Receive) -> EndpointResponse | None:
-        """Return the answer, None where the client went away before the end of its request."""
+        """Return the response, or None if the client disconnected before the end of its request."""
         if scope["method"] != "POST":
             return self._refuse(405, "use POST")
         try:
@@ -74,17 +61,17 @@ class MutateEndpoint:
         return None if body is None else await self._answer_in_turn(str((scope["client"] or ("",))[0]), body)
 
     async def _answer_in_turn(self, address: str, body: bytearray) -> EndpointResponse:
-        taken: Future[EndpointResponse] = get_running_loop().create_future()
+        response: Future[EndpointResponse] = get_running_loop().create_future()
 
-        def take() -> None:
-            if not taken.cancelled():
-                taken.set_result(self._answer_body(body))
+        def respond() -> None:
+            if not response.cancelled():
+                response.set_result(self._answer_body(body))
 
-        self._queue.run(address, take)
-        return await taken
+        self._queue.run(address, respond)
+        return await response
 
-    def answer(self, headers: _Headers, body: bytes) -> EndpointResponse:
-        """Answer a POST whose body is here whole, as its Content-Length has it."""
+    def answer(self, headers: Headers, body: bytes) -> EndpointResponse:
+        """Answer a POST with its whole body."""
         try:
             self._check_head(headers)
         except BadRequestError as error:
@@ -96,7 +83,7 @@ class MutateEndpoint:
             return _answer(200, b"application/json", self._mutate(body))
         except BadRequestError as error:
             return self._refuse(error.status, str(error))
-        except Exception as error:  # noqa: BLE001  # the one boundary: a bug of ours is a 500, and failurePolicy decides
+        except Exception as error:  # noqa: BLE001  # error boundary: a bug is a 500, and failurePolicy decides
             self._report(error)
             return self._refuse(500, "internal error")
 
@@ -105,8 +92,8 @@ class MutateEndpoint:
         review = decode_review(body)
         decision = answer(review, self._namespace_mode, self._policy)
         encoded = encode_review(review, decision)
-        # The API server need not wait until decisions are counted and logged: that comes after the answers are sent, at
-        # once for all that the event loop has found to answer.
+        # Counted and logged after the responses are sent, for all requests of this turn of the event loop together: the
+        # API server does not wait for that.
         if not self._decided:
             get_running_loop().call_soon(self._record)
         self._decided.append((review, decision, perf_counter() - started))
@@ -117,14 +104,14 @@ class MutateEndpoint:
         for _, decision, seconds in decided:
             self._metrics.decided(decision, seconds)
         for review, decision, seconds in decided:
-            try:  # noqa: SIM105  # contextlib.suppress takes half a microsecond where nothing is wrong
+            try:  # noqa: SIM105  # contextlib.suppress costs half a microsecond
                 self._log.info("decision", **_log_fields(review, decision), duration_ms=round(seconds * 1000, 3))
             except OSError:
-                # Where a line cannot be written, the next one may be.
+                # A log line that cannot be written is lost; the next one may be written.
                 pass
 
     async def _read(self, receive: Receive) -> bytearray | None:
-        """Return the body, None where the client went away before its end."""
+        """Return the body, or None if the client disconnected before its end."""
         body = bytearray()
         while True:
             message = await receive()
@@ -135,7 +122,7 @@ class MutateEndpoint:
             if not message.get("more_body"):
                 return body
 
-    def _check_head(self, headers: _Headers) -> None:
+    def _check_head(self, headers: Headers) -> None:
         if headers.get(b"content-type", b"").split(b";")[0].strip().lower() != b"application/json":
             raise BadRequestError("Content-Type must be application/json", status=415)
         length = headers.get(b"content-length", b"")
@@ -154,15 +141,15 @@ class MutateEndpoint:
         return refusal
 
     def _report(self, error: Exception) -> None:
-        # Where it happened, but not the error's own text: that may quote the pod.
+        # Without the text of the error: it may quote the pod.
         frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)]
         self._log.error("bug", error=type(error).__name__, frames=frames)
 
 
 def _log_fields(review: Review, decision: Decision) -> dict[str, str]:
-    """Return what a log line may say of a request: whose it is and what became of it, never what is in it."""
+    """Return the log fields of a request: its uid, the pod's namespace, name and owner, and the decision."""
     facts = {"uid": review.uid[:64], "namespace": review.namespace[:_LONGEST_NAME]}
-    # One that cannot be read was denied for that.
+    # A pod that cannot be read was denied for that reason, and has no fields.
     if isinstance(review.pod, PodShape):
         facts |= _owner_fields(review.pod.metadata)
     elif review.pod is not None:

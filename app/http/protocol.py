@@ -1,30 +1,28 @@
-"""One HTTP connection, with what uvicorn leaves to a proxy in front: bounds, time-outs, a list of who may call."""
+"""The HTTP protocol of one connection, with limits that uvicorn leaves to a proxy: time-outs, sizes, client names."""
 
 import asyncio
 import math
 import ssl
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from app.http import Endpoint, FairQueue, Metrics
-from app.http.fast_path import BufferedRequest, encode_response, is_bufferable
+from app.http.endpoint import Headers
 from app.http.framing import MessageFramer
-from app.http.limits import ByteBudget, ConnectionPool
+from app.http.limits import ConnectionLimits
 from app.http.paced_transport import PacedTransport
 
 MOST_HEADERS = 100
-# Pieces that are parsed before other connections have their turn
+# Pieces that the parser gets before other connections have their turn
 _MOST_PIECES = 16
-_LEAVE_SECONDS = 1.0
-# Nothing of them is kept.
+# How long a client has to read a last response and close its side
+_CLOSE_SECONDS = 1.0
+# A list of trailers that keeps none
 _TRAILERS: Any = deque(maxlen=0)
 
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -33,55 +31,24 @@ _OVERLOADED = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-le
 
 
 class ConnectionState(Enum):
-    """What a connection is doing."""
+    """The state of a connection. A connection is in exactly one."""
 
     HANDSHAKE = auto()
-    """TLS is being agreed on."""
+    """The TLS handshake is not complete."""
     IDLE = auto()
     """No request has begun."""
     READING = auto()
-    """A request is being read; its answer may have begun."""
+    """A request is being read. Its response may have begun."""
     ANSWERING = auto()
-    """A request is here whole, its answer is not complete."""
+    """A request is complete, its response is not."""
     SKIPPING = auto()
-    """The answer came before the end of the request, whose rest is read and dropped."""
+    """The response was complete before the request; the rest of the request is read and dropped."""
     CLOSING = auto()
     """Nothing is read any more."""
 
 
 _BUSY = (ConnectionState.READING, ConnectionState.ANSWERING, ConnectionState.SKIPPING)
-_WAITING = (ConnectionState.ANSWERING, ConnectionState.CLOSING)
-
-
-@dataclass
-class ConnectionLimits:
-    """What the connections of one server share. Once `closing`, each answer is the last on its connection.
-
-    `request_seconds` is the longest a request may take, from its first byte until its answer is taken, and
-    `idle_seconds` the longest a connection may stay unused. `client_names` are the common names of
-    client certificates that are let in, all where it is empty. `endpoints` answer what is posted to these paths, apart
-    from the application; the paths are as they stand on the wire. `budget` and `turns` are those of the process.
-    """
-
-    request_seconds: float
-    idle_seconds: float
-    pool: ConnectionPool
-    budget: ByteBudget
-    queue: FairQueue = field(default_factory=FairQueue)
-    client_names: frozenset[str] = frozenset()
-    metrics: Metrics | None = None
-    endpoints: Mapping[bytes, Endpoint] = field(default_factory=dict)
-    closing: bool = False
-
-    def count(self) -> None:
-        """Note how many connections are open."""
-        if self.metrics:
-            self.metrics.connections(len(self.pool))
-
-    def count_closed(self, reason: Literal["timeout", "limit", "overload"]) -> None:
-        """Count a connection that was closed to protect the server."""
-        if self.metrics:
-            self.metrics.closed(reason)
+_NOT_PARSING = (ConnectionState.ANSWERING, ConnectionState.CLOSING)
 
 
 class _HeadTooLargeError(Exception):
@@ -89,9 +56,9 @@ class _HeadTooLargeError(Exception):
 
 
 class Connection(HttpToolsProtocol):
-    """A connection, from the accepted socket on: through a TLS handshake where there is one, then HTTP.
+    """One connection, from the accepted socket on: a TLS handshake if there is TLS, then HTTP/1.1.
 
-    Requests are parsed one at a time: what follows one waits, unparsed, for its answer.
+    Requests are parsed one at a time: pipelined requests wait, unparsed, for the response to the one before.
     """
 
     def __init__(
@@ -106,8 +73,7 @@ class Connection(HttpToolsProtocol):
         self._request_began = self._idle_since = self.loop.time()
         self._abort_at = math.inf
         self._framer = MessageFramer()
-        self._is_parsing = self._is_holding_back = False
-        self._buffered: BufferedRequest | None = None
+        self._is_parsing = self._is_reading_paused = False
         self._body_bytes = 0
         limits.pool.add(self)
         limits.count()
@@ -118,7 +84,7 @@ class Connection(HttpToolsProtocol):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request is being read, answered or skipped, or its answer was not taken yet."""
+        """Return whether a request is being read, answered or skipped, or the client has not taken the response yet."""
         return self._state in _BUSY or bool(self._state is ConnectionState.IDLE and self._unsent_bytes)
 
     @property
@@ -135,50 +101,54 @@ class Connection(HttpToolsProtocol):
 
     @property
     def held_bytes(self) -> int:
-        unread = self._paced.unread_bytes if self._paced else 0
+        undecrypted = self._paced.undecrypted_bytes if self._paced else 0
         unparsed = len(self._framer.unparsed) + self._framer.bytes_without_body
-        return unread + unparsed + self._body_bytes + self._unsent_bytes
+        return undecrypted + unparsed + self._body_bytes + self._unsent_bytes
 
     @property
     def _unsent_bytes(self) -> int:
         return self._paced.unsent_bytes if self._paced else 0
 
-    def take_socket(self, transport: asyncio.Transport) -> bool:
-        """Take over the accepted socket, below TLS; return whether the connection is still to be."""
+    # Called by the listener
+
+    def attach_socket(self, transport: asyncio.Transport) -> bool:
+        """Keep the transport of the accepted socket, below TLS; return False if the connection was already evicted."""
         self._socket = transport
         return self._state is ConnectionState.HANDSHAKE
 
-    def handshake_ended(self) -> None:
-        """Forget the connection unless HTTP began on it."""
+    def handshake_finished(self) -> None:
+        """Forget the connection unless the handshake led to HTTP."""
         if self._paced is None:
-            self._release()
-            self._break_cycles()
+            self._unregister()
+            self._drop_references()
+
+    # Called by the transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         self._paced = PacedTransport(transport, self._socket or transport)
         super().connection_made(cast(asyncio.Transport, self._paced))
         self._limits.budget.members.add(self)
         self._become_idle()
-        if not self._is_welcome():
-            self._leave()
+        if not self._is_client_accepted():
+            self._close_soon()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._state = ConnectionState.CLOSING
-        self._buffered = None
+        self._discard_request()
         self._framer.unparsed = b""
-        self._release()
-        self._break_cycles()
+        self._unregister()
+        self._drop_references()
 
     def data_received(self, data: bytes) -> None:
         if self._state is ConnectionState.CLOSING:
             return
         self._framer.add(data)
         self._limits.budget.spend(len(data))
-        self._go_on()
+        self._parse_in_turn()
 
     def pause_writing(self) -> None:
-        # TLS says so once more of a connection that is lost.
+        # TLS calls this once more after the connection was lost.
         if self._paced:
             super().pause_writing()
             self._paced.pause()
@@ -187,43 +157,37 @@ class Connection(HttpToolsProtocol):
         if self._paced and self._paced.resume():
             super().resume_writing()
             if self._state is ConnectionState.IDLE:
-                self._go_on()
+                self._parse_in_turn()
+
+    # Called by the parser
 
     def on_message_begin(self) -> None:
         if self._state is not ConnectionState.IDLE:
-            # A head whose end the framer did not see; the parser takes none.
-            raise httptools.HttpParserError("a request before the answer to the last one")
+            # The parser found the end of a head that the framer did not find. The parser accepts no such head.
+            raise httptools.HttpParserError("a request before the response to the previous one")
         self._state = ConnectionState.READING
         self._request_began = self.loop.time()
         self.url = b""
         self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # At once: a head of 32 KiB has thousands, each of which takes 200 bytes of memory.
+        # Counted here, not at the end of the head: 32 KiB hold thousands of headers, at 200 bytes of memory each.
         if len(self.headers) == MOST_HEADERS:
             raise _HeadTooLargeError
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         headers = dict(self.headers)
-        # A body without a length comes in chunks.
+        # A body without a length is chunked.
         self._framer.head_complete(int(headers.get(b"content-length", -1)))
-        endpoint = self._limits.endpoints.get(self.url.partition(b"?")[0])
-        if endpoint and is_bufferable(self.parser, headers):
-            self._buffered = BufferedRequest(endpoint, headers)
-        else:
-            self._hand_over()
+        self._begin_request(headers)
         self.headers = _TRAILERS
 
     def on_body(self, body: bytes) -> None:
         self._framer.body_received(len(body))
-        if self._state is ConnectionState.SKIPPING:
-            return
-        self._body_bytes += len(body)
-        if self._buffered:
-            self._buffered.body += body
-        else:
-            super().on_body(body)
+        if self._state is not ConnectionState.SKIPPING:
+            self._body_bytes += len(body)
+            self._receive_body(body)
 
     def on_message_complete(self) -> None:
         self._framer.message_complete()
@@ -232,10 +196,33 @@ class Connection(HttpToolsProtocol):
             self._become_idle()
             return
         self._state = ConnectionState.ANSWERING
-        if self._buffered:
-            self._answer(self._buffered, keep_alive=self.parser.should_keep_alive())
-        else:
-            super().on_message_complete()
+        self._finish_request()
+
+    # How a request is answered: here by the ASGI application. The fast path overrides these.
+
+    def _begin_request(self, headers: Headers) -> None:  # noqa: ARG002  # for the fast path
+        url, pairs = self.url, self.headers
+        super().on_message_begin()
+        super().on_url(url)
+        for name, value in pairs:
+            super().on_header(name, value)
+        super().on_headers_complete()
+        if self._limits.closing:
+            self.cycle.keep_alive = False
+
+    def _receive_body(self, body: bytes) -> None:
+        super().on_body(body)
+
+    def _finish_request(self) -> None:
+        super().on_message_complete()
+
+    def _discard_request(self) -> None:
+        """Release the memory of an unanswered request, and tell the application that its client is gone."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle and not cycle.response_complete:
+            cycle.body.clear()
+            cycle.disconnected = True
+            cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         self._body_bytes = 0
@@ -249,114 +236,13 @@ class Connection(HttpToolsProtocol):
             self.flow.resume_reading()
         else:
             self._become_idle()
-            self._go_on()
+            self._parse_in_turn()
 
-    def check(self, now: float) -> None:
-        """Close the connection if it has taken too long; `now` is the loop's time in seconds."""
-        if self._state is ConnectionState.CLOSING:
-            if now > self._abort_at:
-                self._abort_at = math.inf
-                self._abort()
-        elif self.is_busy:
-            if now - self._request_began > self._limits.request_seconds:
-                self._limits.count_closed("timeout")
-                self._leave(_TIMED_OUT if self._state in _BUSY else b"")
-        elif self._state is ConnectionState.IDLE and now - self._idle_since > self._limits.idle_seconds:
-            self._leave()
-
-    def evict(self) -> None:
-        self._limits.count_closed("limit")
-        # At once, or those that never close their side would be more than the limit.
-        self._state = ConnectionState.CLOSING
-        self._release()
-        self._abort()
-        if self._paced is None:
-            # Of a connection that was not made, none is lost.
-            self._break_cycles()
-
-    def shed(self) -> None:
-        self._limits.count_closed("overload")
-        if self._state in _BUSY:
-            self._linger(_OVERLOADED)
-        else:
-            # It does not take its answer.
-            self._stop()
-            self._abort()
-
-    def _become_idle(self) -> None:
-        self._state = ConnectionState.IDLE
-        self._idle_since = self.loop.time()
-
-    def _go_on(self) -> None:
-        """Parse what is here, when it is our turn, and read on."""
-        if not self._is_parsing:
-            self._is_parsing = True
-            self._limits.queue.run(self._address, self._parse)
-            if self._is_parsing:
-                # It is not our turn yet.
-                self._hold_back()
-
-    def _parse(self) -> None:
-        framer = self._framer
-        for _ in range(_MOST_PIECES):
-            if (
-                not framer.unparsed
-                or self._state in _WAITING
-                or (self._state is ConnectionState.IDLE and self.flow.write_paused)
-            ):
-                break
-            piece = framer.next_piece()
-            if not piece:
-                self._linger(_HEAD_TOO_LARGE)
-                break
-            try:
-                self.parser.feed_data(piece)
-            except httptools.HttpParserUpgrade:
-                # What follows is in another protocol, as far as the client knows.
-                framer.unparsed = b""
-                self._unsupported_upgrade_warning()
-            except httptools.HttpParserError as error:
-                self._refuse(error)
-        else:
-            self.loop.call_soon(self._go_on)
-        self._is_parsing = False
-        if framer.unparsed:
-            self._hold_back()
-        elif self._is_holding_back:
-            self._is_holding_back = False
-            self.flow.resume_reading()
-
-    def _hold_back(self) -> None:
-        self._is_holding_back = True
-        self.flow.pause_reading()
-
-    def _refuse(self, error: httptools.HttpParserError) -> None:
-        if isinstance(error.__context__, _HeadTooLargeError):
-            self._linger(_HEAD_TOO_LARGE)
-            return
-        message = "Invalid HTTP request received."
-        self.logger.warning(message)
-        self.send_400_response(message)
-        self._close(self.loop.time() + _LEAVE_SECONDS)
-
-    def _hand_over(self) -> None:
-        """Have the base class, and by it the application, know of the request whose head is here."""
-        url, headers = self.url, self.headers
-        super().on_message_begin()
-        super().on_url(url)
-        for name, value in headers:
-            super().on_header(name, value)
-        super().on_headers_complete()
-        if self._limits.closing:
-            self.cycle.keep_alive = False
-
-    def _answer(self, buffered: BufferedRequest, *, keep_alive: bool) -> None:
-        self._buffered = None
-        keep_alive = keep_alive and not self._limits.closing
-        answer = encode_response(buffered.answer(), keep_alive=keep_alive)
-        self.transport.write(answer)
+    def _respond(self, response: bytes, *, keep_alive: bool) -> None:
+        """Write a whole response, head included."""
+        self.transport.write(response)
         self._body_bytes = 0
-        self._limits.budget.spend(len(answer))
+        self._limits.budget.spend(len(response))
         if self._state is ConnectionState.CLOSING:
             return
         if keep_alive:
@@ -364,63 +250,152 @@ class Connection(HttpToolsProtocol):
         else:
             self._close(self._request_began + self._limits.request_seconds)
 
-    def _leave(self, last_words: bytes = b"") -> None:
-        """Close; a client that does not read, or close its side, is not waited for long."""
-        self._say(last_words)
-        self._close(self.loop.time() + _LEAVE_SECONDS)
+    def _become_idle(self) -> None:
+        self._state = ConnectionState.IDLE
+        self._idle_since = self.loop.time()
 
-    def _linger(self, last_words: bytes) -> None:
-        """Close a little later: while a client goes on sending, the last words would be lost with the connection."""
-        self._say(last_words)
-        self._stop()
-        self._abort_at = self.loop.time() + 2 * _LEAVE_SECONDS
+    # Parsing, in turns with other addresses
+
+    def _parse_in_turn(self) -> None:
+        if not self._is_parsing:
+            self._is_parsing = True
+            self._limits.queue.run(self._address, self._parse)
+            if self._is_parsing:
+                # The turn comes later.
+                self._pause_reading()
+
+    def _parse(self) -> None:
+        framer = self._framer
+        for _ in range(_MOST_PIECES):
+            if not framer.unparsed or not self._may_parse():
+                break
+            piece = framer.next_piece()
+            if not piece:
+                self._close_lingering(_HEAD_TOO_LARGE)
+                break
+            try:
+                self.parser.feed_data(piece)
+            except httptools.HttpParserUpgrade:
+                # The client takes what follows for another protocol.
+                framer.unparsed = b""
+                self._unsupported_upgrade_warning()
+            except httptools.HttpParserError as error:
+                self._reject(error)
+        else:
+            self.loop.call_soon(self._parse_in_turn)
+        self._is_parsing = False
+        if framer.unparsed:
+            self._pause_reading()
+        elif self._is_reading_paused:
+            self._is_reading_paused = False
+            self.flow.resume_reading()
+
+    def _may_parse(self) -> bool:
+        if self._state is ConnectionState.IDLE:
+            return not self.flow.write_paused
+        return self._state not in _NOT_PARSING
+
+    def _pause_reading(self) -> None:
+        self._is_reading_paused = True
+        self.flow.pause_reading()
+
+    def _reject(self, error: httptools.HttpParserError) -> None:
+        if isinstance(error.__context__, _HeadTooLargeError):
+            self._close_lingering(_HEAD_TOO_LARGE)
+            return
+        message = "Invalid HTTP request received."
+        self.logger.warning(message)
+        self.send_400_response(message)
+        self._close(self.loop.time() + _CLOSE_SECONDS)
+
+    # Closing
+
+    def check_time_outs(self, now: float) -> None:
+        """Close the connection if it takes too long. `now` is the event loop's time in seconds."""
+        if self._state is ConnectionState.CLOSING:
+            if now > self._abort_at:
+                self._abort_at = math.inf
+                self._abort()
+        elif self.is_busy:
+            if now - self._request_began > self._limits.request_seconds:
+                self._limits.count_closed("timeout")
+                self._close_soon(_TIMED_OUT if self._state in _BUSY else b"")
+        elif self._state is ConnectionState.IDLE and now - self._idle_since > self._limits.idle_seconds:
+            self._close_soon()
+
+    def evict(self) -> None:
+        self._limits.count_closed("limit")
+        # At once: clients that never close their side would otherwise add up to more than the limit.
+        self._state = ConnectionState.CLOSING
+        self._unregister()
+        self._abort()
+        if self._paced is None:
+            # Before HTTP began, connection_lost is never called.
+            self._drop_references()
+
+    def shed(self) -> None:
+        self._limits.count_closed("overload")
+        if self._state in _BUSY:
+            self._close_lingering(_OVERLOADED)
+        else:
+            # The client does not take its response.
+            self._stop_reading()
+            self._abort()
+
+    def _close_soon(self, last_response: bytes = b"") -> None:
+        """Close, and abort shortly after if the client does not close its side."""
+        self._write_last_response(last_response)
+        self._close(self.loop.time() + _CLOSE_SECONDS)
+
+    def _close_lingering(self, last_response: bytes) -> None:
+        """Drop what the client still sends for a while, then abort.
+
+        If the socket were closed with unread data, the kernel would reset the connection and the response be lost.
+        """
+        self._write_last_response(last_response)
+        self._stop_reading()
+        self._abort_at = self.loop.time() + 2 * _CLOSE_SECONDS
         self.flow.resume_reading()
 
     def _close(self, abort_at: float) -> None:
-        """Close once everything is written, at `abort_at` at the latest."""
-        self._stop()
+        """Close once all is written, and abort at `abort_at` if that takes longer."""
+        self._stop_reading()
         self._abort_at = abort_at
         self.transport.close()
 
-    def _stop(self) -> None:
-        """Read and answer no more, and let go of what was read."""
+    def _stop_reading(self) -> None:
         self._state = ConnectionState.CLOSING
         self._framer.unparsed = b""
-        self._buffered = None
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle and not cycle.response_complete:
-            cycle.body.clear()
-            cycle.disconnected = True
-            cycle.message_event.set()
+        self._discard_request()
 
-    def _say(self, last_words: bytes) -> None:
-        """EndpointResponse what is being read, unless an answer has begun."""
+    def _write_last_response(self, response: bytes) -> None:
+        """Write a response unless another one has begun."""
         cycle: RequestResponseCycle | None = self.cycle
         has_begun = cycle is not None and cycle.response_started and not cycle.response_complete
-        if last_words and not has_begun:
-            self.transport.write(last_words)
+        if response and not has_begun:
+            self.transport.write(response)
 
     def _abort(self) -> None:
         if transport := self._paced or self._socket:
             transport.abort()
 
-    def _release(self) -> None:
+    def _unregister(self) -> None:
         self._limits.budget.members.discard(self)
         self._limits.pool.release(self)
         self._limits.count()
 
-    def _break_cycles(self) -> None:
-        """Let go of what refers to this connection, which would stay in memory until the garbage collector comes by."""
-        self.cycle = self.parser = None  # type: ignore[assignment]  # as the base class has it when all is over
+    def _drop_references(self) -> None:
+        """Break the reference cycles of this connection, so that its memory need not wait for the garbage collector."""
+        self.cycle = self.parser = None  # type: ignore[assignment]  # as the base class does at the end
         self._paced = self._socket = None
 
-    def _is_welcome(self) -> bool:
-        connection: ssl.SSLObject | None = self.transport.get_extra_info("ssl_object")
-        if connection is None or connection.context.verify_mode is not ssl.CERT_REQUIRED:
+    def _is_client_accepted(self) -> bool:
+        tls: ssl.SSLObject | None = self.transport.get_extra_info("ssl_object")
+        if tls is None or tls.context.verify_mode is not ssl.CERT_REQUIRED:
             return True
-        # The CA that once vouched for the client of a resumed session may be gone since. API servers resume none.
-        if connection.session_reused:
+        # The CA that vouched for the client of a resumed session may have been removed since. API servers resume none.
+        if tls.session_reused:
             return False
         names = self._limits.client_names
-        subject: Any = (connection.getpeercert() or {}).get("subject", ())
+        subject: Any = (tls.getpeercert() or {}).get("subject", ())
         return not names or any(kind == "commonName" and name in names for parts in subject for kind, name in parts)

@@ -1,4 +1,4 @@
-"""An HTTP server in a loop that it shares with others."""
+"""An HTTP server on a bound socket, in an event loop that it shares with other servers."""
 
 import asyncio
 import contextlib
@@ -12,23 +12,26 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.errors import SettingsError
-from app.http.limits import ByteBudget, ConnectionPool
+from app.http.fast_path import FastPathConnection
+from app.http.limits import ByteBudget, ConnectionLimits, ConnectionPool
 from app.http.listener import Listener
-from app.http.protocol import Connection, ConnectionLimits
+from app.http.protocol import Connection
 
-# The API server keeps idle connections for 90 s (Go's DefaultTransport); we must not be the one to close first.
+# The API server keeps idle connections for 90 s (Go's DefaultTransport). The server must not close them first.
 IDLE_SECONDS = 120
-# kubelet opens one for each probe; Prometheus, and a person who looks, one each.
+# kubelet opens one for each probe; Prometheus and an operator open one each.
 HEALTH_CONNECTIONS = 20
 _BACKLOG = 2048
 _SOCKET_BUFFER_BYTES = 16 * 1024
-# A client that has just connected, or just had an answer, may have its next request on the way.
+# A client that has just connected, or just got a response, may have sent its next request already.
 _LAST_CALL_SECONDS = 1.0
 _TICK_SECONDS = 0.1
+# Connection instead would do without the fast path.
+_CONNECTION: type[Connection] = FastPathConnection
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server on a bound socket, with our connections, and with the process's signals left alone."""
+    """uvicorn's server with connections that have limits. It does not handle signals: the process does."""
 
     def __init__(
         self,
@@ -55,7 +58,7 @@ class Server(uvicorn.Server):
         self._context = context
         self._drain_seconds = drain_seconds
         self.cut_off = 0
-        """How many requests were not answered when it stopped."""
+        """How many requests were cut off by the shutdown."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -67,27 +70,27 @@ class Server(uvicorn.Server):
         self.started = True
 
     def _admit(self, address: str) -> Connection | None:
-        """Return a new connection from this remote address, None where there is no room for it."""
+        """Return a new connection for a remote address, or None if the limit is reached."""
         if self._limits.pool.make_room(address, asyncio.get_running_loop().time()):
-            return Connection(self.config, self.server_state, self._limits, address)
+            return _CONNECTION(self.config, self.server_state, self._limits, address)
         self._limits.count_closed("limit")
         return None
 
     async def on_tick(self, counter: int) -> bool:
-        """Look after the connections, ten times a second."""
+        """Check the time-outs of all connections. uvicorn calls this ten times a second."""
         for connection in self._connections():
-            connection.check(asyncio.get_running_loop().time())
+            connection.check_time_outs(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # uvicorn's signature
-        """Take no more connections and let those there are end, as long as they may and nobody insists."""
+        """Refuse new connections, and drain the others until the drain time is over or `force_exit` is set."""
         self._listener.close()
         loop = asyncio.get_running_loop()
         end = loop.time() + self._drain_seconds
         self._limits.idle_seconds = min(self._limits.idle_seconds, _LAST_CALL_SECONDS)
         while self._connections() and not self.force_exit and loop.time() < end:
             for connection in self._connections():
-                connection.check(loop.time())
+                connection.check_time_outs(loop.time())
             await asyncio.sleep(_TICK_SECONDS)
         for connection in self._connections():
             self.cut_off += connection.is_busy
@@ -98,29 +101,29 @@ class Server(uvicorn.Server):
 
 
 def health_server(application: ASGIApp, bound: socket.socket, request_seconds: float, budget: ByteBudget) -> Server:
-    """Return a server for the health port of a process, whose `budget` it shares."""
+    """Return a server for the health port of a process; it shares the process's `budget`."""
     limits = ConnectionLimits(request_seconds, IDLE_SECONDS, ConnectionPool(HEALTH_CONNECTIONS), budget)
     return Server(application, bound, limits, drain_seconds=1)
 
 
 def bind(host: str, port: int, setting: str) -> socket.socket:
-    """Return a listening socket; SettingsError, naming the setting, where the address cannot be had.
+    """Return a listening socket; raise SettingsError, naming `setting`, if the address cannot be bound.
 
-    `::` is every address of both families, or of IPv4 alone on a node that has nothing else.
+    `::` binds all addresses of both families, or all IPv4 addresses on a node without IPv6.
     """
     both = host == "::" and socket.has_dualstack_ipv6()
     if host == "::" and not both:
-        host = "0.0.0.0"  # noqa: S104  # as was asked for
+        host = "0.0.0.0"  # noqa: S104  # the setting asks for it
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         bound = socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     except OSError as error:
-        # A host name that is not found has an error number of its own kind.
+        # The error number of a failed host lookup is negative, and no errno.
         why = (
             os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror).partition(" (while")[0]
         )
         raise SettingsError([f"{setting}: cannot listen on {host}:{port}: {why}"]) from None
-    # Accepted sockets inherit them. The system lets them grow to megabytes otherwise, which count as our memory.
+    # Accepted sockets inherit these sizes. The kernel would let buffers grow to megabytes, which count as our memory.
     for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         bound.setsockopt(socket.SOL_SOCKET, buffer, _SOCKET_BUFFER_BYTES)
     return bound

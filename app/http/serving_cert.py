@@ -1,7 +1,7 @@
-"""The certificate that is served: from PEM files to a context that is known to work.
+"""The serving certificate: PEM files become a TLS context that was tried in a handshake.
 
-Whoever writes the files (kubelet, cert-manager, `dind-webhook certs`), the server only reads them, by
-content: kubelet swaps symlinks, and time stamps say nothing about that.
+kubelet, cert-manager's Secret or `dind-webhook certs` writes the files. The server polls their content, because kubelet
+swaps symlinks, which leaves time stamps as they are.
 """
 
 import ssl
@@ -18,7 +18,7 @@ from app.http.metrics import Metrics
 
 
 class TlsFiles(NamedTuple):
-    """Where the PEM files are: certificate with its chain, private key, and the CA of clients, if they are verified."""
+    """Paths of PEM files: the certificate with its chain, its private key, and the CA of clients, if any."""
 
     cert: Path
     key: Path
@@ -26,7 +26,7 @@ class TlsFiles(NamedTuple):
 
 
 class TlsRules(NamedTuple):
-    """What a handshake has to offer. `host`, where it is not empty, has to be a name in the certificate."""
+    """Requirements of a handshake. If `host` is not empty, the certificate must carry that name."""
 
     minimum_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
     ciphers: str = ""
@@ -34,7 +34,7 @@ class TlsRules(NamedTuple):
 
 
 class UnusableCertificateError(DindWebhookError):
-    """Files that are no certificate to serve: the text names the file and what is wrong with it."""
+    """The files hold no usable certificate; the text names the file and the problem."""
 
 
 class Certificate(NamedTuple):
@@ -45,22 +45,22 @@ class Certificate(NamedTuple):
 
 
 def load_certificate(files: TlsFiles, rules: TlsRules) -> Certificate:
-    """Return a context with this certificate; UnusableCertificateError where a client could not use it.
+    """Return a context with this certificate; raise UnusableCertificateError if a client could not use it.
 
-    It has been tried in a handshake: the pair fits, it is valid now, and carries the name asked for.
+    The context was tried in a handshake: key and certificate match, the certificate is valid now and carries the name.
     """
     for path in files:
         if path is not None:
             _read(path)
     context = _server_context(rules)
     try:
-        # With a password, or OpenSSL would ask for that of an encrypted key on the terminal.
+        # Without a password argument, OpenSSL would prompt on the terminal for the one of an encrypted key.
         context.load_cert_chain(files.cert, files.key, password="")
     except (OSError, ValueError) as error:
         raise UnusableCertificateError(
             f"{files.cert} and {files.key} are no pair of PEM files: {_why(error)}"
         ) from None
-    not_after = _shake_hands(context, files.cert, rules.host)
+    not_after = _try_handshake(context, files.cert, rules.host)
     if files.client_ca:
         context.verify_mode = ssl.CERT_REQUIRED
         try:
@@ -71,10 +71,10 @@ def load_certificate(files: TlsFiles, rules: TlsRules) -> Certificate:
 
 
 class ServedCertificate:
-    """The certificate of the moment: new files take effect without a restart, bad ones never do."""
+    """The current certificate. New files take effect without a restart; unusable files never do."""
 
     def __init__(self, files: TlsFiles, rules: TlsRules, metrics: Metrics) -> None:
-        """Look at the files for the first time; SettingsError where `rules` make no context."""
+        """Load the files for the first time; raise SettingsError if `rules` are not valid."""
         self._files = files
         self._rules = rules
         self._metrics = metrics
@@ -82,24 +82,24 @@ class ServedCertificate:
         self._current: Certificate | None = None
         self._served: tuple[bytes, ...] = ()
         self._refused = ""
-        # Replacing the pair of a context in use would break it where the new one does not fit, so this one
-        # has none, and each handshake is given the context of the moment.
+        # This context has no certificate: each handshake gets the current context by the SNI callback. To replace the
+        # certificate in a context that is in use would break that context if the new pair did not match.
         try:
             self.context = _server_context(rules)
         except ssl.SSLError:
             raise SettingsError([f"server.tls_ciphers: {rules.ciphers!r} names no cipher that OpenSSL has"]) from None
         if files.client_ca:
             self.context.verify_mode = ssl.CERT_REQUIRED
-        # typeshed knows neither of the types that the callback is given
+        # typeshed does not know the types of the arguments.
         self.context.sni_callback = self._choose
         self.refresh()
 
     def refresh(self) -> None:
-        """Look at the files; serve what is new and usable, keep what is served otherwise."""
+        """Poll the files: serve a new usable certificate, otherwise keep the current one."""
         try:
             contents = self._contents()
             if contents == self._served:
-                self._settle()
+                self._mark_current()
                 return
             certificate = self._load(contents)
         except UnusableCertificateError as error:
@@ -108,12 +108,12 @@ class ServedCertificate:
         if certificate is None:
             return
         self._current, self._served = certificate, contents
-        self._settle()
+        self._mark_current()
         self._metrics.certificate_loaded(certificate.not_after)
         self._log.info("certificate loaded", file=str(self._files.cert), expires=_when(certificate.not_after))
 
     def problem(self, now: Callable[[], float] = time.time) -> str | None:
-        """Return why no client could be served, None where it can."""
+        """Return why TLS cannot be served, or None if it can."""
         if self._current is None:
             return f"no certificate: {self._refused}"
         if now() > self._current.not_after:
@@ -121,7 +121,7 @@ class ServedCertificate:
         return None
 
     def _load(self, contents: tuple[bytes, ...]) -> Certificate | None:
-        """Return what the files hold, None where that is no longer `contents`: the next look finds them finished."""
+        """Load the files; return None if they changed while being read (retried at the next poll)."""
         try:
             certificate = load_certificate(self._files, self._rules)
         except UnusableCertificateError:
@@ -133,7 +133,7 @@ class ServedCertificate:
     def _contents(self) -> tuple[bytes, ...]:
         return tuple(_read(path) for path in self._files if path is not None)
 
-    def _settle(self) -> None:
+    def _mark_current(self) -> None:
         self._refused = ""
         self._metrics.certificate_ok(ok=True)
 
@@ -162,12 +162,12 @@ def _server_context(rules: TlsRules) -> ssl.SSLContext:
     return context
 
 
-def _shake_hands(server_context: ssl.SSLContext, cert_file: Path, host: str) -> float:
-    """Return when the certificate expires, after a client in memory has accepted it."""
+def _try_handshake(server_context: ssl.SSLContext, cert_file: Path, host: str) -> float:
+    """Have a client in memory accept the certificate; return when it expires, in seconds since the epoch."""
     client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client_context.check_hostname = bool(host)
     client_context.hostname_checks_common_name = False
-    # Its issuer is the API server's business; everything else about it is checked here.
+    # The API server checks the issuer. All other properties are checked here.
     client_context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     try:
         client_context.load_verify_locations(cert_file)
@@ -184,7 +184,7 @@ def _shake_hands(server_context: ssl.SSLContext, cert_file: Path, host: str) -> 
     except ssl.SSLError as error:
         raise UnusableCertificateError(f"{cert_file}: no handshake with it: {error.reason}") from None
     except OSError as error:
-        # Gone since the server's side has read it
+        # The file was deleted after the server context read it.
         raise UnusableCertificateError(f"{cert_file} cannot be read: {error.strerror}") from None
     return ssl.cert_time_to_seconds(str(peer["notAfter"]))
 

@@ -11,9 +11,9 @@ import app
 
 _ROOMS = ("model", "injection", "admission")
 _OTHERS = (
+    "app.http.endpoint",
     "app.http.framing",
     "app.http.paced_transport",
-    "app.http.fast_path",
     "app.http.metrics",
     "app.http.mutate",
     "app.http.fair_queue",

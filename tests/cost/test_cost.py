@@ -18,7 +18,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from app.http import ByteBudget, ConnectionLimits, ConnectionPool, FairQueue, Metrics, webhook_application
-from app.http.protocol import Connection
+from app.http.fast_path import FastPathConnection
 from app.logs import configure_logs
 from app.model import JsonObject
 from app.settings import InjectionSettings, make_policy
@@ -70,8 +70,8 @@ def ours() -> Open:
     def connect() -> Ask:
         wire = _Wire()
         limits = ConnectionLimits(60, 60, ConnectionPool(10), ByteBudget(12 * 2**20), endpoints=app.endpoints)
-        connection = Connection(config, ServerState(), limits, "127.0.0.1")
-        connection.take_socket(wire)
+        connection = FastPathConnection(config, ServerState(), limits, "127.0.0.1")
+        connection.attach_socket(wire)
         connection.connection_made(wire)
 
         async def ask(body: bytes) -> None:
