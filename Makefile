@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-# Images made for CI tend to set it. Hundreds of processes are started here, each of which would compile everything anew.
+# CI images often set this variable. Each of the hundreds of processes here would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
 # The distribution's, where it is new enough: one that is built without profiles, as pyenv does it, needs a quarter more time

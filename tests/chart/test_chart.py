@@ -1,4 +1,4 @@
-"""What the chart makes of its values."""
+"""The chart renders its values as documented."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""What the chart installs is what `dind-webhook check` expects."""
+"""The chart installs exactly the objects that `dind-webhook check` expects."""
 
 from datetime import UTC, datetime
 from typing import Any

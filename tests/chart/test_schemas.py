@@ -1,4 +1,4 @@
-"""What the chart makes is what Kubernetes takes, from the oldest version supported to the newest."""
+"""Each rendered object is valid for the oldest and the newest supported version of Kubernetes."""
 
 import kubernetes_validate
 import pytest

@@ -170,7 +170,7 @@ def test_every_refusal_has_a_sentence() -> None:
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_the_overlay_is_what_the_chart_makes(name: str) -> None:
-    """Write it anew with `make readme`."""
+    """`make readme` writes this file."""
     assert (OVERLAY / name).read_text() == strict_overlay(name)
 
 

@@ -364,7 +364,7 @@ def test_a_default_of_an_option_may_be_its_text_or_what_yaml_makes_of_it(name: s
 
 
 def test_each_value_has_a_comment() -> None:
-    """Of its own, or one for the map it is in."""
+    """The value has a comment, or the map that holds the value has one."""
     said = False
     outer: list[tuple[int, bool]] = []
     for number, line in enumerate((CHART / "values.yaml").read_text().splitlines(), 1):
@@ -382,7 +382,7 @@ def test_each_value_has_a_comment() -> None:
 
 
 def test_the_readme_is_made_from_the_values_as_they_are() -> None:
-    """Write it anew with `make readme`."""
+    """`make readme` writes this file."""
     assert (CHART / "README.md").read_text() == readme()
 
 

@@ -1,4 +1,4 @@
-"""What these tests run on, apart from those of `make test`: machine code."""
+"""`make test-compiled` runs the tests of the request path on machine code; these tests hold that it does."""
 
 import importlib
 import inspect

@@ -1,4 +1,4 @@
-"""What a request costs, counted in bytecodes that the interpreter executes: the same on every machine, however busy.
+"""The cost of a request in executed bytecodes: the same on every machine, however busy.
 
 Work in C (JSON, TLS) is not in it; `make bench` measures all of it in time.
 """

@@ -16,7 +16,7 @@ _ENVIRONMENT = {**os.environ, "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}", 
 
 @dataclass(frozen=True)
 class Check:
-    """What a check has found."""
+    """The result of a check."""
 
     status: str
     sentences: list[str]

@@ -160,7 +160,7 @@ class Pod:
 
     def log(self, container: str | None = None) -> str:
         text: str | None = self.kube.core.read_namespaced_pod_log(self.name, self.namespace, container=container)
-        # The client has None where there is nothing.
+        # The client returns None for an empty log.
         return text or ""
 
     def exec(self, script: str, container: str | None = None) -> str:

@@ -22,7 +22,7 @@ _ENOUGH = 10
 
 @dataclass
 class Stream:
-    """What became of the pods. An answer of the API server is never asked for again, whatever it is."""
+    """The outcomes of the pods. No request to the API server is repeated, whatever the answer was."""
 
     namespace: Namespace
     created: int = 0

@@ -1,4 +1,4 @@
-"""What an API server and the webhook make of pods together: Kubernetes' own conformance cases for mutating webhooks.
+"""The API server and the webhook together: Kubernetes' own conformance cases for mutating webhooks.
 
 On the oldest API server that is supported and on today's. Nothing here has to run, so there need be no node: the server
 is a process of this machine, and the chart has the API server call it there. The cases are those of "AdmissionWebhook"

@@ -1,4 +1,4 @@
-"""What people do with Docker in a CI pod, by the tools and habits they have."""
+"""Common uses of Docker in a CI pod."""
 
 import pytest
 import workloads
@@ -68,9 +68,7 @@ def test_a_job_goes_on_after_its_daemon_crashed(ci: Namespace, node: Cluster) ->
     pod.exec("docker pull busybox")
     before = pod.status("dind")
     node.crash(before["containerID"].removeprefix("containerd://"))
-    until(
-        "the daemon to be started anew", lambda: pod.status("dind")["restartCount"] > before["restartCount"], pod.story
-    )
+    until("the daemon to start again", lambda: pod.status("dind")["restartCount"] > before["restartCount"], pod.story)
     until("it to answer", lambda: "yes" in pod.exec("docker info >/dev/null 2>&1 && echo yes || echo no"), pod.story)
     # What it had pulled before, from the volume that outlives it
     assert pod.exec("docker run --rm --pull=never busybox echo goes on") == "goes on\n"

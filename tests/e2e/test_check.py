@@ -1,4 +1,4 @@
-"""What `check` and `explain` say of a real install and its pods. How else installs break is tried in tests/chart."""
+"""`check` and `explain` on a real install and its pods. tests/chart breaks installs in more ways."""
 
 import doctor
 import workloads

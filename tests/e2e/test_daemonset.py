@@ -73,7 +73,7 @@ def test_running_pods_recover_from_a_daemon_that_crashed_and_left_its_socket(
     daemon = _daemon(shared)
     before = daemon.status("dind")
     node.crash(before["containerID"].removeprefix("containerd://"))
-    until("kubelet to start the daemon anew", lambda: daemon.status("dind")["restartCount"] > before["restartCount"])
+    until("kubelet to start the daemon again", lambda: daemon.status("dind")["restartCount"] > before["restartCount"])
     daemon.ready()
     pod.exec("docker info")
 
@@ -90,7 +90,7 @@ def test_a_directory_in_the_sockets_place_is_cleared_by_the_next_daemon_pod(
 def test_new_pods_work_after_the_directory_was_removed_and_running_ones_do_not(
     business: Namespace, shared: Release
 ) -> None:
-    """A running pod holds the directory that was removed: it has to be started anew, as docs say."""
+    """A running pod keeps the removed directory: the pod must be created again, as the docs say."""
     before = business.run(_pod(FOREVER, "before")).ready()
     _on_the_node(business, shared, "rm -rf $DIR")
     _replace(shared)

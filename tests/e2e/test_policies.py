@@ -1,4 +1,4 @@
-"""What else has a say in a namespace: Pod Security, LimitRange, ResourceQuota. Users see what docs and check say."""
+"""Pod Security, LimitRange and ResourceQuota judge pods too; users see the messages in the docs."""
 
 import re
 from pathlib import Path

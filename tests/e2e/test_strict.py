@@ -319,7 +319,7 @@ def of(cases: dict[str, tuple[Manifest, bool]]) -> pytest.MarkDecorator:
 
 
 class TestBaseline:
-    """What the strict policy makes of containers other than the daemon is what Pod Security does."""
+    """The strict policy judges containers other than the daemon as Pod Security does."""
 
     @of({**strict_pods.OF_CONTAINERS, **strict_pods.OF_ORDINARY_CONTAINERS})
     def test_of_containers(self, judges: Judges, members: Manifest, refused: bool) -> None:

@@ -1,4 +1,4 @@
-"""What fuzz_review.py runs: libFuzzer's arguments in, an exception for each answer that the API server must not get.
+"""The fuzz target that fuzz_review.py runs: raises for each answer that the API server must not get.
 
 | body | what has to hold |
 |---|---|

@@ -1,4 +1,4 @@
-"""What `dind-webhook certs` asks of an API server, over HTTP, from a Cluster in memory; and faults to switch on."""
+"""The part of an API server that `dind-webhook certs` uses, over HTTP, with objects in memory and faults to inject."""
 
 import json
 import ssl

@@ -92,7 +92,7 @@ class Cluster:
             return [base64.b64decode(entry["clientConfig"].get("caBundle", "")) for entry in entries]
 
     def secret(self) -> dict[str, bytes]:
-        """Return what the Secret holds, nothing where there is none."""
+        """Return the data of the Secret, or an empty map if the Secret does not exist."""
         with self.changed:
             found = self._objects["secret"]
             return {key: base64.b64decode(text) for key, text in (found or {}).get("data", {}).items()}
@@ -173,7 +173,7 @@ class Cluster:
 
 
 class DirectCertStore:
-    """What app.kube does over the network, without one. `before` is called ahead of each call, and may raise."""
+    """The calls of app.kube without a network. `before` runs before each call, and may raise."""
 
     def __init__(self, cluster: Cluster, before: Callable[[], None] = lambda: None) -> None:
         self._cluster = cluster

@@ -44,7 +44,7 @@ class Load:
         self._start(lambda: ask(next(turns)))
 
     def renew(self, webhook: Webhook) -> None:
-        """Connect anew for each request."""
+        """Open a new connection for each request."""
 
         def once() -> http.client.HTTPResponse:
             with contextlib.closing(webhook.connect()) as connection:

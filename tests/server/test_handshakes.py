@@ -1,4 +1,4 @@
-"""What a client has to offer before it may ask anything."""
+"""The TLS handshake: which clients may send a request."""
 
 import contextlib
 import os

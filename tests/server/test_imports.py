@@ -1,4 +1,4 @@
-"""What a serving process has loaded once it serves: memory, a slower start, and reach that it must not have."""
+"""The modules that a serving process has loaded: each costs memory and start-up time, and some give reach."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""An install is broken in one way after the other: `dind-webhook check` names each, and its hint mends it.
+"""Each test breaks an install in one way: `dind-webhook check` names the fault, and its hint fixes it.
 
 The server runs here and is called by URL, so the cluster needs no node; what needs one is faked in the objects.
 """
@@ -178,7 +178,7 @@ def install(
 
 @pytest.fixture
 def broken(install: tuple[Install, int]) -> Install:
-    """Return the install, to be broken and mended by one test."""
+    """Return the install, for one test to break and fix."""
     return install[0]
 
 

@@ -57,7 +57,7 @@ class Cluster:
         return Node(self.record.holder, Cgroup(self.state.cgroup), self.record.link, self.logs)
 
     def restart(self, service: str) -> None:
-        """End a service as an init system does, killing it where it takes its time, and start it anew."""
+        """End a service as an init system does, killing it if it takes too long, and start it again."""
         process = self.record.services[service]
         command = Path(f"/proc/{process}/cmdline").read_text().rstrip("\0").split("\0")
         os.kill(process, signal.SIGTERM)

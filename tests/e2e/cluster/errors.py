@@ -1,4 +1,4 @@
-"""What goes wrong, as a sentence for the person at the terminal."""
+"""Errors, each with a sentence for the person at the terminal."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Who is who in a cluster: one CA, a certificate and a kubeconfig for each component."""
+"""The identities in a cluster: one CA, and a certificate and a kubeconfig for each component."""
 
 import json
 from pathlib import Path

@@ -14,7 +14,7 @@ CHART = ROOT / "charts" / "dind-webhook"
 
 @dataclass(frozen=True)
 class Cache:
-    """What is built once: programs, images, and the logs of builds and clusters."""
+    """The directory of things that are built once (programs, images) and of logs."""
 
     root: Path
 

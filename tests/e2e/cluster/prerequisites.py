@@ -1,4 +1,4 @@
-"""What the machine has to have before anything starts."""
+"""Checks of the machine before anything starts."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What an archive of the cache is made of: one that was made of anything else is made anew."""
+"""The inputs of an archive in the cache. An archive with other inputs is built again."""
 
 import hashlib
 from collections.abc import Iterable

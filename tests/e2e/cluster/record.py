@@ -1,4 +1,4 @@
-"""What a cluster took of this machine, written down before it is taken, so that another process can give it back."""
+"""The resources of this machine that a cluster uses, recorded first, so that another process can release them."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -34,7 +34,7 @@ class Record:
 
     @classmethod
     def load(cls, state: State) -> "Record | None":
-        """Return the record of a cluster, or None where there is none."""
+        """Return the record of a cluster, or None if no cluster has that name."""
         try:
             read = json.loads(state.record.read_text())
             return cls(**{**read, "link": Link(**read["link"])})

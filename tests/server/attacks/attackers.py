@@ -1,4 +1,4 @@
-"""What strangers in the cluster's network send: each attack of the list by itself, until its time is over.
+"""Attacks that strangers in the cluster's network can make. Each one runs until its time is over.
 
 Run as a process of its own, with less of a claim to the processor than the server: `attackers.py NAME --port ...`.
 """

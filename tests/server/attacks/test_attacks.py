@@ -30,7 +30,7 @@ _BODY = review(pod())
 
 @dataclass
 class Honest:
-    """What an API server saw meanwhile: the longest time to an answer, on a kept connection and on new ones."""
+    """What an API server saw during an attack: the longest time to a response, on a kept and on new connections."""
 
     longest: float = 0.0
     failures: list[str] = field(default_factory=list)
