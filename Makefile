@@ -47,8 +47,8 @@ $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	@touch $@
 
 .PHONY: demo
-demo: $(RUN_STAMP) ## Send seven pods through a running webhook and show what becomes of them
-	@$(BIN)/python tests/demo/demo.py
+demo: $(RUN_STAMP) ## Send seven pods to a running webhook and print its decisions (V=1: messages and diffs as well)
+	@$(BIN)/python tests/demo/demo.py $(if $(V),--verbose)
 
 .PHONY: test
 test: $(DEV_STAMP) ## Run all tests that need no helm and no cluster

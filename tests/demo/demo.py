@@ -1,8 +1,10 @@
-"""`make demo`: a webhook on loopback is asked about pods, as an API server would ask it.
+"""`make demo`: send pods to a webhook on loopback, as an API server does, and print a table of the decisions.
 
-Ends with 0 when everything was as expected, with 1 when something was not.
+`--verbose` (`make demo V=1`) also prints each pod's message, warnings and diff, and the log of the webhook. The exit
+code is 0 if every decision was as expected, otherwise 1.
 """
 
+import argparse
 import base64
 import copy
 import difflib
@@ -29,6 +31,7 @@ from rich.text import Text
 from ruamel.yaml import YAML
 
 from app.certs import issue_throwaway_cert
+from app.injection import INJECT, Reason
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
 START_SECONDS = 15
@@ -40,12 +43,13 @@ yaml.width = 4096
 
 
 class Case(NamedTuple):
-    """A pod, the path that the API server would call for its namespace, and what has to come back."""
+    """A pod, the path that the API server calls for its namespace, and the expected decision."""
 
-    title: str
+    pod_is: str
     pod: dict[str, Any]
     outcome: str
     reason: str
+    mode: str = ""
     path: str = "/mutate"
 
 
@@ -57,41 +61,60 @@ class Webhook(NamedTuple):
     log: Path
 
 
+class Result(NamedTuple):
+    """The response to a case, the pod after the patch, the duration in milliseconds, and the problem, if any."""
+
+    case: Case
+    response: dict[str, Any]
+    pod: dict[str, Any]
+    took: float
+    problem: str
+
+    @property
+    def outcome(self) -> str:
+        """Return the outcome as the webhook's metrics name it."""
+        if not self.response["allowed"]:
+            return "denied"
+        return "injected" if "patch" in self.response else "untouched"
+
+    @property
+    def why(self) -> str:
+        """Return the mode and where it comes from, the meaning of the reason, or the message without its advice."""
+        audit = self.response["auditAnnotations"]
+        match self.outcome:
+            case "injected":
+                place = (
+                    "annotation" if INJECT in self.case.pod["metadata"].get("annotations", {}) else "namespace label"
+                )
+                return f"{audit['mode']} mode, from the {place}"
+            case "denied":
+                return str(self.response["status"]["message"]).partition(";")[0]
+        meaning = next(reason.meaning for reason in Reason if reason.slug == audit["reason"])
+        return meaning.replace("`", "").rstrip(".")
+
+
 def cases() -> Iterator[Case]:
     """Yield the pods of the demo."""
-    yield Case("A CI pod asks for a daemon of its own", example("clean-ci.yaml"), "injected", "injected")
-    yield Case("A business pod asks for the node's daemon", example("business-pod.yaml"), "injected", "injected")
-    yield Case(
-        "A Job's pod, as its controller sends it: generateName, no namespace",
-        from_template(example("job.yaml"), "Job"),
-        "injected",
-        "injected",
-    )
     plain = {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "plain"},
         "spec": {"containers": [{"name": "build", "image": "docker:29-cli"}]},
     }
-    yield Case(
-        "A pod that says nothing, in a namespace labelled dind.io/inject=sidecar",
-        plain,
-        "injected",
-        "injected",
-        "/mutate/sidecar",
-    )
-    yield Case(
-        "A pod that opts out of its namespace's default",
-        annotated(plain, "disabled"),
-        "untouched",
-        "opted-out",
-        "/mutate/sidecar",
-    )
-    yield Case("A typo", annotated(plain, "sidcar"), "denied", "unknown-value")
     still_mounted = annotated(plain, "sidecar")
     still_mounted["spec"]["volumes"] = [{"name": "docker", "hostPath": {"path": "/var/run/docker.sock"}}]
     still_mounted["spec"]["containers"][0]["volumeMounts"] = [{"name": "docker", "mountPath": "/var/run/docker.sock"}]
-    yield Case("A pod that still mounts the node's docker.sock", still_mounted, "denied", "node-docker-socket")
+    job_pod = from_template(example("job.yaml"), "Job")
+    default = "/mutate/sidecar"
+    yield Case("annotated sidecar", example("clean-ci.yaml"), "injected", "injected", "sidecar")
+    yield Case("annotated daemonset", example("business-pod.yaml"), "injected", "injected", "daemonset")
+    yield Case("created by a Job", job_pod, "injected", "injected", "sidecar")
+    yield Case("no annotation, namespace sidecar", plain, "injected", "injected", "sidecar", default)
+    yield Case(
+        "opted out, namespace sidecar", annotated(plain, "disabled"), "untouched", "opted-out", "sidecar", default
+    )
+    yield Case("typo: sidcar", annotated(plain, "sidcar"), "denied", "unknown-value")
+    yield Case("mounts the node's docker.sock", still_mounted, "denied", "node-docker-socket", "sidecar")
 
 
 def example(name: str) -> dict[str, Any]:
@@ -100,14 +123,14 @@ def example(name: str) -> dict[str, Any]:
 
 
 def annotated(pod: dict[str, Any], value: str) -> dict[str, Any]:
-    """Return a pod that says `value` in dind.io/inject."""
+    """Return the pod with the annotation dind.io/inject set to `value`."""
     changed = copy.deepcopy(pod)
     changed["metadata"]["annotations"] = {"dind.io/inject": value}
     return changed
 
 
 def from_template(workload: dict[str, Any], kind: str) -> dict[str, Any]:
-    """Return the pod that a controller makes of a workload."""
+    """Return the pod that a controller creates from a workload: with generateName and without a namespace."""
     name = workload["metadata"]["name"]
     template = workload["spec"]["template"]
     owner = {"apiVersion": workload["apiVersion"], "kind": kind, "name": name, "uid": str(uuid.uuid4())}
@@ -117,7 +140,7 @@ def from_template(workload: dict[str, Any], kind: str) -> dict[str, Any]:
 
 @contextmanager
 def webhook() -> Iterator[Webhook]:
-    """Run `dind-webhook serve` on free ports of loopback, with a certificate made for it."""
+    """Run `dind-webhook serve` on free loopback ports, with a certificate of its own."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pair = issue_throwaway_cert(["localhost"], datetime.now(UTC), timedelta(hours=1))
@@ -140,7 +163,7 @@ def webhook() -> Iterator[Webhook]:
 
 
 def listening(process: subprocess.Popen[bytes], log: Path) -> int:
-    """Wait until the webhook says that it listens; return its port."""
+    """Wait until the webhook logs that it listens; return its port."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         for line in log.read_text().splitlines():
@@ -153,7 +176,7 @@ def listening(process: subprocess.Popen[bytes], log: Path) -> int:
 
 
 def ask(connection: http.client.HTTPSConnection, path: str, pod: dict[str, Any]) -> tuple[dict[str, Any], float]:
-    """Send a pod as an API server does; return the response and the milliseconds it took."""
+    """Send a pod as an API server does; return the response and its duration in milliseconds."""
     pods = {"group": "", "version": "v1", "resource": "pods"}
     request = {
         "uid": str(uuid.uuid4()),
@@ -190,24 +213,51 @@ def patched(pod: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
     return jsonpatch.apply_patch(pod, patch)
 
 
-def outcome_of(response: dict[str, Any]) -> str:
-    """Return what became of the pod."""
-    if not response["allowed"]:
-        return "denied"
-    return "injected" if "patch" in response else "untouched"
+def review(connection: http.client.HTTPSConnection, case: Case) -> Result:
+    """Send the pod of a case; if it is injected, send the result again, which must not change."""
+    response, took = ask(connection, case.path, case.pod)
+    pod = patched(case.pod, response)
+    result = Result(case, response, pod, took, "")
+    expected = f"{case.outcome} ({case.reason})"
+    found = f"{result.outcome} ({response['auditAnnotations']['reason']})"
+    if found != expected:
+        return result._replace(problem=f"expected {expected}, found {found}")
+    if case.outcome == "injected":
+        if (found_mode := response["auditAnnotations"]["mode"]) != case.mode:
+            return result._replace(problem=f"expected mode {case.mode}, found {found_mode}")
+        second, _ = ask(connection, case.path, pod)
+        if second["auditAnnotations"]["reason"] != "unchanged":
+            return result._replace(problem="a second review changed the pod")
+    return result
 
 
-def show(case: Case, response: dict[str, Any], result: dict[str, Any], took: float) -> None:
-    """Print the decision, its reason and what changes in the pod."""
-    outcome, audit = outcome_of(response), response["auditAnnotations"]
-    console.print(f"\n[bold]{case.title}[/]")
-    mode = f", mode {audit['mode']}" if outcome == "injected" else ""
-    console.print(Text(f"  {outcome}: {audit['reason']}{mode}   ({took:.1f} ms)", style=COLORS[outcome]))
+def show_table(results: list[Result]) -> None:
+    """Print one line for each pod, cut to the width of a terminal."""
+    first, second = max(len(r.case.pod_is) for r in results), max(len(r.outcome) for r in results)
+    console.print(Text(f"  {'POD':{first}}  {'OUTCOME':{second}}  WHY", style="bold"))
+    for result in results:
+        row = Text.assemble(
+            f"  {result.case.pod_is:{first}}  ",
+            (f"{result.outcome:{second}}", COLORS[result.outcome]),
+            f"  {result.why}",
+        )
+        if console.is_terminal:
+            row.truncate(console.width, overflow="ellipsis")
+        console.print(row)
+
+
+def show_details(result: Result) -> None:
+    """Print the message, the warnings and what changes in the pod."""
+    response = result.response
+    console.print(f"\n[bold]{result.case.pod_is}[/]")
+    reason = f"  {result.outcome}: {response['auditAnnotations']['reason']}   ({result.took:.1f} ms)"
+    console.print(Text(reason, style=COLORS[result.outcome]))
     if "status" in response:
         console.print(Text(f"  {response['status']['code']} {response['status']['message']}"))
     for warning in response.get("warnings", ()):
         console.print(Text(f"  Warning: {warning}", style="yellow"))
-    for line in itertools.islice(difflib.unified_diff(lines(case.pod), lines(result), lineterm="", n=1), 2, None):
+    diff = difflib.unified_diff(lines(result.case.pod), lines(result.pod), lineterm="", n=1)
+    for line in itertools.islice(diff, 2, None):
         style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
         console.print(Text(f"    {line}", style=style))
 
@@ -219,33 +269,34 @@ def lines(pod: dict[str, Any]) -> list[str]:
     return out.getvalue().splitlines()
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the demo."""
-    wrong = []
+    parser = argparse.ArgumentParser(description="Send pods to a webhook and print its decisions.")
+    parser.add_argument("--verbose", action="store_true", help="print messages, diffs and the webhook's log as well")
+    verbose = parser.parse_args(arguments).verbose
     with webhook() as server:
-        console.print(f"dind-webhook serves on https://localhost:{server.port}")
         connection = http.client.HTTPSConnection("localhost", server.port, context=server.context, timeout=5)
-        for case in cases():
-            response, took = ask(connection, case.path, case.pod)
-            result = patched(case.pod, response)
-            show(case, response, result, took)
-            found = (outcome_of(response), response["auditAnnotations"]["reason"])
-            if found != (case.outcome, case.reason):
-                wrong.append(f"{case.title}: expected {case.outcome} ({case.reason}), found {found[0]} ({found[1]})")
-            elif case.outcome == "injected":
-                again, _ = ask(connection, case.path, result)
-                if again["auditAnnotations"]["reason"] != "unchanged":
-                    wrong.append(f"{case.title}: a second pass changed the pod")
+        results = [review(connection, case) for case in cases()]
         connection.close()
-        console.print("\n[bold]What the webhook logged[/]")
-        for line in server.log.read_text().splitlines():
+        log = server.log.read_text().splitlines()
+    console.print(f"{len(results)} pods, sent to dind-webhook on this machine as a Kubernetes API server sends them:")
+    show_table(results)
+    if verbose:
+        for result in results:
+            show_details(result)
+        console.print("\n[bold]Log of the webhook[/]")
+        for line in log:
             console.print(Text(f"  {line}", style="dim"))
-    console.print()
-    for problem in wrong:
-        console.print(Text(problem, style="bold red"))
-    if not wrong:
-        console.print("[bold green]Everything was as expected.[/]")
-    return 1 if wrong else 0
+        console.print()
+    wrong = [result for result in results if result.problem]
+    for result in wrong:
+        console.print(Text(f"{result.case.pod_is}: {result.problem}", style="bold red"))
+    if wrong:
+        console.print(f"[bold red]{len(wrong)} of {len(results)} decisions were not as expected.[/]")
+        return 1
+    more = "" if verbose else " `make demo V=1` shows what changed in each pod."
+    console.print(f"[bold green]All {len(results)} decisions were as expected.[/]{more}")
+    return 0
 
 
 if __name__ == "__main__":
