@@ -1,4 +1,4 @@
-"""Write what is made from the tables in the code, the reference pages and a file of the chart: `make reference`."""
+"""Write the reference pages and a file of the chart from the tables in the code: `make reference`."""
 
 import json
 import re
@@ -24,13 +24,13 @@ def annotations_page() -> str:
     return f"""\
 # Annotations
 
-What a pod may say, what it means, and each reason why a pod is injected, left alone or refused. This page is made from
-the code by `make reference`.
+This page lists the annotations that a pod can set, and every reason why a pod is injected, left untouched or denied. It
+is generated from the code by `make reference`.
 
 ## Who is injected
 
-The namespace opts in by its label `{INJECT}`, the pod asks by its annotation `{INJECT}`. A pod *label*
-of the same key works as the annotation does, for tools that can only set labels; the annotation wins.
+A namespace opts in with the label `{INJECT}`. A pod requests Docker with the annotation `{INJECT}`. For tools that
+can only set labels, a pod *label* with the same key works too; if both are set, the annotation wins.
 
 | namespace label | pod annotation | result |
 |---|---|---|
@@ -43,16 +43,15 @@ of the same key works as the annotation does, for tools that can only set labels
 | `sidecar` or `daemonset` | `disabled` | untouched |
 | any opted-in value | anything else | denied, with the accepted values |
 
-Annotations belong on the pod, so for a Deployment, a Job or the like on its pod template. They have to be
-there when the pod is created: the API server does not ask again for a pod that another webhook annotates
-after ours had its turn.
+Annotations belong on the pod. For a Deployment, a Job or another workload, put them on the pod template. The pod must
+have them when it is created: if another webhook adds them later, the API server does not call this webhook again
+([round 0](operations.md#round-0)).
 
 ## Options
 
-An annotation that does not exist, or whose value is not accepted, denies the pod with a message that says
-so. Lists are comma-separated; blanks around items do not matter. Pods may set the options marked *yes*
-unless the operator decides otherwise, the others only where the operator allows them
-(`injection.allowed_options`). Every default can be changed by the operator (`injection.defaults`).
+The webhook denies a pod with an annotation that does not exist or whose value is not accepted, and the message says so.
+Lists are comma-separated; blanks around items are ignored. By default pods can set the options marked *yes*. The
+operator can change that list with `injection.allowed_options`, and every default with `injection.defaults`.
 
 | annotation | accepts | at most | default | mode | pods may set it | what it does |
 |---|---|---|---|---|---|---|
@@ -62,21 +61,21 @@ Examples:
 ```yaml
 {"".join(f"{option.key}: {_yaml(option.example)}{chr(10)}" for option in OPTIONS)}```
 
-`{STATUS}` is written by the webhook: mode and version of an injection. Do not set it.
+The webhook writes `{STATUS}`, with the mode and version of the injection. Do not set it.
 
 ## Reasons
 
-The same words stand in the log, in the metric `dind_webhook_requests_total`, in the audit annotation
-`reason` and in what the command line prints.
+The log, the metric `dind_webhook_requests_total`, the audit annotation `reason` and the command line use the same
+reasons.
 
 | reason | outcome | code | meaning |
 |---|---|---|---|
 {"".join(map(_reason_row, Reason))}
 ## Rules
 
-`dind-webhook explain` shows them in this order; a pod stops at the first that does not hold.
+`dind-webhook explain` prints the rules in this order and stops at the first rule that fails.
 
-| rule | stops with |
+| rule | reason if it fails |
 |---|---|
 {"".join(f"| {rule.statement} | {_code(reason.slug for reason in rule.reasons)} |{chr(10)}" for rule in RULES)}"""
 
@@ -107,12 +106,11 @@ def settings_page() -> str:
     return f"""\
 # Settings
 
-What an operator may set, and how. With the chart they go under `settings`. This page is made from the code by
-`make reference`.
+This page lists the operator's settings. In the chart's values they go under `settings`. The page is generated from the
+code by `make reference`.
 
-Settings come from a YAML file (`--config FILE`, or the variable `DIND_WEBHOOK_CONFIG`), from environment
-variables, and from flags of the command line; what comes later in that list wins. The file has the groups
-below:
+Settings come from a YAML file (`--config FILE`, or the variable `DIND_WEBHOOK_CONFIG`), from environment variables, and
+from command-line flags. A later source in that list overrides an earlier one. The file has the groups below:
 
 ```yaml
 injection:
@@ -123,12 +121,12 @@ server:
   grace_seconds: 10
 ```
 
-A variable is named after the place in the file: `DIND_WEBHOOK_SERVER__GRACE_SECONDS=10`,
-`DIND_WEBHOOK_INJECTION__DEFAULTS__STORAGE_SIZE=50Gi`. In variables, lists and maps are given as JSON. Durations
-are written as `720h`, `1h30m` or `20s`. All mistakes are reported at once, each with its place and origin, and the
-command ends with exit code 2.
+The name of a variable follows the path in the file: `DIND_WEBHOOK_SERVER__GRACE_SECONDS=10`,
+`DIND_WEBHOOK_INJECTION__DEFAULTS__STORAGE_SIZE=50Gi`. Variables contain lists and maps as JSON. A duration looks like
+`720h`, `1h30m` or `20s`. If settings are invalid, the command reports all mistakes at once, each with its path and
+source, and exits with code 2.
 
-`dind-webhook settings` prints what is in force and where each value came from.
+`dind-webhook settings` prints the effective settings and the source of each value.
 {"".join(_settings_group(name, schema) for name in Settings.model_fields)}"""
 
 
@@ -145,7 +143,7 @@ def _settings_group(name: str, schema: Any) -> str:
 
 {group["description"]}
 
-| setting | accepts | default | what it is |
+| setting | accepts | default | meaning |
 |---|---|---|---|
 {"".join(rows)}"""
 
@@ -161,7 +159,7 @@ def _shown(value: Any) -> str:
 
 
 def _accepted(property_: Any, schema: Any) -> str:
-    """Return what a setting accepts, from its JSON schema."""
+    """Return the accepted values of a setting, from its JSON schema."""
     if "anyOf" in property_:
         property_ = next(kind for kind in property_["anyOf"] if kind["type"] != "null")
     if "$ref" in property_:
@@ -174,7 +172,7 @@ def _accepted(property_: Any, schema: Any) -> str:
         case "array":
             return f"list of {_accepted(property_['items'], schema)}"
         case "object":
-            return "map of [option](annotations.md#options) to the text of its annotation"
+            return "map from [option](annotations.md#options) to the value of its annotation"
         case "integer" | "number" as kind:
             return " ".join(["whole number" if kind == "integer" else "number", *_bounds(property_)])
         case _:
@@ -196,19 +194,19 @@ def metrics_page() -> str:
     return f"""\
 # Metrics
 
-What Prometheus can read; [operations](operations.md#watch-it) says which of it matters. This page is made from the code
-by `make reference`.
+This page lists the Prometheus metrics. [Operations](operations.md#monitor-it) shows the most useful queries. The page
+is generated from the code by `make reference`.
 
 Both processes serve `/metrics` on their health ports, over plain HTTP: the server on `server.health_port`,
-`dind-webhook certs` on `certs.health_port`. No label holds a namespace, a pod or anything else of users.
+`dind-webhook certs` on `certs.health_port`. No label contains a namespace, a pod name or other user data.
 
 ## dind-webhook serve
 
 | metric | type | labels | meaning |
 |---|---|---|---|
 {_metric_rows(server.registry)}
-The values of `outcome` and `reason` are those of [the reasons](annotations.md#reasons); `mode` is `sidecar`,
-`daemonset`, or empty where none was asked for.
+`outcome` and `reason` have the values in [the table of reasons](annotations.md#reasons). `mode` is `sidecar`,
+`daemonset`, or empty if the pod requested no mode.
 
 ## dind-webhook certs
 
@@ -236,44 +234,44 @@ def check_page() -> str:
     return f"""\
 # dind-webhook check
 
-This page is made from the code by `make reference`.
-
-`dind-webhook check` looks at a live install, as you may see it, and says what is wrong with it and what mends it.
-Nothing in the cluster is changed: it reads, asks for pods by dry-run, and shakes hands with the server.
+`dind-webhook check` inspects a live installation and suggests fixes. It uses your own rights and changes nothing in the
+cluster: it reads objects, creates pods by server-side dry run only, and opens TLS connections to the server. This page
+is generated from the code by `make reference`.
 
 ```sh
-dind-webhook check                        # all of it
-dind-webhook check --namespace ci         # one namespace: its label, its pods, what is refused there
+dind-webhook check                        # the whole installation
+dind-webhook check --namespace ci         # one namespace: its label, its pods, what is denied there
 dind-webhook check -n ci --pod build      # one pod
 dind-webhook check --wait 2m -o short     # in a pipeline, after an install
 ```
 
-![What holds is ticked; a warning has what is wrong and what to set.](assets/terminal-check.svg)
+![Checks that pass have a tick; a warning says what is wrong and what to set.](assets/terminal-check.svg)
 
 | flag | what it does |
 |---|---|
-| `-o table` | every check, in groups; in colour on a terminal |
-| `-o short` | one line for each finding, nothing where all is well |
-| `-o json` | `success` and `checks`: {_code(_JSON_OF_CHECK)}; `findings` have a `sentence` and a `hint` |
-| `--wait 2m` | try again until no check fails, for that long |
-| `--release`, `--webhook` | which install, where there are several, by its release or by its webhook configuration |
-| `--kubeconfig`, `--context` | which cluster, as with kubectl |
+| `-o table` | print every check, in groups; in colour on a terminal |
+| `-o short` | print one line for each finding, and nothing if all checks pass |
+| `-o json` | print `success` and `checks`: {_code(_JSON_OF_CHECK)}; `findings` have a `sentence` and a `hint` |
+| `--wait 2m` | retry for that time, until no check fails |
+| `--release`, `--webhook` | select one of several installations, by its release or its webhook configuration |
+| `--kubeconfig`, `--context` | select the cluster, as with kubectl |
 
 | exit code | meaning |
 |---|---|
-| 0 | no check failed, though there may be warnings |
+| 0 | no check failed; there may be warnings |
 | 1 | a check failed |
-| 2 | the cluster cannot be asked: no kubeconfig, nobody there, credentials not accepted; no such namespace or pod |
+| 2 | no kubeconfig, no connection, invalid credentials, or the namespace or pod does not exist |
 
-What you may not read is skipped, and the report says which right is missing. With the rights of one namespace, name it:
-its label, Pod Security, pods, workloads and events are looked at, and a pod is asked for by dry-run where the webhook
-configuration may be read.
+If you may not read an object, its checks are skipped, and the report names the missing right. If you have rights in one
+namespace only, pass `--namespace`. Then the command checks the namespace's label, Pod Security level, pods, workloads
+and events. If you may read the webhook configuration, it also creates a pod by dry run.
 
-[`dind-webhook explain pod/x`](kubectl-plugin.md) is about a single pod, rule by rule.
+To explain a single pod rule by rule, use [`dind-webhook explain pod/x`](kubectl-plugin.md).
 
 ## Checks
 
-A check that is *fatal* fails the command; the others warn. In hints, words in braces stand for names of your cluster.
+The command fails if a *fatal* check fails; other checks only warn. In fixes, words in braces stand for names in your
+cluster.
 {sections}"""
 
 
@@ -286,13 +284,13 @@ def _check_section(category: Category) -> str:
     return f"""
 ### {category}
 
-| check | what has to hold | | what mends it |
+| check | statement | severity | fix |
 |---|---|---|---|
 {rows}"""
 
 
 def _hint(hint: str) -> str:
-    return "as the finding says" if re.fullmatch(r"\{\w+\}", hint) else hint
+    return "see the finding" if re.fullmatch(r"\{\w+\}", hint) else hint
 
 
 PAGES = {
@@ -304,7 +302,7 @@ PAGES = {
 
 
 def main() -> None:
-    """Write every page, and what the chart has to know of the code."""
+    """Write every page, and the facts of the code that the chart needs."""
     for name, page in PAGES.items():
         (DOCS / name).write_text(page(), "utf-8")
     STRICT.write_text(json.dumps(policy_facts(), indent=2) + "\n", "utf-8")
