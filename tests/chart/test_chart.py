@@ -168,7 +168,7 @@ def test_whoever_installs_is_told_the_next_commands() -> None:
     assert f"helm test {RELEASE} --namespace {NAMESPACE}" in notes
     assert "kubectl label namespace NAMESPACE dind.io/inject=enabled" in notes
     assert "daemonset" not in notes
-    assert f"image dind-webhook:{__version__}, which nobody publishes" in notes
+    assert f"Image dind-webhook:{__version__} is not published." in notes
 
 
 @each_helm

@@ -39,7 +39,7 @@ CONTRADICTIONS: list[tuple[str, Any]] = [
             ("maxUnavailable", "0%"),
         ]
     ),
-    ('would be "1st", which no Service can have', {"fullnameOverride": "1st"}),
+    ('would be "1st", which is not a valid name of a Service', {"fullnameOverride": "1st"}),
     ("healthPort is 10250, which is", {"hostNetwork": True, "containerPort": 8443, "healthPort": 10250}),
     ("containerPort and healthPort are both 8443", {"containerPort": 8443, "healthPort": 8443}),
     ("tls.selfManaged.port is 8080", {"tls": {"selfManaged": {"port": 8080}}}),
@@ -106,7 +106,7 @@ CONTRADICTIONS: list[tuple[str, Any]] = [
         ]
     ),
     *(
-        (f"daemonset.extraArgs sets {flag}, about", {"daemonset": {"extraArgs": ["--debug", argument]}})
+        (f"daemonset.extraArgs sets {flag}, which the chart sets", {"daemonset": {"extraArgs": ["--debug", argument]}})
         for flag, argument in [("--group", "--group=1000"), ("--data-root", "--data-root=/data")]
     ),
     *(
@@ -127,7 +127,7 @@ CONTRADICTIONS: list[tuple[str, Any]] = [
     ),
     *(
         (
-            f"certificateDays is {days}, and a certificate has no more",
+            f"certificateDays is {days}, but a certificate is renewed only",
             {"metrics": {"prometheusRule": {"enabled": True, "certificateDays": days}}, "tls": tls},
         )
         for days, tls in [

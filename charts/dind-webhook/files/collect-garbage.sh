@@ -1,8 +1,8 @@
-# Removes what is not used when the disk of the Docker daemon fills up, oldest first. Run by sh, beside the daemon.
-# HIGH and LOW are percent, INTERVAL is in seconds, KEEP a list of ages.
+# Removes unused data, oldest first, when the disk of the Docker daemon fills up. Runs with sh, next to the daemon.
+# HIGH and LOW are percentages, INTERVAL is in seconds, KEEP is a list of ages.
 set -u
 
-# A shell that is process 1 ignores SIGTERM unless it is told otherwise.
+# A shell that is process 1 ignores SIGTERM without a trap.
 trap 'exit 0' TERM
 
 used() {
@@ -12,7 +12,7 @@ used() {
 collect() {
   for age in $KEEP; do
     echo "disk $(used) % in use: removing what is not used and older than $age"
-    # Each goes on where another failed: an image may be taken into use at this moment.
+    # A failure does not stop the others: an image may have come into use just now.
     docker container prune --force --filter "until=$age"
     docker builder prune --all --force --filter "until=$age"
     docker image prune --all --force --filter "until=$age"
@@ -26,7 +26,7 @@ collect() {
 }
 
 while true; do
-  # The daemon may be starting, or away for a moment.
+  # The daemon may be starting or restarting.
   if timeout 30 docker info > /dev/null 2>&1 && [ "$(used)" -ge "$HIGH" ]; then
     collect
   fi

@@ -20,7 +20,7 @@ POD = {
     "spec": {
         "automountServiceAccountToken": False,
         "restartPolicy": "Never",
-        # Never pulled: nothing of a dry-run is kept.
+        # Never pulled: a dry run creates no pod.
         "containers": [{"name": "build", "image": "build:0"}],
     },
 }
@@ -35,7 +35,7 @@ def problem(pod: client.V1Pod) -> str | None:
     if not (VOLUME in volumes and VOLUME in mounts):
         return (
             f"the pod came back without volume {VOLUME}: the webhook was not called. "
-            f"Is namespace {NAMESPACE} labelled dind.io/inject, and is failurePolicy Ignore while the webhook is away?"
+            f"Is namespace {NAMESPACE} labelled dind.io/inject, and is failurePolicy Ignore while the webhook is down?"
         )
     if MODE == "sidecar" and CONTAINER in inits and inits[CONTAINER] != "Always":
         return f"init container {CONTAINER} lost its restartPolicy: another webhook drops fields that it does not know"
@@ -45,7 +45,7 @@ def problem(pod: client.V1Pod) -> str | None:
 
 
 def main() -> str:
-    """Return good news once a pod has Docker, and exit with 1 where none had it in time."""
+    """Return a success message when a pod has Docker; exit with 1 if none has it in time."""
     config.load_config()
     core = client.CoreV1Api()
     end = time.monotonic() + SECONDS
@@ -56,7 +56,7 @@ def main() -> str:
         except client.ApiException as error:
             failure = f"the API server refused the pod: {error.status} {error.body or error.reason}"
         except OSError as error:
-            failure = f"the API server is away: {error}"
+            failure = f"the API server does not answer: {error}"
         if failure is None:
             return f"a pod with dind.io/inject: {MODE} has Docker"
         if time.monotonic() > end:

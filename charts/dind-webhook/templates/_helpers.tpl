@@ -1,4 +1,4 @@
-{{/* Names: 50 characters leave room for the longest suffix in a Service's 63. */}}
+{{/* Names: 50 characters leave room for the longest suffix within the 63 characters of a Service name. */}}
 {{- define "dind-webhook.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
 {{- end -}}
@@ -22,7 +22,7 @@
 {{- .Values.webhook.name | default (include "dind-webhook.fullname" .) -}}
 {{- end -}}
 
-{{/* Takes (dict "root" $ "component" "webhook"). These never change for an install: selectors are immutable. */}}
+{{/* Takes (dict "root" $ "component" "webhook"). These labels never change for a release, because selectors are immutable. */}}
 {{- define "dind-webhook.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "dind-webhook.name" .root }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -38,13 +38,13 @@ app.kubernetes.io/component: {{ .component }}
 {{- mergeOverwrite (dict) (.root.Values.commonLabels | default dict) (.labels | default dict) $ours | toYaml -}}
 {{- end -}}
 
-{{/* Without versions: pods are not replaced for a chart that changes nothing in them. */}}
+{{/* Labels without versions, so that an upgrade of the chart alone does not replace pods. */}}
 {{- define "dind-webhook.podLabels" -}}
 {{- $ours := include "dind-webhook.selectorLabels" . | fromYaml -}}
 {{- mergeOverwrite (dict) (.root.Values.commonLabels | default dict) (.labels | default dict) $ours | toYaml -}}
 {{- end -}}
 
-{{/* Takes (dict "root" $ "component" …), and where they differ from the usual: name, cluster, labels, annotations. */}}
+{{/* Takes (dict "root" $ "component" …), and optionally name, cluster, labels, annotations. */}}
 {{- define "dind-webhook.metadata" -}}
 name: {{ .name | default (include "dind-webhook.fullname" .root) }}
 {{- if not .cluster }}
@@ -69,7 +69,7 @@ annotations:
 {{- include "dind-webhook.imageReference" (merge (dict "tag" $tag) .Values.image) -}}
 {{- end -}}
 
-{{/* Host that the API server calls, and that the certificate has to be for. */}}
+{{/* Host that the API server calls. The certificate must be valid for it. */}}
 {{- define "dind-webhook.host" -}}
 {{- if .Values.webhook.url -}}
 {{- (urlParse .Values.webhook.url).hostname -}}
@@ -94,12 +94,12 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* Directory on the node of the DaemonSet's socket. */}}
+{{/* Directory of the DaemonSet's socket on the node. */}}
 {{- define "dind-webhook.hostPath" -}}
 {{- .Values.daemonset.hostPath | default (printf "/var/run/dind/%s-%s" .Release.Namespace .Release.Name) -}}
 {{- end -}}
 
-{{/* Directory on the node of the DaemonSet's images. */}}
+{{/* Directory of the DaemonSet's images on the node. */}}
 {{- define "dind-webhook.storageHostPath" -}}
 {{- .Values.daemonset.storage.hostPath | default (printf "/var/lib/dind/%s-%s" .Release.Namespace .Release.Name) -}}
 {{- end -}}
@@ -112,13 +112,13 @@ annotations:
 {{- kindIs "float64" $group | ternary (int64 $group) $group | toString | replace "<nil>" "" -}}
 {{- end -}}
 
-{{/* Modes that are on, as a JSON list. */}}
+{{/* Enabled modes, as a JSON list. */}}
 {{- define "dind-webhook.modes" -}}
 {{- $own := .Values.daemonset.enabled | ternary (list "sidecar" "daemonset") (list "sidecar") -}}
 {{- (.Values.settings.injection | default dict).modes | default $own | toJson -}}
 {{- end -}}
 
-{{/* The settings file: what the operator says, and what has to agree with the rest of the chart. */}}
+{{/* The settings file: the operator's settings, and the settings that must match the rest of the chart. */}}
 {{- define "dind-webhook.settings" -}}
 {{- $injection := deepCopy (.Values.settings.injection | default dict) -}}
 {{- $_ := set $injection "modes" (include "dind-webhook.modes" . | fromJsonArray) -}}
@@ -156,7 +156,7 @@ annotations:
 {{- toYaml $settings -}}
 {{- end -}}
 
-{{/* Seconds from SIGTERM to SIGKILL: what the server takes to leave, what the sidecar takes after it, and some to spare. */}}
+{{/* Seconds from SIGTERM to SIGKILL: for the server, then for the sidecar, and a margin. */}}
 {{- define "dind-webhook.terminationGracePeriodSeconds" -}}
 {{- $server := .Values.settings.server | default dict -}}
 {{- $grace := hasKey $server "grace_seconds" | ternary $server.grace_seconds 5 -}}
@@ -174,12 +174,12 @@ annotations:
 {{- $seconds -}}
 {{- end -}}
 
-{{/* Namespaces that nobody is asked about, as a JSON list. */}}
+{{/* Namespaces for which the webhook is never called, as a JSON list. */}}
 {{- define "dind-webhook.exemptNamespaces" -}}
 {{- append (.Values.webhook.exemptNamespaces | default list) .Release.Namespace | uniq | toJson -}}
 {{- end -}}
 
-{{/* Namespaces that are asked about. Takes (dict "root" $ "values" (list of values of the namespace's label)). */}}
+{{/* Selector of the namespaces for which the webhook is called. Takes (dict "root" $ "values" (list of values of the namespace's label)). */}}
 {{- define "dind-webhook.namespaceSelector" -}}
 matchExpressions:
   - {key: dind.io/inject, operator: In, values: {{ toJson .values }}}

@@ -1,7 +1,6 @@
 {{/*
-The strict policy's side of the settings. files/strict.json has what the injection code knows of itself (`make reference`);
-here the operator's settings choose from it. Everything is returned as JSON, which is CEL too where it is a text or a list
-of texts.
+Translates the operator's settings for the strict policy. files/strict.json has the facts of the injection code (`make
+reference`); the settings select from them. Everything is returned as JSON; a JSON text or list of texts is also valid CEL.
 */}}
 {{- define "dind-webhook.strict" -}}
 {{- $facts := .Files.Get "files/strict.json" | fromJson -}}
@@ -33,7 +32,7 @@ of texts.
       "statuses" $statuses | toJson -}}
 {{- end -}}
 
-{{/* The text of an annotation for what YAML makes of a default. */}}
+{{/* The text of an annotation for a default that YAML may have parsed as another type. */}}
 {{- define "dind-webhook.strict.text" -}}
 {{- $value := .value -}}
 {{- if or (kindIs "map" $value) (kindIs "slice" $value) -}}
@@ -46,8 +45,8 @@ of texts.
 {{- end -}}
 
 {{/*
-Flags of dockerd by options: `fixed`, those of defaults that pods may not change, and `open`, a regular expression of those
-that pods may cause.
+Flags of dockerd that options set: `fixed`, the flags of defaults that pods may not change, and `open`, a regular expression
+for the flags that pods may set.
 */}}
 {{- define "dind-webhook.strict.flags" -}}
 {{- $fixed := list -}}
@@ -85,8 +84,8 @@ that pods may cause.
 {{- end -}}
 
 {{/*
-A regular expression of the images that pods may choose. `*` is anything but `/` and `@`; what Docker Hub implies may be
-written out.
+A regular expression for the images that pods may choose. `*` matches anything except `/` and `@`. The registry and library
+prefix that Docker Hub implies may be written out.
 */}}
 {{- define "dind-webhook.strict.images" -}}
 {{- $patterns := list -}}
@@ -108,7 +107,7 @@ written out.
 {{- end -}}
 {{- end -}}
 
-{{/* CEL that is true where the amount of a resource `c` has is the default of an option that pods may not set. */}}
+{{/* CEL: the amount of a resource of container `c` is the default of an option that pods may not set. */}}
 {{- define "dind-webhook.strict.resources" -}}
 {{- $conditions := list -}}
 {{- range $name, $option := .facts.options -}}
@@ -121,7 +120,7 @@ written out.
 {{- default "true" (join " && " $conditions) -}}
 {{- end -}}
 
-{{/* CEL that is true where volume `v` is one that the storage options allow. */}}
+{{/* CEL: the storage options allow volume `v`. */}}
 {{- define "dind-webhook.strict.storage" -}}
 {{- $s := .settings -}}
 {{- $default := get .defaults "storage-medium" -}}

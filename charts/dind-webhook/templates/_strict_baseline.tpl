@@ -1,8 +1,8 @@
 {{/*
-Pod Security `baseline` of Kubernetes 1.37, but for hostPath volumes and what is the pod's own, which the policy has
-itself. `over` says what a rule is about: `others`, the containers, each as `c`; or `contexts`, the security contexts of
-pod and containers, each as `c.context`. `bad` is CEL that is true where the rule is broken.
-AppArmor's annotations need no rule: API servers since 1.30 put them into the fields. See
+Pod Security `baseline` of Kubernetes 1.37, without the rules about hostPath volumes and the pod itself, which are in the
+policy. `over` is the subject of a rule: `others`, the containers, each as `c`; or `contexts`, the security contexts of the
+pod and its containers, each as `c.context`. `bad` is CEL that is true if the rule is violated.
+AppArmor's annotations need no rule: API servers since 1.30 copy them to the fields. See
 k8s.io/pod-security-admission/policy.
 */}}
 {{- define "dind-webhook.strict.baseline" -}}

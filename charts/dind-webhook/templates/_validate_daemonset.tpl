@@ -4,20 +4,20 @@
 daemonset.enabled is on, but settings.injection.modes has no daemonset: no pod could use the daemons
 {{- end }}
 {{- if le (int $v.gc.highPercent) (int $v.gc.lowPercent) }}
-daemonset.gc.lowPercent is {{ $v.gc.lowPercent }}, not less than daemonset.gc.highPercent, {{ $v.gc.highPercent }}: removal would never begin to help
+daemonset.gc.lowPercent is {{ $v.gc.lowPercent }}, not less than daemonset.gc.highPercent, {{ $v.gc.highPercent }}: set a lower value, or garbage collection would free nothing
 {{- end }}
 {{- if and $v.storage.hostPath (eq $v.storage.type "emptyDir") }}
 daemonset.storage.hostPath is set, but daemonset.storage.type is emptyDir: choose one
 {{- end }}
 {{- if and $v.storage.sizeLimit (eq $v.storage.type "hostPath") }}
-daemonset.storage.sizeLimit is set, but daemonset.storage.type is hostPath, which has no limit: choose emptyDir, or see daemonset.gc
+daemonset.storage.sizeLimit is set, but daemonset.storage.type is hostPath, which has no size limit: set emptyDir, or use daemonset.gc
 {{- end }}
 {{- with $v.updateStrategy.rollingUpdate -}}
 {{- if eq $v.updateStrategy.type "OnDelete" }}
 daemonset.updateStrategy.rollingUpdate is set, but daemonset.updateStrategy.type is OnDelete: choose one
 {{- end }}
 {{- if not (has (toString .maxSurge) (list "<nil>" "0" "0%")) }}
-daemonset.updateStrategy.rollingUpdate.maxSurge is {{ .maxSurge }}: two daemons would share the directories of a node; leave it out
+daemonset.updateStrategy.rollingUpdate.maxSurge is {{ .maxSurge }}: two daemons would use the same directories on a node; leave it out
 {{- end }}
 {{- end }}
 {{- $elsewhere := dict
@@ -27,14 +27,14 @@ daemonset.updateStrategy.rollingUpdate.maxSurge is {{ .maxSurge }}: two daemons 
 {{- range $v.extraArgs -}}
 {{- $flag := (splitn "=" 2 .)._0 -}}
 {{- with get $elsewhere $flag }}
-daemonset.extraArgs sets {{ $flag }}, about which the rest of the chart has to know: set {{ . }} instead
+daemonset.extraArgs sets {{ $flag }}, which the chart sets itself: set {{ . }} instead
 {{- end }}
 {{- end }}
 {{- range $v.extraArgs -}}
 {{- $mirror := regexFind "^--registry-mirror=.+" . | trimPrefix "--registry-mirror=" -}}
 {{- $host := regexReplaceAll "^(https?://)?([^/]*).*$" $mirror "${2}" -}}
 {{- if and $host (or (has (printf "--insecure-registry=%s" $host) $v.extraArgs) (regexMatch "^(localhost|127\\.|\\[::1\\])" $host)) }}
-daemonset.extraArgs has the mirror {{ $mirror }}, which is an insecure registry too: dockerd would no longer check the certificate of Docker Hub itself; a mirror of plain HTTP needs no --insecure-registry, and must not be on loopback
+daemonset.extraArgs has the mirror {{ $mirror }}, which is an insecure registry too: dockerd would no longer check the certificate of Docker Hub itself; a mirror with plain HTTP needs no --insecure-registry, and must not be on loopback
 {{- end }}
 {{- end }}
 {{- if $v.enabled }}
@@ -42,7 +42,7 @@ daemonset.extraArgs has the mirror {{ $mirror }}, which is an insecure registry 
 {{- end }}
 {{- end -}}
 
-{{/* The daemon owns its directories: what it finds in the node's own it would take for its leftovers. */}}
+{{/* The daemon treats everything in its directories as its own, so they must not be directories of the node. */}}
 {{- define "dind-webhook.validate.directories" -}}
 {{- $nodes := list "/run" "/run/docker" "/run/containerd" "/var" "/var/lib" "/var/lib/docker" "/var/lib/containerd" "/var/lib/kubelet" "/etc" "/home" "/opt" "/root" "/tmp" "/usr" -}}
 {{- $paths := dict "daemonset.hostPath" (include "dind-webhook.hostPath" .) -}}
@@ -52,17 +52,17 @@ daemonset.extraArgs has the mirror {{ $mirror }}, which is an insecure registry 
 {{- range $name, $path := $paths -}}
 {{- $real := include "dind-webhook.resolved" $path -}}
 {{- if has $real $nodes }}
-{{ $name }} is {{ $path }}, which is the node's own: name a directory that is only the daemon's, as /run/dind or /var/lib/dind
+{{ $name }} is {{ $path }}, which is the node's own: set a directory for the daemon only, such as /run/dind or /var/lib/dind
 {{- end }}
 {{- range $other, $around := omit $paths $name -}}
 {{- if hasPrefix (include "dind-webhook.resolved" $around | printf "%s/") (printf "%s/" $real) }}
-{{ $name }} is {{ $path }}, which is in {{ $other }}, {{ $around }}: each needs a directory of its own
+{{ $name }} is {{ $path }}, which is in {{ $other }}, {{ $around }}: set separate directories
 {{- end }}
 {{- end }}
 {{- end }}
 {{- end -}}
 
-{{/* A path without the link that /var/run is. */}}
+{{/* A path with the symbolic link /var/run resolved. */}}
 {{- define "dind-webhook.resolved" -}}
 {{- regexReplaceAll "^/var/run(/|$)" . "/run${1}" -}}
 {{- end -}}

@@ -1,4 +1,4 @@
-{{/* What is common to the objects of `helm test`. Takes root and weight, and the like of dind-webhook.metadata. */}}
+{{/* Metadata of the objects of `helm test`. Takes root, weight, and the arguments of dind-webhook.metadata. */}}
 {{- define "dind-webhook.testMetadata" -}}
 {{- $hook := dict
       "helm.sh/hook" "test"
