@@ -1,12 +1,12 @@
-# Two commands on a fresh machine: `make demo` runs the main job, `make test` passes the tests.
+# On a fresh machine, `make demo` shows what the webhook does, and `make test` runs the tests.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 # CI images often set this variable. Each of the hundreds of processes here would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
-# The distribution's, where it is new enough: one that is built without profiles, as pyenv does it, needs a quarter more time
-# for everything.
+# The distribution's Python, if it is new enough. A Python that was built without profiles, as pyenv does by default, is a
+# quarter slower.
 PYTHON ?= $(or $(firstword $(foreach python,/usr/bin/python3 python3,$(shell \
   $(python) -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo $(python)))),python3)
 VENV := .venv
@@ -19,7 +19,7 @@ BROWSER_STAMP := $(VENV)/.browser-installed
 DOCS_STAMP := $(DOCS_VENV)/.installed
 PLAYGROUND := build/playground/core.zip
 
-# One more than there are cores: some tests only wait.
+# One more than the number of cores, because some tests only wait.
 TEST_WORKERS := $(shell echo $$(($$(nproc) + 1)))
 
 CLUSTER_CLI := PYTHONPATH=tests/e2e $(BIN)/python -m cluster
@@ -31,9 +31,9 @@ help: ## Show this list
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed; say which: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	  { echo "Python 3.11 or newer is required; select one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
-	  { rm -rf $(VENV); echo "Python cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	  { rm -rf $(VENV); echo "Python cannot create virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
 
 $(RUN_STAMP): requirements.lock pyproject.toml | $(BIN)/python
 	@echo "installing into $(VENV)"
@@ -55,26 +55,26 @@ test: $(DEV_STAMP) ## Run all tests that need no helm and no cluster
 	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist worksteal --cov --cov-report=term
 
 .PHONY: chart
-chart: $(DEV_STAMP) ## Render the chart with helm 3 and 4, which are built the first time, and test it
+chart: $(DEV_STAMP) ## Render the chart with helm 3 and 4 and test it (builds helm once)
 	@PYTHON=$(BIN)/python tests/chart/install-helm.sh > /dev/null
 	@$(BIN)/python -m pytest -q -n auto tests/chart --ignore=tests/chart/on_a_cluster
 
 .PHONY: docker
-docker: $(DEV_STAMP) ## Hold on the newest Docker, built the first time, that no option lets an impostor of Docker Hub in (root)
+docker: $(DEV_STAMP) ## Test on the newest Docker that no option lets an impostor of Docker Hub in (root; builds Docker once)
 	@PYTHON=$(BIN)/python $(BIN)/python -m pytest -q tests/docker
 
 .PHONY: readme
-readme: $(DEV_STAMP) ## Write the README of the chart anew from the comments of its values, and deploy/overlays/strict
+readme: $(DEV_STAMP) ## Write the chart's README from the comments of its values, and deploy/overlays/strict
 	@PYTHON=$(BIN)/python tests/chart/install-helm.sh > /dev/null
 	@$(BIN)/python tests/chart/readme.py
 
 .PHONY: chart-cluster
-chart-cluster: $(DEV_STAMP) ## Try the chart on the cluster of CHART_KUBECONFIG; it needs no node
+chart-cluster: $(DEV_STAMP) ## Test the chart on the cluster of CHART_KUBECONFIG, which needs no nodes
 	@PYTHON=$(BIN)/python tests/chart/install-helm.sh > /dev/null
 	@$(BIN)/python -m pytest -q tests/chart/on_a_cluster
 
 .PHONY: e2e
-e2e: $(DEV_STAMP) ## Bring up a real Kubernetes, install the chart, run the scenarios, take it down (ARGS=...)
+e2e: $(DEV_STAMP) ## Start a real Kubernetes, install the chart, run the scenarios, remove the cluster (ARGS=...)
 	@CLUSTER=$(or $(CLUSTER),e2e) $(CLUSTER_CLI) test -- $(ARGS)
 
 .PHONY: e2e-tests
@@ -82,22 +82,22 @@ e2e-tests: $(DEV_STAMP) ## Run the scenarios on the cluster of `make cluster` (A
 	@$(CLUSTER_CLI) again -- $(ARGS)
 
 .PHONY: cluster
-cluster: $(DEV_STAMP) ## Bring a cluster up and keep it, or put what has changed into it (CLUSTER=name)
+cluster: $(DEV_STAMP) ## Start a cluster and keep it, or update a running one (CLUSTER=name)
 	@$(CLUSTER_CLI) up
 
 .PHONY: cluster-down
-cluster-down: $(DEV_STAMP) ## Take it down
+cluster-down: $(DEV_STAMP) ## Remove the cluster of `make cluster`
 	@$(CLUSTER_CLI) down
 
 .PHONY: fuzz
-fuzz: $(DEV_STAMP) ## Send reviews that were never seen before through the webhook for 20 s (SECONDS=...)
+fuzz: $(DEV_STAMP) ## Fuzz the webhook with generated reviews for 20 s (SECONDS=...)
 	@$(BIN)/python tests/fuzz/fuzz_review.py --seconds $(or $(SECONDS),20)
 
 .PHONY: attack
-attack: $(DEV_STAMP) ## Attack running processes as strangers could; fails where one ends, grows or keeps others waiting (SECONDS=...)
+attack: $(DEV_STAMP) ## Attack running processes; fails if one ends, grows or delays other clients (SECONDS=...)
 	@ATTACK_SECONDS=$(or $(SECONDS),60) $(BIN)/python -m pytest -q tests/server/attacks $(ARGS)
 
-# What the image has: the same code, the request path of which is machine code (needs a C compiler and Python's headers).
+# The code as in the image, with the request path compiled to machine code (needs a C compiler and Python's headers).
 $(COMPILED)/.made: setup.py pyproject.toml $(shell find app -type f ! -name '*.pyc') | $(DEV_STAMP)
 	@echo "compiling the request path into $(COMPILED)"
 	@rm -rf $(COMPILED)
@@ -107,21 +107,21 @@ $(COMPILED)/.made: setup.py pyproject.toml $(shell find app -type f ! -name '*.p
 	@touch $@
 
 .PHONY: test-compiled
-test-compiled: $(COMPILED)/.made ## Run the tests of what the image has compiled on that; `make test` is of the sources
+test-compiled: $(COMPILED)/.made ## Run the tests of the request path on compiled code, as in the image
 	@PYTHONPATH=$(COMPILED) $(BIN)/pytest -q -n $(TEST_WORKERS) --dist worksteal tests/compiled tests/unit/model \
 	  tests/unit/injection tests/unit/admission tests/unit/http tests/golden tests/property tests/schema \
 	  tests/server/test_serve.py
 
 .PHONY: bench
-bench: $(COMPILED)/.made ## Compare the speed with peers, written in Go and Python; writes docs/performance.md (BENCH=--realtime)
+bench: $(COMPILED)/.made ## Compare the speed with other servers; writes docs/performance.md (BENCH=--realtime)
 	@PYTHONPATH=$(COMPILED) $(BIN)/python bench/run.py $(BENCH)
 
 .PHONY: bench-api
-bench-api: $(COMPILED)/.made ## Measure what injection adds to the creation of a pod in a real API server (root; BENCH=--rounds=8)
+bench-api: $(COMPILED)/.made ## Measure the time that injection adds to a pod's creation in a real API server (root; BENCH=--rounds=8)
 	@PYTHONPATH=$(COMPILED):tests/e2e $(BIN)/python bench/in_api_server.py $(BENCH)
 
 .PHONY: soak
-soak: $(COMPILED)/.made ## Keep the server busy for 15 minutes while its certificates change; fails where it grows (SECONDS=...)
+soak: $(COMPILED)/.made ## Load the server for 15 minutes while its certificates change; fails if its memory grows (SECONDS=...)
 	@PYTHONPATH=$(COMPILED) $(BIN)/python bench/soak.py --seconds $(or $(SECONDS),900)
 
 .PHONY: lint
@@ -132,7 +132,7 @@ lint: $(DEV_STAMP) ## Check style, types and the direction of imports
 	@$(BIN)/lint-imports
 
 .PHONY: check
-check: $(DEV_STAMP) ## Format, lint, and run the tests that the last ones failed first
+check: $(DEV_STAMP) ## Format, lint, check types, and run the tests, those that failed last time first
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/mypy
@@ -140,40 +140,40 @@ check: $(DEV_STAMP) ## Format, lint, and run the tests that the last ones failed
 	@$(BIN)/python -m pytest -q -n auto --failed-first
 
 .PHONY: reference
-reference: $(RUN_STAMP) ## Write the generated pages of docs/ and files/strict.json of the chart anew
+reference: $(RUN_STAMP) ## Write the generated pages of docs/ and files/strict.json of the chart
 	@$(BIN)/python docs/generate.py
 
 .PHONY: screenshots
-screenshots: $(RUN_STAMP) ## Take the pictures in docs/assets anew (ARGS="--kubeconfig FILE" for the one of check)
+screenshots: $(RUN_STAMP) ## Take the pictures in docs/assets again (ARGS="--kubeconfig FILE" for the picture of check)
 	@$(BIN)/python docs/screenshots.py $(ARGS)
 
-# An environment of its own: what builds pages can neither change nor slow down what is tested.
+# A separate environment, so that the tools for the docs can neither change nor slow down the tests.
 $(DOCS_STAMP): requirements-docs.lock
 	@echo "installing the tools for the docs into $(DOCS_VENV)"
 	@$(PYTHON) -m venv --clear $(DOCS_VENV)
 	@$(DOCS_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
 	@touch $@
 
-# Python for browsers, and our code for it: large, and made of what is locked, so it is not in the repository.
+# Python for browsers, with our code: large, and reproducible from the lock files, so it is not in the repository.
 $(PLAYGROUND): $(shell find app docs/pyodide -type f ! -name '*.pyc') requirements.lock | $(DOCS_STAMP)
-	@echo "putting the playground together in build/playground"
+	@echo "building the playground in build/playground"
 	@$(DOCS_VENV)/bin/python docs/pyodide/bundle.py
 
 .PHONY: docs
-docs: $(DOCS_STAMP) $(PLAYGROUND) ## Build the documentation into site/; a broken link fails
+docs: $(DOCS_STAMP) $(PLAYGROUND) ## Build the documentation into site/; fails on a broken link
 	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict
 	@echo "built: site/index.html"
 
 .PHONY: docs-serve
-docs-serve: $(DOCS_STAMP) $(PLAYGROUND) ## Show the documentation at http://127.0.0.1:8000, built anew as pages change
+docs-serve: $(DOCS_STAMP) $(PLAYGROUND) ## Serve the documentation at http://127.0.0.1:8000 and rebuild changed pages
 	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs serve --strict
 
 .PHONY: golden
-golden: $(DEV_STAMP) ## Write the expected results of tests/golden anew; read the diff before you commit it
+golden: $(DEV_STAMP) ## Write the expected results of tests/golden again; read the diff before you commit it
 	@$(BIN)/python -m pytest -q tests/golden --update-golden
 
 .PHONY: lock
-lock: ## Resolve the dependencies anew (needs uv)
+lock: ## Resolve the dependencies again (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' pyproject.toml --group build -o requirements.lock
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
@@ -193,10 +193,10 @@ $(BROWSER_STAMP): requirements-browser.lock tests/browser/package-lock.json $(DE
 	@touch $@
 
 .PHONY: browser
-browser: $(BROWSER_STAMP) docs ## Use the playground in a real Chromium: keyboard, screen readers, widths, light and dark
+browser: $(BROWSER_STAMP) docs ## Test the playground in a real Chromium: keyboard, screen readers, widths, light and dark
 	@$(BIN)/python -m pytest -q tests/browser
 
 .PHONY: clean
-clean: ## Remove everything that was installed or made here
+clean: ## Remove everything that make has installed or built here
 	@rm -rf $(VENV) $(DOCS_VENV) build dist site .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} + ; rm -rf *.egg-info
