@@ -1,4 +1,4 @@
-"""What the site shows besides docs/: the chart, the examples and the changelog, from where they are."""
+"""Add the pages outside docs/ to the site: the chart, the examples and the changelog."""
 
 import posixpath
 import re
@@ -25,16 +25,16 @@ _LINK = re.compile(r"\[([^\]\n]*)\]\(([^)#\s:]+)(#[^)\s]*)?\)")
 
 
 def on_config(config: MkDocsConfig) -> None:
-    """Put each decision into the navigation."""
+    """Add each decision to the navigation."""
     assert config.nav is not None
     decisions = next(item["Decisions"] for item in config.nav if "Decisions" in item)
     decisions += sorted(f"decisions/{path.name}" for path in (_DOCS / "decisions").glob("0*.md"))
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
-    """Add what is elsewhere in the repository, at the same place in the site."""
+    """Add the files outside docs/ at the same paths as in the repository."""
     for path in (path for pattern in _ELSEWHERE for path in _ROOT.glob(pattern)):
-        if path.name != "README.md" or path.parent != _ROOT:  # the site has a first page of its own
+        if path.name != "README.md" or path.parent != _ROOT:  # the site has its own first page
             files.append(File.generated(config, str(path.relative_to(_ROOT)), abs_src_path=str(path)))
     for path in filter(Path.is_file, _PLAYGROUND.rglob("*")):
         uri = f"playground/{path.relative_to(_PLAYGROUND)}"
@@ -42,7 +42,7 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001  # mkdocs' names
-    """Have links lead to where the site has what they name in the repository; what it has not is only named."""
+    """Rewrite links to files of the repository as links in the site; remove links to files that the site lacks."""
     places = {file.abs_src_path: file.src_uri for file in files}
     source = page.file.abs_src_path
     if source is None:

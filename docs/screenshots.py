@@ -1,7 +1,7 @@
-"""Take the pictures in docs/assets of commands and of the playground as they are: `make screenshots`.
+"""Take the pictures of commands and of the playground in docs/assets: `make screenshots`.
 
-What needs no cluster is run in a pseudo-terminal and drawn as SVG; tests/docs holds these pictures against what the
-commands print now. The playground is taken where chromium is there, `check` where a kubeconfig is given.
+Commands that need no cluster run in a pseudo-terminal and become SVG files; tests/docs compares these pictures with the
+current output. The picture of the playground needs chromium, and the picture of `check` needs a kubeconfig.
 """
 
 import argparse
@@ -23,7 +23,7 @@ ASSETS = ROOT / "docs/assets"
 PROGRAMS = Path(sys.executable).parent
 COLUMNS = 100
 
-# The pictures that need no cluster: what each is called, and the lines of shell that are run for it
+# The pictures that need no cluster: the name of each, and the shell commands that it shows
 SESSIONS = {
     "terminal-inject": ("dind-webhook inject -f deploy/examples/job.yaml --diff --color=always | head -n 30",),
     "terminal-why": (
@@ -33,7 +33,7 @@ SESSIONS = {
 }
 CHECK = ("dind-webhook check",)
 
-# Rich's own would have the font fetched from a server.
+# Rich's own template would fetch a font from a server.
 _SVG = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">
   <style>
@@ -60,8 +60,8 @@ _SVG = """\
 
 
 def picture(name: str, lines: tuple[str, ...], kubeconfig: Path | None = None) -> str:
-    """Return, as SVG, a terminal in which these lines of shell were run, one after the other."""
-    # Nothing of this terminal or its environment: whoever takes the picture, it comes out the same.
+    """Return an SVG of a terminal with these shell commands and their output."""
+    # Independent of the current terminal and environment, so that every machine makes the same picture.
     console = Console(
         record=True, width=COLUMNS, file=StringIO(), force_terminal=True, color_system="truecolor", _environ={}
     )
@@ -73,7 +73,7 @@ def picture(name: str, lines: tuple[str, ...], kubeconfig: Path | None = None) -
 
 
 def printed(line: str, kubeconfig: Path | None = None) -> str:
-    """Return what a line of shell prints on a terminal in the root of the repository, colours and all."""
+    """Return the output of a shell command on a terminal in the root of the repository, with colours."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (50, COLUMNS))
     environment = {"PATH": f"{PROGRAMS}:{os.defpath}", "LANG": "C.UTF-8", "TERM": "xterm-256color"}
@@ -88,20 +88,20 @@ def printed(line: str, kubeconfig: Path | None = None) -> str:
             while chunk := os.read(ours, 65536):
                 chunks.append(chunk)
         except OSError:
-            pass  # how Linux says that nobody holds the other end any more
+            pass  # Linux reports a closed other end as an error
         os.close(ours)
-    # Progress is on the terminal until it is erased; what is printed comes after that.
+    # The progress line is erased at the end; the output follows it.
     return b"".join(chunks).decode().replace("\r\n", "\n").rpartition("\x1b[2K")[2]
 
 
 def take_playground(chromium: str) -> None:
-    """Keep what a browser shows of `dind-webhook playground` when it is opened."""
+    """Save a screenshot of `dind-webhook playground` in a browser."""
     command = [PROGRAMS / "dind-webhook", "playground", "--no-browser", "--port=0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         address = process.stdout.readline().split()[2]
         flags = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1200,760")
-        # Time for the page to ask and draw; it is the page's own, so a slow machine has it too
+        # Virtual time for the page to load and draw, independent of the speed of the machine
         budget = "--virtual-time-budget=20000"
         kept = f"--screenshot={ASSETS / 'playground.png'}"
         subprocess.run([chromium, *flags, budget, kept, address], check=True, capture_output=True)
@@ -109,7 +109,7 @@ def take_playground(chromium: str) -> None:
 
 
 def main() -> None:
-    """Take them all, and say what is left out."""
+    """Take all pictures, and print which ones are left out."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kubeconfig", type=Path, help="cluster for the picture of `check`")
     kubeconfig = parser.parse_args().kubeconfig

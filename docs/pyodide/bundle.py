@@ -1,4 +1,4 @@
-"""Put the playground for the documentation together, in build/playground: `make docs`.
+"""Build the playground for the documentation in build/playground: `make docs`.
 
 The page is that of `dind-webhook playground`, with another core.js: one that runs the webhook's own
 code in the browser. Pyodide comes from npm, as package-lock.json pins it. What the code needs comes
@@ -17,7 +17,7 @@ ROOT = HERE.parents[1]
 BUILD = ROOT / "build"
 SITE = BUILD / "playground"
 
-# The platform that Pyodide 314 is
+# The platform tag of Pyodide 314
 _PYTHON = "3.14"
 _PLATFORM = "pyemscripten_2026_0_wasm32"
 _RUNTIME = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
@@ -33,7 +33,7 @@ _NEEDED = (
     "typing-inspection",
 )
 _PACKAGED = ("__init__.py", "errors.py", "injection", "manifests", "model", "playground", "printable.py", "settings")
-# As app/playground/application.py sends it; a static host sends what it likes. WebAssembly is Python.
+# As app/playground/application.py sends it, because a static host may send none. Python runs as WebAssembly.
 _POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'"
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def copy_runtime() -> None:
-    """Fetch Pyodide, and copy what a browser loads of it."""
+    """Fetch Pyodide, and copy the files that a browser loads."""
     npm = shutil.which("npm")
     if npm is None:
         sys.exit("npm is needed, to fetch Pyodide for the playground (Debian: apt-get install npm)")
@@ -69,7 +69,7 @@ def copy_runtime() -> None:
 
 
 def pack_core() -> None:
-    """Pack the webhook's code, and the packages that it needs, into core.zip."""
+    """Pack the webhook's code and its dependencies into core.zip."""
     with ZipFile(SITE / "core.zip", "w", ZIP_DEFLATED) as core:
         for name in _PACKAGED:
             path = ROOT / "app" / name

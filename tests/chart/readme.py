@@ -1,4 +1,4 @@
-"""Write what is made from the chart: its README.md by helm-docs, and the policies of the strict overlay by helm."""
+"""Write the README.md of the chart with helm-docs, and the policies of the strict overlay with helm."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def settings_table(group: str) -> str:
     """Return the table of a group's members that the values may set."""
     # Sets have no order of their own.
     defaults = getattr(Settings(), group).model_dump(mode="json")
-    rows = ["| setting | default | what it is |", "|---|---|---|"]
+    rows = ["| setting | default | meaning |", "|---|---|---|"]
     for field in open_settings(group):
         value = defaults[field]
         shown = ", ".join(sorted(value)) if isinstance(value, list) else json.dumps(value)
@@ -46,7 +46,7 @@ def settings_table(group: str) -> str:
 
 
 def readme() -> str:
-    """Return what README.md has to be."""
+    """Return the contents of README.md."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("Chart.yaml", "values.yaml"):
             shutil.copy(CHART / name, folder)
@@ -55,7 +55,7 @@ def readme() -> str:
             template = template.replace(f"<!-- settings.{group} -->", settings_table(group))
         Path(folder, "README.md.gotmpl").write_text(template)
         subprocess.run(
-            # In the order of the file, which begins with what is asked for most.
+            # In the order of the file, which begins with the most common values.
             [tool("helm-docs"), "--chart-search-root", folder, "--sort-values-order", "file", "--log-level", "error"],
             check=True,
         )
@@ -69,7 +69,7 @@ POLICIES = tuple(
 
 
 def strict_overlay(file: str) -> str:
-    """Return what a file of the strict overlay has to be: nobody writes so much CEL by hand."""
+    """Return the contents of a file of the strict overlay, which is too much CEL to write by hand."""
     flags = ["--namespace=dind-webhook", "--set=policy.strict=true", f"--show-only=templates/{file}"]
     rendered = helm("helm4", "template", "dind-webhook", CHART, *flags).stdout.partition(f"templates/{file}\n")[2]
     # kustomize adds all labels but one.

@@ -1,4 +1,4 @@
-"""The pages that people write by hand, and what stands in them as code."""
+"""The pages of the documentation, and the code in them."""
 
 import re
 import tomllib
@@ -22,7 +22,7 @@ _LEAD = re.compile(r"^# (denied|settings|chart values)(?:: (.*))?$", re.MULTILIN
 
 
 class Fence(NamedTuple):
-    """A block of code: where it begins, its language and its text."""
+    """A block of code: its place, language and text."""
 
     place: str
     language: str
@@ -30,19 +30,19 @@ class Fence(NamedTuple):
 
     @property
     def leads(self) -> dict[str, str]:
-        """What the comments at its head say: that it is denied, under which settings, what kind of file it is."""
+        """Return the comments at its head: the denial, the settings, or the kind of file."""
         head = re.match(r"(?:#[^\n]*\n)*", self.text)
         return dict(_LEAD.findall(head[0] if head else ""))
 
     def documents(self) -> list[Any]:
-        """Return what is in a block of YAML or TOML."""
+        """Return the documents in a block of YAML or TOML."""
         if self.language == "toml":
             return [tomllib.loads(self.text)]
         return list(yaml.safe_load_all(self.text))
 
 
 def name(page: Path) -> str:
-    """Return the path of a page as people call it."""
+    """Return the path of a page in the repository."""
     return str(page.relative_to(ROOT))
 
 
@@ -52,7 +52,7 @@ def prose(page: Path) -> str:
 
 
 def spans(page: Path) -> list[str]:
-    """Return what stands between single backticks."""
+    """Return the texts between single backticks."""
     return re.findall(r"(?<!`)`([^`\n]+)`(?!`)", prose(page))
 
 
@@ -67,7 +67,7 @@ def fences(*languages: str) -> Iterator[Fence]:
 
 
 def commands() -> Iterator[tuple[str, str]]:
-    """Yield each line of each shell block and its place, continued lines as one."""
+    """Yield each line of each shell block with its place; a continued line counts as one."""
     for fence in fences("sh"):
         for line in fence.text.replace("\\\n", " ").splitlines():
             yield fence.place, line.strip()

@@ -1,4 +1,4 @@
-"""The scripts of docs/, which are no package."""
+"""Load the scripts of docs/, which are not a package."""
 
 import importlib.util
 from pathlib import Path
@@ -6,7 +6,7 @@ from types import ModuleType
 
 
 def load(path: Path) -> ModuleType:
-    """Return a script as a module of a name of its own, so that it hides none of that name."""
+    """Return a script as a module with a unique name, so that it hides no other module."""
     spec = importlib.util.spec_from_file_location(f"docs_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None

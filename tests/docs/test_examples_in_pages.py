@@ -1,4 +1,4 @@
-"""Every manifest in the pages does what the page says of it."""
+"""Every manifest in the pages has the result that the page states."""
 
 import json
 import re

@@ -131,7 +131,7 @@ def test_log_lines_are_those_of_the_code() -> None:
 
 
 def _logged() -> Iterator[str]:
-    """Yield every event that is logged at a level that is on by default."""
+    """Yield every event that is logged at a default level."""
     for path in (ROOT / "app").rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text("utf-8"))):
             if (

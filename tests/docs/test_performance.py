@@ -1,4 +1,4 @@
-"""The page on performance says what was measured last, and nothing else."""
+"""The page about performance has the figures of the last measurement."""
 
 import report
 

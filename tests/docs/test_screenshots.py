@@ -13,14 +13,14 @@ PICTURES = sorted((DOCS / "assets").glob("terminal-*.svg"))
 
 
 def _text(svg: str) -> list[str]:
-    """Return what is written in a picture, piece by piece; which font, size and colour is left to whoever draws."""
+    """Return the texts of a picture, without font, size and colour."""
     return [unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
 
 
 @pytest.mark.parametrize("name", CAMERA.SESSIONS)
 def test_a_picture_shows_what_is_printed_now(name: str) -> None:
     shown = _text((DOCS / f"assets/{name}.svg").read_text("utf-8"))
-    assert shown == _text(CAMERA.picture(name, CAMERA.SESSIONS[name])), "`make screenshots` takes it anew"
+    assert shown == _text(CAMERA.picture(name, CAMERA.SESSIONS[name])), "run: make screenshots"
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.stem)

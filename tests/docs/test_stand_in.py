@@ -1,4 +1,4 @@
-"""The stand-in for orjson, with which the playground's page does without it: it has to do the same."""
+"""The stand-in for orjson in the playground's page must behave like orjson."""
 
 import json
 from typing import Any
