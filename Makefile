@@ -113,15 +113,15 @@ test-compiled: $(COMPILED)/.made ## Run the tests of the request path on compile
 	  tests/server/test_serve.py
 
 .PHONY: bench
-bench: $(COMPILED)/.made ## Compare the speed with other servers; writes docs/performance.md (BENCH=--realtime)
-	@PYTHONPATH=$(COMPILED) $(BIN)/python bench/run.py $(BENCH)
+bench: $(COMPILED)/.made ## Compare the speed with peers in Rust, Go and Python; writes docs/performance.md (BENCH=--rounds=3)
+	@PYTHONPATH=$(COMPILED) $(BIN)/python bench/compare.py $(BENCH)
 
 .PHONY: bench-api
-bench-api: $(COMPILED)/.made ## Measure the time that injection adds to a pod's creation in a real API server (root; BENCH=--rounds=8)
-	@PYTHONPATH=$(COMPILED):tests/e2e $(BIN)/python bench/in_api_server.py $(BENCH)
+bench-api: $(COMPILED)/.made ## Measure the time that injection adds to a pod's creation in a real API server (root; BENCH=--rounds=3)
+	@PYTHONPATH=$(COMPILED):tests/e2e $(BIN)/python bench/api_server.py $(BENCH)
 
 .PHONY: soak
-soak: $(COMPILED)/.made ## Load the server for 15 minutes while its certificates change; fails if its memory grows (SECONDS=...)
+soak: $(COMPILED)/.made ## Load the server for 15 minutes while its certificate rotates; fails if its memory grows (SECONDS=...)
 	@PYTHONPATH=$(COMPILED) $(BIN)/python bench/soak.py --seconds $(or $(SECONDS),900)
 
 .PHONY: lint
@@ -184,6 +184,8 @@ lock: ## Resolve the dependencies again (needs uv)
 	  --custom-compile-command 'make lock' --group docs -o requirements-docs.lock
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' --group browser -c requirements-dev.lock -o requirements-browser.lock
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make lock' bench/peers/kopf/requirements.in -o bench/peers/kopf/requirements.txt
 
 $(BROWSER_STAMP): requirements-browser.lock tests/browser/package-lock.json $(DEV_STAMP)
 	@echo "installing the tools for tests in a browser into $(VENV) and build/axe"

@@ -1,247 +1,336 @@
-"""From results to the page docs/performance.md, its plots, and whether the limits are met."""
+"""Write docs/performance.md from bench/results.json."""
 
-import json
-import statistics
-from collections.abc import Callable
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
-import report_api
-import report_scale
-import report_soak
-from figures import Limit, ratio
-from machine import code
-from plot import bars, lines
-from servers import FASTAPI, LEAN, NGINX, OURS, RUNTIME, VAULT
+import results
+from servers import KOPF, NGINX, OURS, RUNTIME, RUST, SERVERS
+from verdict import Estimate, Limit, check_limit, count_limit
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "bench" / "results.json"
-API_RESULTS = ROOT / "bench" / "in_api_server.json"
-SOAK_RESULTS = ROOT / "bench" / "soak.json"
-PAGE = ROOT / "docs" / "performance.md"
-_ASSETS = ROOT / "docs" / "assets"
-_ORDER = (OURS, FASTAPI, RUNTIME, VAULT, LEAN, NGINX)
-_HANDSHAKES = "full handshakes"
-_PLOTS = {
-    "throughput": "performance-throughput.svg",
-    "latency": "performance-latency.svg",
-    "growth": "performance-growth.svg",
+# Figures by server and kind, one for each round; those at the same position were measured within seconds of each other.
+Cell: TypeAlias = Mapping[str, Mapping[str, Sequence[float]]]
+
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+NOTHING, ALONE, CHART_RELEASE = "nothing", OURS, "dind-webhook and its ValidatingAdmissionPolicy"
+MAP = "MutatingAdmissionPolicy"
+OPTED_IN, NOT_OPTED_IN, UNCONFIGURED = "opted in", "not opted in", "no webhook configured"
+
+# One pod with Docker per node every five seconds
+_PODS_PER_NODE = 0.2
+_NODES = (100, 1_000, 5_000)
+_UTILISATION, _MIN_REPLICAS, _CPU_STEP = 0.5, 2, 0.05
+
+_SERVERS = {
+    OURS: "the whole product: all checks, metrics, a log line per request, TLS files that are watched",
+    RUST: "the same patch by hand: axum, rustls and serde, link-time optimisation; no checks, no metrics, no log line",
+    RUNTIME: "the same injection on typed objects and a patch by difference, as Go teams write it; metrics, no log line",
+    KOPF: "the same injection as an admission handler of kopf, as Python teams write it; uvloop, no log line",
+    NGINX: "one constant answer: the cost of TLS and HTTP alone",
+}
+_INJECTORS = {
+    NOTHING: "nothing: all others are installed, and select other namespaces",
+    ALONE: "the chart's MutatingWebhookConfiguration",
+    CHART_RELEASE: "all of the chart: the policy also validates every pod that asks, after all webhooks",
+    RUNTIME: "the same configuration, with controller-runtime as its server",
+    RUST: "the same configuration, with the Rust handler as its server",
+    MAP: "one JSONPatch mutation in CEL with the same additions on the same conditions; no checks",
 }
 
 
-def limits(results: dict[str, Any]) -> list[Limit]:
-    """Return the limits that the project sets itself, each with what was measured."""
-    sixteen, one = results["cells"]["4.5 KB, 16"], results["cells"]["4.5 KB, 1"]
-    runtime = ratio(sixteen, "rps", OURS, RUNTIME)
-    vault = ratio(sixteen, "rps", OURS, VAULT)
-    nginx = ratio(one, "p50", OURS, NGINX)
-    tail = ratio(sixteen, "p99", OURS, RUNTIME)
-    memory = results["memory"]["points"]
-    half, last = memory[len(memory) // 2][1], memory[-1][1]
-    malformed = results["memory"]["malformed"]
-    held = results["peak_mb"]
-    growth = results["core"]
-    containers = growth["containers"]
-    fields = growth["managed_fields"]
-    (few, usual), *_, (many, more) = fields.items()
-    step = (containers["500"] - containers["250"]) / 250 / ((containers["250"] - containers["10"]) / 240)
+def write() -> None:
+    """Write the page."""
+    PAGE.write_text(page(results.read()), "utf-8")
+
+
+def print_limits(limits: Iterable[Limit]) -> None:
+    """Print verdicts, and the file that has the rest."""
+    for limit in limits:
+        print(f"{limit.verdict.strip('*'):<14}{limit.text}: {limit.figure}")
+    print(f"written: {PAGE}")
+
+
+def ratio(cell: Cell, kind: str, above: str, below: str) -> list[float]:
+    """Return the ratio of the figures of two servers, round by round."""
+    return [one / other for one, other in zip(cell[above][kind], cell[below][kind], strict=True)]
+
+
+def added(cell: Cell, name: str, base: str) -> list[float]:
+    """Return the difference of the median latencies with two injectors, round by round."""
+    return _differences(cell[base]["p50"], cell[name]["p50"])
+
+
+def ratio_of_added(cell: Cell, name: str) -> list[float]:
+    """Return the ratio of what an injector and a MutatingAdmissionPolicy add; infinite if the policy adds nothing."""
+    pairs = zip(added(cell, name, NOTHING), added(cell, MAP, NOTHING), strict=True)
+    return [above / below if below > 0 else math.inf for above, below in pairs]
+
+
+def compare_limits(compare: Mapping[str, Any]) -> list[Limit]:
+    """Return the limits of `make bench`."""
+    one, sixteen = compare["cells"]["4.5 KB × 1"], compare["cells"]["4.5 KB × 16"]
+    resident, requests = compare["memory"]["resident_mb"], f"{compare['memory']['requests']:,} requests"
+    third = len(resident) // 3
+    growth = _differences(resident[third : 2 * third], resident[-third:])
+    containers = compare["growth"]["containers"]
+    counts = zip(*(containers[count] for count in ("10", "250", "500")), strict=True)
+    slopes = [((most - middle) / 250) / ((middle - few) / 240) for few, middle, most in counts]
+    without_fields, *_, with_fields = compare["growth"]["managed_fields"].values()
+    fields = [more / less for less, more in zip(without_fields, with_fields, strict=True)]
     return [
-        Limit(
-            f"throughput per core is at least 5 × controller-runtime's: {runtime.show(2, ' ×')}", runtime.median >= 5
+        _limit("throughput at least 5 × controller-runtime's", ratio(sixteen, "rps", OURS, RUNTIME), 5, at_least=True),
+        _limit("throughput at least 10 × kopf's", ratio(sixteen, "rps", OURS, KOPF), 10, at_least=True),
+        _limit("median latency at most 2.5 × a constant answer's (nginx)", ratio(one, "p50", OURS, NGINX), 2.5),
+        _limit(
+            "99th percentile at 16 connections at most controller-runtime's", ratio(sixteen, "p99", OURS, RUNTIME), 1
         ),
-        Limit(f"throughput per core is at least 3 × vault-k8s's: {vault.show(2, ' ×')}", vault.median >= 3),
-        Limit(
-            f"median at one connection is at most 2.5 × a static nginx answer's: {nginx.show(2, ' ×')}",
-            nginx.median <= 2.5,
-        ),
-        Limit(f"(stretch) the same at most 2 ×: {nginx.show(2, ' ×')}", nginx.median <= 2),
-        Limit(f"p99 at 16 connections is below controller-runtime's: {tail.show(2, ' ×')}", tail.median < 1),
-        Limit(
-            f"at most 70 MB resident after {results['memory']['requests']:,} requests, which are of 4.5 KB on 16 connections: "
-            f"{last} MB (the server that was also sent 40 KB on 64 connections, which has no limit: {held[OURS]} MB at its peak)",
-            last <= 70,
-        ),
-        Limit(f"memory stays flat: {half} MB after half of them, {last} MB after all", last - half <= 1),
-        Limit(
-            f"and under {malformed[-1][0]:,} malformed requests: {malformed[0][1]} MB before, {malformed[-1][1]} MB after",
-            malformed[-1][1] - malformed[0][1] <= 1,
-        ),
-        Limit(f"ready within 1.5 s: {results['ready_seconds']} s", results["ready_seconds"] <= 1.5),
-        Limit(
-            f"a pod of 500 containers takes at most 5 ms: {containers['500'] * 1000:.1f} ms", containers["500"] <= 0.005
-        ),
-        Limit(
-            f"cost is linear in containers: the last 250 cost {step:.2f} × as much each as those before", step <= 1.3
-        ),
-        Limit(
-            f"cost is independent of managedFields: {(int(many) - int(few)) / 1000:.1f} KB more of them make it {more / usual:.2f} ×",
-            more <= usual * 1.1,
-        ),
+        _limit(f"resident memory at most 70 MB after {requests}", resident[-third:], 70, " MB"),
+        _limit(f"resident memory grows by at most 1 MB over a third of {requests}", growth, 1, " MB"),
+        _limit("ready within 1.5 s", compare["ready"], 1.5, " s"),
+        _limit("a pod of 500 containers takes at most 5 ms", [1e3 * one for one in containers["500"]], 5, " ms"),
+        _limit("cost is linear: the last 250 containers cost at most 1.3 × as much each as those before", slopes, 1.3),
+        _limit("7 KB more of managedFields cost at most a tenth of a small review", fields, 1.1),
     ]
 
 
-class Results(NamedTuple):
-    """What the last runs of `make bench`, `make bench-api` and `make soak` measured."""
-
-    peers: dict[str, Any]
-    api: dict[str, Any]
-    soak: dict[str, Any]
-
-    @classmethod
-    def read(cls) -> "Results":
-        return cls(*(json.loads(path.read_text("utf-8")) for path in (RESULTS, API_RESULTS, SOAK_RESULTS)))
-
-
-def write() -> None:
-    """Write the page and its plots from the results that are there."""
-    results = Results.read()
-    PAGE.write_text(page(results), "utf-8")
-    for name, text in plots(results).items():
-        (_ASSETS / name).write_text(text, "utf-8")
+def api_limits(api: Mapping[str, Any]) -> list[Limit]:
+    """Return the limits of `make bench-api`."""
+    text = "adds at most 1.3 × what a MutatingAdmissionPolicy adds"
+    limits = [
+        _limit(f"{_creators(number)}: {text}", ratio_of_added(cell, ALONE), 1.3)
+        for number, cell in api["asking"].items()
+    ]
+    for number, cell in api["unasked"].items():
+        for name in (NOT_OPTED_IN, OPTED_IN):
+            percent = [100 * (one - 1) for one in ratio(cell, "p50", name, UNCONFIGURED)]
+            text = f"{_creators(number)}: adds at most 5 % for a pod that does not ask, namespace {name}"
+            limits.append(_limit(text, percent, 5, " %"))
+    return limits
 
 
-def plots(of_all: Results) -> dict[str, str]:
-    """Return the plots, by file name."""
-    results = of_all.peers
-    rps = {name: _median(results, "4.5 KB, 16", name, "rps") for name in _ORDER}
-    p50 = {name: _median(results, "4.5 KB, 1", name, "p50") * 1e6 for name in _ORDER}
-    growth = [(int(count), seconds * 1000) for count, seconds in results["core"]["containers"].items()]
-    return {
-        _PLOTS["throughput"]: bars("Requests a second on one core: 4.5 KB, 16 connections", rps, OURS),
-        _PLOTS["latency"]: bars("Median in µs: 4.5 KB, one connection", p50, OURS),
-        _PLOTS["growth"]: lines("Milliseconds by number of containers", growth),
-        **report_api.plots(of_all.api),
-        **report_soak.plots(of_all.soak),
-    }
+def soak_limits(soak: Mapping[str, Any]) -> list[Limit]:
+    """Return the limits of `make soak`: early is the second fifth of the time, after the warm-up, late is the last."""
+    points = soak["points"]
+    fifth = max(1, len(points["p50"]) // 5)
+    pairs = {name: (values[fifth : 2 * fifth], values[-fifth:]) for name, values in points.items()}
+    slower = {name: [late / early for early, late in zip(*pairs[name], strict=True)] for name in ("p50", "p99")}
+    failed, served, rotations = soak["failed"], soak["served"], soak["rotations"]
+    requests = sum(soak["answers"].values()) + failed
+    return [
+        count_limit("no request fails", f"{failed} of {requests:,}", is_met=failed == 0),
+        count_limit("every certificate is served", f"{served} of {rotations}", is_met=served == rotations > 0),
+        _limit("median latency late at most 1.3 × early", slower["p50"], 1.3),
+        _limit("99th percentile late at most 1.3 × early", slower["p99"], 1.3),
+        _limit("resident memory grows by at most 2 MB", _differences(*pairs["resident_mb"]), 2, " MB"),
+        _limit("no file descriptors but connections are added", _differences(*pairs["other_descriptors"]), 0, ""),
+    ]
 
 
-def page(of_all: Results) -> str:
+def _limit(text: str, rounds: Sequence[float], limit: float, unit: str = " ×", *, at_least: bool = False) -> Limit:
+    estimate = Estimate.of(rounds)
+    return Limit(text, estimate.show(2, unit), check_limit(estimate, limit, at_least=at_least))
+
+
+def _differences(before: Sequence[float], after: Sequence[float]) -> list[float]:
+    return [late - early for early, late in zip(before, after, strict=True)]
+
+
+def page(sections: Mapping[str, Any]) -> str:
     """Return the page."""
-    results = of_all.peers
-    machine = results["machine"]
-    cells = [cell for cell in results["cells"] if cell != _HANDSHAKES]
-    held = results["peak_mb"]
-    small, large = results["sizes"].values()
-    all_limits = [*limits(results), *report_api.limits(of_all.api), *report_soak.limits(of_all.soak)]
-    verdicts = "\n".join(f"| {'yes' if limit.met else '**no**'} | {limit.text} |" for limit in all_limits)
-    core = results["core"]
-    fields = ", ".join(
-        f"{seconds * 1e6:.0f} µs with {int(size) / 1000:.1f} KB" for size, seconds in core["managed_fields"].items()
-    )
-    containers = ", ".join(f"{count}: {seconds * 1000:.2f} ms" for count, seconds in core["containers"].items())
+    compare, api, soak = (sections[name] for name in ("compare", "api_server", "soak"))
+    about, cells, growth = compare["machine"], compare["cells"], compare["growth"]
+    limits = [*compare_limits(compare), *api_limits(api), *soak_limits(soak)]
+    small, large = compare["sizes"].values()
+    containers = ", ".join(f"{count}: {_ms(seconds)}" for count, seconds in growth["containers"].items())
+    fields = ", ".join(f"{_ms(one)} at {int(size) / 1e3:.1f} KB" for size, one in growth["managed_fields"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in compare["versions"].items())
+    peaks = ", ".join(f"{name} {compare['peak_mb'][name]:.1f}" for name in SERVERS)
     return f"""# Performance
 
-<!-- Written by `make bench` from bench/results.json. -->
+<!-- Written by `make bench`, `make bench-api` and `make soak` from bench/results.json. -->
 
-How long a pod waits for its Docker daemon to be injected, beside what else could inject it. `make bench` repeats the
-comparison in less than ten minutes, `make bench-api` what happens [in the API server](#in-the-api-server) in six, `make
-soak` what becomes of a server [over time](#over-time) in a quarter of an hour.
+How long does a pod wait for the injection of its Docker daemon, and how many pods can one replica take? `make bench` compares
+dind-webhook with other injectors, `make bench-api` measures [in the API server](#in-the-api-server), and `make soak` measures
+[over time](#over-time).
 
-![Requests a second on one core](assets/{_PLOTS["throughput"]})
+## Servers
 
-![Median latency at one connection](assets/{_PLOTS["latency"]})
+{_table(["server", "description"], _SERVERS.items())}
 
-## What is compared
+Each server runs on one core, and wrk on another. Connections use HTTPS with HTTP/1.1 and stay open, as those of an API server do. All servers
+take turns in every round. Reviews have {small:,} or {large:,} bytes, each with its own uid and token volume. Before anything is measured,
+every peer must make the same pod as dind-webhook; the Rust handler must return the very same operations. controller-runtime has
+`GOMAXPROCS=1` and `GOGC=400`. Versions: {versions}.
 
-One run, all servers alternating, {machine["rounds"]} rounds of {machine["seconds"]:g} s each; the server on one core and
-wrk on another; HTTPS and HTTP/1.1 with connections kept, as the API server does it; reviews of {small:,} and
-{large:,} bytes, each with a uid and the name of a token volume that others do not have, as those of pods. Ratios are of figures measured within seconds of each other: the median of all rounds, with the
-least and the largest. Every peer's patch is applied first, and the pod has to be the one that dind-webhook makes of it, but
-for what a round trip through Go's types adds: an empty `status`, `creationTimestamp` and `resources`.
+{_conditions(about)}
 
-| | what it is |
-|---|---|
-| {OURS} | the whole product: metrics, a log line per request, TLS files that are watched, all checks |
-| {FASTAPI} | what a Python user would write: a route handler, a copied pod, a patch by difference; uvloop and httptools |
-| {RUNTIME} | 0.25, the same injection on typed objects, its usual patch by difference; no log line per request |
-| {VAULT} | the handler of vault-k8s 1.6.2 as released, with its own injection and its own pods |
-| {LEAN} | the same injection by hand: Go's standard library, only the members that are needed, no checks |
-| {NGINX} | the same answer for everything: what TLS and HTTP alone cost here |
-
-The Go servers have `GOMAXPROCS=1` and `GOGC=400`: one core, and fewer collections, as those who tune Go servers have it. Measured on {machine["date"]}: {machine["cpu"]},
-{machine["cores"]} cores, Linux {machine["linux"]}, Go {machine["go"]}; dind-webhook: {code(machine)}.
-{_conditions(results)}
+Figures are medians of all rounds. The range in parentheses holds the true median with 95 % confidence from six rounds on; with fewer rounds it is
+the range of all rounds. Ratios and differences are between figures of the same round.
 
 ## Limits
 
-| met | |
-|---|---|
-{verdicts}
+These are the limits that the project sets itself. A limit is *not resolved* if the noise is larger than the effect, so that the range contains
+the limit. Fewer than three rounds resolve nothing.
 
-## Throughput
+{_table(["met", "limit", "measured"], ((one.verdict, one.text, one.figure) for one in limits))}
 
-Requests a second on one core, the median of all rounds.
+## Throughput and latency
 
-{_table(results, cells, "rps", lambda value: f"{value:,.0f}")}
+dind-webhook divided by each peer, reviews of 4.5 KB; more throughput, less latency and less CPU time are better:
 
-## Latency
+{_peer_table(cells)}
 
-Median in µs.
+Requests per second on one core, by size of the review and number of connections:
 
-{_table(results, cells, "p50", lambda value: f"{value * 1e6:,.0f}")}
+{_figure_table(cells, "rps", 1)}
 
-99th percentile in µs.
+CPU time of one request in µs, with TLS and HTTP:
 
-{_table(results, cells, "p99", lambda value: f"{value * 1e6:,.0f}")}
+{_figure_table(cells, "cpu", 1e6)}
 
-A new connection for each request, one after the other, with a full handshake (TLS 1.3, X25519, ECDSA P-256): requests a
-second. No session is resumed, as API servers resume none; the client is written in Go, and its own work is in it.
+Median latency in µs:
 
-{_table(results, [_HANDSHAKES], "rps", lambda value: f"{value:,.0f}")}
+{_figure_table(cells, "p50", 1e6)}
 
-API servers keep their connections, so that they pay for a handshake when they start and after an idle minute and a half.
+99th percentile of the latency in µs:
 
-## Size
+{_figure_table(cells, "p99", 1e6)}
 
-Resident memory at the peak of all rounds, in MB, 64 connections with 40 KB among it: {", ".join(f"{name} {held[name]}" for name in _ORDER)}.
-dind-webhook is ready {results["ready_seconds"]} s after it was started.
+## Memory and large pods
 
-{_memory(results["memory"])}
+Peak of the resident memory in MB, with 16 connections: {peaks}.
 
-![Cost by number of containers](assets/{_PLOTS["growth"]})
+Time of a review without HTTP, by number of containers: {containers}. The parser has to skip `managedFields`: a review of two containers takes
+{fields}.
 
-From bytes to bytes, without HTTP: {containers}. A pod of two containers takes {fields} of review, the rest of which
-are `managedFields`: msgspec passes over them, as over everything that is not read. Where they end cannot be told without
-that, but by guesses that a crafted pod could defeat.
+{_api_section(api)}
 
-{report_api.section(of_all.api)}
-{report_scale.section(results["scale"], of_all.api["calls"], held[OURS])}
-{report_soak.section(of_all.soak)}"""
+## Size it
+
+A replica uses one core and has no worker processes: replicas are the unit of scale, and share nothing. The table assumes a busy cluster that
+creates one pod with Docker per node every five seconds; the API server calls the webhook {_times(api["calls"])} for each. With one replica
+down, the others are busy half of the time at most. The CPU request is what they use then.
+
+{_size_table(cells, api["calls"])}
+
+[Operations](operations.md#scale) has the settings.
+
+{_soak_section(soak)}"""
 
 
-def _memory(memory: dict[str, Any]) -> str:
-    """Say how many requests memory was watched over, and how more are."""
+def _conditions(about: Mapping[str, Any]) -> str:
+    """Return sentences on the run, the code, the machine and its load."""
+    length = f"{about['rounds']} rounds of {about['seconds']} s" if "rounds" in about else f"{about['seconds']} s"
+    build = "compiled as in the image" if about["compiled"] else "not compiled"
     return (
-        f"Memory was watched over {memory['requests']:,} requests and {memory['malformed'][-1][0]:,} malformed ones after "
-        'them, by a server of its own. `make bench BENCH="--requests 1000000"` watches it over a million, in some minutes more.'
+        f"This run: {length} on {about['date']}, commit {about['commit']}, {build}, Python {about['python']}, {about['cpu']}, "
+        f"{about['cores']} cores,\nLinux {about['linux']}. The load average before it was {about['load_before']}."
     )
 
 
-def _conditions(results: dict[str, Any]) -> str:
-    """Say what else the machine did, as far as it is known, and how much that may have changed."""
-    machine = results["machine"]
-    rates = [[found["rps"] for found in rounds] for cell in results["cells"].values() for rounds in cell.values()]
-    often = [max(found) / min(found) for found in rates]
-    load = f"the load was {machine['load_before']} before it began; "
-    first = "all of it ran before other work (real-time priority); " if machine["realtime"] else ""
-    return (
-        f"How quiet the machine was: {first}{load}requests a second of one server in one situation differ from round to "
-        f"round by {statistics.median(often):.2f} × at the median, and by {max(often):.2f} × at most."
+def _peer_table(cells: Mapping[str, Cell]) -> str:
+    one, sixteen = cells["4.5 KB × 1"], cells["4.5 KB × 16"]
+    figures = {
+        "throughput, 16 connections": (sixteen, "rps"),
+        "median latency, 1 connection": (one, "p50"),
+        "CPU time of a request": (sixteen, "cpu"),
+    }
+    rows = (
+        [peer, *(Estimate.of(ratio(cell, kind, OURS, peer)).show(2, " ×") for cell, kind in figures.values())]
+        for peer in SERVERS[1:]
     )
+    return _table(["peer", *figures], rows)
 
 
-def _median(results: dict[str, Any], cell: str, name: str, figure: str) -> float:
-    return statistics.median(found[figure] for found in results["cells"][cell][name])
+def _figure_table(cells: Mapping[str, Cell], kind: str, factor: float) -> str:
+    rows = (
+        [name, *(f"{Estimate.of(cell[name][kind]).median * factor:,.0f}" for cell in cells.values())]
+        for name in SERVERS
+    )
+    return _table(["server", *cells], rows)
 
 
-def _table(results: dict[str, Any], cells: list[str], figure: str, show: Callable[[float], str]) -> str:
-    rows = [f"| | {' | '.join(_heading(cell) for cell in cells)} |", "|---" * (len(cells) + 1) + "|"]
-    rows += [
-        f"| {name} | {' | '.join(show(_median(results, cell, name, figure)) for cell in cells)} |" for name in _ORDER
-    ]
-    return "\n".join(rows)
+def _api_section(api: Mapping[str, Any]) -> str:
+    version = api["machine"]["kubernetes"].removeprefix("v")
+    return f"""## In the API server
+
+`make bench-api` creates pods in an API server of its own (Kubernetes {version}, etcd without fsync) that shares the cores with the webhooks and
+wrk. Namespaces take turns; the pod is the one of the 4.5 KB review. Before anything is measured, all injectors must make the same pod.
+
+{_conditions(api["machine"])}
+
+{_table(["injector", "installed for its namespace"], _INJECTORS.items())}
+
+The API server calls dind-webhook {_times(api["calls"])} for each pod, because it
+[mounts the service account token itself](decisions/0017-the-token-is-mounted-at-once.md). All others do so too.
+
+Pods that ask for Docker, times in ms:
+
+{_creation_table(api["asking"], list(_INJECTORS), with_ratio=True)}
+
+Pods that do not ask, with all of the chart installed or nothing, times in ms:
+
+{_creation_table(api["unasked"], [UNCONFIGURED, NOT_OPTED_IN, OPTED_IN], with_ratio=False)}"""
 
 
-def _heading(cell: str) -> str:
-    size, _, connections = cell.partition(", ")
-    return f"{size} × {connections}" if connections else size
+def _creation_table(cells: Mapping[str, Cell], names: list[str], *, with_ratio: bool) -> str:
+    base = names[0]
+    rows = []
+    for creators, cell in cells.items():
+        for name in names:
+            more = "" if name == base else Estimate.of(added(cell, name, base)).show(2, "", 1e3)
+            row = [creators, name, Estimate.of(cell[name]["p50"]).show(2, "", 1e3), more]
+            if with_ratio:
+                row.append("" if name in (base, MAP) else Estimate.of(ratio_of_added(cell, name)).show(2, " ×"))
+            rows.append([*row, Estimate.of(cell[name]["p99"]).show(1, "", 1e3)])
+    headings = ["creators", "namespace", "median", "added", *(["added / policy's"] if with_ratio else [])]
+    return _table([*headings, "99th percentile"], rows)
+
+
+def size(cores: float) -> tuple[int, float]:
+    """Return how many replicas a load of so many busy cores needs, and the CPU request of each in cores."""
+    replicas = max(_MIN_REPLICAS, math.ceil(cores / _UTILISATION) + 1)
+    steps = max(1, math.ceil(cores / (replicas - 1) / _CPU_STEP))
+    return replicas, round(steps * _CPU_STEP, 2)
+
+
+def _size_table(cells: Mapping[str, Cell], calls: int) -> str:
+    cpu = {label: Estimate.of(cells[f"{label} × 1"][OURS]["cpu"]).median * calls for label in ("4.5 KB", "40 KB")}
+    rows = []
+    for nodes in _NODES:
+        pods = nodes * _PODS_PER_NODE
+        loads = [pods * seconds for seconds in cpu.values()]
+        replicas = (f"{count} × {request * 1000:.0f}m" for count, request in map(size, loads))
+        rows.append([f"{nodes:,}", f"{pods:,.0f}", *(f"{load:.2f}" for load in loads), *replicas])
+    columns = [f"{column}, {label}" for column in ("busy cores", "replicas × CPU request") for label in cpu]
+    return _table(["nodes", "pods with Docker per second", *columns], rows)
+
+
+def _soak_section(soak: Mapping[str, Any]) -> str:
+    answers = ", ".join(f"{count:,} {name}" for name, count in soak["answers"].items())
+    return f"""## Over time
+
+`make soak` keeps one server busy at a steady, moderate pace: eight connections that stay open, and ten new ones per second. Requests of both
+sizes, denied, opted-out and malformed ones take turns. A new certificate replaces the served one every half minute. Early is the second
+fifth of the time, late is the last one. {_conditions(soak["machine"])}
+
+Answered as expected: {answers}.
+"""
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _ms(seconds: Sequence[float]) -> str:
+    return f"{Estimate.of(seconds).median * 1e3:.2f} ms"
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def _creators(number: str) -> str:
+    return "one creator" if number == "1" else f"{number} creators"

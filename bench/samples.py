@@ -1,147 +1,38 @@
-"""What is sent: reviews as an API server sends them for the pod of a CI job, and what each peer needs to answer."""
+"""Reviews as an API server sends them for the pod of a CI job, and the additions that the peers make to it."""
 
+import copy
 import json
-from typing import Any, TypeAlias
+from pathlib import Path
 
-from app.injection import Policy, inject
-from app.settings import InjectionSettings, make_policy
+import yaml
+from product import JsonObject, operations
 
-JsonObject: TypeAlias = dict[str, Any]
-
-SMALL, LARGE = 4_500, 40_000
-POLICY: Policy = make_policy(InjectionSettings())
-# What is another for each pod: the beginning of its review's uid, and the end of its token volume's name
+SIZES = {"4.5 KB": 4_500, "40 KB": 40_000}
+# These differ from pod to pod: the first part of the review's uid, and the suffix of the token volume's name.
 UID, TOKEN = "705ab4f5", "x7k2p"
-
-_TOKEN_MOUNT = {
-    "name": f"kube-api-access-{TOKEN}",
-    "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
-    "readOnly": True,
-}
-_TOKEN_VOLUME = {
-    "name": f"kube-api-access-{TOKEN}",
-    "projected": {
-        "defaultMode": 420,
-        "sources": [
-            {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
-            {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
-        ],
-    },
-}
-_VAULT = {"vault.hashicorp.com/agent-inject": "true", "vault.hashicorp.com/role": "ci"}
 DIND = {"dind.io/inject": "sidecar"}
+_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+_POD = yaml.safe_load(Path(__file__).with_name("pod.yaml").read_text("utf-8"))
 
 
-def review(size: int, *, vault: bool = False) -> bytes:
-    """Return a review of about `size` bytes: more of them are more containers, as many as 4.5 KB need are two."""
+def review(size: int) -> bytes:
+    """Return a review of about `size` bytes, reached by adding containers; 4.5 KB are two containers."""
     count = 2
-    while len(body := encode(pod(count, _VAULT if vault else DIND))) < size * 0.9:
+    while len(body := encode_review(pod(count))) < size * 0.9:
         count += 1
     return body
 
 
-def creation(annotations: JsonObject) -> JsonObject:
-    """Return the small pod as its creator sends it: an API server then makes of it what is in a review of 4.5 KB."""
-    made = pod(2, annotations)
-    for of_others in ("namespace", "managedFields", "ownerReferences"):
-        del made["metadata"][of_others]
-    made["spec"]["volumes"].remove(_TOKEN_VOLUME)
-    for container in (*made["spec"]["initContainers"], *made["spec"]["containers"]):
-        container["volumeMounts"].remove(_TOKEN_MOUNT)
-    return made
-
-
-def pod(count: int, annotations: JsonObject | None = None) -> JsonObject:
-    """Return the pod of a job that clones into a workspace and works in it with `count` containers."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "generateName": "build-",
-            "namespace": "ci",
-            "annotations": dict(DIND) if annotations is None else annotations,
-            "labels": {"batch.kubernetes.io/job-name": "build", "app": "build"},
-            "ownerReferences": [
-                {
-                    "apiVersion": "batch/v1",
-                    "kind": "Job",
-                    "name": "build",
-                    "uid": "0d3cf9a2-5f0b-4a47-8d1d-8f1c39a5a6d1",
-                    "controller": True,
-                    "blockOwnerDeletion": True,
-                }
-            ],
-            "managedFields": [
-                {
-                    "manager": "kube-controller-manager",
-                    "operation": "Update",
-                    "apiVersion": "v1",
-                    "fieldsType": "FieldsV1",
-                    "fieldsV1": {"f:metadata": {"f:annotations": {".": {}, "f:dind.io/inject": {}}}},
-                }
-            ],
-        },
-        "spec": {
-            "restartPolicy": "Never",
-            "serviceAccountName": "default",
-            "schedulerName": "default-scheduler",
-            "terminationGracePeriodSeconds": 30,
-            "dnsPolicy": "ClusterFirst",
-            "securityContext": {},
-            "volumes": [
-                {"name": "workspace", "emptyDir": {}},
-                {"name": "cache", "persistentVolumeClaim": {"claimName": "cache"}},
-                _TOKEN_VOLUME,
-            ],
-            "initContainers": [
-                {
-                    "name": "clone",
-                    "image": "alpine/git:2.47",
-                    "args": ["clone", "https://git.example/ci/build", "/workspace"],
-                    "volumeMounts": [{"name": "workspace", "mountPath": "/workspace"}, _TOKEN_MOUNT],
-                }
-            ],
-            "containers": [_container(number) for number in range(count)],
-            "tolerations": [
-                {
-                    "key": "node.kubernetes.io/not-ready",
-                    "operator": "Exists",
-                    "effect": "NoExecute",
-                    "tolerationSeconds": 300,
-                }
-            ],
-        },
-    }
-
-
-def _container(number: int) -> JsonObject:
-    return {
-        "name": f"step-{number}",
-        "image": "registry.example/ci/build:1.2",
-        "command": ["sh", "-c", f"make step-{number}"],
-        "env": [{"name": f"CI_VARIABLE_{index}", "value": f"value-{index}" * 2} for index in range(12)],
-        "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "2Gi"}},
-        "volumeMounts": [
-            {"name": "workspace", "mountPath": "/workspace"},
-            {"name": "cache", "mountPath": "/root/.cache"},
-            _TOKEN_MOUNT,
-        ],
-        "terminationMessagePath": "/dev/termination-log",
-        "terminationMessagePolicy": "File",
-        "imagePullPolicy": "IfNotPresent",
-    }
-
-
-def encode(a_pod: JsonObject) -> bytes:
-    """Return the review in which an API server asks for this pod."""
-    pods = {"group": "", "version": "v1", "resource": "pods"}
+def encode_review(a_pod: JsonObject) -> bytes:
+    """Return the AdmissionReview for the creation of this pod."""
     kind = {"group": "", "version": "v1", "kind": "Pod"}
+    resource = {"group": "", "version": "v1", "resource": "pods"}
     request = {
         "uid": f"{UID}-6393-11e8-b7cc-42010a800002",
         "kind": kind,
-        "resource": pods,
+        "resource": resource,
         "requestKind": kind,
-        "requestResource": pods,
+        "requestResource": resource,
         "namespace": "ci",
         "operation": "CREATE",
         "userInfo": {
@@ -154,19 +45,65 @@ def encode(a_pod: JsonObject) -> bytes:
         "dryRun": False,
         "options": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"},
     }
-    review = {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}
-    return json.dumps(review, separators=(",", ":")).encode()
+    body = {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def pod(count: int, annotations: JsonObject = DIND) -> JsonObject:
+    """Return the pod of a job with `count` containers that work in a shared workspace."""
+    made: JsonObject = copy.deepcopy(_POD)
+    made["metadata"]["annotations"] = dict(annotations)
+    (step,) = made["spec"]["containers"]
+    step["env"] = [{"name": f"CI_VARIABLE_{index}", "value": f"value-{index}" * 2} for index in range(12)]
+    names = [f"step-{number}" for number in range(count)]
+    made["spec"]["containers"] = [
+        {**copy.deepcopy(step), "name": name, "command": ["sh", "-c", f"make {name}"]} for name in names
+    ]
+    return made
+
+
+def with_managed_fields(a_pod: JsonObject, labels: int) -> JsonObject:
+    """Add this many entries to the managedFields of a pod, and return it."""
+    fields = a_pod["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"]
+    fields["f:labels"] = {f"f:label-{number}": {} for number in range(labels)}
+    return a_pod
+
+
+def as_created(annotations: JsonObject) -> JsonObject:
+    """Return the small pod as a client creates it, before the API server adds the token and managedFields."""
+    created = pod(2, annotations)
+    for field in ("namespace", "managedFields", "ownerReferences"):
+        del created["metadata"][field]
+    spec = created["spec"]
+    for owner, field in [(spec, "volumes")] + [
+        (container, "volumeMounts") for container in (*spec["initContainers"], *spec["containers"])
+    ]:
+        owner[field] = [one for one in owner[field] if TOKEN not in one["name"]]
+    return created
+
+
+def pods_to_compare() -> dict[str, JsonObject]:
+    """Return the pods for which every peer must make the same pod as dind-webhook."""
+    mixed = pod(3)
+    first, second, third = mixed["spec"]["containers"]
+    first["volumeMounts"][0]["readOnly"] = True
+    second["volumeMounts"].append({"name": "cache", "mountPath": "/go", "readOnly": True})
+    third["env"].append({"name": "DOCKER_HOST", "value": "tcp://elsewhere:2375"})
+    mixed["spec"]["initContainers"].append({"name": "proxy", "image": "proxy", "restartPolicy": "Always"})
+    mixed["spec"]["securityContext"] = {"supplementalGroups": [1000]}
+    mixed["metadata"]["annotations"][_DEFAULT_CONTAINER] = "step-1"
+    by_size = {label: json.loads(review(size))["request"]["object"] for label, size in SIZES.items()}
+    return {**by_size, "mixed": mixed, "bare": _bare()}
 
 
 def additions() -> JsonObject:
-    """Return what every pod gets, for the peers: taken from what we answer for a pod that has nothing."""
-    bare = {"metadata": {"annotations": dict(DIND)}, "spec": {"containers": [{"name": "only"}]}}
-    values = {operation["path"]: operation["value"] for operation in inject(bare, None, POLICY).operations}
+    """Return the additions of every pod, for the peers: taken from the patch for a pod that has nothing yet."""
+    values = {operation["path"]: operation["value"] for operation in operations(_bare())}
+    prefix = "/metadata/annotations/"
     annotations = {
-        path.removeprefix("/metadata/annotations/").replace("~1", "/"): value
-        for path, value in values.items()
-        if path.startswith("/metadata/annotations/") and not path.endswith("default-container")
+        path.removeprefix(prefix).replace("~1", "/"): value for path, value in values.items() if path.startswith(prefix)
     }
+    del annotations[_DEFAULT_CONTAINER]
     return {
         "container": values["/spec/initContainers"][0],
         "volumes": values["/spec/volumes"],
@@ -175,3 +112,7 @@ def additions() -> JsonObject:
         "group": values["/spec/securityContext"]["supplementalGroups"][0],
         "annotations": annotations,
     }
+
+
+def _bare() -> JsonObject:
+    return {"metadata": {"name": "bare", "annotations": dict(DIND)}, "spec": {"containers": [{"name": "only"}]}}

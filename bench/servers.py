@@ -1,231 +1,163 @@
-"""The servers that are compared: how each is started, on one core, and asked whether it does the work."""
+"""The servers that are compared: how each is started on one core, and what is read of its process."""
 
-import hashlib
 import json
 import os
-import shutil
 import socket
 import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from http.client import HTTPSConnection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.request import urlopen
 
-from wrk import SERVER_CORE, pinned
+from builds import PEERS, build
+from load import SERVER_CORE, pin_to_core
+from product import write_certificate
+from samples import additions
 
-from app.certs import issue_throwaway_cert
-
-PEERS = Path(__file__).parent / "peers"
-CACHE = Path.home() / ".cache" / "dind-webhook" / "bench"
-OURS, FASTAPI, RUNTIME, LEAN, VAULT, NGINX = (
-    "dind-webhook",
-    "FastAPI route handler",
-    "controller-runtime",
-    "lean Go handler",
-    "vault-k8s",
-    "nginx, static",
-)
+OURS, RUST, RUNTIME, KOPF, NGINX = "dind-webhook", "Rust handler", "controller-runtime", "kopf", "nginx, static"
+SERVERS = (OURS, RUST, RUNTIME, KOPF, NGINX)
+PATH = "/mutate?timeout=5s"
 _START_SECONDS = 30
 
 
-class Place(NamedTuple):
-    """Where a server runs: its address, and its core."""
-
-    host: str = "127.0.0.1"
-    core: int = SERVER_CORE
-    realtime: bool = False
-
-
 class Server(NamedTuple):
-    """A running server."""
+    """A server: its address, the folder of its files, and its process once it runs."""
 
     name: str
+    folder: Path
     host: str
     port: int
     health_port: int
-    pid: int
-    ready_seconds: float
+    pid: int = 0
+    ready_seconds: float = 0
+
+    @property
+    def cert(self) -> str:
+        return str(self.folder / "tls.crt")
+
+    @property
+    def key(self) -> str:
+        return str(self.folder / "tls.key")
 
     @property
     def url(self) -> str:
-        """Return what reviews are posted to, as an API server does it."""
-        return f"https://{self.host}:{self.port}/mutate?timeout=5s"
+        """Return the URL to which reviews are posted, as an API server does it."""
+        return f"https://{self.host}:{self.port}{PATH}"
 
-    def ask(self, body: bytes) -> bytes:
-        """Return the answer to one review."""
-        connection = HTTPSConnection(self.host, self.port, context=ssl._create_unverified_context(), timeout=10)
-        connection.request("POST", "/mutate?timeout=5s", body, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        text = answer.read()
+    def connect(self) -> HTTPSConnection:
+        """Return a client that accepts any certificate."""
+        context = ssl._create_unverified_context()
+        return HTTPSConnection(self.host, self.port, context=context, timeout=30)
+
+    def review(self, body: bytes) -> Any:
+        """Return the AdmissionReview that answers another one."""
+        with closing(self.connect()) as connection:
+            connection.request("POST", PATH, body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            text = answer.read()
         if answer.status != 200:
             raise RuntimeError(f"{self.name} answered {answer.status}: {text[:200]!r}")
-        return text
+        return json.loads(text)
 
-    def answered(self) -> int:
-        """Return how many reviews it has answered, where it is ours."""
-        with urlopen(f"http://{self.host}:{self.health_port}/metrics", timeout=10) as page:
-            lines = page.read().decode().splitlines()
-        return sum(int(float(line.split()[-1])) for line in lines if line.startswith("dind_webhook_requests_total{"))
+    def metrics(self) -> Mapping[str, float]:
+        """Return the metrics of dind-webhook by name, summed over their labels."""
+        sums: dict[str, float] = defaultdict(float)
+        with urlopen(f"http://{self.host}:{self.health_port}/metrics", timeout=30) as page:
+            for line in page.read().decode().splitlines():
+                if not line.startswith("#"):
+                    sample, value = line.rsplit(" ", 1)
+                    sums[sample.partition("{")[0]] += float(value)
+        return sums
 
-    def resident_mb(self) -> float:
-        """Return the resident memory of its processes in MB (10^6 bytes)."""
-        return self._megabytes("VmRSS")
-
-    def peak_mb(self) -> float:
-        """Return the most that its processes have held so far, in MB."""
-        return self._megabytes("VmHWM")
-
-    def _megabytes(self, line: str) -> float:
-        listed = subprocess.run(
-            ["ps", "-o", "pid=", "--pid", str(self.pid), "--ppid", str(self.pid)],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        pages = [Path(f"/proc/{pid}/status").read_text("utf-8") for pid in listed.stdout.split()]
-        return sum(int(page.partition(f"{line}:")[2].split()[0]) for page in pages) * 1024 / 1e6
+    def resident_mb(self, field: str = "VmRSS") -> float:
+        """Return the resident memory in MB (10^6 bytes); that of VmHWM is its peak."""
+        status = Path(f"/proc/{self.pid}/status").read_text("utf-8")
+        return int(status.partition(f"{field}:")[2].split()[0]) * 1024 / 1e6
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time that it has taken since it started."""
+        """Return the CPU time since the start."""
         fields = Path(f"/proc/{self.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def build_peers() -> Path:
-    """Return the folder with the Go peers, built unless they are there from the same sources."""
-    sources = sorted(path for path in PEERS.rglob("*") if path.suffix in {".go", ".mod", ".sum"})
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    folder = CACHE / digest
-    if not folder.exists():
-        if shutil.which("go") is None:
-            sys.exit(
-                "the peers are built with Go 1.26 or newer, which is not installed: apt-get install golang, or https://go.dev/dl"
-            )
-        print("building the Go peers, which takes some minutes the first time", flush=True)
-        unfinished = folder.with_suffix(".new")
-        for module, packages in (
-            (PEERS, ["./lean", "./controller-runtime", "./arrivals"]),
-            (PEERS / "vault-k8s", ["."]),
-        ):
-            subprocess.run(["go", "build", "-o", f"{unfinished}/", *packages], cwd=module, check=True)
-        unfinished.rename(folder)
-    return folder
-
-
-@contextmanager
-def running(
-    folder: Path, additions: Mapping[str, object], static: bytes, realtime: bool
-) -> Iterator[dict[str, Server]]:
-    """Start all servers with files in this folder, and end them."""
-    place = Place(realtime=realtime)
-    prepare(folder, additions, place.host, static)
-    with ExitStack() as stack:
-        yield {name: start(name, folder, place, stack) for name in (OURS, FASTAPI, RUNTIME, LEAN, VAULT, NGINX)}
-
-
-def prepare(folder: Path, additions: Mapping[str, object], host: str, static: bytes = b"") -> bytes:
-    """Write the files that servers at this address are started with; return the certificates to trust them by."""
-    pair = issue_throwaway_cert(["localhost", host], datetime.now(UTC), timedelta(days=1))
-    (folder / "tls.crt").write_bytes(pair.cert)
-    (folder / "tls.key").write_bytes(pair.key)
-    (folder / "additions.json").write_text(json.dumps(additions), "utf-8")
+def prepare(folder: Path, host: str = "127.0.0.1", static: bytes = b"") -> bytes:
+    """Write the files that servers at this address are started with; return the certificate and its CA in PEM."""
+    (folder / "additions.json").write_text(json.dumps(additions()), "utf-8")
     (folder / "static.json").write_bytes(static)
-    return pair.cert
+    return write_certificate(folder, host)
 
 
-def start(name: str, folder: Path, place: Place, stack: ExitStack) -> Server:
-    """Start one server with the files of `prepare`; the stack ends it."""
-    host, port, health_port = place.host, _free_port(place.host), _free_port(place.host)
-    command = _command(name, host, (port, health_port), folder)
+def start(name: str, folder: Path, stack: ExitStack, host: str = "127.0.0.1") -> Server:
+    """Start a server with the files of `prepare`; the stack ends it."""
+    server = Server(name, folder, host, _free_port(host), _free_port(host))
     env = {
         **os.environ,
         "HOST": host,
-        "PORT": str(port),
-        "TLS_CERT": str(folder / "tls.crt"),
-        "TLS_KEY": str(folder / "tls.key"),
+        "PORT": str(server.port),
+        "TLS_CERT": server.cert,
+        "TLS_KEY": server.key,
         "ADDITIONS": str(folder / "additions.json"),
-        # One P for one core; fewer collections, as those who tune Go servers have it.
+        # One scheduler for one core, and fewer collections, as those who tune Go servers set them.
         "GOMAXPROCS": "1",
         "GOGC": "400",
     }
-    log = stack.enter_context((folder / f"{port}.log").open("wb"))
+    log = stack.enter_context((folder / f"{server.port}.log").open("wb"))
+    command = pin_to_core(SERVER_CORE, _COMMANDS[name](server))
     started = time.monotonic()
-    command = pinned(place.core, command, place.realtime)
-    process = subprocess.Popen(command, env=env, cwd=PEERS, stdout=log, stderr=log)
+    process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
     stack.callback(_end, process)
-    _await(name, (host, port), process, Path(log.name))
-    return Server(name, host, port, health_port, process.pid, time.monotonic() - started)
+    while not _accepts(server):
+        if process.poll() is not None or time.monotonic() > started + _START_SECONDS:
+            sys.exit(f"{name} did not start: {Path(log.name).read_text('utf-8', 'replace')[-500:]}")
+        time.sleep(0.02)
+    return server._replace(pid=process.pid, ready_seconds=time.monotonic() - started)
 
 
-def _command(name: str, host: str, ports: tuple[int, int], folder: Path) -> list[str]:
-    binaries = Path(sys.executable).parent
-    port, health_port = ports
-    cert, key = str(folder / "tls.crt"), str(folder / "tls.key")
-    if name == OURS:
-        return [
-            str(binaries / "dind-webhook"),
-            "serve",
-            "--tls-cert-file",
-            cert,
-            "--tls-key-file",
-            key,
-            "--host",
-            host,
-            "--port",
-            str(port),
-            "--health-port",
-            str(health_port),
-        ]
-    if name == FASTAPI:
-        return [
-            str(binaries / "uvicorn"),
-            "plain_fastapi:app",
-            "--host",
-            host,
-            "--port",
-            str(port),
-            "--ssl-certfile",
-            cert,
-            "--ssl-keyfile",
-            key,
-            "--loop",
-            "uvloop",
-            "--http",
-            "httptools",
-            "--no-access-log",
-            "--log-level",
-            "warning",
-        ]
-    if name == NGINX:
-        config = folder / "nginx.conf"
-        config.write_text(_nginx(folder, host, port), "utf-8")
-        return ["nginx", "-c", str(config), "-e", str(folder / "nginx.log")]
-    return [str(build_peers() / {RUNTIME: "controller-runtime", LEAN: "lean", VAULT: "vault-k8s"}[name])]
+def _webhook(at: Server) -> list[str]:
+    program = [str(Path(sys.executable).with_name("dind-webhook")), "serve"]
+    files = [f"--tls-cert-file={at.cert}", f"--tls-key-file={at.key}"]
+    return [*program, *files, f"--host={at.host}", f"--port={at.port}", f"--health-port={at.health_port}"]
 
 
-def _nginx(folder: Path, host: str, port: int) -> str:
-    # In parts: no parameter of nginx may be longer than 4 KiB.
-    text = (folder / "static.json").read_text("utf-8")
-    parts = [
-        text[start : start + 2048].replace("\\", "\\\\").replace("'", "\\'") for start in range(0, len(text), 2048)
-    ]
-    named = "".join(f"set $part{number} '{part}'; " for number, part in enumerate(parts))
-    whole = "".join(f"$part{number}" for number in range(len(parts)))
-    scratch = "".join(
-        f"{kind}_temp_path {folder}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+def _kopf(_: Server) -> list[str]:
+    run = ["-m", "kopf", "run", "--standalone", "--all-namespaces", "--quiet"]
+    return [str(build("kopf")), *run, str(PEERS / "kopf" / "handler.py")]
+
+
+def _nginx(at: Server) -> list[str]:
+    # In parts: a parameter of nginx has at most 4 KiB.
+    text = (at.folder / "static.json").read_text("utf-8").replace("\\", "\\\\").replace("'", "\\'")
+    parts = [text[position : position + 2048] for position in range(0, len(text), 2048)]
+    variables = "".join(f"set $part{number} '{part}'; " for number, part in enumerate(parts))
+    answer = "".join(f"$part{number}" for number in range(len(parts)))
+    folders = "".join(
+        f"{kind}_temp_path {at.folder}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    return f"""daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
-events {{ worker_connections 512; }}
-http {{ access_log off; keepalive_requests 100000000; client_body_buffer_size 64k; {scratch}
-server {{ listen {host}:{port} ssl; ssl_protocols TLSv1.3; ssl_certificate {folder}/tls.crt; ssl_certificate_key {folder}/tls.key;
-location / {{ default_type application/json; {named}return 200 "{whole}"; }} }} }}
-"""
+    config = at.folder / "nginx.conf"
+    config.write_text(
+        f"""daemon off; master_process off; pid {at.folder}/nginx.pid; events {{ worker_connections 512; }}
+http {{ access_log off; keepalive_requests 100000000; client_body_buffer_size 64k; {folders}
+server {{ listen {at.host}:{at.port} ssl; ssl_protocols TLSv1.3; ssl_certificate {at.cert}; ssl_certificate_key {at.key};
+location / {{ default_type application/json; {variables}return 200 "{answer}"; }} }} }}
+""",
+        "utf-8",
+    )
+    return ["nginx", "-c", str(config), "-e", "stderr"]
+
+
+_COMMANDS: Mapping[str, Callable[[Server], list[str]]] = {
+    OURS: _webhook,
+    RUST: lambda _: [str(build("rust"))],
+    RUNTIME: lambda _: [str(build("controller-runtime"))],
+    KOPF: _kopf,
+    NGINX: _nginx,
+}
 
 
 def _free_port(host: str) -> int:
@@ -234,19 +166,20 @@ def _free_port(host: str) -> int:
         return int(free.getsockname()[1])
 
 
-def _await(name: str, address: tuple[str, int], process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + _START_SECONDS
-    while time.monotonic() < end and process.poll() is None:
+def _accepts(server: Server) -> bool:
+    """Whether a server completes a TLS handshake."""
+    with closing(server.connect()) as connection:
         try:
-            with socket.create_connection(address, 1) as tcp:
-                ssl._create_unverified_context().wrap_socket(tcp).close()
+            connection.connect()
         except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    sys.exit(f"{name} did not start: {log.read_text('utf-8', 'replace')[-500:]}")
+            return False
+        return True
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    process.wait()
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

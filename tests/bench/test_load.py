@@ -1,34 +1,29 @@
-"""What is read of a load, and what makes two pods the same."""
+"""The output of wrk, and the order of servers."""
 
-from typing import Any
-
+import load
 import pytest
-import run
-import wrk
 
-CALM = "  100 requests in 2.00s, 1.00MB read\nRequests/sec:     50.00\n"
+OUTPUT = """  Latency Distribution
+     50%  141.00us
+     75%  160.00us
+     99%    1.50ms
+  100 requests in 2.00s, 1.00MB read
+{}Requests/sec:     50.00
+"""
+
+
+def test_figures_are_in_seconds() -> None:
+    assert load.parse(OUTPUT.format("")) == (100, 50.0, pytest.approx(141e-6), pytest.approx(1.5e-3))
 
 
 @pytest.mark.parametrize(
-    ("said", "unanswered"),
-    [("", 0), ("  Socket errors: connect 1, read 3, write 0, timeout 40\n", 44)],
+    "line",
+    ["  Socket errors: connect 1, read 3, write 0, timeout 40\n", "  Non-2xx or 3xx responses: 3\n"],
 )
-def test_connections_that_fail_and_answers_that_are_late_count(said: str, unanswered: int) -> None:
-    assert wrk.unanswered(CALM + said) == unanswered
-    assert wrk.failures(CALM + said) == 0
+def test_errors_end_the_run(line: str) -> None:
+    with pytest.raises(RuntimeError, match=line.strip()):
+        load.parse(OUTPUT.format(line))
 
 
-@pytest.mark.parametrize(
-    ("member", "counts"),
-    [
-        ({"status": {}}, False),
-        ({"metadata": {"creationTimestamp": None}}, False),
-        ({"containers": [{"resources": {}}]}, False),
-        ({"containers": [{"resources": {"limits": {"cpu": "1"}}}]}, True),
-        ({"volumes": [{"name": "x", "emptyDir": {}}]}, True),
-        ({"securityContext": {}}, True),
-    ],
-)
-def test_pods_are_the_same_but_for_what_types_add(member: dict[str, Any], counts: bool) -> None:
-    without: dict[str, Any] = {"metadata": {}, "containers": [{}], "volumes": [{"name": "x"}]}
-    assert (run.without_added(without | member) != run.without_added(without)) is counts
+def test_each_round_begins_with_another_server() -> None:
+    assert [load.rotate("abc", number) for number in range(4)] == [list("abc"), list("bca"), list("cab"), list("abc")]

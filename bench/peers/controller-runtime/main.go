@@ -1,6 +1,5 @@
-// The injection as most operators are written: controller-runtime's webhook server, typed objects, a patch by difference.
-//
-// Its metrics are on, its log has no line per request: both are its defaults.
+// The injection as most operators are written: the webhook server of controller-runtime, typed objects, a patch by
+// difference. Metrics are on and there is no log line per request, which are the defaults of controller-runtime.
 package main
 
 import (
@@ -18,13 +17,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
-
-	"dind-webhook/bench/peers/dind"
 )
 
 func main() {
 	ctrl.SetLogger(zap.New())
-	additions, err := dind.Read()
+	additions, err := readAdditions(os.Getenv("ADDITIONS"))
 	exitOn(err)
 	port, err := strconv.Atoi(os.Getenv("PORT"))
 	exitOn(err)
@@ -44,14 +41,12 @@ func main() {
 			if err := decoder.Decode(request, pod); err != nil {
 				return admission.Errored(http.StatusBadRequest, err)
 			}
-			if pod.Annotations["dind.io/inject"] != "sidecar" {
-				return admission.Allowed("not requested")
-			}
-			// API servers call again when somebody changed the pod since: they mount a token in the new container.
-			if slices.ContainsFunc(pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == additions.Container.Name }) {
+			isDaemon := func(c corev1.Container) bool { return c.Name == additions.Container.Name }
+			// The API server calls again if another webhook changed the pod later.
+			if pod.Annotations["dind.io/inject"] != "sidecar" || slices.ContainsFunc(pod.Spec.InitContainers, isDaemon) {
 				return admission.Allowed("unchanged")
 			}
-			additions.AddTo(pod)
+			additions.addTo(pod)
 			changed, err := json.Marshal(pod)
 			if err != nil {
 				return admission.Errored(http.StatusInternalServerError, err)

@@ -1,0 +1,35 @@
+"""All that the benchmarks import from dind-webhook; they use everything else through its command."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import app.injection.patch
+from app.admission import answer, decode_review, encode_review
+from app.certs import issue_throwaway_cert
+from app.certs.atomic_writer import write_pair
+from app.injection import inject
+from app.settings import InjectionSettings, make_policy
+
+JsonObject: TypeAlias = dict[str, Any]
+
+IS_COMPILED = app.injection.patch.__file__.endswith(".so")
+_POLICY = make_policy(InjectionSettings())
+
+
+def answer_review(body: bytes) -> bytes:
+    """Return the answer to an AdmissionReview, without HTTP."""
+    review = decode_review(body)
+    return encode_review(review, answer(review, None, _POLICY))
+
+
+def operations(pod: JsonObject) -> list[JsonObject]:
+    """Return the JSONPatch for a pod."""
+    return [dict(operation) for operation in inject(pod, None, _POLICY).operations]
+
+
+def write_certificate(folder: Path, host: str) -> bytes:
+    """Replace tls.crt and tls.key at once, as the certs process does; return the new certificate and its CA in PEM."""
+    pair = issue_throwaway_cert(["localhost", host], datetime.now(UTC), timedelta(days=1))
+    write_pair(folder, pair)
+    return pair.cert
