@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from app.errors import ManifestError
-from app.model import nearest
+from app.model import nearest_word
 
 # What kubectl takes, besides the plural: kind, group and version, resource, and its short name
 _KINDS = (
@@ -42,7 +42,7 @@ def parse_resource_ref(text: str) -> ResourceRef:
     kind = kind.partition(".")[0].lower()
     row = _BY_NAME.get(kind)
     if row is None:
-        guess = nearest(kind, _BY_NAME)
+        guess = nearest_word(kind, _BY_NAME)
         hint = f"did you mean {guess}?" if guess else f"use one of {', '.join(row[0].lower() for row in _KINDS)}"
         raise ManifestError(f"{kind!r} is no kind that has pods; {hint}")
     return ResourceRef(row[0], name, row[1], row[2])

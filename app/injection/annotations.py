@@ -10,7 +10,7 @@ from app.injection.decision import Denial, Mode, Reason
 from app.injection.image_policy import is_allowed_image
 from app.injection.messages import first_few, naming, quote
 from app.injection.options import Medium, Options, Placement, Policy
-from app.model import Metadata, nearest, parse_quantity
+from app.model import Metadata, nearest_word, parse_quantity
 
 # Of options that a pod sets, by their annotations
 OptionTexts: TypeAlias = Mapping[str, str]
@@ -325,7 +325,7 @@ def apply_defaults(base: Options, texts: Mapping[str, str]) -> tuple[Options, li
     for name, text in texts.items():
         option = OPTIONS_BY_KEY.get(PREFIX + name)
         if option is None:
-            guess = nearest(name, (known.name for known in OPTIONS))
+            guess = nearest_word(name, (known.name for known in OPTIONS))
             problems.append(f"{name}: is not an option" + (f"; did you mean {guess}?" if guess else ""))
             continue
         if not text and option.required:
@@ -493,7 +493,7 @@ def _unknown(keys: Sequence[str]) -> str:
 
     def describe(key: str) -> str:
         shown = key[:80]
-        guess = guesses[key] = nearest(shown.removeprefix(PREFIX), _KNOWN_NAMES)
+        guess = guesses[key] = nearest_word(shown.removeprefix(PREFIX), _KNOWN_NAMES)
         return f"annotation {shown} does not exist" + (f"; did you mean {PREFIX}{guess}?" if guess else "")
 
     described = first_few(keys, describe)

@@ -50,7 +50,7 @@ def stale_status(pod: Pod, additions: Additions) -> Denial | None:
 def _not_as_injected(pod: Pod, wanted: JsonObject, as_container: bool) -> str | None:
     """Return what is wrong with the container of our name; older webhooks are known to strip restartPolicy."""
     name = quote(wanted["name"])
-    existing = pod.named.get(wanted["name"])
+    existing = pod.containers_by_name.get(wanted["name"])
     if existing is None:
         return f"has no container {name}"
     if existing.is_privileged is not wanted["securityContext"]["privileged"] or existing.is_init is as_container:
@@ -109,7 +109,7 @@ def taken_name(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
         for volume in additions.volumes
         if volume["name"] in pod.volumes and not _is_our_own(pod.volumes[volume["name"]], additions, ours)
     ]
-    if additions.container and additions.container["name"] in pod.named:
+    if additions.container and additions.container["name"] in pod.containers_by_name:
         names.insert(0, ("container", additions.container["name"]))
     if not names:
         return None
@@ -160,7 +160,7 @@ def taken_path(pod: Pod, additions: Additions) -> Denial | None:
 @lru_cache(maxsize=64)
 def _near(wanted: tuple[Mount, ...]) -> PathSet:
     """Return where another mount could be in the way; most are elsewhere, and need no closer look."""
-    return PathSet.of(*(mount.path for mount in wanted))
+    return PathSet.from_paths(*(mount.path for mount in wanted))
 
 
 def _is_in_the_way(mount: Mount, wanted: Mount, pod: Pod) -> bool:
@@ -181,7 +181,7 @@ def _is_in_the_way(mount: Mount, wanted: Mount, pod: Pod) -> bool:
 def pod_level(pod: Pod, additions: Additions) -> Denial | None:
     """Return which resources of the pod itself leave too little for the daemon, or None."""
     container = additions.container
-    if container is None or pod.spec.resources is None or container["name"] in pod.named:
+    if container is None or pod.spec.resources is None or container["name"] in pod.containers_by_name:
         return None
     starting, running = ([_demand(there) for there in group] for group in (pod.init_containers, pod.containers))
     added = Demand(ResourcesShape(**container.get("resources", {})), container.get("restartPolicy") == "Always")

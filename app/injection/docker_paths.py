@@ -13,7 +13,7 @@ DEFAULT_SOCKET = f"/var/run/{SOCKET_NAME}"
 HIDDEN_DEFAULT_DIR = "the socket directory hides what the containers' images keep in /var/run"
 DATA_ROOT = "/var/lib/docker"
 SYSTEM_DIRECTORIES = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr", "/etc", "/proc", "/sys", "/dev")
-_FOR_SOCKETS = PathSet.of(*SYSTEM_DIRECTORIES, DATA_ROOT)
+_FOR_SOCKETS = PathSet.from_paths(*SYSTEM_DIRECTORIES, DATA_ROOT)
 _EXEC_ROOTS = ("/run/docker/", "/run/containerd/")
 
 
@@ -48,4 +48,4 @@ def hides_the_daemon(socket_dir: str) -> bool:
 @lru_cache(maxsize=64)
 def unshareable(socket_dir: str) -> PathSet:
     """Return where a workspace would hide something that the daemon needs."""
-    return PathSet.of(*SYSTEM_DIRECTORIES, DATA_ROOT, "/run", clean_path(socket_dir))
+    return PathSet.from_paths(*SYSTEM_DIRECTORIES, DATA_ROOT, "/run", clean_path(socket_dir))

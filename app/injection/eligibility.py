@@ -18,7 +18,7 @@ from app.injection.constants import INJECT
 from app.injection.decision import Denial, Mode, Reason
 from app.injection.messages import quote
 from app.injection.options import Policy
-from app.model import Metadata, Pod, nearest
+from app.model import Metadata, Pod, nearest_word
 
 DISABLED = "disabled"
 NAMESPACE_VALUES = ("enabled", *Mode)
@@ -81,6 +81,6 @@ def mode_denial(request: Request, policy: Policy) -> Denial:
 
 
 def _unknown_value(source: str, value: str) -> str:
-    guess = nearest(value, POD_VALUES)
+    guess = nearest_word(value, POD_VALUES)
     hint = f' (did you mean "{guess}"?)' if guess else ""
     return f"{source} {INJECT}: {quote(value)} is not accepted{hint}; use one of {', '.join(POD_VALUES)}"

@@ -99,7 +99,7 @@ def _container(pod: Pod, additions: Additions) -> list[Operation]:
     wanted = additions.container
     if wanted is None:
         return []
-    if existing := pod.named.get(wanted["name"]):
+    if existing := pod.containers_by_name.get(wanted["name"]):
         return _mounts(existing, _entries(additions.container_mounts))
     container = {**wanted, "volumeMounts": [mount.to_json() for mount in additions.container_mounts]}
     if additions.as_container:
@@ -124,7 +124,7 @@ def _mounts(container: Container, wanted: _Entries) -> list[Operation]:
 def _kept_mounts(pod: Pod, additions: Additions) -> Iterable[str]:
     """Yield a warning where our container cannot follow what a later mutator changed: patches only add."""
     name = additions.container["name"] if additions.container else ""
-    existing = pod.named.get(name)
+    existing = pod.containers_by_name.get(name)
     if existing is None:
         return
     there = {mount.path: mount for mount in existing.mounts}

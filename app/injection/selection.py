@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from app.injection.constants import PREFIX
 from app.injection.decision import Denial, Reason
 from app.injection.messages import first_few, quote
-from app.model import Container, Pod, nearest
+from app.model import Container, Pod, nearest_word
 
 
 @dataclass
@@ -22,7 +22,7 @@ def select(pod: Pod, names: tuple[str, ...], own: str | None, *, before_init_con
     `own` is the name of the container we add. With `before_init_containers`, the init containers that start after it
     can have Docker, else none can. Native sidecars of other injectors are selected by name only.
     """
-    existing = pod.named.get(own) if own else None
+    existing = pod.containers_by_name.get(own) if own else None
     start = existing.position if existing and existing.is_init else 0
     first_init = start if before_init_containers else None
     candidates = [container for container in (*pod.init_containers, *pod.containers) if container.name != own]
@@ -51,7 +51,7 @@ def select(pod: Pod, names: tuple[str, ...], own: str | None, *, before_init_con
 
 
 def _missing(name: str, known: list[str]) -> str:
-    guess = nearest(name, known)
+    guess = nearest_word(name, known)
     hint = f' (did you mean "{guess}"?)' if guess else ""
     names = first_few(known, str, ", ")
     return f"annotation {PREFIX}containers: the pod has no container {quote(name)}{hint}; it has {names}"

@@ -3,10 +3,10 @@
 Pure: values in, values out.
 """
 
+from app.model.dns_names import is_dns_label, is_dns_subdomain
 from app.model.image import ImageReference, parse_image
 from app.model.jsonpatch import JsonObject, Operation, add, pointer
 from app.model.labels import selects
-from app.model.names import is_dns_label, is_dns_subdomain, nearest
 from app.model.paths import PathSet, clean_path, is_under
 from app.model.pod import Container, Metadata, Mount, Pod, Volume, read_metadata, read_pod
 from app.model.quantity import parse_quantity
@@ -19,6 +19,7 @@ from app.model.schema import (
     ResourcesShape,
     describe_validation_error,
 )
+from app.model.spelling import nearest_word
 from app.model.workload import PodTemplate, pod_templates
 
 __all__ = [
@@ -45,7 +46,7 @@ __all__ = [
     "is_dns_label",
     "is_dns_subdomain",
     "is_under",
-    "nearest",
+    "nearest_word",
     "parse_image",
     "parse_quantity",
     "pod_level_shortfalls",

@@ -12,10 +12,10 @@ def selects(selector: JsonObject | None, labels: Mapping[str, Any]) -> bool:
     for key, value in (selector.get("matchLabels") or {}).items():
         if labels.get(key) != value:
             return False
-    return all(_holds(requirement, labels) for requirement in selector.get("matchExpressions") or [])
+    return all(_matches_requirement(requirement, labels) for requirement in selector.get("matchExpressions") or [])
 
 
-def _holds(requirement: JsonObject, labels: Mapping[str, Any]) -> bool:
+def _matches_requirement(requirement: JsonObject, labels: Mapping[str, Any]) -> bool:
     key, values = str(requirement.get("key")), requirement.get("values") or []
     match requirement.get("operator"):
         case "In":

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from app.model.jsonpatch import JsonObject
 from app.model.paths import clean_path
 from app.model.schema import (
-    LONGEST_NAME,
-    LONGEST_PATH,
+    MAX_NAME_LENGTH,
+    MAX_PATH_LENGTH,
     ContainerShape,
     MalformedPodError,
     MetadataShape,
@@ -131,14 +131,14 @@ class Pod:
         spec: SpecShape,
         init_containers: tuple[Container, ...],
         containers: tuple[Container, ...],
-        named: Mapping[str, Container],
+        containers_by_name: Mapping[str, Container],
         volumes: Mapping[str, Volume],
         supplemental_groups: tuple[int, ...],
     ) -> None:
         self.spec = spec
         self.init_containers = init_containers
         self.containers = containers
-        self.named = named
+        self.containers_by_name = containers_by_name
         self.volumes = volumes
         self.supplemental_groups = supplemental_groups
 
@@ -157,9 +157,9 @@ def read_metadata(json: Any) -> Metadata:
 def read_pod(json: Any) -> Pod:
     """Return the view of a pod; MalformedPodError where its shape is not that of the API reference."""
     spec = (json if isinstance(json, PodShape) else _read_spec(json)).spec
-    init_containers = _containers("initContainers", spec.init_containers or [])
-    containers = _containers("containers", spec.containers)
-    volumes = [_volume(index, raw) for index, raw in enumerate(spec.volumes or ())]
+    init_containers = _read_containers("initContainers", spec.init_containers or [])
+    containers = _read_containers("containers", spec.containers)
+    volumes = [_read_volume(index, raw) for index, raw in enumerate(spec.volumes or ())]
     security = spec.security_context
     return Pod(
         spec,
@@ -171,50 +171,50 @@ def read_pod(json: Any) -> Pod:
     )
 
 
-def _containers(key: str, raw: list[ContainerShape]) -> tuple[Container, ...]:
+def _read_containers(key: str, raw: list[ContainerShape]) -> tuple[Container, ...]:
     is_init = key == "initContainers"
-    return tuple([_container(f"/spec/{key}/{index}", index, is_init, shape) for index, shape in enumerate(raw)])
+    return tuple([_read_container(f"/spec/{key}/{index}", index, is_init, shape) for index, shape in enumerate(raw)])
 
 
-def _container(pointer: str, index: int, is_init: bool, raw: ContainerShape) -> Container:
+def _read_container(pointer: str, index: int, is_init: bool, raw: ContainerShape) -> Container:
     variables = raw.env
     env = {variable.name: variable for variable in variables} if variables else {}
     mounts = raw.volume_mounts
     return Container(
-        pointer, index, is_init, raw.name, env, tuple([_mount(mount) for mount in mounts]) if mounts else (), raw
+        pointer, index, is_init, raw.name, env, tuple([_read_mount(mount) for mount in mounts]) if mounts else (), raw
     )
 
 
-def _volume(index: int, raw: VolumeShape) -> Volume:
+def _read_volume(index: int, raw: VolumeShape) -> Volume:
     name = raw.get("name")
-    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
-        raise MalformedPodError(_misnamed(index, name))
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_LENGTH:
+        raise MalformedPodError(_describe_bad_name(index, name))
     for kind, source in raw.items():
         if source.__class__ is SourceShape:
             # As for mounts: the constructor of a named tuple is Python.
             other = (name, kind, "", "")
-            return _host_path(index, name, source) if kind == "hostPath" else tuple.__new__(Volume, other)
+            return _read_host_path(index, name, source) if kind == "hostPath" else tuple.__new__(Volume, other)
         if source is not None and kind != "name":
             raise MalformedPodError(f"spec.volumes[{index}].{kind}: must be an object, found a string")
     # As the API server has it, where no source is named
     return Volume(name, "emptyDir")
 
 
-def _misnamed(index: int, name: object) -> str:
+def _describe_bad_name(index: int, name: object) -> str:
     place = f"spec.volumes[{index}].name"
-    return f"{place}: is missing" if name is None else f"{place}: must be a string of 1 to {LONGEST_NAME} characters"
+    return f"{place}: is missing" if name is None else f"{place}: must be a string of 1 to {MAX_NAME_LENGTH} characters"
 
 
-def _host_path(index: int, name: str, source: Any) -> Volume:
+def _read_host_path(index: int, name: str, source: Any) -> Volume:
     place = f"spec.volumes[{index}].hostPath.path"
     if source.path is None:
         raise MalformedPodError(f"{place}: is missing")
-    if not 0 < len(source.path) <= LONGEST_PATH:
-        raise MalformedPodError(f"{place}: must be a string of 1 to {LONGEST_PATH} characters")
+    if not 0 < len(source.path) <= MAX_PATH_LENGTH:
+        raise MalformedPodError(f"{place}: must be a string of 1 to {MAX_PATH_LENGTH} characters")
     return Volume(name, "hostPath", source.path, source.type or "")
 
 
-def _mount(raw: MountShape) -> Mount:
+def _read_mount(raw: MountShape) -> Mount:
     values = (
         raw.name,
         raw.mount_path,

@@ -8,9 +8,9 @@ from decimal import Decimal
 from functools import lru_cache
 
 _GRAMMAR = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?")
-_DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
-_LARGEST = Decimal(2**63 - 1)
+_DECIMAL_EXPONENTS = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_BINARY_EXPONENTS = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
+_MAX_VALUE = Decimal(2**63 - 1)
 
 
 @lru_cache(maxsize=1024)
@@ -20,12 +20,12 @@ def parse_quantity(text: str) -> Decimal:
     if match is None:
         raise ValueError("is not a quantity such as 500m, 2 or 1.5Gi")
     number, suffix = Decimal(match[1]), match[2] or ""
-    if suffix in _BINARY:
-        value = number * Decimal(2 ** _BINARY[suffix])
-    elif suffix in _DECIMAL:
-        value = number.scaleb(_DECIMAL[suffix])
+    if suffix in _BINARY_EXPONENTS:
+        value = number * Decimal(2 ** _BINARY_EXPONENTS[suffix])
+    elif suffix in _DECIMAL_EXPONENTS:
+        value = number.scaleb(_DECIMAL_EXPONENTS[suffix])
     else:
         value = number.scaleb(int(suffix[1:]))
-    if abs(value) > _LARGEST:
+    if abs(value) > _MAX_VALUE:
         raise ValueError("is larger than a quantity can be (2^63-1)")
     return value

@@ -36,51 +36,51 @@ def pod_level_shortfalls(
     pod's. Only the limit of `added` is compared, other containers are the author's own affair.
     """
     shortfalls = []
-    starting, running = list(init_containers), list(containers)
+    init_demands, container_demands = list(init_containers), list(containers)
     for resource in _RESOURCES:
         pod_limit = _limit(pod, resource)
         pod_request = _request(pod, resource)
-        room = _amount(pod_request)
-        needed = _needed(starting, running, resource)
-        if room is not None and needed > room:
-            shortfalls.append(PodLevelShortfall(resource, "request", pod_request, _text(needed)))
+        available = _parse_amount(pod_request)
+        needed = _pod_request(init_demands, container_demands, resource)
+        if available is not None and needed > available:
+            shortfalls.append(PodLevelShortfall(resource, "request", pod_request, _format_quantity(needed)))
         limit = _limit(added.resources, resource)
-        ceiling, top = _amount(pod_limit), _amount(limit)
-        if ceiling is not None and top is not None and top > ceiling:
+        pod_maximum, maximum = _parse_amount(pod_limit), _parse_amount(limit)
+        if pod_maximum is not None and maximum is not None and maximum > pod_maximum:
             shortfalls.append(PodLevelShortfall(resource, "limit", pod_limit, limit))
     return shortfalls
 
 
-def _needed(init_containers: list[Demand], containers: list[Demand], resource: str) -> Decimal:
+def _pod_request(init_containers: list[Demand], containers: list[Demand], resource: str) -> Decimal:
     sidecars = peak = Decimal(0)
     for container in init_containers:
-        request = _needs(container, resource)
+        request = _container_request(container, resource)
         if container.is_native_sidecar:
             sidecars += request
             peak = max(peak, sidecars)
         else:
             peak = max(peak, sidecars + request)
-    return max(peak, sidecars + sum(_needs(container, resource) for container in containers))
+    return max(peak, sidecars + sum(_container_request(container, resource) for container in containers))
 
 
-def _needs(container: Demand, resource: str) -> Decimal:
-    return _amount(_request(container.resources, resource)) or Decimal(0)
+def _container_request(container: Demand, resource: str) -> Decimal:
+    return _parse_amount(_request(container.resources, resource)) or Decimal(0)
 
 
 def _request(resources: ResourcesShape | None, resource: str) -> str:
     # A request that is absent defaults to the limit.
-    return _stated(resources.requests if resources else None, resource) or _limit(resources, resource)
+    return _amount_text(resources.requests if resources else None, resource) or _limit(resources, resource)
 
 
 def _limit(resources: ResourcesShape | None, resource: str) -> str:
-    return _stated(resources.limits if resources else None, resource)
+    return _amount_text(resources.limits if resources else None, resource)
 
 
-def _stated(amounts: Mapping[str, Quantity] | None, resource: str) -> str:
+def _amount_text(amounts: Mapping[str, Quantity] | None, resource: str) -> str:
     return str(amounts[resource]) if amounts and resource in amounts else ""
 
 
-def _amount(text: str) -> Decimal | None:
+def _parse_amount(text: str) -> Decimal | None:
     """Return a quantity as a number; None where there is none or the API server will say what is wrong with it."""
     try:
         return parse_quantity(text)
@@ -88,7 +88,7 @@ def _amount(text: str) -> Decimal | None:
         return None
 
 
-def _text(amount: Decimal) -> str:
+def _format_quantity(amount: Decimal) -> str:
     if amount == amount.to_integral_value():
         number = int(amount)
         for suffix, size in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):

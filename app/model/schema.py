@@ -14,22 +14,22 @@ from app.errors import DindWebhookError
 
 _Shape = TypeVar("_Shape")
 # Kubernetes states no bound; etcd's 1.5 MiB for an object hold no more that have what the API server adds to each.
-MOST_CONTAINERS = 1000
+MAX_CONTAINERS = 1000
 # Of RFC 1123 subdomains, the longest names that Kubernetes has
-LONGEST_NAME = 253
-ObjectName = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
+MAX_NAME_LENGTH = 253
+ObjectName = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
 # PATH_MAX of Linux
-LONGEST_PATH = 4096
-Path = Annotated[str, Meta(min_length=1, max_length=LONGEST_PATH)]
-OptionalPath = Annotated[str, Meta(max_length=LONGEST_PATH)] | None
+MAX_PATH_LENGTH = 4096
+Path = Annotated[str, Meta(min_length=1, max_length=MAX_PATH_LENGTH)]
+OptionalPath = Annotated[str, Meta(max_length=MAX_PATH_LENGTH)] | None
 # YAML on the command line may have a number, the API server always has text.
 Quantity: TypeAlias = str | int | float
 # What msgspec says, and its names for the types of JSON
-_MISSING = re.compile(r"Object missing required field `(\w+)`")
-_EXPECTED = re.compile(r"Expected `([\w |]+)`( of length >= 1)?(?: of length <= (\d+))?(?:, got `(\w+)`)?")
-_SOME_KEY = "[...]"
-_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
-_ACCEPTED = {
+_MISSING_FIELD = re.compile(r"Object missing required field `(\w+)`")
+_UNEXPECTED_TYPE = re.compile(r"Expected `([\w |]+)`( of length >= 1)?(?: of length <= (\d+))?(?:, got `(\w+)`)?")
+_ANY_KEY = "[...]"
+_PATH_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+_ACCEPTED_TYPES = {
     "array": "a list",
     "bool": "true or false",
     "float": "a number",
@@ -37,8 +37,16 @@ _ACCEPTED = {
     "object": "an object",
     "str": "a string",
 }
-_TYPES = {"array": list, "bool": bool, "float": float, "int": int, "null": type(None), "object": dict, "str": str}
-_FOUND = {**_ACCEPTED, "bool": "a boolean", "float": "a number", "int": "a number", "null": "nothing"}
+_PYTHON_TYPES = {
+    "array": list,
+    "bool": bool,
+    "float": float,
+    "int": int,
+    "null": type(None),
+    "object": dict,
+    "str": str,
+}
+_FOUND_TYPES = {**_ACCEPTED_TYPES, "bool": "a boolean", "float": "a number", "int": "a number", "null": "nothing"}
 
 
 class MalformedPodError(DindWebhookError):
@@ -131,8 +139,8 @@ class OsShape(Struct, gc=False):
 class SpecShape(Struct, gc=False, rename="camel"):
     """The `spec` of a pod."""
 
-    containers: Annotated[list[ContainerShape], Meta(min_length=1, max_length=MOST_CONTAINERS)]
-    init_containers: Annotated[list[ContainerShape], Meta(max_length=MOST_CONTAINERS)] | None = None
+    containers: Annotated[list[ContainerShape], Meta(min_length=1, max_length=MAX_CONTAINERS)]
+    init_containers: Annotated[list[ContainerShape], Meta(max_length=MAX_CONTAINERS)] | None = None
     volumes: list[VolumeShape] | None = None
     security_context: SecurityShape | None = None
     host_network: bool | None = None
@@ -194,32 +202,34 @@ def describe_validation_error(error: ValidationError, root: str, json: Any = Non
     """
     text, _, path = str(error).partition(" - at `$")
     where = path.rstrip("`")
-    if missing := _MISSING.fullmatch(text):
+    if missing := _MISSING_FIELD.fullmatch(text):
         where, text = f"{where}.{missing[1]}", "is missing"
-    elif expected := _EXPECTED.fullmatch(text):
+    elif expected := _UNEXPECTED_TYPE.fullmatch(text):
         accepted, shortest, longest, found = expected.groups()
-        text = f"must be {_accepted(accepted)}"
+        text = f"must be {_describe_types(accepted)}"
         if shortest:
             text += " that is not empty"
         if longest:
             text += f" of at most {longest} {'items' if accepted == 'array' else 'characters'}"
         if found:
-            text += f", found {_FOUND[found]}"
-        if where.endswith(_SOME_KEY):
+            text += f", found {_FOUND_TYPES[found]}"
+        if where.endswith(_ANY_KEY):
             where = _name_key(where, json, found)
             text += "; put quotes around it" if accepted == "str | null" and found in ("bool", "float", "int") else ""
     return f"{where.removeprefix('.') or root}: {text}"
 
 
-def _accepted(types: str) -> str:
-    return " or ".join(_ACCEPTED[kind] for kind in types.replace("int | float", "float").split(" | ") if kind != "null")
+def _describe_types(types: str) -> str:
+    return " or ".join(
+        _ACCEPTED_TYPES[kind] for kind in types.replace("int | float", "float").split(" | ") if kind != "null"
+    )
 
 
 def _name_key(where: str, json: Any, found: str | None) -> str:
     """Return a place in a map with the first key in it whose value has that type."""
-    place = where.removesuffix(_SOME_KEY)
-    for key, index in _STEP.findall(place) if json else ():
+    place = where.removesuffix(_ANY_KEY)
+    for key, index in _PATH_STEP.findall(place) if json else ():
         json = json[int(index)] if index else json[key]
     items = json.items() if isinstance(json, dict) else ()
-    wrong = next((key for key, value in items if value.__class__ is _TYPES.get(found or "")), None)
+    wrong = next((key for key, value in items if value.__class__ is _PYTHON_TYPES.get(found or "")), None)
     return place if wrong is None else f"{place}[{wrong}]"

@@ -5,17 +5,17 @@ from typing import Any, NamedTuple
 
 from app.model.jsonpatch import JsonObject, pointer
 
-_TEMPLATE = ("spec", "template")
+_SPEC_TEMPLATE = ("spec", "template")
 _TEMPLATE_PATHS: dict[str, tuple[str, ...]] = {
     "Pod": (),
     "PodTemplate": ("template",),
-    "ReplicationController": _TEMPLATE,
-    "ReplicaSet": _TEMPLATE,
-    "Deployment": _TEMPLATE,
-    "StatefulSet": _TEMPLATE,
-    "DaemonSet": _TEMPLATE,
-    "Job": _TEMPLATE,
-    "CronJob": ("spec", "jobTemplate", *_TEMPLATE),
+    "ReplicationController": _SPEC_TEMPLATE,
+    "ReplicaSet": _SPEC_TEMPLATE,
+    "Deployment": _SPEC_TEMPLATE,
+    "StatefulSet": _SPEC_TEMPLATE,
+    "DaemonSet": _SPEC_TEMPLATE,
+    "Job": _SPEC_TEMPLATE,
+    "CronJob": ("spec", "jobTemplate", *_SPEC_TEMPLATE),
 }
 
 

@@ -89,7 +89,7 @@ def _image(pod: JsonObject, container: Container) -> str:
 
 
 def _container(old: Pod, container: Container, image: str) -> ContainerFacts:
-    known = old.named.get(container.name)
+    known = old.containers_by_name.get(container.name)
     return ContainerFacts(
         name=container.name,
         image=image,

@@ -20,7 +20,7 @@ from pydantic import (
 
 from app import __version__
 from app.injection import OPTIONS, Mode, Policy, apply_defaults, built_in_options
-from app.model import is_dns_label, nearest
+from app.model import is_dns_label, nearest_word
 from app.settings.duration import format_duration, parse_duration
 
 
@@ -50,7 +50,7 @@ def _host(name: str) -> str:
 def _option_name(name: str) -> str:
     known = [option.name for option in OPTIONS]
     if name not in known:
-        guess = nearest(name, known)
+        guess = nearest_word(name, known)
         raise ValueError(f"{name!r} is not an option" + (f"; did you mean {guess!r}?" if guess else ""))
     return name
 

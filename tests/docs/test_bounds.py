@@ -9,7 +9,7 @@ from app.http import server
 from app.http.fair_queue import WORK_SECONDS
 from app.http.framing import MOST_HEAD_BYTES
 from app.http.protocol import MOST_HEADERS
-from app.model.schema import MOST_CONTAINERS
+from app.model.schema import MAX_CONTAINERS
 from app.processes.serve import SPARE_BYTES
 from app.settings import ServerSettings
 
@@ -20,7 +20,7 @@ _BOUNDS = {
     "head of a request, trailers": f"{MOST_HEAD_BYTES // 1024} KiB, {MOST_HEADERS} headers; trailers are dropped",
     "body": f"`server.body_limit`, {_DEFAULT.body_limit // _MIB} MiB",
     "JSON values in a body": f"{MOST_VALUES:,}, counted before it is parsed",
-    "containers of a pod": f"{MOST_CONTAINERS:,}, and as many init containers",
+    "containers of a pod": f"{MAX_CONTAINERS:,}, and as many init containers",
     "connections, TLS handshakes included": f"`server.connection_limit`, {_DEFAULT.connection_limit}; "
     f"{server.HEALTH_CONNECTIONS} to a health port",
     "bytes that all connections hold, read or not taken yet": f"`server.body_limit` and {SPARE_BYTES // _MIB} MiB",

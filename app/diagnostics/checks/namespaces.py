@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from app.diagnostics.check import Category, Check, Problem
 from app.diagnostics.snapshot import Snapshot, has_opted_in, is_asked_about, labels_of, name_of
 from app.injection import INJECT, NAMESPACE_VALUES
-from app.model import JsonObject, nearest
+from app.model import JsonObject, nearest_word
 
 ENFORCE = "pod-security.kubernetes.io/enforce"
 
@@ -32,7 +32,7 @@ def _values(snapshot: Snapshot) -> Iterator[Problem]:
     for one in snapshot.namespaces:
         value = labels_of(one).get(INJECT)
         if value is not None and value not in (*NAMESPACE_VALUES, "disabled"):
-            guess = nearest(value, NAMESPACE_VALUES) or "enabled"
+            guess = nearest_word(value, NAMESPACE_VALUES) or "enabled"
             yield Problem(
                 f'namespace {name_of(one)} has {INJECT}="{value}", which counts as no label',
                 {"namespace": name_of(one), "value": guess},

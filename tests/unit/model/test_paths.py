@@ -44,4 +44,4 @@ def test_a_path_is_cleaned(path: str, expected: str) -> None:
     ],
 )
 def test_a_path_meets_a_directory_when_one_is_under_the_other(left: str, right: str, expected: bool) -> None:
-    assert PathSet.of(right).overlaps(left) is expected
+    assert PathSet.from_paths(right).overlaps(left) is expected

@@ -55,7 +55,7 @@ def test_a_container_that_restarts_always_is_no_native_sidecar() -> None:
 
 def test_containers_and_init_containers_are_found_by_name() -> None:
     pod = read_pod(_pod(initContainers=[{"name": "setup"}]))
-    found = {name: pod.named.get(name) for name in ("setup", "build", "other")}
+    found = {name: pod.containers_by_name.get(name) for name in ("setup", "build", "other")}
     assert [container and container.pointer for container in found.values()] == [
         "/spec/initContainers/0",
         "/spec/containers/0",

@@ -62,8 +62,8 @@ def test_only_the_limit_of_the_added_container_counts() -> None:
 )
 def test_init_containers_count_while_they_run(starting: list[Demand], running: list[str], needed: str) -> None:
     pod = ResourcesShape({"cpu": "1m"})
-    (describe_validation_error,) = pod_level_shortfalls(pod, starting, map(_needs, running), _NOTHING)
-    assert describe_validation_error.needed == needed
+    (shortfall,) = pod_level_shortfalls(pod, starting, map(_needs, running), _NOTHING)
+    assert shortfall.needed == needed
 
 
 def test_a_request_that_is_absent_defaults_to_the_limit() -> None:
@@ -86,8 +86,8 @@ def test_a_request_that_is_absent_defaults_to_the_limit() -> None:
 )
 def test_what_is_needed_reads_as_a_quantity(amounts: list[Any], needed: str) -> None:
     pod = ResourcesShape({"cpu": "10n"})
-    (describe_validation_error,) = pod_level_shortfalls(pod, [], map(_needs, amounts), _NOTHING)
-    assert describe_validation_error.needed == needed
+    (shortfall,) = pod_level_shortfalls(pod, [], map(_needs, amounts), _NOTHING)
+    assert shortfall.needed == needed
 
 
 def test_an_amount_that_is_no_quantity_is_left_to_the_api_server() -> None:
