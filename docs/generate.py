@@ -83,7 +83,7 @@ reasons.
 def _option_row(option: Option) -> str:
     default = f"`{option.default}`" if option.default else "unset"
     modes = "both" if option.modes == frozenset(Mode) else ", ".join(sorted(option.modes))
-    may = "yes" if option.open else "no"
+    may = "yes" if option.allowed_by_default else "no"
     return f"| `{option.key}` | {option.accepts} | {option.bounds} | {default} | {modes} | {may} | {option.help} |\n"
 
 

@@ -12,11 +12,11 @@ from app.injection.decision import Decision, Mode, Outcome, Reason
 from app.injection.docker_paths import DATA_ROOT, SYSTEM_DIRECTORIES
 from app.injection.eligibility import NAMESPACE_VALUES, POD_VALUES
 from app.injection.inject import decide_for_namespace, decide_request, inject
-from app.injection.options import Medium, Options, Placement, Policy
+from app.injection.options import Options, Placement, Policy, StorageMedium
 from app.injection.parsers import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
 from app.injection.rules import NAMESPACE_RULES, RULES, Rule, RuleState, trace_rules
 from app.injection.service_account_token import TOKEN_PATH
-from app.injection.shared_volumes import SHAREABLE
+from app.injection.shared_volumes import SHAREABLE_KINDS
 
 __all__ = [
     "DATA_ROOT",
@@ -31,13 +31,12 @@ __all__ = [
     "PREFIX",
     "REFUSED_VARIABLES",
     "RULES",
-    "SHAREABLE",
+    "SHAREABLE_KINDS",
     "STALE_STATUS",
     "STATUS",
     "SYSTEM_DIRECTORIES",
     "TOKEN_PATH",
     "Decision",
-    "Medium",
     "Mode",
     "Option",
     "Options",
@@ -47,6 +46,7 @@ __all__ = [
     "Reason",
     "Rule",
     "RuleState",
+    "StorageMedium",
     "apply_defaults",
     "built_in_options",
     "decide_for_namespace",

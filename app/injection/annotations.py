@@ -8,15 +8,15 @@ from app.injection import parsers
 from app.injection.constants import INJECT, PREFIX, STATUS
 from app.injection.decision import Denial, Mode, Reason
 from app.injection.image_policy import is_allowed_image
-from app.injection.messages import first_few, naming, quote
-from app.injection.options import Medium, Options, Placement, Policy
+from app.injection.messages import join_first, quote, warn_of_names
+from app.injection.options import Options, Placement, Policy, StorageMedium
 from app.model import Metadata, nearest_word, parse_quantity
 
 # Of options that a pod sets, by their annotations
 OptionTexts: TypeAlias = Mapping[str, str]
-_BOTH = frozenset(Mode)
-_SIDECAR = frozenset({Mode.SIDECAR})
-_DAEMONSET = frozenset({Mode.DAEMONSET})
+_BOTH_MODES = frozenset(Mode)
+_SIDECAR_ONLY = frozenset({Mode.SIDECAR})
+_DAEMONSET_ONLY = frozenset({Mode.DAEMONSET})
 
 
 class Option(NamedTuple):
@@ -24,9 +24,9 @@ class Option(NamedTuple):
 
     `parse` turns the annotation's text into the member of `Options` of the same name and raises
     ValueError with the rest of a sentence that begins with the value. `default` is such a text; an
-    empty one leaves the option unset, as `unset` says; a `required` one always has a value. The text has at most
-    `longest` characters, a list or map in it `most_items` items. `open` options may be set by pods unless the operator
-    decides otherwise.
+    empty one leaves the option unset, as `unset_value` says; a `required` one always has a value. The text has at most
+    `max_length` characters, a list or map in it `max_items` items. `allowed_by_default` options may be set by pods
+    unless the operator decides otherwise.
     """
 
     name: str
@@ -35,12 +35,12 @@ class Option(NamedTuple):
     accepts: str
     example: str
     help: str
-    longest: int
-    most_items: int = 0
-    modes: frozenset[Mode] = _SIDECAR
-    open: bool = False
+    max_length: int
+    max_items: int = 0
+    modes: frozenset[Mode] = _SIDECAR_ONLY
+    allowed_by_default: bool = False
     required: bool = False
-    unset: Any = None
+    unset_value: Any = None
 
     @property
     def key(self) -> str:
@@ -53,18 +53,18 @@ class Option(NamedTuple):
     @property
     def bounds(self) -> str:
         """The bounds of the text, in words."""
-        characters = f"{self.longest} characters"
-        return f"{self.most_items} items, {characters}" if self.most_items else characters
+        characters = f"{self.max_length} characters"
+        return f"{self.max_items} items, {characters}" if self.max_items else characters
 
     def read(self, text: str) -> Any:
-        """Return the value for a text, `unset` for an empty one; ValueError where the text is not accepted."""
+        """Return the value for a text, `unset_value` for an empty one; ValueError where the text is not accepted."""
         if not text:
-            return self.unset
-        if len(text) > self.longest:
-            raise ValueError(f"has {len(text)} characters; at most {self.longest} are accepted")
+            return self.unset_value
+        if len(text) > self.max_length:
+            raise ValueError(f"has {len(text)} characters; at most {self.max_length} are accepted")
         value = self.parse(text)
-        if isinstance(value, tuple) and len(value) > self.most_items > 0:
-            raise ValueError(f"has {len(value)} items; at most {self.most_items} are accepted")
+        if isinstance(value, tuple) and len(value) > self.max_items > 0:
+            raise ValueError(f"has {len(value)} items; at most {self.max_items} are accepted")
         return value
 
     def read_annotation(self, text: str) -> Any:
@@ -77,235 +77,235 @@ class Option(NamedTuple):
 OPTIONS: tuple[Option, ...] = (
     Option(
         name="containers",
-        parse=parsers.names,
+        parse=parsers.parse_names,
         default="",
         accepts="names of containers, comma-separated",
-        longest=4096,
-        most_items=64,
+        max_length=4096,
+        max_items=64,
         example="build,test",
         help="Which containers get Docker. All, unless set; another injector's native sidecars only when named here.",
-        modes=_BOTH,
-        open=True,
-        unset=(),
+        modes=_BOTH_MODES,
+        allowed_by_default=True,
+        unset_value=(),
     ),
     Option(
         name="placement",
-        parse=parsers.one_of(Placement),
+        parse=parsers.choice_parser(Placement),
         default="native",
         accepts="`native` or `container`",
-        longest=64,
+        max_length=64,
         example="container",
         help=(
             "A native sidecar starts before init containers and lets a Job complete; an ordinary container does "
             "neither."
         ),
-        open=True,
+        allowed_by_default=True,
         required=True,
     ),
     Option(
         name="share-volumes",
-        parse=parsers.shared_volumes,
+        parse=parsers.parse_shared_volumes,
         default="true",
         accepts="`true`, `false` or names of volumes, comma-separated",
-        longest=4096,
-        most_items=64,
+        max_length=4096,
+        max_items=64,
         example="workspace",
         help=(
             "Mount the containers' emptyDir, PVC and ephemeral volumes in the daemon too, so that "
             "`docker run -v $PWD:/w` sees their files."
         ),
-        open=True,
+        allowed_by_default=True,
         required=True,
     ),
     Option(
         name="wait",
-        parse=parsers.boolean,
+        parse=parsers.parse_boolean,
         default="true",
         accepts="`true` or `false`",
-        longest=64,
+        max_length=64,
         example="false",
         help="Hold the pod's start back, for a bounded time, until the node's daemon answers.",
-        modes=_DAEMONSET,
-        open=True,
+        modes=_DAEMONSET_ONLY,
+        allowed_by_default=True,
         required=True,
     ),
     Option(
         name="cpu-request",
-        parse=parsers.cpu,
+        parse=parsers.parse_cpu,
         default="250m",
         accepts="a quantity",
-        longest=64,
+        max_length=64,
         example="500m",
         help="CPU request of the daemon.",
-        open=True,
+        allowed_by_default=True,
     ),
     Option(
         name="cpu-limit",
-        parse=parsers.cpu,
+        parse=parsers.parse_cpu,
         default="2",
         accepts="a quantity",
-        longest=64,
+        max_length=64,
         example="4",
         help="CPU limit of the daemon; on cgroup v1 nodes of all it runs, too.",
-        open=True,
+        allowed_by_default=True,
     ),
     Option(
         name="memory-request",
-        parse=parsers.size,
+        parse=parsers.parse_byte_size,
         default="512Mi",
         accepts="a quantity",
-        longest=64,
+        max_length=64,
         example="1Gi",
         help="Memory request of the daemon.",
-        open=True,
+        allowed_by_default=True,
     ),
     Option(
         name="memory-limit",
-        parse=parsers.size,
+        parse=parsers.parse_byte_size,
         default="4Gi",
         accepts="a quantity",
-        longest=64,
+        max_length=64,
         example="8Gi",
         help="Memory limit of the daemon; on cgroup v1 nodes of all it runs, too.",
-        open=True,
+        allowed_by_default=True,
     ),
     Option(
         name="storage-size",
-        parse=parsers.size,
+        parse=parsers.parse_byte_size,
         default="20Gi",
         accepts="a quantity",
-        longest=64,
+        max_length=64,
         example="50Gi",
         help="How much images, layers and containers may take.",
-        open=True,
+        allowed_by_default=True,
     ),
     Option(
         name="storage-medium",
-        parse=parsers.one_of(Medium),
+        parse=parsers.choice_parser(StorageMedium),
         default="Disk",
         accepts="`Disk`, `Memory` or `Volume`",
-        longest=64,
+        max_length=64,
         example="Memory",
         help="Where they are kept: an emptyDir on the node's disk or in memory, or a generic ephemeral volume.",
         required=True,
     ),
     Option(
         name="storage-class",
-        parse=parsers.storage_class,
+        parse=parsers.parse_storage_class,
         default="",
         accepts="a StorageClass",
-        longest=253,
+        max_length=253,
         example="fast-ssd",
         help="StorageClass of the generic ephemeral volume; implies the medium `Volume`.",
     ),
     Option(
         name="group",
-        parse=parsers.whole_number(0, 2**31 - 1),
+        parse=parsers.whole_number_parser(0, 2**31 - 1),
         default="2375",
         accepts="a numeric group ID",
-        longest=64,
+        max_length=64,
         example="1001",
         help="Group that owns the socket, added to the pod's supplementalGroups so that non-root users reach it.",
-        open=True,
+        allowed_by_default=True,
     ),
     Option(
         name="mtu",
-        parse=parsers.whole_number(68, 65535),
+        parse=parsers.whole_number_parser(68, 65535),
         default="",
         accepts="a number from 68 to 65535",
-        longest=64,
+        max_length=64,
         example="1450",
         help="MTU of the daemon's default bridge and of the networks created in it.",
-        open=True,
+        allowed_by_default=True,
     ),
     Option(
         name="registry-mirrors",
-        parse=parsers.registry_mirrors,
+        parse=parsers.parse_registry_mirrors,
         default="",
         accepts="URLs, comma-separated",
-        longest=4096,
-        most_items=16,
+        max_length=4096,
+        max_items=16,
         example="https://mirror.example",
         help=(
             "Mirrors that the daemon asks first for images of Docker Hub, by https or plain http. None may be an "
             "insecure registry: dockerd would no longer check the certificate of Docker Hub itself."
         ),
-        open=True,
-        unset=(),
+        allowed_by_default=True,
+        unset_value=(),
     ),
     Option(
         name="insecure-registries",
-        parse=parsers.registries,
+        parse=parsers.parse_insecure_registries,
         default="",
         accepts="HOST[:PORT] or CIDRs, comma-separated",
-        longest=4096,
-        most_items=64,
+        max_length=4096,
+        max_items=64,
         example="registry.ci:5000,10.0.0.0/8",
         help="Registries that the daemon may talk to without TLS, or whose certificate it does not check.",
-        unset=(),
+        unset_value=(),
     ),
     Option(
         name="address-pools",
-        parse=parsers.address_pools,
+        parse=parsers.parse_address_pools,
         default="",
         accepts="CIDR:SIZE, comma-separated",
-        longest=1024,
-        most_items=16,
+        max_length=1024,
+        max_items=16,
         example="10.200.0.0/16:24",
         help="Where the daemon takes the subnets of its networks from.",
-        unset=(),
+        unset_value=(),
     ),
     Option(
         name="image",
-        parse=parsers.image,
+        parse=parsers.parse_daemon_image,
         default="docker:29.7.2-dind",
         accepts="an image reference",
-        longest=512,
+        max_length=512,
         example="docker:29-dind",
         help="Image of the daemon.",
         required=True,
     ),
     Option(
         name="socket-dir",
-        parse=parsers.socket_dir,
+        parse=parsers.parse_socket_dir,
         default="/run/dind",
         accepts="an absolute path",
-        longest=128,
+        max_length=128,
         example="/var/run",
         help="Directory in which the containers find `docker.sock`.",
-        modes=_BOTH,
+        modes=_BOTH_MODES,
         required=True,
     ),
     Option(
         name="tcp",
-        parse=parsers.tcp_address,
+        parse=parsers.parse_tcp_address,
         default="",
         accepts="ADDRESS:PORT",
-        longest=64,
+        max_length=64,
         example="127.0.0.1:2375",
         help="Listen on TCP as well, without TLS. An address that is not loopback needs the operator's consent.",
     ),
     Option(
         name="env",
-        parse=parsers.environment,
+        parse=parsers.parse_environment,
         default="",
         accepts="a JSON object of strings",
-        longest=16384,
-        most_items=64,
+        max_length=16384,
+        max_items=64,
         example='{"HTTPS_PROXY": "http://proxy:3128"}',
         help="Environment variables of the daemon.",
-        unset=(),
+        unset_value=(),
     ),
     Option(
         name="dockerd-args",
-        parse=parsers.dockerd_args,
+        parse=parsers.parse_dockerd_args,
         default="",
         accepts="a JSON array of strings",
-        longest=8192,
-        most_items=64,
+        max_length=8192,
+        max_items=64,
         example='["--log-level=debug"]',
         help="More flags for dockerd, each as `--flag` or `--flag=value`; those that injection sets are refused.",
-        unset=(),
+        unset_value=(),
     ),
 )
 
@@ -336,33 +336,33 @@ def apply_defaults(base: Options, texts: Mapping[str, str]) -> tuple[Options, li
         except ValueError as error:
             problems.append(f"{name}: {quote(text)} {error}")
     options = replace(base, **changes)
-    return options, problems or contradictions(options)
+    return options, problems or find_contradictions(options)
 
 
 def find_option_texts(annotations: Mapping[str, str | None]) -> OptionTexts | Denial:
     """Return the texts of the options that a pod sets, or why it is denied: it sets some that do not exist."""
     ours = [key for key in annotations if key.startswith(PREFIX) and key not in (INJECT, STATUS)]
     if unknown := [key for key in ours if key not in OPTIONS_BY_KEY]:
-        return Denial(Reason.UNKNOWN_ANNOTATION, _unknown(unknown))
+        return Denial(Reason.UNKNOWN_ANNOTATION, _describe_unknown_annotations(unknown))
     return {key: annotations[key] or "" for key in ours}
 
 
-def permission_denial(texts: OptionTexts, policy: Policy) -> Denial | None:
+def deny_forbidden_options(texts: OptionTexts, policy: Policy) -> Denial | None:
     """Return why the operator does not let a pod set these options, or None.
 
     A text that is no value of its option is left to `parse_options`.
     """
-    if closed := sorted(key for key in texts if OPTIONS_BY_KEY[key].name not in policy.allowed_options):
+    if forbidden_keys := sorted(key for key in texts if OPTIONS_BY_KEY[key].name not in policy.allowed_options):
         allowed = ", ".join(option.name for option in OPTIONS if option.name in policy.allowed_options) or "none"
-        what, it = ("annotations", "them") if len(closed) > 1 else ("annotation", "it")
+        what, it = ("annotations", "them") if len(forbidden_keys) > 1 else ("annotation", "it")
         return Denial(
             Reason.OPTION_NOT_ALLOWED,
-            f"{what} {first_few(closed, str, ', ')} may not be set in this cluster; remove {it} "
+            f"{what} {join_first(forbidden_keys, str, ', ')} may not be set in this cluster; remove {it} "
             f"(options its operator allows: {allowed})",
         )
-    image, tcp, arguments = (_value(texts, name) for name in ("image", "tcp", "dockerd-args"))
+    image, tcp, arguments = (_read_option(texts, name) for name in ("image", "tcp", "dockerd-args"))
     if image and image != policy.defaults.image and not is_allowed_image(image, policy.allowed_images):
-        allowed = first_few((policy.defaults.image, *policy.allowed_images), str, ", ")
+        allowed = join_first((policy.defaults.image, *policy.allowed_images), str, ", ")
         return Denial(
             Reason.IMAGE_NOT_ALLOWED,
             f"annotation {PREFIX}image: {quote(image)} is not an image that this cluster's "
@@ -385,7 +385,7 @@ def permission_denial(texts: OptionTexts, policy: Policy) -> Denial | None:
     return None
 
 
-def _value(texts: OptionTexts, name: str) -> Any:
+def _read_option(texts: OptionTexts, name: str) -> Any:
     """Return the value of an option that a pod sets, or None if it sets none that is accepted."""
     text = texts.get(PREFIX + name)
     if not text:
@@ -414,34 +414,34 @@ def parse_options(texts: OptionTexts, policy: Policy) -> Options | Denial:
             changes[option.field] = option.read_annotation(text)
         except ValueError as error:
             problems.append(f"annotation {key}: {quote(text)} {error}")
-    options = replace(policy.defaults, **_yielding(changes))
-    if problems := problems or contradictions(options):
-        return Denial(Reason.INVALID_OPTION, first_few(problems, str))
+    options = replace(policy.defaults, **_replace_storage_defaults(changes))
+    if problems := problems or find_contradictions(options):
+        return Denial(Reason.INVALID_OPTION, join_first(problems, str))
     return options
 
 
-def options_without_effect(metadata: Metadata, mode: Mode | None) -> list[str]:
+def warn_of_options_without_effect(metadata: Metadata, mode: Mode | None) -> list[str]:
     """Return warnings about options of the other mode, and about labels that look like options."""
     options = [key for key in metadata.annotations if (option := OPTIONS_BY_KEY.get(key)) and mode not in option.modes]
     labels = [key for key in metadata.labels if key.startswith(PREFIX) and key != INJECT]
     found = []
     if options:
-        found.append(naming(f"without effect in {mode} mode", options))
+        found.append(warn_of_names(f"without effect in {mode} mode", options))
     if labels:
-        found.append(naming("options are annotations, these labels have no effect", labels))
+        found.append(warn_of_names("options are annotations, these labels have no effect", labels))
     return found
 
 
-def _yielding(changes: dict[str, Any]) -> dict[str, Any]:
+def _replace_storage_defaults(changes: dict[str, Any]) -> dict[str, Any]:
     """Return the changes with those that follow: of medium and class, the default gives way to what a pod says."""
-    if "storage_medium" in changes and changes["storage_medium"] is not Medium.VOLUME:
+    if "storage_medium" in changes and changes["storage_medium"] is not StorageMedium.VOLUME:
         return {"storage_class": None, **changes}
     if "storage_class" in changes:
-        return {"storage_medium": Medium.VOLUME, **changes}
+        return {"storage_medium": StorageMedium.VOLUME, **changes}
     return changes
 
 
-def contradictions(options: Options) -> list[str]:
+def find_contradictions(options: Options) -> list[str]:
     """Return what does not go together in these options."""
     found = []
     for resource, request, limit in (
@@ -453,26 +453,26 @@ def contradictions(options: Options) -> list[str]:
                 f"{PREFIX}{resource}-request, which is {request}, is more than {PREFIX}{resource}-limit, which is "
                 f"{limit} unless set; lower the request or set a limit of {request} or more"
             )
-    if options.storage_class and options.storage_medium is Medium.MEMORY:
+    if options.storage_class and options.storage_medium is StorageMedium.MEMORY:
         found.append(f"{PREFIX}storage-class does not go with {PREFIX}storage-medium Memory; remove one")
-    found += _unchecked_hub(options)
-    if (options.storage_class or options.storage_medium is Medium.VOLUME) and not options.storage_size:
+    found += _find_mirrors_without_tls(options)
+    if (options.storage_class or options.storage_medium is StorageMedium.VOLUME) and not options.storage_size:
         found.append(f"{PREFIX}storage-size is needed for a volume; set it")
     return found
 
 
-def _unchecked_hub(options: Options) -> list[str]:
+def _find_mirrors_without_tls(options: Options) -> list[str]:
     """Return which mirrors would have dockerd no longer check the certificate of Docker Hub itself.
 
     Since 28, dockerd sets up one TLS client for Docker Hub and its mirrors, and has it trust any certificate where one
     of them is an insecure registry (`mergeLegacyConfig` of moby's daemon/hosts.go). Loopback always is one.
     """
     insecure = {registry.lower() for registry in options.insecure_registries}
-    networks = [parsers.network_of(registry) for registry in insecure if "/" in registry]
+    networks = [parsers.parse_network(registry) for registry in insecure if "/" in registry]
     found = []
     for url in options.registry_mirrors:
         host = url.partition("://")[2].partition("/")[0].lower()
-        address = parsers.address_of(host)
+        address = parsers.find_ip_address(host)
         why = None
         name = host.partition(":")[0]
         if name == "localhost" or name.endswith(".localhost") or (address and address.is_loopback):
@@ -487,7 +487,7 @@ def _unchecked_hub(options: Options) -> list[str]:
     return found
 
 
-def _unknown(keys: Sequence[str]) -> str:
+def _describe_unknown_annotations(keys: Sequence[str]) -> str:
     # Without the prefix, which makes any two of them look alike.
     guesses: dict[str, str | None] = {}
 
@@ -496,7 +496,7 @@ def _unknown(keys: Sequence[str]) -> str:
         guess = guesses[key] = nearest_word(shown.removeprefix(PREFIX), _KNOWN_NAMES)
         return f"annotation {shown} does not exist" + (f"; did you mean {PREFIX}{guess}?" if guess else "")
 
-    described = first_few(keys, describe)
+    described = join_first(keys, describe)
     if all(guesses.values()):
         return described
     # Once, and short: what was asked for should still be in sight.

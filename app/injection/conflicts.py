@@ -6,7 +6,7 @@ from app.injection.additions import Additions
 from app.injection.constants import PREFIX, STATUS
 from app.injection.decision import Denial, Reason
 from app.injection.docker_paths import SOCKET_NAME
-from app.injection.messages import brief, quote
+from app.injection.messages import abbreviate, quote
 from app.model import (
     Container,
     Demand,
@@ -24,18 +24,18 @@ from app.model import (
 _NODE_SOCKET_PATHS = ("/run/docker.sock", "/run", "/")
 # The root directory of a process of the node, and what is open in it, can be reached in more ways than can be listed.
 # The others are links into it.
-_PROC = ("/proc", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr")
+_PROC_PATHS = ("/proc", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr")
 # How the sentence begins: all that is left of the reason in an error that comes back through the API server.
 STALE_STATUS = f"annotation {STATUS} says that the pod was injected, but it"
 # kubelet mounts them read-only, whatever the mount says.
 _READ_ONLY_SOURCES = frozenset({"configMap", "secret", "projected", "downwardAPI"})
 
 
-def stale_status(pod: Pod, additions: Additions) -> Denial | None:
+def deny_stale_status(pod: Pod, additions: Additions) -> Denial | None:
     """Return what is missing in a pod whose status annotation says that it was injected, or None."""
     problem = None
     if additions.container:
-        problem = _not_as_injected(pod, additions.container, additions.as_container)
+        problem = _describe_container_mismatch(pod, additions.container, additions.as_container)
     for volume in additions.volumes:
         existing = pod.volumes.get(volume["name"])
         if existing is None and not additions.container:
@@ -47,7 +47,7 @@ def stale_status(pod: Pod, additions: Additions) -> Denial | None:
     return Denial(Reason.STALE_STATUS, f"{STALE_STATUS} {problem}; remove the annotation", problem)
 
 
-def _not_as_injected(pod: Pod, wanted: JsonObject, as_container: bool) -> str | None:
+def _describe_container_mismatch(pod: Pod, wanted: JsonObject, as_container: bool) -> str | None:
     """Return what is wrong with the container of our name; older webhooks are known to strip restartPolicy."""
     name = quote(wanted["name"])
     existing = pod.containers_by_name.get(wanted["name"])
@@ -65,32 +65,35 @@ def _is_same_kind(existing: Volume, wanted: JsonObject) -> bool:
     return existing.kind in wanted and ("hostPath" not in wanted or existing.path == wanted["hostPath"]["path"])
 
 
-def node_socket(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
-    """Return which volume of a pod leads to the node's Docker socket, or None. `ours`: it was injected before."""
+def deny_node_socket(pod: Pod, additions: Additions, was_injected: bool) -> Denial | None:
+    """Return which volume of a pod leads to the node's Docker socket, or None.
+
+    `was_injected`: it was injected before.
+    """
     for name, volume in pod.volumes.items():
-        if volume.kind != "hostPath" or _is_our_own(volume, additions, ours):
+        if volume.kind != "hostPath" or _is_injected_volume(volume, additions, was_injected):
             continue
         path = clean_path(volume.path)
-        is_proc = any(path == place or is_under(path, place) for place in _PROC)
+        is_proc = any(path == proc_path or is_under(path, proc_path) for proc_path in _PROC_PATHS)
         if is_proc or path in _NODE_SOCKET_PATHS:
             socket = (
                 "which leads to the node's own Docker socket" if is_proc else "where the node's own Docker socket is"
             )
             return Denial(
                 Reason.NODE_DOCKER_SOCKET,
-                f"volume {quote(name)} mounts {brief(volume.path)} of the node, {socket}; remove the volume and its "
-                "mounts, Docker is injected instead",
+                f"volume {quote(name)} mounts {abbreviate(volume.path)} of the node, {socket}; remove the volume and "
+                "its mounts, Docker is injected instead",
             )
     return None
 
 
-def _is_our_own(existing: Volume, additions: Additions, ours: bool) -> bool:
+def _is_injected_volume(existing: Volume, additions: Additions, was_injected: bool) -> bool:
     """Whether a volume is one of the additions: injected before, or a hostPath of the same name and place.
 
     An emptyDir of the same name is another one in every respect that matters.
     """
     return any(
-        existing.name == wanted["name"] and (ours or _is_same_host_path(existing, wanted))
+        existing.name == wanted["name"] and (was_injected or _is_same_host_path(existing, wanted))
         for wanted in additions.volumes
     )
 
@@ -100,65 +103,70 @@ def _is_same_host_path(existing: Volume, wanted: JsonObject) -> bool:
     return host_path is not None and (existing.path, existing.type) == (host_path["path"], host_path.get("type", ""))
 
 
-def taken_name(pod: Pod, additions: Additions, ours: bool) -> Denial | None:
-    """Return which name of the additions a pod has for something else, or None. `ours`: it was injected before."""
-    if ours:
+def deny_taken_names(pod: Pod, additions: Additions, was_injected: bool) -> Denial | None:
+    """Return which name of the additions a pod has for something else, or None.
+
+    `was_injected`: it was injected before.
+    """
+    if was_injected:
         return None
-    names = [
+    taken = [
         ("volume", volume["name"])
         for volume in additions.volumes
-        if volume["name"] in pod.volumes and not _is_our_own(pod.volumes[volume["name"]], additions, ours)
+        if volume["name"] in pod.volumes
+        and not _is_injected_volume(pod.volumes[volume["name"]], additions, was_injected)
     ]
     if additions.container and additions.container["name"] in pod.containers_by_name:
-        names.insert(0, ("container", additions.container["name"]))
-    if not names:
+        taken.insert(0, ("container", additions.container["name"]))
+    if not taken:
         return None
-    kind, name = names[0]
+    kind, name = taken[0]
     return Denial(
         Reason.NAME_TAKEN, f"the pod has a {kind} {quote(name)} of its own; remove or rename it, one is injected"
     )
 
 
-def taken_volume(pod: Pod, additions: Additions) -> Denial | None:
+def deny_foreign_mounts(pod: Pod, additions: Additions) -> Denial | None:
     """Return why a mount of a volume of ours is refused: it would reach more of it than injection gives."""
-    names = {volume["name"] for volume in additions.volumes}
-    own = additions.container["name"] if additions.container else None
+    volume_names = {volume["name"] for volume in additions.volumes}
+    own_name = additions.container["name"] if additions.container else None
     for container in (*pod.init_containers, *pod.containers):
-        injected = additions.container_mounts if container.name == own else additions.client_mounts
+        injected = additions.container_mounts if container.name == own_name else additions.client_mounts
         for mount in container.mounts:
-            if mount.volume in names and not any(mount.is_same_as(wanted) for wanted in injected):
+            if mount.volume in volume_names and not any(mount.is_same_as(wanted) for wanted in injected):
                 return Denial(
                     Reason.NAME_TAKEN,
                     f"container {quote(container.name)} mounts volume {quote(mount.volume)} at "
-                    f"{brief(mount.mount_path)}; volumes of that name are mounted by injection alone; remove the mount",
+                    f"{abbreviate(mount.mount_path)}; volumes of that name are mounted by injection alone; "
+                    "remove the mount",
                 )
     return None
 
 
-def taken_path(pod: Pod, additions: Additions) -> Denial | None:
+def deny_taken_paths(pod: Pod, additions: Additions) -> Denial | None:
     """Return which mount of a client is in the way of the socket, or None."""
-    near = _near(additions.client_mounts)
+    socket_paths = _socket_paths(additions.client_mounts)
     paths = {mount.path for client in additions.clients for mount in client.mounts}
-    closer = {path for path in paths if near.overlaps(path)}
-    if not closer:
+    blocked_paths = {path for path in paths if socket_paths.overlaps(path)}
+    if not blocked_paths:
         return None
     for client in additions.clients:
         for mount in client.mounts:
-            if mount.path not in closer:
+            if mount.path not in blocked_paths:
                 continue
             for wanted in additions.client_mounts:
                 if _is_in_the_way(mount, wanted, pod):
                     return Denial(
                         Reason.MOUNT_PATH_TAKEN,
                         f"container {quote(client.name)} mounts volume {quote(mount.volume)} at "
-                        f"{brief(mount.mount_path)}, which is in the way of the Docker socket at "
+                        f"{abbreviate(mount.mount_path)}, which is in the way of the Docker socket at "
                         f"{wanted.mount_path}; remove the mount, or put it elsewhere",
                     )
     return None
 
 
 @lru_cache(maxsize=64)
-def _near(wanted: tuple[Mount, ...]) -> PathSet:
+def _socket_paths(wanted: tuple[Mount, ...]) -> PathSet:
     """Return where another mount could be in the way; most are elsewhere, and need no closer look."""
     return PathSet.from_paths(*(mount.path for mount in wanted))
 
@@ -174,19 +182,21 @@ def _is_in_the_way(mount: Mount, wanted: Mount, pod: Pod) -> bool:
         return mount.read_only or (volume is not None and volume.kind in _READ_ONLY_SOURCES)
     socket = f"{wanted.path}/{SOCKET_NAME}"
     # Nothing can be mounted under a file or in a directory that is read-only.
-    closed = wanted.path if wanted.sub_path or wanted.read_only else socket
-    return mount.path == socket or is_under(mount.path, closed)
+    blocked_root = wanted.path if wanted.sub_path or wanted.read_only else socket
+    return mount.path == socket or is_under(mount.path, blocked_root)
 
 
-def pod_level(pod: Pod, additions: Additions) -> Denial | None:
+def deny_scarce_resources(pod: Pod, additions: Additions) -> Denial | None:
     """Return which resources of the pod itself leave too little for the daemon, or None."""
     container = additions.container
     if container is None or pod.spec.resources is None or container["name"] in pod.containers_by_name:
         return None
-    starting, running = ([_demand(there) for there in group] for group in (pod.init_containers, pod.containers))
+    init_demands, container_demands = (
+        [_demand(member) for member in group] for group in (pod.init_containers, pod.containers)
+    )
     added = Demand(ResourcesShape(**container.get("resources", {})), container.get("restartPolicy") == "Always")
-    (running if additions.as_container else starting).insert(0, added)
-    shortfalls = pod_level_shortfalls(pod.spec.resources, starting, running, added)
+    (container_demands if additions.as_container else init_demands).insert(0, added)
+    shortfalls = pod_level_shortfalls(pod.spec.resources, init_demands, container_demands, added)
     if not shortfalls:
         return None
     problems = "; ".join(
@@ -194,9 +204,10 @@ def pod_level(pod: Pod, additions: Additions) -> Denial | None:
         f'"{container["name"]}" it would have to be {shortfall.needed}'
         for shortfall in shortfalls
     )
-    own = ", ".join(f"{PREFIX}{shortfall.resource}-{shortfall.kind}" for shortfall in shortfalls)
+    annotations = ", ".join(f"{PREFIX}{shortfall.resource}-{shortfall.kind}" for shortfall in shortfalls)
     return Denial(
-        Reason.POD_RESOURCES, f"spec.resources of the pod leaves too little: {problems}; raise it, or lower {own}"
+        Reason.POD_RESOURCES,
+        f"spec.resources of the pod leaves too little: {problems}; raise it, or lower {annotations}",
     )
 
 

@@ -3,8 +3,8 @@
 from app.injection.additions import Additions
 from app.injection.constants import PREFIX
 from app.injection.decision import Denial, Reason
-from app.injection.docker_paths import HIDDEN_DEFAULT_DIR, is_default_dir, unix_address, until_docker_answers
-from app.injection.messages import naming
+from app.injection.docker_paths import DEFAULT_DIR_WARNING, is_default_socket_dir, unix_socket_address, wait_script
+from app.injection.messages import warn_of_names
 from app.injection.mode_injector import ModeInjector
 from app.injection.options import Options, Policy
 from app.injection.selection import Selection
@@ -17,8 +17,8 @@ _WAIT_USER = 65532
 _WAIT_RESOURCES = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "500m", "memory": "128Mi"}}
 
 
-def _options_denial(options: Options, policy: Policy) -> Denial | None:
-    if not (policy.host_path_read_only and is_default_dir(options.socket_dir)):
+def _deny_options(options: Options, policy: Policy) -> Denial | None:
+    if not (policy.host_path_read_only and is_default_socket_dir(options.socket_dir)):
         return None
     return Denial(
         Reason.INVALID_OPTION,
@@ -27,27 +27,31 @@ def _options_denial(options: Options, policy: Policy) -> Denial | None:
     )
 
 
-def _additions(pod: Pod, options: Options, policy: Policy, selection: Selection, _workspace: Workspace) -> Additions:
+def _build_additions(
+    pod: Pod, options: Options, policy: Policy, selection: Selection, _workspace: Workspace
+) -> Additions:
     """Return what a pod in daemonset mode gets."""
     # Connecting to a socket needs no write access to its directory.
     mount = Mount.at(options.socket_dir, policy.run_volume, read_only=policy.host_path_read_only)
     host_path: JsonObject = {"path": policy.host_path}
     if policy.host_path_type:
         host_path["type"] = policy.host_path_type
-    docker_host = {"name": "DOCKER_HOST", "value": unix_address(options.socket_dir)}
+    docker_host = {"name": "DOCKER_HOST", "value": unix_socket_address(options.socket_dir)}
     warnings = []
-    if selection.too_early:
-        names = [container.name for container in selection.too_early]
-        warnings.append(naming(f"these init containers run before {policy.wait_container_name} does its check", names))
-    if is_default_dir(options.socket_dir):
-        warnings.append(HIDDEN_DEFAULT_DIR)
+    if selection.early_containers:
+        names = [container.name for container in selection.early_containers]
+        warnings.append(
+            warn_of_names(f"these init containers run before {policy.wait_container_name} does its check", names)
+        )
+    if is_default_socket_dir(options.socket_dir):
+        warnings.append(DEFAULT_DIR_WARNING)
     if clean_path(policy.host_path) == "/run" and not policy.host_path_read_only:
         warnings.append("every container of this pod can write the node's own /var/run")
     # The group belongs to the node's socket, so it is the operator's, whatever the pod says.
     group = policy.defaults.group
     return Additions(
         volumes=({"name": policy.run_volume, "hostPath": host_path},),
-        container=_wait(docker_host, group, policy) if options.wait else None,
+        container=_build_wait_container(docker_host, group, policy) if options.wait else None,
         container_mounts=(mount, *token_mounts(pod)),
         as_container=False,
         clients=selection.clients,
@@ -59,12 +63,12 @@ def _additions(pod: Pod, options: Options, policy: Policy, selection: Selection,
     )
 
 
-def _wait(docker_host: JsonObject, group: int | None, policy: Policy) -> JsonObject:
-    complaint = (
+def _build_wait_container(docker_host: JsonObject, group: int | None, policy: Policy) -> JsonObject:
+    failure = (
         f'echo "No Docker daemon answered at $DOCKER_HOST within {policy.wait_seconds} s: '
         f'is the dind DaemonSet pod of this node ready? ({PREFIX}wait)" >&2; exit 1'
     )
-    script = until_docker_answers("docker", policy.wait_seconds, "1", complaint)
+    script = wait_script("docker", policy.wait_seconds, "1", failure)
     return {
         "name": policy.wait_container_name,
         # The daemon's image has the client, and every node has it already.
@@ -87,10 +91,10 @@ def _wait(docker_host: JsonObject, group: int | None, policy: Policy) -> JsonObj
 
 
 DAEMONSET = ModeInjector(
-    options_denial=_options_denial,
-    namespaces_denial=lambda _pod, _policy: None,
-    own_container=lambda options, policy: policy.wait_container_name if options.wait else None,
-    runs_before_init_containers=lambda _options: True,
-    share=lambda _pod, _clients, _options, _policy: Workspace((), ()),
-    additions=_additions,
+    deny_options=_deny_options,
+    deny_host_namespaces=lambda _pod, _policy: None,
+    added_container_name=lambda options, policy: policy.wait_container_name if options.wait else None,
+    starts_before_init_containers=lambda _options: True,
+    share_volumes=lambda _pod, _clients, _options, _policy: Workspace((), ()),
+    build_additions=_build_additions,
 )

@@ -24,11 +24,11 @@ DISABLED = "disabled"
 NAMESPACE_VALUES = ("enabled", *Mode)
 POD_VALUES = (*Mode, DISABLED)
 
-_MODES = {str(mode): mode for mode in Mode}
-_MIRROR = "kubernetes.io/config.mirror"
+_MODES_BY_VALUE = {str(mode): mode for mode in Mode}
+_MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
 
-class Request(NamedTuple):
+class DockerRequest(NamedTuple):
     """What asks for Docker: the value, the mode that it stands for, and the source (annotation, label, namespace)."""
 
     value: str
@@ -36,24 +36,24 @@ class Request(NamedTuple):
     source: str
 
 
-def is_mirror(metadata: Metadata) -> bool:
+def is_mirror_pod(metadata: Metadata) -> bool:
     """Whether a pod mirrors a static pod of a kubelet."""
-    return _MIRROR in metadata.annotations
+    return _MIRROR_ANNOTATION in metadata.annotations
 
 
-def read_request(metadata: Metadata, namespace_mode: Mode | None) -> Request | Denial:
+def read_docker_request(metadata: Metadata, namespace_mode: Mode | None) -> DockerRequest | Denial:
     """Return what a pod or its namespace asks for, or a denial of a value that is not accepted."""
     for source, values in (("annotation", metadata.annotations), ("label", metadata.labels)):
         if INJECT in values:
             value = values[INJECT] or ""
-            mode = _MODES.get(value)
+            mode = _MODES_BY_VALUE.get(value)
             if mode is None and value != DISABLED:
-                return Denial(Reason.UNKNOWN_VALUE, _unknown_value(source, value))
-            return Request(value, mode, source)
-    return Request("", namespace_mode, "namespace")
+                return Denial(Reason.UNKNOWN_VALUE, _describe_unknown_value(source, value))
+            return DockerRequest(value, mode, source)
+    return DockerRequest("", namespace_mode, "namespace")
 
 
-def is_windows(pod: Pod) -> bool:
+def is_windows_pod(pod: Pod) -> bool:
     """Whether a pod says that it runs on Windows."""
     os, selector = pod.spec.os, pod.spec.node_selector
     return (os is not None and os.name == "windows") or (
@@ -61,7 +61,7 @@ def is_windows(pod: Pod) -> bool:
     )
 
 
-def windows_denial(request: Request) -> Denial:
+def deny_windows_pod(request: DockerRequest) -> Denial:
     """Return why a Windows pod that asks itself is denied."""
     return Denial(
         Reason.WINDOWS_REQUESTED,
@@ -70,7 +70,7 @@ def windows_denial(request: Request) -> Denial:
     )
 
 
-def mode_denial(request: Request, policy: Policy) -> Denial:
+def deny_disabled_mode(request: DockerRequest, policy: Policy) -> Denial:
     """Return why a pod that asks for a mode that is off is denied."""
     modes = ", ".join(sorted(policy.modes)) or "none"
     source = "label of the namespace" if request.source == "namespace" else request.source
@@ -80,7 +80,7 @@ def mode_denial(request: Request, policy: Policy) -> Denial:
     )
 
 
-def _unknown_value(source: str, value: str) -> str:
+def _describe_unknown_value(source: str, value: str) -> str:
     guess = nearest_word(value, POD_VALUES)
     hint = f' (did you mean "{guess}"?)' if guess else ""
     return f"{source} {INJECT}: {quote(value)} is not accepted{hint}; use one of {', '.join(POD_VALUES)}"

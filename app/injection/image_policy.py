@@ -14,16 +14,21 @@ def is_allowed_image(image: str, patterns: Iterable[str]) -> bool:
     nor `registry.example.attacker/x`, and `docker:29*` no digest: a digest decides alone which image is pulled.
     `docker:*-dind` matches `docker.io/library/docker:29-dind` too.
     """
-    names = {image, parse_image(image).canonical}
-    return any(_compiled(form).fullmatch(name) for pattern in patterns for form in _forms(pattern) for name in names)
+    spellings = {image, parse_image(image).canonical}
+    return any(
+        _compile_pattern(spelling).fullmatch(name)
+        for pattern in patterns
+        for spelling in _expand_pattern(pattern)
+        for name in spellings
+    )
 
 
-def _forms(pattern: str) -> tuple[str, ...]:
+def _expand_pattern(pattern: str) -> tuple[str, ...]:
     if "/" not in pattern:
         return pattern, f"docker.io/library/{pattern}"
     return (pattern,)
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compile_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile(re.escape(pattern).replace(r"\*", "[^/@]*"))

@@ -17,15 +17,15 @@ def inject(json: Any, namespace_mode: Mode | None, policy: Policy) -> Decision:
     return decide(Case(json, policy, namespace_mode))
 
 
-def decide_for_namespace(json: Any, namespace_label: str, policy: Policy, left_out_by: str | None = None) -> Decision:
+def decide_for_namespace(json: Any, namespace_label: str, policy: Policy, exclusion: str | None = None) -> Decision:
     """Decide what becomes of a pod in a namespace with this label (empty: none), as a cluster would.
 
-    `left_out_by` says what in the webhook configuration leaves the pod out; it is empty where nothing does, and None
+    `exclusion` says what in the webhook configuration leaves the pod out; it is empty where nothing does, and None
     where nobody has looked.
     """
     case = Case(json, policy)
     case.namespace_label = namespace_label
-    case.left_out_by = left_out_by
+    case.exclusion = exclusion
     return decide(case)
 
 

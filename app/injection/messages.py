@@ -8,34 +8,34 @@ from app.printable import printable
 _Item = TypeVar("_Item")
 
 # The API server passes on longer warnings only in part.
-LONGEST_WARNING = 120
-_LONGEST_QUOTE = 64
-_FEW = 5
+MAX_WARNING_LENGTH = 120
+_MAX_QUOTE_LENGTH = 64
+_MAX_LISTED_ITEMS = 5
 # An event's message ends at 1024 characters, and what creates a pod puts a hundred of its own in front.
-LONGEST_LIST = 800
+MAX_LIST_LENGTH = 800
 
 
 def quote(text: str) -> str:
     """Return a text in quotes, its end left out where it is long."""
     mark = "'" if '"' in text else '"'
-    return mark + brief(text) + mark
+    return mark + abbreviate(text) + mark
 
 
-def brief(text: str) -> str:
+def abbreviate(text: str) -> str:
     """Return a text, its end left out where it is long, without characters that a terminal would obey."""
-    shown = text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 3] + "..."
+    shown = text if len(text) <= _MAX_QUOTE_LENGTH else text[: _MAX_QUOTE_LENGTH - 3] + "..."
     return printable(shown)
 
 
-def first_few(items: Sequence[_Item], describe: Callable[[_Item], str], separator: str = "; ") -> str:
+def join_first(items: Sequence[_Item], describe: Callable[[_Item], str], separator: str = "; ") -> str:
     """Return the first items as text, as many as an event has room for, and the number of the others."""
     shown: list[str] = []
-    room = LONGEST_LIST
-    for item in items[:_FEW]:
+    remaining = MAX_LIST_LENGTH
+    for item in items[:_MAX_LISTED_ITEMS]:
         # An item may be as long as a request.
-        text = describe(item)[:LONGEST_LIST]
-        room -= len(text) + len(separator)
-        if shown and room < 0:
+        text = describe(item)[:MAX_LIST_LENGTH]
+        remaining -= len(text) + len(separator)
+        if shown and remaining < 0:
             break
         shown.append(text)
     if len(items) > len(shown):
@@ -43,11 +43,11 @@ def first_few(items: Sequence[_Item], describe: Callable[[_Item], str], separato
     return separator.join(shown)
 
 
-def naming(text: str, names: Sequence[str]) -> str:
+def warn_of_names(text: str, names: Sequence[str]) -> str:
     """Return a warning that ends in a list of names."""
-    return shorten(f"{text}: {first_few(names, str, ', ')}")
+    return truncate_warning(f"{text}: {join_first(names, str, ', ')}")
 
 
-def shorten(text: str) -> str:
+def truncate_warning(text: str) -> str:
     """Return a warning cut to the length that is passed on whole."""
-    return text if len(text) <= LONGEST_WARNING else text[: LONGEST_WARNING - 1] + "…"
+    return text if len(text) <= MAX_WARNING_LENGTH else text[: MAX_WARNING_LENGTH - 1] + "…"

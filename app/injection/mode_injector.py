@@ -14,13 +14,14 @@ from app.model import Container, Pod
 class ModeInjector(NamedTuple):
     """The functions of one mode, in the order in which they are called.
 
-    `options_denial` and `namespaces_denial` return why a pod cannot have this mode, or None. `own_container` returns
-    the name of the container that is added, or None. `share` returns what the daemon mounts of the clients' volumes.
+    `deny_options` and `deny_host_namespaces` return why a pod cannot have this mode, or None. `added_container_name`
+    returns the name of the container that is added, or None. `share_volumes` returns what the daemon mounts of the
+    clients' volumes.
     """
 
-    options_denial: Callable[[Options, Policy], Denial | None]
-    namespaces_denial: Callable[[Pod, Policy], Denial | None]
-    own_container: Callable[[Options, Policy], str | None]
-    runs_before_init_containers: Callable[[Options], bool]
-    share: Callable[[Pod, tuple[Container, ...], Options, Policy], Workspace | Denial]
-    additions: Callable[[Pod, Options, Policy, Selection, Workspace], Additions]
+    deny_options: Callable[[Options, Policy], Denial | None]
+    deny_host_namespaces: Callable[[Pod, Policy], Denial | None]
+    added_container_name: Callable[[Options, Policy], str | None]
+    starts_before_init_containers: Callable[[Options], bool]
+    share_volumes: Callable[[Pod, tuple[Container, ...], Options, Policy], Workspace | Denial]
+    build_additions: Callable[[Pod, Options, Policy, Selection, Workspace], Additions]

@@ -14,7 +14,7 @@ class Placement(StrEnum):
     CONTAINER = "container"
 
 
-class Medium(StrEnum):
+class StorageMedium(StrEnum):
     """What `/var/lib/docker` is made of."""
 
     DISK = "Disk"
@@ -22,7 +22,7 @@ class Medium(StrEnum):
     VOLUME = "Volume"
 
 
-class Address(NamedTuple):
+class TcpAddress(NamedTuple):
     """A TCP address the daemon listens on; `host` is an IP address or `localhost`."""
 
     host: str
@@ -52,7 +52,7 @@ class Options:
     memory_request: str | None
     memory_limit: str | None
     storage_size: str | None
-    storage_medium: Medium
+    storage_medium: StorageMedium
     storage_class: str | None
     group: int | None
     mtu: int | None
@@ -61,7 +61,7 @@ class Options:
     address_pools: tuple[str, ...]
     image: str
     socket_dir: str
-    tcp: Address | None
+    tcp: TcpAddress | None
     env: tuple[tuple[str, str], ...]
     dockerd_args: tuple[str, ...]
 

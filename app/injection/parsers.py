@@ -12,15 +12,15 @@ from typing import Any, TypeVar
 import orjson
 
 from app.injection.constants import PREFIX
-from app.injection.docker_paths import LINK_NAME, hides_the_daemon
+from app.injection.docker_paths import SOCKET_LINK_NAME, hides_daemon_files
 from app.injection.messages import quote
-from app.injection.options import Address
+from app.injection.options import TcpAddress
 from app.model import is_dns_label, is_dns_subdomain, parse_image, parse_quantity
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 # sun_path holds 108 bytes with its closing zero (unix(7)).
-_LONGEST_SOCKET_DIR = 107 - len(f"/{LINK_NAME}")
+_MAX_SOCKET_DIR_LENGTH = 107 - len(f"/{SOCKET_LINK_NAME}")
 REFUSED_VARIABLES = frozenset({"DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT"})
 # All of `dockerd --help` (29.8) but --host, which is ours. It hides --network-diagnostic-port, a port of loopback.
 LISTENING_FLAGS = frozenset({"--metrics-addr"})
@@ -46,28 +46,28 @@ OWNED_FLAGS: Mapping[str, str | None] = {
 }
 
 
-def _items(text: str) -> tuple[str, ...]:
+def _split_items(text: str) -> tuple[str, ...]:
     items = tuple(item.strip() for item in text.split(","))
     if not all(items):
         raise ValueError("has an empty item; items are separated by single commas")
     return items
 
 
-def names(text: str) -> tuple[str, ...]:
-    names = _items(text)
+def parse_names(text: str) -> tuple[str, ...]:
+    names = _split_items(text)
     for name in names:
         if not is_dns_label(name):
             raise ValueError(f"has an item that is no name of a container or volume: {quote(name)}")
     return names
 
 
-def boolean(text: str) -> bool:
+def parse_boolean(text: str) -> bool:
     if text not in ("true", "false"):
         raise ValueError('must be "true" or "false"')
     return text == "true"
 
 
-def one_of(choices: type[_Choice]) -> Callable[[str], _Choice]:
+def choice_parser(choices: type[_Choice]) -> Callable[[str], _Choice]:
     accepted = " or ".join(f'"{choice}"' for choice in choices)
 
     def parse(text: str) -> _Choice:
@@ -78,24 +78,24 @@ def one_of(choices: type[_Choice]) -> Callable[[str], _Choice]:
     return parse
 
 
-def shared_volumes(text: str) -> bool | tuple[str, ...]:
-    return boolean(text) if text in ("true", "false") else names(text)
+def parse_shared_volumes(text: str) -> bool | tuple[str, ...]:
+    return parse_boolean(text) if text in ("true", "false") else parse_names(text)
 
 
-def cpu(text: str) -> str:
+def parse_cpu(text: str) -> str:
     if parse_quantity(text) <= 0:
         raise ValueError("must be more than 0")
     return text
 
 
-def size(text: str) -> str:
+def parse_byte_size(text: str) -> str:
     size = parse_quantity(text)
     if size <= 0 or size != size.to_integral_value():
         raise ValueError("must be a whole number of bytes, more than 0, such as 512Mi")
     return text
 
 
-def whole_number(low: int, high: int) -> Callable[[str], int]:
+def whole_number_parser(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,10}", text) or not low <= int(text) <= high:
             raise ValueError(f"must be a whole number from {low} to {high}")
@@ -104,35 +104,35 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def storage_class(text: str) -> str:
+def parse_storage_class(text: str) -> str:
     if not is_dns_subdomain(text):
         raise ValueError("is not the name of a StorageClass")
     return text
 
 
-def image(text: str) -> str:
+def parse_daemon_image(text: str) -> str:
     image = parse_image(text)
     if not image.tag and not image.digest:
         raise ValueError("has neither a tag nor a digest")
     return text
 
 
-def socket_dir(text: str) -> str:
-    if not re.fullmatch(r"(/[A-Za-z0-9_][A-Za-z0-9._-]*)+", text) or len(text) > _LONGEST_SOCKET_DIR:
+def parse_socket_dir(text: str) -> str:
+    if not re.fullmatch(r"(/[A-Za-z0-9_][A-Za-z0-9._-]*)+", text) or len(text) > _MAX_SOCKET_DIR_LENGTH:
         raise ValueError(
-            f"must be an absolute path of plain names (A-Z a-z 0-9 . _ -), at most {_LONGEST_SOCKET_DIR} characters"
+            f"must be an absolute path of plain names (A-Z a-z 0-9 . _ -), at most {_MAX_SOCKET_DIR_LENGTH} characters"
         )
     if text.endswith(".sock"):
         raise ValueError("must be the directory of the socket, not the socket")
-    if hides_the_daemon(text):
+    if hides_daemon_files(text):
         raise ValueError(
             "would hide files that the daemon or the container needs; a directory such as /run/dind does not"
         )
     return text
 
 
-def registry_mirrors(text: str) -> tuple[str, ...]:
-    urls = _items(text)
+def parse_registry_mirrors(text: str) -> tuple[str, ...]:
+    urls = _split_items(text)
     for url in urls:
         match = re.fullmatch(r"https?://([^/]+)(/[A-Za-z0-9._~/-]*)?", url)
         if match is None or not _is_host_and_port(match[1]):
@@ -140,19 +140,19 @@ def registry_mirrors(text: str) -> tuple[str, ...]:
     return urls
 
 
-def registries(text: str) -> tuple[str, ...]:
-    registries = _items(text)
+def parse_insecure_registries(text: str) -> tuple[str, ...]:
+    registries = _split_items(text)
     for registry in registries:
         if not (_is_cidr(registry) or _is_host_and_port(registry)):
             raise ValueError(f"has an item that is neither HOST[:PORT] nor a CIDR: {quote(registry)}")
     return registries
 
 
-def address_pools(text: str) -> tuple[str, ...]:
-    return tuple(_pool(item) for item in _items(text))
+def parse_address_pools(text: str) -> tuple[str, ...]:
+    return tuple(_parse_address_pool(item) for item in _split_items(text))
 
 
-def _pool(item: str) -> str:
+def _parse_address_pool(item: str) -> str:
     base, _, size = item.rpartition(":")
     if not _is_cidr(base) or not re.fullmatch(r"[0-9]{1,3}", size):
         raise ValueError(f"has an item that is not CIDR:SIZE, such as 10.200.0.0/16:24: {quote(item)}")
@@ -162,20 +162,20 @@ def _pool(item: str) -> str:
     return f"base={base},size={size}"
 
 
-def tcp_address(text: str) -> Address:
+def parse_tcp_address(text: str) -> TcpAddress:
     match = re.fullmatch(r"(?:\[([0-9a-f:]+)\]|([0-9.]+|localhost)):([0-9]{1,5})", text)
     host = (match[1] or match[2]) if match else ""
     try:
-        known = host == "localhost" or bool(ipaddress.ip_address(host))
+        is_address = host == "localhost" or bool(ipaddress.ip_address(host))
     except ValueError:
-        known = False
-    if match is None or not known or not 1 <= int(match[3]) <= 65535:
+        is_address = False
+    if match is None or not is_address or not 1 <= int(match[3]) <= 65535:
         raise ValueError("must be ADDRESS:PORT, such as 127.0.0.1:2375 or [::1]:2375")
-    return Address(host, int(match[3]))
+    return TcpAddress(host, int(match[3]))
 
 
-def environment(text: str) -> tuple[tuple[str, str], ...]:
-    variables = _json(text)
+def parse_environment(text: str) -> tuple[tuple[str, str], ...]:
+    variables = _parse_json(text)
     if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
         raise ValueError('must be a JSON object of strings, such as {"HTTPS_PROXY": "http://proxy:3128"}')
     for name in variables:
@@ -188,8 +188,8 @@ def environment(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(variables.items())
 
 
-def dockerd_args(text: str) -> tuple[str, ...]:
-    arguments = _json(text)
+def parse_dockerd_args(text: str) -> tuple[str, ...]:
+    arguments = _parse_json(text)
     if not isinstance(arguments, list) or not all(isinstance(argument, str) for argument in arguments):
         raise ValueError('must be a JSON array of strings, such as ["--log-level=debug"]')
     for argument in arguments:
@@ -212,11 +212,11 @@ def listens_publicly(argument: str) -> bool:
     if flag not in LISTENING_FLAGS:
         return False
     host = value.rpartition(":")[0]
-    address = address_of(value)
+    address = find_ip_address(value)
     return not (host == "localhost" or (address is not None and address.is_loopback))
 
 
-def address_of(host_and_port: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def find_ip_address(host_and_port: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Return the IP address in HOST[:PORT], None where the host is a name."""
     match = re.fullmatch(r"(?:\[([^\]]*)\]|([^:]*))(?::[0-9]*)?", host_and_port)
     try:
@@ -226,14 +226,14 @@ def address_of(host_and_port: str) -> ipaddress.IPv4Address | ipaddress.IPv6Addr
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def network_of(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+def parse_network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     """Return the network that a CIDR names: the one of IPv4 where it is mapped into IPv6, as Docker up to 28 has it."""
     network = ipaddress.ip_network(cidr)
     mapped = getattr(network.network_address, "ipv4_mapped", None)
     return ipaddress.ip_network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
 
 
-def _json(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -262,4 +262,4 @@ def _is_host(text: str) -> bool:
     if not is_dns_subdomain(text.lower()):
         return False
     # What ends in a number is an address, in one of the forms that some resolvers take: 127.1 is loopback.
-    return not text.rpartition(".")[2].isdigit() or address_of(text) is not None
+    return not text.rpartition(".")[2].isdigit() or find_ip_address(text) is not None

@@ -13,17 +13,17 @@ import orjson
 from app.injection.additions import Additions
 from app.injection.constants import STATUS
 from app.injection.decision import Mode
-from app.injection.messages import naming
+from app.injection.messages import warn_of_names
 from app.model import Container, JsonObject, Metadata, Mount, Operation, Pod, add, pointer
 
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 # The members that we add have a few names, all of them our own.
-_pointer = lru_cache(maxsize=16)(pointer)
+_cached_pointer = lru_cache(maxsize=16)(pointer)
 
 # Mounts with their clean paths
-_Entries: TypeAlias = list[tuple[str, JsonObject]]
+_MountEntries: TypeAlias = list[tuple[str, JsonObject]]
 
 
 def missing_operations(
@@ -34,26 +34,26 @@ def missing_operations(
     `mode` and `version` are written into the status annotation.
     """
     return [
-        *_group(pod, additions),
-        *_annotations(pod, metadata, additions, _status(mode, version)),
-        *_clients(additions),
-        *_volumes(pod, additions),
+        *_group_operations(pod, additions),
+        *_annotation_operations(pod, metadata, additions, _render_status(mode, version)),
+        *_client_operations(additions),
+        *_volume_operations(pod, additions),
         # Last: it moves the init containers, which the operations before it name by their index.
-        *_container(pod, additions),
+        *_container_operations(pod, additions),
     ]
 
 
-def plan_warnings(pod: Pod, additions: Additions) -> tuple[str, ...]:
+def warn_of_kept_members(pod: Pod, additions: Additions) -> tuple[str, ...]:
     """Return warnings about what a pod has otherwise than injected, and keeps."""
-    return (*_kept_mounts(pod, additions), *_kept_env(additions))
+    return (*_warn_of_kept_mounts(pod, additions), *_warn_of_kept_env(additions))
 
 
 @lru_cache
-def _status(mode: Mode | None, version: str) -> str:
+def _render_status(mode: Mode | None, version: str) -> str:
     return orjson.dumps({"mode": mode, "version": version}).decode()
 
 
-def _group(pod: Pod, additions: Additions) -> list[Operation]:
+def _group_operations(pod: Pod, additions: Additions) -> list[Operation]:
     group = additions.supplemental_group
     if group is None or group in pod.supplemental_groups:
         return []
@@ -63,89 +63,89 @@ def _group(pod: Pod, additions: Additions) -> list[Operation]:
     return _append(f"{place}/supplementalGroups", security.supplemental_groups, [group])
 
 
-def _annotations(pod: Pod, metadata: Metadata, additions: Additions, status: str) -> list[Operation]:
+def _annotation_operations(pod: Pod, metadata: Metadata, additions: Additions, status: str) -> list[Operation]:
     wanted = {STATUS: status}
     if additions.evictable:
         wanted[SAFE_TO_EVICT] = ",".join(additions.evictable)
-    own = additions.container["name"] if additions.container else None
-    if users := [container.name for container in pod.containers if container.name != own]:
-        wanted[DEFAULT_CONTAINER] = users[0]
-    there = metadata.annotations
-    missing = {key: value for key, value in wanted.items() if there.get(key) is None}
-    stated = metadata.raw
-    if stated is None:
+    own_name = additions.container["name"] if additions.container else None
+    if user_names := [container.name for container in pod.containers if container.name != own_name]:
+        wanted[DEFAULT_CONTAINER] = user_names[0]
+    existing = metadata.annotations
+    missing = {key: value for key, value in wanted.items() if existing.get(key) is None}
+    raw = metadata.raw
+    if raw is None:
         return _add_members("/metadata", None, {"annotations": missing})
-    return _add_members("/metadata/annotations", stated.annotations, missing)
+    return _add_members("/metadata/annotations", raw.annotations, missing)
 
 
-def _clients(additions: Additions) -> list[Operation]:
+def _client_operations(additions: Additions) -> list[Operation]:
     env = additions.client_env
     name = env["name"]
-    mounts = _client_entries(additions.client_mounts)
+    mounts = _cached_mount_entries(additions.client_mounts)
     operations: list[Operation] = []
     for client in additions.clients:
         if name not in client.env:
             operations += _append(f"{client.pointer}/env", client.raw.env, [env])
-        operations += _mounts(client, mounts)
+        operations += _mount_operations(client, mounts)
     return operations
 
 
-def _volumes(pod: Pod, additions: Additions) -> list[Operation]:
+def _volume_operations(pod: Pod, additions: Additions) -> list[Operation]:
     missing = [volume for volume in additions.volumes if volume["name"] not in pod.volumes]
     return _append("/spec/volumes", pod.spec.volumes, missing)
 
 
-def _container(pod: Pod, additions: Additions) -> list[Operation]:
+def _container_operations(pod: Pod, additions: Additions) -> list[Operation]:
     wanted = additions.container
     if wanted is None:
         return []
     if existing := pod.containers_by_name.get(wanted["name"]):
-        return _mounts(existing, _entries(additions.container_mounts))
+        return _mount_operations(existing, _mount_entries(additions.container_mounts))
     container = {**wanted, "volumeMounts": [mount.to_json() for mount in additions.container_mounts]}
     if additions.as_container:
         return _append("/spec/containers", pod.spec.containers, [container])
     return [_prepend("/spec/initContainers", pod.spec.init_containers, container)]
 
 
-def _entries(mounts: tuple[Mount, ...]) -> _Entries:
+def _mount_entries(mounts: tuple[Mount, ...]) -> _MountEntries:
     return [(mount.path, mount.to_json()) for mount in mounts]
 
 
 # Of clients only: the mounts of our own container are as many as a stranger's pod has volumes.
-_client_entries = lru_cache(maxsize=64)(_entries)
+_cached_mount_entries = lru_cache(maxsize=64)(_mount_entries)
 
 
-def _mounts(container: Container, wanted: _Entries) -> list[Operation]:
-    taken = {mount.path for mount in container.mounts}
-    missing = [entry for path, entry in wanted if path not in taken]
+def _mount_operations(container: Container, wanted: _MountEntries) -> list[Operation]:
+    mounted_paths = {mount.path for mount in container.mounts}
+    missing = [entry for path, entry in wanted if path not in mounted_paths]
     return _append(f"{container.pointer}/volumeMounts", container.raw.volume_mounts, missing)
 
 
-def _kept_mounts(pod: Pod, additions: Additions) -> Iterable[str]:
+def _warn_of_kept_mounts(pod: Pod, additions: Additions) -> Iterable[str]:
     """Yield a warning where our container cannot follow what a later mutator changed: patches only add."""
     name = additions.container["name"] if additions.container else ""
     existing = pod.containers_by_name.get(name)
     if existing is None:
         return
-    there = {mount.path: mount for mount in existing.mounts}
-    kept = [
+    mounts_by_path = {mount.path: mount for mount in existing.mounts}
+    kept_paths = [
         wanted.mount_path
         for wanted in additions.container_mounts
-        if wanted.path in there and not there[wanted.path].is_same_as(wanted)
+        if wanted.path in mounts_by_path and not mounts_by_path[wanted.path].is_same_as(wanted)
     ]
-    if kept:
-        yield naming(f"mounted otherwise in {name} already and kept", kept)
+    if kept_paths:
+        yield warn_of_names(f"mounted otherwise in {name} already and kept", kept_paths)
 
 
-def _kept_env(additions: Additions) -> Iterable[str]:
+def _warn_of_kept_env(additions: Additions) -> Iterable[str]:
     name = additions.client_env["name"]
-    kept = [
+    client_names = [
         client.name
         for client in additions.clients
         if name in client.env and client.env[name].value != additions.client_env["value"]
     ]
-    if kept:
-        yield naming(f"{name} is set to something else and was kept in", kept)
+    if client_names:
+        yield warn_of_names(f"{name} is set to something else and was kept in", client_names)
 
 
 def _append(place: str, existing: list[Any] | None, values: list[Any]) -> list[Operation]:
@@ -165,4 +165,4 @@ def _add_members(place: str, existing: object, members: JsonObject) -> list[Oper
     """Return the operations that give the object at `place` members of which it has none, or null."""
     if existing is None:
         return [add(place, members)] if members else []
-    return [add(place + _pointer(key), value) for key, value in members.items()]
+    return [add(place + _cached_pointer(key), value) for key, value in members.items()]

@@ -11,10 +11,10 @@ from app.injection import conflicts
 from app.injection.additions import Additions
 from app.injection.annotations import (
     OptionTexts,
+    deny_forbidden_options,
     find_option_texts,
-    options_without_effect,
     parse_options,
-    permission_denial,
+    warn_of_options_without_effect,
 )
 from app.injection.constants import STATUS
 from app.injection.daemonset import DAEMONSET
@@ -22,17 +22,17 @@ from app.injection.decision import Decision, Denial, Mode, Reason
 from app.injection.eligibility import (
     DISABLED,
     NAMESPACE_VALUES,
-    Request,
-    is_mirror,
-    is_windows,
-    mode_denial,
-    read_request,
-    windows_denial,
+    DockerRequest,
+    deny_disabled_mode,
+    deny_windows_pod,
+    is_mirror_pod,
+    is_windows_pod,
+    read_docker_request,
 )
 from app.injection.mode_injector import ModeInjector
 from app.injection.options import Options, Policy
-from app.injection.patch import missing_operations, plan_warnings
-from app.injection.selection import Selection, select
+from app.injection.patch import missing_operations, warn_of_kept_members
+from app.injection.selection import Selection, select_clients
 from app.injection.shared_volumes import Workspace
 from app.injection.sidecar import SIDECAR
 from app.model import MalformedPodError, Metadata, Operation, Pod, read_metadata, read_pod
@@ -46,14 +46,14 @@ class Case:
     `json` is a pod that was read (`PodShape`) or its JSON, text (`msgspec.Raw`) or from a parser. `namespace_mode` is
     the mode that the label of its namespace asks for, None where it only opts in. The API server looks at the namespace
     and at the webhook configuration before it calls the webhook; who decides in its place gives the `namespace_label`,
-    and `left_out_by`: what in the configuration leaves the pod out, empty where nothing does. None: not looked at.
+    and `exclusion`: what in the configuration leaves the pod out, empty where nothing does. None: not looked at.
     """
 
     metadata: Metadata
-    request: Request
+    docker_request: DockerRequest
     pod: Pod
     injector: ModeInjector
-    texts: OptionTexts
+    option_texts: OptionTexts
     options: Options
     selection: Selection
     workspace: Workspace
@@ -61,11 +61,11 @@ class Case:
     operations: list[Operation]
 
     def __init__(self, json: Any, policy: Policy, namespace_mode: Mode | None = None) -> None:
-        self.json = json
+        self.pod_json = json
         self.policy = policy
         self.namespace_mode = namespace_mode
         self.namespace_label: str | None = None
-        self.left_out_by: str | None = None
+        self.exclusion: str | None = None
         self.creates_pod = True
         self.is_subresource = False
         self.mode: Mode | None = None
@@ -76,7 +76,7 @@ RuleOutcome: TypeAlias = Decision | Denial | None
 RuleCheck: TypeAlias = Callable[[Case], RuleOutcome]
 
 
-def _namespace_opted_in(case: Case) -> RuleOutcome:
+def _check_namespace_label(case: Case) -> RuleOutcome:
     if case.namespace_label is None:
         return None
     if case.namespace_label not in NAMESPACE_VALUES:
@@ -85,95 +85,99 @@ def _namespace_opted_in(case: Case) -> RuleOutcome:
     return None
 
 
-def _selected_by_configuration(case: Case) -> RuleOutcome:
-    return Decision(Reason.NOT_SELECTED) if case.left_out_by else None
+def _check_selection(case: Case) -> RuleOutcome:
+    return Decision(Reason.NOT_SELECTED) if case.exclusion else None
 
 
-def _request_creates_pod(case: Case) -> RuleOutcome:
+def _check_operation(case: Case) -> RuleOutcome:
     if not case.creates_pod:
         return Decision(Reason.NOT_A_POD_CREATE)
     return Decision(Reason.SUBRESOURCE) if case.is_subresource else None
 
 
-def _metadata_readable(case: Case) -> RuleOutcome:
+def _read_pod_metadata(case: Case) -> RuleOutcome:
     try:
-        case.metadata = read_metadata(case.json)
+        case.metadata = read_metadata(case.pod_json)
     except MalformedPodError as error:
         return Denial(Reason.MALFORMED_POD, str(error))
     return None
 
 
-def _not_a_mirror_pod(case: Case) -> RuleOutcome:
-    return Decision(Reason.MIRROR_POD) if is_mirror(case.metadata) else None
+def _check_mirror_pod(case: Case) -> RuleOutcome:
+    return Decision(Reason.MIRROR_POD) if is_mirror_pod(case.metadata) else None
 
 
-def _request_has_accepted_value(case: Case) -> RuleOutcome:
-    request = read_request(case.metadata, case.namespace_mode)
+def _read_request(case: Case) -> RuleOutcome:
+    request = read_docker_request(case.metadata, case.namespace_mode)
     if isinstance(request, Denial):
         return request
-    case.request = request
+    case.docker_request = request
     return None
 
 
-def _docker_requested(case: Case) -> RuleOutcome:
-    if case.request.value == DISABLED:
+def _check_request(case: Case) -> RuleOutcome:
+    if case.docker_request.value == DISABLED:
         return Decision(Reason.OPTED_OUT)
-    return None if case.request.mode else Decision(Reason.NOT_REQUESTED)
+    return None if case.docker_request.mode else Decision(Reason.NOT_REQUESTED)
 
 
-def _spec_readable(case: Case) -> RuleOutcome:
+def _read_pod_spec(case: Case) -> RuleOutcome:
     try:
-        case.pod = read_pod(case.json)
+        case.pod = read_pod(case.pod_json)
     except MalformedPodError as error:
         return Denial(Reason.MALFORMED_POD, str(error))
     return None
 
 
-def _runs_on_linux(case: Case) -> RuleOutcome:
-    if not is_windows(case.pod):
+def _check_operating_system(case: Case) -> RuleOutcome:
+    if not is_windows_pod(case.pod):
         return None
-    return Decision(Reason.WINDOWS_POD) if case.request.source == "namespace" else windows_denial(case.request)
+    return (
+        Decision(Reason.WINDOWS_POD)
+        if case.docker_request.source == "namespace"
+        else deny_windows_pod(case.docker_request)
+    )
 
 
-def _mode_is_on(case: Case) -> RuleOutcome:
-    mode = case.request.mode
+def _check_mode(case: Case) -> RuleOutcome:
+    mode = case.docker_request.mode
     if mode is None or mode not in case.policy.modes:
-        return mode_denial(case.request, case.policy)
+        return deny_disabled_mode(case.docker_request, case.policy)
     case.mode, case.injector = mode, _INJECTORS[mode]
     return None
 
 
-def _annotations_exist(case: Case) -> RuleOutcome:
+def _check_annotations(case: Case) -> RuleOutcome:
     texts = find_option_texts(case.metadata.annotations)
     if isinstance(texts, Denial):
         return texts
-    case.texts = texts
+    case.option_texts = texts
     return None
 
 
-def _options_permitted(case: Case) -> RuleOutcome:
-    return permission_denial(case.texts, case.policy) if case.texts else None
+def _check_permissions(case: Case) -> RuleOutcome:
+    return deny_forbidden_options(case.option_texts, case.policy) if case.option_texts else None
 
 
-def _values_accepted(case: Case) -> RuleOutcome:
-    options = parse_options(case.texts, case.policy)
+def _parse_values(case: Case) -> RuleOutcome:
+    options = parse_options(case.option_texts, case.policy)
     if isinstance(options, Denial):
         return options
     case.options = options
-    return case.injector.options_denial(options, case.policy)
+    return case.injector.deny_options(options, case.policy)
 
 
-def _namespaces_its_own(case: Case) -> RuleOutcome:
-    return case.injector.namespaces_denial(case.pod, case.policy)
+def _check_host_namespaces(case: Case) -> RuleOutcome:
+    return case.injector.deny_host_namespaces(case.pod, case.policy)
 
 
-def _containers_exist(case: Case) -> RuleOutcome:
+def _select_containers(case: Case) -> RuleOutcome:
     injector, options = case.injector, case.options
-    selection = select(
+    selection = select_clients(
         case.pod,
         options.containers,
-        injector.own_container(options, case.policy),
-        before_init_containers=injector.runs_before_init_containers(options),
+        injector.added_container_name(options, case.policy),
+        starts_first=injector.starts_before_init_containers(options),
     )
     if isinstance(selection, Denial):
         return selection
@@ -181,37 +185,37 @@ def _containers_exist(case: Case) -> RuleOutcome:
     return None
 
 
-def _volumes_shareable(case: Case) -> RuleOutcome:
-    workspace = case.injector.share(case.pod, case.selection.clients, case.options, case.policy)
+def _share_volumes(case: Case) -> RuleOutcome:
+    workspace = case.injector.share_volumes(case.pod, case.selection.clients, case.options, case.policy)
     if isinstance(workspace, Denial):
         return workspace
     case.workspace = workspace
-    case.additions = case.injector.additions(case.pod, case.options, case.policy, case.selection, workspace)
+    case.additions = case.injector.build_additions(case.pod, case.options, case.policy, case.selection, workspace)
     return None
 
 
-def _status_is_true(case: Case) -> RuleOutcome:
-    return conflicts.stale_status(case.pod, case.additions) if STATUS in case.metadata.annotations else None
+def _check_status(case: Case) -> RuleOutcome:
+    return conflicts.deny_stale_status(case.pod, case.additions) if STATUS in case.metadata.annotations else None
 
 
-def _no_node_socket(case: Case) -> RuleOutcome:
-    return conflicts.node_socket(case.pod, case.additions, STATUS in case.metadata.annotations)
+def _check_node_socket(case: Case) -> RuleOutcome:
+    return conflicts.deny_node_socket(case.pod, case.additions, STATUS in case.metadata.annotations)
 
 
-def _names_and_paths_free(case: Case) -> RuleOutcome:
+def _check_names_and_paths(case: Case) -> RuleOutcome:
     was_injected = STATUS in case.metadata.annotations
     return (
-        conflicts.taken_name(case.pod, case.additions, was_injected)
-        or conflicts.taken_volume(case.pod, case.additions)
-        or conflicts.taken_path(case.pod, case.additions)
+        conflicts.deny_taken_names(case.pod, case.additions, was_injected)
+        or conflicts.deny_foreign_mounts(case.pod, case.additions)
+        or conflicts.deny_taken_paths(case.pod, case.additions)
     )
 
 
-def _fits_pod_resources(case: Case) -> RuleOutcome:
-    return conflicts.pod_level(case.pod, case.additions)
+def _check_pod_resources(case: Case) -> RuleOutcome:
+    return conflicts.deny_scarce_resources(case.pod, case.additions)
 
 
-def _something_to_add(case: Case) -> RuleOutcome:
+def _build_operations(case: Case) -> RuleOutcome:
     case.operations = missing_operations(case.pod, case.metadata, case.additions, case.mode, case.policy.version)
     return None if case.operations else Decision(Reason.UNCHANGED)
 
@@ -225,43 +229,43 @@ class Rule(NamedTuple):
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("The namespace has opted in", (Reason.NAMESPACE_NOT_OPTED_IN,), _namespace_opted_in),
-    Rule("The webhook configuration selects the pod", (Reason.NOT_SELECTED,), _selected_by_configuration),
-    Rule("The request creates a pod", (Reason.NOT_A_POD_CREATE, Reason.SUBRESOURCE), _request_creates_pod),
-    Rule("The pod's metadata can be read", (Reason.MALFORMED_POD,), _metadata_readable),
-    Rule("Not a static (mirror) pod", (Reason.MIRROR_POD,), _not_a_mirror_pod),
-    Rule("dind.io/inject has an accepted value", (Reason.UNKNOWN_VALUE,), _request_has_accepted_value),
-    Rule("The pod or its namespace asks for Docker", (Reason.OPTED_OUT, Reason.NOT_REQUESTED), _docker_requested),
-    Rule("The pod's spec can be read", (Reason.MALFORMED_POD,), _spec_readable),
-    Rule("The pod runs on Linux", (Reason.WINDOWS_POD, Reason.WINDOWS_REQUESTED), _runs_on_linux),
-    Rule("The operator has this mode on", (Reason.MODE_OFF,), _mode_is_on),
-    Rule("The dind.io/* annotations exist", (Reason.UNKNOWN_ANNOTATION,), _annotations_exist),
+    Rule("The namespace has opted in", (Reason.NAMESPACE_NOT_OPTED_IN,), _check_namespace_label),
+    Rule("The webhook configuration selects the pod", (Reason.NOT_SELECTED,), _check_selection),
+    Rule("The request creates a pod", (Reason.NOT_A_POD_CREATE, Reason.SUBRESOURCE), _check_operation),
+    Rule("The pod's metadata can be read", (Reason.MALFORMED_POD,), _read_pod_metadata),
+    Rule("Not a static (mirror) pod", (Reason.MIRROR_POD,), _check_mirror_pod),
+    Rule("dind.io/inject has an accepted value", (Reason.UNKNOWN_VALUE,), _read_request),
+    Rule("The pod or its namespace asks for Docker", (Reason.OPTED_OUT, Reason.NOT_REQUESTED), _check_request),
+    Rule("The pod's spec can be read", (Reason.MALFORMED_POD,), _read_pod_spec),
+    Rule("The pod runs on Linux", (Reason.WINDOWS_POD, Reason.WINDOWS_REQUESTED), _check_operating_system),
+    Rule("The operator has this mode on", (Reason.MODE_OFF,), _check_mode),
+    Rule("The dind.io/* annotations exist", (Reason.UNKNOWN_ANNOTATION,), _check_annotations),
     Rule(
         "The operator lets pods set them",
         (Reason.OPTION_NOT_ALLOWED, Reason.IMAGE_NOT_ALLOWED),
-        _options_permitted,
+        _check_permissions,
     ),
-    Rule("Their values are accepted", (Reason.INVALID_OPTION,), _values_accepted),
+    Rule("Their values are accepted", (Reason.INVALID_OPTION,), _parse_values),
     Rule(
         "No namespace of the host, and no user namespace",
         (Reason.HOST_NETWORK, Reason.HOST_PID, Reason.HOST_IPC, Reason.HOST_USERS),
-        _namespaces_its_own,
+        _check_host_namespaces,
     ),
     Rule(
         "The containers that get Docker exist, and start in time",
         (Reason.UNKNOWN_CONTAINER, Reason.INVALID_OPTION),
-        _containers_exist,
+        _select_containers,
     ),
-    Rule("The volumes to share can be shared", (Reason.INVALID_OPTION,), _volumes_shareable),
-    Rule("dind.io/status is absent, or true", (Reason.STALE_STATUS,), _status_is_true),
-    Rule("The pod does not mount the node's Docker socket", (Reason.NODE_DOCKER_SOCKET,), _no_node_socket),
+    Rule("The volumes to share can be shared", (Reason.INVALID_OPTION,), _share_volumes),
+    Rule("dind.io/status is absent, or true", (Reason.STALE_STATUS,), _check_status),
+    Rule("The pod does not mount the node's Docker socket", (Reason.NODE_DOCKER_SOCKET,), _check_node_socket),
     Rule(
         "The names and paths of the injection are free",
         (Reason.NAME_TAKEN, Reason.MOUNT_PATH_TAKEN),
-        _names_and_paths_free,
+        _check_names_and_paths,
     ),
-    Rule("The daemon fits into the pod's own resources", (Reason.POD_RESOURCES,), _fits_pod_resources),
-    Rule("Not injected yet", (Reason.UNCHANGED,), _something_to_add),
+    Rule("The daemon fits into the pod's own resources", (Reason.POD_RESOURCES,), _check_pod_resources),
+    Rule("Not injected yet", (Reason.UNCHANGED,), _build_operations),
 )
 _CHECKS: tuple[RuleCheck, ...] = tuple(rule.check for rule in RULES)
 
@@ -277,8 +281,8 @@ def decide(case: Case) -> Decision:
             return Decision(stop.reason, case.mode, stop.message, stop.detail, stopped_by=index)
     warnings = (
         *case.additions.warnings,
-        *plan_warnings(case.pod, case.additions),
-        *options_without_effect(case.metadata, case.mode),
+        *warn_of_kept_members(case.pod, case.additions),
+        *warn_of_options_without_effect(case.metadata, case.mode),
     )
     return Decision(Reason.INJECTED, case.mode, operations=tuple(case.operations), warnings=warnings)
 
@@ -305,7 +309,7 @@ def trace_rules(
             yield rule, RuleState.STOPPED
         elif index > end:
             yield rule, RuleState.NOT_REACHED
-        elif rule.check is _selected_by_configuration and not configuration_known:
+        elif rule.check is _check_selection and not configuration_known:
             yield rule, RuleState.NOT_CHECKED
         else:
             yield rule, RuleState.PASSED

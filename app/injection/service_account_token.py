@@ -15,7 +15,9 @@ def token_mounts(pod: Pod) -> tuple[Mount, ...]:
     a second time.
     """
     # Of that name may also be what somebody else chose: only a projected volume holds a token.
-    names = {name for name, one in pod.volumes.items() if name.startswith(_VOLUME_PREFIX) and one.kind == "projected"}
+    names = {
+        name for name, volume in pod.volumes.items() if name.startswith(_VOLUME_PREFIX) and volume.kind == "projected"
+    }
     if not names:
         return ()
     mounts = (mount for container in pod.containers for mount in container.mounts)

@@ -10,13 +10,13 @@ from typing import TypeAlias
 
 from app.injection.constants import PREFIX
 from app.injection.decision import Denial, Reason
-from app.injection.docker_paths import unshareable
-from app.injection.messages import first_few, naming, quote
+from app.injection.docker_paths import daemon_directories
+from app.injection.messages import join_first, quote, warn_of_names
 from app.injection.options import Options, Placement, Policy
 from app.model import Container, Mount, PathSet, Pod
 
 _SubPaths: TypeAlias = Mapping[str, set[str]]
-SHAREABLE = frozenset({"emptyDir", "persistentVolumeClaim", "ephemeral"})
+SHAREABLE_KINDS = frozenset({"emptyDir", "persistentVolumeClaim", "ephemeral"})
 
 
 @dataclass
@@ -27,79 +27,80 @@ class Workspace:
     warnings: tuple[str, ...]
 
 
-def share(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Policy) -> Workspace | Denial:
+def share_volumes(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Policy) -> Workspace | Denial:
     """Return the daemon's mounts of the clients' volumes.
 
     Of two volumes at one path the first container's wins; a volume that one client may write is
     writable.
     """
-    wanted = options.share_volumes
-    if wanted is False:
+    requested = options.share_volumes
+    if requested is False:
         return Workspace((), ())
-    names = _shareable(pod, policy)
-    if wanted is not True:
-        if missing := [name for name in wanted if name not in names]:
-            return Denial(Reason.INVALID_OPTION, first_few(missing, lambda name: _refusal(name, pod)))
-        names &= set(wanted)
+    names = _shareable_names(pod, policy)
+    if requested is not True:
+        if missing := [name for name in requested if name not in names]:
+            return Denial(Reason.INVALID_OPTION, join_first(missing, lambda name: _describe_refusal(name, pod)))
+        names &= set(requested)
     # An ordinary container starts after all init containers; what they make is there already.
     # A volume that is asked for by name is shared all the same.
-    careful = wanted is True and options.placement is Placement.NATIVE
-    prepared = _prepared(pod, policy.container_name) if careful else {}
-    closed = unshareable(options.socket_dir)
+    skips_prepared_sub_paths = requested is True and options.placement is Placement.NATIVE
+    sub_paths = _init_container_sub_paths(pod, policy.container_name) if skips_prepared_sub_paths else {}
+    reserved = daemon_directories(options.socket_dir)
     shared: dict[str, Mount] = {}
-    left_out: dict[str, dict[str, None]] = {}
+    excluded: dict[str, dict[str, None]] = {}
     for client in clients:
-        for stated in client.mounts:
-            mount = stated.without_propagation()
-            if mount.volume not in names or mount == (there := shared.get(mount.path)):
+        for client_mount in client.mounts:
+            mount = client_mount.without_propagation()
+            if mount.volume not in names or mount == (existing := shared.get(mount.path)):
                 continue
-            if why := _why_not(mount, there, prepared, closed):
-                left_out.setdefault(why, {})[mount.mount_path] = None
-            elif there is None or (there.read_only and not mount.read_only):
+            if reason := _exclusion_reason(mount, existing, sub_paths, reserved):
+                excluded.setdefault(reason, {})[mount.mount_path] = None
+            elif existing is None or (existing.read_only and not mount.read_only):
                 shared[mount.path] = mount
-    for path in _under_read_only(shared):
-        left_out.setdefault("a read-only volume is above", {})[shared.pop(path).mount_path] = None
+    for path in _paths_under_read_only(shared):
+        excluded.setdefault("a read-only volume is above", {})[shared.pop(path).mount_path] = None
     warnings = (
-        naming(f"not shared with {policy.container_name}, {why}", list(paths)) for why, paths in left_out.items()
+        warn_of_names(f"not shared with {policy.container_name}, {reason}", list(paths))
+        for reason, paths in excluded.items()
     )
     return Workspace(tuple(shared.values()), tuple(warnings))
 
 
-def _under_read_only(shared: Mapping[str, Mount]) -> list[str]:
+def _paths_under_read_only(shared: Mapping[str, Mount]) -> list[str]:
     """Return the paths under a volume that is read-only: their mount points could not be made.
 
     The two need not meet in any one client, but in the daemon they do.
     """
     found = []
-    above = None
+    read_only_parent = None
     # With their closing slash, paths stand right behind the one that they are under.
     for path in sorted(shared, key=lambda path: f"{path}/"):
-        if above and path.startswith(above):
+        if read_only_parent and path.startswith(read_only_parent):
             found.append(path)
         elif shared[path].read_only:
-            above = f"{path}/"
+            read_only_parent = f"{path}/"
     return found
 
 
-def _why_not(mount: Mount, there: Mount | None, prepared: _SubPaths, closed: PathSet) -> str | None:
+def _exclusion_reason(mount: Mount, existing: Mount | None, sub_paths: _SubPaths, reserved: PathSet) -> str | None:
     """Return why a mount of a shareable volume is left out.
 
-    `there` is what the daemon has at its path already, `closed` are the directories that it needs itself.
+    `existing` is what the daemon has at its path already, `reserved` are the directories that it needs itself.
     """
     if mount.sub_path_expr:
         return "their subPathExpr is the container's own"
-    if closed.overlaps(mount.path):
+    if reserved.overlaps(mount.path):
         return "which needs its own files there"
     # dind starts first, and kubelet would put a directory where an init container means to write a file.
     # One that mounts the same subPath itself gets that directory anyway.
-    if mount.sub_path and prepared.get(mount.volume, set()) - {mount.sub_path}:
+    if mount.sub_path and sub_paths.get(mount.volume, set()) - {mount.sub_path}:
         return "an init container may make their subPath"
-    if there and (there.volume, there.sub_path) != (mount.volume, mount.sub_path):
+    if existing and (existing.volume, existing.sub_path) != (mount.volume, mount.sub_path):
         return "another container's volume is there"
     return None
 
 
-def _prepared(pod: Pod, daemon: str) -> _SubPaths:
+def _init_container_sub_paths(pod: Pod, daemon: str) -> _SubPaths:
     """Return what init containers mount of each volume, and so can make in it: subPaths, empty for all of it."""
     found: dict[str, set[str]] = {}
     for container in pod.init_containers:
@@ -109,12 +110,12 @@ def _prepared(pod: Pod, daemon: str) -> _SubPaths:
     return found
 
 
-def _shareable(pod: Pod, policy: Policy) -> set[str]:
+def _shareable_names(pod: Pod, policy: Policy) -> set[str]:
     """Return the names of the user's volumes that the daemon may have too."""
     own = (policy.run_volume, policy.storage_volume)
-    return {name for name, volume in pod.volumes.items() if volume.kind in SHAREABLE and name not in own}
+    return {name for name, volume in pod.volumes.items() if volume.kind in SHAREABLE_KINDS and name not in own}
 
 
-def _refusal(name: str, pod: Pod) -> str:
+def _describe_refusal(name: str, pod: Pod) -> str:
     what = "has no volume" if name not in pod.volumes else "may share only emptyDir, PVC and ephemeral volumes, not"
     return f"annotation {PREFIX}share-volumes: the pod {what} {quote(name)}"

@@ -8,20 +8,20 @@ from app.injection.constants import PREFIX
 from app.injection.decision import Denial, Mode, Reason
 from app.injection.docker_paths import (
     DATA_ROOT,
+    DEFAULT_DIR_WARNING,
     DEFAULT_SOCKET,
-    HIDDEN_DEFAULT_DIR,
-    LINK_NAME,
+    SOCKET_LINK_NAME,
     SOCKET_NAME,
-    is_default_dir,
-    unix_address,
-    until_docker_answers,
+    is_default_socket_dir,
+    unix_socket_address,
+    wait_script,
 )
-from app.injection.messages import naming, shorten
+from app.injection.messages import truncate_warning, warn_of_names
 from app.injection.mode_injector import ModeInjector
-from app.injection.options import Medium, Options, Placement, Policy
+from app.injection.options import Options, Placement, Policy, StorageMedium
 from app.injection.selection import Selection
 from app.injection.service_account_token import token_mounts
-from app.injection.shared_volumes import Workspace, share
+from app.injection.shared_volumes import Workspace, share_volumes
 from app.model import JsonObject, Mount, Pod, parse_image
 
 _START_SECONDS = 180
@@ -42,21 +42,23 @@ class _Template:
     warnings: tuple[str, ...]
 
 
-def _additions(pod: Pod, options: Options, policy: Policy, selection: Selection, workspace: Workspace) -> Additions:
+def _build_additions(
+    pod: Pod, options: Options, policy: Policy, selection: Selection, workspace: Workspace
+) -> Additions:
     """Return what a pod in sidecar mode gets."""
-    native = options.placement is Placement.NATIVE
-    template = _template(options, policy)
+    is_native = options.placement is Placement.NATIVE
+    template = _build_template(options, policy)
     warnings = [*template.warnings, *workspace.warnings]
-    if selection.too_early:
-        names = [container.name for container in selection.too_early]
-        warnings.append(naming("these init containers run before dind and cannot have Docker", names))
-    if not native and pod.spec.restart_policy in ("Never", "OnFailure"):
+    if selection.early_containers:
+        names = [container.name for container in selection.early_containers]
+        warnings.append(warn_of_names("these init containers run before dind and cannot have Docker", names))
+    if not is_native and pod.spec.restart_policy in ("Never", "OnFailure"):
         warnings.append("dind is an ordinary container here: the pod will not complete while it runs")
     return Additions(
         volumes=template.volumes,
         container=template.container,
         container_mounts=(*template.mounts, *workspace.mounts, *token_mounts(pod)),
-        as_container=not native,
+        as_container=not is_native,
         clients=selection.clients,
         client_env=template.client_env,
         client_mounts=template.client_mounts,
@@ -68,28 +70,28 @@ def _additions(pod: Pod, options: Options, policy: Policy, selection: Selection,
 
 # The texts of options are bounded, and so is what is kept here.
 @lru_cache(maxsize=32)
-def _template(options: Options, policy: Policy) -> _Template:
-    native = options.placement is Placement.NATIVE
-    linked = native and policy.docker_sock and not is_default_dir(options.socket_dir)
+def _build_template(options: Options, policy: Policy) -> _Template:
+    is_native = options.placement is Placement.NATIVE
+    has_socket_link = is_native and policy.docker_sock and not is_default_socket_dir(options.socket_dir)
     run_mount = Mount.at(options.socket_dir, policy.run_volume)
-    link_mount = Mount.at(DEFAULT_SOCKET, policy.run_volume, LINK_NAME)
+    link_mount = Mount.at(DEFAULT_SOCKET, policy.run_volume, SOCKET_LINK_NAME)
     volumes: tuple[JsonObject, ...] = ({"name": policy.run_volume, "emptyDir": {}},)
     mounts: tuple[Mount, ...] = (run_mount,)
     if policy.storage:
-        volumes += ({"name": policy.storage_volume, **_storage_source(options)},)
+        volumes += ({"name": policy.storage_volume, **_build_storage_source(options)},)
         mounts += (Mount.at(DATA_ROOT, policy.storage_volume),)
     return _Template(
         volumes,
-        _container(options, policy, native, linked),
+        _build_container(options, policy, is_native, has_socket_link),
         mounts,
-        {"name": "DOCKER_HOST", "value": unix_address(options.socket_dir)},
-        (run_mount, link_mount) if linked else (run_mount,),
+        {"name": "DOCKER_HOST", "value": unix_socket_address(options.socket_dir)},
+        (run_mount, link_mount) if has_socket_link else (run_mount,),
         tuple(volume["name"] for volume in volumes if "emptyDir" in volume),
-        tuple(_warnings(options)),
+        tuple(_option_warnings(options)),
     )
 
 
-def _namespaces_denial(pod: Pod, policy: Policy) -> Denial | None:
+def _deny_host_namespaces(pod: Pod, policy: Policy) -> Denial | None:
     if pod.spec.host_network is True and not policy.allow_host_network:
         return Denial(
             Reason.HOST_NETWORK,
@@ -116,8 +118,8 @@ def _namespaces_denial(pod: Pod, policy: Policy) -> Denial | None:
     return None
 
 
-def _storage_source(options: Options) -> JsonObject:
-    if options.storage_class or options.storage_medium is Medium.VOLUME:
+def _build_storage_source(options: Options) -> JsonObject:
+    if options.storage_class or options.storage_medium is StorageMedium.VOLUME:
         claim: JsonObject = {
             "accessModes": ["ReadWriteOnce"],
             "resources": {"requests": {"storage": options.storage_size}},
@@ -126,21 +128,21 @@ def _storage_source(options: Options) -> JsonObject:
             claim["storageClassName"] = options.storage_class
         return {"ephemeral": {"volumeClaimTemplate": {"spec": claim}}}
     empty_dir: JsonObject = {}
-    if options.storage_medium is Medium.MEMORY:
+    if options.storage_medium is StorageMedium.MEMORY:
         empty_dir["medium"] = "Memory"
     if options.storage_size:
         empty_dir["sizeLimit"] = options.storage_size
     return {"emptyDir": empty_dir}
 
 
-def _container(options: Options, policy: Policy, native: bool, linked: bool) -> JsonObject:
+def _build_container(options: Options, policy: Policy, is_native: bool, has_socket_link: bool) -> JsonObject:
     container: JsonObject = {"name": policy.container_name, "image": options.image}
-    if native:
+    if is_native:
         container["restartPolicy"] = "Always"
-    container["args"] = _dockerd(options, policy)
+    container["args"] = _dockerd_arguments(options, policy)
     if options.env:
         container["env"] = [{"name": name, "value": value} for name, value in options.env]
-    if resources := _resources(options):
+    if resources := _build_resources(options):
         container["resources"] = resources
     # Complete, so that a restrictive securityContext of the pod does not reach the daemon.
     container["securityContext"] = {
@@ -150,24 +152,26 @@ def _container(options: Options, policy: Policy, native: bool, linked: bool) -> 
         "runAsNonRoot": False,
         "readOnlyRootFilesystem": False,
     }
-    docker = ["docker", f"--host={unix_address(options.socket_dir)}"]
-    if native and policy.startup_probe:
+    docker = ["docker", f"--host={unix_socket_address(options.socket_dir)}"]
+    if is_native and policy.startup_probe:
         container["startupProbe"] = {
             "exec": {"command": [*docker, "info"]},
             "periodSeconds": 1,
             "timeoutSeconds": 5,
             "failureThreshold": _START_SECONDS,
         }
-    if linked:
-        container["lifecycle"] = {"postStart": {"exec": {"command": ["sh", "-c", _link(docker, options.socket_dir)]}}}
+    if has_socket_link:
+        container["lifecycle"] = {
+            "postStart": {"exec": {"command": ["sh", "-c", _link_script(docker, options.socket_dir)]}}
+        }
     return container
 
 
-def _dockerd(options: Options, policy: Policy) -> list[str]:
+def _dockerd_arguments(options: Options, policy: Policy) -> list[str]:
     # The first argument is dockerd itself: the image's entrypoint then opens no TCP port and makes no
     # TLS keys, but still cleans up stale pid files, picks iptables and nests cgroups.
-    arguments = ["dockerd", f"--host={unix_address(options.socket_dir)}"]
-    if policy.docker_sock and not is_default_dir(options.socket_dir):
+    arguments = ["dockerd", f"--host={unix_socket_address(options.socket_dir)}"]
+    if policy.docker_sock and not is_default_socket_dir(options.socket_dir):
         # For `docker run -v /var/run/docker.sock:…`, which the daemon looks up in its own filesystem.
         arguments.append(f"--host=unix://{DEFAULT_SOCKET}")
     if options.tcp:
@@ -187,43 +191,45 @@ def _dockerd(options: Options, policy: Policy) -> list[str]:
     return arguments
 
 
-def _resources(options: Options) -> JsonObject:
+def _build_resources(options: Options) -> JsonObject:
     amounts = {
         "requests": {"cpu": options.cpu_request, "memory": options.memory_request},
         "limits": {"cpu": options.cpu_limit, "memory": options.memory_limit},
     }
-    stated = {kind: {name: text for name, text in texts.items() if text} for kind, texts in amounts.items()}
-    return {kind: texts for kind, texts in stated.items() if texts}
+    set_amounts = {kind: {name: text for name, text in texts.items() if text} for kind, texts in amounts.items()}
+    return {kind: texts for kind, texts in set_amounts.items() if texts}
 
 
-def _link(docker: list[str], socket_dir: str) -> str:
+def _link_script(docker: list[str], socket_dir: str) -> str:
     # Bounded: kubelet waits for the hook and then restarts the container if it failed.
-    wait = until_docker_answers(" ".join(docker), _START_SECONDS, "0.2", "exit 1")
-    link = f"{socket_dir}/{LINK_NAME}"
+    wait = wait_script(" ".join(docker), _START_SECONDS, "0.2", "exit 1")
+    link = f"{socket_dir}/{SOCKET_LINK_NAME}"
     # A container that another webhook moved in front of the daemon has made kubelet put a directory there.
     return f"{wait}; rmdir {link} 2>/dev/null; ln -f {socket_dir}/{SOCKET_NAME} {link}"
 
 
-def _warnings(options: Options) -> list[str]:
+def _option_warnings(options: Options) -> list[str]:
     found = []
     if options.tcp and not options.tcp.is_loopback:
-        found.append(shorten(f"dockerd on tcp://{options.tcp} has no TLS: whoever reaches it is root on the node"))
-    if is_default_dir(options.socket_dir):
-        found.append(HIDDEN_DEFAULT_DIR)
+        found.append(
+            truncate_warning(f"dockerd on tcp://{options.tcp} has no TLS: whoever reaches it is root on the node")
+        )
+    if is_default_socket_dir(options.socket_dir):
+        found.append(DEFAULT_DIR_WARNING)
     networks = [registry for registry in options.insecure_registries if "/" in registry]
     if options.registry_mirrors and networks:
-        found.append(naming("Docker Hub's certificate is not checked if a mirror's address is in", networks))
+        found.append(warn_of_names("Docker Hub's certificate is not checked if a mirror's address is in", networks))
     image = parse_image(options.image)
     if (image.domain, image.path) == ("docker.io", "library/docker") and image.tag.split("-")[0] in _FROZEN_TAGS:
-        found.append(shorten(f"image {options.image} is frozen at Docker 19.03 and gets no security fixes"))
+        found.append(truncate_warning(f"image {options.image} is frozen at Docker 19.03 and gets no security fixes"))
     return found
 
 
 SIDECAR = ModeInjector(
-    options_denial=lambda _options, _policy: None,
-    namespaces_denial=_namespaces_denial,
-    own_container=lambda _options, policy: policy.container_name,
-    runs_before_init_containers=lambda options: options.placement is Placement.NATIVE,
-    share=share,
-    additions=_additions,
+    deny_options=lambda _options, _policy: None,
+    deny_host_namespaces=_deny_host_namespaces,
+    added_container_name=lambda _options, policy: policy.container_name,
+    starts_before_init_containers=lambda options: options.placement is Placement.NATIVE,
+    share_volumes=share_volumes,
+    build_additions=_build_additions,
 )

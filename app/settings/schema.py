@@ -90,7 +90,7 @@ class InjectionSettings(_Group):
     modes: frozenset[Mode] = frozenset({Mode.SIDECAR, Mode.DAEMONSET})
     """Modes that pods may ask for."""
 
-    allowed_options: frozenset[OptionName] = frozenset(option.name for option in OPTIONS if option.open)
+    allowed_options: frozenset[OptionName] = frozenset(option.name for option in OPTIONS if option.allowed_by_default)
     """Options that pods may set by annotation."""
 
     allowed_images: tuple[str, ...] = ()

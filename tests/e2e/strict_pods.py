@@ -191,7 +191,7 @@ def injected(pod: Manifest, policy: Policy) -> Manifest:
 def honest(settings: dict[str, Any]) -> Iterator[tuple[str, Manifest]]:
     """Yield the names and pods of one operator, not injected yet."""
     defaults = settings.get("defaults", {})
-    allowed = settings.get("allowed_options", [option.name for option in OPTIONS if option.open])
+    allowed = settings.get("allowed_options", [option.name for option in OPTIONS if option.allowed_by_default])
     # A volume that the operator names, each pod has to have.
     volumes_named = isinstance(defaults.get("share-volumes"), str)
     bodies = {name: body for name, body in BODIES.items() if "volumes" in body or not volumes_named}

@@ -10,7 +10,7 @@ from pods import a_container, a_pod, after, everything_open, names, operator, pa
 
 from app.injection import OPTIONS, Mode, Option, Policy, Reason, apply_defaults, built_in_options, inject
 from app.injection.messages import quote
-from app.injection.options import Address, Medium, Placement
+from app.injection.options import Placement, StorageMedium, TcpAddress
 
 _OPEN = everything_open(allowed_images=("registry.example/ci/*", "docker:*"), allow_public_tcp=True)
 _DAEMON = "/spec/initContainers/0"
@@ -30,8 +30,12 @@ def test_the_table_is_that_of_the_contract() -> None:
         "containers placement cpu-request cpu-limit memory-request memory-limit storage-size wait share-volumes mtu"
     )
     consent = "image dockerd-args env tcp insecure-registries address-pools socket-dir storage-medium storage-class"
-    assert {option.name for option in OPTIONS if option.open} == {*always.split(), "registry-mirrors", "group"}
-    assert {option.name for option in OPTIONS if not option.open} == set(consent.split())
+    assert {option.name for option in OPTIONS if option.allowed_by_default} == {
+        *always.split(),
+        "registry-mirrors",
+        "group",
+    }
+    assert {option.name for option in OPTIONS if not option.allowed_by_default} == set(consent.split())
 
 
 @_EACH_OPTION
@@ -57,7 +61,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "memory-request": "512Mi",
         "memory-limit": "4Gi",
         "storage-size": "20Gi",
-        "storage-medium": Medium.DISK,
+        "storage-medium": StorageMedium.DISK,
         "storage-class": None,
         "group": 2375,
         "mtu": None,
@@ -401,9 +405,9 @@ def test_an_empty_value_is_denied_with_the_remedy(value: str | None, policy: Pol
 
 @_EACH_OPTION
 def test_each_option_has_a_longest_text(option: Option) -> None:
-    decision = inject(a_pod(options={option.name: "x" * (option.longest + 1)}), None, everything_open())
+    decision = inject(a_pod(options={option.name: "x" * (option.max_length + 1)}), None, everything_open())
     assert decision.reason is Reason.INVALID_OPTION
-    count = f"has {option.longest + 1} characters; at most {option.longest} are accepted"
+    count = f"has {option.max_length + 1} characters; at most {option.max_length} are accepted"
     assert decision.message.endswith(count)
 
 
@@ -419,9 +423,9 @@ def _items(option: Option, count: int) -> str:
     return ",".join(item.format(number) for number in range(count))
 
 
-@pytest.mark.parametrize("option", [one for one in OPTIONS if one.most_items], ids=lambda option: option.name)
+@pytest.mark.parametrize("option", [one for one in OPTIONS if one.max_items], ids=lambda option: option.name)
 def test_each_list_has_a_largest_number_of_items(option: Option) -> None:
-    most = option.most_items
+    most = option.max_items
     assert len(option.read(_items(option, most))) == most
     decision = inject(a_pod(options={option.name: _items(option, most + 1)}), None, everything_open())
     assert decision.reason is Reason.INVALID_OPTION
@@ -430,7 +434,7 @@ def test_each_list_has_a_largest_number_of_items(option: Option) -> None:
 
 def test_an_option_whose_value_is_a_list_has_a_largest_number_of_items() -> None:
     lists = {option.name for option in OPTIONS if isinstance(option.read(option.example), tuple)} - {"tcp"}
-    assert {option.name for option in OPTIONS if option.most_items} == lists
+    assert {option.name for option in OPTIONS if option.max_items} == lists
 
 
 def test_all_invalid_values_are_named_at_once(policy: Policy) -> None:
@@ -577,7 +581,7 @@ def test_loopback_needs_no_consent(text: str) -> None:
 def test_defaults_are_read_as_annotations_are() -> None:
     options, problems = apply_defaults(built_in_options(), {"mtu": "1450", "tcp": "0.0.0.0:8000", "cpu-limit": ""})
     assert problems == []
-    assert (options.mtu, options.tcp, options.cpu_limit) == (1450, Address("0.0.0.0", 8000), None)
+    assert (options.mtu, options.tcp, options.cpu_limit) == (1450, TcpAddress("0.0.0.0", 8000), None)
 
 
 _TOO_MUCH_CPU = (
@@ -609,7 +613,7 @@ def test_an_empty_default_leaves_an_option_unset_unless_it_is_required(option: O
         assert problems == [f"{option.name}: cannot be empty"]
     else:
         assert problems == []
-        assert getattr(options, option.field) == option.unset
+        assert getattr(options, option.field) == option.unset_value
 
 
 def test_a_size_that_the_operator_left_out_is_left_out() -> None:

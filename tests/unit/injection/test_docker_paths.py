@@ -2,36 +2,36 @@
 
 import pytest
 
-from app.injection.docker_paths import hides_the_daemon, unshareable
+from app.injection.docker_paths import daemon_directories, hides_daemon_files
 
 _SYSTEM = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/usr", "/etc", "/proc", "/sys", "/dev", "/var/lib/docker"]
 
 
 @pytest.mark.parametrize("path", ["/", "/var", "/var/lib", *_SYSTEM, *(f"{path}/below" for path in _SYSTEM)])
 def test_what_the_daemon_needs_is_protected_from_socket_and_workspace(path: str) -> None:
-    assert hides_the_daemon(path)
-    assert unshareable("/run/dind").overlaps(path)
+    assert hides_daemon_files(path)
+    assert daemon_directories("/run/dind").overlaps(path)
 
 
 @pytest.mark.parametrize("path", ["/run", "/run/x", "/sock", "/sock/x"])
 def test_the_sockets_are_protected_from_workspaces_only(path: str) -> None:
-    assert not hides_the_daemon(path)
-    assert unshareable("/sock").overlaps(path)
+    assert not hides_daemon_files(path)
+    assert daemon_directories("/sock").overlaps(path)
 
 
 @pytest.mark.parametrize(
     "path", ["/work", "/home/ci", "/library", "/usrlocal", "/var/lib/dockerd", "/var/cache", "/opt"]
 )
 def test_other_directories_are_free(path: str) -> None:
-    assert not hides_the_daemon(path)
-    assert not unshareable("/run/dind").overlaps(path)
+    assert not hides_daemon_files(path)
+    assert not daemon_directories("/run/dind").overlaps(path)
 
 
 def test_the_parent_of_a_socket_directory_is_protected() -> None:
-    assert unshareable("/home/ci/sock").overlaps("/home")
-    assert not unshareable("/home/ci/sock").overlaps("/home/other")
+    assert daemon_directories("/home/ci/sock").overlaps("/home")
+    assert not daemon_directories("/home/ci/sock").overlaps("/home/other")
 
 
 def test_a_socket_directory_in_var_run_is_one_in_run() -> None:
-    assert not hides_the_daemon("/var/run")
-    assert unshareable("/var/run/dind").overlaps("/run/dind/x")
+    assert not hides_daemon_files("/var/run")
+    assert daemon_directories("/var/run/dind").overlaps("/run/dind/x")

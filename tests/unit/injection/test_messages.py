@@ -2,23 +2,23 @@
 
 import pytest
 
-from app.injection.messages import first_few, naming, quote, shorten
+from app.injection.messages import join_first, quote, truncate_warning, warn_of_names
 
 
 @pytest.mark.parametrize("length", [0, 1, 119, 120])
 def test_a_warning_of_up_to_120_characters_is_left_as_it_is(length: int) -> None:
-    assert shorten("x" * length) == "x" * length
+    assert truncate_warning("x" * length) == "x" * length
 
 
 @pytest.mark.parametrize("length", [121, 10_000])
 def test_a_longer_warning_is_cut_to_120_characters_and_says_so(length: int) -> None:
-    assert shorten("x" * length) == "x" * 119 + "…"
+    assert truncate_warning("x" * length) == "x" * 119 + "…"
 
 
 def test_a_list_of_names_is_cut_as_well() -> None:
-    assert naming("left out", ["a", "b"]) == "left out: a, b"
-    assert naming("left out", list("abcdefg")) == "left out: a, b, c, d, e, and 2 more"
-    assert len(naming("left out", ["x" * 63] * 100)) == 120
+    assert warn_of_names("left out", ["a", "b"]) == "left out: a, b"
+    assert warn_of_names("left out", list("abcdefg")) == "left out: a, b, c, d, e, and 2 more"
+    assert len(warn_of_names("left out", ["x" * 63] * 100)) == 120
 
 
 @pytest.mark.parametrize(
@@ -31,12 +31,12 @@ def test_a_list_of_names_is_cut_as_well() -> None:
     ],
 )
 def test_of_many_items_the_first_five_are_described(items: list[int], text: str) -> None:
-    assert first_few(items, lambda item: f"<{item}>") == text
+    assert join_first(items, lambda item: f"<{item}>") == text
 
 
 def test_the_others_are_not_even_described() -> None:
     described: list[int] = []
-    first_few(range(1000), lambda item: described.append(item) or "")
+    join_first(range(1000), lambda item: described.append(item) or "")
     assert described == [0, 1, 2, 3, 4]
 
 

@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, fields
 import pytest
 
 from app.injection import OPTIONS, Options, Policy
-from app.injection.options import Address
+from app.injection.options import TcpAddress
 
 
 def test_options_have_one_member_for_each_row_of_the_table() -> None:
@@ -28,7 +28,7 @@ def test_options_have_one_member_for_each_row_of_the_table() -> None:
 def test_an_address_knows_whether_it_is_loopback_and_how_dockerd_writes_it(
     host: str, loopback: bool, text: str
 ) -> None:
-    address = Address(host, 2375)
+    address = TcpAddress(host, 2375)
     assert (address.is_loopback, str(address)) == (loopback, text)
 
 

@@ -25,7 +25,7 @@ class Situation:
 
     pod: JsonObject = field(default_factory=lambda: a_pod(volumes=[], initContainers=[a_container("setup")]))
     settings: dict[str, Any] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=lambda: {"namespace_label": "enabled", "left_out_by": ""})
+    facts: dict[str, Any] = field(default_factory=lambda: {"namespace_label": "enabled", "exclusion": ""})
 
     @property
     def annotations(self) -> JsonObject:
@@ -52,7 +52,7 @@ def _inject_first(situation: Situation) -> None:
 # What breaks each rule, and no other
 _BREAKS: dict[str, Callable[[Situation], Any]] = {
     "The namespace has opted in": lambda s: s.facts.update(namespace_label="other"),
-    "The webhook configuration selects the pod": lambda s: s.facts.update(left_out_by="its objectSelector"),
+    "The webhook configuration selects the pod": lambda s: s.facts.update(exclusion="its objectSelector"),
     "The request creates a pod": lambda s: s.facts.update(creates_pod=False),
     "The pod's metadata can be read": lambda s: s.pod["metadata"].update(labels=["a"]),
     "Not a static (mirror) pod": lambda s: s.annotations.update({"kubernetes.io/config.mirror": "x"}),

@@ -238,7 +238,7 @@ def test_variables_decide_too() -> None:
 def test_the_form_has_a_row_for_every_option() -> None:
     facts = form("", {})
     assert [(option.key, option.default, option.allowed) for option in facts.options] == [
-        (option.key, option.default, option.open) for option in OPTIONS
+        (option.key, option.default, option.allowed_by_default) for option in OPTIONS
     ]
     assert (facts.namespace_values, facts.pod_values) == (
         ("enabled", "sidecar", "daemonset"),

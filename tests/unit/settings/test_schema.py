@@ -22,7 +22,7 @@ def test_the_policy_of_an_operator_who_changed_nothing(policy: Policy) -> None:
     assert policy.version == __version__
     assert policy.defaults == built_in_options()
     assert policy.modes == set(Mode)
-    assert policy.allowed_options == {option.name for option in OPTIONS if option.open}
+    assert policy.allowed_options == {option.name for option in OPTIONS if option.allowed_by_default}
     assert policy.allowed_images == ()
 
 
