@@ -23,7 +23,7 @@ from app.printable import printable
 
 _API_VERSIONS = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
 # Commas and opening braces, in texts too. A pod of 500 containers, with all that the API server adds to it, has 40,000.
-MOST_VALUES = 100_000
+MAX_JSON_VALUES = 100_000
 # metav1.StatusReason of each code that a reason carries
 _STATUS_REASONS = {400: "BadRequest", 403: "Forbidden", 422: "Invalid"}
 
@@ -55,9 +55,9 @@ class Review:
 
 def decode_review(body: bytes | bytearray) -> Review:
     """Return the request in an AdmissionReview; BadRequestError where there is none."""
-    _check_count(body)
+    _check_value_count(body)
     try:
-        review = _read(body)
+        review = _read_body(body)
     except ValidationError as error:
         raise BadRequestError(describe_validation_error(error, "the body")) from None
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -82,13 +82,13 @@ def decode_review(body: bytes | bytearray) -> Review:
     )
 
 
-def _check_count(body: bytes | bytearray) -> None:
+def _check_value_count(body: bytes | bytearray) -> None:
     # A value takes up to some hundred times its size in JSON. Short bodies need no look: they hold few.
-    if len(body) > MOST_VALUES and body.count(b",") + body.count(b"{") > MOST_VALUES:
-        raise BadRequestError(f"the body has more than {MOST_VALUES} JSON values", status=413)
+    if len(body) > MAX_JSON_VALUES and body.count(b",") + body.count(b"{") > MAX_JSON_VALUES:
+        raise BadRequestError(f"the body has more than {MAX_JSON_VALUES} JSON values", status=413)
 
 
-def _read(body: bytes | bytearray) -> ReviewOfPod | ReviewOfAny:
+def _read_body(body: bytes | bytearray) -> ReviewOfPod | ReviewOfAny:
     try:
         return read_review_of_pod(body)
     except ValidationError:
@@ -96,7 +96,7 @@ def _read(body: bytes | bytearray) -> ReviewOfPod | ReviewOfAny:
         return read_review_of_any(body)
 
 
-def answer(review: Review, namespace_mode: Mode | None, policy: Policy) -> Decision:
+def decide_review(review: Review, namespace_mode: Mode | None, policy: Policy) -> Decision:
     """Decide on a request. `namespace_mode` comes from the path that the API server called."""
     return decide_request(
         review.pod,

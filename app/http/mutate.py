@@ -13,7 +13,7 @@ from typing import TypeAlias
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from app.admission import Review, answer, decode_review, encode_review
+from app.admission import Review, decide_review, decode_review, encode_review
 from app.errors import BadRequestError
 from app.http.endpoint import EndpointResponse, Headers
 from app.http.fair_queue import FairQueue
@@ -90,7 +90,7 @@ class MutateEndpoint:
     def _mutate(self, body: bytes | bytearray) -> bytes:
         started = perf_counter()
         review = decode_review(body)
-        decision = answer(review, self._namespace_mode, self._policy)
+        decision = decide_review(review, self._namespace_mode, self._policy)
         encoded = encode_review(review, decision)
         # Counted and logged after the responses are sent, for all requests of this turn of the event loop together: the
         # API server does not wait for that.

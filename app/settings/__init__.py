@@ -2,13 +2,13 @@
 
 from app.settings.duration import parse_duration
 from app.settings.effective import Setting, list_settings
-from app.settings.loader import Loaded, load_settings, parse_settings
+from app.settings.loader import LoadedSettings, load_settings, parse_settings
 from app.settings.schema import CertsSettings, InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
 
 __all__ = [
     "CertsSettings",
     "InjectionSettings",
-    "Loaded",
+    "LoadedSettings",
     "LogSettings",
     "ServerSettings",
     "Setting",

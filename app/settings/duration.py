@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "ms": "milliseconds"}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
+_NUMBER_AND_UNIT = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
 
 
 def parse_duration(value: Any) -> Any:
@@ -15,11 +15,11 @@ def parse_duration(value: Any) -> Any:
     """
     if not isinstance(value, str):
         return value
-    parts = _PART.findall(value)
-    if not parts or "".join(number + unit for number, unit in parts) != value:
+    numbers_and_units = _NUMBER_AND_UNIT.findall(value)
+    if not numbers_and_units or "".join(number + unit for number, unit in numbers_and_units) != value:
         raise ValueError(f"{value!r} is no duration: a number and one of {', '.join(_UNITS)}, as in 720h or 1h30m")
     try:
-        return sum((timedelta(**{_UNITS[unit]: float(number)}) for number, unit in parts), timedelta())
+        return sum((timedelta(**{_UNITS[unit]: float(number)}) for number, unit in numbers_and_units), timedelta())
     except OverflowError:
         raise ValueError(f"{value!r} is too long") from None
 

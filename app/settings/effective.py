@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from app.injection import OPTIONS
-from app.settings.loader import Loaded
+from app.settings.loader import LoadedSettings
 from app.settings.schema import Settings
 
 
@@ -16,15 +16,15 @@ class Setting(NamedTuple):
     origin: str
 
 
-def list_settings(loaded: Loaded) -> Iterator[Setting]:
+def list_settings(loaded: LoadedSettings) -> Iterator[Setting]:
     """Yield each setting in the order of the tree, with one for the default of each option of pods."""
     # In variables, names of options are written with underscores.
     origins = {name.replace("-", "_"): origin for name, origin in loaded.origins.items()}
-    for name, value in _values(loaded.settings):
+    for name, value in _iterate_values(loaded.settings):
         yield Setting(name, value, origins.get(name.replace("-", "_"), "default"))
 
 
-def _values(settings: Settings) -> Iterator[tuple[str, Any]]:
+def _iterate_values(settings: Settings) -> Iterator[tuple[str, Any]]:
     for group in Settings.model_fields:
         for field, value in getattr(settings, group).model_dump(mode="json").items():
             if (group, field) == ("injection", "defaults"):

@@ -14,48 +14,50 @@ ENV_PREFIX = "DIND_WEBHOOK_"
 _DELIMITER = "__"
 
 
-class Loaded(NamedTuple):
+class LoadedSettings(NamedTuple):
     """Valid settings, and where each that is no default came from: dotted name to origin."""
 
     settings: Settings
     origins: Mapping[str, str]
 
 
-def load_settings(config: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Loaded:
+def load_settings(config: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]) -> LoadedSettings:
     """Return the settings; SettingsError with every mistake and its place.
 
     `flags` is a tree of the same shape as the file. A variable is named after the place in it, as
     in DIND_WEBHOOK_SERVER__PORT; lists and maps are given as JSON.
     """
-    tree = _parse(_read_file(config), f"file {config}") if config else {}
-    return _load(tree, f"file {config}", environ, flags)
+    tree = _parse_yaml(_read_file(config), f"file {config}") if config else {}
+    return _load_sources(tree, f"file {config}", environ, flags)
 
 
-def parse_settings(text: str, name: str, environ: Mapping[str, str]) -> Loaded:
+def parse_settings(text: str, name: str, environ: Mapping[str, str]) -> LoadedSettings:
     """Return the settings that the text of a file would give, `name` being what messages call it; SettingsError too."""
-    return _load(_parse(text, name), name, environ, {})
+    return _load_sources(_parse_yaml(text, name), name, environ, {})
 
 
-def _load(tree: Mapping[str, Any], name: str, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Loaded:
+def _load_sources(
+    tree: Mapping[str, Any], name: str, environ: Mapping[str, str], flags: Mapping[str, Any]
+) -> LoadedSettings:
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     problems: list[str] = []
-    _merge(merged, tree, origins, name)
+    _merge_tree(merged, tree, origins, name)
     for variable in sorted(environ):
         # kubelet sets DIND_WEBHOOK_PORT and the like for a Service of this name; ours have a delimiter.
         if variable.startswith(ENV_PREFIX) and _DELIMITER in variable:
             try:
-                _merge(merged, _nest(variable, environ[variable]), origins, f"variable {variable}")
+                _merge_tree(merged, _nest_variable(variable, environ[variable]), origins, f"variable {variable}")
             except SettingsError as error:
                 problems += error.problems
-    _merge(merged, flags, origins, "flag")
+    _merge_tree(merged, flags, origins, "flag")
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
-        raise SettingsError(problems + [_problem(details, origins) for details in error.errors()]) from None
+        raise SettingsError(problems + [_describe_problem(details, origins) for details in error.errors()]) from None
     if problems:
         raise SettingsError(problems)
-    return Loaded(settings, origins)
+    return LoadedSettings(settings, origins)
 
 
 def _read_file(path: Path) -> str:
@@ -67,7 +69,7 @@ def _read_file(path: Path) -> str:
         raise SettingsError([f"file {path}: is not YAML: not UTF-8: {error.reason}"]) from None
 
 
-def _parse(text: str, name: str) -> Mapping[str, Any]:
+def _parse_yaml(text: str, name: str) -> Mapping[str, Any]:
     # only an install with a file pays for it
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -87,7 +89,7 @@ def _parse(text: str, name: str) -> Mapping[str, Any]:
     return tree
 
 
-def _nest(name: str, text: str) -> dict[str, Any]:
+def _nest_variable(name: str, text: str) -> dict[str, Any]:
     *groups, last = name.removeprefix(ENV_PREFIX).lower().split(_DELIMITER)
     value: Any = text
     if text[:1] in ("[", "{"):
@@ -101,7 +103,7 @@ def _nest(name: str, text: str) -> dict[str, Any]:
     return tree
 
 
-def _merge(
+def _merge_tree(
     into: dict[str, Any], tree: Mapping[str, Any], origins: dict[str, str], origin: str, place: str = ""
 ) -> None:
     for key, value in tree.items():
@@ -111,14 +113,14 @@ def _merge(
         if isinstance(value, dict) and isinstance(into.get(key, {}), dict):
             if not value:
                 origins[name] = origin
-            _merge(into.setdefault(key, {}), value, origins, origin, f"{name}.")
+            _merge_tree(into.setdefault(key, {}), value, origins, origin, f"{name}.")
         else:
             into[key] = value
             origins[name] = origin
 
 
 # What is wrong, by pydantic's type of error, for people who do not know Python.
-_SENTENCES = {
+_MESSAGES = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
     "dict_type": "must be a map",
@@ -137,12 +139,12 @@ _SENTENCES = {
 }
 
 
-def _problem(details: Any, origins: Mapping[str, str]) -> str:
+def _describe_problem(details: Any, origins: Mapping[str, str]) -> str:
     place = ".".join(str(step) for step in details["loc"])
     # Of the value itself, of one that it is in, or of one that is in it.
     origin = next(
         (name for name in origins if f"{place}.".startswith(f"{name}.") or name.startswith(f"{place}.")), None
     )
-    sentence = _SENTENCES.get(details["type"])
+    sentence = _MESSAGES.get(details["type"])
     message = sentence.format(**details.get("ctx", {})) if sentence else details["msg"].removeprefix("Value error, ")
     return f"{place}: {message}" + (f" ({origins[origin]})" if origin else "")

@@ -24,30 +24,30 @@ from app.model import is_dns_label, nearest_word
 from app.settings.duration import format_duration, parse_duration
 
 
-def _dns_label(name: str) -> str:
+def _check_dns_label(name: str) -> str:
     if not is_dns_label(name):
         raise ValueError(f"{name!r} is no DNS label: at most 63 of a-z, 0-9 and '-', no '-' at either end")
     return name
 
 
-def _dns_name(name: str) -> str:
+def _check_dns_name(name: str) -> str:
     if len(name) > 253 or not all(is_dns_label(label) for label in name.split(".")):
         raise ValueError(f"{name!r} is no DNS name: labels of a-z, 0-9 and '-', joined by dots")
     return name
 
 
-def _host(name: str) -> str:
+def _check_host(name: str) -> str:
     try:
         address = ipaddress.ip_address(name)
     except ValueError:
-        return _dns_name(name)
+        return _check_dns_name(name)
     if "%" in name:
         raise ValueError(f"{name!r} is an address with a zone, which no certificate can carry")
     # As it is read back from a certificate
     return str(address)
 
 
-def _option_name(name: str) -> str:
+def _check_option_name(name: str) -> str:
     known = [option.name for option in OPTIONS]
     if name not in known:
         guess = nearest_word(name, known)
@@ -55,7 +55,7 @@ def _option_name(name: str) -> str:
     return name
 
 
-def _annotation_text(value: Any) -> Any:
+def _read_annotation_text(value: Any) -> Any:
     """Return the text of an annotation for what YAML and JSON make of it: numbers, booleans, lists, maps."""
     if value is None:
         return ""
@@ -66,25 +66,25 @@ def _annotation_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
-def _text(what: str) -> Any:
+def _describe_format(what: str) -> Any:
     """Say in the schema, for the reference page, what kind of text it is."""
     return Field(json_schema_extra={"format": what})
 
 
-DnsLabel = Annotated[str, AfterValidator(_dns_label), _text("DNS label")]
-DnsName = Annotated[str, AfterValidator(_dns_name), _text("DNS name")]
-Host = Annotated[str, AfterValidator(_host), _text("DNS name or IP address")]
-OptionName = Annotated[str, AfterValidator(_option_name), _text("option")]
-AnnotationText = Annotated[str, BeforeValidator(_annotation_text)]
+DnsLabel = Annotated[str, AfterValidator(_check_dns_label), _describe_format("DNS label")]
+DnsName = Annotated[str, AfterValidator(_check_dns_name), _describe_format("DNS name")]
+Host = Annotated[str, AfterValidator(_check_host), _describe_format("DNS name or IP address")]
+OptionName = Annotated[str, AfterValidator(_check_option_name), _describe_format("option")]
+AnnotationText = Annotated[str, BeforeValidator(_read_annotation_text)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
-class _Group(BaseModel):
+class _SettingsGroup(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class InjectionSettings(_Group):
+class InjectionSettings(_SettingsGroup):
     """What is injected, and what pods may choose."""
 
     modes: frozenset[Mode] = frozenset({Mode.SIDECAR, Mode.DAEMONSET})
@@ -152,21 +152,21 @@ class InjectionSettings(_Group):
 
     @field_validator("host_path")
     @classmethod
-    def _absolute(cls, path: str) -> str:
+    def _check_host_path(cls, path: str) -> str:
         if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+", path) or ".." in path.split("/"):
             raise ValueError("must be an absolute path of plain names, without a closing slash")
         return path
 
     @field_validator("storage_volume")
     @classmethod
-    def _other_than_run(cls, name: str, info: ValidationInfo) -> str:
+    def _check_storage_volume(cls, name: str, info: ValidationInfo) -> str:
         if name == info.data.get("run_volume"):
             raise ValueError(f"must not be {name!r} as well: that is run_volume")
         return name
 
     @field_validator("defaults")
     @classmethod
-    def _usable(cls, defaults: dict[str, str]) -> dict[str, str]:
+    def _check_defaults(cls, defaults: dict[str, str]) -> dict[str, str]:
         # Variables have no dashes: DIND_WEBHOOK_INJECTION__DEFAULTS__STORAGE_SIZE.
         defaults = {name.replace("_", "-"): text for name, text in defaults.items()}
         _, problems = apply_defaults(built_in_options(), defaults)
@@ -175,7 +175,7 @@ class InjectionSettings(_Group):
         return defaults
 
 
-class ServerSettings(_Group):
+class ServerSettings(_SettingsGroup):
     """The addresses and the certificate of `dind-webhook serve`."""
 
     host: str = "::"
@@ -228,13 +228,13 @@ class ServerSettings(_Group):
 
     @field_validator("client_names")
     @classmethod
-    def _of_verified_clients(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    def _check_client_names(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if names and not info.data.get("client_ca_file"):
             raise ValueError("needs client_ca_file as well: without it no client shows a certificate")
         return names
 
 
-class CertsSettings(_Group):
+class CertsSettings(_SettingsGroup):
     """The upkeep of self-managed certificates, `dind-webhook certs`."""
 
     namespace: DnsLabel | None = None
@@ -275,14 +275,14 @@ class CertsSettings(_Group):
 
     @field_validator("leaf_life", "resync")
     @classmethod
-    def _some_time(cls, span: timedelta) -> timedelta:
+    def _check_duration(cls, span: timedelta) -> timedelta:
         if span < timedelta(seconds=1):
             raise ValueError("must be at least 1s")
         return span
 
     @field_validator("ca_life")
     @classmethod
-    def _three_leaves(cls, life: timedelta, info: ValidationInfo) -> timedelta:
+    def _check_ca_life(cls, life: timedelta, info: ValidationInfo) -> timedelta:
         # A CA is renewed with a third of its life left, in which the leaves of it that are served end theirs.
         leaf = info.data.get("leaf_life")
         if leaf and life < 3 * leaf:
@@ -290,7 +290,7 @@ class CertsSettings(_Group):
         return life
 
 
-class LogSettings(_Group):
+class LogSettings(_SettingsGroup):
     """How and how much is logged."""
 
     format: Literal["json", "text"] = "json"
@@ -300,7 +300,7 @@ class LogSettings(_Group):
     """Least level that is logged."""
 
 
-class Settings(_Group):
+class Settings(_SettingsGroup):
     """Everything an operator can set."""
 
     injection: InjectionSettings = InjectionSettings()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.admission.review import MOST_VALUES
+from app.admission.review import MAX_JSON_VALUES
 from app.http import server
 from app.http.fair_queue import WORK_SECONDS
 from app.http.framing import MOST_HEAD_BYTES
@@ -19,7 +19,7 @@ _DEFAULT = ServerSettings()
 _BOUNDS = {
     "head of a request, trailers": f"{MOST_HEAD_BYTES // 1024} KiB, {MOST_HEADERS} headers; trailers are dropped",
     "body": f"`server.body_limit`, {_DEFAULT.body_limit // _MIB} MiB",
-    "JSON values in a body": f"{MOST_VALUES:,}, counted before it is parsed",
+    "JSON values in a body": f"{MAX_JSON_VALUES:,}, counted before it is parsed",
     "containers of a pod": f"{MAX_CONTAINERS:,}, and as many init containers",
     "connections, TLS handshakes included": f"`server.connection_limit`, {_DEFAULT.connection_limit}; "
     f"{server.HEALTH_CONNECTIONS} to a health port",

@@ -18,7 +18,7 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["app.admission", "app.injection", "app.model"]):
-    from app.admission import Review, answer, decode_review, encode_review
+    from app.admission import Review, decide_review, decode_review, encode_review
     from app.errors import BadRequestError
     from app.injection import Mode, Policy, Reason
 
@@ -62,7 +62,7 @@ def _seeds() -> Iterator[bytes]:
 
 def _after(pod: Any) -> Iterator[bytes]:
     """Yield a review of what becomes of a pod: what was injected may be broken before it comes by once more."""
-    decision = answer(decode_review(review_of(pod)), None, _OPEN)
+    decision = decide_review(decode_review(review_of(pod)), None, _OPEN)
     if decision.operations:
         yield review_of(jsonpatch.apply_patch(pod, list(decision.operations)))
 
@@ -81,7 +81,7 @@ def check(body: bytes) -> None:
 
 
 def _check_answer(body: bytes, review: Review, namespace_mode: Mode | None, policy: Policy) -> None:
-    decision = answer(review, namespace_mode, policy)
+    decision = decide_review(review, namespace_mode, policy)
     answered = orjson.loads(encode_review(review, decision))
     assert (answered["apiVersion"], answered["kind"]) == (review.api_version, "AdmissionReview")
     response = answered["response"]
@@ -99,7 +99,7 @@ def _check_answer(body: bytes, review: Review, namespace_mode: Mode | None, poli
             document["request"]["object"] = after = _applied(document["request"]["object"], operations)
             assert _keeps(json.loads(text, strict=False)["request"]["object"], after)
             patched = json.dumps(document).encode()
-        again = answer(decode_review(patched), namespace_mode, policy)
+        again = decide_review(decode_review(patched), namespace_mode, policy)
         assert (again.reason, again.operations) == (Reason.UNCHANGED, ()), again
 
 

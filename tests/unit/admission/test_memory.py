@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pods import a_container, a_pod, everything_open
 
-from app.admission import answer, decode_review, encode_review
-from app.admission.review import MOST_VALUES
+from app.admission import decide_review, decode_review, encode_review
+from app.admission.review import MAX_JSON_VALUES
 from app.errors import BadRequestError
 
 _LARGEST = 7 * 2**20
@@ -26,7 +26,7 @@ def _body(note: str = "", **spec: Any) -> bytes:
 
 def _many(item: Any, values: int) -> list[Any]:
     """Return a list of items of so many JSON values each, as many as are accepted."""
-    return [item] * ((MOST_VALUES - 500) // values)
+    return [item] * ((MAX_JSON_VALUES - 500) // values)
 
 
 def _wide(characters: int) -> str:
@@ -53,7 +53,7 @@ def _peak_of_answering(body: bytes) -> int:
     tracemalloc.start()
     try:
         review = decode_review(body)
-        encode_review(review, answer(review, None, _POLICY))
+        encode_review(review, decide_review(review, None, _POLICY))
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -67,7 +67,7 @@ def test_a_review_costs_at_most_seven_times_the_largest_body(name: str) -> None:
 
 @pytest.mark.parametrize("item", [{}, 1, {"a": {}}, "a", [[]]])
 def test_a_body_of_more_values_is_refused_before_it_is_read(item: Any) -> None:
-    body = _body(future=[item] * (MOST_VALUES + 1))
+    body = _body(future=[item] * (MAX_JSON_VALUES + 1))
     tracemalloc.start()
     try:
         with pytest.raises(BadRequestError):

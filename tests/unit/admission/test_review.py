@@ -9,8 +9,8 @@ import pytest
 from msgspec import Raw
 from pods import a_pod, everything_open
 
-from app.admission import answer, decode_review, encode_review
-from app.admission.review import MOST_VALUES
+from app.admission import decide_review, decode_review, encode_review
+from app.admission.review import MAX_JSON_VALUES
 from app.errors import BadRequestError
 from app.injection import Decision, Mode, Outcome, Policy, Reason, inject
 from app.model import JsonObject, PodShape, add
@@ -33,7 +33,7 @@ def _body(pod: Any = None, api_version: str = _V1, **members: Any) -> bytes:
 
 def _respond(body: bytes, policy: Policy, namespace_mode: Mode | None = None) -> JsonObject:
     review = decode_review(body)
-    found: JsonObject = orjson.loads(encode_review(review, answer(review, namespace_mode, policy)))
+    found: JsonObject = orjson.loads(encode_review(review, decide_review(review, namespace_mode, policy)))
     return found
 
 
@@ -102,7 +102,7 @@ def test_what_is_no_admission_review_is_a_bad_request(body: bytes, says: str) ->
 
 @pytest.mark.parametrize("value", [b'{"a":1},', b"1,"])
 def test_a_body_of_too_many_values_is_not_read(value: bytes) -> None:
-    many = _body().replace(b'"request"', b'"x": [' + value * MOST_VALUES + b'1], "request"')
+    many = _body().replace(b'"request"', b'"x": [' + value * MAX_JSON_VALUES + b'1], "request"')
     with pytest.raises(BadRequestError) as raised:
         decode_review(many)
     assert (raised.value.status, str(raised.value)) == (413, "the body has more than 100000 JSON values")
@@ -185,7 +185,7 @@ def test_patch_and_patch_type_stand_both_or_neither(reason: Reason) -> None:
 )
 def test_only_the_creation_of_a_pod_is_looked_at(members: JsonObject, reason: Reason, policy: Policy) -> None:
     review = decode_review(_body(**{"object": a_pod(), **members}))
-    assert answer(review, Mode.SIDECAR, policy).reason is reason
+    assert decide_review(review, Mode.SIDECAR, policy).reason is reason
 
 
 def test_a_dry_run_is_answered_alike(policy: Policy) -> None:
@@ -195,7 +195,7 @@ def test_a_dry_run_is_answered_alike(policy: Policy) -> None:
 @pytest.mark.parametrize("namespace_mode", [None, *Mode])
 def test_the_namespaces_mode_reaches_the_decision(namespace_mode: Mode | None, policy: Policy) -> None:
     review = decode_review(_body(a_pod(None)))
-    assert answer(review, namespace_mode, policy).mode is namespace_mode
+    assert decide_review(review, namespace_mode, policy).mode is namespace_mode
 
 
 def test_text_beyond_ascii_survives() -> None:

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from pods import a_container, a_pod, after, everything_open, operator
 
-from app.admission import answer, decode_review
+from app.admission import decide_review, decode_review
 from app.diagnostics import AdmissionInputs, decide_live
 from app.injection import Decision, Mode, Outcome, Reason, decide_for_namespace, inject
 
@@ -27,7 +27,7 @@ class _Case(NamedTuple):
 def _request(**members: Any) -> Decision:
     request = {"uid": "1", "operation": "CREATE", "resource": {"group": "", "resource": "pods"}, **members}
     body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
-    return answer(decode_review(orjson.dumps(body)), None, operator())
+    return decide_review(decode_review(orjson.dumps(body)), None, operator())
 
 
 def _inject(mode: str | None = "sidecar", options: dict[str, str] | None = None, **spec: Any) -> Decision:
