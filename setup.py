@@ -5,9 +5,9 @@ from pathlib import Path
 
 from setuptools import setup
 
-_ROOMS = ("app/model", "app/injection", "app/admission")
+_PACKAGES = ("app/model", "app/injection", "app/admission")
 # Of rooms that have more. No class whose base is interpreted: mypyc makes it too small, and memory is overwritten.
-_MODULES = {
+_OTHER_MODULES = {
     "app/http/endpoint.py",
     "app/http/framing.py",
     "app/http/paced_transport.py",
@@ -19,9 +19,9 @@ _MODULES = {
 _INTERPRETED = {"app/admission/schema.py", "app/injection/decision.py", "app/model/schema.py"}
 
 
-def _compiled() -> list[str]:
-    found = {str(path) for room in _ROOMS for path in Path(room).glob("*.py") if path.name != "__init__.py"}
-    return sorted((found | _MODULES) - _INTERPRETED)
+def _compiled_paths() -> list[str]:
+    paths = {str(path) for package in _PACKAGES for path in Path(package).glob("*.py") if path.name != "__init__.py"}
+    return sorted((paths | _OTHER_MODULES) - _INTERPRETED)
 
 
 def _extensions() -> list[object]:
@@ -30,7 +30,7 @@ def _extensions() -> list[object]:
     # Only here: an ordinary install has no compiler.
     from mypyc.build import mypycify
 
-    return list(mypycify(_compiled(), opt_level="2", debug_level="0"))
+    return list(mypycify(_compiled_paths(), opt_level="2", debug_level="0"))
 
 
 setup(ext_modules=_extensions())

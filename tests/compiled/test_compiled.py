@@ -9,8 +9,8 @@ import pytest
 
 import app
 
-_ROOMS = ("model", "injection", "admission")
-_OTHERS = (
+_PACKAGES = ("model", "injection", "admission")
+_OTHER_MODULES = (
     "app.http.endpoint",
     "app.http.framing",
     "app.http.paced_transport",
@@ -21,9 +21,11 @@ _OTHERS = (
 _INTERPRETED = {"app.admission.schema", "app.injection.decision", "app.model.schema"}
 
 
-def _modules_of_rooms() -> list[ModuleType]:
-    rooms = [importlib.import_module(f"app.{room}") for room in _ROOMS]
-    names = [f"{room.__name__}.{found.name}" for room in rooms for found in pkgutil.iter_modules(room.__path__)]
+def _package_modules() -> list[ModuleType]:
+    packages = [importlib.import_module(f"app.{package}") for package in _PACKAGES]
+    names = [
+        f"{package.__name__}.{found.name}" for package in packages for found in pkgutil.iter_modules(package.__path__)
+    ]
     return [importlib.import_module(name) for name in names]
 
 
@@ -36,10 +38,10 @@ def _is_native(kind: type) -> bool:
 
 
 def test_the_request_path_is_compiled() -> None:
-    assert {module.__name__ for module in _modules_of_rooms() if not _is_compiled(module)} == _INTERPRETED
+    assert {module.__name__ for module in _package_modules() if not _is_compiled(module)} == _INTERPRETED
 
 
-@pytest.mark.parametrize("name", _OTHERS)
+@pytest.mark.parametrize("name", _OTHER_MODULES)
 def test_what_brings_requests_there_is_compiled(name: str) -> None:
     assert _is_compiled(importlib.import_module(name))
 

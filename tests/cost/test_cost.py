@@ -30,11 +30,11 @@ from app.settings import InjectionSettings, make_policy
 
 _HEAD = b"POST /mutate?timeout=5s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 
-Ask: TypeAlias = Callable[[bytes], Awaitable[None]]
-Open: TypeAlias = Callable[[], Ask]
+SendReview: TypeAlias = Callable[[bytes], Awaitable[None]]
+Connect: TypeAlias = Callable[[], SendReview]
 
 
-class _Wire(asyncio.Transport):
+class _RecordingTransport(asyncio.Transport):
     """Takes what a connection writes."""
 
     written = b""
@@ -61,40 +61,40 @@ def samples() -> ModuleType:
 
 
 @pytest.fixture(autouse=True)
-def _log_as_the_server_does(logs_as_before: None) -> None:  # noqa: ARG001  # afterwards
+def _configure_server_logs(logs_as_before: None) -> None:  # noqa: ARG001  # afterwards
     configure_logs("json", "info")
 
 
 @pytest.fixture
-def ours() -> Open:
+def connect_webhook() -> Connect:
     """Open a connection of the server, behind TLS."""
     app = webhook_application(make_policy(InjectionSettings()), Metrics(), 7 * 2**20, FairQueue())
     config = Config(app, log_config=None)
     config.load()
 
-    def connect() -> Ask:
-        wire = _Wire()
+    def connect() -> SendReview:
+        transport = _RecordingTransport()
         limits = ConnectionLimits(60, 60, ConnectionPool(10), ByteBudget(12 * 2**20), endpoints=app.endpoints)
         connection = FastPathConnection(config, ServerState(), limits, "127.0.0.1")
-        connection.attach_socket(wire)
-        connection.connection_made(wire)
+        connection.attach_socket(transport)
+        connection.connection_made(transport)
 
-        async def ask(body: bytes) -> None:
-            wire.written = b""
+        async def send(body: bytes) -> None:
+            transport.written = b""
             connection.data_received(_HEAD % len(body) + body)
-            while not wire.written:  # noqa: ASYNC110  # a long body is answered by a task, which tells nobody
+            while not transport.written:  # noqa: ASYNC110  # a long body is answered by a task, which tells nobody
                 await asyncio.sleep(0)
             # What is left for after the answer
             await asyncio.sleep(0)
-            assert wire.written.startswith(b"HTTP/1.1 200 ")
+            assert transport.written.startswith(b"HTTP/1.1 200 ")
 
-        return ask
+        return send
 
     return connect
 
 
 @pytest.fixture(scope="module")
-def plain(samples: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Open:
+def connect_plain_handler(samples: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Connect:
     """Open a plain FastAPI route handler for the same injection, as many would write it in Python."""
     additions = tmp_path_factory.mktemp("cost") / "additions.json"
     additions.write_text(json.dumps(samples.additions()), "utf-8")
@@ -117,10 +117,10 @@ def plain(samples: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Open
         log.info("decision uid=%s namespace=%s", request["uid"], request["namespace"])
         return JSONResponse({"apiVersion": review["apiVersion"], "kind": "AdmissionReview", "response": response})
 
-    return lambda: partial(_ask, app)
+    return lambda: partial(_send_to_app, app)
 
 
-def bytecodes(connect: Open, body: bytes) -> int:
+def count_bytecodes(connect: Connect, body: bytes) -> int:
     """Return how many bytecodes it takes to answer a review, and to log and count it, once caches are warm."""
     count = 0
 
@@ -131,23 +131,23 @@ def bytecodes(connect: Open, body: bytes) -> int:
         count += event == "opcode"
         return trace
 
-    async def counted() -> None:
-        ask = connect()
-        await ask(body)
+    async def count_second_review() -> None:
+        send = connect()
+        await send(body)
         # Or the next one is put off, for the first one took long: tracing is slow.
         await asyncio.sleep(0.01)
         before = sys.gettrace()
         sys.settrace(trace)
         try:
-            await ask(body)
+            await send(body)
         finally:
             sys.settrace(before)
 
-    asyncio.run(counted())
+    asyncio.run(count_second_review())
     return count
 
 
-async def _ask(app: ASGIApp, body: bytes) -> None:
+async def _send_to_app(app: ASGIApp, body: bytes) -> None:
     statuses = []
 
     async def receive() -> Message:
@@ -178,18 +178,22 @@ async def _ask(app: ASGIApp, body: bytes) -> None:
     assert statuses == [200]
 
 
-def test_a_review_costs_a_small_part_of_a_plain_route_handlers(ours: Open, plain: Open, samples: ModuleType) -> None:
+def test_a_review_costs_a_small_part_of_a_plain_route_handlers(
+    connect_webhook: Connect, connect_plain_handler: Connect, samples: ModuleType
+) -> None:
     body = samples.review(samples.SIZES["4.5 KB"])
     # A tenth below what it is: a fault of the size of one more decision has to show.
-    assert bytecodes(ours, body) * 21 < bytecodes(plain, body)
+    assert count_bytecodes(connect_webhook, body) * 21 < count_bytecodes(connect_plain_handler, body)
 
 
-def test_each_container_costs_the_same(ours: Open, samples: ModuleType) -> None:
-    small, middle, large = (bytecodes(ours, samples.encode_review(samples.pod(count))) for count in (100, 200, 300))
+def test_each_container_costs_the_same(connect_webhook: Connect, samples: ModuleType) -> None:
+    small, middle, large = (
+        count_bytecodes(connect_webhook, samples.encode_review(samples.pod(count))) for count in (100, 200, 300)
+    )
     assert large - middle == pytest.approx(middle - small, rel=0.05)
 
 
-def test_managed_fields_cost_nothing(ours: Open, samples: ModuleType) -> None:
+def test_managed_fields_cost_nothing(connect_webhook: Connect, samples: ModuleType) -> None:
     few, many = (samples.encode_review(samples.with_managed_fields(samples.pod(2), labels)) for labels in (1, 1000))
     # But for which bucket of a histogram the time falls into
-    assert bytecodes(ours, many) == pytest.approx(bytecodes(ours, few), rel=0.02)
+    assert count_bytecodes(connect_webhook, many) == pytest.approx(count_bytecodes(connect_webhook, few), rel=0.02)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trustme
-from pods import a_pod, after, everything_open
+from pods import a_pod, injected_pod, permissive_policy
 
 from app.injection import Outcome, inject
 
@@ -16,12 +16,12 @@ HERE = Path(__file__).parent
 MIRROR = "192.0.2.2:5000"
 MIRRORED = {"registry-mirrors": f"http://{MIRROR}"}
 TRUSTED = {"insecure-registries": MIRROR}
-POLICY = everything_open()
+POLICY = permissive_policy()
 
 
 def registry_flags(options: dict[str, str]) -> list[str]:
     """Return what the daemon of a pod is told of registries."""
-    (daemon,) = after(a_pod(options=options), POLICY)["spec"]["initContainers"]
+    (daemon,) = injected_pod(a_pod(options=options), POLICY)["spec"]["initContainers"]
     return [flag for flag in daemon["args"] if "registry" in flag]
 
 

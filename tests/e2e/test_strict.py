@@ -171,7 +171,7 @@ class TestHonestPods:
         settings.setdefault("modes", [str(mode) for mode in Mode])
         operator = operators.of(settings, daemonset={"hostPath": settings.pop("host_path", "")})
         mode = Mode(case.namespace_label) if case.namespace_label in set(Mode) else None
-        for _, own in golden.pods(golden.parse(case.manifest.read_text("utf-8"))):
+        for _, own in golden.created_pods(golden.parse_documents(case.manifest.read_text("utf-8"))):
             decision = inject(own, mode, operator.policy)
             # Of a pod that says it was injected before, these cases show only a part.
             if decision.outcome is not Outcome.INJECTED or STATUS in (own["metadata"].get("annotations") or {}):

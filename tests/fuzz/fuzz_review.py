@@ -15,10 +15,10 @@ from pathlib import Path
 _HERE = Path(__file__).parent
 # As pytest's pythonpath: the target holds answers against the rules of the other tests, not against copies of them.
 _SHARED = [str(_HERE.parent / name) for name in ("golden", "property", "server", "unit")]
-_LONGEST = 16_384
+_MAX_INPUT_BYTES = 16_384
 # The process has some 300 of its own, with what watches it; no input of this length needs more than some ten.
-_MOST_MEGABYTES = 400
-_LINES_OF_A_FINDING = 60
+_MAX_MEGABYTES = 400
+_FINDING_LINES = 60
 
 
 def main() -> int:
@@ -28,38 +28,40 @@ def main() -> int:
     parser.add_argument("inputs", nargs="*", type=Path, help="check these files instead")
     arguments = parser.parse_args()
     if arguments.inputs:
-        return _run([str(path) for path in arguments.inputs]).returncode and 1
+        return _run_target([str(path) for path in arguments.inputs]).returncode and 1
     return _fuzz(arguments.seconds, arguments.seed)
 
 
 def _fuzz(seconds: int, seed: int) -> int:
-    kept = Path(tempfile.mkdtemp(prefix="dind-webhook-fuzz-"))
+    findings = Path(tempfile.mkdtemp(prefix="dind-webhook-fuzz-"))
     with tempfile.TemporaryDirectory() as corpus:
-        ended = _run(
+        result = _run_target(
             [
                 corpus,
                 f"-max_total_time={seconds}",
                 f"-seed={seed}",
-                f"-max_len={_LONGEST}",
-                f"-artifact_prefix={kept}/",
+                f"-max_len={_MAX_INPUT_BYTES}",
+                f"-artifact_prefix={findings}/",
                 "-timeout=10",
-                f"-rss_limit_mb={_MOST_MEGABYTES}",
+                f"-rss_limit_mb={_MAX_MEGABYTES}",
                 "-print_final_stats=1",
             ]
         )
-    done = re.search(r"Done (\d+) runs in (\d+) second", ended.stdout)
-    if ended.returncode == 0 and done:
-        kept.rmdir()
-        _say(f"fuzz_review: {done[1]} executions in {done[2]} s, nothing found")
+    statistics = re.search(r"Done (\d+) runs in (\d+) second", result.stdout)
+    if result.returncode == 0 and statistics:
+        findings.rmdir()
+        _print_line(f"fuzz_review: {statistics[1]} executions in {statistics[2]} s, nothing found")
         return 0
-    units = re.search(r"number_of_executed_units: *(\d+)", ended.stdout)
-    _say("\n".join(ended.stdout.splitlines()[-_LINES_OF_A_FINDING:]))
-    found = ", ".join(map(str, sorted(kept.iterdir()))) or "no input was kept, it may be the target that is broken"
-    _say(f"fuzz_review: FOUND after {units[1] if units else 'no'} executions: {found}")
+    units = re.search(r"number_of_executed_units: *(\d+)", result.stdout)
+    _print_line("\n".join(result.stdout.splitlines()[-_FINDING_LINES:]))
+    input_names = (
+        ", ".join(map(str, sorted(findings.iterdir()))) or "no input was kept, it may be the target that is broken"
+    )
+    _print_line(f"fuzz_review: FOUND after {units[1] if units else 'no'} executions: {input_names}")
     return 1
 
 
-def _run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+def _run_target(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     """Run the target in a process of its own: libFuzzer ends the one that it runs in."""
     path = os.pathsep.join([*_SHARED, *filter(None, [os.environ.get("PYTHONPATH")])])
     replay = not arguments[-1].startswith("-")
@@ -75,7 +77,7 @@ def _run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _say(text: str) -> None:
+def _print_line(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 

@@ -22,7 +22,7 @@ def _nested(depth: int) -> Any:
     return value
 
 
-_LEAVES: list[Any] = [
+_ODD_LEAVES: list[Any] = [
     None,
     True,
     False,
@@ -41,18 +41,18 @@ _LEAVES: list[Any] = [
     [None],
     [[]],
 ]
-_TEXTS: list[Any] = ["/", "//", "..", "~0~1", "true", "null", "dind", "/run/dind", "1Gi", "[]", "{}", ",", {"": ""}]
+_ODD_TEXTS: list[Any] = ["/", "//", "..", "~0~1", "true", "null", "dind", "/run/dind", "1Gi", "[]", "{}", ",", {"": ""}]
 # orjson writes 254 levels and reads 1,024
-_ODD = [*_LEAVES, *_TEXTS, _nested(260), _nested(900)]
+_ODD_VALUES = [*_ODD_LEAVES, *_ODD_TEXTS, _nested(260), _nested(900)]
 _CHARACTERS = "/~,:=-._*[]{}\"' \n0a\x7fé\U0001f600"
 
 
 class Mutator:
     """Edits JSON texts. What it puts in is odd, or stood elsewhere in the text, or in a seed."""
 
-    def __init__(self, seeds: Iterable[Any], otherwise: Callable[[bytes, int], bytes]) -> None:
-        """Take what the seeds hold. `otherwise` mutates what is no JSON, up to a size in bytes."""
-        self._otherwise = otherwise
+    def __init__(self, seeds: Iterable[Any], mutate_bytes: Callable[[bytes, int], bytes]) -> None:
+        """Take what the seeds hold. `mutate_bytes` mutates what is no JSON, up to a size in bytes."""
+        self._mutate_bytes = mutate_bytes
         self._donors: dict[Any, list[Any]] = defaultdict(list)
         for parent, key in (place for seed in seeds for place in _places(seed)):
             if isinstance(parent, dict) and parent[key] not in self._donors[key]:
@@ -68,9 +68,9 @@ class Mutator:
                 self._edit(value, random)
             mutant = json.dumps(value, separators=(",", ":")).encode()
         except (ValueError, RecursionError):
-            return self._otherwise(text, max_size)
+            return self._mutate_bytes(text, max_size)
         if len(mutant) > max_size or random.random() < 0.05:
-            return self._otherwise(text, max_size)
+            return self._mutate_bytes(text, max_size)
         return mutant
 
     def _edit(self, review: Any, random: Random) -> None:
@@ -79,71 +79,71 @@ class Mutator:
         places = (_places(inside) if random.random() < 0.9 else []) or _places(review)
         if places:
             place = random.choice(places)
-            fresh = copy.deepcopy(self._fresh(place, places, random))
+            new_value = copy.deepcopy(self._choose_value(place, places, random))
             random.choice((_replace, _replace, self._add, _remove, self._rename, _repeat, _swap, _tweak))(
-                place, fresh, random
+                place, new_value, random
             )
 
-    def _fresh(self, place: _Place, places: list[_Place], random: Random) -> Any:
+    def _choose_value(self, place: _Place, places: list[_Place], random: Random) -> Any:
         kind = random.random()
         if kind < 0.25:
-            return random.choice(_ODD)
+            return random.choice(_ODD_VALUES)
         if kind < 0.5:
             parent, key = random.choice(places)
             return parent[key]
         known = self._donors.get(place.key) if kind < 0.85 else None
         return random.choice(known or self._donors[random.choice(self._keys)])
 
-    def _add(self, place: _Place, fresh: Any, random: Random) -> None:
-        into = place.parent[place.key]
-        if isinstance(into, list):
-            into.insert(random.randint(0, len(into)), fresh)
-        elif isinstance(into, dict):
+    def _add(self, place: _Place, new_value: Any, random: Random) -> None:
+        target = place.parent[place.key]
+        if isinstance(target, list):
+            target.insert(random.randint(0, len(target)), new_value)
+        elif isinstance(target, dict):
             key = random.choice(self._keys)
-            into[key] = random.choice((fresh, copy.deepcopy(random.choice(self._donors[key]))))
+            target[key] = random.choice((new_value, copy.deepcopy(random.choice(self._donors[key]))))
         else:
-            _replace(place, fresh, random)
+            _replace(place, new_value, random)
 
-    def _rename(self, place: _Place, fresh: Any, random: Random) -> None:
+    def _rename(self, place: _Place, new_value: Any, random: Random) -> None:
         parent, key = place
         if isinstance(parent, dict):
-            name = fresh if isinstance(fresh, str) else random.choice(self._keys)
+            name = new_value if isinstance(new_value, str) else random.choice(self._keys)
             parent[name] = parent.pop(key)
 
 
-def _replace(place: _Place, fresh: Any, _: Random) -> None:
-    place.parent[place.key] = fresh
+def _replace(place: _Place, new_value: Any, _: Random) -> None:
+    place.parent[place.key] = new_value
 
 
-def _remove(place: _Place, _fresh: Any, _: Random) -> None:
+def _remove(place: _Place, _new_value: Any, _: Random) -> None:
     del place.parent[place.key]
 
 
-def _repeat(place: _Place, fresh: Any, random: Random) -> None:
+def _repeat(place: _Place, new_value: Any, random: Random) -> None:
     parent, key = place
     if isinstance(parent, list):
         parent.insert(random.randint(0, len(parent)), copy.deepcopy(parent[key]))
     else:
-        parent[key] = [fresh, parent[key]]
+        parent[key] = [new_value, parent[key]]
 
 
-def _swap(place: _Place, _fresh: Any, random: Random) -> None:
+def _swap(place: _Place, _new_value: Any, random: Random) -> None:
     parent, key = place
     other = random.choice(list(parent) if isinstance(parent, dict) else range(len(parent)))
     parent[key], parent[other] = parent[other], parent[key]
 
 
-def _tweak(place: _Place, fresh: Any, random: Random) -> None:
+def _tweak(place: _Place, new_value: Any, random: Random) -> None:
     parent, key = place
     value = parent[key]
     if isinstance(value, str):
-        at, to = sorted((random.randint(0, len(value)), random.randint(0, len(value))))
-        added = random.choice(("", random.choice(_CHARACTERS), fresh if isinstance(fresh, str) else "/"))
-        parent[key] = value[:at] + added + value[random.choice((at, to)) :]
+        start, end = sorted((random.randint(0, len(value)), random.randint(0, len(value))))
+        added = random.choice(("", random.choice(_CHARACTERS), new_value if isinstance(new_value, str) else "/"))
+        parent[key] = value[:start] + added + value[random.choice((start, end)) :]
     elif isinstance(value, int | float):
         parent[key] = random.choice((value + 1, -value, value * 1000, str(value)))
     else:
-        parent[key] = fresh
+        parent[key] = new_value
 
 
 def _places(root: Any) -> list[_Place]:

@@ -24,18 +24,17 @@ with atheris.instrument_imports(include=["app.admission", "app.injection", "app.
 
 import jsonpatch
 import orjson
-from golden import all_cases, parse
-from golden import pods as pods_of
+from golden import all_cases, created_pods, parse_documents
 from mutation import Mutator
-from pods import everything_open, operator
+from pods import operator_policy, permissive_policy
 from reviews import review as review_of
-from test_patches import _is_fresh, _keeps
+from test_patches import adds_at_fresh_target, contains_all
 
-_CLOSED = operator()
-_OPEN = everything_open(
+_DEFAULT_POLICY = operator_policy()
+_PERMISSIVE_POLICY = permissive_policy(
     allowed_images=("registry.example/ci/*",), allow_public_tcp=True, allow_host_network=True, allow_host_users=True
 )
-_PATHS: tuple[Mode | None, ...] = (None, *Mode)
+_NAMESPACE_MODES: tuple[Mode | None, ...] = (None, *Mode)
 
 
 def main() -> None:
@@ -53,16 +52,16 @@ def main() -> None:
 
 def _seeds() -> Iterator[bytes]:
     for case in all_cases():
-        for _, pod in pods_of(parse(case.manifest.read_text("utf-8"))):
+        for _, pod in created_pods(parse_documents(case.manifest.read_text("utf-8"))):
             yield review_of(pod)
             if case.namespace_label == "enabled":
-                yield from _after(pod)
+                yield from _patched_reviews(pod)
     yield review_of(None, "v1beta1", operation="UPDATE", subResource="status", dryRun=True)
 
 
-def _after(pod: Any) -> Iterator[bytes]:
+def _patched_reviews(pod: Any) -> Iterator[bytes]:
     """Yield a review of what becomes of a pod: what was injected may be broken before it comes by once more."""
-    decision = decide_review(decode_review(review_of(pod)), None, _OPEN)
+    decision = decide_review(decode_review(review_of(pod)), None, _PERMISSIVE_POLICY)
     if decision.operations:
         yield review_of(jsonpatch.apply_patch(pod, list(decision.operations)))
 
@@ -72,19 +71,19 @@ def check(body: bytes) -> None:
     try:
         review = decode_review(body)
     except BadRequestError as error:
-        refused = error.status
-        assert refused == 400
+        status = error.status
+        assert status == 400
         return
-    for policy in (_CLOSED, _OPEN):
-        for namespace_mode in _PATHS:
+    for policy in (_DEFAULT_POLICY, _PERMISSIVE_POLICY):
+        for namespace_mode in _NAMESPACE_MODES:
             _check_answer(body, review, namespace_mode, policy)
 
 
 def _check_answer(body: bytes, review: Review, namespace_mode: Mode | None, policy: Policy) -> None:
     decision = decide_review(review, namespace_mode, policy)
-    answered = orjson.loads(encode_review(review, decision))
-    assert (answered["apiVersion"], answered["kind"]) == (review.api_version, "AdmissionReview")
-    response = answered["response"]
+    response_body = orjson.loads(encode_review(review, decision))
+    assert (response_body["apiVersion"], response_body["kind"]) == (review.api_version, "AdmissionReview")
+    response = response_body["response"]
     assert response["uid"] == review.uid
     assert ("status" in response) is not response["allowed"]
     assert all(len(warning) <= 120 for warning in response.get("warnings", []))
@@ -96,19 +95,19 @@ def _check_answer(body: bytes, review: Review, namespace_mode: Mode | None, poli
         text = body.decode("utf-8", "replace")
         with _room_for_recursion():
             document = json.loads(text, strict=False)
-            document["request"]["object"] = after = _applied(document["request"]["object"], operations)
-            assert _keeps(json.loads(text, strict=False)["request"]["object"], after)
+            document["request"]["object"] = patched_pod = _apply_operations(document["request"]["object"], operations)
+            assert contains_all(json.loads(text, strict=False)["request"]["object"], patched_pod)
             patched = json.dumps(document).encode()
-        again = decide_review(decode_review(patched), namespace_mode, policy)
-        assert (again.reason, again.operations) == (Reason.UNCHANGED, ()), again
+        second_decision = decide_review(decode_review(patched), namespace_mode, policy)
+        assert (second_decision.reason, second_decision.operations) == (Reason.UNCHANGED, ()), second_decision
 
 
-def _applied(target: Any, operations: list[Any]) -> Any:
+def _apply_operations(target: Any, operations: list[Any]) -> Any:
     assert operations
     for operation in operations:
         assert operation.keys() == {"op", "path", "value"}
         assert operation["op"] == "add"
-        assert _is_fresh(target, operation), operation
+        assert adds_at_fresh_target(target, operation), operation
         target = jsonpatch.apply_patch(target, [operation], in_place=True)
     return target
 

@@ -39,12 +39,12 @@ from app.settings import load_settings, make_policy
 CASES = Path(__file__).parent / "cases"
 EXAMPLES = Path(__file__).resolve().parents[2] / "deploy" / "examples"
 MANIFESTS = ("pod.yaml", "manifest.yaml", "example.yaml")
-EXPECTED = ("expected.yaml", "report.txt")
-FILES = frozenset({*MANIFESTS, *EXPECTED, "settings.yaml", "namespace-label", "not-in-schema"})
+EXPECTED_FILES = ("expected.yaml", "report.txt")
+CASE_FILES = frozenset({*MANIFESTS, *EXPECTED_FILES, "settings.yaml", "namespace-label", "not-in-schema"})
 
 KUBERNETES = "1.37"
 _SCHEMAS = f"kubernetes-json-schema/v{KUBERNETES}.0-local-strict"
-_NO_POD = "no pod or workload in this file, nothing to do\n"
+_NO_POD_MESSAGE = "no pod or workload in this file, nothing to do\n"
 # A release must not change a hundred files.
 _THIS_VERSION, _ANY_VERSION = f'"version":"{__version__}"', '"version":"*"'
 _UID = "b2dff4d8-73ab-4cd5-a3b3-5b4d9b4c6c51"
@@ -65,14 +65,14 @@ class Case:
         return make_policy(load_settings(self.settings, {}, {}).settings.injection)
 
 
-class Answer(NamedTuple):
+class PodResult(NamedTuple):
     """What one door made of one pod: the line or lines about it, and the pod."""
 
     report: str
     pod: JsonObject
 
 
-class Printed(NamedTuple):
+class CommandOutput(NamedTuple):
     """What a run of the command line left behind."""
 
     exit_code: int
@@ -90,7 +90,7 @@ def read_case(folder: Path) -> Case:
     found = [name for name in MANIFESTS if (folder / name).exists()]
     if len(found) != 1:
         raise ValueError(f"{folder}: needs one of {', '.join(MANIFESTS)}, has {', '.join(found) or 'none'}")
-    if unknown := sorted(path.name for path in folder.iterdir() if path.name not in FILES):
+    if unknown := sorted(path.name for path in folder.iterdir() if path.name not in CASE_FILES):
         raise ValueError(f"{folder}: nothing uses {', '.join(unknown)}")
     manifest, settings = folder / found[0], folder / "settings.yaml"
     if manifest.name == "example.yaml":
@@ -113,49 +113,50 @@ def read_expected(case: Case) -> str:
     return text.replace(_ANY_VERSION, _THIS_VERSION)
 
 
-def hold(expected: Path, text: str, update: bool) -> None:
+def compare_or_update(expected: Path, text: str, update: bool) -> None:
     """Compare a result with the file that holds it, or write the file. No file is the same as an empty result."""
     text = text.replace(_THIS_VERSION, _ANY_VERSION)
     if update and text:
         expected.write_text(text, "utf-8")
     elif update:
         expected.unlink(missing_ok=True)
-    held = expected.read_text("utf-8") if expected.exists() else ""
-    assert text == held, f"{expected}: not what it was; if it is right now: make golden"
+    expected_text = expected.read_text("utf-8") if expected.exists() else ""
+    assert text == expected_text, f"{expected}: not what it was; if it is right now: make golden"
 
 
-def through_command_line(case: Case) -> Printed:
+def run_command_line(case: Case) -> CommandOutput:
     """Return what `dind-webhook inject` prints for a case."""
     arguments = ["inject", "--color=never", "-f", str(case.manifest), "--namespace-label", case.namespace_label]
     if case.settings:
         arguments += ["--config", str(case.settings)]
     result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
-    return Printed(result.exit_code, result.stdout, result.stderr)
+    return CommandOutput(result.exit_code, result.stdout, result.stderr)
 
 
-def through_webhook(case: Case) -> list[Answer]:
+def run_webhook(case: Case) -> list[PodResult]:
     """Return what the webhook answers for each pod of a case, its patch applied."""
     application = webhook_application(case.policy, Metrics(), 2**20, FairQueue())
     return [
-        ask(application, name, pod, case.namespace_label) for name, pod in pods(parse(case.manifest.read_text("utf-8")))
+        send_review(application, name, pod, case.namespace_label)
+        for name, pod in created_pods(parse_documents(case.manifest.read_text("utf-8")))
     ]
 
 
-def ask(application: Any, name: str, pod: JsonObject, namespace_label: str) -> Answer:
+def send_review(application: Any, name: str, pod: JsonObject, namespace_label: str) -> PodResult:
     """Send an AdmissionReview through the application, as the API server would."""
     if namespace_label not in NAMESPACE_VALUES:
         # The API server's own selectors see to it that nobody calls us.
-        return _answer(name, pod, Decision(Reason.NAMESPACE_NOT_OPTED_IN))
+        return _describe_result(name, pod, Decision(Reason.NAMESPACE_NOT_OPTED_IN))
     path = f"/mutate/{namespace_label}" if namespace_label in set(Mode) else "/mutate"
-    body = json.dumps(_review(pod)).encode()
-    response = asyncio.run(_post(application, path, body))
+    body = json.dumps(_build_review(pod)).encode()
+    response = asyncio.run(_post_review(application, path, body))
     assert response.status_code == 200, response.text
     answer = response.json()
     assert (answer["apiVersion"], answer["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
-    return _read_answer(name, pod, answer["response"])
+    return _read_response(name, pod, answer["response"])
 
 
-def _read_answer(name: str, pod: JsonObject, response: JsonObject) -> Answer:
+def _read_response(name: str, pod: JsonObject, response: JsonObject) -> PodResult:
     assert response["uid"] == _UID
     assert response.get("patchType") == ("JSONPatch" if "patch" in response else None)
     audit, warnings = response["auditAnnotations"], response.get("warnings", [])
@@ -167,21 +168,21 @@ def _read_answer(name: str, pod: JsonObject, response: JsonObject) -> Answer:
         message = response["status"]["message"]
     elif "patch" in response:
         pod = jsonpatch.apply_patch(pod, json.loads(base64.b64decode(response["patch"], validate=True)))
-    return _answer(name, pod, Decision(reason, mode, message, warnings=tuple(warnings)))
+    return _describe_result(name, pod, Decision(reason, mode, message, warnings=tuple(warnings)))
 
 
-def _answer(name: str, pod: JsonObject, decision: Decision) -> Answer:
+def _describe_result(name: str, pod: JsonObject, decision: Decision) -> PodResult:
     lines = [f"{name}: {describe(decision)}", *(f"  warning: {warning}" for warning in decision.warnings)]
-    return Answer("".join(f"{line}\n" for line in lines), pod)
+    return PodResult("".join(f"{line}\n" for line in lines), pod)
 
 
-async def _post(application: Any, path: str, body: bytes) -> httpx.Response:
+async def _post_review(application: Any, path: str, body: bytes) -> httpx.Response:
     transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="https://dind-webhook.dind.svc") as client:
         return await client.post(f"{path}?timeout=5s", content=body, headers={"Content-Type": "application/json"})
 
 
-def _review(pod: JsonObject) -> JsonObject:
+def _build_review(pod: JsonObject) -> JsonObject:
     kind = {"group": "", "version": "v1", "kind": "Pod"}
     resource = {"group": "", "version": "v1", "resource": "pods"}
     return {
@@ -204,33 +205,33 @@ def _review(pod: JsonObject) -> JsonObject:
     }
 
 
-def expected_report(answers: list[Answer]) -> str:
+def join_reports(results: list[PodResult]) -> str:
     """Return the report on a whole file."""
-    return "".join(answer.report for answer in answers) or _NO_POD
+    return "".join(answer.report for answer in results) or _NO_POD_MESSAGE
 
 
-def parse(text: str) -> list[Any]:
+def parse_documents(text: str) -> list[Any]:
     """Return the documents of a file as kubectl reads them: by YAML 1.1, in which `on` and `yes` are booleans."""
     return [document for document in yaml.load_all(text, yaml.CSafeLoader) if document is not None]
 
 
-def pods(documents: list[Any]) -> Iterator[tuple[str, JsonObject]]:
+def created_pods(documents: list[Any]) -> Iterator[tuple[str, JsonObject]]:
     """Yield the pods that would come of these documents, each with the name of what it comes of."""
     for document in documents:
         for owner, _, template in pod_templates(document):
             named = owner.get("metadata") or {}
             name = f"{owner['kind'].lower()}/{named.get('name') or named.get('generateName')}"
-            yield name, _unshared(template) if owner is template else _made_by_controller(owner, template)
+            yield name, _copy_as_json(template) if owner is template else _create_from_template(owner, template)
 
 
-def _made_by_controller(owner: JsonObject, template: JsonObject) -> JsonObject:
+def _create_from_template(owner: JsonObject, template: JsonObject) -> JsonObject:
     kind, name = owner["kind"], owner["metadata"]["name"]
     reference = {"apiVersion": owner["apiVersion"], "kind": kind, "name": name, "uid": _UID, "controller": True}
     metadata = {**(template.get("metadata") or {}), "generateName": f"{name}-", "ownerReferences": [reference]}
-    return _unshared({"apiVersion": "v1", "kind": "Pod", **template, "metadata": metadata})
+    return _copy_as_json({"apiVersion": "v1", "kind": "Pod", **template, "metadata": metadata})
 
 
-def _unshared(pod: JsonObject) -> JsonObject:
+def _copy_as_json(pod: JsonObject) -> JsonObject:
     """Return a copy as it comes from JSON: what YAML aliases made one object is several."""
     return json.loads(json.dumps(pod))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from diagnostics.healthy import healthy, namespace, opted_in, pod
-from golden import hold
+from golden import compare_or_update
 
 from app.cli.check import Output, print_results
 from app.diagnostics import CHECKS, Result, run_checks
@@ -13,7 +13,7 @@ from app.diagnostics.snapshot import ServerEndpoint
 FOLDER = Path(__file__).with_name("check")
 
 
-def results() -> list[Result]:
+def make_results() -> list[Result]:
     """Return results of each status: one check fails, some warn, some could not be made, some rest on others."""
     snapshot = healthy(
         namespaces=(opted_in(**{"pod-security.kubernetes.io/enforce": "baseline"}), namespace("default")),
@@ -26,12 +26,12 @@ def results() -> list[Result]:
 
 @pytest.mark.parametrize("output", Output)
 def test_results_are_printed_as_they_were(output: Output, update: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    print_results(results(), output, "never")
-    hold(FOLDER / f"{output}.txt", capsys.readouterr().out, update)
+    print_results(make_results(), output, "never")
+    compare_or_update(FOLDER / f"{output}.txt", capsys.readouterr().out, update)
 
 
 def test_colours_are_there_when_they_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    print_results(results(), Output.TABLE, "always")
+    print_results(make_results(), Output.TABLE, "always")
     assert "\x1b[31m✗\x1b[0m" in capsys.readouterr().out
 
 
@@ -39,7 +39,7 @@ def test_nothing_is_wrapped_since_commands_are_to_be_copied(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    print_results(results(), Output.TABLE, "always")
+    print_results(make_results(), Output.TABLE, "always")
     assert (
         "kubectl label namespace ci pod-security.kubernetes.io/enforce=privileged --overwrite"
         in capsys.readouterr().out

@@ -8,30 +8,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from golden import CASES, EXAMPLES, parse, pods, read_case, read_expected
+from golden import CASES, EXAMPLES, created_pods, parse_documents, read_case, read_expected
 
 from app.model import JsonObject
 
-BY_HAND = Path(__file__).parent / "handwritten"
+HANDWRITTEN = Path(__file__).parent / "handwritten"
 
 
-def by_hand(file: str) -> dict[str, JsonObject]:
-    return dict(pods(parse((BY_HAND / file).read_text("utf-8"))))
+def read_handwritten(file: str) -> dict[str, JsonObject]:
+    return dict(created_pods(parse_documents((HANDWRITTEN / file).read_text("utf-8"))))
 
 
-def injected(case: str) -> JsonObject:
-    ((_, pod),) = pods(parse(read_expected(read_case(CASES / case))))
+def read_injected(case: str) -> JsonObject:
+    ((_, pod),) = created_pods(parse_documents(read_expected(read_case(CASES / case))))
     return pod
 
 
-def container(pod: JsonObject, name: str) -> JsonObject:
+def find_container(pod: JsonObject, name: str) -> JsonObject:
     (found,) = [container for container in pod["spec"]["containers"] if container["name"] == name]
     return found
 
 
-def daemon(pod: JsonObject) -> JsonObject:
+def describe_daemon(pod: JsonObject) -> JsonObject:
     """Return what there is of `dind` by the letter."""
-    dind = container(pod, "dind")
+    dind = find_container(pod, "dind")
     return {
         "image": dind["image"],
         "argv": [*dind.get("command", []), *dind.get("args", [])],
@@ -42,32 +42,32 @@ def daemon(pod: JsonObject) -> JsonObject:
 
 @pytest.fixture(scope="module")
 def clean_ci() -> JsonObject:
-    return injected("handwritten-clean-ci")
+    return read_injected("handwritten-clean-ci")
 
 
 @pytest.fixture(scope="module")
 def business_pod() -> JsonObject:
-    return injected("handwritten-business-pod")
+    return read_injected("handwritten-business-pod")
 
 
 def test_the_sidecar_is_the_one_people_wrote(clean_ci: JsonObject) -> None:
-    assert daemon(clean_ci) == daemon(by_hand("clean-ci.yaml")["pod/clean-ci"])
+    assert describe_daemon(clean_ci) == describe_daemon(read_handwritten("clean-ci.yaml")["pod/clean-ci"])
 
 
 def test_the_sidecar_is_an_ordinary_container_that_keeps_its_images_entrypoint(clean_ci: JsonObject) -> None:
     assert [container["name"] for container in clean_ci["spec"]["containers"]] == ["clean-ci", "dind"]
     assert "initContainers" not in clean_ci["spec"]
-    assert "command" not in container(clean_ci, "dind")
+    assert "command" not in find_container(clean_ci, "dind")
 
 
 def test_nothing_limits_or_probes_the_sidecar_as_nothing_did(clean_ci: JsonObject) -> None:
-    assert set(container(clean_ci, "dind")) == {"name", "image", "args", "securityContext", "volumeMounts"}
+    assert set(find_container(clean_ci, "dind")) == {"name", "image", "args", "securityContext", "volumeMounts"}
 
 
 def test_the_ci_container_shares_the_directory_as_people_wrote(clean_ci: JsonObject) -> None:
-    written = by_hand("clean-ci.yaml")["pod/clean-ci"]
-    assert container(clean_ci, "clean-ci")["volumeMounts"] == container(written, "clean-ci")["volumeMounts"]
-    assert container(clean_ci, "clean-ci")["image"] == container(written, "clean-ci")["image"]
+    written = read_handwritten("clean-ci.yaml")["pod/clean-ci"]
+    assert find_container(clean_ci, "clean-ci")["volumeMounts"] == find_container(written, "clean-ci")["volumeMounts"]
+    assert find_container(clean_ci, "clean-ci")["image"] == find_container(written, "clean-ci")["image"]
     assert clean_ci["spec"]["volumes"] == written["spec"]["volumes"]
 
 
@@ -76,23 +76,25 @@ def test_no_group_is_added_that_nobody_wrote(clean_ci: JsonObject, business_pod:
 
 
 def test_the_ci_container_does_what_people_wrote(clean_ci: JsonObject) -> None:
-    (script,) = container(clean_ci, "clean-ci")["args"]
+    (script,) = find_container(clean_ci, "clean-ci")["args"]
     steps = ["while true", "docker info", "sleep 3", "docker pull", "docker save", "docker rmi", "sleep 60"]
     assert [script.index(step) for step in steps] == sorted(script.index(step) for step in steps)
     assert "image=library/busybox:latest\n" in script
 
 
 def test_the_daemonset_is_the_one_people_wrote() -> None:
-    ((_, example),) = pods(parse((EXAMPLES / "docker-ci.daemonset.yaml").read_text("utf-8")))
-    written = by_hand("docker-ci.yaml")["daemonset/docker-ci"]
-    assert daemon(example) == daemon(written)
+    ((_, example),) = created_pods(parse_documents((EXAMPLES / "docker-ci.daemonset.yaml").read_text("utf-8")))
+    written = read_handwritten("docker-ci.yaml")["daemonset/docker-ci"]
+    assert describe_daemon(example) == describe_daemon(written)
     assert example["spec"]["volumes"] == written["spec"]["volumes"]
 
 
 def test_the_business_pod_mounts_the_nodes_directory_as_people_wrote(business_pod: JsonObject) -> None:
-    written = by_hand("docker-ci.yaml")["pod/business-pod"]
+    written = read_handwritten("docker-ci.yaml")["pod/business-pod"]
     assert business_pod["spec"]["volumes"] == written["spec"]["volumes"]
-    assert container(business_pod, "business")["volumeMounts"] == container(written, "business")["volumeMounts"]
+    assert (
+        find_container(business_pod, "business")["volumeMounts"] == find_container(written, "business")["volumeMounts"]
+    )
     assert "initContainers" not in business_pod["spec"]
 
 
@@ -115,7 +117,7 @@ def test_built_in_settings_have_none_of_these_dangers() -> None:
 
 
 def test_with_built_in_settings_nothing_of_the_handwritten_form_is_left() -> None:
-    spec: Any = injected("example-clean-ci-built-in")["spec"]
+    spec: Any = read_injected("example-clean-ci-built-in")["spec"]
     (dind,) = spec["initContainers"]
     assert dind["restartPolicy"] == "Always"
     assert not any("tcp://" in argument for argument in dind["args"])

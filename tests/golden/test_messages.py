@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from diagnostics.broken import BROKEN
-from golden import CASES, hold
+from golden import CASES, compare_or_update
 
 from app.diagnostics import CHECKS, Snapshot, run_checks
 from app.injection import Outcome, Policy, Reason, inject
@@ -18,7 +18,7 @@ LONGEST_WARNING = 120
 EVENT = 'Error creating: admission webhook "daemonset.inject.dind.io" denied the request: '
 
 
-def reported() -> Iterator[str]:
+def report_lines() -> Iterator[str]:
     for report in sorted(CASES.glob("*/report.txt")):
         yield from report.read_text("utf-8").splitlines()
 
@@ -26,29 +26,29 @@ def reported() -> Iterator[str]:
 def denials() -> dict[str, list[str]]:
     """Return the messages of each reason to deny a pod, without what the command line puts in front."""
     found: dict[str, list[str]] = {}
-    for line in reported():
+    for line in report_lines():
         if match := re.search(r"denied \(([a-z-]+)\): (.*)$", line):
             found.setdefault(match[1], []).append(match[2])
     return {slug: list(dict.fromkeys(messages)) for slug, messages in sorted(found.items())}
 
 
 def warnings() -> list[str]:
-    return sorted({line.partition("warning: ")[2] for line in reported() if "warning: " in line})
+    return sorted({line.partition("warning: ")[2] for line in report_lines() if "warning: " in line})
 
 
 def findings() -> Iterator[str]:
     """Yield what a check says of each broken cluster, and its hint."""
     for name, snapshot, sentence, _ in BROKEN:
-        for finding in first(name, snapshot):
+        for finding in findings_of(name, snapshot):
             if sentence in finding[0]:
                 yield f"{name}: {finding[0]}\n  → {finding[1]}"
 
 
-def first(name: str, snapshot: Snapshot) -> Iterable[tuple[str, str]]:
+def findings_of(name: str, snapshot: Snapshot) -> Iterable[tuple[str, str]]:
     return next(result for result in run_checks(CHECKS, snapshot) if result.check.name == name).findings
 
 
-def everything() -> str:
+def render_messages() -> str:
     parts = ["DENIALS, as the event of a Job or a ReplicaSet has them\n"]
     parts += [f"{slug}\n" + "".join(f"  {EVENT}{text}\n" for text in texts) for slug, texts in denials().items()]
     parts += ["WARNINGS, as kubectl prints them\n", "".join(f"  Warning: {text}\n" for text in warnings())]
@@ -58,7 +58,7 @@ def everything() -> str:
 
 
 def test_messages_are_what_was_read(update: bool) -> None:
-    hold(FILE, everything(), update)
+    compare_or_update(FILE, render_messages(), update)
 
 
 def test_every_reason_to_deny_a_pod_is_among_them() -> None:

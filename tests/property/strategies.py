@@ -20,25 +20,27 @@ def _nested(depth: int) -> Any:
     return value
 
 
-_texts = st.text(max_size=8) | st.sampled_from(
+_json_texts = st.text(max_size=8) | st.sampled_from(
     ["", "dind", "dind-run", "Always", "windows", "/", "/run/dind", "1Gi", "~/"]
 )
-_numbers = (
+_json_numbers = (
     st.integers(-(2**63), 2**64 - 1)
     | st.sampled_from([0, 1, 2375, -1])
     | st.floats(allow_nan=False, allow_infinity=False, width=32)
 )
-_leaves = st.none() | st.booleans() | _numbers | _texts | st.builds(list) | st.builds(dict) | st.just(_nested(300))
-_members = _texts | st.sampled_from(
+_json_leaves = (
+    st.none() | st.booleans() | _json_numbers | _json_texts | st.builds(list) | st.builds(dict) | st.just(_nested(300))
+)
+_json_member_names = _json_texts | st.sampled_from(
     ["name", "spec", "metadata", "annotations", "containers", "volumeMounts", "mountPath", "hostPath", "path", "env"]
 )
 json_values: SearchStrategy[Any] = st.recursive(
-    _leaves,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_members, inner, max_size=3),
+    _json_leaves,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_json_member_names, inner, max_size=3),
     max_leaves=8,
 )
 
-_labels = st.sampled_from(["build", "test", "setup", "proxy", "a", "0", "dind2", "x" * 63])
+_container_names = st.sampled_from(["build", "test", "setup", "proxy", "a", "0", "dind2", "x" * 63])
 _sources: SearchStrategy[JsonObject] = st.sampled_from(
     [
         {"emptyDir": {}},
@@ -56,7 +58,7 @@ _hidden_paths = ["/usr/local/x", "/run/lock", "/var/run/postgresql", "/etc/c", "
 _mount_paths = st.sampled_from(["/work", "/work/", "/work/cache", "/home/ci", "w", "/a b/~1", *_hidden_paths])
 
 
-def _list_or_nothing(items: SearchStrategy[Any], max_size: int, **unique: Any) -> SearchStrategy[Any]:
+def _list_or_null(items: SearchStrategy[Any], max_size: int, **unique: Any) -> SearchStrategy[Any]:
     """Return what a list of a manifest can be: filled, empty or null."""
     return st.lists(items, max_size=max_size, **unique) | st.none()
 
@@ -93,19 +95,19 @@ _mounts = st.builds(
         ]
     ),
 )
-_members_of_containers: dict[str, SearchStrategy[Any]] = {
-    "env": _list_or_nothing(_variables, 3, unique_by=lambda variable: variable["name"]),
-    "volumeMounts": _list_or_nothing(_mounts, 4),
+_container_members: dict[str, SearchStrategy[Any]] = {
+    "env": _list_or_null(_variables, 3, unique_by=lambda variable: variable["name"]),
+    "volumeMounts": _list_or_null(_mounts, 4),
     "resources": _resources,
     "restartPolicy": st.sampled_from(["Always", None]),
 }
-_containers = st.fixed_dictionaries({"image": st.just("alpine:3")}, optional=_members_of_containers)
-_containers_of_the_future = st.fixed_dictionaries(
-    {"image": st.just("alpine:3")}, optional={**_members_of_containers, "futureMember": json_values}
+_containers = st.fixed_dictionaries({"image": st.just("alpine:3")}, optional=_container_members)
+_future_containers = st.fixed_dictionaries(
+    {"image": st.just("alpine:3")}, optional={**_container_members, "futureMember": json_values}
 )
 
 
-def _named(container: JsonObject, name: str, volumes: list[str], *, init: bool) -> JsonObject:
+def _finish_container(container: JsonObject, name: str, volumes: list[str], *, init: bool) -> JsonObject:
     """Return a container of that name which mounts only volumes that there are."""
     named = {"name": name, **container}
     if not init:
@@ -145,38 +147,38 @@ _other_annotations = st.dictionaries(
     st.sampled_from(["", "x", "ü"]),
     max_size=2,
 )
-_groups = _list_or_nothing(st.sampled_from([0, 1000, 2375, 9]), 3, unique=True)
+_supplemental_groups = _list_or_null(st.sampled_from([0, 1000, 2375, 9]), 3, unique=True)
 _security_contexts = st.sampled_from([None, {"runAsUser": 1000, "runAsNonRoot": True}]) | st.fixed_dictionaries(
-    {}, optional={"supplementalGroups": _groups}
+    {}, optional={"supplementalGroups": _supplemental_groups}
 )
-_members_of_specs: dict[str, SearchStrategy[Any]] = {
+_spec_members: dict[str, SearchStrategy[Any]] = {
     "restartPolicy": st.sampled_from(["Never", "OnFailure", "Always"]),
     "securityContext": _security_contexts,
     "nodeSelector": st.sampled_from([None, {}, {"kubernetes.io/os": "linux"}]),
 }
-_specs = st.fixed_dictionaries({}, optional=_members_of_specs)
-_specs_of_the_future = st.fixed_dictionaries({}, optional={**_members_of_specs, "futureMember": json_values})
-_names = st.lists(_labels, min_size=1, max_size=5, unique=True)
+_specs = st.fixed_dictionaries({}, optional=_spec_members)
+_future_specs = st.fixed_dictionaries({}, optional={**_spec_members, "futureMember": json_values})
+_pod_container_names = st.lists(_container_names, min_size=1, max_size=5, unique=True)
 _pod_volumes = st.lists(
     st.builds(lambda name, source: {"name": name, **source}, st.sampled_from(_volume_names), _sources),
     max_size=4,
     unique_by=lambda volume: volume["name"],
 )
-_nothing = st.sampled_from(["absent", None]) | st.builds(list)  # each time a list of its own
+_empty_lists = st.sampled_from(["absent", None]) | st.builds(list)  # each time a list of its own
 
 
 @st.composite
 def pods(draw: DrawFn, *, unknown_members: bool = True) -> JsonObject:
     """Return pods that ask for Docker and can have it, under an operator who allows everything."""
-    names, volumes = draw(_names), draw(_pod_volumes)
+    names, volumes = draw(_pod_container_names), draw(_pod_volumes)
     known = [volume["name"] for volume in volumes]
-    containers = _containers_of_the_future if unknown_members else _containers
+    containers = _future_containers if unknown_members else _containers
     split = draw(st.integers(0, len(names) - 1))
-    init = [_named(draw(containers), name, known, init=True) for name in names[:split]]
-    running = [_named(draw(containers), name, known, init=False) for name in names[split:]]
-    spec: JsonObject = {**draw(_specs_of_the_future if unknown_members else _specs), "containers": running}
+    init = [_finish_container(draw(containers), name, known, init=True) for name in names[:split]]
+    running = [_finish_container(draw(containers), name, known, init=False) for name in names[split:]]
+    spec: JsonObject = {**draw(_future_specs if unknown_members else _specs), "containers": running}
     for member, items in (("initContainers", init), ("volumes", volumes)):
-        filled = items or draw(_nothing)
+        filled = items or draw(_empty_lists)
         if filled != "absent":
             spec[member] = filled
     return {"apiVersion": "v1", "kind": "Pod", "metadata": draw(_metadata(names, volumes)), "spec": spec}
@@ -202,7 +204,7 @@ def _metadata(draw: DrawFn, names: list[str], volumes: list[JsonObject]) -> Json
 @st.composite
 def late_containers(draw: DrawFn, volumes: list[str], *, init: bool) -> JsonObject:
     """Return containers that a later mutator adds to a pod with these volumes."""
-    return _named(draw(_containers), "late", volumes, init=init)
+    return _finish_container(draw(_containers), "late", volumes, init=init)
 
 
 def _places(node: Any, place: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
@@ -212,20 +214,20 @@ def _places(node: Any, place: tuple[str | int, ...] = ()) -> list[tuple[str | in
 
 
 @st.composite
-def broken(draw: DrawFn, pod: JsonObject) -> JsonObject:
+def break_pod(draw: DrawFn, pod: JsonObject) -> JsonObject:
     """Return a copy of a pod of which one subtree is any JSON instead."""
-    found = copy.deepcopy(pod)
-    *way, last = draw(st.sampled_from([place for place in _places(found) if place]))
-    parent: Any = found
-    for step in way:
+    copied = copy.deepcopy(pod)
+    *parents, last = draw(st.sampled_from([place for place in _places(copied) if place]))
+    parent: Any = copied
+    for step in parents:
         parent = parent[step]
-    parent[last] = draw(_leaves | json_values)
-    return found
+    parent[last] = draw(_json_leaves | json_values)
+    return copied
 
 
-almost_pods: SearchStrategy[JsonObject] = pods(unknown_members=False).flatmap(broken)
+broken_pods: SearchStrategy[JsonObject] = pods(unknown_members=False).flatmap(break_pod)
 
 _plain_json = json_values.filter(lambda value: len(repr(value)) < 250)  # what orjson.dumps takes
-bodies: SearchStrategy[bytes] = st.binary(max_size=64) | _plain_json.map(
+request_bodies: SearchStrategy[bytes] = st.binary(max_size=64) | _plain_json.map(
     lambda value: orjson.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": value})
 )

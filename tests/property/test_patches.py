@@ -13,32 +13,32 @@ from app.injection import Decision, Policy, Reason, inject
 from app.model import JsonObject, Operation
 
 
-def _injected(pod: JsonObject, policy: Policy) -> Decision:
+def _inject(pod: JsonObject, policy: Policy) -> Decision:
     decision = inject(pod, None, policy)
     assert decision.reason is Reason.INJECTED, decision.message
     return decision
 
 
-def _after(pod: JsonObject, policy: Policy) -> JsonObject:
-    return jsonpatch.apply_patch(pod, list(_injected(pod, policy).operations))
+def _inject_and_patch(pod: JsonObject, policy: Policy) -> JsonObject:
+    return jsonpatch.apply_patch(pod, list(_inject(pod, policy).operations))
 
 
-def _keeps(before: Any, now: Any) -> bool:
+def contains_all(before: Any, now: Any) -> bool:
     """Whether everything of `before` is in `now`, lists in their order; null may have become something."""
     if before is None:
         return True
     if isinstance(before, dict) and isinstance(now, dict):
-        return all(key in now and _keeps(value, now[key]) for key, value in before.items())
+        return all(key in now and contains_all(value, now[key]) for key, value in before.items())
     if isinstance(before, list) and isinstance(now, list):
         rest = iter(now)
-        return all(any(_keeps(item, candidate) for candidate in rest) for item in before)
+        return all(any(contains_all(item, candidate) for candidate in rest) for item in before)
     return type(before) is type(now) and before == now
 
 
-def _is_fresh(target: JsonObject, operation: Operation) -> bool:
+def adds_at_fresh_target(target: JsonObject, operation: Operation) -> bool:
     """Whether an operation adds at the end or front of a list, or a member that is absent or null."""
-    way, _, last = operation["path"].rpartition("/")
-    parent = jsonpointer.resolve_pointer(target, way)
+    parents, _, last = operation["path"].rpartition("/")
+    parent = jsonpointer.resolve_pointer(target, parents)
     if isinstance(parent, list):
         return last in ("-", "0")
     return parent.get(last.replace("~1", "/").replace("~0", "~")) is None
@@ -47,25 +47,25 @@ def _is_fresh(target: JsonObject, operation: Operation) -> bool:
 @given(pods())
 def test_every_operation_adds_at_a_fresh_target(policy: Policy, pod: JsonObject) -> None:
     target = copy.deepcopy(pod)
-    for operation in _injected(pod, policy).operations:
+    for operation in _inject(pod, policy).operations:
         assert operation.keys() == {"op", "path", "value"}
         assert operation["op"] == "add"
-        assert _is_fresh(target, operation), operation
+        assert adds_at_fresh_target(target, operation), operation
         target = jsonpatch.apply_patch(target, [operation], in_place=True)
 
 
 @given(pods())
 def test_the_patched_pod_keeps_everything_in_its_order(policy: Policy, pod: JsonObject) -> None:
     before = copy.deepcopy(pod)
-    patched = _after(pod, policy)
+    patched = _inject_and_patch(pod, policy)
     assert pod == before
-    assert _keeps(pod, patched)
-    assert _keeps(pod["spec"]["containers"], patched["spec"]["containers"][: len(pod["spec"]["containers"])])
+    assert contains_all(pod, patched)
+    assert contains_all(pod["spec"]["containers"], patched["spec"]["containers"][: len(pod["spec"]["containers"])])
 
 
 @given(pods())
 def test_injecting_twice_equals_injecting_once(policy: Policy, pod: JsonObject) -> None:
-    again = inject(_after(pod, policy), None, policy)
+    again = inject(_inject_and_patch(pod, policy), None, policy)
     assert (again.reason, again.operations) == (Reason.UNCHANGED, ())
 
 
@@ -73,7 +73,7 @@ def test_injecting_twice_equals_injecting_once(policy: Policy, pod: JsonObject) 
 def test_after_a_later_mutator_the_second_pass_is_the_last(
     policy: Policy, pod: JsonObject, data: st.DataObject
 ) -> None:
-    patched = _after(pod, policy)
+    patched = _inject_and_patch(pod, policy)
     volumes = [volume["name"] for volume in pod["spec"].get("volumes") or []]
     place = data.draw(st.sampled_from(["containers", "initContainers"]))
     late = data.draw(late_containers(volumes, init=place == "initContainers"))
@@ -83,13 +83,13 @@ def test_after_a_later_mutator_the_second_pass_is_the_last(
     second = inject(patched, None, policy)
     assert second.reason in (Reason.INJECTED, Reason.UNCHANGED)
     final = jsonpatch.apply_patch(patched, list(second.operations))
-    assert _keeps(patched, final)
+    assert contains_all(patched, final)
     assert inject(final, None, policy).reason is Reason.UNCHANGED
 
 
 @given(pods())
 def test_a_mount_path_is_used_once_in_the_daemon(policy: Policy, pod: JsonObject) -> None:
-    spec = _after(pod, policy)["spec"]
+    spec = _inject_and_patch(pod, policy)["spec"]
     for container in (*(spec.get("initContainers") or []), *spec["containers"]):
         if container["name"] == "dind":
             paths = [mount["mountPath"].rstrip("/") for mount in container["volumeMounts"]]
@@ -98,4 +98,4 @@ def test_a_mount_path_is_used_once_in_the_daemon(policy: Policy, pod: JsonObject
 
 @given(pods())
 def test_every_warning_is_passed_on_whole(policy: Policy, pod: JsonObject) -> None:
-    assert all(len(warning) <= 120 for warning in _injected(pod, policy).warnings)
+    assert all(len(warning) <= 120 for warning in _inject(pod, policy).warnings)

@@ -9,14 +9,14 @@ import jsonpatch
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
-from strategies import almost_pods, bodies, broken, json_values, namespace_modes, pods
+from strategies import break_pod, broken_pods, json_values, namespace_modes, pods, request_bodies
 
 from app.admission import decide_review, decode_review, encode_review
 from app.errors import BadRequestError
 from app.injection import INJECT, OPTIONS, Decision, Mode, Outcome, Policy, Reason, inject
 from app.model import JsonObject
 
-_names = st.text(max_size=8) | st.sampled_from([option.name for option in OPTIONS])
+_annotation_names = st.text(max_size=8) | st.sampled_from([option.name for option in OPTIONS])
 
 
 def _body(pod: Any) -> bytes:
@@ -36,11 +36,11 @@ def _check_answer(pod: Any, namespace_mode: Mode | None, policy: Policy) -> None
         jsonpatch.apply_patch(pod, json.loads(b64decode(response["patch"])))
 
 
-@given(almost_pods | json_values, namespace_modes)
+@given(broken_pods | json_values, namespace_modes)
 def test_what_a_pod_is_read_from_makes_no_difference(policy: Policy, pod: Any, namespace_mode: Mode | None) -> None:
-    decided = _without_keys(inject(pod, namespace_mode, policy))
-    assert _without_keys(decide_review(decode_review(_body(pod)), namespace_mode, policy)) == decided
-    assert _without_keys(inject(Raw(json.dumps(pod).encode()), namespace_mode, policy)) == decided
+    decision_without_keys = _without_keys(inject(pod, namespace_mode, policy))
+    assert _without_keys(decide_review(decode_review(_body(pod)), namespace_mode, policy)) == decision_without_keys
+    assert _without_keys(inject(Raw(json.dumps(pod).encode()), namespace_mode, policy)) == decision_without_keys
 
 
 def _without_keys(decision: Decision) -> Decision:
@@ -52,7 +52,7 @@ def _without_keys(decision: Decision) -> Decision:
     return decision
 
 
-@given(almost_pods, namespace_modes)
+@given(broken_pods, namespace_modes)
 def test_a_pod_that_is_almost_right_gets_an_answer(policy: Policy, pod: Any, namespace_mode: Mode | None) -> None:
     _check_answer(pod, namespace_mode, policy)
 
@@ -62,7 +62,7 @@ def test_a_pod_that_was_injected_and_broken_gets_an_answer(
     policy: Policy, pod: JsonObject, data: st.DataObject
 ) -> None:
     operations = list(inject(pod, None, policy).operations)
-    _check_answer(data.draw(broken(jsonpatch.apply_patch(pod, operations))), None, policy)
+    _check_answer(data.draw(break_pod(jsonpatch.apply_patch(pod, operations))), None, policy)
 
 
 @given(json_values, namespace_modes)
@@ -75,13 +75,13 @@ def test_any_metadata_and_spec_get_an_answer(policy: Policy, metadata: Any, spec
     _check_answer({"metadata": metadata, "spec": spec}, mode, policy)
 
 
-@given(_names, json_values)
+@given(_annotation_names, json_values)
 def test_any_annotation_gets_an_answer(policy: Policy, name: str, value: Any) -> None:
     annotations = {INJECT: "sidecar", f"dind.io/{name}": value}
     _check_answer({"metadata": {"annotations": annotations}, "spec": {"containers": [{"name": "a"}]}}, None, policy)
 
 
-@given(bodies)
+@given(request_bodies)
 def test_any_body_is_read_or_refused(body: bytes) -> None:
     try:
         uid, status = decode_review(body).uid, None

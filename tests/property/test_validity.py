@@ -32,8 +32,8 @@ def pod_schema() -> jsonschema.Draft202012Validator:
 
 
 def _errors(validator: jsonschema.Draft202012Validator, pod: JsonObject) -> list[str]:
-    found: Iterator[jsonschema.ValidationError] = validator.iter_errors(pod)
-    return [f"{error.json_path}: {error.message}" for error in found]
+    errors: Iterator[jsonschema.ValidationError] = validator.iter_errors(pod)
+    return [f"{error.json_path}: {error.message}" for error in errors]
 
 
 def test_the_schema_refuses_what_is_wrong(pod_schema: jsonschema.Draft202012Validator) -> None:

@@ -9,14 +9,14 @@ from app.model import JsonObject
 from app.settings import InjectionSettings, make_policy
 
 
-def operator(**settings: Any) -> Policy:
+def operator_policy(**settings: Any) -> Policy:
     """Return the policy of an operator who changed these settings."""
     return make_policy(InjectionSettings(**settings))
 
 
-def everything_open(**settings: Any) -> Policy:
+def permissive_policy(**settings: Any) -> Policy:
     """Return the policy of an operator who lets pods set every option."""
-    return operator(allowed_options=frozenset(option.name for option in OPTIONS), **settings)
+    return operator_policy(allowed_options=frozenset(option.name for option in OPTIONS), **settings)
 
 
 def a_container(name: str = "build", **members: Any) -> JsonObject:
@@ -36,23 +36,23 @@ def a_pod(mode: str | None = "sidecar", options: dict[str, Any] | None = None, *
     }
 
 
-def after(pod: JsonObject, policy: Policy, namespace_mode: Mode | None = None) -> JsonObject:
+def injected_pod(pod: JsonObject, policy: Policy, namespace_mode: Mode | None = None) -> JsonObject:
     """Return the pod as it leaves admission; it has to be injected."""
     decision = inject(pod, namespace_mode, policy)
     assert decision.reason is Reason.INJECTED, decision.message
     return jsonpatch.apply_patch(pod, list(decision.operations))
 
 
-def named(items: list[JsonObject], name: str) -> JsonObject:
+def find_by_name(items: list[JsonObject], name: str) -> JsonObject:
     """Return the container, volume or variable of that name."""
     (found,) = [item for item in items if item["name"] == name]
     return found
 
 
-def names(items: list[JsonObject]) -> list[str]:
+def names_of(items: list[JsonObject]) -> list[str]:
     return [item["name"] for item in items]
 
 
-def paths(container: JsonObject) -> list[str]:
+def mount_paths_of(container: JsonObject) -> list[str]:
     """Return where a container mounts something."""
     return [mount["mountPath"] for mount in container.get("volumeMounts") or []]

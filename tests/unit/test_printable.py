@@ -28,8 +28,8 @@ def test_what_is_not_is_escaped() -> None:
 @example(_ODD)
 def test_nothing_is_left_that_a_terminal_obeys(text: str) -> None:
     assert not {unicodedata.category(char) for char in printable(text)} & _FORBIDDEN
-    left = printable_lines(text).replace("\n", "").replace("\t", "")
-    assert not {unicodedata.category(char) for char in left} & _FORBIDDEN
+    shown = printable_lines(text).replace("\n", "").replace("\t", "")
+    assert not {unicodedata.category(char) for char in shown} & _FORBIDDEN
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

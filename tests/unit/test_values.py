@@ -10,27 +10,27 @@ import pytest
 
 import app
 
-ROOMS = ("model", "injection", "admission")
-FILES = sorted(path for room in ROOMS for path in (Path(app.__file__).parent / room).glob("*.py"))
+PACKAGES = ("model", "injection", "admission")
+FILES = sorted(path for package in PACKAGES for path in (Path(app.__file__).parent / package).glob("*.py"))
 
 
-def changes(source: str) -> list[int]:
+def find_member_assignments(source: str) -> list[int]:
     """Return the lines that set a member of anything but of what is being made, or of the case on its way."""
-    found = []
+    line_numbers = []
     for function in ast.walk(ast.parse(source)):
         if isinstance(function, ast.FunctionDef) and function.name != "__init__":
             for node in ast.walk(function):
                 targets = node.targets if isinstance(node, ast.Assign | ast.Delete) else [getattr(node, "target", None)]
                 members = [target for target in targets if isinstance(target, ast.Attribute)]
-                found += [member.lineno for member in members if ast.unparse(member.value) != "case"]
-    return found
+                line_numbers += [member.lineno for member in members if ast.unparse(member.value) != "case"]
+    return line_numbers
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_no_member_is_set(path: Path) -> None:
-    assert changes(path.read_text("utf-8")) == []
+    assert find_member_assignments(path.read_text("utf-8")) == []
 
 
 @pytest.mark.parametrize("statement", ["pod.spec = {}", "pod.count += 1", "pod.spec: dict = {}", "del pod.spec"])
 def test_one_that_is_set_would_be_found(statement: str) -> None:
-    assert changes(f"def change(pod):\n    {statement}\n") == [2]
+    assert find_member_assignments(f"def change(pod):\n    {statement}\n") == [2]

@@ -5,15 +5,15 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from pods import a_container, a_pod, everything_open
+from pods import a_container, a_pod, permissive_policy
 
 from app.admission import decide_review, decode_review, encode_review
 from app.admission.review import MAX_JSON_VALUES
 from app.errors import BadRequestError
 
-_LARGEST = 7 * 2**20
-_MOST_TIMES = 7
-_POLICY = everything_open()
+_MAX_BODY_BYTES = 7 * 2**20
+_MAX_RATIO = 7
+_POLICY = permissive_policy()
 
 
 def _body(note: str = "", **spec: Any) -> bytes:
@@ -24,28 +24,28 @@ def _body(note: str = "", **spec: Any) -> bytes:
     return json.dumps(review, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _many(item: Any, values: int) -> list[Any]:
+def _fill(item: Any, values: int) -> list[Any]:
     """Return a list of items of so many JSON values each, as many as are accepted."""
     return [item] * ((MAX_JSON_VALUES - 500) // values)
 
 
-def _wide(characters: int) -> str:
+def _wide_text(characters: int) -> str:
     # One character of four bytes, and Python keeps all of them in four.
     return "\U0001f600" + "a" * characters
 
 
-_VARIABLES = [a_container(env=_many({"name": "e"}, 2))]
+_VARIABLES = [a_container(env=_fill({"name": "e"}, 2))]
 _BODIES = {
     "containers": _body(containers=[{"name": "a"}] * 1000),
-    "volumes": _body(volumes=_many({"name": "v"}, 2)),
+    "volumes": _body(volumes=_fill({"name": "v"}, 2)),
     "variables": _body(containers=_VARIABLES),
-    "mounts": _body(containers=[a_container(volumeMounts=_many({"name": "v", "mountPath": "/m"}, 3))]),
-    "groups": _body(securityContext={"supplementalGroups": _many(300_000, 1)}),
-    "a wide text": _body(_wide(_LARGEST - 1000)),
+    "mounts": _body(containers=[a_container(volumeMounts=_fill({"name": "v", "mountPath": "/m"}, 3))]),
+    "groups": _body(securityContext={"supplementalGroups": _fill(300_000, 1)}),
+    "a wide text": _body(_wide_text(_MAX_BODY_BYTES - 1000)),
     "a wide annotation of ours": _body().replace(
-        b'"note"', json.dumps(f"dind.io/{_wide(_LARGEST - 1000)}", ensure_ascii=False).encode()
+        b'"note"', json.dumps(f"dind.io/{_wide_text(_MAX_BODY_BYTES - 1000)}", ensure_ascii=False).encode()
     ),
-    "a wide text and variables": _body(_wide(_LARGEST - 700_000), containers=_VARIABLES),
+    "a wide text and variables": _body(_wide_text(_MAX_BODY_BYTES - 700_000), containers=_VARIABLES),
 }
 
 
@@ -61,8 +61,8 @@ def _peak_of_answering(body: bytes) -> int:
 
 @pytest.mark.parametrize("name", _BODIES)
 def test_a_review_costs_at_most_seven_times_the_largest_body(name: str) -> None:
-    assert len(_BODIES[name]) <= _LARGEST
-    assert _peak_of_answering(_BODIES[name]) <= _MOST_TIMES * _LARGEST
+    assert len(_BODIES[name]) <= _MAX_BODY_BYTES
+    assert _peak_of_answering(_BODIES[name]) <= _MAX_RATIO * _MAX_BODY_BYTES
 
 
 @pytest.mark.parametrize("item", [{}, 1, {"a": {}}, "a", [[]]])

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 from msgspec import Raw
-from pods import a_pod, everything_open
+from pods import a_pod, permissive_policy
 
 from app.admission import decide_review, decode_review, encode_review
 from app.admission.review import MAX_JSON_VALUES
@@ -200,7 +200,7 @@ def test_the_namespaces_mode_reaches_the_decision(namespace_mode: Mode | None, p
 
 def test_text_beyond_ascii_survives() -> None:
     pod = a_pod(options={"env": '{"NAME": "Grüße 🐳"}'})
-    response = _respond(_body(pod), everything_open())["response"]
+    response = _respond(_body(pod), permissive_policy())["response"]
     assert "Grüße 🐳" in b64decode(response["patch"]).decode()
 
 

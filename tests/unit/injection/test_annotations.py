@@ -6,13 +6,13 @@ from typing import Any
 
 import jsonpointer
 import pytest
-from pods import a_container, a_pod, after, everything_open, names, operator, paths
+from pods import a_container, a_pod, injected_pod, mount_paths_of, names_of, operator_policy, permissive_policy
 
 from app.injection import OPTIONS, Mode, Option, Policy, Reason, apply_defaults, built_in_options, inject
 from app.injection.messages import quote
 from app.injection.options import Placement, StorageMedium, TcpAddress
 
-_OPEN = everything_open(allowed_images=("registry.example/ci/*", "docker:*"), allow_public_tcp=True)
+_OPEN = permissive_policy(allowed_images=("registry.example/ci/*", "docker:*"), allow_public_tcp=True)
 _DAEMON = "/spec/initContainers/0"
 _BUILD = "/spec/containers/0"
 _STORAGE = "/spec/volumes/1"
@@ -163,7 +163,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     ],
 )
 def test_an_option_has_its_effect(option: str, text: str, place: str, expected: Any) -> None:
-    assert jsonpointer.resolve_pointer(after(a_pod(options={option: text}), _OPEN), place) == expected
+    assert jsonpointer.resolve_pointer(injected_pod(a_pod(options={option: text}), _OPEN), place) == expected
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -177,9 +177,9 @@ def test_containers_says_who_gets_docker(mode: Mode, text: str, expected: list[s
         containers=[a_container("build"), a_container("test")],
         initContainers=[a_container("setup")],
     )
-    spec = after(pod, _OPEN)["spec"]
+    spec = injected_pod(pod, _OPEN)["spec"]
     users = [c for c in (*spec["containers"], *spec["initContainers"]) if not c["name"].startswith("dind")]
-    assert [user["name"] for user in users if "/run/dind" in paths(user)] == expected
+    assert [user["name"] for user in users if "/run/dind" in mount_paths_of(user)] == expected
 
 
 @pytest.mark.parametrize(
@@ -193,19 +193,19 @@ def test_share_volumes_says_what_the_daemon_sees(text: str, expected: list[str])
         containers=[a_container(volumeMounts=mounts)],
         volumes=[{"name": "a", "emptyDir": {}}, {"name": "b", "emptyDir": {}}],
     )
-    daemon = after(pod, _OPEN)["spec"]["initContainers"][0]
-    assert paths(daemon) == ["/run/dind", "/var/lib/docker", *expected]
+    daemon = injected_pod(pod, _OPEN)["spec"]["initContainers"][0]
+    assert mount_paths_of(daemon) == ["/run/dind", "/var/lib/docker", *expected]
 
 
 @pytest.mark.parametrize(("text", "expected"), [("true", ["dind-wait"]), ("false", [])])
 def test_wait_says_whether_a_container_waits(text: str, expected: list[str]) -> None:
-    spec = after(a_pod("daemonset", {"wait": text}), _OPEN)["spec"]
-    assert names(spec.get("initContainers", [])) == expected
+    spec = injected_pod(a_pod("daemonset", {"wait": text}), _OPEN)["spec"]
+    assert names_of(spec.get("initContainers", [])) == expected
 
 
 def test_the_socket_directory_holds_in_daemonset_mode_too() -> None:
-    spec = after(a_pod("daemonset", {"socket-dir": "/sock"}), _OPEN)["spec"]
-    assert paths(spec["containers"][0]) == ["/sock"]
+    spec = injected_pod(a_pod("daemonset", {"socket-dir": "/sock"}), _OPEN)["spec"]
+    assert mount_paths_of(spec["containers"][0]) == ["/sock"]
     assert spec["containers"][0]["env"] == [{"name": "DOCKER_HOST", "value": "unix:///sock/docker.sock"}]
 
 
@@ -405,7 +405,7 @@ def test_an_empty_value_is_denied_with_the_remedy(value: str | None, policy: Pol
 
 @_EACH_OPTION
 def test_each_option_has_a_longest_text(option: Option) -> None:
-    decision = inject(a_pod(options={option.name: "x" * (option.max_length + 1)}), None, everything_open())
+    decision = inject(a_pod(options={option.name: "x" * (option.max_length + 1)}), None, permissive_policy())
     assert decision.reason is Reason.INVALID_OPTION
     count = f"has {option.max_length + 1} characters; at most {option.max_length} are accepted"
     assert decision.message.endswith(count)
@@ -427,7 +427,7 @@ def _items(option: Option, count: int) -> str:
 def test_each_list_has_a_largest_number_of_items(option: Option) -> None:
     most = option.max_items
     assert len(option.read(_items(option, most))) == most
-    decision = inject(a_pod(options={option.name: _items(option, most + 1)}), None, everything_open())
+    decision = inject(a_pod(options={option.name: _items(option, most + 1)}), None, permissive_policy())
     assert decision.reason is Reason.INVALID_OPTION
     assert decision.message.endswith(f"has {most + 1} items; at most {most} are accepted")
 
@@ -485,17 +485,17 @@ def test_values_that_contradict_each_other_are_denied(options: dict[str, str], s
 def test_a_default_class_gives_way_to_the_medium_that_a_pod_asks_for(
     defaults: dict[str, str], options: dict[str, str], source: dict[str, Any]
 ) -> None:
-    spec = after(a_pod(options=options), everything_open(defaults=defaults))["spec"]
+    spec = injected_pod(a_pod(options=options), permissive_policy(defaults=defaults))["spec"]
     assert spec["volumes"][1] == {"name": "dind-storage", **source}
 
 
 def test_a_default_medium_gives_way_to_the_class_that_a_pod_asks_for() -> None:
-    policy = everything_open(defaults={"storage-medium": "Memory"})
-    assert "ephemeral" in after(a_pod(options={"storage-class": "fast"}), policy)["spec"]["volumes"][1]
+    policy = permissive_policy(defaults={"storage-medium": "Memory"})
+    assert "ephemeral" in injected_pod(a_pod(options={"storage-class": "fast"}), policy)["spec"]["volumes"][1]
 
 
 def test_a_volume_needs_a_size() -> None:
-    policy = everything_open(defaults={"storage-size": ""})
+    policy = permissive_policy(defaults={"storage-size": ""})
     for options in ({"storage-class": "fast"}, {"storage-medium": "Volume"}):
         decision = inject(a_pod(options=options), None, policy)
         assert decision.message == "dind.io/storage-size is needed for a volume; set it"
@@ -534,10 +534,10 @@ def test_keys_of_others_are_none_of_our_business(key: str, policy: Policy) -> No
 def test_an_option_is_open_only_where_the_operator_says_so(option: Option) -> None:
     others = frozenset(_BY_NAME) - {option.name}
     pod = a_pod(options={option.name: option.example})
-    decision = inject(pod, None, operator(allowed_options=others))
+    decision = inject(pod, None, operator_policy(allowed_options=others))
     assert decision.reason is Reason.OPTION_NOT_ALLOWED
     assert decision.message.startswith(f"annotation {option.key} may not be set in this cluster; remove it")
-    allowed = operator(allowed_options=frozenset({option.name}))
+    allowed = operator_policy(allowed_options=frozenset({option.name}))
     assert inject(pod, None, allowed).reason is not Reason.OPTION_NOT_ALLOWED
 
 
@@ -546,8 +546,8 @@ def test_a_refused_option_is_denied_whatever_its_value(policy: Policy) -> None:
 
 
 def test_an_image_has_to_be_among_those_allowed() -> None:
-    policy = everything_open(allowed_images=("registry.example/ci/*",))
-    assert after(a_pod(options={"image": "registry.example/ci/docker:1"}), policy)
+    policy = permissive_policy(allowed_images=("registry.example/ci/*",))
+    assert injected_pod(a_pod(options={"image": "registry.example/ci/docker:1"}), policy)
     decision = inject(a_pod(options={"image": "registry.example/x/docker:1"}), None, policy)
     assert decision.reason is Reason.IMAGE_NOT_ALLOWED
     assert decision.message.startswith('annotation dind.io/image: "registry.example/x/docker:1" is not an image')
@@ -555,27 +555,27 @@ def test_an_image_has_to_be_among_those_allowed() -> None:
 
 
 def test_the_operators_own_image_is_always_allowed() -> None:
-    policy = everything_open(defaults={"image": "registry.example/own:1"})
+    policy = permissive_policy(defaults={"image": "registry.example/own:1"})
     assert inject(a_pod(options={"image": "registry.example/own:1"}), None, policy).reason is Reason.INJECTED
     assert inject(a_pod(options={"image": "docker:29.7.2-dind"}), None, policy).reason is Reason.IMAGE_NOT_ALLOWED
 
 
 @pytest.mark.parametrize("text", ["0.0.0.0:2375", "10.0.0.1:2375", "[::]:2375"])
 def test_an_address_beyond_loopback_needs_the_operators_consent(text: str) -> None:
-    decision = inject(a_pod(options={"tcp": text}), None, everything_open())
+    decision = inject(a_pod(options={"tcp": text}), None, permissive_policy())
     assert decision.reason is Reason.OPTION_NOT_ALLOWED
     assert decision.message.startswith(f'annotation dind.io/tcp: "{text}" is not loopback')
     assert decision.message.endswith("use an address such as 127.0.0.1:2375")
 
 
 def test_the_operators_own_address_is_always_allowed() -> None:
-    policy = everything_open(defaults={"tcp": "0.0.0.0:8000"})
+    policy = permissive_policy(defaults={"tcp": "0.0.0.0:8000"})
     assert inject(a_pod(options={"tcp": "0.0.0.0:8000"}), None, policy).reason is Reason.INJECTED
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1:2375", "127.9.9.9:1", "localhost:2375", "[::1]:2375"])
 def test_loopback_needs_no_consent(text: str) -> None:
-    assert inject(a_pod(options={"tcp": text}), None, everything_open()).reason is Reason.INJECTED
+    assert inject(a_pod(options={"tcp": text}), None, permissive_policy()).reason is Reason.INJECTED
 
 
 def test_defaults_are_read_as_annotations_are() -> None:
@@ -617,15 +617,15 @@ def test_an_empty_default_leaves_an_option_unset_unless_it_is_required(option: O
 
 
 def test_a_size_that_the_operator_left_out_is_left_out() -> None:
-    volumes = after(a_pod(), operator(defaults={"storage-size": ""}))["spec"]["volumes"]
+    volumes = injected_pod(a_pod(), operator_policy(defaults={"storage-size": ""}))["spec"]["volumes"]
     assert volumes[1] == {"name": "dind-storage", "emptyDir": {}}
 
 
 def test_limits_that_the_operator_left_out_are_left_out() -> None:
-    policy = operator(defaults=dict.fromkeys(("cpu-request", "cpu-limit", "memory-request", "memory-limit"), ""))
-    assert "resources" not in after(a_pod(), policy)["spec"]["initContainers"][0]
-    policy = operator(defaults={"cpu-request": "", "cpu-limit": "", "memory-limit": ""})
-    daemon = after(a_pod(), policy)["spec"]["initContainers"][0]
+    policy = operator_policy(defaults=dict.fromkeys(("cpu-request", "cpu-limit", "memory-request", "memory-limit"), ""))
+    assert "resources" not in injected_pod(a_pod(), policy)["spec"]["initContainers"][0]
+    policy = operator_policy(defaults={"cpu-request": "", "cpu-limit": "", "memory-limit": ""})
+    daemon = injected_pod(a_pod(), policy)["spec"]["initContainers"][0]
     assert daemon["resources"] == {"requests": {"memory": "512Mi"}}
 
 
@@ -675,7 +675,7 @@ def test_other_mirrors_are_accepted(mirror: str, insecure: str) -> None:
 
 def test_a_mirror_of_the_operator_counts_as_well() -> None:
     options = {"insecure-registries": "m.example:5000"}
-    decision = inject(a_pod(options=options), None, everything_open(defaults=_MIRRORS))
+    decision = inject(a_pod(options=options), None, permissive_policy(defaults=_MIRRORS))
     assert decision.reason is Reason.INVALID_OPTION
     _, problems = apply_defaults(built_in_options(), {**_MIRRORS, **options})
     assert "would no longer check the certificate of Docker Hub itself" in problems[0]
@@ -689,20 +689,20 @@ def test_a_mirror_whose_name_may_lead_into_an_insecure_network_is_a_warning() ->
 @pytest.mark.parametrize("address", ["0.0.0.0:9323", ":9323", "[::]:9323", "10.0.0.1:9323", "node:9323", "9323", ""])
 def test_a_flag_that_listens_falls_under_public_tcp(address: str) -> None:
     options = {"dockerd-args": json.dumps([f"--metrics-addr={address}"])}
-    decision = inject(a_pod(options=options), None, everything_open())
+    decision = inject(a_pod(options=options), None, permissive_policy())
     assert decision.reason is Reason.OPTION_NOT_ALLOWED
     assert f'"--metrics-addr={address}" listens on other than loopback' in decision.message
-    assert inject(a_pod(options=options), None, everything_open(allow_public_tcp=True)).reason is Reason.INJECTED
+    assert inject(a_pod(options=options), None, permissive_policy(allow_public_tcp=True)).reason is Reason.INJECTED
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9323", "localhost:9323", "[::1]:9323"])
 def test_it_may_listen_on_loopback(address: str) -> None:
     options = {"dockerd-args": json.dumps([f"--metrics-addr={address}"])}
-    assert inject(a_pod(options=options), None, everything_open()).reason is Reason.INJECTED
+    assert inject(a_pod(options=options), None, permissive_policy()).reason is Reason.INJECTED
 
 
 def test_what_the_operator_has_it_listen_on_is_no_pods_fault() -> None:
     arguments = '["--metrics-addr=0.0.0.0:9323"]'
-    policy = everything_open(defaults={"dockerd-args": arguments})
+    policy = permissive_policy(defaults={"dockerd-args": arguments})
     assert inject(a_pod(options={"dockerd-args": arguments}), None, policy).reason is Reason.INJECTED
     assert inject(a_pod(), None, policy).reason is Reason.INJECTED

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pods import a_container, a_pod, after, everything_open, operator
+from pods import a_container, a_pod, injected_pod, operator_policy, permissive_policy
 
 from app.injection import Policy, Reason, inject
 from app.model import JsonObject
 
 _BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
-_OPEN = everything_open()
+_OPEN = permissive_policy()
 
 
 def _own_volume(path: str, **members: Any) -> JsonObject:
@@ -48,7 +48,7 @@ def test_an_empty_dir_of_our_name_is_another_one(policy: Policy) -> None:
 
 def test_the_hostpath_that_would_be_added_is_used(policy: Policy) -> None:
     volume = {"name": "dind-run", "hostPath": {"path": "/var/run/dind", "type": "Directory"}}
-    assert after(a_pod("daemonset", volumes=[volume]), policy)["spec"]["volumes"] == [volume]
+    assert injected_pod(a_pod("daemonset", volumes=[volume]), policy)["spec"]["volumes"] == [volume]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_in_a_read_only_directory_nothing_else_can_be_mounted(policy: Policy) ->
     ],
 )
 def test_a_container_that_only_has_our_name_is_no_proof_of_an_injection(change: dict[str, Any], policy: Policy) -> None:
-    pod = after(a_pod(), policy)
+    pod = injected_pod(a_pod(), policy)
     pod["spec"]["initContainers"][0].update(change)
     decision = inject(pod, None, policy)
     assert decision.reason is Reason.STALE_STATUS
@@ -96,7 +96,7 @@ def test_a_container_that_only_has_our_name_is_no_proof_of_an_injection(change: 
 
 
 def test_a_volume_that_only_has_our_name_is_no_proof_of_an_injection(policy: Policy) -> None:
-    pod = after(a_pod(), policy)
+    pod = injected_pod(a_pod(), policy)
     pod["spec"]["volumes"][0] = {"name": "dind-run", "hostPath": {"path": "/etc"}}
     assert inject(pod, None, policy).reason is Reason.STALE_STATUS
 
@@ -160,7 +160,7 @@ def test_a_status_without_what_it_speaks_of_is_denied(
 
 
 def test_a_volume_that_lost_its_source_is_no_bug_of_ours(policy: Policy) -> None:
-    pod = after(a_pod("daemonset"), policy)
+    pod = injected_pod(a_pod("daemonset"), policy)
     pod["spec"]["volumes"][0]["hostPath"] = None
     assert inject(pod, None, policy).reason is Reason.STALE_STATUS
 
@@ -170,7 +170,7 @@ def test_the_daemon_has_to_fit_into_the_pods_own_resources(placement: str, polic
     container = a_container(resources={"requests": {"cpu": "500m"}})
     options = {"placement": placement}
     fits = {"requests": {"cpu": "750m", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "4Gi"}}
-    assert after(a_pod(options=options, containers=[container], resources=fits), policy)
+    assert injected_pod(a_pod(options=options, containers=[container], resources=fits), policy)
     tight = {"requests": {"cpu": "749m"}, "limits": {"memory": "1Gi"}}
     decision = inject(a_pod(options=options, containers=[container], resources=tight), None, policy)
     assert decision.reason is Reason.POD_RESOURCES
@@ -187,7 +187,7 @@ def test_the_wait_container_has_to_fit_as_well(policy: Policy) -> None:
 
 
 def test_a_pod_that_was_injected_is_not_measured_again(policy: Policy) -> None:
-    pod = after(a_pod(), policy)
+    pod = injected_pod(a_pod(), policy)
     pod["spec"]["resources"] = {"requests": {"cpu": "1m"}}
     assert inject(pod, None, policy).reason is Reason.UNCHANGED
 
@@ -237,7 +237,7 @@ def test_what_leads_to_the_nodes_root_is_denied(mode: str, path: str, policy: Po
 )
 def test_no_spelling_of_a_path_below_proc_is_accepted(steps: list[str], start: str) -> None:
     volume = {"name": "v", "hostPath": {"path": "/".join([start, *steps])}}
-    assert inject(a_pod(volumes=[volume]), None, operator()).reason is Reason.NODE_DOCKER_SOCKET
+    assert inject(a_pod(volumes=[volume]), None, operator_policy()).reason is Reason.NODE_DOCKER_SOCKET
 
 
 @given(
@@ -248,7 +248,7 @@ def test_no_spelling_of_the_nodes_socket_is_accepted(path: str, data: st.DataObj
     fillers = st.sampled_from(["/", "/./", "//", "/x/../"])
     spelled = "".join(data.draw(fillers) + name for name in path.split("/")[1:])
     volume = {"name": "v", "hostPath": {"path": spelled + data.draw(st.sampled_from(["", "/", "/."]))}}
-    assert inject(a_pod(volumes=[volume]), None, operator()).reason is Reason.NODE_DOCKER_SOCKET
+    assert inject(a_pod(volumes=[volume]), None, operator_policy()).reason is Reason.NODE_DOCKER_SOCKET
 
 
 _MOUNTS_OF_OURS = (
@@ -277,7 +277,7 @@ def test_a_volume_of_ours_is_mounted_in_no_way_but_the_injected_one(
 ) -> None:
     pod = a_pod(mode)
     if is_there:
-        pod = after(pod, policy)
+        pod = injected_pod(pod, policy)
     pod["spec"].setdefault(place, []).append(a_container("other", volumeMounts=[mount]))
     decision = inject(pod, None, policy)
     assert decision.reason is Reason.NAME_TAKEN
@@ -309,5 +309,5 @@ def test_the_place_of_the_token_is_shared_only_from_a_projected_volume(policy: P
     ):
         volume = {"name": "kube-api-access-x", **source}
         pod = a_pod(containers=[a_container(volumeMounts=[mount])], volumes=[volume])
-        (daemon,) = after(pod, policy)["spec"]["initContainers"]
+        (daemon,) = injected_pod(pod, policy)["spec"]["initContainers"]
         assert ("kube-api-access-x" in {one["name"] for one in daemon["volumeMounts"]}) is is_shared

@@ -1,13 +1,13 @@
 """DaemonSet mode: what a pod is given, member by member."""
 
 import pytest
-from pods import a_container, a_pod, after, everything_open, names, operator
+from pods import a_container, a_pod, injected_pod, names_of, operator_policy, permissive_policy
 
 from app.injection import Policy, Reason, inject
 
 
 def test_a_pod_is_given_exactly_what_the_contract_says(policy: Policy) -> None:
-    spec = after(a_pod("daemonset"), policy)["spec"]
+    spec = injected_pod(a_pod("daemonset"), policy)["spec"]
     mount = {"name": "dind-run", "mountPath": "/run/dind", "readOnly": True}
     docker_host = {"name": "DOCKER_HOST", "value": "unix:///run/dind/docker.sock"}
     (wait,) = spec["initContainers"]
@@ -39,30 +39,30 @@ def test_a_pod_is_given_exactly_what_the_contract_says(policy: Policy) -> None:
 
 
 def test_the_wait_container_is_first(policy: Policy) -> None:
-    spec = after(a_pod("daemonset", initContainers=[a_container("setup")]), policy)["spec"]
-    assert names(spec["initContainers"]) == ["dind-wait", "setup"]
+    spec = injected_pod(a_pod("daemonset", initContainers=[a_container("setup")]), policy)["spec"]
+    assert names_of(spec["initContainers"]) == ["dind-wait", "setup"]
 
 
 def test_nothing_keeps_a_node_from_being_drained(policy: Policy) -> None:
-    annotations = after(a_pod("daemonset"), policy)["metadata"]["annotations"]
+    annotations = injected_pod(a_pod("daemonset"), policy)["metadata"]["annotations"]
     assert not any(key.startswith("cluster-autoscaler") for key in annotations)
     assert annotations["kubectl.kubernetes.io/default-container"] == "build"
 
 
 def test_the_group_is_that_of_the_nodes_socket_whatever_the_pod_says(policy: Policy) -> None:
     pod = a_pod("daemonset", {"group": "1001"})
-    assert after(pod, policy)["spec"]["securityContext"] == {"supplementalGroups": [2375]}
+    assert injected_pod(pod, policy)["spec"]["securityContext"] == {"supplementalGroups": [2375]}
     assert inject(pod, None, policy).warnings == ("without effect in daemonset mode: dind.io/group",)
 
 
 def test_without_a_group_the_pods_groups_stay_as_they_are() -> None:
-    spec = after(a_pod("daemonset"), operator(defaults={"group": ""}))["spec"]
+    spec = injected_pod(a_pod("daemonset"), operator_policy(defaults={"group": ""}))["spec"]
     assert "securityContext" not in spec
     assert spec["initContainers"][0]["securityContext"]["runAsGroup"] == 65532
 
 
 def test_the_socket_directory_may_be_the_operators_own_volume() -> None:
-    policy = operator(host_path="/var/run")
+    policy = operator_policy(host_path="/var/run")
     own = {"name": "dind-run", "hostPath": {"path": "/var/run", "type": "Directory"}}
     assert inject(a_pod("daemonset", volumes=[own]), None, policy).reason is Reason.INJECTED
     other = {**own, "name": "run"}
@@ -73,12 +73,12 @@ def test_the_socket_directory_may_be_the_operators_own_volume() -> None:
     ("path", "read_only", "warns"), [("/var/run", False, 1), ("/run", False, 1), ("/run", True, 0)]
 )
 def test_a_writable_var_run_of_the_node_is_warned_of(path: str, read_only: bool, warns: int) -> None:
-    policy = operator(host_path=path, host_path_read_only=read_only)
+    policy = operator_policy(host_path=path, host_path_read_only=read_only)
     assert len(inject(a_pod("daemonset"), None, policy).warnings) == warns
 
 
 def test_an_init_container_that_a_later_mutator_put_first_is_warned_of(policy: Policy) -> None:
-    pod = after(a_pod("daemonset"), policy)
+    pod = injected_pod(a_pod("daemonset"), policy)
     pod["spec"]["initContainers"].insert(0, a_container("early"))
     pod["spec"]["containers"].append(a_container("late"))
     (warning,) = inject(pod, None, policy).warnings
@@ -86,14 +86,14 @@ def test_an_init_container_that_a_later_mutator_put_first_is_warned_of(policy: P
 
 
 def test_the_handwritten_business_pod_comes_out_of_operator_settings_alone() -> None:
-    policy = operator(
+    policy = operator_policy(
         run_volume="docker-sock-dir",
         host_path="/var/run",
         host_path_type="",
         host_path_read_only=False,
         defaults={"socket-dir": "/var/run", "group": "", "wait": "false"},
     )
-    spec = after(a_pod("daemonset"), policy)["spec"]
+    spec = injected_pod(a_pod("daemonset"), policy)["spec"]
     assert spec["volumes"] == [{"name": "docker-sock-dir", "hostPath": {"path": "/var/run"}}]
     assert spec["containers"][0]["volumeMounts"] == [{"name": "docker-sock-dir", "mountPath": "/var/run"}]
     assert "initContainers" not in spec
@@ -101,7 +101,7 @@ def test_the_handwritten_business_pod_comes_out_of_operator_settings_alone() -> 
 
 @pytest.mark.parametrize("option", ["cpu-limit", "storage-size", "mtu", "placement", "share-volumes", "image", "env"])
 def test_options_of_the_other_mode_are_warned_of(option: str) -> None:
-    policy = everything_open(allowed_images=("docker:*",))
+    policy = permissive_policy(allowed_images=("docker:*",))
     examples = {"cpu-limit": "4", "storage-size": "1Gi", "mtu": "1450", "placement": "native", "share-volumes": "false"}
     text = {**examples, "image": "docker:29-dind", "env": "{}"}[option]
     warnings = inject(a_pod("daemonset", {option: text}), None, policy).warnings

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import orjson
 import pytest
-from pods import a_container, a_pod, after, everything_open, operator
+from pods import a_container, a_pod, injected_pod, operator_policy, permissive_policy
 
 from app.admission import decide_review, decode_review
 from app.diagnostics import AdmissionInputs, decide_live
 from app.injection import Decision, Mode, Outcome, Reason, decide_for_namespace, inject
 
-_OPEN = everything_open(allowed_images=("registry.example/ci/*",))
+_OPEN = permissive_policy(allowed_images=("registry.example/ci/*",))
 
 
 class _Case(NamedTuple):
@@ -21,50 +21,50 @@ class _Case(NamedTuple):
     decide: Callable[[], Decision]
     slug: str
     code: int
-    says: tuple[str, ...] = ()
+    message_parts: tuple[str, ...] = ()
 
 
-def _request(**members: Any) -> Decision:
+def _decide_request(**members: Any) -> Decision:
     request = {"uid": "1", "operation": "CREATE", "resource": {"group": "", "resource": "pods"}, **members}
     body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
-    return decide_review(decode_review(orjson.dumps(body)), None, operator())
+    return decide_review(decode_review(orjson.dumps(body)), None, operator_policy())
 
 
 def _inject(mode: str | None = "sidecar", options: dict[str, str] | None = None, **spec: Any) -> Decision:
     return inject(a_pod(mode, options, **spec), None, _OPEN)
 
 
-def _windows(mode: str | None) -> Decision:
+def _inject_windows_pod(mode: str | None) -> Decision:
     return inject(a_pod(mode, os={"name": "windows"}), Mode.SIDECAR, _OPEN)
 
 
-def _mirror() -> Decision:
+def _inject_mirror_pod() -> Decision:
     pod = a_pod()
     pod["metadata"]["annotations"]["kubernetes.io/config.mirror"] = "0123"
     return inject(pod, None, _OPEN)
 
 
-def _mounted(path: str) -> Decision:
+def _mount_path(path: str) -> Decision:
     container = a_container(volumeMounts=[{"name": "own", "mountPath": path}])
     return _inject(containers=[container], volumes=[{"name": "own", "emptyDir": {}}])
 
 
-def _unselected() -> Decision:
+def _decide_without_webhook() -> Decision:
     """Return the decision in a cluster whose webhook configuration has no webhook."""
     namespace = {"metadata": {"name": "ci", "labels": {"dind.io/inject": "enabled"}}}
     return decide_live(a_pod(), AdmissionInputs(namespace, {"metadata": {"name": "w"}, "webhooks": []}, _OPEN))
 
 
 _CASES: dict[Reason, _Case] = {
-    Reason.NOT_A_POD_CREATE: _Case(lambda: _request(operation="UPDATE"), "not-a-pod-create", 0),
-    Reason.SUBRESOURCE: _Case(lambda: _request(subResource="eviction"), "subresource", 0),
+    Reason.NOT_A_POD_CREATE: _Case(lambda: _decide_request(operation="UPDATE"), "not-a-pod-create", 0),
+    Reason.SUBRESOURCE: _Case(lambda: _decide_request(subResource="eviction"), "subresource", 0),
     Reason.NAMESPACE_NOT_OPTED_IN: _Case(lambda: decide_for_namespace(a_pod(), "", _OPEN), "namespace-not-opted-in", 0),
-    Reason.NOT_SELECTED: _Case(_unselected, "not-selected", 0),
-    Reason.MIRROR_POD: _Case(_mirror, "mirror-pod", 0),
+    Reason.NOT_SELECTED: _Case(_decide_without_webhook, "not-selected", 0),
+    Reason.MIRROR_POD: _Case(_inject_mirror_pod, "mirror-pod", 0),
     Reason.OPTED_OUT: _Case(lambda: _inject("disabled"), "opted-out", 0),
     Reason.NOT_REQUESTED: _Case(lambda: _inject(None), "not-requested", 0),
-    Reason.WINDOWS_POD: _Case(lambda: _windows(None), "windows-pod", 0),
-    Reason.UNCHANGED: _Case(lambda: inject(after(a_pod(), _OPEN), None, _OPEN), "unchanged", 0),
+    Reason.WINDOWS_POD: _Case(lambda: _inject_windows_pod(None), "windows-pod", 0),
+    Reason.UNCHANGED: _Case(lambda: inject(injected_pod(a_pod(), _OPEN), None, _OPEN), "unchanged", 0),
     Reason.INJECTED: _Case(_inject, "injected", 0),
     Reason.MALFORMED_POD: _Case(
         lambda: _inject(containers=17), "malformed-pod", 400, ("spec.containers", "a number", "must be a list")
@@ -94,19 +94,19 @@ _CASES: dict[Reason, _Case] = {
         ("annotation dind.io/containers", '"biuld"', "it has build"),
     ),
     Reason.WINDOWS_REQUESTED: _Case(
-        lambda: _windows("sidecar"),
+        lambda: _inject_windows_pod("sidecar"),
         "windows-requested",
         422,
         ("annotation dind.io/inject", "Windows", "remove the annotation"),
     ),
     Reason.MODE_OFF: _Case(
-        lambda: inject(a_pod("daemonset"), None, operator(modes=frozenset({Mode.SIDECAR}))),
+        lambda: inject(a_pod("daemonset"), None, operator_policy(modes=frozenset({Mode.SIDECAR}))),
         "mode-off",
         403,
         ("annotation dind.io/inject", "mode daemonset is switched off", "modes that are on: sidecar"),
     ),
     Reason.OPTION_NOT_ALLOWED: _Case(
-        lambda: inject(a_pod(options={"env": "{}"}), None, operator(allowed_options=frozenset({"mtu"}))),
+        lambda: inject(a_pod(options={"env": "{}"}), None, operator_policy(allowed_options=frozenset({"mtu"}))),
         "option-not-allowed",
         403,
         ("annotation dind.io/env", "may not be set", "options its operator allows: mtu"),
@@ -139,7 +139,7 @@ _CASES: dict[Reason, _Case] = {
         lambda: _inject(containers=[a_container("dind")]), "name-taken", 422, ('container "dind"', "remove or rename")
     ),
     Reason.MOUNT_PATH_TAKEN: _Case(
-        lambda: _mounted("/var/run/dind"),
+        lambda: _mount_path("/var/run/dind"),
         "mount-path-taken",
         422,
         ('container "build"', 'volume "own"', "/var/run/dind", "remove the mount, or put it elsewhere"),
@@ -164,7 +164,7 @@ def test_a_reason_is_reached_with_its_slug_code_and_message(reason: Reason) -> N
     assert (decision.reason, decision.message if decision.reason is not reason else "") == (reason, "")
     assert (reason.slug, reason.code) == (case.slug, case.code)
     assert decision.outcome is reason.outcome
-    for part in case.says:
+    for part in case.message_parts:
         assert part in decision.message
 
 

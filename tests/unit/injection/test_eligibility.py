@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from pods import a_pod, operator
+from pods import a_pod, operator_policy
 
 from app.injection import INJECT, Mode, Policy, Reason, inject
 from app.model import JsonObject
@@ -138,20 +138,20 @@ def test_other_pods_run_on_linux(spec: JsonObject, policy: Policy) -> None:
 @pytest.mark.parametrize("mode", Mode)
 def test_a_mode_that_is_switched_off_is_denied(mode: Mode) -> None:
     (on,) = set(Mode) - {mode}
-    decision = inject(a_pod(mode), None, operator(modes=frozenset({on})))
+    decision = inject(a_pod(mode), None, operator_policy(modes=frozenset({on})))
     assert decision.reason is Reason.MODE_OFF
     assert decision.message == (
         f"annotation dind.io/inject: mode {mode} is switched off in this cluster (modes that are on: {on})"
     )
-    assert inject(a_pod(on), None, operator(modes=frozenset({on}))).reason is Reason.INJECTED
+    assert inject(a_pod(on), None, operator_policy(modes=frozenset({on}))).reason is Reason.INJECTED
 
 
 def test_a_namespace_that_asks_for_a_mode_that_is_off_is_named() -> None:
-    decision = inject(a_pod(None), Mode.SIDECAR, operator(modes=frozenset()))
+    decision = inject(a_pod(None), Mode.SIDECAR, operator_policy(modes=frozenset()))
     assert decision.reason is Reason.MODE_OFF
     assert decision.message.startswith("label of the namespace dind.io/inject: mode sidecar is switched off")
     assert decision.message.endswith("(modes that are on: none)")
 
 
 def test_opting_out_needs_no_mode_to_be_on() -> None:
-    assert inject(a_pod("disabled"), Mode.SIDECAR, operator(modes=frozenset())).reason is Reason.OPTED_OUT
+    assert inject(a_pod("disabled"), Mode.SIDECAR, operator_policy(modes=frozenset())).reason is Reason.OPTED_OUT

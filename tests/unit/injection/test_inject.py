@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from pods import a_container, a_pod, after
+from pods import a_container, a_pod, injected_pod
 
 from app.injection import Mode, Policy, Reason, inject
 
@@ -53,7 +53,7 @@ def test_options_given_as_labels_are_without_effect(policy: Policy) -> None:
     pod["metadata"]["labels"] = {"dind.io/mtu": "1450", "dind.io/inject": "sidecar", "app": "x"}
     (warning,) = inject(pod, None, policy).warnings
     assert warning == "options are annotations, these labels have no effect: dind.io/mtu"
-    assert "--mtu=1450" not in after(pod, policy)["spec"]["initContainers"][0]["args"]
+    assert "--mtu=1450" not in injected_pod(pod, policy)["spec"]["initContainers"][0]["args"]
 
 
 def test_a_deeply_nested_member_that_is_copied_is_malformed(policy: Policy) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import jsonpatch
 import pytest
-from pods import a_container, a_pod, after, named, operator
+from pods import a_container, a_pod, find_by_name, injected_pod, operator_policy
 
 from app.injection import Policy, Reason, inject
 from app.model import JsonObject, Operation
@@ -111,7 +111,7 @@ def test_absent_annotations_are_added_whole(metadata: JsonObject, place: str, po
 
 
 def test_absent_metadata_is_added_whole() -> None:
-    decision = inject({"spec": {"containers": [a_container()]}}, next(iter(operator().modes)), operator())
+    decision = inject({"spec": {"containers": [a_container()]}}, next(iter(operator_policy().modes)), operator_policy())
     (operation,) = [o for o in decision.operations if o["path"].startswith("/metadata")]
     assert operation["path"] == "/metadata"
     assert "dind.io/status" in operation["value"]["annotations"]
@@ -129,7 +129,7 @@ def test_annotations_that_are_there_get_one_operation_each_with_escaped_keys(pol
 def test_keys_of_the_user_with_tildes_and_slashes_survive(policy: Policy) -> None:
     pod = a_pod()
     pod["metadata"]["annotations"] |= {"a~b": "1", "a/b": "2", "~0": "3", "~1": "4"}
-    patched = after(pod, policy)
+    patched = injected_pod(pod, policy)
     assert pod["metadata"]["annotations"].items() <= patched["metadata"]["annotations"].items()
 
 
@@ -159,4 +159,4 @@ def test_containers_that_follow_an_insertion_get_what_was_meant_for_them(policy:
     patched = jsonpatch.apply_patch(pod, _operations(pod, policy))
     assert [container["name"] for container in patched["spec"]["initContainers"]] == ["dind", "first", "second"]
     for name in ("first", "second"):
-        assert named(named(patched["spec"]["initContainers"], name)["env"], "DOCKER_HOST")
+        assert find_by_name(find_by_name(patched["spec"]["initContainers"], name)["env"], "DOCKER_HOST")

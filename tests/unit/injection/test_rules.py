@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonpatch
 import pytest
-from pods import a_container, a_pod, operator
+from pods import a_container, a_pod, operator_policy
 
 from app.injection import RULES, Decision, Mode, Reason, RuleState, inject, trace_rules
 from app.injection.rules import Case, decide
@@ -38,19 +38,19 @@ class Situation:
         return spec
 
     def decide(self) -> Decision:
-        case = Case(self.pod, operator(**self.settings))
+        case = Case(self.pod, operator_policy(**self.settings))
         for name, value in self.facts.items():
             setattr(case, name, value)
         return decide(case)
 
 
 def _inject_first(situation: Situation) -> None:
-    decision = inject(situation.pod, None, operator())
+    decision = inject(situation.pod, None, operator_policy())
     situation.pod = jsonpatch.apply_patch(situation.pod, list(decision.operations))
 
 
 # What breaks each rule, and no other
-_BREAKS: dict[str, Callable[[Situation], Any]] = {
+_RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
     "The namespace has opted in": lambda s: s.facts.update(namespace_label="other"),
     "The webhook configuration selects the pod": lambda s: s.facts.update(exclusion="its objectSelector"),
     "The request creates a pod": lambda s: s.facts.update(creates_pod=False),
@@ -77,7 +77,7 @@ _BREAKS: dict[str, Callable[[Situation], Any]] = {
         {"name": "sock", "hostPath": {"path": "/var/run/docker.sock"}}
     ),
     "The names and paths of the injection are free": lambda s: next(
-        one for one in s.spec["initContainers"] if one["name"] == "setup"
+        item for item in s.spec["initContainers"] if item["name"] == "setup"
     ).update(volumeMounts=[{"name": "dind-run", "mountPath": "/rw"}]),
     "The daemon fits into the pod's own resources": lambda s: s.spec.update(resources={"limits": {"memory": "1Mi"}}),
     "Not injected yet": _inject_first,
@@ -90,15 +90,15 @@ _EXCLUDE_EACH_OTHER = {
 }
 
 
-def _broken(*statements: str) -> Situation:
+def _break_rules(*statements: str) -> Situation:
     situation = Situation()
     # First what makes the pod one that was injected.
-    for statement in sorted(statements, key=lambda one: one != "Not injected yet"):
-        _BREAKS[statement](situation)
+    for statement in sorted(statements, key=lambda item: item != "Not injected yet"):
+        _RULE_BREAKERS[statement](situation)
     return situation
 
 
-def _stopped_at(decision: Decision) -> str | None:
+def _stopping_rule(decision: Decision) -> str | None:
     return None if decision.stopped_by is None else RULES[decision.stopped_by].statement
 
 
@@ -109,7 +109,7 @@ def test_every_reason_to_stop_stands_in_a_rule(reason: Reason) -> None:
 
 
 def test_every_rule_can_be_broken() -> None:
-    assert list(_BREAKS) == [rule.statement for rule in RULES]
+    assert list(_RULE_BREAKERS) == [rule.statement for rule in RULES]
 
 
 def test_a_pod_that_breaks_no_rule_is_injected() -> None:
@@ -117,28 +117,28 @@ def test_a_pod_that_breaks_no_rule_is_injected() -> None:
     assert (decision.reason, decision.stopped_by) == (Reason.INJECTED, None)
 
 
-@pytest.mark.parametrize("statement", _BREAKS)
+@pytest.mark.parametrize("statement", _RULE_BREAKERS)
 def test_a_pod_that_breaks_a_rule_stops_there_with_one_of_its_reasons(statement: str) -> None:
-    decision = _broken(statement).decide()
-    assert _stopped_at(decision) == statement
+    decision = _break_rules(statement).decide()
+    assert _stopping_rule(decision) == statement
     assert decision.stopped_by is not None
     assert decision.reason in RULES[decision.stopped_by].reasons
 
 
-@pytest.mark.parametrize("pair", [pair for pair in combinations(_BREAKS, 2) if pair not in _EXCLUDE_EACH_OTHER])
+@pytest.mark.parametrize("pair", [pair for pair in combinations(_RULE_BREAKERS, 2) if pair not in _EXCLUDE_EACH_OTHER])
 def test_of_two_broken_rules_the_first_decides_and_is_the_one_that_is_shown(pair: tuple[str, str]) -> None:
-    decision = _broken(*pair).decide()
+    decision = _break_rules(*pair).decide()
     first, second = pair
-    assert _stopped_at(decision) == first
-    alone = _broken(first).decide()
-    assert (decision.reason, decision.message) == (alone.reason, alone.message)
+    assert _stopping_rule(decision) == first
+    first_only = _break_rules(first).decide()
+    assert (decision.reason, decision.message) == (first_only.reason, first_only.message)
     shown = {rule.statement: state for rule, state in trace_rules(decision, configuration_known=True)}
     assert [state for state in shown.values() if state is RuleState.STOPPED] == [RuleState.STOPPED]
     assert shown[first] is RuleState.STOPPED
     assert shown[second] is RuleState.NOT_REACHED
     # What is shown as passed does stop no pod with only these two faults.
     passed = [statement for statement, state in shown.items() if state is RuleState.PASSED]
-    assert passed == list(_BREAKS)[: decision.stopped_by]
+    assert passed == list(_RULE_BREAKERS)[: decision.stopped_by]
 
 
 def test_a_decision_changes_nothing_of_the_pod() -> None:
@@ -149,7 +149,7 @@ def test_a_decision_changes_nothing_of_the_pod() -> None:
 
 
 def test_what_was_not_looked_at_is_shown_so() -> None:
-    decision = inject(a_pod(), None, operator())
+    decision = inject(a_pod(), None, operator_policy())
     states = [state for _, state in trace_rules(decision)]
     assert states.count(RuleState.NOT_CHECKED) == 1
     assert RuleState.NOT_CHECKED not in [state for _, state in trace_rules(decision, configuration_known=True)]

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from pods import a_container, a_pod, after, named
+from pods import a_container, a_pod, find_by_name, injected_pod
 
 from app.injection import Policy, Reason, inject
 from app.model import JsonObject
@@ -13,10 +13,10 @@ _VOLUME = {"name": "kube-api-access-x7k2p", "projected": {"sources": [{"serviceA
 _MOUNT = {"name": "kube-api-access-x7k2p", "mountPath": _PLACE, "readOnly": True}
 
 
-def _ours(pod: JsonObject, name: str, policy: Policy) -> list[JsonObject]:
+def _mounts_of(pod: JsonObject, name: str, policy: Policy) -> list[JsonObject]:
     """Return what the container of this name mounts, once the pod was injected."""
-    spec = after(pod, policy)["spec"]
-    mounts: list[JsonObject] = named([*spec["initContainers"], *spec["containers"]], name)["volumeMounts"]
+    spec = injected_pod(pod, policy)["spec"]
+    mounts: list[JsonObject] = find_by_name([*spec["initContainers"], *spec["containers"]], name)["volumeMounts"]
     return mounts
 
 
@@ -26,12 +26,12 @@ def _with_a_token(mode: str = "sidecar", *mounts: JsonObject, **members: Any) ->
 
 @pytest.mark.parametrize(("mode", "name"), [("sidecar", "dind"), ("daemonset", "dind-wait")])
 def test_the_container_that_is_added_has_the_token_as_the_others_do(mode: str, name: str, policy: Policy) -> None:
-    assert _MOUNT in _ours(_with_a_token(mode, _MOUNT), name, policy)
+    assert _MOUNT in _mounts_of(_with_a_token(mode, _MOUNT), name, policy)
 
 
 def test_what_the_api_server_would_change_afterwards_is_there(policy: Policy) -> None:
     """Its plugin gives the token to each container that has nothing at its place: then it need not come to us again."""
-    pod = after(_with_a_token("sidecar", _MOUNT), policy)
+    pod = injected_pod(_with_a_token("sidecar", _MOUNT), policy)
     for container in [*pod["spec"]["initContainers"], *pod["spec"]["containers"]]:
         assert [mount for mount in container["volumeMounts"] if mount["mountPath"] == _PLACE] == [_MOUNT]
     assert inject(pod, None, policy).reason is Reason.UNCHANGED
@@ -45,8 +45,8 @@ def test_what_the_api_server_would_change_afterwards_is_there(policy: Policy) ->
 def test_a_token_that_no_container_has_at_its_place_is_not_given_to_ours(
     mounts: list[JsonObject], policy: Policy
 ) -> None:
-    paths = [mount["mountPath"] for mount in _ours(_with_a_token("sidecar", *mounts), "dind", policy)]
-    assert _PLACE not in paths
+    mount_paths = [mount["mountPath"] for mount in _mounts_of(_with_a_token("sidecar", *mounts), "dind", policy)]
+    assert _PLACE not in mount_paths
 
 
 def test_another_volume_at_its_place_is_no_token(policy: Policy) -> None:
@@ -54,4 +54,4 @@ def test_another_volume_at_its_place_is_no_token(policy: Policy) -> None:
         containers=[a_container(volumeMounts=[{"name": "own", "mountPath": _PLACE, "readOnly": True}])],
         volumes=[{"name": "own", "secret": {"secretName": "s"}}],
     )
-    assert _PLACE not in [mount["mountPath"] for mount in _ours(pod, "dind", policy)]
+    assert _PLACE not in [mount["mountPath"] for mount in _mounts_of(pod, "dind", policy)]

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from pods import a_container, a_pod, after, everything_open, paths
+from pods import a_container, a_pod, injected_pod, mount_paths_of, permissive_policy
 
 from app.injection import Policy, Reason, inject
 from app.model import JsonObject, clean_path
 
-_OWN = 2  # the daemon's own mounts stand first
+_OWN_MOUNTS = 2  # the daemon's own mounts stand first
 
 
 def _pod(*mounts: JsonObject, **options: str) -> JsonObject:
@@ -24,10 +24,10 @@ def _mount(path: str, volume: str = "a", **members: Any) -> JsonObject:
     return {"name": volume, "mountPath": path, **members}
 
 
-def _shared(pod: JsonObject, policy: Policy) -> list[JsonObject]:
+def _shared_mounts(pod: JsonObject, policy: Policy) -> list[JsonObject]:
     """Return what the daemon mounts besides its own volumes."""
-    mounts: list[JsonObject] = after(pod, policy)["spec"]["initContainers"][0]["volumeMounts"]
-    return mounts[_OWN:]
+    mounts: list[JsonObject] = injected_pod(pod, policy)["spec"]["initContainers"][0]["volumeMounts"]
+    return mounts[_OWN_MOUNTS:]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_only_emptydirs_claims_and_ephemeral_volumes_are_shared(
 ) -> None:
     mount = _mount("/work", "v")
     pod = a_pod(containers=[a_container(volumeMounts=[mount])], volumes=[{"name": "v", **source}])
-    assert _shared(pod, policy) == ([mount] if shared else [])
+    assert _shared_mounts(pod, policy) == ([mount] if shared else [])
     assert inject(pod, None, policy).warnings == ()
 
 
@@ -60,19 +60,19 @@ def test_read_only_and_sub_path_are_copied_and_nothing_else(policy: Policy) -> N
     mount = _mount(
         "/work/", readOnly=True, subPath="x/y", mountPropagation="Bidirectional", recursiveReadOnly="IfPossible", new=1
     )
-    assert _shared(_pod(mount), policy) == [_mount("/work/", readOnly=True, subPath="x/y")]
+    assert _shared_mounts(_pod(mount), policy) == [_mount("/work/", readOnly=True, subPath="x/y")]
 
 
 @pytest.mark.parametrize("absent", [None, "", False])
 def test_members_that_say_nothing_are_not_copied(absent: Any, policy: Policy) -> None:
     read_only = absent if absent != "" else None
     sub_path = absent if absent is not False else None
-    assert _shared(_pod(_mount("/work", readOnly=read_only, subPath=sub_path)), policy) == [_mount("/work")]
+    assert _shared_mounts(_pod(_mount("/work", readOnly=read_only, subPath=sub_path)), policy) == [_mount("/work")]
 
 
 def test_an_expanded_sub_path_is_left_out_with_a_warning(policy: Policy) -> None:
     pod = _pod(_mount("/work", subPathExpr="$(POD_NAME)"), _mount("/other"))
-    assert _shared(pod, policy) == [_mount("/other")]
+    assert _shared_mounts(pod, policy) == [_mount("/other")]
     (warning,) = inject(pod, None, policy).warnings
     assert "subPathExpr" in warning
     assert warning.endswith(": /work")
@@ -110,7 +110,7 @@ def test_an_expanded_sub_path_is_left_out_with_a_warning(policy: Policy) -> None
 )
 def test_what_the_daemon_needs_is_left_out_with_a_warning(path: str, policy: Policy) -> None:
     pod = _pod(_mount(path))
-    assert _shared(pod, policy) == []
+    assert _shared_mounts(pod, policy) == []
     (warning,) = inject(pod, None, policy).warnings
     assert warning == f"not shared with dind, which needs its own files there: {path}"
 
@@ -118,13 +118,13 @@ def test_what_the_daemon_needs_is_left_out_with_a_warning(path: str, policy: Pol
 @pytest.mark.parametrize("path", ["/home/ci/sock/x", "/home/ci", "/home"])
 def test_the_socket_directory_is_left_out_wherever_it_is(path: str) -> None:
     pod = _pod(_mount(path), **{"socket-dir": "/home/ci/sock"})
-    assert _shared(pod, everything_open()) == []
+    assert _shared_mounts(pod, permissive_policy()) == []
 
 
 def test_the_same_mount_of_two_containers_is_shared_once(policy: Policy) -> None:
     pod = _pod(_mount("/work"))
     pod["spec"]["containers"].append(a_container("test", volumeMounts=[_mount("/work/")]))
-    assert [clean_path(path) for path in paths({"volumeMounts": _shared(pod, policy)})] == ["/work"]
+    assert [clean_path(path) for path in mount_paths_of({"volumeMounts": _shared_mounts(pod, policy)})] == ["/work"]
     assert inject(pod, None, policy).warnings == ()
 
 
@@ -137,7 +137,7 @@ def test_a_volume_that_one_container_may_write_is_writable(
 ) -> None:
     pod = _pod(_mount("/work", readOnly=first))
     pod["spec"]["containers"].append(a_container("test", volumeMounts=[_mount("/work", readOnly=second)]))
-    assert _shared(pod, policy) == [_mount("/work", readOnly=True) if read_only else _mount("/work")]
+    assert _shared_mounts(pod, policy) == [_mount("/work", readOnly=True) if read_only else _mount("/work")]
 
 
 @pytest.mark.parametrize("other", [{"volume": "b"}, {"subPath": "x"}])
@@ -146,7 +146,7 @@ def test_of_two_volumes_at_one_path_the_first_containers_wins_with_a_warning(
 ) -> None:
     pod = _pod(_mount("/work"))
     pod["spec"]["containers"].append(a_container("test", volumeMounts=[_mount("/work/", **other)]))
-    assert _shared(pod, policy) == [_mount("/work")]
+    assert _shared_mounts(pod, policy) == [_mount("/work")]
     (warning,) = inject(pod, None, policy).warnings
     assert warning.startswith("not shared with dind, another container's volume is there: /work/")
 
@@ -154,14 +154,14 @@ def test_of_two_volumes_at_one_path_the_first_containers_wins_with_a_warning(
 def test_init_containers_come_first_in_pod_order(policy: Policy) -> None:
     pod = _pod(_mount("/work"))
     pod["spec"]["initContainers"] = [a_container("setup", volumeMounts=[_mount("/work", "b")])]
-    assert _shared(pod, policy) == [_mount("/work", "b")]
+    assert _shared_mounts(pod, policy) == [_mount("/work", "b")]
 
 
 def test_volumes_of_containers_without_docker_are_not_shared(policy: Policy) -> None:
     pod = _pod(_mount("/work"), containers="build")
     pod["spec"]["containers"].append(a_container("test", volumeMounts=[_mount("/test", "b")]))
     pod["spec"]["initContainers"] = [a_container("proxy", restartPolicy="Always", volumeMounts=[_mount("/proxy", "b")])]
-    assert _shared(pod, policy) == [_mount("/work")]
+    assert _shared_mounts(pod, policy) == [_mount("/work")]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_sub_path_that_an_init_container_may_make_is_left_out(
     mount = _mount("/work", subPath="x")
     pod = _pod(mount, containers="build")
     pod["spec"]["initContainers"] = [a_container("setup", volumeMounts=[setup])]
-    assert (mount in _shared(pod, policy)) is shared
+    assert (mount in _shared_mounts(pod, policy)) is shared
     assert any("init container" in warning for warning in inject(pod, None, policy).warnings) is not shared
 
 
@@ -187,19 +187,19 @@ def test_a_sub_path_of_a_volume_that_is_named_is_shared_all_the_same(policy: Pol
     mount = _mount("/work", subPath="x")
     pod = _pod(mount, **{"share-volumes": "a"})
     pod["spec"]["initContainers"] = [a_container("setup", volumeMounts=[_mount("/data")])]
-    assert mount in _shared(pod, policy)
+    assert mount in _shared_mounts(pod, policy)
 
 
 @pytest.mark.parametrize(
-    ("names", "says"),
+    ("volumes", "says"),
     [
         ("c", 'the pod has no volume "c"'),
         ("a,c,d", 'the pod has no volume "d"'),
         ("s", 'the pod may share only emptyDir, PVC and ephemeral volumes, not "s"'),
     ],
 )
-def test_a_volume_that_cannot_be_shared_is_denied_when_named(names: str, says: str, policy: Policy) -> None:
-    pod = _pod(_mount("/work"), **{"share-volumes": names})
+def test_a_volume_that_cannot_be_shared_is_denied_when_named(volumes: str, says: str, policy: Policy) -> None:
+    pod = _pod(_mount("/work"), **{"share-volumes": volumes})
     pod["spec"]["volumes"].append({"name": "s", "secret": {"secretName": "s"}})
     decision = inject(pod, None, policy)
     assert decision.reason is Reason.INVALID_OPTION
@@ -215,8 +215,8 @@ def test_long_lists_of_what_was_left_out_are_cut_to_120_characters(policy: Polic
 
 
 def test_a_container_placed_daemon_shares_as_well(policy: Policy) -> None:
-    spec = after(_pod(_mount("/work"), placement="container"), policy)["spec"]
-    assert spec["containers"][1]["volumeMounts"][_OWN:] == [_mount("/work")]
+    spec = injected_pod(_pod(_mount("/work"), placement="container"), policy)["spec"]
+    assert spec["containers"][1]["volumeMounts"][_OWN_MOUNTS:] == [_mount("/work")]
 
 
 def test_what_is_under_a_read_only_volume_of_another_container_is_left_out(policy: Policy) -> None:
@@ -227,6 +227,6 @@ def test_what_is_under_a_read_only_volume_of_another_container_is_left_out(polic
         a_container("c", volumeMounts=[{"name": "v3", "mountPath": "/work-too"}]),
     ]
     decision = inject(a_pod(containers=containers, volumes=volumes), None, policy)
-    (dind,) = after(a_pod(containers=containers, volumes=volumes), policy)["spec"]["initContainers"]
+    (dind,) = injected_pod(a_pod(containers=containers, volumes=volumes), policy)["spec"]["initContainers"]
     assert [mount["mountPath"] for mount in dind["volumeMounts"]][2:] == ["/work", "/work-too"]
     assert decision.warnings == ("not shared with dind, a read-only volume is above: /work/cache",)

@@ -3,14 +3,23 @@
 from typing import Any
 
 import pytest
-from pods import a_container, a_pod, after, everything_open, named, names, operator, paths
+from pods import (
+    a_container,
+    a_pod,
+    find_by_name,
+    injected_pod,
+    mount_paths_of,
+    names_of,
+    operator_policy,
+    permissive_policy,
+)
 
 from app.injection import Policy, Reason, inject
 from app.model import JsonObject
 
 
 def test_a_pod_is_given_exactly_what_the_contract_says(policy: Policy) -> None:
-    patched = after(a_pod(), policy)
+    patched = injected_pod(a_pod(), policy)
     spec = patched["spec"]
     (daemon,) = spec["initContainers"]
     (hook,) = [daemon.pop("lifecycle")["postStart"]["exec"]["command"]]
@@ -71,17 +80,17 @@ def test_a_pod_of_the_default_operator_has_no_warnings(policy: Policy) -> None:
 
 
 def test_the_daemon_is_first_of_the_init_containers(policy: Policy) -> None:
-    spec = after(a_pod(initContainers=[a_container("setup")]), policy)["spec"]
-    assert names(spec["initContainers"]) == ["dind", "setup"]
+    spec = injected_pod(a_pod(initContainers=[a_container("setup")]), policy)["spec"]
+    assert names_of(spec["initContainers"]) == ["dind", "setup"]
 
 
 def test_an_ordinary_container_has_no_restart_policy_probe_or_second_mount(policy: Policy) -> None:
     pod = a_pod(options={"placement": "container"}, initContainers=[a_container("setup")])
-    spec = after(pod, policy)["spec"]
-    assert names(spec["containers"]) == ["build", "dind"]
-    assert names(spec["initContainers"]) == ["setup"]
-    assert {"restartPolicy", "startupProbe", "lifecycle"}.isdisjoint(named(spec["containers"], "dind"))
-    assert paths(named(spec["containers"], "build")) == ["/run/dind"]
+    spec = injected_pod(pod, policy)["spec"]
+    assert names_of(spec["containers"]) == ["build", "dind"]
+    assert names_of(spec["initContainers"]) == ["setup"]
+    assert {"restartPolicy", "startupProbe", "lifecycle"}.isdisjoint(find_by_name(spec["containers"], "dind"))
+    assert mount_paths_of(find_by_name(spec["containers"], "build")) == ["/run/dind"]
     assert "volumeMounts" not in spec["initContainers"][0]
 
 
@@ -101,17 +110,17 @@ def test_a_native_sidecar_lets_a_job_complete(policy: Policy) -> None:
 @pytest.mark.parametrize("socket_dir", ["/var/run", "/run"])
 def test_where_the_socket_is_at_its_default_path_nothing_is_offered_twice(socket_dir: str) -> None:
     pod = a_pod(options={"socket-dir": socket_dir})
-    spec = after(pod, everything_open())["spec"]
-    assert paths(spec["containers"][0]) == [socket_dir]
+    spec = injected_pod(pod, permissive_policy())["spec"]
+    assert mount_paths_of(spec["containers"][0]) == [socket_dir]
     assert [a for a in spec["initContainers"][0]["args"] if "--host" in a] == [
         f"--host=unix://{socket_dir}/docker.sock"
     ]
     assert "lifecycle" not in spec["initContainers"][0]
-    assert any("hides what" in warning for warning in inject(pod, None, everything_open()).warnings)
+    assert any("hides what" in warning for warning in inject(pod, None, permissive_policy()).warnings)
 
 
 def test_an_address_beyond_loopback_is_warned_of() -> None:
-    policy = everything_open(allow_public_tcp=True)
+    policy = permissive_policy(allow_public_tcp=True)
     (warning,) = inject(a_pod(options={"tcp": "0.0.0.0:2375"}), None, policy).warnings
     assert "tcp://0.0.0.0:2375 has no TLS" in warning
     assert inject(a_pod(options={"tcp": "127.0.0.1:2375"}), None, policy).warnings == ()
@@ -129,7 +138,7 @@ def test_an_address_beyond_loopback_is_warned_of() -> None:
     ],
 )
 def test_an_image_that_is_frozen_is_warned_of(image: str, warns: bool) -> None:
-    warnings = inject(a_pod(), None, operator(defaults={"image": image})).warnings
+    warnings = inject(a_pod(), None, operator_policy(defaults={"image": image})).warnings
     assert any("frozen" in warning for warning in warnings) is warns
 
 
@@ -150,7 +159,7 @@ def test_an_image_that_is_frozen_is_warned_of(image: str, warns: bool) -> None:
 def test_the_nodes_network_and_user_namespaces_need_the_operators_consent(
     pod_spec: JsonObject, allowed: dict[str, bool], reason: Reason
 ) -> None:
-    assert inject(a_pod(**pod_spec), None, operator(**allowed)).reason is reason
+    assert inject(a_pod(**pod_spec), None, operator_policy(**allowed)).reason is reason
 
 
 @pytest.mark.parametrize("spec", [{"hostNetwork": True}, {"hostUsers": False}])
@@ -159,7 +168,7 @@ def test_daemonset_mode_has_nothing_against_them(spec: JsonObject, policy: Polic
 
 
 def test_the_handwritten_sidecar_comes_out_of_operator_settings_alone() -> None:
-    policy = operator(
+    policy = operator_policy(
         run_volume="cache-dir",
         storage=False,
         tls_flag=False,
@@ -171,8 +180,8 @@ def test_the_handwritten_sidecar_comes_out_of_operator_settings_alone() -> None:
             "group": "",
         },
     )
-    spec = after(a_pod(), policy)["spec"]
-    daemon = named(spec["containers"], "dind")
+    spec = injected_pod(a_pod(), policy)["spec"]
+    daemon = find_by_name(spec["containers"], "dind")
     assert daemon["image"] == "docker:stable-dind"
     assert daemon["args"] == ["dockerd", "--host=unix:///var/run/docker.sock", "--host=tcp://0.0.0.0:8000"]
     assert daemon["securityContext"]["privileged"] is True

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pods import a_pod, after, everything_open, operator
+from pods import a_pod, injected_pod, operator_policy, permissive_policy
 
 SLOWLY = 'test -e "$0.called" || { touch "$0.called"; exit 1; }'
 
@@ -36,15 +36,15 @@ def run(command: list[str], docker: str, folder: Path) -> subprocess.CompletedPr
 
 def hook(socket_dir: Path) -> list[str]:
     """Return what the daemon's container runs when it starts, its socket being in this directory."""
-    daemon: Any = after(a_pod(), operator())["spec"]["initContainers"][0]
+    daemon: Any = injected_pod(a_pod(), operator_policy())["spec"]["initContainers"][0]
     *shell, script = daemon["lifecycle"]["postStart"]["exec"]["command"]
     return [*shell, script.replace("/run/dind", str(socket_dir))]
 
 
 def wait(seconds: int) -> list[str]:
-    command: list[str] = after(a_pod("daemonset"), everything_open(wait_seconds=seconds))["spec"]["initContainers"][0][
-        "command"
-    ]
+    command: list[str] = injected_pod(a_pod("daemonset"), permissive_policy(wait_seconds=seconds))["spec"][
+        "initContainers"
+    ][0]["command"]
     return command
 
 

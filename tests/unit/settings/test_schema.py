@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pods import a_pod, after, everything_open, names, operator
+from pods import a_pod, injected_pod, names_of, operator_policy, permissive_policy
 from pydantic import BaseModel, ValidationError
 
 from app import __version__
@@ -27,12 +27,12 @@ def test_the_policy_of_an_operator_who_changed_nothing(policy: Policy) -> None:
 
 
 def _daemon(policy: Policy, **options: str) -> JsonObject:
-    found: JsonObject = after(a_pod(options=options), policy)["spec"]["initContainers"][0]
+    found: JsonObject = injected_pod(a_pod(options=options), policy)["spec"]["initContainers"][0]
     return found
 
 
-def _in_daemonset_mode(policy: Policy) -> JsonObject:
-    found: JsonObject = after(a_pod("daemonset"), policy)["spec"]
+def _inject_daemonset_mode(policy: Policy) -> JsonObject:
+    found: JsonObject = injected_pod(a_pod("daemonset"), policy)["spec"]
     return found
 
 
@@ -41,10 +41,10 @@ def _reason(policy: Policy, mode: str = "sidecar", options: dict[str, Any] | Non
 
 
 def _volumes(policy: Policy) -> list[str]:
-    return names(after(a_pod(), policy)["spec"]["volumes"])
+    return names_of(injected_pod(a_pod(), policy)["spec"]["volumes"])
 
 
-_ALL = frozenset(option.name for option in OPTIONS)
+_ALL_OPTIONS = frozenset(option.name for option in OPTIONS)
 
 # setting -> (its values: default and other), what is looked at, what is seen under each
 _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
@@ -65,7 +65,7 @@ _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
     "container_name": ("docker", lambda p: _daemon(p)["name"], "dind", "docker"),
     "wait_container_name": (
         "docker-wait",
-        lambda p: names(_in_daemonset_mode(p)["initContainers"]),
+        lambda p: names_of(_inject_daemonset_mode(p)["initContainers"]),
         ["dind-wait"],
         ["docker-wait"],
     ),
@@ -76,7 +76,7 @@ _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
     "tls_flag": (False, lambda p: "--tls=false" in _daemon(p, tcp="127.0.0.1:1")["args"], True, False),
     "docker_sock": (
         False,
-        lambda p: "/var/run/docker.sock" in str(after(a_pod(), p)),
+        lambda p: "/var/run/docker.sock" in str(injected_pod(a_pod(), p)),
         True,
         False,
     ),
@@ -92,25 +92,25 @@ _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
     ),
     "host_path": (
         "/srv/dind",
-        lambda p: _in_daemonset_mode(p)["volumes"][0]["hostPath"]["path"],
+        lambda p: _inject_daemonset_mode(p)["volumes"][0]["hostPath"]["path"],
         "/var/run/dind",
         "/srv/dind",
     ),
     "host_path_type": (
         "DirectoryOrCreate",
-        lambda p: _in_daemonset_mode(p)["volumes"][0]["hostPath"].get("type"),
+        lambda p: _inject_daemonset_mode(p)["volumes"][0]["hostPath"].get("type"),
         "Directory",
         "DirectoryOrCreate",
     ),
     "host_path_read_only": (
         False,
-        lambda p: _in_daemonset_mode(p)["containers"][0]["volumeMounts"][0].get("readOnly"),
+        lambda p: _inject_daemonset_mode(p)["containers"][0]["volumeMounts"][0].get("readOnly"),
         True,
         None,
     ),
     "wait_seconds": (
         77,
-        lambda p: re.findall(r"within ([0-9]+) s", str(_in_daemonset_mode(p)["initContainers"])),
+        lambda p: re.findall(r"within ([0-9]+) s", str(_inject_daemonset_mode(p)["initContainers"])),
         ["120"],
         ["77"],
     ),
@@ -123,10 +123,10 @@ def test_every_setting_has_an_effect_to_look_at() -> None:
 
 @pytest.mark.parametrize("setting", _EFFECTS)
 def test_a_setting_changes_what_it_says(setting: str) -> None:
-    value, look, before, changed = _EFFECTS[setting]
-    assert look(everything_open()) == before
-    given = {setting: value} if setting == "allowed_options" else {"allowed_options": _ALL, setting: value}
-    assert look(operator(**given)) == changed
+    value, observe, before, changed = _EFFECTS[setting]
+    assert observe(permissive_policy()) == before
+    given = {setting: value} if setting == "allowed_options" else {"allowed_options": _ALL_OPTIONS, setting: value}
+    assert observe(operator_policy(**given)) == changed
 
 
 @pytest.mark.parametrize("group", _GROUPS)
@@ -221,10 +221,10 @@ def test_settings_cannot_be_changed() -> None:
 )
 def test_an_address_is_kept_as_a_certificate_gives_it_back(host: str, read_back: str) -> None:
     """Or a certificate would lack it for ever, and be renewed as often."""
-    kept = CertsSettings(extra_hosts=(host,)).extra_hosts
-    assert kept == (read_back,)
-    keyring = new_state(kept, Lifetimes(timedelta(days=3), timedelta(days=1)), datetime.now(UTC))
-    assert renewal(keyring, kept, datetime.now(UTC)) is None
+    hosts = CertsSettings(extra_hosts=(host,)).extra_hosts
+    assert hosts == (read_back,)
+    state = new_state(hosts, Lifetimes(timedelta(days=3), timedelta(days=1)), datetime.now(UTC))
+    assert renewal(state, hosts, datetime.now(UTC)) is None
 
 
 def test_an_address_with_a_zone_is_refused() -> None:

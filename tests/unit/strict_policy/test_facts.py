@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from pods import a_pod, after, everything_open
+from pods import a_pod, injected_pod, permissive_policy
 from strategies import pods
 
 from app.injection import OPTIONS, Mode
@@ -18,7 +18,7 @@ from app.strict_policy.options import option_facts
 FILE = Path(__file__).parents[3] / "charts" / "dind-webhook" / "files" / "strict.json"
 FACTS = policy_facts()
 BY_FLAG = {name: facts for name, facts in FACTS["options"].items() if "flags" in facts}
-EVERYTHING = everything_open(allow_public_tcp=True, allowed_images=("*", "*/*/*"))
+EVERYTHING = permissive_policy(allow_public_tcp=True, allowed_images=("*", "*/*/*"))
 
 
 def caused_by(name: str) -> re.Pattern[str]:
@@ -89,7 +89,7 @@ def test_only_a_loopback_address_is_among_them_unless_the_operator_allows_more(a
 
 @given(pods())
 def test_the_arguments_of_any_pod_are_known(pod: Any) -> None:
-    injected = after(pod, EVERYTHING)["spec"]
+    injected = injected_pod(pod, EVERYTHING)["spec"]
     containers = [*(injected.get("initContainers") or []), *injected["containers"]]
     for container in (container for container in containers if container["name"] == "dind"):
         patterns = [caused_by(name) for name in BY_FLAG]
@@ -135,6 +135,6 @@ def test_a_setting_that_changes_the_container_is_an_axis_or_judged_apart() -> No
 
 
 def test_the_pod_that_is_described_is_one_that_injection_makes() -> None:
-    pod = after(a_pod(), everything_open())
+    pod = injected_pod(a_pod(), permissive_policy())
     container = pod["spec"]["initContainers"][0]
     assert {*container} <= {*FACTS["compared_members"], *FACTS["other_members"]}
