@@ -10,7 +10,7 @@ from app.injection.conflicts import STALE_STATUS
 from app.injection.constants import INJECT, PREFIX, STATUS
 from app.injection.decision import Decision, Mode, Outcome, Reason
 from app.injection.docker_paths import DATA_ROOT, SYSTEM_DIRECTORIES
-from app.injection.eligibility import NAMESPACE_VALUES, POD_VALUES
+from app.injection.eligibility import NAMESPACE_VALUES, POD_VALUES, mode_of_label
 from app.injection.inject import decide_for_namespace, decide_request, inject
 from app.injection.options import Options, Placement, Policy, StorageMedium
 from app.injection.parsers import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
@@ -52,5 +52,6 @@ __all__ = [
     "decide_for_namespace",
     "decide_request",
     "inject",
+    "mode_of_label",
     "trace_rules",
 ]

@@ -36,6 +36,11 @@ class DockerRequest(NamedTuple):
     source: str
 
 
+def mode_of_label(label: str) -> Mode | None:
+    """Return the mode that a namespace's label asks for, or None if the namespace only opts in."""
+    return _MODES_BY_VALUE.get(label)
+
+
 def is_mirror_pod(metadata: Metadata) -> bool:
     """Whether a pod mirrors a static pod of a kubelet."""
     return _MIRROR_ANNOTATION in metadata.annotations

@@ -27,6 +27,7 @@ from app.injection.eligibility import (
     deny_windows_pod,
     is_mirror_pod,
     is_windows_pod,
+    mode_of_label,
     read_docker_request,
 )
 from app.injection.mode_injector import ModeInjector
@@ -81,7 +82,7 @@ def _check_namespace_label(case: Case) -> RuleOutcome:
         return None
     if case.namespace_label not in NAMESPACE_VALUES:
         return Decision(Reason.NAMESPACE_NOT_OPTED_IN)
-    case.namespace_mode = next((mode for mode in Mode if mode == case.namespace_label), None)
+    case.namespace_mode = mode_of_label(case.namespace_label)
     return None
 
 
@@ -96,10 +97,7 @@ def _check_operation(case: Case) -> RuleOutcome:
 
 
 def _read_pod_metadata(case: Case) -> RuleOutcome:
-    try:
-        case.metadata = read_metadata(case.pod_json)
-    except MalformedPodError as error:
-        return Denial(Reason.MALFORMED_POD, str(error))
+    case.metadata = read_metadata(case.pod_json)
     return None
 
 
@@ -122,10 +120,7 @@ def _check_request(case: Case) -> RuleOutcome:
 
 
 def _read_pod_spec(case: Case) -> RuleOutcome:
-    try:
-        case.pod = read_pod(case.pod_json)
-    except MalformedPodError as error:
-        return Denial(Reason.MALFORMED_POD, str(error))
+    case.pod = read_pod(case.pod_json)
     return None
 
 
@@ -275,10 +270,14 @@ NAMESPACE_RULES = RULES[:2]
 
 def decide(case: Case) -> Decision:
     """Return what becomes of a pod: the decision of the first rule that stops it, or its injection."""
-    for index, check in enumerate(_CHECKS):
-        stop = check(case)
-        if stop is not None:
-            return Decision(stop.reason, case.mode, stop.message, stop.detail, stopped_by=index)
+    index = 0
+    try:
+        for index, check in enumerate(_CHECKS):
+            stop = check(case)
+            if stop is not None:
+                return Decision(stop.reason, case.mode, stop.message, stop.detail, stopped_by=index)
+    except MalformedPodError as error:
+        return Decision(Reason.MALFORMED_POD, case.mode, str(error), stopped_by=index)
     warnings = (
         *case.additions.warnings,
         *warn_of_kept_members(case.pod, case.additions),

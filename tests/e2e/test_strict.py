@@ -27,7 +27,7 @@ from kubernetes import client
 from planes import Plane, oldest, serving
 from strict_pods import ATTACKS, BODIES, OPERATORS, OPTION_TEXTS, Attack, honest, injected, pod
 
-from app.injection import OPTIONS, STATUS, Mode, Outcome, Policy, inject
+from app.injection import OPTIONS, STATUS, Mode, Outcome, Policy, decide_for_namespace
 from app.settings import make_policy, parse_settings
 
 pytestmark = pytest.mark.parametrize(
@@ -170,9 +170,8 @@ class TestHonestPods:
         # Without the DaemonSet, any directory of the node is one that the operator may choose.
         settings.setdefault("modes", [str(mode) for mode in Mode])
         operator = operators.of(settings, daemonset={"hostPath": settings.pop("host_path", "")})
-        mode = Mode(case.namespace_label) if case.namespace_label in set(Mode) else None
         for _, own in golden.created_pods(golden.parse_documents(case.manifest.read_text("utf-8"))):
-            decision = inject(own, mode, operator.policy)
+            decision = decide_for_namespace(own, case.namespace_label, operator.policy)
             # Of a pod that says it was injected before, these cases show only a part.
             if decision.outcome is not Outcome.INJECTED or STATUS in (own["metadata"].get("annotations") or {}):
                 continue
