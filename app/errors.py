@@ -1,7 +1,7 @@
-"""The errors people are meant to read. Anything else that is raised is a bug of ours.
+"""Errors whose text is for people. Any other exception is a bug.
 
-A bad request is an HTTP status, bad settings and bad manifests end a command. A bad *pod* is none
-of these: it is a `Decision` with a reason, see `app.injection`.
+A bad request becomes an HTTP status; bad settings and bad manifests end a command. A bad *pod* is not an error: it
+becomes a `Decision` with a reason (`app.injection`).
 """
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
 
 
 class DindWebhookError(Exception):
-    """Base of every error whose text is written for a person; `hint` says what to do, where that is not in it."""
+    """Base of every error whose text is for people. `hint` says what to do, if the text does not."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class DindWebhookError(Exception):
 
 
 class BadRequestError(DindWebhookError):
-    """A body that is no AdmissionReview; answered with an HTTP status, 400 unless stated."""
+    """The body is not an AdmissionReview. `status` is the HTTP status of the response."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -35,7 +35,7 @@ class BadRequestError(DindWebhookError):
 
 
 class SettingsError(DindWebhookError):
-    """Operator settings that cannot be used; `problems` holds one line for each mistake."""
+    """The operator's settings cannot be used. `problems` has one line for each mistake."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -43,28 +43,28 @@ class SettingsError(DindWebhookError):
 
 
 class ManifestError(DindWebhookError):
-    """A file given on the command line that holds no readable Kubernetes manifest."""
+    """A file on the command line holds no readable Kubernetes manifest."""
 
 
 class ApiError(DindWebhookError):
-    """The Kubernetes API server is away, or refused; trying again later may help."""
+    """The Kubernetes API server did not answer, or answered with an error. A later try may succeed."""
 
 
 class ConflictError(ApiError):
-    """An object was changed by somebody else since it was read; reading it again helps."""
+    """Another client changed the object after it was read. Read it again."""
 
 
 class ForbiddenError(ApiError):
-    """The user may not do that; the text names the right that is missing, as in `you may not list nodes`."""
+    """The user lacks a permission. The text names it, as in `you may not list nodes`."""
 
 
 class NotFoundError(ApiError):
-    """There is no such object, or the API server does not know its kind."""
+    """The object does not exist, or the API server does not know its kind."""
 
 
 class RefusedError(ApiError):
-    """An object was not accepted: by admission, a quota or validation. The text is the API server's own."""
+    """Admission, a quota or validation rejected an object. The text is the API server's."""
 
 
 class NoClusterError(DindWebhookError):
-    """A cluster that cannot be asked at all: no kubeconfig, nobody there, credentials that are not accepted."""
+    """The cluster cannot be reached: no kubeconfig, no answer, or rejected credentials."""

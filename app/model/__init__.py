@@ -1,4 +1,4 @@
-"""What Kubernetes and RFC 6902 say: pods, quantities, names, paths, patches. Nothing of Docker-in-Docker.
+"""Kubernetes and RFC 6902: pods, quantities, names, paths, patches. Nothing here knows Docker-in-Docker.
 
 Pure: values in, values out.
 """

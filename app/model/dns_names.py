@@ -1,4 +1,4 @@
-"""Names of objects and containers."""
+"""DNS names, the form of the names of Kubernetes objects (RFC 1123)."""
 
 import re
 
@@ -7,10 +7,10 @@ _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]
 
 
 def is_dns_label(text: str) -> bool:
-    """Whether `text` is an RFC 1123 label: what names a container or a volume."""
+    """Return whether `text` is an RFC 1123 label, the form of container and volume names."""
     return _DNS_LABEL.fullmatch(text) is not None
 
 
 def is_dns_subdomain(text: str) -> bool:
-    """Whether `text` is an RFC 1123 subdomain: what names a StorageClass."""
+    """Return whether `text` is an RFC 1123 subdomain, the form of StorageClass names."""
     return len(text) <= 253 and _DNS_SUBDOMAIN.fullmatch(text) is not None

@@ -15,7 +15,7 @@ _REFERENCE = re.compile(
 
 
 class ImageReference(NamedTuple):
-    """The parts of an image reference, with Docker Hub's implied ones filled in."""
+    """The parts of an image reference. Docker Hub's implied domain and `library/` are filled in."""
 
     domain: str
     path: str
@@ -24,7 +24,7 @@ class ImageReference(NamedTuple):
 
     @property
     def canonical(self) -> str:
-        """The reference in full: `docker:29-dind` is `docker.io/library/docker:29-dind`."""
+        """The full reference: `docker:29-dind` is `docker.io/library/docker:29-dind`."""
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
         return f"{self.domain}/{self.path}{tag}{digest}"
@@ -32,7 +32,7 @@ class ImageReference(NamedTuple):
 
 @lru_cache(maxsize=256)
 def parse_image(text: str) -> ImageReference:
-    """Return the parts of an image reference; ValueError when it is none."""
+    """Return the parts of an image reference. Raise ValueError if the text is not one."""
     match = _REFERENCE.fullmatch(text) if len(text) <= 1024 else None
     if match is None:
         raise ValueError("is not an image reference such as registry.example/ci/docker:29-dind")

@@ -1,4 +1,4 @@
-"""RFC 6901 pointers and RFC 6902 operations. Only `add` exists here: the project never removes or replaces."""
+"""RFC 6901 pointers and RFC 6902 operations. Only `add` exists: the webhook never removes or replaces."""
 
 from typing import Any, TypeAlias
 

@@ -1,4 +1,4 @@
-"""Label selectors, as the API server reads them."""
+"""Label selectors, evaluated as the API server does (metav1.LabelSelector)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from app.model.jsonpatch import JsonObject
 
 
 def selects(selector: JsonObject | None, labels: Mapping[str, Any]) -> bool:
-    """Whether a LabelSelector matches an object with these labels; an absent or empty one matches all."""
+    """Return whether a LabelSelector matches an object with these labels; an absent or empty one matches all."""
     selector = selector or {}
     for key, value in (selector.get("matchLabels") or {}).items():
         if labels.get(key) != value:
@@ -27,5 +27,5 @@ def _matches_requirement(requirement: JsonObject, labels: Mapping[str, Any]) -> 
         case "DoesNotExist":
             return key not in labels
         case _:
-            # The API server accepts no other.
+            # The API server accepts no other operator.
             return False

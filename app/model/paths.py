@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from posixpath import normpath
 
-# Longer ones are not kept: what is remembered of strangers' pods has to stay small.
+# Longer paths are not cached: untrusted pods must not fill the memory.
 _MAX_CACHED_LENGTH = 128
 
 
 def clean_path(path: str) -> str:
     """Return `path` absolute, without `.`, `..` and doubled slashes, and with `/var/run` as `/run`.
 
-    The two are one directory wherever images follow the Filesystem Hierarchy Standard. A relative
-    mountPath is resolved against `/`, as kubelet does.
+    Images that follow the Filesystem Hierarchy Standard link `/var/run` to `/run`. kubelet resolves a relative
+    mountPath against `/`.
     """
     return _clean_cached(path) if len(path) <= _MAX_CACHED_LENGTH else _normalize(path)
 
@@ -29,23 +29,23 @@ _clean_cached = lru_cache(maxsize=4096)(_normalize)
 
 @dataclass
 class PathSet:
-    """A set of directories, made once to be held against many paths."""
+    """A set of directories, built once and compared with many paths."""
 
     prefixes: tuple[str, ...]
     ancestors: frozenset[str]
 
     @classmethod
     def from_paths(cls, *paths: str) -> "PathSet":
-        """Return the set of these clean paths."""
+        """Return the set of these directories, given as clean paths."""
         split_paths = [path.split("/") for path in paths]
         ancestors = {"/".join(names[:count]) or "/" for names in split_paths for count in range(1, len(names))}
         return cls(tuple(f"{path.rstrip('/')}/" for path in paths), frozenset(ancestors))
 
     def overlaps(self, path: str) -> bool:
-        """Whether a clean path is one of the directories, under one or above one."""
+        """Return whether a clean path is one of the directories, under one, or above one."""
         return path in self.ancestors or f"{path}/".startswith(self.prefixes)
 
 
 def is_under(path: str, parent: str) -> bool:
-    """Whether a clean path lies under another."""
+    """Return whether a clean path lies under the clean path `parent`."""
     return path.startswith(parent if parent == "/" else parent + "/")

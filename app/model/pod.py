@@ -1,6 +1,6 @@
-"""Read-only views over a pod, with the shape of everything that is read checked once.
+"""Read-only views of a pod. The type of each member that is read is checked once.
 
-Members that nothing here reads are not looked at: they pass through untouched.
+Members that nothing reads are not checked.
 """
 
 from collections.abc import Mapping
@@ -31,9 +31,9 @@ _read_spec: SchemaReader[PodSpec] = SchemaReader(PodSpec)
 
 
 class Mount(NamedTuple):
-    """One entry of `volumeMounts`; `path` is the clean form of `mount_path`, which is as it was written.
+    """One entry of `volumeMounts`. `mount_path` is as the author wrote it, `path` is its clean form.
 
-    `propagation` and `recursive_read_only` are empty where they are as by default.
+    `propagation` and `recursive_read_only` are empty if they have the default value.
     """
 
     volume: str
@@ -51,17 +51,20 @@ class Mount(NamedTuple):
         return cls(volume, mount_path, clean_path(mount_path), sub_path, "", read_only)
 
     def is_same_as(self, other: "Mount") -> bool:
-        """Whether both mount the same at the same place, however the place is written."""
+        """Return whether both mount the same volume at the same place, however the author wrote the place."""
         return self.volume == other.volume and self[2:] == other[2:]
 
     def without_propagation(self) -> "Mount":
-        """Return the mount as another container has it, for which nothing but the place counts."""
+        """Return the mount without mountPropagation and recursiveReadOnly, as another container needs it."""
         if not self.propagation and not self.recursive_read_only:
             return self
         return self._replace(propagation="", recursive_read_only="")
 
     def to_json(self) -> JsonObject:
-        """Return the entry; mountPropagation, recursiveReadOnly and subPathExpr are the first container's own."""
+        """Return the entry of `volumeMounts`, without mountPropagation, recursiveReadOnly and subPathExpr.
+
+        These three belong to the container that set them.
+        """
         entry: JsonObject = {"name": self.volume, "mountPath": self.mount_path}
         if self.read_only:
             entry["readOnly"] = True
@@ -71,7 +74,7 @@ class Mount(NamedTuple):
 
 
 class Volume(NamedTuple):
-    """One entry of `volumes`: its kind, as `emptyDir`, and the path and type where that is `hostPath`."""
+    """One entry of `volumes`: its kind, such as `emptyDir`. A `hostPath` also has its path and type."""
 
     name: str
     kind: str
@@ -80,10 +83,13 @@ class Volume(NamedTuple):
 
 
 class Container:
-    """One entry of `containers` or `initContainers`; `pointer` leads to it, `position` is its index there."""
+    """One entry of `containers` or `initContainers`.
 
-    # Written out, as mypyc leaves that of a dataclass to Python (docs/decisions/0018).
-    def __init__(  # noqa: PLR0913, PLR0917  # one for each member
+    `pointer` is its JSON pointer in the pod, `position` its index in the list.
+    """
+
+    # Written out: mypyc leaves the constructor of a dataclass to Python (docs/decisions/0018).
+    def __init__(  # noqa: PLR0913, PLR0917  # one parameter for each member
         self,
         pointer: str,
         position: int,
@@ -103,19 +109,19 @@ class Container:
 
     @property
     def is_native_sidecar(self) -> bool:
-        """KEP-753: an init container that is kept running."""
+        """True for an init container that keeps running (KEP-753)."""
         return self.is_init and self.raw.restart_policy == "Always"
 
     @property
     def is_privileged(self) -> bool:
-        """Whether its own securityContext says so; a pod's cannot."""
+        """True if the container's own securityContext says so; the pod's has no such member."""
         security = self.raw.security_context
         return security is not None and security.privileged is True
 
 
 @dataclass
 class Metadata:
-    """The two maps of a pod's metadata, empty if the pod has none; a value may be null."""
+    """The annotations and labels of a pod, empty if the pod has none. A value may be null."""
 
     annotations: Mapping[str, str | None]
     labels: Mapping[str, str | None]
@@ -123,10 +129,10 @@ class Metadata:
 
 
 class Pod:
-    """The parts of a pod's spec that injection reads, in the order they start: init containers first."""
+    """The members of a pod's spec that injection reads."""
 
-    # Written out, as mypyc leaves that of a dataclass to Python (docs/decisions/0018).
-    def __init__(  # noqa: PLR0913, PLR0917  # one for each member
+    # Written out: mypyc leaves the constructor of a dataclass to Python (docs/decisions/0018).
+    def __init__(  # noqa: PLR0913, PLR0917  # one parameter for each member
         self,
         spec: SpecShape,
         init_containers: tuple[Container, ...],
@@ -144,9 +150,9 @@ class Pod:
 
 
 def read_metadata(json: Any) -> Metadata:
-    """Return the annotations and labels of a pod; MalformedPodError where they are not maps.
+    """Return the annotations and labels of a pod. Raise MalformedPodError if they are not maps of strings.
 
-    A pod was read already (`PodShape`), or is JSON: text (`msgspec.Raw`), or what a parser made of it.
+    `json` is a pod that was read already (`PodShape`), JSON text (`msgspec.Raw`), or the output of a JSON parser.
     """
     raw = (json if isinstance(json, PodShape) else _read_metadata(json)).metadata
     if raw is None:
@@ -155,7 +161,10 @@ def read_metadata(json: Any) -> Metadata:
 
 
 def read_pod(json: Any) -> Pod:
-    """Return the view of a pod; MalformedPodError where its shape is not that of the API reference."""
+    """Return the view of a pod. Raise MalformedPodError if a member has another type than in the API reference.
+
+    `json` is as in `read_metadata`.
+    """
     spec = (json if isinstance(json, PodShape) else _read_spec(json)).spec
     init_containers = _read_containers("initContainers", spec.init_containers or [])
     containers = _read_containers("containers", spec.containers)
@@ -191,12 +200,12 @@ def _read_volume(index: int, raw: VolumeShape) -> Volume:
         raise MalformedPodError(_describe_bad_name(index, name))
     for kind, source in raw.items():
         if source.__class__ is SourceShape:
-            # As for mounts: the constructor of a named tuple is Python.
+            # Faster than Volume(...), see _read_mount.
             other = (name, kind, "", "")
             return _read_host_path(index, name, source) if kind == "hostPath" else tuple.__new__(Volume, other)
         if source is not None and kind != "name":
             raise MalformedPodError(f"spec.volumes[{index}].{kind}: must be an object, found a string")
-    # As the API server has it, where no source is named
+    # The API server's default for a volume without a source
     return Volume(name, "emptyDir")
 
 
@@ -225,5 +234,5 @@ def _read_mount(raw: MountShape) -> Mount:
         "" if raw.mount_propagation == "None" else raw.mount_propagation or "",
         "" if raw.recursive_read_only == "Disabled" else raw.recursive_read_only or "",
     )
-    # Mount(*values) takes three times as long: the constructor of a named tuple is Python.
+    # Mount(*values) takes three times as long: the constructor of a named tuple is Python code.
     return tuple.__new__(Mount, values)

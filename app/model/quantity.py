@@ -15,7 +15,7 @@ _MAX_VALUE = Decimal(2**63 - 1)
 
 @lru_cache(maxsize=1024)
 def parse_quantity(text: str) -> Decimal:
-    """Return the number that a quantity stands for; ValueError where the API server would refuse it."""
+    """Return the number that a quantity stands for. Raise ValueError if the API server would reject the text."""
     match = _GRAMMAR.fullmatch(text) if len(text) <= 64 else None
     if match is None:
         raise ValueError("is not a quantity such as 500m, 2 or 1.5Gi")

@@ -1,4 +1,4 @@
-"""Pod-level resources (KEP-2837) against the sum of what the containers ask for (KEP-753's formula)."""
+"""Compares pod-level resources (KEP-2837) with the sum of the containers' requests (KEP-753's formula)."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -11,7 +11,7 @@ _RESOURCES = ("cpu", "memory")
 
 
 class PodLevelShortfall(NamedTuple):
-    """One resource of `spec.resources` that the containers do not fit into; amounts as text."""
+    """One resource of `spec.resources` that is too small for the containers. Amounts are quantities, as text."""
 
     resource: str
     kind: str
@@ -20,7 +20,7 @@ class PodLevelShortfall(NamedTuple):
 
 
 class Demand(NamedTuple):
-    """What a container asks for, and whether it is an init container that is kept running (KEP-753)."""
+    """The resources of a container, and whether it is a native sidecar (KEP-753)."""
 
     resources: ResourcesShape | None
     is_native_sidecar: bool
@@ -29,11 +29,11 @@ class Demand(NamedTuple):
 def pod_level_shortfalls(
     pod: ResourcesShape, init_containers: Iterable[Demand], containers: Iterable[Demand], added: Demand
 ) -> list[PodLevelShortfall]:
-    """Return where a pod with these containers breaks its own `spec.resources`, which is `pod`.
+    """Return the resources of `pod`, which is `spec.resources`, that are too small for these containers.
 
-    The API server's rules (`validatePodResources`): the containers' requests together stay within
-    the pod's request, or its limit where it states no request; no container's limit is above the
-    pod's. Only the limit of `added` is compared, other containers are the author's own affair.
+    The API server's rules (`validatePodResources`): the sum of the containers' requests stays within the pod's request,
+    or within its limit if it has no request; no container's limit is above the pod's. Only the limit of `added` is
+    compared: the author of the pod is responsible for the other containers.
     """
     shortfalls = []
     init_demands, container_demands = list(init_containers), list(containers)
@@ -81,7 +81,7 @@ def _amount_text(amounts: Mapping[str, Quantity] | None, resource: str) -> str:
 
 
 def _parse_amount(text: str) -> Decimal | None:
-    """Return a quantity as a number; None where there is none or the API server will say what is wrong with it."""
+    """Return a quantity as a number, or None if it is empty or malformed; the API server reports malformed ones."""
     try:
         return parse_quantity(text)
     except ValueError:

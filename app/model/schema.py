@@ -1,7 +1,7 @@
-"""msgspec structs for the members of a pod that we use; all others are skipped.
+"""msgspec structs for the members of a pod that we use; msgspec skips all others.
 
-The types are those of the API reference for core/v1 Pod, where `null` and absence are the same. None is `Any`: what a
-stranger sends is never expanded into values of no known size.
+The types are those of the API reference for core/v1 Pod, where `null` and absence are the same. No type is `Any`:
+untrusted JSON must not expand into values of unbounded size.
 """
 
 import re
@@ -13,18 +13,18 @@ from msgspec.json import Decoder
 from app.errors import DindWebhookError
 
 _Shape = TypeVar("_Shape")
-# Kubernetes states no bound; etcd's 1.5 MiB for an object hold no more that have what the API server adds to each.
+# Kubernetes states no bound. etcd's limit of 1.5 MiB holds no more containers with the API server's defaults.
 MAX_CONTAINERS = 1000
-# Of RFC 1123 subdomains, the longest names that Kubernetes has
+# The length of an RFC 1123 subdomain, the longest form of a name in Kubernetes
 MAX_NAME_LENGTH = 253
 ObjectName = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
 # PATH_MAX of Linux
 MAX_PATH_LENGTH = 4096
 Path = Annotated[str, Meta(min_length=1, max_length=MAX_PATH_LENGTH)]
 OptionalPath = Annotated[str, Meta(max_length=MAX_PATH_LENGTH)] | None
-# YAML on the command line may have a number, the API server always has text.
+# A manifest on the command line may have a number; the API server always sends text.
 Quantity: TypeAlias = str | int | float
-# What msgspec says, and its names for the types of JSON
+# Patterns of the messages of msgspec, and its names for the types of JSON
 _MISSING_FIELD = re.compile(r"Object missing required field `(\w+)`")
 _UNEXPECTED_TYPE = re.compile(r"Expected `([\w |]+)`( of length >= 1)?(?: of length <= (\d+))?(?:, got `(\w+)`)?")
 _ANY_KEY = "[...]"
@@ -50,7 +50,7 @@ _FOUND_TYPES = {**_ACCEPTED_TYPES, "bool": "a boolean", "float": "a number", "in
 
 
 class MalformedPodError(DindWebhookError):
-    """A pod whose JSON types are not those of the API reference; the text names the place."""
+    """A member of a pod has another JSON type than in the API reference. The text names the place."""
 
 
 class OwnerShape(Struct, gc=False):
@@ -114,13 +114,13 @@ class ContainerShape(Struct, gc=False, rename="camel"):
 
 
 class SourceShape(Struct, gc=False):
-    """What a volume is made of: the members of a hostPath; those of other kinds are skipped."""
+    """The source of a volume. Both members belong to a hostPath; members of other kinds are skipped."""
 
     path: str | None = None
     type: str | None = None
 
 
-# The name, and one source under the name of its kind
+# `name`, and one source under the name of its kind
 VolumeShape: TypeAlias = dict[str, str | SourceShape | None]
 
 
@@ -154,40 +154,46 @@ class SpecShape(Struct, gc=False, rename="camel"):
 
 
 class PodMetadata(Struct, gc=False):
-    """A pod whose spec is not looked at."""
+    """A pod whose spec is skipped."""
 
     metadata: MetadataShape | None = None
 
 
 class PodSpec(Struct, gc=False):
-    """A pod whose metadata are not looked at."""
+    """A pod whose metadata is skipped."""
 
     spec: SpecShape
 
 
 class PodShape(Struct, gc=False):
-    """A pod, read at once: twice as fast as one after the other, where nothing is wrong with it."""
+    """A pod, read in one pass, which takes half the time of two.
+
+    If one part is malformed, none is read: `PodMetadata` and `PodSpec` tell which.
+    """
 
     spec: SpecShape
     metadata: MetadataShape | None = None
 
 
 class SchemaReader(Generic[_Shape]):
-    """Reads JSON into one shape."""
+    """Reads JSON into one struct type."""
 
     def __init__(self, kind: Any) -> None:
         self._kind = kind
         self._decode = Decoder(kind).decode
 
     def __call__(self, json: Any) -> _Shape:
-        """Return what is said in JSON, text (`Raw`) or from a parser; MalformedPodError where it does not fit."""
+        """Return the struct for JSON text (`Raw`) or for the output of a JSON parser.
+
+        Raise MalformedPodError if the JSON does not have the types of the struct.
+        """
         is_text = json.__class__ is Raw
         try:
             shape: _Shape = self._decode(json) if is_text else convert(json, self._kind)
         except ValidationError as error:
             raise MalformedPodError(describe_validation_error(error, "pod", None if is_text else json)) from None
         except UnicodeError:
-            # Its own text quotes what it stumbled over.
+            # The text of a UnicodeError quotes the input.
             raise MalformedPodError("pod: has text that is not Unicode") from None
         except (DecodeError, RecursionError) as error:
             raise MalformedPodError(f"pod: {error}") from None
@@ -195,10 +201,10 @@ class SchemaReader(Generic[_Shape]):
 
 
 def describe_validation_error(error: ValidationError, root: str, json: Any = None) -> str:
-    """Return what does not fit in some JSON: where it is, what is accepted, what was found.
+    """Return a sentence about JSON with a wrong type: the place, the accepted types and the type found.
 
-    `root` is what the whole is called. msgspec names types, and never quotes a value; nor does it name the key of a
-    map, which is looked up in `json` where that is at hand.
+    `root` is the name of the whole document. msgspec never quotes a value and does not name the key of a map; the key
+    is looked up in `json`, if given.
     """
     text, _, path = str(error).partition(" - at `$")
     where = path.rstrip("`")
@@ -226,7 +232,7 @@ def _describe_types(types: str) -> str:
 
 
 def _name_key(where: str, json: Any, found: str | None) -> str:
-    """Return a place in a map with the first key in it whose value has that type."""
+    """Return the path of a map with its first key whose value has the type `found`."""
     place = where.removesuffix(_ANY_KEY)
     for key, index in _PATH_STEP.findall(place) if json else ():
         json = json[int(index)] if index else json[key]

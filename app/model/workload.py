@@ -1,4 +1,4 @@
-"""Where a manifest of each workload kind keeps its pod template."""
+"""The place of the pod template in each workload kind."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ _TEMPLATE_PATHS: dict[str, tuple[str, ...]] = {
 
 
 class PodTemplate(NamedTuple):
-    """A pod or pod template, the object it belongs to, and the JSON pointer that leads from there to it."""
+    """A pod or pod template, the object it belongs to, and its JSON pointer in that object."""
 
     owner: JsonObject
     pointer: str
@@ -28,7 +28,7 @@ class PodTemplate(NamedTuple):
 
 
 def pod_templates(manifest: Any) -> Iterator[PodTemplate]:
-    """Yield the pod or pod template of each workload in a manifest, Lists opened.
+    """Yield the pod or pod template of each workload in a manifest. A List yields those of its items.
 
     Other kinds, and workloads whose template is not an object, yield nothing.
     """
