@@ -1,8 +1,7 @@
-"""What we add to a pod, and when. Pure: no I/O, no clock, no logger, no environment.
+"""Decides whether a pod gets Docker, and builds the patch. Pure: no I/O, no clock, no logger, no environment.
 
-Deciding (`eligibility`, `annotations`), building (`sidecar`, `daemonset`), holding against the pod
-(`conflicts`) and working out what it lacks (`plan`, in the operations of `render`) are separate steps; `inject` takes
-them in turn.
+The steps are separate: decide (`eligibility`, `annotations`, `selection`), build (`sidecar`, `daemonset`), compare with
+the pod (`conflicts`), and render what the pod lacks (`patch`). `rules` runs them in order.
 """
 
 from app.injection.annotations import OPTIONS, Option, apply_defaults, built_in_options

@@ -1,18 +1,18 @@
-"""What a mode wants a pod to have: one value, the same for both modes."""
+"""Everything that a mode adds to a pod, in one type for both modes."""
 
 from app.model import Container, JsonObject, Mount
 
 
 class Additions:
-    """Everything a mode adds, in the terms of the pod spec; nothing here says what the pod has already.
+    """The members of the pod spec that a mode adds, whether or not the pod already has them.
 
-    `container`, with `container_mounts`, goes first among the init containers, or last among the
-    containers where `as_container`. `clients` each get `client_env` and `client_mounts`. `evictable` are the names of
-    the emptyDirs that need not keep a node from being drained.
+    `container`, with `container_mounts`, becomes the first init container, or the last container if `as_container`.
+    Each of `clients` gets `client_env` and `client_mounts`. `evictable` names the emptyDirs that the cluster autoscaler
+    may delete when it drains a node.
     """
 
-    # Written out, as mypyc leaves that of a dataclass to Python (docs/decisions/0018).
-    def __init__(  # noqa: PLR0913, PLR0917  # one for each member
+    # Written out: mypyc leaves the constructor of a dataclass to Python (docs/decisions/0018).
+    def __init__(  # noqa: PLR0913, PLR0917  # one parameter for each member
         self,
         volumes: tuple[JsonObject, ...],
         container: JsonObject | None,

@@ -1,4 +1,4 @@
-"""The table of `dind.io/*` annotations. It drives parsing, messages, the reference page and its test."""
+"""The table of `dind.io/*` annotations. Parsing, messages, the reference page and its test all use this table."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from app.injection.messages import join_first, quote, warn_of_names
 from app.injection.options import Options, Placement, Policy, StorageMedium
 from app.model import Metadata, nearest_word, parse_quantity
 
-# Of options that a pod sets, by their annotations
+# The texts of the options that a pod sets, by annotation key
 OptionTexts: TypeAlias = Mapping[str, str]
 _BOTH_MODES = frozenset(Mode)
 _SIDECAR_ONLY = frozenset({Mode.SIDECAR})
@@ -22,11 +22,10 @@ _DAEMONSET_ONLY = frozenset({Mode.DAEMONSET})
 class Option(NamedTuple):
     """One per-pod option: a row of the table.
 
-    `parse` turns the annotation's text into the member of `Options` of the same name and raises
-    ValueError with the rest of a sentence that begins with the value. `default` is such a text; an
-    empty one leaves the option unset, as `unset_value` says; a `required` one always has a value. The text has at most
-    `max_length` characters, a list or map in it `max_items` items. `allowed_by_default` options may be set by pods
-    unless the operator decides otherwise.
+    `parse` turns the text of the annotation into the member of `Options` with the same name. It raises ValueError with
+    the rest of a sentence that begins with the value. `default` is such a text; if it is empty, the option has
+    `unset_value`. A `required` option cannot be unset. The text has at most `max_length` characters, and a list or map
+    in it at most `max_items` items. Pods may set an `allowed_by_default` option unless the operator changes that.
     """
 
     name: str
@@ -52,12 +51,12 @@ class Option(NamedTuple):
 
     @property
     def bounds(self) -> str:
-        """The bounds of the text, in words."""
+        """The bounds of the text, as a phrase for the reference page."""
         characters = f"{self.max_length} characters"
         return f"{self.max_items} items, {characters}" if self.max_items else characters
 
     def read(self, text: str) -> Any:
-        """Return the value for a text, `unset_value` for an empty one; ValueError where the text is not accepted."""
+        """Return the value of a text, or `unset_value` if it is empty. Raise ValueError if the text is not accepted."""
         if not text:
             return self.unset_value
         if len(text) > self.max_length:
@@ -68,7 +67,7 @@ class Option(NamedTuple):
         return value
 
     def read_annotation(self, text: str) -> Any:
-        """Return the value for the text of a pod's annotation; ValueError where it is not accepted, as where empty."""
+        """Return the value of an annotation's text. Raise ValueError if the text is empty or not accepted."""
         if not text:
             raise ValueError("is empty; remove it to have the default")
         return self.read(text)
@@ -314,12 +313,15 @@ _KNOWN_NAMES = tuple(key.removeprefix(PREFIX) for key in (INJECT, *OPTIONS_BY_KE
 
 
 def built_in_options() -> Options:
-    """Return the options of a pod that sets none, under an operator who changed no default."""
+    """Return the options of a pod that sets none, if the operator changed no default."""
     return Options(**{option.field: option.read(option.default) for option in OPTIONS})
 
 
 def apply_defaults(base: Options, texts: Mapping[str, str]) -> tuple[Options, list[str]]:
-    """Return `base` with the operator's defaults (option name to annotation text), and what is wrong with them."""
+    """Return `base` with the operator's defaults, and a sentence for each default that cannot be used.
+
+    `texts` maps the name of an option to the text of its annotation.
+    """
     changes: dict[str, Any] = {}
     problems = []
     for name, text in texts.items():
@@ -340,7 +342,7 @@ def apply_defaults(base: Options, texts: Mapping[str, str]) -> tuple[Options, li
 
 
 def find_option_texts(annotations: Mapping[str, str | None]) -> OptionTexts | Denial:
-    """Return the texts of the options that a pod sets, or why it is denied: it sets some that do not exist."""
+    """Return the texts of the options that a pod sets, or a denial if one of them does not exist."""
     ours = [key for key in annotations if key.startswith(PREFIX) and key not in (INJECT, STATUS)]
     if unknown := [key for key in ours if key not in OPTIONS_BY_KEY]:
         return Denial(Reason.UNKNOWN_ANNOTATION, _describe_unknown_annotations(unknown))
@@ -348,9 +350,9 @@ def find_option_texts(annotations: Mapping[str, str | None]) -> OptionTexts | De
 
 
 def deny_forbidden_options(texts: OptionTexts, policy: Policy) -> Denial | None:
-    """Return why the operator does not let a pod set these options, or None.
+    """Return a denial if the operator does not let pods set one of these options or values, or None.
 
-    A text that is no value of its option is left to `parse_options`.
+    `parse_options` denies a text that is not a value of its option.
     """
     if forbidden_keys := sorted(key for key in texts if OPTIONS_BY_KEY[key].name not in policy.allowed_options):
         allowed = ", ".join(option.name for option in OPTIONS if option.name in policy.allowed_options) or "none"
@@ -386,7 +388,7 @@ def deny_forbidden_options(texts: OptionTexts, policy: Policy) -> Denial | None:
 
 
 def _read_option(texts: OptionTexts, name: str) -> Any:
-    """Return the value of an option that a pod sets, or None if it sets none that is accepted."""
+    """Return the value of an option that a pod sets, or None if the option is absent or its text is not accepted."""
     text = texts.get(PREFIX + name)
     if not text:
         return None
@@ -397,13 +399,13 @@ def _read_option(texts: OptionTexts, name: str) -> Any:
 
 
 def _public_flags(arguments: Iterable[str], policy: Policy) -> list[str]:
-    """Return the pod's own flags with which dockerd would listen where others reach it."""
+    """Return the pod's own flags that make dockerd listen on an address that is not loopback."""
     operators = set(policy.defaults.dockerd_args)
     return [argument for argument in arguments if argument not in operators and parsers.listens_publicly(argument)]
 
 
 def parse_options(texts: OptionTexts, policy: Policy) -> Options | Denial:
-    """Return the options of a pod that sets these texts, or why it is denied, with every mistake."""
+    """Return the options of a pod that sets these texts, or a denial that names every mistake."""
     if not texts:
         return policy.defaults
     changes: dict[str, Any] = {}
@@ -421,7 +423,7 @@ def parse_options(texts: OptionTexts, policy: Policy) -> Options | Denial:
 
 
 def warn_of_options_without_effect(metadata: Metadata, mode: Mode | None) -> list[str]:
-    """Return warnings about options of the other mode, and about labels that look like options."""
+    """Return warnings about options of the other mode and about labels that look like options."""
     options = [key for key in metadata.annotations if (option := OPTIONS_BY_KEY.get(key)) and mode not in option.modes]
     labels = [key for key in metadata.labels if key.startswith(PREFIX) and key != INJECT]
     found = []
@@ -433,7 +435,7 @@ def warn_of_options_without_effect(metadata: Metadata, mode: Mode | None) -> lis
 
 
 def _replace_storage_defaults(changes: dict[str, Any]) -> dict[str, Any]:
-    """Return the changes with those that follow: of medium and class, the default gives way to what a pod says."""
+    """Return the changes, and unset the default medium or class that contradicts the one that the pod sets."""
     if "storage_medium" in changes and changes["storage_medium"] is not StorageMedium.VOLUME:
         return {"storage_class": None, **changes}
     if "storage_class" in changes:
@@ -442,7 +444,7 @@ def _replace_storage_defaults(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def find_contradictions(options: Options) -> list[str]:
-    """Return what does not go together in these options."""
+    """Return a sentence for each pair of options that contradict each other."""
     found = []
     for resource, request, limit in (
         ("cpu", options.cpu_request, options.cpu_limit),
@@ -462,10 +464,10 @@ def find_contradictions(options: Options) -> list[str]:
 
 
 def _find_mirrors_without_tls(options: Options) -> list[str]:
-    """Return which mirrors would have dockerd no longer check the certificate of Docker Hub itself.
+    """Return a sentence for each mirror that makes dockerd trust any certificate for Docker Hub itself.
 
-    Since 28, dockerd sets up one TLS client for Docker Hub and its mirrors, and has it trust any certificate where one
-    of them is an insecure registry (`mergeLegacyConfig` of moby's daemon/hosts.go). Loopback always is one.
+    Since version 28, dockerd uses one TLS client for Docker Hub and its mirrors. The client trusts any certificate if
+    one of the mirrors is an insecure registry (`mergeLegacyConfig` in moby's daemon/hosts.go). Loopback always is one.
     """
     insecure = {registry.lower() for registry in options.insecure_registries}
     networks = [parsers.parse_network(registry) for registry in insecure if "/" in registry]
@@ -488,7 +490,7 @@ def _find_mirrors_without_tls(options: Options) -> list[str]:
 
 
 def _describe_unknown_annotations(keys: Sequence[str]) -> str:
-    # Without the prefix, which makes any two of them look alike.
+    # The prefix would make any two annotations look alike, so words are compared without it.
     guesses: dict[str, str | None] = {}
 
     def describe(key: str) -> str:
@@ -499,5 +501,5 @@ def _describe_unknown_annotations(keys: Sequence[str]) -> str:
     described = join_first(keys, describe)
     if all(guesses.values()):
         return described
-    # Once, and short: what was asked for should still be in sight.
+    # The list of known names comes once and last: the misspelt name must stay in sight.
     return f"{described}; known after {PREFIX} are {', '.join(_KNOWN_NAMES)}"

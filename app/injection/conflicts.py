@@ -1,4 +1,7 @@
-"""What keeps a pod from having its additions: each a denial that says what to change."""
+"""Denials of pods that contradict their additions. Each message says what to change.
+
+The parameter `was_injected` tells whether the pod carries the status annotation of an earlier injection.
+"""
 
 from functools import lru_cache
 
@@ -22,17 +25,17 @@ from app.model import (
 )
 
 _NODE_SOCKET_PATHS = ("/run/docker.sock", "/run", "/")
-# The root directory of a process of the node, and what is open in it, can be reached in more ways than can be listed.
-# The others are links into it.
+# /proc leads to the root directory and the open files of every process of the node, in more ways than can be listed.
+# The other paths are links into /proc.
 _PROC_PATHS = ("/proc", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr")
-# How the sentence begins: all that is left of the reason in an error that comes back through the API server.
+# The beginning of the sentence: the API server passes on the message of a denial, but not its reason.
 STALE_STATUS = f"annotation {STATUS} says that the pod was injected, but it"
-# kubelet mounts them read-only, whatever the mount says.
+# kubelet mounts volumes of these kinds read-only, whatever `readOnly` says.
 _READ_ONLY_SOURCES = frozenset({"configMap", "secret", "projected", "downwardAPI"})
 
 
 def deny_stale_status(pod: Pod, additions: Additions) -> Denial | None:
-    """Return what is missing in a pod whose status annotation says that it was injected, or None."""
+    """Return a denial if the pod claims to be injected but lacks an injected member, or None."""
     problem = None
     if additions.container:
         problem = _describe_container_mismatch(pod, additions.container, additions.as_container)
@@ -48,7 +51,10 @@ def deny_stale_status(pod: Pod, additions: Additions) -> Denial | None:
 
 
 def _describe_container_mismatch(pod: Pod, wanted: JsonObject, as_container: bool) -> str | None:
-    """Return what is wrong with the container of our name; older webhooks are known to strip restartPolicy."""
+    """Return how the container of our name differs from the injected one, or None.
+
+    Older webhooks are known to drop restartPolicy.
+    """
     name = quote(wanted["name"])
     existing = pod.containers_by_name.get(wanted["name"])
     if existing is None:
@@ -61,15 +67,15 @@ def _describe_container_mismatch(pod: Pod, wanted: JsonObject, as_container: boo
 
 
 def _is_same_kind(existing: Volume, wanted: JsonObject) -> bool:
-    """Whether two volumes have one source, and one path where that is a hostPath; sizes may differ by version."""
+    """Return whether two volumes have the same kind of source, and the same path if that is hostPath.
+
+    Sizes may differ: another version of the webhook may have injected the volume.
+    """
     return existing.kind in wanted and ("hostPath" not in wanted or existing.path == wanted["hostPath"]["path"])
 
 
 def deny_node_socket(pod: Pod, additions: Additions, was_injected: bool) -> Denial | None:
-    """Return which volume of a pod leads to the node's Docker socket, or None.
-
-    `was_injected`: it was injected before.
-    """
+    """Return a denial if a volume of the pod leads to the node's Docker socket, or None."""
     for name, volume in pod.volumes.items():
         if volume.kind != "hostPath" or _is_injected_volume(volume, additions, was_injected):
             continue
@@ -88,9 +94,9 @@ def deny_node_socket(pod: Pod, additions: Additions, was_injected: bool) -> Deni
 
 
 def _is_injected_volume(existing: Volume, additions: Additions, was_injected: bool) -> bool:
-    """Whether a volume is one of the additions: injected before, or a hostPath of the same name and place.
+    """Return whether a volume is one of the additions: injected before, or a hostPath of the same name and path.
 
-    An emptyDir of the same name is another one in every respect that matters.
+    An emptyDir of the same name is another volume, with other content.
     """
     return any(
         existing.name == wanted["name"] and (was_injected or _is_same_host_path(existing, wanted))
@@ -104,10 +110,7 @@ def _is_same_host_path(existing: Volume, wanted: JsonObject) -> bool:
 
 
 def deny_taken_names(pod: Pod, additions: Additions, was_injected: bool) -> Denial | None:
-    """Return which name of the additions a pod has for something else, or None.
-
-    `was_injected`: it was injected before.
-    """
+    """Return a denial if the pod uses the name of an added container or volume for its own, or None."""
     if was_injected:
         return None
     taken = [
@@ -127,7 +130,10 @@ def deny_taken_names(pod: Pod, additions: Additions, was_injected: bool) -> Deni
 
 
 def deny_foreign_mounts(pod: Pod, additions: Additions) -> Denial | None:
-    """Return why a mount of a volume of ours is refused: it would reach more of it than injection gives."""
+    """Return a denial if a container mounts an injected volume in another way than injection does, or None.
+
+    Such a mount could reach more of the volume than injection gives.
+    """
     volume_names = {volume["name"] for volume in additions.volumes}
     own_name = additions.container["name"] if additions.container else None
     for container in (*pod.init_containers, *pod.containers):
@@ -144,7 +150,7 @@ def deny_foreign_mounts(pod: Pod, additions: Additions) -> Denial | None:
 
 
 def deny_taken_paths(pod: Pod, additions: Additions) -> Denial | None:
-    """Return which mount of a client is in the way of the socket, or None."""
+    """Return a denial if a mount of a client is in the way of the socket, or None."""
     socket_paths = _socket_paths(additions.client_mounts)
     paths = {mount.path for client in additions.clients for mount in client.mounts}
     blocked_paths = {path for path in paths if socket_paths.overlaps(path)}
@@ -167,7 +173,7 @@ def deny_taken_paths(pod: Pod, additions: Additions) -> Denial | None:
 
 @lru_cache(maxsize=64)
 def _socket_paths(wanted: tuple[Mount, ...]) -> PathSet:
-    """Return where another mount could be in the way; most are elsewhere, and need no closer look."""
+    """Return the paths of the socket as a set, to dismiss most mounts at once."""
     return PathSet.from_paths(*(mount.path for mount in wanted))
 
 
@@ -177,17 +183,17 @@ def _is_in_the_way(mount: Mount, wanted: Mount, pod: Pod) -> bool:
     if mount.volume == wanted.volume:
         return False
     if is_under(wanted.path, mount.path):
-        # The runtime could not make the mount point.
+        # The container runtime could not create the mount point.
         volume = pod.volumes.get(mount.volume)
         return mount.read_only or (volume is not None and volume.kind in _READ_ONLY_SOURCES)
     socket = f"{wanted.path}/{SOCKET_NAME}"
-    # Nothing can be mounted under a file or in a directory that is read-only.
+    # Nothing can be mounted under a file or in a read-only directory.
     blocked_root = wanted.path if wanted.sub_path or wanted.read_only else socket
     return mount.path == socket or is_under(mount.path, blocked_root)
 
 
 def deny_scarce_resources(pod: Pod, additions: Additions) -> Denial | None:
-    """Return which resources of the pod itself leave too little for the daemon, or None."""
+    """Return a denial if the pod's own `spec.resources` leaves too little for the daemon, or None."""
     container = additions.container
     if container is None or pod.spec.resources is None or container["name"] in pod.containers_by_name:
         return None

@@ -1,4 +1,4 @@
-"""Names that are part of the contract with users."""
+"""Keys of annotations and labels. They are part of the contract with users."""
 
 PREFIX = "dind.io/"
 INJECT = PREFIX + "inject"

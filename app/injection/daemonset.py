@@ -1,4 +1,4 @@
-"""DaemonSet mode: the socket of the node's own dind, which is shared by all its pods."""
+"""DaemonSet mode: the pod gets the socket of the node's own dind, which all pods of the node share."""
 
 from app.injection.additions import Additions
 from app.injection.constants import PREFIX
@@ -12,7 +12,7 @@ from app.injection.service_account_token import token_mounts
 from app.injection.shared_volumes import Workspace
 from app.model import JsonObject, Mount, Pod, clean_path
 
-# Any user but root: reaching the socket takes its group, nothing else.
+# Any user except root. To reach the socket, a process needs only its group.
 _WAIT_USER = 65532
 _WAIT_RESOURCES = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "500m", "memory": "128Mi"}}
 
@@ -30,8 +30,8 @@ def _deny_options(options: Options, policy: Policy) -> Denial | None:
 def _build_additions(
     pod: Pod, options: Options, policy: Policy, selection: Selection, _workspace: Workspace
 ) -> Additions:
-    """Return what a pod in daemonset mode gets."""
-    # Connecting to a socket needs no write access to its directory.
+    """Return the additions of a pod in daemonset mode."""
+    # A process needs no write access to the directory of a socket to connect to it.
     mount = Mount.at(options.socket_dir, policy.run_volume, read_only=policy.host_path_read_only)
     host_path: JsonObject = {"path": policy.host_path}
     if policy.host_path_type:
@@ -47,7 +47,7 @@ def _build_additions(
         warnings.append(DEFAULT_DIR_WARNING)
     if clean_path(policy.host_path) == "/run" and not policy.host_path_read_only:
         warnings.append("every container of this pod can write the node's own /var/run")
-    # The group belongs to the node's socket, so it is the operator's, whatever the pod says.
+    # The group is that of the node's socket, so the operator sets it, whatever the pod says.
     group = policy.defaults.group
     return Additions(
         volumes=({"name": policy.run_volume, "hostPath": host_path},),
@@ -71,7 +71,7 @@ def _build_wait_container(docker_host: JsonObject, group: int | None, policy: Po
     script = wait_script("docker", policy.wait_seconds, "1", failure)
     return {
         "name": policy.wait_container_name,
-        # The daemon's image has the client, and every node has it already.
+        # The daemon's image contains the client, and every node has already pulled the image.
         "image": policy.defaults.image,
         "command": ["sh", "-c", script],
         "env": [docker_host],

@@ -1,4 +1,4 @@
-"""What can become of a pod, and why. The slugs stand in log, metric, audit annotation, CLI and docs."""
+"""The decisions about a pod and their reasons. The log, metric, audit annotation, CLI and docs use the slugs."""
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
@@ -31,12 +31,12 @@ def _untouched(slug: str, meaning: str, remedy: str = "") -> _ReasonValue:
 
 
 def _denied(slug: str, code: int, meaning: str) -> _ReasonValue:
-    # What to do stands in each denial's message.
+    # No remedy here: the message of each denial says what to do.
     return slug, Outcome.DENIED, code, meaning, ""
 
 
 class Reason(Enum):
-    """Why: a slug, the outcome, the status code of a denial, a sentence for the reference page, and a remedy."""
+    """The reason for a decision: slug, outcome, status code of a denial, meaning for the reference page, remedy."""
 
     NOT_A_POD_CREATE = _untouched("not-a-pod-create", "The request does not create a pod.")
     SUBRESOURCE = _untouched("subresource", "The request is for a subresource of a pod.")
@@ -107,16 +107,16 @@ class Reason(Enum):
         self.code = code
         self.meaning = meaning
         self.remedy = remedy
-        """What leads to another outcome, where that can be told from the reason alone; {namespace} is the pod's."""
+        """A command or change that leads to another outcome, or empty; `{namespace}` stands for the pod's namespace."""
 
     def remedy_in(self, namespace: str) -> str:
-        """Return the remedy for a pod of a namespace."""
+        """Return the remedy for a pod in this namespace."""
         return self.remedy.replace("{namespace}", namespace)
 
 
 @dataclass
 class Denial:
-    """A refusal: its reason, a sentence that a person can act on, and `detail`, the part that says what is wrong."""
+    """A denial: its reason, a sentence that a person can act on, and `detail`, the part of it that names the fault."""
 
     reason: Reason
     message: str
@@ -125,7 +125,7 @@ class Denial:
 
 @dataclass
 class Decision:
-    """What to do with a pod. `operations` and `warnings` belong to the outcome injected."""
+    """The decision about a pod. Only the outcome injected has `operations` and `warnings`."""
 
     reason: Reason
     mode: Mode | None = None
@@ -134,7 +134,7 @@ class Decision:
     operations: tuple[Operation, ...] = ()
     warnings: tuple[str, ...] = ()
     stopped_by: int | None = None
-    """The index in `RULES` of the rule that stopped the pod, None where none did."""
+    """The index in `RULES` of the rule that stopped the pod, or None if no rule did."""
 
     @property
     def outcome(self) -> Outcome:

@@ -1,15 +1,15 @@
-"""Who is injected: the truth table.
+"""Which pods are injected: the truth table.
 
-| namespace label | what the pod says | result |
+| namespace label | `dind.io/inject` of the pod | result |
 |---|---|---|
-| `enabled` | nothing | not-requested |
+| `enabled` | absent | not-requested |
 | `enabled`, `sidecar`, `daemonset` | `sidecar` / `daemonset` | that mode |
-| `sidecar` / `daemonset` | nothing | the namespace's mode |
+| `sidecar` / `daemonset` | absent | the namespace's mode |
 | any of these | `disabled` | opted-out |
 | any of these | anything else | unknown-value |
 
-The pod says it by annotation or by label of the same key; the annotation wins. A mirror pod is left
-alone whatever it says; a Windows pod is refused only where it asks itself.
+The pod sets `dind.io/inject` as an annotation or as a label; the annotation wins. A mirror pod is never touched. A
+Windows pod is denied only if the pod itself asks for Docker, not if its namespace does.
 """
 
 from typing import NamedTuple
@@ -29,7 +29,7 @@ _MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
 
 class DockerRequest(NamedTuple):
-    """What asks for Docker: the value, the mode that it stands for, and the source (annotation, label, namespace)."""
+    """A request for Docker: its value, the mode that it names, and its source (annotation, label or namespace)."""
 
     value: str
     mode: Mode | None
@@ -42,12 +42,12 @@ def mode_of_label(label: str) -> Mode | None:
 
 
 def is_mirror_pod(metadata: Metadata) -> bool:
-    """Whether a pod mirrors a static pod of a kubelet."""
+    """Return whether a pod mirrors a static pod of a kubelet."""
     return _MIRROR_ANNOTATION in metadata.annotations
 
 
 def read_docker_request(metadata: Metadata, namespace_mode: Mode | None) -> DockerRequest | Denial:
-    """Return what a pod or its namespace asks for, or a denial of a value that is not accepted."""
+    """Return the request of a pod or its namespace, or a denial if its value is not accepted."""
     for source, values in (("annotation", metadata.annotations), ("label", metadata.labels)):
         if INJECT in values:
             value = values[INJECT] or ""
@@ -59,7 +59,7 @@ def read_docker_request(metadata: Metadata, namespace_mode: Mode | None) -> Dock
 
 
 def is_windows_pod(pod: Pod) -> bool:
-    """Whether a pod says that it runs on Windows."""
+    """Return whether a pod says that it runs on Windows."""
     os, selector = pod.spec.os, pod.spec.node_selector
     return (os is not None and os.name == "windows") or (
         selector is not None and selector.get("kubernetes.io/os") == "windows"
@@ -67,7 +67,7 @@ def is_windows_pod(pod: Pod) -> bool:
 
 
 def deny_windows_pod(request: DockerRequest) -> Denial:
-    """Return why a Windows pod that asks itself is denied."""
+    """Return the denial of a Windows pod that asks for Docker itself."""
     return Denial(
         Reason.WINDOWS_REQUESTED,
         f"{request.source} {INJECT}: the pod runs on Windows, where this Docker daemon does not; "
@@ -76,7 +76,7 @@ def deny_windows_pod(request: DockerRequest) -> Denial:
 
 
 def deny_disabled_mode(request: DockerRequest, policy: Policy) -> Denial:
-    """Return why a pod that asks for a mode that is off is denied."""
+    """Return the denial of a pod that asks for a mode that the operator has switched off."""
     modes = ", ".join(sorted(policy.modes)) or "none"
     source = "label of the namespace" if request.source == "namespace" else request.source
     return Denial(

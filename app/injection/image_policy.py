@@ -1,4 +1,4 @@
-"""Which images a pod may choose: the operator's patterns."""
+"""The operator's patterns for the images that pods may choose."""
 
 import re
 from collections.abc import Iterable
@@ -8,11 +8,11 @@ from app.model import parse_image
 
 
 def is_allowed_image(image: str, patterns: Iterable[str]) -> bool:
-    """Whether one of the patterns matches the image, as written or in full.
+    """Return whether one of the patterns matches the image, as the pod writes it or in full.
 
-    `*` stands for any characters but `/` and `@`, so that `registry.example/*` opens neither a folder below
-    nor `registry.example.attacker/x`, and `docker:29*` no digest: a digest decides alone which image is pulled.
-    `docker:*-dind` matches `docker.io/library/docker:29-dind` too.
+    `*` stands for any characters except `/` and `@`. So `registry.example/*` matches neither a folder below nor
+    `registry.example.attacker/x`, and `docker:29*` matches no digest: a digest alone decides which image is pulled.
+    `docker:*-dind` also matches `docker.io/library/docker:29-dind`.
     """
     spellings = {image, parse_image(image).canonical}
     return any(

@@ -1,4 +1,4 @@
-"""The one function that the webhook, the command line and the tests share."""
+"""The entry points of the webhook, the command line and the tests. All of them run the same rules."""
 
 from typing import Any
 
@@ -8,20 +8,20 @@ from app.injection.rules import Case, decide
 
 
 def inject(json: Any, namespace_mode: Mode | None, policy: Policy) -> Decision:
-    """Decide what becomes of a pod that the API server has sent to the webhook.
+    """Return the decision about a pod that the API server has sent to the webhook.
 
-    `json` is a pod that was read (`PodShape`) or its JSON, text (`msgspec.Raw`) or from a parser. `namespace_mode` is
-    the mode that the label of the pod's namespace asks for, None where it only opts in. The pod is read, never changed;
-    applying the operations is the caller's.
+    `json` is a pod that was read already (`PodShape`), JSON text (`msgspec.Raw`), or the output of a JSON parser. It is
+    never changed: the caller applies the operations. `namespace_mode` is the mode that the label of the namespace asks
+    for, or None if the namespace only opts in.
     """
     return decide(Case(json, policy, namespace_mode))
 
 
 def decide_for_namespace(json: Any, namespace_label: str, policy: Policy, exclusion: str | None = None) -> Decision:
-    """Decide what becomes of a pod in a namespace with this label (empty: none), as a cluster would.
+    """Return the decision about a pod in a namespace with this label, as a cluster would decide.
 
-    `exclusion` says what in the webhook configuration leaves the pod out; it is empty where nothing does, and None
-    where nobody has looked.
+    `namespace_label` is empty if the namespace has no label. `exclusion` names the part of the webhook configuration
+    that excludes the pod. It is empty if the configuration selects the pod, and None if nobody has read it.
     """
     case = Case(json, policy)
     case.namespace_label = namespace_label
@@ -32,7 +32,7 @@ def decide_for_namespace(json: Any, namespace_label: str, policy: Policy, exclus
 def decide_request(
     json: Any, namespace_mode: Mode | None, policy: Policy, *, creates_pod: bool, is_subresource: bool
 ) -> Decision:
-    """Decide on a request of the API server, which may be about something else than the creation of a pod."""
+    """Return the decision about a request of the API server, which may be another than the creation of a pod."""
     case = Case(json, policy, namespace_mode)
     case.creates_pod = creates_pod
     case.is_subresource = is_subresource

@@ -1,4 +1,4 @@
-"""Sentences for people, cut to what reaches them: what they quote is the author's, and of any length."""
+"""Parts of messages for people. A message quotes text of the pod's author, of any length, so its parts are cut."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -7,32 +7,32 @@ from app.printable import printable
 
 _Item = TypeVar("_Item")
 
-# The API server passes on longer warnings only in part.
+# AdmissionResponse.warnings (k8s.io/api/admission/v1) asks for at most 120 characters; longer ones may be truncated.
 MAX_WARNING_LENGTH = 120
 _MAX_QUOTE_LENGTH = 64
 _MAX_LISTED_ITEMS = 5
-# An event's message ends at 1024 characters, and what creates a pod puts a hundred of its own in front.
+# The message of an event has at most 1024 characters. The controller that creates a pod puts about a hundred in front.
 MAX_LIST_LENGTH = 800
 
 
 def quote(text: str) -> str:
-    """Return a text in quotes, its end left out where it is long."""
+    """Return a text in quotes, cut if it is long."""
     mark = "'" if '"' in text else '"'
     return mark + abbreviate(text) + mark
 
 
 def abbreviate(text: str) -> str:
-    """Return a text, its end left out where it is long, without characters that a terminal would obey."""
+    """Return a text, cut if it is long, with unprintable characters escaped."""
     shown = text if len(text) <= _MAX_QUOTE_LENGTH else text[: _MAX_QUOTE_LENGTH - 3] + "..."
     return printable(shown)
 
 
 def join_first(items: Sequence[_Item], describe: Callable[[_Item], str], separator: str = "; ") -> str:
-    """Return the first items as text, as many as an event has room for, and the number of the others."""
+    """Return the first items as text, as many as fit into an event, and the number of the others."""
     shown: list[str] = []
     remaining = MAX_LIST_LENGTH
     for item in items[:_MAX_LISTED_ITEMS]:
-        # An item may be as long as a request.
+        # An item may be as long as the request body.
         text = describe(item)[:MAX_LIST_LENGTH]
         remaining -= len(text) + len(separator)
         if shown and remaining < 0:
@@ -44,10 +44,10 @@ def join_first(items: Sequence[_Item], describe: Callable[[_Item], str], separat
 
 
 def warn_of_names(text: str, names: Sequence[str]) -> str:
-    """Return a warning that ends in a list of names."""
+    """Return a warning that ends with a list of names."""
     return truncate_warning(f"{text}: {join_first(names, str, ', ')}")
 
 
 def truncate_warning(text: str) -> str:
-    """Return a warning cut to the length that is passed on whole."""
+    """Return a warning, cut to `MAX_WARNING_LENGTH` characters."""
     return text if len(text) <= MAX_WARNING_LENGTH else text[: MAX_WARNING_LENGTH - 1] + "…"

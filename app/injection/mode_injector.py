@@ -1,4 +1,4 @@
-"""What the two modes do each in its own way."""
+"""The functions that each of the two modes implements."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,11 +12,11 @@ from app.model import Container, Pod
 
 
 class ModeInjector(NamedTuple):
-    """The functions of one mode, in the order in which they are called.
+    """The functions of one mode, in the order in which the rules call them.
 
-    `deny_options` and `deny_host_namespaces` return why a pod cannot have this mode, or None. `added_container_name`
-    returns the name of the container that is added, or None. `share_volumes` returns what the daemon mounts of the
-    clients' volumes.
+    `deny_options` and `deny_host_namespaces` return a denial, or None. `added_container_name` returns the name of the
+    container that the mode adds, or None if it adds none. `starts_before_init_containers` tells whether the init
+    containers can have Docker. `share_volumes` returns the daemon's mounts of the clients' volumes, or a denial.
     """
 
     deny_options: Callable[[Options, Policy], Denial | None]

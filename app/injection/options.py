@@ -1,4 +1,4 @@
-"""What a pod may choose (`Options`) and what the operator decides (`Policy`). Frozen values, no rules."""
+"""The choices of a pod (`Options`) and of the operator (`Policy`). Frozen values, no rules."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,14 +8,14 @@ from app.injection.decision import Mode
 
 
 class Placement(StrEnum):
-    """Where the sidecar goes: a native sidecar (KEP-753) or an ordinary container."""
+    """The form of the sidecar: a native sidecar (KEP-753) or an ordinary container."""
 
     NATIVE = "native"
     CONTAINER = "container"
 
 
 class StorageMedium(StrEnum):
-    """What `/var/lib/docker` is made of."""
+    """The kind of volume at `/var/lib/docker`."""
 
     DISK = "Disk"
     MEMORY = "Memory"
@@ -23,7 +23,7 @@ class StorageMedium(StrEnum):
 
 
 class TcpAddress(NamedTuple):
-    """A TCP address the daemon listens on; `host` is an IP address or `localhost`."""
+    """A TCP address that the daemon listens on. `host` is an IP address or `localhost`."""
 
     host: str
     port: int
@@ -40,7 +40,7 @@ class TcpAddress(NamedTuple):
 class Options:
     """The values of the per-pod options, one member for each row of `annotations.OPTIONS`.
 
-    Quantities stay text, as Kubernetes takes them. None and an empty tuple mean: not set.
+    Quantities stay text, as Kubernetes accepts them. None or an empty tuple means that the option is not set.
     """
 
     containers: tuple[str, ...]
@@ -66,16 +66,16 @@ class Options:
     dockerd_args: tuple[str, ...]
 
     def __hash__(self) -> int:
-        # A few members tell most apart; hashing all of them for each pod would cost as much as building what is cached.
+        # A few members distinguish most options. A hash of all members would cost as much as the cached work itself.
         return hash((self.image, self.memory_limit, self.storage_size))
 
 
 @dataclass(frozen=True, eq=False)
 class Policy:
-    """The operator's side: defaults of every option, what pods may set, names, and what is left out.
+    """The operator's decisions: defaults of the options, options that pods may set, names, and features.
 
-    `version` is written into the status annotation. `host_path` and `host_path_type` are those of
-    the per-node DaemonSet's socket directory.
+    `version` goes into the status annotation. `host_path` and `host_path_type` describe the socket directory of the
+    DaemonSet on the node.
     """
 
     version: str

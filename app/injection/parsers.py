@@ -1,6 +1,6 @@
-"""From the text of an annotation to a value, as strict as Kubernetes and Docker would be.
+"""Parsers of the texts of annotations, as strict as Kubernetes and Docker.
 
-Each function raises ValueError with the rest of a sentence that begins with the text.
+Each parser returns the value, or raises ValueError with the rest of a sentence that begins with the text.
 """
 
 import ipaddress
@@ -19,10 +19,11 @@ from app.model import is_dns_label, is_dns_subdomain, parse_image, parse_quantit
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
-# sun_path holds 108 bytes with its closing zero (unix(7)).
+# sun_path holds 108 bytes, including the closing zero (unix(7)).
 _MAX_SOCKET_DIR_LENGTH = 107 - len(f"/{SOCKET_LINK_NAME}")
 REFUSED_VARIABLES = frozenset({"DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT"})
-# All of `dockerd --help` (29.8) but --host, which is ours. It hides --network-diagnostic-port, a port of loopback.
+# All flags of `dockerd --help` (29.8) that listen, except --host, which injection sets. The help hides
+# --network-diagnostic-port, which listens on loopback only.
 LISTENING_FLAGS = frozenset({"--metrics-addr"})
 ENDING_FLAGS = frozenset({"help", "validate", "version"})
 OWNED_FLAGS: Mapping[str, str | None] = {
@@ -193,7 +194,7 @@ def parse_dockerd_args(text: str) -> tuple[str, ...]:
     if not isinstance(arguments, list) or not all(isinstance(argument, str) for argument in arguments):
         raise ValueError('must be a JSON array of strings, such as ["--log-level=debug"]')
     for argument in arguments:
-        # Long flags with their value in one piece: what they set can be seen, and "-DHtcp://…" cannot hide in them.
+        # Only long flags with their value in one piece: a short form such as "-DHtcp://…" could hide another flag.
         match = re.fullmatch(r"--([a-z0-9][a-z0-9-]*)(=[^\0]*)?", argument)
         if match is None:
             raise ValueError(f"has an item that is not of the form --flag or --flag=value: {quote(argument)}")
@@ -207,7 +208,7 @@ def parse_dockerd_args(text: str) -> tuple[str, ...]:
 
 
 def listens_publicly(argument: str) -> bool:
-    """Whether a flag of dockerd has it listen on an address that is not loopback."""
+    """Return whether a flag makes dockerd listen on an address that is not loopback."""
     flag, _, value = argument.partition("=")
     if flag not in LISTENING_FLAGS:
         return False
@@ -217,7 +218,7 @@ def listens_publicly(argument: str) -> bool:
 
 
 def find_ip_address(host_and_port: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the IP address in HOST[:PORT], None where the host is a name."""
+    """Return the IP address in HOST[:PORT], or None if the host is a name."""
     match = re.fullmatch(r"(?:\[([^\]]*)\]|([^:]*))(?::[0-9]*)?", host_and_port)
     try:
         address = ipaddress.ip_address(match[1] or match[2]) if match else None
@@ -227,7 +228,7 @@ def find_ip_address(host_and_port: str) -> ipaddress.IPv4Address | ipaddress.IPv
 
 
 def parse_network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """Return the network that a CIDR names: the one of IPv4 where it is mapped into IPv6, as Docker up to 28 has it."""
+    """Return the network of a CIDR. An IPv4 network that is mapped into IPv6 becomes IPv4, as in Docker up to 28."""
     network = ipaddress.ip_network(cidr)
     mapped = getattr(network.network_address, "ipv4_mapped", None)
     return ipaddress.ip_network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
@@ -241,7 +242,7 @@ def _parse_json(text: str) -> Any:
 
 
 def _is_cidr(text: str) -> bool:
-    # dockerd takes neither netmasks nor zones, both of which ip_network does.
+    # dockerd accepts neither netmasks nor zones; ip_network accepts both.
     if not re.fullmatch(r"[0-9a-fA-F.:]+/(0|[1-9][0-9]{0,2})", text):
         return False
     try:
@@ -261,5 +262,5 @@ def _is_host_and_port(text: str) -> bool:
 def _is_host(text: str) -> bool:
     if not is_dns_subdomain(text.lower()):
         return False
-    # What ends in a number is an address, in one of the forms that some resolvers take: 127.1 is loopback.
+    # Some resolvers read a name that ends in a number as an address: 127.1 is loopback.
     return not text.rpartition(".")[2].isdigit() or find_ip_address(text) is not None

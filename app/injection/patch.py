@@ -1,7 +1,7 @@
-"""From what a mode wants to what a pod lacks: operations for only what is not there yet.
+"""Compares the additions with a pod and returns the JSON patch (RFC 6902) for the members that the pod lacks.
 
-Each addition is an "ensure": it is made where it is missing and skipped where it is there. Only `add` of RFC
-6902 is used; an absent or null list or object is added as a whole (section 4.1).
+An addition that the pod already has is skipped. The only operation is `add`. An absent or null list or object is added
+as a whole (section 4.1).
 """
 
 from collections.abc import Iterable
@@ -19,32 +19,32 @@ from app.model import Container, JsonObject, Metadata, Mount, Operation, Pod, ad
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
-# The members that we add have a few names, all of them our own.
+# Bounded: only the names of members that injection adds get here.
 _cached_pointer = lru_cache(maxsize=16)(pointer)
 
-# Mounts with their clean paths
+# Clean path and entry of each mount
 _MountEntries: TypeAlias = list[tuple[str, JsonObject]]
 
 
 def missing_operations(
     pod: Pod, metadata: Metadata, additions: Additions, mode: Mode | None, version: str
 ) -> list[Operation]:
-    """Return the operations that give a pod what it lacks of the additions, in the order in which they apply.
+    """Return the operations that add the missing additions to a pod, in the order in which they apply.
 
-    `mode` and `version` are written into the status annotation.
+    `mode` and `version` go into the status annotation.
     """
     return [
         *_group_operations(pod, additions),
         *_annotation_operations(pod, metadata, additions, _render_status(mode, version)),
         *_client_operations(additions),
         *_volume_operations(pod, additions),
-        # Last: it moves the init containers, which the operations before it name by their index.
+        # Last: this operation shifts the init containers, and the operations before it name them by index.
         *_container_operations(pod, additions),
     ]
 
 
 def warn_of_kept_members(pod: Pod, additions: Additions) -> tuple[str, ...]:
-    """Return warnings about what a pod has otherwise than injected, and keeps."""
+    """Return warnings about members of a pod that differ from the additions and are kept."""
     return (*_warn_of_kept_mounts(pod, additions), *_warn_of_kept_env(additions))
 
 
@@ -111,7 +111,7 @@ def _mount_entries(mounts: tuple[Mount, ...]) -> _MountEntries:
     return [(mount.path, mount.to_json()) for mount in mounts]
 
 
-# Of clients only: the mounts of our own container are as many as a stranger's pod has volumes.
+# Cached for clients only: the pod decides how many mounts our own container has.
 _cached_mount_entries = lru_cache(maxsize=64)(_mount_entries)
 
 
@@ -122,7 +122,7 @@ def _mount_operations(container: Container, wanted: _MountEntries) -> list[Opera
 
 
 def _warn_of_kept_mounts(pod: Pod, additions: Additions) -> Iterable[str]:
-    """Yield a warning where our container cannot follow what a later mutator changed: patches only add."""
+    """Yield a warning if a later mutator changed a mount of our container: a patch that only adds cannot follow."""
     name = additions.container["name"] if additions.container else ""
     existing = pod.containers_by_name.get(name)
     if existing is None:
@@ -149,7 +149,7 @@ def _warn_of_kept_env(additions: Additions) -> Iterable[str]:
 
 
 def _append(place: str, existing: list[Any] | None, values: list[Any]) -> list[Operation]:
-    """Return the operations that put `values` behind what the list at `place` has; none where there are no values."""
+    """Return the operations that append `values` to the list at `place`."""
     if existing is None:
         return [add(place, values)] if values else []
     end = f"{place}/-"
@@ -157,12 +157,12 @@ def _append(place: str, existing: list[Any] | None, values: list[Any]) -> list[O
 
 
 def _prepend(place: str, existing: list[Any] | None, value: Any) -> Operation:
-    """Return the operation that makes `value` the first of the list at `place`."""
+    """Return the operation that makes `value` the first item of the list at `place`."""
     return add(place, [value]) if existing is None else add(f"{place}/0", value)
 
 
 def _add_members(place: str, existing: object, members: JsonObject) -> list[Operation]:
-    """Return the operations that give the object at `place` members of which it has none, or null."""
+    """Return the operations that add members to the object at `place`, which lacks them or has null."""
     if existing is None:
         return [add(place, members)] if members else []
     return [add(place + _cached_pointer(key), value) for key, value in members.items()]

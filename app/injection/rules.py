@@ -1,6 +1,6 @@
-"""The rules that decide about a pod, in order: each with its statement, its reasons and its check.
+"""The rules that decide about a pod, in order. Each rule has a statement, its reasons and a check.
 
-`decide` runs them, and `explain` prints that very run: which rule stopped the pod is part of the decision.
+`decide` runs the rules, and `explain` prints the same run: the decision records the rule that stopped the pod.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -42,12 +42,11 @@ _INJECTORS: Mapping[Mode, ModeInjector] = {Mode.SIDECAR: SIDECAR, Mode.DAEMONSET
 
 
 class Case:
-    """A pod on its way through the rules: what is given, and what each rule finds out for those after it.
+    """A pod on its way through the rules: the input, and the results of each rule for the rules after it.
 
-    `json` is a pod that was read (`PodShape`) or its JSON, text (`msgspec.Raw`) or from a parser. `namespace_mode` is
-    the mode that the label of its namespace asks for, None where it only opts in. The API server looks at the namespace
-    and at the webhook configuration before it calls the webhook; who decides in its place gives the `namespace_label`,
-    and `exclusion`: what in the configuration leaves the pod out, empty where nothing does. None: not looked at.
+    `json` and `namespace_mode` are as in `inject`. The API server checks the namespace and the webhook configuration
+    before it calls the webhook. A caller that decides in its place sets `namespace_label` and `exclusion`, as in
+    `decide_for_namespace`; None means that the rule is not checked.
     """
 
     metadata: Metadata
@@ -70,7 +69,7 @@ class Case:
         self.creates_pod = True
         self.is_subresource = False
         self.mode: Mode | None = None
-        """The mode that the pod gets, once it is known that the operator has it on."""
+        """The mode that the pod gets, set after the rule that checks whether the operator has switched it on."""
 
 
 RuleOutcome: TypeAlias = Decision | Denial | None
@@ -216,7 +215,10 @@ def _build_operations(case: Case) -> RuleOutcome:
 
 
 class Rule(NamedTuple):
-    """A statement that must hold, the reasons with which a pod stops where it does not, and the check."""
+    """A statement that must hold, the reasons for which a pod stops if it does not hold, and the check.
+
+    The check returns None if the statement holds. It may raise MalformedPodError instead of a denial.
+    """
 
     statement: str
     reasons: tuple[Reason, ...]
@@ -264,12 +266,12 @@ RULES: tuple[Rule, ...] = (
 )
 _CHECKS: tuple[RuleCheck, ...] = tuple(rule.check for rule in RULES)
 
-# What the API server sees to before it calls the webhook
+# The rules that the API server checks before it calls the webhook
 NAMESPACE_RULES = RULES[:2]
 
 
 def decide(case: Case) -> Decision:
-    """Return what becomes of a pod: the decision of the first rule that stops it, or its injection."""
+    """Return the decision of the first rule that stops the pod, or its injection if no rule does."""
     index = 0
     try:
         for index, check in enumerate(_CHECKS):
@@ -287,7 +289,7 @@ def decide(case: Case) -> Decision:
 
 
 class RuleState(StrEnum):
-    """What came of a rule in the run that decided about a pod."""
+    """The result of a rule in the run that decided about a pod."""
 
     PASSED = "passed"
     STOPPED = "stopped"
@@ -298,9 +300,10 @@ class RuleState(StrEnum):
 def trace_rules(
     decision: Decision, rules: tuple[Rule, ...] = RULES, *, configuration_known: bool = False
 ) -> Iterator[tuple[Rule, RuleState]]:
-    """Yield the first rules, or all, each with what came of it in the run that led to a decision.
+    """Yield each of `rules` with its result in the run that led to a decision.
 
-    Without `configuration_known`, nobody has looked whether the webhook configuration selects the pod.
+    `rules` are `RULES` or the first of them. `configuration_known` tells whether the caller has read the webhook
+    configuration; without it, the rule about the configuration is not checked.
     """
     end = len(rules) if decision.stopped_by is None else decision.stopped_by
     for index, rule in enumerate(rules):

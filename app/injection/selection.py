@@ -1,4 +1,4 @@
-"""Which containers get Docker."""
+"""Selects the containers that get Docker."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,21 @@ from app.model import Container, Pod, nearest_word
 
 @dataclass
 class Selection:
-    """The containers that get Docker, in the order they start, and those that were meant to but cannot."""
+    """The containers that get Docker, in the order in which they start.
+
+    `early_containers` are selected too, but start before the daemon and so cannot have Docker.
+    """
 
     clients: tuple[Container, ...]
     early_containers: tuple[Container, ...]
 
 
 def select_clients(pod: Pod, names: tuple[str, ...], own: str | None, *, starts_first: bool) -> Selection | Denial:
-    """Return the containers that `dind.io/containers` selects, all where `names` is empty.
+    """Return the containers that `dind.io/containers` selects, or a denial if it names one that does not exist.
 
-    `own` is the name of the container we add. With `starts_first`, the init containers that start after it
-    can have Docker, else none can. Native sidecars of other injectors are selected by name only.
+    An empty `names` selects all containers except native sidecars of other injectors. `own` is the name of the
+    container that injection adds. With `starts_first`, that container starts first and the init containers after it
+    can have Docker; without it, no init container can.
     """
     existing = pod.containers_by_name.get(own) if own else None
     daemon_position = existing.position if existing and existing.is_init else 0

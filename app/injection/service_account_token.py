@@ -1,4 +1,4 @@
-"""The service account token, which every container gets that has nothing at its place."""
+"""The service account token, which every container gets unless it mounts another volume at that path."""
 
 from app.model import Mount, Pod, clean_path
 
@@ -8,13 +8,13 @@ _VOLUME_PREFIX = "kube-api-access-"
 
 
 def token_mounts(pod: Pod) -> tuple[Mount, ...]:
-    """Return the mount of the pod's token, none where it has none.
+    """Return the mount of the pod's token, or nothing if the pod has no token.
 
-    The API server's ServiceAccount plugin (plugin/pkg/admission/serviceaccount in kubernetes) comes by once more after
-    webhooks. A container of ours that has no token by then is given it, and a pod that is changed after us comes to us
-    a second time.
+    The API server runs its ServiceAccount plugin (plugin/pkg/admission/serviceaccount) again after the webhooks. The
+    plugin adds the token to a container of ours that lacks it, and after such a change the API server calls the webhook
+    again.
     """
-    # Of that name may also be what somebody else chose: only a projected volume holds a token.
+    # The author of a pod may use the prefix for another volume: only a projected volume holds a token.
     names = {
         name for name, volume in pod.volumes.items() if name.startswith(_VOLUME_PREFIX) and volume.kind == "projected"
     }

@@ -1,7 +1,7 @@
-"""Workspace sharing: the clients' volumes in the daemon too, at the same paths.
+"""Shares the clients' volumes with the daemon, at the same paths.
 
-`docker run -v $PWD:/w` names a path of the client's filesystem, but the daemon looks it up in its
-own. Secrets, ConfigMaps, projected volumes and hostPaths are never shared.
+`docker run -v $PWD:/w` names a path of the client's filesystem, but the daemon looks the path up in its own. Secrets,
+ConfigMaps, projected volumes and hostPaths are never shared.
 """
 
 from collections.abc import Mapping
@@ -21,17 +21,17 @@ SHAREABLE_KINDS = frozenset({"emptyDir", "persistentVolumeClaim", "ephemeral"})
 
 @dataclass
 class Workspace:
-    """The mounts that the daemon shares with its clients, and what was left out."""
+    """The mounts that the daemon shares with its clients, and warnings about the mounts that it does not share."""
 
     mounts: tuple[Mount, ...]
     warnings: tuple[str, ...]
 
 
 def share_volumes(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Policy) -> Workspace | Denial:
-    """Return the daemon's mounts of the clients' volumes.
+    """Return the daemon's mounts of the clients' volumes, or a denial if the pod names a volume that cannot be shared.
 
-    Of two volumes at one path the first container's wins; a volume that one client may write is
-    writable.
+    If two containers mount different volumes at one path, the first container wins. The daemon can write a volume if
+    one client can.
     """
     requested = options.share_volumes
     if requested is False:
@@ -41,8 +41,8 @@ def share_volumes(pod: Pod, clients: tuple[Container, ...], options: Options, po
         if missing := [name for name in requested if name not in names]:
             return Denial(Reason.INVALID_OPTION, join_first(missing, lambda name: _describe_refusal(name, pod)))
         names &= set(requested)
-    # An ordinary container starts after all init containers; what they make is there already.
-    # A volume that is asked for by name is shared all the same.
+    # An ordinary container starts after all init containers, so their files exist already. A volume that the pod names
+    # is always shared.
     skips_prepared_sub_paths = requested is True and options.placement is Placement.NATIVE
     sub_paths = _init_container_sub_paths(pod, policy.container_name) if skips_prepared_sub_paths else {}
     reserved = daemon_directories(options.socket_dir)
@@ -67,13 +67,13 @@ def share_volumes(pod: Pod, clients: tuple[Container, ...], options: Options, po
 
 
 def _paths_under_read_only(shared: Mapping[str, Mount]) -> list[str]:
-    """Return the paths under a volume that is read-only: their mount points could not be made.
+    """Return the paths under a read-only volume: the container runtime could not create their mount points.
 
-    The two need not meet in any one client, but in the daemon they do.
+    Perhaps no client mounts both volumes, but the daemon does.
     """
     found = []
     read_only_parent = None
-    # With their closing slash, paths stand right behind the one that they are under.
+    # With a closing slash, the paths under a path sort directly after it.
     for path in sorted(shared, key=lambda path: f"{path}/"):
         if read_only_parent and path.startswith(read_only_parent):
             found.append(path)
@@ -83,16 +83,16 @@ def _paths_under_read_only(shared: Mapping[str, Mount]) -> list[str]:
 
 
 def _exclusion_reason(mount: Mount, existing: Mount | None, sub_paths: _SubPaths, reserved: PathSet) -> str | None:
-    """Return why a mount of a shareable volume is left out.
+    """Return why the daemon does not get a mount of a shareable volume, or None if it does.
 
-    `existing` is what the daemon has at its path already, `reserved` are the directories that it needs itself.
+    `existing` is the daemon's mount at the same path, if any. `reserved` are the directories that the daemon needs.
     """
     if mount.sub_path_expr:
         return "their subPathExpr is the container's own"
     if reserved.overlaps(mount.path):
         return "which needs its own files there"
-    # dind starts first, and kubelet would put a directory where an init container means to write a file.
-    # One that mounts the same subPath itself gets that directory anyway.
+    # dind starts first, and kubelet would create a directory where an init container wants to write a file. An init
+    # container that mounts the same subPath itself gets that directory anyway.
     if mount.sub_path and sub_paths.get(mount.volume, set()) - {mount.sub_path}:
         return "an init container may make their subPath"
     if existing and (existing.volume, existing.sub_path) != (mount.volume, mount.sub_path):
@@ -101,7 +101,7 @@ def _exclusion_reason(mount: Mount, existing: Mount | None, sub_paths: _SubPaths
 
 
 def _init_container_sub_paths(pod: Pod, daemon: str) -> _SubPaths:
-    """Return what init containers mount of each volume, and so can make in it: subPaths, empty for all of it."""
+    """Return the subPaths of each volume that init containers mount, and so may create; empty for the whole volume."""
     found: dict[str, set[str]] = {}
     for container in pod.init_containers:
         if container.name != daemon:
@@ -111,7 +111,7 @@ def _init_container_sub_paths(pod: Pod, daemon: str) -> _SubPaths:
 
 
 def _shareable_names(pod: Pod, policy: Policy) -> set[str]:
-    """Return the names of the user's volumes that the daemon may have too."""
+    """Return the names of the pod's own volumes that can be shared with the daemon."""
     own = (policy.run_volume, policy.storage_volume)
     return {name for name, volume in pod.volumes.items() if volume.kind in SHAREABLE_KINDS and name not in own}
 

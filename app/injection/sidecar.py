@@ -1,4 +1,4 @@
-"""Sidecar mode: a privileged Docker daemon of the pod's own."""
+"""Sidecar mode: the pod gets its own privileged Docker daemon."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,13 +25,13 @@ from app.injection.shared_volumes import Workspace, share_volumes
 from app.model import JsonObject, Mount, Pod, parse_image
 
 _START_SECONDS = 180
-# Tags of the official image that have not been built since Docker 19.03.
+# Tags of the official image that were last built for Docker 19.03
 _FROZEN_TAGS = ("stable", "edge", "test")
 
 
 @dataclass
 class _Template:
-    """What is the same for every pod with these options; nothing in it is ever changed."""
+    """The additions that all pods with these options share. They are cached and must never be changed."""
 
     volumes: tuple[JsonObject, ...]
     container: JsonObject
@@ -45,7 +45,7 @@ class _Template:
 def _build_additions(
     pod: Pod, options: Options, policy: Policy, selection: Selection, workspace: Workspace
 ) -> Additions:
-    """Return what a pod in sidecar mode gets."""
+    """Return the additions of a pod in sidecar mode."""
     is_native = options.placement is Placement.NATIVE
     template = _build_template(options, policy)
     warnings = [*template.warnings, *workspace.warnings]
@@ -68,7 +68,7 @@ def _build_additions(
     )
 
 
-# The texts of options are bounded, and so is what is kept here.
+# The texts of options are bounded, so the cache is bounded too.
 @lru_cache(maxsize=32)
 def _build_template(options: Options, policy: Policy) -> _Template:
     is_native = options.placement is Placement.NATIVE
@@ -144,7 +144,7 @@ def _build_container(options: Options, policy: Policy, is_native: bool, has_sock
         container["env"] = [{"name": name, "value": value} for name, value in options.env]
     if resources := _build_resources(options):
         container["resources"] = resources
-    # Complete, so that a restrictive securityContext of the pod does not reach the daemon.
+    # Complete: otherwise members of a restrictive securityContext of the pod would apply to the daemon.
     container["securityContext"] = {
         "privileged": True,
         "runAsUser": 0,
@@ -168,11 +168,11 @@ def _build_container(options: Options, policy: Policy, is_native: bool, has_sock
 
 
 def _dockerd_arguments(options: Options, policy: Policy) -> list[str]:
-    # The first argument is dockerd itself: the image's entrypoint then opens no TCP port and makes no
-    # TLS keys, but still cleans up stale pid files, picks iptables and nests cgroups.
+    # The first argument is dockerd itself. The image's entrypoint then opens no TCP port and creates no TLS keys, but
+    # still removes stale pid files, chooses iptables and nests cgroups.
     arguments = ["dockerd", f"--host={unix_socket_address(options.socket_dir)}"]
     if policy.docker_sock and not is_default_socket_dir(options.socket_dir):
-        # For `docker run -v /var/run/docker.sock:…`, which the daemon looks up in its own filesystem.
+        # For `docker run -v /var/run/docker.sock:…`: the daemon looks the path up in its own filesystem.
         arguments.append(f"--host=unix://{DEFAULT_SOCKET}")
     if options.tcp:
         arguments.append(f"--host=tcp://{options.tcp}")
@@ -201,10 +201,10 @@ def _build_resources(options: Options) -> JsonObject:
 
 
 def _link_script(docker: list[str], socket_dir: str) -> str:
-    # Bounded: kubelet waits for the hook and then restarts the container if it failed.
+    # Bounded: kubelet waits for the hook, and restarts the container if the hook fails.
     wait = wait_script(" ".join(docker), _START_SECONDS, "0.2", "exit 1")
     link = f"{socket_dir}/{SOCKET_LINK_NAME}"
-    # A container that another webhook moved in front of the daemon has made kubelet put a directory there.
+    # If another webhook moved a container in front of the daemon, kubelet has created a directory there.
     return f"{wait}; rmdir {link} 2>/dev/null; ln -f {socket_dir}/{SOCKET_NAME} {link}"
 
 
