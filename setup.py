@@ -1,4 +1,4 @@
-"""Compile what every request goes through, where DIND_WEBHOOK_COMPILE is set (docs/decisions/0018)."""
+"""Compiles the modules on the path of a request if DIND_WEBHOOK_COMPILE is set (docs/decisions/0018)."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 from setuptools import setup
 
 _PACKAGES = ("app/model", "app/injection", "app/admission")
-# Of rooms that have more. No class whose base is interpreted: mypyc makes it too small, and memory is overwritten.
+# Modules of other packages. No class in them may have an interpreted base: mypyc allocates too little memory for its
+# objects, and their members overwrite other objects.
 _OTHER_MODULES = {
     "app/http/endpoint.py",
     "app/http/framing.py",
@@ -15,7 +16,7 @@ _OTHER_MODULES = {
     "app/http/mutate.py",
     "app/http/fair_queue.py",
 }
-# Their classes are made in ways of their own, which mypyc does not follow: members of several values, structs.
+# mypyc cannot compile their classes: enums whose members have several values, and msgspec structs.
 _INTERPRETED = {"app/admission/schema.py", "app/injection/decision.py", "app/model/schema.py"}
 
 
@@ -27,7 +28,7 @@ def _compiled_paths() -> list[str]:
 def _extensions() -> list[object]:
     if not os.environ.get("DIND_WEBHOOK_COMPILE"):
         return []
-    # Only here: an ordinary install has no compiler.
+    # imported here: an ordinary install has no compiler
     from mypyc.build import mypycify
 
     return list(mypycify(_compiled_paths(), opt_level="2", debug_level="0"))

@@ -2,13 +2,13 @@
 
 | body | answer |
 |---|---|
-| not JSON, no AdmissionReview, no uid | BadRequestError |
+| not JSON, not an AdmissionReview, or no uid | BadRequestError |
 | untouched | allowed, no patch |
 | injected | allowed, JSONPatch, warnings |
 | denied | not allowed, status with code, reason and message |
 
-`patch` and `patchType` stand both or neither, uid and apiVersion are echoed: the API server counts
-anything else as a failed call (plugin/webhook/request/admissionreview.go).
+The answer has both `patch` and `patchType` or neither, and repeats uid and apiVersion. The API server counts any other
+answer as a failed call (plugin/webhook/request/admissionreview.go).
 """
 
 import orjson
@@ -22,17 +22,17 @@ from app.model import JsonObject, PodShape, describe_validation_error
 from app.printable import printable
 
 _API_VERSIONS = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
-# Commas and opening braces, in texts too. A pod of 500 containers, with all that the API server adds to it, has 40,000.
+# A bound on commas and opening braces. A pod of 500 containers has 40,000, including the API server's defaults.
 MAX_JSON_VALUES = 100_000
-# metav1.StatusReason of each code that a reason carries
+# metav1.StatusReason of each status code of a denial
 _STATUS_REASONS = {400: "BadRequest", 403: "Forbidden", 422: "Invalid"}
 
 
 class Review:
-    """The request of an AdmissionReview. `pod` is its `object`, as text where it is no pod."""
+    """The request of an AdmissionReview. `pod` is its `object`, as JSON text if it is not a well-formed pod."""
 
-    # Written out, as mypyc leaves that of a dataclass to Python (docs/decisions/0018).
-    def __init__(  # noqa: PLR0913, PLR0917  # one for each member
+    # Written out: mypyc leaves the constructor of a dataclass to Python (docs/decisions/0018).
+    def __init__(  # noqa: PLR0913, PLR0917  # one parameter for each member
         self,
         api_version: str,
         uid: str,
@@ -54,7 +54,7 @@ class Review:
 
 
 def decode_review(body: bytes | bytearray) -> Review:
-    """Return the request in an AdmissionReview; BadRequestError where there is none."""
+    """Return the request in an AdmissionReview. Raise BadRequestError if the body is not an AdmissionReview."""
     _check_value_count(body)
     try:
         review = _read_body(body)
@@ -83,7 +83,7 @@ def decode_review(body: bytes | bytearray) -> Review:
 
 
 def _check_value_count(body: bytes | bytearray) -> None:
-    # A value takes up to some hundred times its size in JSON. Short bodies need no look: they hold few.
+    # In memory, a value can take a hundred times its size in JSON. A short body cannot have too many values.
     if len(body) > MAX_JSON_VALUES and body.count(b",") + body.count(b"{") > MAX_JSON_VALUES:
         raise BadRequestError(f"the body has more than {MAX_JSON_VALUES} JSON values", status=413)
 
@@ -92,12 +92,12 @@ def _read_body(body: bytes | bytearray) -> ReviewOfPod | ReviewOfAny:
     try:
         return read_review_of_pod(body)
     except ValidationError:
-        # If the pod is at fault, there is a request to answer all the same.
+        # If only the pod is malformed, the request still gets an answer.
         return read_review_of_any(body)
 
 
 def decide_review(review: Review, namespace_mode: Mode | None, policy: Policy) -> Decision:
-    """Decide on a request. `namespace_mode` comes from the path that the API server called."""
+    """Return the decision about a request. `namespace_mode` comes from the path that the API server called."""
     return decide_request(
         review.pod,
         namespace_mode,
@@ -108,7 +108,7 @@ def decide_review(review: Review, namespace_mode: Mode | None, policy: Policy) -
 
 
 def encode_review(review: Review, decision: Decision) -> bytes:
-    """Return the AdmissionReview that answers `review`."""
+    """Return the AdmissionReview that answers `review`, as JSON."""
     reason = decision.reason
     audit = {"reason": reason.slug}
     if decision.mode:

@@ -1,4 +1,4 @@
-"""The shape of what is read of an AdmissionReview."""
+"""msgspec structs for the members of an AdmissionReview that we use; msgspec skips all others."""
 
 from msgspec import Raw, Struct, field
 from msgspec.json import Decoder
@@ -22,13 +22,13 @@ class _Request(Struct, gc=False, rename="camel"):
 
 
 class RequestOfPod(_Request, gc=False, rename="camel"):
-    """The `request` of a review with its object, which is a pod."""
+    """The `request` of a review whose object is a pod."""
 
     pod: PodShape | None = field(name="object", default=None)
 
 
 class RequestOfAny(_Request, gc=False, rename="camel"):
-    """The `request` of a review with its object, which is not looked at."""
+    """The `request` of a review whose object stays JSON text."""
 
     pod: Raw = field(name="object", default=Raw(b"null"))
 
@@ -39,13 +39,13 @@ class _Review(Struct, gc=False, rename="camel"):
 
 
 class ReviewOfPod(_Review, gc=False, rename="camel"):
-    """An AdmissionReview as it comes, or JSON that is none."""
+    """An AdmissionReview whose object is a pod. All members are optional: the caller checks `kind`."""
 
     request: RequestOfPod | None = None
 
 
 class ReviewOfAny(_Review, gc=False, rename="camel"):
-    """The same where the object is not looked at."""
+    """An AdmissionReview whose object stays JSON text. All members are optional."""
 
     request: RequestOfAny | None = None
 

@@ -1,4 +1,4 @@
-"""How the program speaks to operators: one line per event, JSON or text."""
+"""The program's log: one line per event, as JSON or text."""
 
 from app.logs.configure import LEVELS, configure_logs, log_level, set_log_level
 

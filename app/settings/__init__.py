@@ -1,4 +1,4 @@
-"""What an operator decides, read once from file, environment and flags; that precedence upwards."""
+"""The operator's settings, read once from a file, the environment and flags; flags win, then the environment."""
 
 from app.settings.duration import parse_duration
 from app.settings.effective import Setting, list_settings

@@ -1,4 +1,4 @@
-"""Spans of time as people of this field write them: `720h`, `1h30m`, `20s`."""
+"""Durations in the syntax of Go: `720h`, `1h30m`, `20s`."""
 
 import re
 from datetime import timedelta
@@ -9,9 +9,9 @@ _NUMBER_AND_UNIT = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
 
 
 def parse_duration(value: Any) -> Any:
-    """Return the timedelta that a text stands for, Go's syntax and `d` for 24 hours; ValueError for another text.
+    """Return the timedelta of a text in Go's syntax, with `d` for 24 hours. Raise ValueError for any other text.
 
-    What is no text is returned as it is.
+    A value that is not a text is returned unchanged.
     """
     if not isinstance(value, str):
         return value
@@ -25,7 +25,7 @@ def parse_duration(value: Any) -> Any:
 
 
 def format_duration(span: timedelta) -> str:
-    """Return the text of a span of time, in the largest units that leave no rest."""
+    """Return a duration as text, in hours, minutes, seconds and milliseconds, such as `1h30m`."""
     milliseconds = round(span / timedelta(milliseconds=1))
     text = ""
     for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):

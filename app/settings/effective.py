@@ -1,4 +1,4 @@
-"""Every setting with its effective value, for people who ask what is in force."""
+"""Every setting with its effective value and its origin."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from app.settings.schema import Settings
 
 
 class Setting(NamedTuple):
-    """A setting by its dotted name, its value as JSON has it, and where that came from."""
+    """A setting: its dotted name, its value as JSON, and the origin of the value."""
 
     name: str
     value: Any
@@ -17,8 +17,8 @@ class Setting(NamedTuple):
 
 
 def list_settings(loaded: LoadedSettings) -> Iterator[Setting]:
-    """Yield each setting in the order of the tree, with one for the default of each option of pods."""
-    # In variables, names of options are written with underscores.
+    """Yield each setting in the order of the schema. The default of each per-pod option is a setting of its own."""
+    # Environment variables write the names of options with underscores.
     origins = {name.replace("-", "_"): origin for name, origin in loaded.origins.items()}
     for name, value in _iterate_values(loaded.settings):
         yield Setting(name, value, origins.get(name.replace("-", "_"), "default"))
@@ -31,7 +31,7 @@ def _iterate_values(settings: Settings) -> Iterator[tuple[str, Any]]:
                 for option in OPTIONS:
                     yield f"{group}.{field}.{option.name}", value.get(option.name, option.default)
             elif isinstance(getattr(getattr(settings, group), field), frozenset):
-                # A set has no order of its own, and people compare these lists.
+                # A set has no order, and people compare two listings.
                 yield f"{group}.{field}", sorted(value)
             else:
                 yield f"{group}.{field}", value

@@ -1,4 +1,4 @@
-"""Where settings come from: a YAML file, then the environment, then flags."""
+"""Merges settings from a YAML file, the environment and flags. A later source wins."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,24 +15,27 @@ _DELIMITER = "__"
 
 
 class LoadedSettings(NamedTuple):
-    """Valid settings, and where each that is no default came from: dotted name to origin."""
+    """Valid settings, and the origin of each value that is not a default, by dotted name."""
 
     settings: Settings
     origins: Mapping[str, str]
 
 
 def load_settings(config: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]) -> LoadedSettings:
-    """Return the settings; SettingsError with every mistake and its place.
+    """Return the settings. Raise SettingsError with every mistake and its place.
 
-    `flags` is a tree of the same shape as the file. A variable is named after the place in it, as
-    in DIND_WEBHOOK_SERVER__PORT; lists and maps are given as JSON.
+    `flags` is a tree like that of the file. A variable is named after its place in the tree, as in
+    DIND_WEBHOOK_SERVER__PORT; its text is JSON for a list or map.
     """
     tree = _parse_yaml(_read_file(config), f"file {config}") if config else {}
     return _load_sources(tree, f"file {config}", environ, flags)
 
 
 def parse_settings(text: str, name: str, environ: Mapping[str, str]) -> LoadedSettings:
-    """Return the settings that the text of a file would give, `name` being what messages call it; SettingsError too."""
+    """Return the settings from the text of a file. Raise SettingsError as `load_settings` does.
+
+    `name` is the name of the file in messages.
+    """
     return _load_sources(_parse_yaml(text, name), name, environ, {})
 
 
@@ -44,7 +47,7 @@ def _load_sources(
     problems: list[str] = []
     _merge_tree(merged, tree, origins, name)
     for variable in sorted(environ):
-        # kubelet sets DIND_WEBHOOK_PORT and the like for a Service of this name; ours have a delimiter.
+        # kubelet sets variables such as DIND_WEBHOOK_PORT for the Service of that name. Only settings have a delimiter.
         if variable.startswith(ENV_PREFIX) and _DELIMITER in variable:
             try:
                 _merge_tree(merged, _nest_variable(variable, environ[variable]), origins, f"variable {variable}")
@@ -70,7 +73,7 @@ def _read_file(path: Path) -> str:
 
 
 def _parse_yaml(text: str, name: str) -> Mapping[str, Any]:
-    # only an install with a file pays for it
+    # imported here: only a process with a settings file needs it
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -109,7 +112,7 @@ def _merge_tree(
     for key, value in tree.items():
         name = f"{place}{key}"
         if value is None and place == "":
-            continue  # a group with nothing in it, all commented out
+            continue  # a group whose members are all commented out
         if isinstance(value, dict) and isinstance(into.get(key, {}), dict):
             if not value:
                 origins[name] = origin
@@ -119,7 +122,7 @@ def _merge_tree(
             origins[name] = origin
 
 
-# What is wrong, by pydantic's type of error, for people who do not know Python.
+# Messages for operators who do not know Python, by pydantic's type of error
 _MESSAGES = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
@@ -141,7 +144,7 @@ _MESSAGES = {
 
 def _describe_problem(details: Any, origins: Mapping[str, str]) -> str:
     place = ".".join(str(step) for step in details["loc"])
-    # Of the value itself, of one that it is in, or of one that is in it.
+    # The origin of the value, of a group that contains it, or of a member that it contains
     origin = next(
         (name for name in origins if f"{place}.".startswith(f"{name}.") or name.startswith(f"{place}.")), None
     )

@@ -1,4 +1,4 @@
-"""The tree of settings: frozen groups, each member with its default and a line of help."""
+"""The schema of the settings: frozen groups of members, each with a default and a line of help."""
 
 import ipaddress
 import re
@@ -43,7 +43,7 @@ def _check_host(name: str) -> str:
         return _check_dns_name(name)
     if "%" in name:
         raise ValueError(f"{name!r} is an address with a zone, which no certificate can carry")
-    # As it is read back from a certificate
+    # The form in which a certificate holds the address
     return str(address)
 
 
@@ -56,7 +56,7 @@ def _check_option_name(name: str) -> str:
 
 
 def _read_annotation_text(value: Any) -> Any:
-    """Return the text of an annotation for what YAML and JSON make of it: numbers, booleans, lists, maps."""
+    """Return the text of an annotation for the number, boolean, list or map that YAML or JSON reads from it."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -66,9 +66,9 @@ def _read_annotation_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
-def _describe_format(what: str) -> Any:
-    """Say in the schema, for the reference page, what kind of text it is."""
-    return Field(json_schema_extra={"format": what})
+def _describe_format(text_format: str) -> Any:
+    """Return a field whose JSON schema names the format of its text, for the reference page."""
+    return Field(json_schema_extra={"format": text_format})
 
 
 DnsLabel = Annotated[str, AfterValidator(_check_dns_label), _describe_format("DNS label")]
@@ -167,7 +167,7 @@ class InjectionSettings(_SettingsGroup):
     @field_validator("defaults")
     @classmethod
     def _check_defaults(cls, defaults: dict[str, str]) -> dict[str, str]:
-        # Variables have no dashes: DIND_WEBHOOK_INJECTION__DEFAULTS__STORAGE_SIZE.
+        # Names of variables have no dashes: DIND_WEBHOOK_INJECTION__DEFAULTS__STORAGE_SIZE.
         defaults = {name.replace("_", "-"): text for name, text in defaults.items()}
         _, problems = apply_defaults(built_in_options(), defaults)
         if problems:
@@ -283,7 +283,7 @@ class CertsSettings(_SettingsGroup):
     @field_validator("ca_life")
     @classmethod
     def _check_ca_life(cls, life: timedelta, info: ValidationInfo) -> timedelta:
-        # A CA is renewed with a third of its life left, in which the leaves of it that are served end theirs.
+        # A CA is renewed when a third of its life is left. In that time its serving certificates must expire.
         leaf = info.data.get("leaf_life")
         if leaf and life < 3 * leaf:
             raise ValueError(f"must be at least three times leaf_life, {format_duration(3 * leaf)}")
@@ -310,7 +310,7 @@ class Settings(_SettingsGroup):
 
 
 def make_policy(settings: InjectionSettings) -> Policy:
-    """Return the policy that injection takes; its settings are valid already."""
+    """Return the policy for the package injection. `settings` are valid already."""
     given = {name: getattr(settings, name) for name in InjectionSettings.model_fields if name != "defaults"}
     options, _ = apply_defaults(built_in_options(), settings.defaults)
     return Policy(version=__version__, defaults=options, **given)
