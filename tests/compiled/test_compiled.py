@@ -1,4 +1,4 @@
-"""`make test-compiled` runs the tests of the request path on machine code; these tests hold that it does."""
+"""`make test-compiled` runs the tests of the request path on machine code; these tests check that it does."""
 
 import importlib
 import inspect
@@ -47,7 +47,7 @@ def test_what_brings_requests_there_is_compiled(name: str) -> None:
 
 
 def test_no_native_class_has_an_interpreted_base() -> None:
-    """Room is made in one for its own members only, not for the base's: they are written over other objects."""
+    """Memory for a native class holds its own members only, so those of an interpreted base overwrite other objects."""
     modules = [importlib.import_module(found.name) for found in pkgutil.walk_packages(app.__path__, "app.")]
     compiled = [module for module in modules if _is_compiled(module)]
     classes = {kind for module in compiled for _, kind in inspect.getmembers(module, inspect.isclass)}

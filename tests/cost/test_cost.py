@@ -1,6 +1,6 @@
-"""The cost of a request in executed bytecodes: the same on every machine, however busy.
+"""Counts the bytecodes that the interpreter executes for a request: the same number on every machine, however busy.
 
-Work in C (JSON, TLS) is not in it; `make bench` measures all of it in time.
+The count leaves out work in C (JSON, TLS); `make bench` measures the time of everything.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ Connect: TypeAlias = Callable[[], SendReview]
 
 
 class _RecordingTransport(asyncio.Transport):
-    """Takes what a connection writes."""
+    """Records the bytes that a connection writes."""
 
     written = b""
 
@@ -61,13 +61,13 @@ def samples() -> ModuleType:
 
 
 @pytest.fixture(autouse=True)
-def _configure_server_logs(logs_as_before: None) -> None:  # noqa: ARG001  # afterwards
+def _configure_server_logs(logs_as_before: None) -> None:  # noqa: ARG001  # restores the logs afterwards
     configure_logs("json", "info")
 
 
 @pytest.fixture
 def connect_webhook() -> Connect:
-    """Open a connection of the server, behind TLS."""
+    """Return a function that opens a connection of our server, after TLS."""
     app = webhook_application(make_policy(InjectionSettings()), Metrics(), 7 * 2**20, FairQueue())
     config = Config(app, log_config=None)
     config.load()
@@ -82,9 +82,9 @@ def connect_webhook() -> Connect:
         async def send(body: bytes) -> None:
             transport.written = b""
             connection.data_received(_HEAD % len(body) + body)
-            while not transport.written:  # noqa: ASYNC110  # a long body is answered by a task, which tells nobody
+            while not transport.written:  # noqa: ASYNC110  # a task answers a long body, and no event tells when
                 await asyncio.sleep(0)
-            # What is left for after the answer
+            # The server logs and counts after the answer.
             await asyncio.sleep(0)
             assert transport.written.startswith(b"HTTP/1.1 200 ")
 
@@ -95,7 +95,7 @@ def connect_webhook() -> Connect:
 
 @pytest.fixture(scope="module")
 def connect_plain_handler(samples: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Connect:
-    """Open a plain FastAPI route handler for the same injection, as many would write it in Python."""
+    """Return a function that opens a FastAPI route handler that does the same work, as a Python user would write it."""
     additions = tmp_path_factory.mktemp("cost") / "additions.json"
     additions.write_text(json.dumps(samples.additions()), "utf-8")
     with pytest.MonkeyPatch.context() as environment:
@@ -121,7 +121,7 @@ def connect_plain_handler(samples: ModuleType, tmp_path_factory: pytest.TempPath
 
 
 def count_bytecodes(connect: Connect, body: bytes) -> int:
-    """Return how many bytecodes it takes to answer a review, and to log and count it, once caches are warm."""
+    """Return how many bytecodes the server executes to answer, log and count a review, with warm caches."""
     count = 0
 
     def trace(frame: FrameType, event: str, _argument: Any) -> Any:
@@ -134,7 +134,7 @@ def count_bytecodes(connect: Connect, body: bytes) -> int:
     async def count_second_review() -> None:
         send = connect()
         await send(body)
-        # Or the next one is put off, for the first one took long: tracing is slow.
+        # Otherwise the queue would delay the second review because the first one took long.
         await asyncio.sleep(0.01)
         before = sys.gettrace()
         sys.settrace(trace)
@@ -173,7 +173,7 @@ async def _send_to_app(app: ASGIApp, body: bytes) -> None:
         receive,
         send,
     )
-    # What is left for after the answer
+    # The server logs and counts after the answer.
     await asyncio.sleep(0)
     assert statuses == [200]
 
@@ -182,7 +182,7 @@ def test_a_review_costs_a_small_part_of_a_plain_route_handlers(
     connect_webhook: Connect, connect_plain_handler: Connect, samples: ModuleType
 ) -> None:
     body = samples.review(samples.SIZES["4.5 KB"])
-    # A tenth below what it is: a fault of the size of one more decision has to show.
+    # A tenth below the real ratio: one more decision for each request must fail this test.
     assert count_bytecodes(connect_webhook, body) * 21 < count_bytecodes(connect_plain_handler, body)
 
 
@@ -195,5 +195,5 @@ def test_each_container_costs_the_same(connect_webhook: Connect, samples: Module
 
 def test_managed_fields_cost_nothing(connect_webhook: Connect, samples: ModuleType) -> None:
     few, many = (samples.encode_review(samples.with_managed_fields(samples.pod(2), labels)) for labels in (1, 1000))
-    # But for which bucket of a histogram the time falls into
+    # The duration decides which bucket of a histogram is counted, so the numbers differ a little.
     assert count_bytecodes(connect_webhook, many) == pytest.approx(count_bytecodes(connect_webhook, few), rel=0.02)

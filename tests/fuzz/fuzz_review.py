@@ -1,7 +1,7 @@
-"""Fuzz decode_review -> answer -> encode_review for a while: `fuzz_review.py --seconds 20`.
+"""Fuzz decode_review -> decide_review -> encode_review for a while: `fuzz_review.py --seconds 20`.
 
-Ends with 0 when nothing was found. Otherwise with 1, and names the file that holds the input;
-`fuzz_review.py THAT_FILE` sends it through once more.
+The exit code is 0 if nothing is found. Otherwise it is 1, and the output names the file with the input;
+`fuzz_review.py THAT_FILE` runs the input again.
 """
 
 import argparse
@@ -13,18 +13,18 @@ import tempfile
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-# As pytest's pythonpath: the target holds answers against the rules of the other tests, not against copies of them.
+# The same folders as in pytest's pythonpath: the target uses the checks of the other tests.
 _SHARED = [str(_HERE.parent / name) for name in ("golden", "property", "server", "unit")]
 _MAX_INPUT_BYTES = 16_384
-# The process has some 300 of its own, with what watches it; no input of this length needs more than some ten.
+# The process itself takes about 300 MB with its instrumentation. An input of this length needs at most about ten more.
 _MAX_MEGABYTES = 400
 _FINDING_LINES = 60
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Fuzz the way from an AdmissionReview to its answer.")
+    parser = argparse.ArgumentParser(description="Fuzz the path from an AdmissionReview to its answer.")
     parser.add_argument("--seconds", type=int, default=20, help="how long (20)")
-    parser.add_argument("--seed", type=int, default=0, help="libFuzzer's seed; 0: another one each time (0)")
+    parser.add_argument("--seed", type=int, default=0, help="libFuzzer's seed; 0 for a new one each time (0)")
     parser.add_argument("inputs", nargs="*", type=Path, help="check these files instead")
     arguments = parser.parse_args()
     if arguments.inputs:
@@ -62,7 +62,7 @@ def _fuzz(seconds: int, seed: int) -> int:
 
 
 def _run_target(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run the target in a process of its own: libFuzzer ends the one that it runs in."""
+    """Run the target in a process of its own: libFuzzer ends its process."""
     path = os.pathsep.join([*_SHARED, *filter(None, [os.environ.get("PYTHONPATH")])])
     replay = not arguments[-1].startswith("-")
     return subprocess.run(

@@ -1,4 +1,4 @@
-"""Mutations of JSON, so that a mutant still is an AdmissionReview and goes wrong deep inside, not at its first byte."""
+"""Mutations of JSON. A mutant is still an AdmissionReview, with its fault deep inside, not at its first byte."""
 
 import copy
 import json
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 
 class _Place(NamedTuple):
-    """Where a value stands: `parent[key]`."""
+    """The place of a value: `parent[key]`."""
 
     parent: Any
     key: Any
@@ -48,10 +48,10 @@ _CHARACTERS = "/~,:=-._*[]{}\"' \n0a\x7fé\U0001f600"
 
 
 class Mutator:
-    """Edits JSON texts. What it puts in is odd, or stood elsewhere in the text, or in a seed."""
+    """Edits JSON texts. A new value is an odd one, or comes from elsewhere in the text, or from a seed."""
 
     def __init__(self, seeds: Iterable[Any], mutate_bytes: Callable[[bytes, int], bytes]) -> None:
-        """Take what the seeds hold. `mutate_bytes` mutates what is no JSON, up to a size in bytes."""
+        """Collect the values of the seeds. `mutate_bytes` mutates a text that is not JSON, up to a size in bytes."""
         self._mutate_bytes = mutate_bytes
         self._donors: dict[Any, list[Any]] = defaultdict(list)
         for parent, key in (place for seed in seeds for place in _places(seed)):
@@ -60,7 +60,7 @@ class Mutator:
         self._keys = sorted(self._donors)
 
     def mutate(self, text: bytes, max_size: int, seed: int) -> bytes:
-        """Return a mutant of a text; the same for the same seed as long as that is JSON."""
+        """Return a mutant of a text. For JSON, the same seed gives the same mutant."""
         random = Random(seed)
         try:
             value = json.loads(text)

@@ -1,10 +1,10 @@
-"""The fuzz target that fuzz_review.py runs: raises for each answer that the API server must not get.
+"""The fuzz target that fuzz_review.py runs: it raises for each answer that the API server must not get.
 
-| body | what has to hold |
+| body | condition |
 |---|---|
-| refused | BadRequestError with 400, nothing else |
-| answered | uid, apiVersion and kind echoed; patch and patchType both or neither; a status with a denial only |
-| injected | the patch applies, only adds where nothing was, keeps all there was in its order, and is the last one |
+| refused | BadRequestError with 400, no other exception |
+| answered | uid, apiVersion and kind repeated; patch and patchType both or neither; a status only with a denial |
+| injected | the patch applies, adds only absent members, keeps all others in their order, and no second patch follows |
 """
 
 import json
@@ -44,7 +44,7 @@ def main() -> None:
             (corpus / f"seed-{number:03}").write_bytes(seed)
     mutator = Mutator(
         map(orjson.loads, seeds),
-        lambda text, max_size: atheris.Mutate(text, max_size),  # noqa: PLW0108  # Fuzz() puts another Mutate in its place
+        lambda text, max_size: atheris.Mutate(text, max_size),  # noqa: PLW0108  # Fuzz() replaces atheris.Mutate
     )
     atheris.Setup(sys.argv, check, custom_mutator=mutator.mutate)
     atheris.Fuzz()
@@ -60,14 +60,14 @@ def _seeds() -> Iterator[bytes]:
 
 
 def _patched_reviews(pod: Any) -> Iterator[bytes]:
-    """Yield a review of what becomes of a pod: what was injected may be broken before it comes by once more."""
+    """Yield a review of the pod after injection, as the API server sends it when it calls the webhook again."""
     decision = decide_review(decode_review(review_of(pod)), None, _PERMISSIVE_POLICY)
     if decision.operations:
         yield review_of(jsonpatch.apply_patch(pod, list(decision.operations)))
 
 
 def check(body: bytes) -> None:
-    """Send a body through the whole contract, on each path and under two operators."""
+    """Send a body through decode, decide and encode, for each path and two policies."""
     try:
         review = decode_review(body)
     except BadRequestError as error:
@@ -91,7 +91,7 @@ def _check_answer(body: bytes, review: Review, namespace_mode: Mode | None, poli
     assert ("patch" in response) is (decision.reason is Reason.INJECTED)
     if "patch" in response:
         operations = orjson.loads(b64decode(response["patch"], validate=True))
-        # What nothing reads need not be UTF-8, or free of control characters.
+        # The webhook ignores members that it does not read: their text may have control characters or not be UTF-8.
         text = body.decode("utf-8", "replace")
         with _room_for_recursion():
             document = json.loads(text, strict=False)
@@ -114,7 +114,7 @@ def _apply_operations(target: Any, operations: list[Any]) -> Any:
 
 @contextmanager
 def _room_for_recursion() -> Iterator[None]:
-    """Let what compares pods go as deep as JSON may; what is tested keeps Python's own limit."""
+    """Raise the recursion limit for the comparison of deep pods. The tested code keeps Python's own limit."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(20_000)
     try:

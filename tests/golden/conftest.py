@@ -1,4 +1,4 @@
-"""The flag that writes the expected results anew, and an environment without the developer's own settings."""
+"""The flag that updates the expected results, and an environment without the developer's own settings."""
 
 import os
 
@@ -8,13 +8,13 @@ pytest.register_assert_rewrite("golden")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="write the expected results of the golden cases anew")
+    parser.addoption("--update-golden", action="store_true", help="update the expected results of the golden cases")
 
 
 @pytest.fixture
 def update(pytestconfig: pytest.Config) -> bool:
-    """Whether expected results are written instead of compared."""
-    # Not known where pytest finds this file only while it collects, as in a run of all tests.
+    """Return whether to write the expected results instead of comparing them."""
+    # In a run of all tests, pytest loads this file too late to know the flag.
     return bool(pytestconfig.getoption("--update-golden", default=False))
 
 

@@ -1,14 +1,14 @@
-"""Golden cases: folders under `cases/`, each a manifest and what becomes of it.
+"""Golden cases: folders under `cases/`, each with a manifest and its expected results.
 
-| file | what it is |
+| file | content |
 |---|---|
 | `pod.yaml` or `manifest.yaml` | the manifest |
-| `example.yaml` | instead: which files of deploy/examples are its `manifest` and its `settings` |
-| `settings.yaml` | the operator's settings, where they are not the built-in ones |
-| `namespace-label` | the value of the namespace's label, where it is not `enabled`; empty where it has none |
-| `not-in-schema` | JSON pointers, one in a line, of members that no Kubernetes has yet |
-| `report.txt` | expected: what the command line reports, and the webhook's answers say in the same words |
-| `expected.yaml` | expected: the manifest with everything injected; absent where nothing is |
+| `example.yaml` | instead: the files of deploy/examples that are its `manifest` and its `settings` |
+| `settings.yaml` | the operator's settings, if not the built-in ones |
+| `namespace-label` | the value of the namespace's label, if not `enabled`; empty for no label |
+| `not-in-schema` | JSON pointers, one a line, of members that no Kubernetes version has yet |
+| `report.txt` | expected: the report of the command line; the webhook's answers use the same words |
+| `expected.yaml` | expected: the manifest after injection; absent if nothing is injected |
 """
 
 import asyncio
@@ -45,14 +45,14 @@ CASE_FILES = frozenset({*MANIFESTS, *EXPECTED_FILES, "settings.yaml", "namespace
 KUBERNETES = "1.37"
 _SCHEMAS = f"kubernetes-json-schema/v{KUBERNETES}.0-local-strict"
 _NO_POD_MESSAGE = "no pod or workload in this file, nothing to do\n"
-# A release must not change a hundred files.
+# Files have * for the version: a release must not change a hundred of them.
 _THIS_VERSION, _ANY_VERSION = f'"version":"{__version__}"', '"version":"*"'
 _UID = "b2dff4d8-73ab-4cd5-a3b3-5b4d9b4c6c51"
 
 
 @dataclass(frozen=True)
 class Case:
-    """One folder, read."""
+    """The content of one folder."""
 
     name: str
     manifest: Path
@@ -66,14 +66,14 @@ class Case:
 
 
 class PodResult(NamedTuple):
-    """What one door made of one pod: the line or lines about it, and the pod."""
+    """The result for one pod: the lines about it in the report, and the pod after injection."""
 
     report: str
     pod: JsonObject
 
 
 class CommandOutput(NamedTuple):
-    """What a run of the command line left behind."""
+    """The exit code and the output of a run of the command line."""
 
     exit_code: int
     stdout: str
@@ -86,7 +86,7 @@ def all_cases() -> list[Case]:
 
 
 def read_case(folder: Path) -> Case:
-    """Return the case in a folder; ValueError where it is none."""
+    """Return the case in a folder. Raise ValueError if the folder is not a case."""
     found = [name for name in MANIFESTS if (folder / name).exists()]
     if len(found) != 1:
         raise ValueError(f"{folder}: needs one of {', '.join(MANIFESTS)}, has {', '.join(found) or 'none'}")
@@ -108,24 +108,24 @@ def read_case(folder: Path) -> Case:
 
 
 def read_expected(case: Case) -> str:
-    """Return the manifest that a case expects, as of this version."""
+    """Return the manifest that a case expects, with this version."""
     text = (CASES / case.name / "expected.yaml").read_text("utf-8")
     return text.replace(_ANY_VERSION, _THIS_VERSION)
 
 
 def compare_or_update(expected: Path, text: str, update: bool) -> None:
-    """Compare a result with the file that holds it, or write the file. No file is the same as an empty result."""
+    """Compare a result with its file, or write the file if `update`. An empty result has no file."""
     text = text.replace(_THIS_VERSION, _ANY_VERSION)
     if update and text:
         expected.write_text(text, "utf-8")
     elif update:
         expected.unlink(missing_ok=True)
     expected_text = expected.read_text("utf-8") if expected.exists() else ""
-    assert text == expected_text, f"{expected}: not what it was; if it is right now: make golden"
+    assert text == expected_text, f"{expected}: differs from the result; if the result is right, run `make golden`"
 
 
 def run_command_line(case: Case) -> CommandOutput:
-    """Return what `dind-webhook inject` prints for a case."""
+    """Return the output of `dind-webhook inject` for a case."""
     arguments = ["inject", "--color=never", "-f", str(case.manifest), "--namespace-label", case.namespace_label]
     if case.settings:
         arguments += ["--config", str(case.settings)]
@@ -134,7 +134,7 @@ def run_command_line(case: Case) -> CommandOutput:
 
 
 def run_webhook(case: Case) -> list[PodResult]:
-    """Return what the webhook answers for each pod of a case, its patch applied."""
+    """Return the webhook's result for each pod of a case, with the patch applied."""
     application = webhook_application(case.policy, Metrics(), 2**20, FairQueue())
     return [
         send_review(application, name, pod, case.namespace_label)
@@ -145,7 +145,7 @@ def run_webhook(case: Case) -> list[PodResult]:
 def send_review(application: Any, name: str, pod: JsonObject, namespace_label: str) -> PodResult:
     """Send an AdmissionReview through the application, as the API server would."""
     if namespace_label not in NAMESPACE_VALUES:
-        # The API server's own selectors see to it that nobody calls us.
+        # The selectors of the webhook configuration keep the API server from calling the webhook.
         return _describe_result(name, pod, Decision(Reason.NAMESPACE_NOT_OPTED_IN))
     # Restated, not taken from the code under test: the chart writes these paths into the webhook configuration.
     path = f"/mutate/{namespace_label}" if namespace_label in ("sidecar", "daemonset") else "/mutate"
@@ -207,17 +207,17 @@ def _build_review(pod: JsonObject) -> JsonObject:
 
 
 def join_reports(results: list[PodResult]) -> str:
-    """Return the report on a whole file."""
+    """Return the report about a whole file."""
     return "".join(answer.report for answer in results) or _NO_POD_MESSAGE
 
 
 def parse_documents(text: str) -> list[Any]:
-    """Return the documents of a file as kubectl reads them: by YAML 1.1, in which `on` and `yes` are booleans."""
+    """Return the documents of a file as kubectl reads them, by YAML 1.1: `on` and `yes` are booleans."""
     return [document for document in yaml.load_all(text, yaml.CSafeLoader) if document is not None]
 
 
 def created_pods(documents: list[Any]) -> Iterator[tuple[str, JsonObject]]:
-    """Yield the pods that would come of these documents, each with the name of what it comes of."""
+    """Yield the pods that a cluster would create from these documents, each with the name of its workload."""
     for document in documents:
         for owner, _, template in pod_templates(document):
             named = owner.get("metadata") or {}
@@ -233,12 +233,12 @@ def _create_from_template(owner: JsonObject, template: JsonObject) -> JsonObject
 
 
 def _copy_as_json(pod: JsonObject) -> JsonObject:
-    """Return a copy as it comes from JSON: what YAML aliases made one object is several."""
+    """Return a copy by way of JSON: a YAML alias becomes an object of its own."""
     return json.loads(json.dumps(pod))
 
 
 def validate(document: Any, not_in_schema: tuple[str, ...]) -> None:
-    """Check a document, each object of a List alike, against the strict schema of the current Kubernetes."""
+    """Check a document, or each item of a List, against the strict schema of the current Kubernetes."""
     if document["kind"] == "List":
         for item in document["items"]:
             validate(item, not_in_schema)

@@ -1,4 +1,4 @@
-"""What `dind-webhook check` prints, in each format: files under `check/`."""
+"""The output of `dind-webhook check` in each format equals the files under `check/`."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ FOLDER = Path(__file__).with_name("check")
 
 
 def make_results() -> list[Result]:
-    """Return results of each status: one check fails, some warn, some could not be made, some rest on others."""
+    """Return results of each status: one check fails, some warn, and some cannot run or wait for others."""
     snapshot = healthy(
         namespaces=(opted_in(**{"pod-security.kubernetes.io/enforce": "baseline"}), namespace("default")),
         pods=(pod(within="default"), pod("other", within="default")),

@@ -1,4 +1,4 @@
-"""Each case goes through the webhook and the command line; both must come to what its folder holds."""
+"""The webhook and the command line both give the results that the folder of each case expects."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from app.injection import OPTIONS, Reason
 
 CASES_IN_ORDER = all_cases()
 INJECTED_CASES = [case for case in CASES_IN_ORDER if (CASES / case.name / "expected.yaml").exists()]
-# The command line makes no requests, so nothing there is the wrong one.
+# Reasons about requests: the command line sends none.
 REQUEST_REASONS = {Reason.NOT_A_POD_CREATE, Reason.SUBRESOURCE}
 
 each_case = pytest.mark.parametrize("case", CASES_IN_ORDER, ids=lambda case: case.name)

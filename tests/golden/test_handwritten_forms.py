@@ -1,7 +1,7 @@
-"""Both manifests that people used to write by hand come out of the examples, to the letter.
+"""The examples give both manifests that people used to write by hand, to the letter.
 
-What the letter is: image, dockerd's argv, volume name and type, mount path, `privileged`. The argv
-stands in `args` where people wrote `command`, so that the image keeps its entrypoint.
+The letter is: image, dockerd's argv, volume name and type, mount path, `privileged`. People wrote the argv in
+`command`; injection writes it in `args`, so that the image keeps its entrypoint.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ def find_container(pod: JsonObject, name: str) -> JsonObject:
 
 
 def describe_daemon(pod: JsonObject) -> JsonObject:
-    """Return what there is of `dind` by the letter."""
+    """Return the members of the container `dind` that must be equal."""
     dind = find_container(pod, "dind")
     return {
         "image": dind["image"],

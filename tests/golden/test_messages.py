@@ -1,4 +1,4 @@
-"""Everything that people are told, in one file to be read as they would: `messages.txt`."""
+"""All messages for people, in one file for reviewers: `messages.txt`."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from app.injection import Outcome, Policy, Reason, inject
 FILE = Path(__file__).with_name("messages.txt")
 LONGEST_EVENT = 1024
 LONGEST_WARNING = 120
-# As a Job's event has it, and a ReplicaSet's
+# The beginning of the event of a Job or a ReplicaSet
 EVENT = 'Error creating: admission webhook "daemonset.inject.dind.io" denied the request: '
 
 
@@ -24,7 +24,7 @@ def report_lines() -> Iterator[str]:
 
 
 def denials() -> dict[str, list[str]]:
-    """Return the messages of each reason to deny a pod, without what the command line puts in front."""
+    """Return the messages of each reason to deny a pod, without the prefix of the command line."""
     found: dict[str, list[str]] = {}
     for line in report_lines():
         if match := re.search(r"denied \(([a-z-]+)\): (.*)$", line):
@@ -37,7 +37,7 @@ def warnings() -> list[str]:
 
 
 def findings() -> Iterator[str]:
-    """Yield what a check says of each broken cluster, and its hint."""
+    """Yield the finding and the hint of a check for each broken cluster."""
     for name, snapshot, sentence, _ in BROKEN:
         for finding in findings_of(name, snapshot):
             if sentence in finding[0]:

@@ -1,4 +1,4 @@
-"""All hypothesis strategies: pods as people write them, JSON, and pods that are almost right."""
+"""All hypothesis strategies: pods as people write them, any JSON, and pods with one fault."""
 
 import copy
 from typing import Any
@@ -59,7 +59,7 @@ _mount_paths = st.sampled_from(["/work", "/work/", "/work/cache", "/home/ci", "w
 
 
 def _list_or_null(items: SearchStrategy[Any], max_size: int, **unique: Any) -> SearchStrategy[Any]:
-    """Return what a list of a manifest can be: filled, empty or null."""
+    """Return a list as a manifest may have it: filled, empty or null."""
     return st.lists(items, max_size=max_size, **unique) | st.none()
 
 
@@ -108,7 +108,7 @@ _future_containers = st.fixed_dictionaries(
 
 
 def _finish_container(container: JsonObject, name: str, volumes: list[str], *, init: bool) -> JsonObject:
-    """Return a container of that name which mounts only volumes that there are."""
+    """Return the container with that name, and only with mounts of volumes that exist."""
     named = {"name": name, **container}
     if not init:
         named.pop("restartPolicy", None)
@@ -164,12 +164,12 @@ _pod_volumes = st.lists(
     max_size=4,
     unique_by=lambda volume: volume["name"],
 )
-_empty_lists = st.sampled_from(["absent", None]) | st.builds(list)  # each time a list of its own
+_empty_lists = st.sampled_from(["absent", None]) | st.builds(list)  # a new list each time
 
 
 @st.composite
 def pods(draw: DrawFn, *, unknown_members: bool = True) -> JsonObject:
-    """Return pods that ask for Docker and can have it, under an operator who allows everything."""
+    """Return pods that ask for Docker and get it, if the operator allows everything."""
     names, volumes = draw(_pod_container_names), draw(_pod_volumes)
     known = [volume["name"] for volume in volumes]
     containers = _future_containers if unknown_members else _containers
@@ -196,7 +196,7 @@ def _metadata(draw: DrawFn, names: list[str], volumes: list[JsonObject]) -> Json
     shareable = [volume["name"] for volume in volumes if volume.keys() & {"emptyDir", "persistentVolumeClaim"}]
     options["share-volumes"] = draw(st.sampled_from(["true", "true", "false", *shareable]))
     if mode == "daemonset" and options.get("socket-dir") == "/var/run":
-        del options["socket-dir"]  # nothing could be mounted in that directory, which is read-only
+        del options["socket-dir"]  # nothing can be mounted in that directory: it is read-only
     ours = {"inject": mode, **options}
     return {"annotations": {**draw(_other_annotations), **{f"dind.io/{name}": text for name, text in ours.items()}}}
 
@@ -208,14 +208,14 @@ def late_containers(draw: DrawFn, volumes: list[str], *, init: bool) -> JsonObje
 
 
 def _places(node: Any, place: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """Return the way to each subtree of a JSON value."""
+    """Return the path to each subtree of a JSON value."""
     steps = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     return [place, *(deeper for step, child in steps for deeper in _places(child, (*place, step)))]
 
 
 @st.composite
 def break_pod(draw: DrawFn, pod: JsonObject) -> JsonObject:
-    """Return a copy of a pod of which one subtree is any JSON instead."""
+    """Return a copy of a pod with any JSON in the place of one subtree."""
     copied = copy.deepcopy(pod)
     *parents, last = draw(st.sampled_from([place for place in _places(copied) if place]))
     parent: Any = copied
@@ -227,7 +227,7 @@ def break_pod(draw: DrawFn, pod: JsonObject) -> JsonObject:
 
 broken_pods: SearchStrategy[JsonObject] = pods(unknown_members=False).flatmap(break_pod)
 
-_plain_json = json_values.filter(lambda value: len(repr(value)) < 250)  # what orjson.dumps takes
+_plain_json = json_values.filter(lambda value: len(repr(value)) < 250)  # the depth that orjson.dumps accepts
 request_bodies: SearchStrategy[bytes] = st.binary(max_size=64) | _plain_json.map(
     lambda value: orjson.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": value})
 )

@@ -1,4 +1,4 @@
-"""What holds for the patch of every pod that can have Docker."""
+"""Properties of the patch of every pod that can have Docker."""
 
 import copy
 from typing import Any
@@ -24,7 +24,7 @@ def _inject_and_patch(pod: JsonObject, policy: Policy) -> JsonObject:
 
 
 def contains_all(before: Any, now: Any) -> bool:
-    """Whether everything of `before` is in `now`, lists in their order; null may have become something."""
+    """Return whether `now` contains all of `before`, lists in their order. A null may have become a value."""
     if before is None:
         return True
     if isinstance(before, dict) and isinstance(now, dict):
@@ -36,7 +36,7 @@ def contains_all(before: Any, now: Any) -> bool:
 
 
 def adds_at_fresh_target(target: JsonObject, operation: Operation) -> bool:
-    """Whether an operation adds at the end or front of a list, or a member that is absent or null."""
+    """Return whether an operation adds an item at the front or end of a list, or a member that is absent or null."""
     parents, _, last = operation["path"].rpartition("/")
     parent = jsonpointer.resolve_pointer(target, parents)
     if isinstance(parent, list):

@@ -1,4 +1,4 @@
-"""No request, however odd, meets a bug of ours."""
+"""No request, however odd, raises an unexpected exception."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def _body(pod: Any) -> bytes:
 
 
 def _check_answer(pod: Any, namespace_mode: Mode | None, policy: Policy) -> None:
-    """Send a pod through the whole contract and see that the answer is one the API server takes."""
+    """Send a pod through decode, decide and encode, and check that the API server would accept the answer."""
     review = decode_review(_body(pod))
     decision = decide_review(review, namespace_mode, policy)
     response = json.loads(encode_review(review, decision))["response"]
@@ -44,7 +44,7 @@ def test_what_a_pod_is_read_from_makes_no_difference(policy: Policy, pod: Any, n
 
 
 def _without_keys(decision: Decision) -> Decision:
-    # The key of a map is known only where a parser has read the map.
+    # The message names the key of a map only if a JSON parser has read the map.
     if decision.reason is Reason.MALFORMED_POD:
         decision.message = re.sub(
             r"(annotations|labels|limits|requests|nodeSelector|volumes\[\d+\])\[.*?\]: ", r"\1: ", decision.message

@@ -1,7 +1,7 @@
-"""No replica ever serves a certificate that callers do not trust at that moment, whatever replicas do to each other.
+"""No replica ever serves a certificate that callers do not trust at that moment, whatever the other replicas do.
 
-A history is drawn: time passes, a replica takes a step, is started anew, or loses its files; the Secret is
-deleted; the API server is away. Within a step, ahead of any call, others may take whole steps of their own.
+Hypothesis draws a history: time passes, a replica takes a step, starts again or loses its files, somebody deletes the
+Secret, the API server is down. Before any call within a step, other replicas may take whole steps.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ DEEPEST = 2
 
 
 class Replicas:
-    """Some replicas, each with a directory that a server beside it reads, and a clock that they share."""
+    """Some replicas with one clock. Each has a directory, which its server reads."""
 
     def __init__(
         self, number: int, folder: Path, draw: Callable[[st.SearchStrategy[Any]], Any], lag: timedelta = timedelta(0)
@@ -57,8 +57,8 @@ class Replicas:
         self.check()
 
     def settle(self) -> None:
-        """Let all work undisturbed, until nothing is left to do."""
-        self.is_away, self._depth = False, DEEPEST  # so that nobody interrupts
+        """Let all replicas work without interruption until nothing is left to do."""
+        self.is_away, self._depth = False, DEEPEST  # no interruptions
         for _ in range(3):
             for index in range(len(self.reconcilers)):
                 self.step(index)
@@ -66,7 +66,7 @@ class Replicas:
 
     def check(self) -> None:
         self._seen.append((self.now, set(self.cluster.bundles())))
-        # What API servers may still hold to that learn late of a change; before there was a bundle they called in vain.
+        # Bundles that API servers may still use if they learn late of a change. Without a bundle, all calls fail.
         while len(self._seen) > 1 and self._seen[1][0] <= self.now - self._lag:
             del self._seen[0]
         bundles = {bundle for _, seen in self._seen for bundle in seen} - {b""}

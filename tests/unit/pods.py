@@ -1,4 +1,4 @@
-"""Small pods, and what becomes of them. Shared by the tests of several modules."""
+"""Small pods before and after injection. Tests of several packages use them."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def a_container(name: str = "build", **members: Any) -> JsonObject:
 
 
 def a_pod(mode: str | None = "sidecar", options: dict[str, Any] | None = None, **spec: Any) -> JsonObject:
-    """Return a pod of one container that asks for `mode` with these options, spec members over it."""
+    """Return a pod of one container that asks for `mode` with these options. `spec` adds or replaces members."""
     annotations = {f"dind.io/{name}": text for name, text in (options or {}).items()}
     if mode is not None:
         annotations["dind.io/inject"] = mode
@@ -37,7 +37,7 @@ def a_pod(mode: str | None = "sidecar", options: dict[str, Any] | None = None, *
 
 
 def injected_pod(pod: JsonObject, policy: Policy, namespace_mode: Mode | None = None) -> JsonObject:
-    """Return the pod as it leaves admission; it has to be injected."""
+    """Return the pod after injection. Fail if the pod is not injected."""
     decision = inject(pod, namespace_mode, policy)
     assert decision.reason is Reason.INJECTED, decision.message
     return jsonpatch.apply_patch(pod, list(decision.operations))
@@ -54,5 +54,5 @@ def names_of(items: list[JsonObject]) -> list[str]:
 
 
 def mount_paths_of(container: JsonObject) -> list[str]:
-    """Return where a container mounts something."""
+    """Return the paths at which a container mounts volumes."""
     return [mount["mountPath"] for mount in container.get("volumeMounts") or []]

@@ -1,4 +1,4 @@
-"""What others wrote does not reach a terminal as commands to it."""
+"""Text from pods and clusters cannot control a terminal."""
 
 import json
 import unicodedata

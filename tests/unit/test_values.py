@@ -1,6 +1,6 @@
-"""Values are made and read, never changed: what the type checker does not hold for dataclasses that are not frozen.
+"""No function changes a value after its construction. The type checker holds that for frozen dataclasses only.
 
-Making a frozen one takes six times as long, and a review is read into dozens (docs/decisions/0016).
+The constructor of a frozen dataclass takes six times as long, and one review needs dozens (docs/decisions/0016).
 """
 
 import ast
@@ -15,7 +15,7 @@ FILES = sorted(path for package in PACKAGES for path in (Path(app.__file__).pare
 
 
 def find_member_assignments(source: str) -> list[int]:
-    """Return the lines that set a member of anything but of what is being made, or of the case on its way."""
+    """Return the lines that set a member outside of a constructor, except members of `case`."""
     line_numbers = []
     for function in ast.walk(ast.parse(source)):
         if isinstance(function, ast.FunctionDef) and function.name != "__init__":

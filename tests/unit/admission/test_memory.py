@@ -1,4 +1,4 @@
-"""What a review costs in memory while it is answered, at worst."""
+"""The memory that the worst reviews take while they are answered."""
 
 import json
 import tracemalloc
@@ -25,12 +25,12 @@ def _body(note: str = "", **spec: Any) -> bytes:
 
 
 def _fill(item: Any, values: int) -> list[Any]:
-    """Return a list of items of so many JSON values each, as many as are accepted."""
+    """Return as many items as a body may have, if each item has so many JSON values."""
     return [item] * ((MAX_JSON_VALUES - 500) // values)
 
 
 def _wide_text(characters: int) -> str:
-    # One character of four bytes, and Python keeps all of them in four.
+    # One character needs four bytes, so Python stores every character of the text in four.
     return "\U0001f600" + "a" * characters
 
 

@@ -1,4 +1,4 @@
-"""The table of options: what each does to the pod, what each refuses, and what the operator allows."""
+"""The table of options: their effects on a pod, the values they refuse, and the operator's permission."""
 
 import json
 import re

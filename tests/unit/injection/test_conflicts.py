@@ -1,4 +1,4 @@
-"""What keeps a pod from being injected, and what only looks like it."""
+"""Conflicts that deny a pod, and similar pods that are injected."""
 
 from typing import Any
 
@@ -200,7 +200,7 @@ def test_an_init_container_runs_beside_the_daemon_that_started_before_it(policy:
     assert "550m" in decision.message
 
 
-# A process's view of the node's root directory, in ways to write it that a pattern would miss
+# Paths to the root directory of a process of the node, in spellings that a pattern would miss
 _PROC = (
     "/proc",
     "/proc/",

@@ -1,4 +1,4 @@
-"""Names that are part of the contract with users."""
+"""Keys of annotations and labels, which are part of the contract with users."""
 
 from app.injection import INJECT, PREFIX, STATUS
 

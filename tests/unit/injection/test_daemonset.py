@@ -1,4 +1,4 @@
-"""DaemonSet mode: what a pod is given, member by member."""
+"""DaemonSet mode adds these members to a pod."""
 
 import pytest
 from pods import a_container, a_pod, injected_pod, names_of, operator_policy, permissive_policy

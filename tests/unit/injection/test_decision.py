@@ -1,4 +1,4 @@
-"""Every reason: reached by a real request, with its slug, code and a message to act on."""
+"""A request reaches every reason, with its slug, its code and a message to act on."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _OPEN = permissive_policy(allowed_images=("registry.example/ci/*",))
 
 
 class _Case(NamedTuple):
-    """How a reason comes about, its slug and code, and what its message has to say."""
+    """A function that reaches a reason, the slug and code of the reason, and parts of its message."""
 
     decide: Callable[[], Decision]
     slug: str

@@ -1,4 +1,4 @@
-"""PathSet that a mount into the daemon must not hide."""
+"""The directories that a mount into the daemon must not hide."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who is injected: the truth table of the contract, row by row."""
+"""Which pods are injected: the truth table of eligibility.py, row by row."""
 
 from typing import Any
 

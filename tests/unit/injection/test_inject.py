@@ -1,4 +1,4 @@
-"""The one function that webhook, command line and tests share."""
+"""The function that the webhook, the command line and the tests share."""
 
 import copy
 from typing import Any

@@ -1,4 +1,4 @@
-"""Messages and warnings, as long as they may be."""
+"""Messages and warnings are cut to the length that reaches people."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""From text to value; what each option refuses stands in the table of the annotations' test."""
+"""Texts that the parsers accept. test_annotations.py has the texts that they refuse."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Only what a pod lacks, and the second pass after a later mutator."""
+"""Injection adds only the members that a pod lacks, also when it runs again after a later mutator."""
 
 import jsonpatch
 import pytest
@@ -21,7 +21,7 @@ _OPEN = permissive_policy()
 
 
 def _second_pass(pod: JsonObject, policy: Policy) -> tuple[list[str], JsonObject]:
-    """Return the paths of what the second pass adds, and the pod after it."""
+    """Return the paths that the second pass adds, and the pod after it."""
     decision = inject(pod, None, policy)
     assert decision.reason is Reason.INJECTED, decision.message
     return [o["path"] for o in decision.operations], jsonpatch.apply_patch(pod, list(decision.operations))

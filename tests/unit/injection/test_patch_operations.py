@@ -1,4 +1,4 @@
-"""RFC 6902: what an operation may do to lists that are absent, null, empty or filled."""
+"""The operations for lists that are absent, null, empty or filled (RFC 6902)."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def _operations(pod: JsonObject, policy: Policy) -> list[Operation]:
 
 
 def _with(member: str, value: Any) -> JsonObject:
-    """Return a pod whose list or object at this place of the spec or of its container is `value`."""
+    """Return a pod with this member, in its container or in its spec."""
     if member in ("env", "volumeMounts"):
         return a_pod(containers=[a_container(**{member: value})])
     return a_pod(**{member: value})

@@ -1,4 +1,4 @@
-"""The rules: each stops the pods that it is about, and the first that stops a pod is the one that `explain` shows."""
+"""Each rule stops the pods that break it, and `explain` shows the first rule that stops a pod."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _IN_SEVERAL_RULES = {Reason.MALFORMED_POD, Reason.INVALID_OPTION}
 
 @dataclass
 class Situation:
-    """A pod, and all that decides about it beside the pod."""
+    """A pod, and the settings and facts that decide about it."""
 
     pod: JsonObject = field(default_factory=lambda: a_pod(volumes=[], initContainers=[a_container("setup")]))
     settings: dict[str, Any] = field(default_factory=dict)
@@ -49,7 +49,7 @@ def _inject_first(situation: Situation) -> None:
     situation.pod = jsonpatch.apply_patch(situation.pod, list(decision.operations))
 
 
-# What breaks each rule, and no other
+# A change that breaks each rule, and no other rule
 _RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
     "The namespace has opted in": lambda s: s.facts.update(namespace_label="other"),
     "The webhook configuration selects the pod": lambda s: s.facts.update(exclusion="its objectSelector"),
@@ -82,7 +82,7 @@ _RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
     "The daemon fits into the pod's own resources": lambda s: s.spec.update(resources={"limits": {"memory": "1Mi"}}),
     "Not injected yet": _inject_first,
 }
-# Both change the same member, or the one is about pods that the other is not about.
+# Pairs that change the same member, or whose rules apply to different pods
 _EXCLUDE_EACH_OTHER = {
     ("dind.io/inject has an accepted value", "The pod or its namespace asks for Docker"),
     ("The daemon fits into the pod's own resources", "Not injected yet"),
@@ -92,7 +92,7 @@ _EXCLUDE_EACH_OTHER = {
 
 def _break_rules(*statements: str) -> Situation:
     situation = Situation()
-    # First what makes the pod one that was injected.
+    # Injection comes first: the other changes break the injected pod.
     for statement in sorted(statements, key=lambda item: item != "Not injected yet"):
         _RULE_BREAKERS[statement](situation)
     return situation
@@ -136,7 +136,7 @@ def test_of_two_broken_rules_the_first_decides_and_is_the_one_that_is_shown(pair
     assert [state for state in shown.values() if state is RuleState.STOPPED] == [RuleState.STOPPED]
     assert shown[first] is RuleState.STOPPED
     assert shown[second] is RuleState.NOT_REACHED
-    # What is shown as passed does stop no pod with only these two faults.
+    # The rules before the first broken one have passed, and no others.
     passed = [statement for statement, state in shown.items() if state is RuleState.PASSED]
     assert passed == list(_RULE_BREAKERS)[: decision.stopped_by]
 

@@ -1,4 +1,4 @@
-"""Which containers get Docker."""
+"""Injection selects the containers that get Docker."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from app.model import JsonObject
 
 
 def _docker_users(pod: JsonObject) -> list[str]:
-    """Return who has the socket and DOCKER_HOST, the daemon aside."""
+    """Return the names of the containers with the socket and DOCKER_HOST, except the daemon."""
     spec = pod["spec"]
     everyone = [*(spec.get("initContainers") or []), *spec["containers"]]
     return [

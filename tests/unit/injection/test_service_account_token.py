@@ -1,4 +1,4 @@
-"""The pod's service account token, in the containers that are added too."""
+"""The containers that injection adds have the pod's service account token."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _MOUNT = {"name": "kube-api-access-x7k2p", "mountPath": _PLACE, "readOnly": True
 
 
 def _mounts_of(pod: JsonObject, name: str, policy: Policy) -> list[JsonObject]:
-    """Return what the container of this name mounts, once the pod was injected."""
+    """Return the mounts of the container of this name after injection."""
     spec = injected_pod(pod, policy)["spec"]
     mounts: list[JsonObject] = find_by_name([*spec["initContainers"], *spec["containers"]], name)["volumeMounts"]
     return mounts
@@ -30,7 +30,7 @@ def test_the_container_that_is_added_has_the_token_as_the_others_do(mode: str, n
 
 
 def test_what_the_api_server_would_change_afterwards_is_there(policy: Policy) -> None:
-    """Its plugin gives the token to each container that has nothing at its place: then it need not come to us again."""
+    """The plugin adds the token to each container without it. If none lacks it, the webhook is not called again."""
     pod = injected_pod(_with_a_token("sidecar", _MOUNT), policy)
     for container in [*pod["spec"]["initContainers"], *pod["spec"]["containers"]]:
         assert [mount for mount in container["volumeMounts"] if mount["mountPath"] == _PLACE] == [_MOUNT]

@@ -1,4 +1,4 @@
-"""Workspace sharing: what the daemon sees of the containers' volumes."""
+"""The daemon mounts the containers' volumes at the same paths."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from pods import a_container, a_pod, injected_pod, mount_paths_of, permissive_po
 from app.injection import Policy, Reason, inject
 from app.model import JsonObject, clean_path
 
-_OWN_MOUNTS = 2  # the daemon's own mounts stand first
+_OWN_MOUNTS = 2  # the daemon's own mounts come first
 
 
 def _pod(*mounts: JsonObject, **options: str) -> JsonObject:
@@ -25,7 +25,7 @@ def _mount(path: str, volume: str = "a", **members: Any) -> JsonObject:
 
 
 def _shared_mounts(pod: JsonObject, policy: Policy) -> list[JsonObject]:
-    """Return what the daemon mounts besides its own volumes."""
+    """Return the daemon's mounts of the pod's own volumes."""
     mounts: list[JsonObject] = injected_pod(pod, policy)["spec"]["initContainers"][0]["volumeMounts"]
     return mounts[_OWN_MOUNTS:]
 

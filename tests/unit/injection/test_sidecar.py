@@ -1,4 +1,4 @@
-"""Sidecar mode: what a pod is given, member by member."""
+"""Sidecar mode adds these members to a pod."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The shell scripts that wait for a daemon, run by a shell; only `docker` itself is another program here."""
+"""A shell runs the scripts that wait for a daemon. Only `docker` is replaced by another program."""
 
 import os
 import socket
@@ -15,9 +15,9 @@ SLOWLY = 'test -e "$0.called" || { touch "$0.called"; exit 1; }'
 
 @pytest.fixture
 def socket_dir(tmp_path: Path) -> Iterator[Path]:
-    """Return a directory with a socket, as the daemon makes it."""
+    """Yield a directory with a socket, like the daemon's."""
     with socket.socket(socket.AF_UNIX) as listener:
-        # By a relative path: the whole one may be longer than a socket's address can be.
+        # The path is relative: an absolute one may be longer than the address of a socket can be.
         before = Path.cwd()
         os.chdir(tmp_path)
         listener.bind("docker.sock")
@@ -26,7 +26,7 @@ def socket_dir(tmp_path: Path) -> Iterator[Path]:
 
 
 def run(command: list[str], docker: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command of the pod with this script for `docker`."""
+    """Run a command of the pod, with this script as `docker`."""
     client = folder / "docker"
     client.write_text(f"#!/bin/sh\n{docker}\n")
     client.chmod(0o755)
@@ -35,7 +35,7 @@ def run(command: list[str], docker: str, folder: Path) -> subprocess.CompletedPr
 
 
 def hook(socket_dir: Path) -> list[str]:
-    """Return what the daemon's container runs when it starts, its socket being in this directory."""
+    """Return the postStart command of the daemon's container, for a socket in this directory."""
     daemon: Any = injected_pod(a_pod(), operator_policy())["spec"]["initContainers"][0]
     *shell, script = daemon["lifecycle"]["postStart"]["exec"]["command"]
     return [*shell, script.replace("/run/dind", str(socket_dir))]

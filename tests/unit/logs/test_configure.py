@@ -1,4 +1,4 @@
-"""What is logged, at which level and in which form."""
+"""The level and the format of log lines."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""The view over a pod, and the message where it is malformed."""
+"""The view of a pod, and the message if the pod is malformed."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Pod-level resources against what the containers ask for."""
+"""Pod-level resources, compared with the sum of the containers' requests."""
 
 from typing import Any
 

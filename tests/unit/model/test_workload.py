@@ -1,4 +1,4 @@
-"""Where each workload kind keeps its pod template."""
+"""The place of the pod template in each workload kind."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is in force, and where it came from."""
+"""The listing of effective settings and their origins."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where settings come from: file, environment, flags; that precedence upwards."""
+"""Settings come from a file, the environment and flags. A later source wins."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What an operator decides, and what each setting changes."""
+"""The settings: the values they accept, and the effect of each on a pod."""
 
 import re
 from collections.abc import Callable
@@ -46,7 +46,8 @@ def _volumes(policy: Policy) -> list[str]:
 
 _ALL_OPTIONS = frozenset(option.name for option in OPTIONS)
 
-# setting -> (its values: default and other), what is looked at, what is seen under each
+# setting: another value than the default, a function that observes the effect, its result with the default and with
+# the other value
 _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
     "modes": (frozenset({Mode.SIDECAR}), lambda p: _reason(p, "daemonset"), Reason.INJECTED, Reason.MODE_OFF),
     "allowed_options": (
@@ -220,7 +221,7 @@ def test_settings_cannot_be_changed() -> None:
     [("FD00::0001", "fd00::1"), ("10.0.0.1", "10.0.0.1"), ("a.example", "a.example")],
 )
 def test_an_address_is_kept_as_a_certificate_gives_it_back(host: str, read_back: str) -> None:
-    """Or a certificate would lack it for ever, and be renewed as often."""
+    """Otherwise the certificate would never have the address, and each check would renew it."""
     hosts = CertsSettings(extra_hosts=(host,)).extra_hosts
     assert hosts == (read_back,)
     state = new_state(hosts, Lifetimes(timedelta(days=3), timedelta(days=1)), datetime.now(UTC))
