@@ -69,7 +69,7 @@ class Option(NamedTuple):
     def read_annotation(self, text: str) -> Any:
         """Return the value of an annotation's text. Raise ValueError if the text is empty or not accepted."""
         if not text:
-            raise ValueError("is empty; remove it to have the default")
+            raise ValueError("is empty; remove it to use the default")
         return self.read(text)
 
 
@@ -82,7 +82,7 @@ OPTIONS: tuple[Option, ...] = (
         max_length=4096,
         max_items=64,
         example="build,test",
-        help="Which containers get Docker. All, unless set; another injector's native sidecars only when named here.",
+        help="Containers that get Docker. Unset: all, except native sidecars of other injectors.",
         modes=_BOTH_MODES,
         allowed_by_default=True,
         unset_value=(),
@@ -123,7 +123,7 @@ OPTIONS: tuple[Option, ...] = (
         accepts="`true` or `false`",
         max_length=64,
         example="false",
-        help="Hold the pod's start back, for a bounded time, until the node's daemon answers.",
+        help="Delay the start of the pod until the node's daemon answers, for a bounded time.",
         modes=_DAEMONSET_ONLY,
         allowed_by_default=True,
         required=True,
@@ -145,7 +145,7 @@ OPTIONS: tuple[Option, ...] = (
         accepts="a quantity",
         max_length=64,
         example="4",
-        help="CPU limit of the daemon; on cgroup v1 nodes of all it runs, too.",
+        help="CPU limit of the daemon; on nodes with cgroup v1 also of all containers that it runs.",
         allowed_by_default=True,
     ),
     Option(
@@ -165,7 +165,7 @@ OPTIONS: tuple[Option, ...] = (
         accepts="a quantity",
         max_length=64,
         example="8Gi",
-        help="Memory limit of the daemon; on cgroup v1 nodes of all it runs, too.",
+        help="Memory limit of the daemon; on nodes with cgroup v1 also of all containers that it runs.",
         allowed_by_default=True,
     ),
     Option(
@@ -175,7 +175,7 @@ OPTIONS: tuple[Option, ...] = (
         accepts="a quantity",
         max_length=64,
         example="50Gi",
-        help="How much images, layers and containers may take.",
+        help="Size of the storage for the daemon's images, layers and containers.",
         allowed_by_default=True,
     ),
     Option(
@@ -185,7 +185,7 @@ OPTIONS: tuple[Option, ...] = (
         accepts="`Disk`, `Memory` or `Volume`",
         max_length=64,
         example="Memory",
-        help="Where they are kept: an emptyDir on the node's disk or in memory, or a generic ephemeral volume.",
+        help="Kind of that storage: an emptyDir on the node's disk or in memory, or a generic ephemeral volume.",
         required=True,
     ),
     Option(
@@ -251,7 +251,7 @@ OPTIONS: tuple[Option, ...] = (
         max_length=1024,
         max_items=16,
         example="10.200.0.0/16:24",
-        help="Where the daemon takes the subnets of its networks from.",
+        help="Address pools from which the daemon takes the subnets of its networks.",
         unset_value=(),
     ),
     Option(
@@ -271,7 +271,7 @@ OPTIONS: tuple[Option, ...] = (
         accepts="an absolute path",
         max_length=128,
         example="/var/run",
-        help="Directory in which the containers find `docker.sock`.",
+        help="Directory of `docker.sock` in the containers.",
         modes=_BOTH_MODES,
         required=True,
     ),
@@ -303,7 +303,7 @@ OPTIONS: tuple[Option, ...] = (
         max_length=8192,
         max_items=64,
         example='["--log-level=debug"]',
-        help="More flags for dockerd, each as `--flag` or `--flag=value`; those that injection sets are refused.",
+        help="More flags for dockerd, each as `--flag` or `--flag=value`, except flags reserved for injection.",
         unset_value=(),
     ),
 )
@@ -360,7 +360,7 @@ def deny_forbidden_options(texts: OptionTexts, policy: Policy) -> Denial | None:
         return Denial(
             Reason.OPTION_NOT_ALLOWED,
             f"{what} {join_first(forbidden_keys, str, ', ')} may not be set in this cluster; remove {it} "
-            f"(options its operator allows: {allowed})",
+            f"(options that its operator allows: {allowed})",
         )
     image, tcp, arguments = (_read_option(texts, name) for name in ("image", "tcp", "dockerd-args"))
     if image and image != policy.defaults.image and not is_allowed_image(image, policy.allowed_images):
@@ -368,7 +368,7 @@ def deny_forbidden_options(texts: OptionTexts, policy: Policy) -> Denial | None:
         return Denial(
             Reason.IMAGE_NOT_ALLOWED,
             f"annotation {PREFIX}image: {quote(image)} is not an image that this cluster's "
-            f"operator allows; they are {allowed}",
+            f"operator allows; allowed are {allowed}",
         )
     if policy.allow_public_tcp:
         return None
@@ -452,11 +452,11 @@ def find_contradictions(options: Options) -> list[str]:
     ):
         if request and limit and parse_quantity(request) > parse_quantity(limit):
             found.append(
-                f"{PREFIX}{resource}-request, which is {request}, is more than {PREFIX}{resource}-limit, which is "
-                f"{limit} unless set; lower the request or set a limit of {request} or more"
+                f"{PREFIX}{resource}-request is {request}, more than {PREFIX}{resource}-limit, which is {limit}; "
+                f"lower the request or set a limit of {request} or more"
             )
     if options.storage_class and options.storage_medium is StorageMedium.MEMORY:
-        found.append(f"{PREFIX}storage-class does not go with {PREFIX}storage-medium Memory; remove one")
+        found.append(f"{PREFIX}storage-class cannot be combined with {PREFIX}storage-medium Memory; remove one")
     found += _find_mirrors_without_tls(options)
     if (options.storage_class or options.storage_medium is StorageMedium.VOLUME) and not options.storage_size:
         found.append(f"{PREFIX}storage-size is needed for a volume; set it")
@@ -502,4 +502,4 @@ def _describe_unknown_annotations(keys: Sequence[str]) -> str:
     if all(guesses.values()):
         return described
     # The list of known names comes once and last: the misspelt name must stay in sight.
-    return f"{described}; known after {PREFIX} are {', '.join(_KNOWN_NAMES)}"
+    return f"{described}; names that exist after {PREFIX} are {', '.join(_KNOWN_NAMES)}"

@@ -80,15 +80,12 @@ def deny_node_socket(pod: Pod, additions: Additions, was_injected: bool) -> Deni
         if volume.kind != "hostPath" or _is_injected_volume(volume, additions, was_injected):
             continue
         path = clean_path(volume.path)
-        is_proc = any(path == proc_path or is_under(path, proc_path) for proc_path in _PROC_PATHS)
-        if is_proc or path in _NODE_SOCKET_PATHS:
-            socket = (
-                "which leads to the node's own Docker socket" if is_proc else "where the node's own Docker socket is"
-            )
+        if path in _NODE_SOCKET_PATHS or any(path == proc or is_under(path, proc) for proc in _PROC_PATHS):
+            relation = "is" if path == _NODE_SOCKET_PATHS[0] else "leads to"
             return Denial(
                 Reason.NODE_DOCKER_SOCKET,
-                f"volume {quote(name)} mounts {abbreviate(volume.path)} of the node, {socket}; remove the volume and "
-                "its mounts, Docker is injected instead",
+                f"volume {quote(name)} mounts {abbreviate(volume.path)} of the node, which {relation} the node's own "
+                "Docker socket; remove the volume and its mounts: the webhook injects Docker instead",
             )
     return None
 
@@ -125,7 +122,8 @@ def deny_taken_names(pod: Pod, additions: Additions, was_injected: bool) -> Deni
         return None
     kind, name = taken[0]
     return Denial(
-        Reason.NAME_TAKEN, f"the pod has a {kind} {quote(name)} of its own; remove or rename it, one is injected"
+        Reason.NAME_TAKEN,
+        f"the pod has a {kind} {quote(name)} of its own; remove or rename it: injection needs the name",
     )
 
 
@@ -143,7 +141,7 @@ def deny_foreign_mounts(pod: Pod, additions: Additions) -> Denial | None:
                 return Denial(
                     Reason.NAME_TAKEN,
                     f"container {quote(container.name)} mounts volume {quote(mount.volume)} at "
-                    f"{abbreviate(mount.mount_path)}; volumes of that name are mounted by injection alone; "
+                    f"{abbreviate(mount.mount_path)}; only injection may mount a volume of that name; "
                     "remove the mount",
                 )
     return None
@@ -206,14 +204,14 @@ def deny_scarce_resources(pod: Pod, additions: Additions) -> Denial | None:
     if not shortfalls:
         return None
     problems = "; ".join(
-        f"{shortfall.resource} {shortfall.kind} is {shortfall.pod_amount}, with container "
-        f'"{container["name"]}" it would have to be {shortfall.needed}'
+        f"{shortfall.resource} {shortfall.kind} is {shortfall.pod_amount}, but must be "
+        f'{shortfall.needed} with container "{container["name"]}"'
         for shortfall in shortfalls
     )
     annotations = ", ".join(f"{PREFIX}{shortfall.resource}-{shortfall.kind}" for shortfall in shortfalls)
     return Denial(
         Reason.POD_RESOURCES,
-        f"spec.resources of the pod leaves too little: {problems}; raise it, or lower {annotations}",
+        f"spec.resources of the pod is too small: {problems}; raise it, or lower {annotations}",
     )
 
 

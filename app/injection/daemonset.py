@@ -22,8 +22,8 @@ def _deny_options(options: Options, policy: Policy) -> Denial | None:
         return None
     return Denial(
         Reason.INVALID_OPTION,
-        f"socket-dir {options.socket_dir} does not go with a read-only hostPath: the pod's service account token "
-        "is mounted below it; the operator can set host_path_read_only: false or another socket-dir",
+        f"socket-dir {options.socket_dir} cannot be combined with a read-only hostPath: the pod's service account "
+        "token is mounted below it; the operator can set host_path_read_only: false or another socket-dir",
     )
 
 

@@ -42,13 +42,15 @@ class Reason(Enum):
     SUBRESOURCE = _untouched("subresource", "The request is for a subresource of a pod.")
     NAMESPACE_NOT_OPTED_IN = _untouched(
         "namespace-not-opted-in",
-        f"The namespace has no label `{INJECT}` of `enabled`, `sidecar` or `daemonset`, so the webhook is not called.",
+        f"The namespace has no label `{INJECT}` with the value `enabled`, `sidecar` or `daemonset`: the webhook is not "
+        "called.",
         f"kubectl label namespace {{namespace}} {INJECT}=enabled",
     )
     NOT_SELECTED = _untouched(
         "not-selected",
-        "The webhook configuration's selectors or conditions leave the pod out, so the webhook is not called.",
-        "see with `dind-webhook check` whether the webhook configuration was changed; if not, its operator means it so",
+        "The webhook configuration's selectors or conditions exclude the pod, so the webhook is not called.",
+        "run `dind-webhook check` to see whether the webhook configuration was changed; if not, its operator excludes "
+        "the pod on purpose",
     )
     MIRROR_POD = _untouched("mirror-pod", "The pod mirrors a static pod of a kubelet and cannot be changed.")
     OPTED_OUT = _untouched("opted-out", f"The pod has `{INJECT}: disabled`.", f"remove {INJECT}: disabled")
@@ -59,10 +61,10 @@ class Reason(Enum):
     )
     WINDOWS_POD = _untouched(
         "windows-pod",
-        "A Windows pod in a namespace whose default asks for Docker.",
-        f"add the annotation {INJECT}: disabled to be clear about it",
+        "The pod runs on Windows, in a namespace whose label asks for Docker.",
+        f"add the annotation {INJECT}: disabled to state that the pod needs no Docker",
     )
-    UNCHANGED = _untouched("unchanged", "The pod has everything already.")
+    UNCHANGED = _untouched("unchanged", "The pod already has everything that injection adds.")
 
     INJECTED = "injected", Outcome.INJECTED, 0, "The pod got a Docker daemon.", ""
 
@@ -73,10 +75,10 @@ class Reason(Enum):
     UNKNOWN_CONTAINER = _denied(
         "unknown-container", 400, "`dind.io/containers` names a container that the pod does not have."
     )
-    WINDOWS_REQUESTED = _denied("windows-requested", 422, "A Windows pod asks for Docker itself.")
+    WINDOWS_REQUESTED = _denied("windows-requested", 422, "The pod runs on Windows and asks for Docker itself.")
     MODE_OFF = _denied("mode-off", 403, "The operator has switched this mode off.")
     OPTION_NOT_ALLOWED = _denied("option-not-allowed", 403, "The operator does not let pods set this option.")
-    IMAGE_NOT_ALLOWED = _denied("image-not-allowed", 403, "The image is not among those the operator allows.")
+    IMAGE_NOT_ALLOWED = _denied("image-not-allowed", 403, "The operator does not allow this image.")
     NODE_DOCKER_SOCKET = _denied(
         "node-docker-socket", 403, "The pod mounts the node's own Docker socket, or a directory that leads to it."
     )
@@ -93,12 +95,14 @@ class Reason(Enum):
     STALE_STATUS = _denied(
         "stale-status",
         422,
-        "The pod carries `dind.io/status`, which only the webhook writes, but not what it would have added.",
+        "The pod has the annotation `dind.io/status`, which only the webhook writes, but lacks what the webhook adds.",
     )
     NAME_TAKEN = _denied(
         "name-taken", 422, "The pod uses the name of a container or volume that injection needs for something else."
     )
-    MOUNT_PATH_TAKEN = _denied("mount-path-taken", 422, "A container mounts something else where the socket goes.")
+    MOUNT_PATH_TAKEN = _denied(
+        "mount-path-taken", 422, "A container mounts another volume at or near the path of the socket."
+    )
     POD_RESOURCES = _denied("pod-resources", 422, "The daemon does not fit into the pod's own `spec.resources`.")
 
     def __init__(self, slug: str, outcome: Outcome, code: int, meaning: str, remedy: str) -> None:

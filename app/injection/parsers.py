@@ -58,7 +58,7 @@ def parse_names(text: str) -> tuple[str, ...]:
     names = _split_items(text)
     for name in names:
         if not is_dns_label(name):
-            raise ValueError(f"has an item that is no name of a container or volume: {quote(name)}")
+            raise ValueError(f"has an item that is not the name of a container or volume: {quote(name)}")
     return names
 
 
@@ -137,7 +137,7 @@ def parse_registry_mirrors(text: str) -> tuple[str, ...]:
     for url in urls:
         match = re.fullmatch(r"https?://([^/]+)(/[A-Za-z0-9._~/-]*)?", url)
         if match is None or not _is_host_and_port(match[1]):
-            raise ValueError(f"has an item that is no http(s) URL of a registry: {quote(url)}")
+            raise ValueError(f"has an item that is not an http(s) URL of a registry: {quote(url)}")
     return urls
 
 
@@ -201,9 +201,9 @@ def parse_dockerd_args(text: str) -> tuple[str, ...]:
         if match[1] in OWNED_FLAGS:
             option = OWNED_FLAGS[match[1]]
             instead = f"; use {PREFIX}{option}" if option else ""
-            raise ValueError(f"sets --{match[1]}, which injection sets itself{instead}")
+            raise ValueError(f"sets --{match[1]}, which is reserved for injection{instead}")
         if match[1] in ENDING_FLAGS:
-            raise ValueError(f"has --{match[1]}, with which dockerd does not stay")
+            raise ValueError(f"has --{match[1]}, which makes dockerd exit at once")
     return tuple(arguments)
 
 

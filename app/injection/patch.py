@@ -134,7 +134,7 @@ def _warn_of_kept_mounts(pod: Pod, additions: Additions) -> Iterable[str]:
         if wanted.path in mounts_by_path and not mounts_by_path[wanted.path].is_same_as(wanted)
     ]
     if kept_paths:
-        yield warn_of_names(f"mounted otherwise in {name} already and kept", kept_paths)
+        yield warn_of_names(f"{name} has other mounts and keeps them at", kept_paths)
 
 
 def _warn_of_kept_env(additions: Additions) -> Iterable[str]:
@@ -145,7 +145,7 @@ def _warn_of_kept_env(additions: Additions) -> Iterable[str]:
         if name in client.env and client.env[name].value != additions.client_env["value"]
     ]
     if client_names:
-        yield warn_of_names(f"{name} is set to something else and was kept in", client_names)
+        yield warn_of_names(f"{name} has another value and is kept in", client_names)
 
 
 def _append(place: str, existing: list[Any] | None, values: list[Any]) -> list[Operation]:

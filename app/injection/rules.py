@@ -235,14 +235,14 @@ RULES: tuple[Rule, ...] = (
     Rule("The pod or its namespace asks for Docker", (Reason.OPTED_OUT, Reason.NOT_REQUESTED), _check_request),
     Rule("The pod's spec can be read", (Reason.MALFORMED_POD,), _read_pod_spec),
     Rule("The pod runs on Linux", (Reason.WINDOWS_POD, Reason.WINDOWS_REQUESTED), _check_operating_system),
-    Rule("The operator has this mode on", (Reason.MODE_OFF,), _check_mode),
+    Rule("The operator has switched this mode on", (Reason.MODE_OFF,), _check_mode),
     Rule("The dind.io/* annotations exist", (Reason.UNKNOWN_ANNOTATION,), _check_annotations),
     Rule(
-        "The operator lets pods set them",
+        "The operator lets pods set these options",
         (Reason.OPTION_NOT_ALLOWED, Reason.IMAGE_NOT_ALLOWED),
         _check_permissions,
     ),
-    Rule("Their values are accepted", (Reason.INVALID_OPTION,), _parse_values),
+    Rule("The values of the options are accepted", (Reason.INVALID_OPTION,), _parse_values),
     Rule(
         "No namespace of the host, and no user namespace",
         (Reason.HOST_NETWORK, Reason.HOST_PID, Reason.HOST_IPC, Reason.HOST_USERS),
@@ -254,7 +254,7 @@ RULES: tuple[Rule, ...] = (
         _select_containers,
     ),
     Rule("The volumes to share can be shared", (Reason.INVALID_OPTION,), _share_volumes),
-    Rule("dind.io/status is absent, or true", (Reason.STALE_STATUS,), _check_status),
+    Rule("dind.io/status is absent, or correct", (Reason.STALE_STATUS,), _check_status),
     Rule("The pod does not mount the node's Docker socket", (Reason.NODE_DOCKER_SOCKET,), _check_node_socket),
     Rule(
         "The names and paths of the injection are free",

@@ -52,7 +52,7 @@ def select_clients(pod: Pod, names: tuple[str, ...], own: str | None, *, starts_
         early_names = join_first([container.name for container in early_containers], str, ", ")
         return Denial(
             Reason.INVALID_OPTION,
-            f"annotation {PREFIX}containers: {early_names} can have no Docker, they run before the daemon; "
+            f"annotation {PREFIX}containers: {early_names} cannot have Docker: the daemon starts later; "
             "name other containers",
         )
     return Selection(tuple(clients), tuple(early_containers))

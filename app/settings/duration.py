@@ -17,7 +17,7 @@ def parse_duration(value: Any) -> Any:
         return value
     numbers_and_units = _NUMBER_AND_UNIT.findall(value)
     if not numbers_and_units or "".join(number + unit for number, unit in numbers_and_units) != value:
-        raise ValueError(f"{value!r} is no duration: a number and one of {', '.join(_UNITS)}, as in 720h or 1h30m")
+        raise ValueError(f"{value!r} is not a duration: a number and one of {', '.join(_UNITS)}, as in 720h or 1h30m")
     try:
         return sum((timedelta(**{_UNITS[unit]: float(number)}) for number, unit in numbers_and_units), timedelta())
     except OverflowError:

@@ -26,13 +26,13 @@ from app.settings.duration import format_duration, parse_duration
 
 def _check_dns_label(name: str) -> str:
     if not is_dns_label(name):
-        raise ValueError(f"{name!r} is no DNS label: at most 63 of a-z, 0-9 and '-', no '-' at either end")
+        raise ValueError(f"{name!r} is not a DNS label: at most 63 of a-z, 0-9 and '-', no '-' at either end")
     return name
 
 
 def _check_dns_name(name: str) -> str:
     if len(name) > 253 or not all(is_dns_label(label) for label in name.split(".")):
-        raise ValueError(f"{name!r} is no DNS name: labels of a-z, 0-9 and '-', joined by dots")
+        raise ValueError(f"{name!r} is not a DNS name: labels of a-z, 0-9 and '-', joined by dots")
     return name
 
 
@@ -42,7 +42,7 @@ def _check_host(name: str) -> str:
     except ValueError:
         return _check_dns_name(name)
     if "%" in name:
-        raise ValueError(f"{name!r} is an address with a zone, which no certificate can carry")
+        raise ValueError(f"{name!r} is an address with a zone, which no certificate can contain")
     # The form in which a certificate holds the address
     return str(address)
 
@@ -85,7 +85,7 @@ class _SettingsGroup(BaseModel):
 
 
 class InjectionSettings(_SettingsGroup):
-    """What is injected, and what pods may choose."""
+    """Injection: names and features, and the options that pods may set."""
 
     modes: frozenset[Mode] = frozenset({Mode.SIDECAR, Mode.DAEMONSET})
     """Modes that pods may ask for."""
@@ -94,7 +94,7 @@ class InjectionSettings(_SettingsGroup):
     """Options that pods may set by annotation."""
 
     allowed_images: tuple[str, ...] = ()
-    """Patterns of images that pods may choose, where `image` is allowed; `*` is any text without `/` and `@`."""
+    """Patterns of images that pods may choose, if `image` is allowed; `*` is any text without `/` and `@`."""
 
     defaults: dict[str, AnnotationText] = Field(default_factory=dict)
     """Defaults of options, each as the text of its annotation; an empty text leaves the option unset."""
@@ -118,7 +118,7 @@ class InjectionSettings(_SettingsGroup):
     """Hold the other containers back until the sidecar's daemon answers (native placement)."""
 
     tls_flag: bool = True
-    """Pass --tls=false with a TCP address; without it dockerd delays its start by 16 s on other than loopback."""
+    """Pass --tls=false with a TCP address; without it dockerd delays its start by 16 s, except on loopback."""
 
     docker_sock: bool = True
     """Offer the socket at /var/run/docker.sock as well, for tools that ignore DOCKER_HOST."""
@@ -136,16 +136,16 @@ class InjectionSettings(_SettingsGroup):
     """Inject a sidecar into pods with hostUsers: false."""
 
     allow_public_tcp: bool = False
-    """Let pods have the daemon listen on other than loopback (`tcp`, and flags of dockerd that listen)."""
+    """Let pods make the daemon listen on addresses other than loopback (`tcp`, and flags of dockerd that listen)."""
 
     host_path: str = "/var/run/dind"
-    """Directory on the node in which the DaemonSet's socket is."""
+    """Directory on the node with the DaemonSet's socket."""
 
     host_path_type: Literal["", "Directory", "DirectoryOrCreate"] = "Directory"
-    """Type of that hostPath; with `Directory` a pod waits until the DaemonSet has made it."""
+    """Type of that hostPath; with `Directory` a pod waits until the DaemonSet has created the directory."""
 
     host_path_read_only: bool = True
-    """Mount it read-only; connecting to the socket works all the same."""
+    """Mount that hostPath read-only; containers can still connect to the socket."""
 
     wait_seconds: int = Field(default=120, ge=1, le=3600)
     """How long a pod waits for the node's daemon, in seconds."""
@@ -161,7 +161,7 @@ class InjectionSettings(_SettingsGroup):
     @classmethod
     def _check_storage_volume(cls, name: str, info: ValidationInfo) -> str:
         if name == info.data.get("run_volume"):
-            raise ValueError(f"must not be {name!r} as well: that is run_volume")
+            raise ValueError(f"must differ from run_volume, which is {name!r}")
         return name
 
     @field_validator("defaults")
@@ -194,10 +194,10 @@ class ServerSettings(_SettingsGroup):
     """PEM file with its private key."""
 
     tls_server_name: Host | None = None
-    """Name that the certificate has to carry, `<service>.<namespace>.svc`; one without it is refused. Unset: any."""
+    """Name that the certificate must have, `<service>.<namespace>.svc`; another certificate is refused. Unset: any."""
 
     tls_min_version: Literal["1.2", "1.3"] = "1.2"
-    """Least version of TLS."""
+    """Lowest version of TLS."""
 
     tls_ciphers: str = ""
     """OpenSSL's list of ciphers for TLS 1.2; empty for OpenSSL's own choice. Those of TLS 1.3 are all strong."""
@@ -206,45 +206,45 @@ class ServerSettings(_SettingsGroup):
     """PEM file with the CA of the API server's client certificate; with it, callers without one are refused."""
 
     client_names: tuple[str, ...] = ()
-    """Common names of client certificates that are let in; empty for all that `client_ca_file` vouches for."""
+    """Common names of the client certificates that are accepted; empty for all that `client_ca_file` has signed."""
 
     reload_seconds: float = Field(default=1.0, gt=0, le=3600)
-    """How often the certificate files are looked at, in seconds."""
+    """Time between two looks at the certificate files, in seconds."""
 
     grace_seconds: float = Field(default=5.0, ge=0, le=600)
-    """How long new requests are still served after SIGTERM, in seconds: until every node knows that the pod goes."""
+    """How long the server accepts new requests after SIGTERM, in seconds: every node must learn that the pod ends."""
 
     drain_seconds: float = Field(default=10.0, ge=0, le=600)
-    """How long connections may take to finish after that, in seconds, before they are cut."""
+    """How long connections may take to finish after that, in seconds, before the server closes them."""
 
     request_seconds: float = Field(default=10.0, gt=0, le=600)
-    """How long one request may take, from its first byte until its answer is taken, in seconds."""
+    """How long one request may take, in seconds, from its first byte until the client has received the answer."""
 
     connection_limit: int = Field(default=300, ge=1)
-    """Connections at a time, TLS handshakes included. At the limit, the remote address with the most gives way."""
+    """Most connections at a time, TLS handshakes included. At the limit, the address with the most loses one."""
 
     body_limit: int = Field(default=7 * 1024 * 1024, ge=1024)
-    """Largest AdmissionReview that is read, in bytes. etcd takes 1.5 MiB, a review holds an object twice, in JSON."""
+    """Largest AdmissionReview that is read, in bytes. etcd accepts 1.5 MiB; a review has the object twice, as JSON."""
 
     @field_validator("client_names")
     @classmethod
     def _check_client_names(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if names and not info.data.get("client_ca_file"):
-            raise ValueError("needs client_ca_file as well: without it no client shows a certificate")
+            raise ValueError("needs client_ca_file too: without it the server asks no client for a certificate")
         return names
 
 
 class CertsSettings(_SettingsGroup):
-    """The upkeep of self-managed certificates, `dind-webhook certs`."""
+    """The self-managed certificates, which `dind-webhook certs` issues and renews."""
 
     namespace: DnsLabel | None = None
-    """Namespace of the Secret and the Service: that of the pod. Needed."""
+    """Namespace of the Secret and the Service: the namespace of the pod. Required."""
 
     secret: DnsName = "dind-webhook-certs"  # noqa: S105  # its name
     """Name of the Secret with the CA and the serving certificate."""
 
     webhook_configuration: DnsName = "dind-webhook"
-    """Name of the MutatingWebhookConfiguration whose `caBundle` is kept right."""
+    """Name of the MutatingWebhookConfiguration whose `caBundle` is kept up to date."""
 
     service: DnsLabel = "dind-webhook"
     """Name of the Service that the API server calls; the certificate is for `<service>.<namespace>.svc`."""
@@ -259,10 +259,10 @@ class CertsSettings(_SettingsGroup):
     """How long a serving certificate is valid; it is renewed after two thirds of that."""
 
     ca_life: Duration = timedelta(days=365)
-    """How long a CA is valid; three times `leaf_life` at least."""
+    """How long a CA is valid; at least three times `leaf_life`."""
 
     resync: Duration = timedelta(seconds=5)
-    """How often everything is looked at again, whatever the watches say."""
+    """Time between two full checks, which do not depend on watches."""
 
     host: str = "::"
     """Address of the health port; `::` stands for every address, IPv4 ones included."""
@@ -291,13 +291,13 @@ class CertsSettings(_SettingsGroup):
 
 
 class LogSettings(_SettingsGroup):
-    """How and how much is logged."""
+    """The format and the level of the log."""
 
     format: Literal["json", "text"] = "json"
     """One JSON object per line, or text for people."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least level that is logged."""
+    """Lowest level that is logged."""
 
 
 class Settings(_SettingsGroup):

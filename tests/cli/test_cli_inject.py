@@ -155,7 +155,7 @@ def test_warnings_stand_below_their_pod(run: Run, write: Write, text: str) -> No
         "inject", "-f", write(text + "      env:\n        - name: DOCKER_HOST\n          value: tcp://docker:2375\n")
     )
     assert ran.stderr == (
-        "pod/ci: injected (sidecar)\n  warning: DOCKER_HOST is set to something else and was kept in: build\n"
+        "pod/ci: injected (sidecar)\n  warning: DOCKER_HOST has another value and is kept in: build\n"
     )
 
 

@@ -212,7 +212,7 @@ def test_the_socket_directory_holds_in_daemonset_mode_too() -> None:
 _NO_QUANTITY = "is not a quantity such as 500m, 2 or 1.5Gi"
 _NO_BYTES = "must be a whole number of bytes, more than 0, such as 512Mi"
 _NO_PATH = "must be an absolute path of plain names"
-_NO_URL = "has an item that is no http(s) URL of a registry"
+_NO_URL = "has an item that is not an http(s) URL of a registry"
 _NO_REGISTRY = "has an item that is neither HOST[:PORT] nor a CIDR"
 _NO_POOL = "has an item that is not CIDR:SIZE, such as 10.200.0.0/16:24"
 _NO_ADDRESS = "must be ADDRESS:PORT, such as 127.0.0.1:2375"
@@ -224,11 +224,11 @@ _HIDES = "would hide files that the daemon or the container needs"
 _INVALID = [
     ("containers", "build,", _EMPTY_ITEM),
     ("containers", ",", _EMPTY_ITEM),
-    ("containers", "Build", 'has an item that is no name of a container or volume: "Build"'),
-    ("containers", "build test", "has an item that is no name of a container or volume"),
+    ("containers", "Build", 'has an item that is not the name of a container or volume: "Build"'),
+    ("containers", "build test", "has an item that is not the name of a container or volume"),
     ("placement", "sidecar", 'must be "native" or "container"'),
     ("placement", "Native", 'must be "native" or "container"'),
-    ("share-volumes", "True", "has an item that is no name of a container or volume"),
+    ("share-volumes", "True", "has an item that is not the name of a container or volume"),
     ("share-volumes", "a,,b", _EMPTY_ITEM),
     ("wait", "yes", 'must be "true" or "false"'),
     ("wait", "True", 'must be "true" or "false"'),
@@ -327,8 +327,8 @@ _INVALID = [
     ("dockerd-args", "--debug", "is not JSON"),
     ("dockerd-args", '"--debug"', _NO_ARGS),
     ("dockerd-args", '["--debug", 1]', _NO_ARGS),
-    ("dockerd-args", '["--help"]', "has --help, with which dockerd does not stay"),
-    ("dockerd-args", '["--version=true"]', "has --version, with which dockerd does not stay"),
+    ("dockerd-args", '["--help"]', "has --help, which makes dockerd exit at once"),
+    ("dockerd-args", '["--version=true"]', "has --version, which makes dockerd exit at once"),
     ("dockerd-args", '["-D"]', "has an item that is not of the form --flag or --flag=value"),
     ("dockerd-args", '["-H=tcp://0.0.0.0:1"]', "has an item that is not of the form --flag or --flag=value"),
     ("dockerd-args", '["--", "x"]', "has an item that is not of the form --flag or --flag=value"),
@@ -379,7 +379,7 @@ def test_flags_that_injection_owns_are_refused_with_the_option_to_use(flag: str,
     for argument in (f"--{flag}", f"--{flag}=x"):
         decision = inject(a_pod(options={"dockerd-args": f'["{argument}"]'}), None, _OPEN)
         assert decision.reason is Reason.INVALID_OPTION
-        sets = f"sets --{flag}, which injection sets itself"
+        sets = f"sets --{flag}, which is reserved for injection"
         assert decision.message.endswith(f"{sets}; use {instead}" if instead else sets)
 
 
@@ -400,7 +400,7 @@ def test_a_deeply_nested_value_is_denied(policy: Policy) -> None:
 @pytest.mark.parametrize("value", ["", None])
 def test_an_empty_value_is_denied_with_the_remedy(value: str | None, policy: Policy) -> None:
     decision = inject(a_pod(options={"mtu": value}), None, policy)
-    assert decision.message == 'annotation dind.io/mtu: "" is empty; remove it to have the default'
+    assert decision.message == 'annotation dind.io/mtu: "" is empty; remove it to use the default'
 
 
 @_EACH_OPTION
@@ -449,20 +449,20 @@ def test_all_invalid_values_are_named_at_once(policy: Policy) -> None:
         (
             {"cpu-limit": "100m"},
             (
-                "dind.io/cpu-request, which is 250m, is more than dind.io/cpu-limit, which is 100m unless set; "
+                "dind.io/cpu-request is 250m, more than dind.io/cpu-limit, which is 100m; "
                 "lower the request or set a limit of 250m or more"
             ),
         ),
         (
             {"memory-request": "2Gi", "memory-limit": "1Gi"},
             (
-                "dind.io/memory-request, which is 2Gi, is more than dind.io/memory-limit, which is 1Gi unless set; "
+                "dind.io/memory-request is 2Gi, more than dind.io/memory-limit, which is 1Gi; "
                 "lower the request or set a limit of 2Gi or more"
             ),
         ),
         (
             {"storage-class": "fast", "storage-medium": "Memory"},
-            "dind.io/storage-class does not go with dind.io/storage-medium Memory; remove one",
+            "dind.io/storage-class cannot be combined with dind.io/storage-medium Memory; remove one",
         ),
     ],
 )
@@ -506,7 +506,10 @@ def test_a_volume_needs_a_size() -> None:
     [
         ("dind.io/cpu-limt", "does not exist; did you mean dind.io/cpu-limit?"),
         ("dind.io/Inject", "does not exist; did you mean dind.io/inject?"),
-        ("dind.io/zzzzzzzzzzzzzzzzzzzzzzzz", "does not exist; known after dind.io/ are inject, containers, "),
+        (
+            "dind.io/zzzzzzzzzzzzzzzzzzzzzzzz",
+            "does not exist; names that exist after dind.io/ are inject, containers, ",
+        ),
     ],
 )
 def test_an_unknown_key_is_denied_with_the_nearest_or_all_known(key: str, says: str, policy: Policy) -> None:
@@ -585,8 +588,7 @@ def test_defaults_are_read_as_annotations_are() -> None:
 
 
 _TOO_MUCH_CPU = (
-    "dind.io/cpu-request, which is 3, is more than dind.io/cpu-limit, which is 2 unless set; "
-    "lower the request or set a limit of 3 or more"
+    "dind.io/cpu-request is 3, more than dind.io/cpu-limit, which is 2; lower the request or set a limit of 3 or more"
 )
 
 

@@ -109,7 +109,7 @@ _CASES: dict[Reason, _Case] = {
         lambda: inject(a_pod(options={"env": "{}"}), None, operator_policy(allowed_options=frozenset({"mtu"}))),
         "option-not-allowed",
         403,
-        ("annotation dind.io/env", "may not be set", "options its operator allows: mtu"),
+        ("annotation dind.io/env", "may not be set", "options that its operator allows: mtu"),
     ),
     Reason.IMAGE_NOT_ALLOWED: _Case(
         lambda: _inject(options={"image": "attacker/docker:1"}),

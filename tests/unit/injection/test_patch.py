@@ -120,7 +120,7 @@ def test_a_volume_that_a_later_container_may_write_stays_read_only_in_the_daemon
     pod["spec"]["containers"].append(a_container("late", volumeMounts=[{**mount, "readOnly": False}]))
     _, patched = _second_pass(pod, policy)
     assert mount in find_by_name(patched["spec"]["initContainers"], "dind")["volumeMounts"]
-    assert inject(pod, None, policy).warnings == ("mounted otherwise in dind already and kept: /w",)
+    assert inject(pod, None, policy).warnings == ("dind has other mounts and keeps them at: /w",)
     assert inject(patched, None, policy).reason is Reason.UNCHANGED
 
 
@@ -142,7 +142,7 @@ def test_a_docker_host_of_the_users_is_kept_with_a_warning(mode: str, variable: 
     pod = a_pod(mode, containers=[a_container(env=env)])
     assert injected_pod(pod, policy)["spec"]["containers"][0]["env"] == env
     (warning,) = inject(pod, None, policy).warnings
-    assert warning == "DOCKER_HOST is set to something else and was kept in: build"
+    assert warning == "DOCKER_HOST has another value and is kept in: build"
 
 
 def test_a_docker_host_that_is_right_already_is_no_matter(policy: Policy) -> None:

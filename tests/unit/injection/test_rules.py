@@ -60,19 +60,19 @@ _RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
     "The pod or its namespace asks for Docker": lambda s: s.annotations.update({"dind.io/inject": "disabled"}),
     "The pod's spec can be read": lambda s: s.spec.update(hostAliases=[], restartPolicy=5),
     "The pod runs on Linux": lambda s: s.spec.update(os={"name": "windows"}),
-    "The operator has this mode on": lambda s: s.settings.update(modes=frozenset({Mode.DAEMONSET})),
+    "The operator has switched this mode on": lambda s: s.settings.update(modes=frozenset({Mode.DAEMONSET})),
     "The dind.io/* annotations exist": lambda s: s.annotations.update({"dind.io/colour": "blue"}),
-    "The operator lets pods set them": lambda s: (
+    "The operator lets pods set these options": lambda s: (
         s.settings.update(allowed_options=frozenset({"image", "mtu", "containers", "share-volumes"})),
         s.annotations.update({"dind.io/image": "evil.example/x:1"}),
     ),
-    "Their values are accepted": lambda s: s.annotations.update({"dind.io/mtu": "many"}),
+    "The values of the options are accepted": lambda s: s.annotations.update({"dind.io/mtu": "many"}),
     "No namespace of the host, and no user namespace": lambda s: s.spec.update(hostNetwork=True),
     "The containers that get Docker exist, and start in time": lambda s: s.annotations.update(
         {"dind.io/containers": "nobody"}
     ),
     "The volumes to share can be shared": lambda s: s.annotations.update({"dind.io/share-volumes": "nothing"}),
-    "dind.io/status is absent, or true": lambda s: s.annotations.update({"dind.io/status": "{}"}),
+    "dind.io/status is absent, or correct": lambda s: s.annotations.update({"dind.io/status": "{}"}),
     "The pod does not mount the node's Docker socket": lambda s: s.spec["volumes"].append(
         {"name": "sock", "hostPath": {"path": "/var/run/docker.sock"}}
     ),
@@ -86,7 +86,7 @@ _RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
 _EXCLUDE_EACH_OTHER = {
     ("dind.io/inject has an accepted value", "The pod or its namespace asks for Docker"),
     ("The daemon fits into the pod's own resources", "Not injected yet"),
-    ("dind.io/status is absent, or true", "Not injected yet"),
+    ("dind.io/status is absent, or correct", "Not injected yet"),
 }
 
 

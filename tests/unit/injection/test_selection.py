@@ -86,7 +86,7 @@ def test_in_both_modes(mode: str, policy: Policy) -> None:
 def test_a_pod_in_which_nobody_can_have_docker_is_denied(policy: Policy) -> None:
     decision = inject(_pod_of_all_kinds("sidecar", placement="container", containers="setup,proxy"), None, policy)
     assert decision.reason is Reason.INVALID_OPTION
-    assert decision.message.startswith("annotation dind.io/containers: setup, proxy can have no Docker")
+    assert decision.message.startswith("annotation dind.io/containers: setup, proxy cannot have Docker")
 
 
 def test_all_containers_that_do_not_exist_are_named(policy: Policy) -> None:

@@ -147,14 +147,14 @@ def test_every_member_has_a_line_of_help(group: type[BaseModel]) -> None:
         (
             "defaults",
             {"cpu-request": "3"},
-            "dind.io/cpu-request, which is 3, is more than dind.io/cpu-limit",
+            "dind.io/cpu-request is 3, more than dind.io/cpu-limit",
         ),
         ("defaults", {"mtu": [1]}, 'mtu: "[1]" must be a whole number'),
-        ("container_name", "Dind", "'Dind' is no DNS label"),
-        ("container_name", "", "'' is no DNS label"),
-        ("wait_container_name", "a.b", "'a.b' is no DNS label"),
-        ("run_volume", "-x", "'-x' is no DNS label"),
-        ("storage_volume", "x" * 64, "is no DNS label"),
+        ("container_name", "Dind", "'Dind' is not a DNS label"),
+        ("container_name", "", "'' is not a DNS label"),
+        ("wait_container_name", "a.b", "'a.b' is not a DNS label"),
+        ("run_volume", "-x", "'-x' is not a DNS label"),
+        ("storage_volume", "x" * 64, "is not a DNS label"),
         ("host_path", "run/dind", "must be an absolute path of plain names"),
         ("host_path", "/", "must be an absolute path of plain names"),
         ("host_path", "/run/dind/", "must be an absolute path of plain names"),
@@ -229,5 +229,5 @@ def test_an_address_is_kept_as_a_certificate_gives_it_back(host: str, read_back:
 
 
 def test_an_address_with_a_zone_is_refused() -> None:
-    with pytest.raises(ValidationError, match="no certificate can carry"):
+    with pytest.raises(ValidationError, match="no certificate can contain"):
         CertsSettings(extra_hosts=("fe80::1%eth0",))
