@@ -356,10 +356,10 @@ def deny_forbidden_options(texts: OptionTexts, policy: Policy) -> Denial | None:
     """
     if forbidden_keys := sorted(key for key in texts if OPTIONS_BY_KEY[key].name not in policy.allowed_options):
         allowed = ", ".join(option.name for option in OPTIONS if option.name in policy.allowed_options) or "none"
-        what, it = ("annotations", "them") if len(forbidden_keys) > 1 else ("annotation", "it")
+        noun, pronoun = ("annotations", "them") if len(forbidden_keys) > 1 else ("annotation", "it")
         return Denial(
             Reason.OPTION_NOT_ALLOWED,
-            f"{what} {join_first(forbidden_keys, str, ', ')} may not be set in this cluster; remove {it} "
+            f"{noun} {join_first(forbidden_keys, str, ', ')} may not be set in this cluster; remove {pronoun} "
             f"(options that its operator allows: {allowed})",
         )
     image, tcp, arguments = (_read_option(texts, name) for name in ("image", "tcp", "dockerd-args"))
@@ -378,11 +378,11 @@ def deny_forbidden_options(texts: OptionTexts, policy: Policy) -> Denial | None:
             f'annotation {PREFIX}tcp: "{tcp}" is not loopback, which this cluster\'s operator does not allow; '
             "use an address such as 127.0.0.1:2375",
         )
-    if opened := _public_flags(arguments or (), policy):
+    if public_flags := _public_flags(arguments or (), policy):
         return Denial(
             Reason.OPTION_NOT_ALLOWED,
-            f"annotation {PREFIX}dockerd-args: {quote(opened[0])} listens on other than loopback, which this cluster's "
-            "operator does not allow; use an address such as 127.0.0.1:9323",
+            f"annotation {PREFIX}dockerd-args: {quote(public_flags[0])} listens on other than loopback, which this "
+            "cluster's operator does not allow; use an address such as 127.0.0.1:9323",
         )
     return None
 
@@ -426,12 +426,12 @@ def warn_of_options_without_effect(metadata: Metadata, mode: Mode | None) -> lis
     """Return warnings about options of the other mode and about labels that look like options."""
     options = [key for key in metadata.annotations if (option := OPTIONS_BY_KEY.get(key)) and mode not in option.modes]
     labels = [key for key in metadata.labels if key.startswith(PREFIX) and key != INJECT]
-    found = []
+    warnings = []
     if options:
-        found.append(warn_of_names(f"without effect in {mode} mode", options))
+        warnings.append(warn_of_names(f"without effect in {mode} mode", options))
     if labels:
-        found.append(warn_of_names("options are annotations, these labels have no effect", labels))
-    return found
+        warnings.append(warn_of_names("options are annotations, these labels have no effect", labels))
+    return warnings
 
 
 def _replace_storage_defaults(changes: dict[str, Any]) -> dict[str, Any]:
@@ -445,22 +445,22 @@ def _replace_storage_defaults(changes: dict[str, Any]) -> dict[str, Any]:
 
 def find_contradictions(options: Options) -> list[str]:
     """Return a sentence for each pair of options that contradict each other."""
-    found = []
+    problems = []
     for resource, request, limit in (
         ("cpu", options.cpu_request, options.cpu_limit),
         ("memory", options.memory_request, options.memory_limit),
     ):
         if request and limit and parse_quantity(request) > parse_quantity(limit):
-            found.append(
+            problems.append(
                 f"{PREFIX}{resource}-request is {request}, more than {PREFIX}{resource}-limit, which is {limit}; "
                 f"lower the request or set a limit of {request} or more"
             )
     if options.storage_class and options.storage_medium is StorageMedium.MEMORY:
-        found.append(f"{PREFIX}storage-class cannot be combined with {PREFIX}storage-medium Memory; remove one")
-    found += _find_mirrors_without_tls(options)
+        problems.append(f"{PREFIX}storage-class cannot be combined with {PREFIX}storage-medium Memory; remove one")
+    problems += _find_mirrors_without_tls(options)
     if (options.storage_class or options.storage_medium is StorageMedium.VOLUME) and not options.storage_size:
-        found.append(f"{PREFIX}storage-size is needed for a volume; set it")
-    return found
+        problems.append(f"{PREFIX}storage-size is needed for a volume; set it")
+    return problems
 
 
 def _find_mirrors_without_tls(options: Options) -> list[str]:
@@ -471,22 +471,22 @@ def _find_mirrors_without_tls(options: Options) -> list[str]:
     """
     insecure = {registry.lower() for registry in options.insecure_registries}
     networks = [parsers.parse_network(registry) for registry in insecure if "/" in registry]
-    found = []
+    problems = []
     for url in options.registry_mirrors:
         host = url.partition("://")[2].partition("/")[0].lower()
         address = parsers.find_ip_address(host)
-        why = None
+        problem = None
         name = host.partition(":")[0]
         if name == "localhost" or name.endswith(".localhost") or (address and address.is_loopback):
-            why = "is on loopback, which dockerd trusts without a certificate; give the mirror another address"
+            problem = "is on loopback, which dockerd trusts without a certificate; give the mirror another address"
         elif host in insecure or (address and any(address in network for network in networks)):
-            why = f"is in {PREFIX}insecure-registries too; remove it there, a mirror of plain HTTP needs no entry"
-        if why:
-            found.append(
-                f"{PREFIX}registry-mirrors: {quote(url)} {why} (dockerd would no longer check the certificate of "
+            problem = f"is in {PREFIX}insecure-registries too; remove it there, a mirror of plain HTTP needs no entry"
+        if problem:
+            problems.append(
+                f"{PREFIX}registry-mirrors: {quote(url)} {problem} (dockerd would no longer check the certificate of "
                 "Docker Hub itself)"
             )
-    return found
+    return problems
 
 
 def _describe_unknown_annotations(keys: Sequence[str]) -> str:
@@ -494,9 +494,9 @@ def _describe_unknown_annotations(keys: Sequence[str]) -> str:
     guesses: dict[str, str | None] = {}
 
     def describe(key: str) -> str:
-        shown = key[:80]
-        guess = guesses[key] = nearest_word(shown.removeprefix(PREFIX), _KNOWN_NAMES)
-        return f"annotation {shown} does not exist" + (f"; did you mean {PREFIX}{guess}?" if guess else "")
+        short_key = key[:80]
+        guess = guesses[key] = nearest_word(short_key.removeprefix(PREFIX), _KNOWN_NAMES)
+        return f"annotation {short_key} does not exist" + (f"; did you mean {PREFIX}{guess}?" if guess else "")
 
     described = join_first(keys, describe)
     if all(guesses.values()):

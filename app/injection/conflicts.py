@@ -50,28 +50,28 @@ def deny_stale_status(pod: Pod, additions: Additions) -> Denial | None:
     return Denial(Reason.STALE_STATUS, f"{STALE_STATUS} {problem}; remove the annotation", problem)
 
 
-def _describe_container_mismatch(pod: Pod, wanted: JsonObject, as_container: bool) -> str | None:
+def _describe_container_mismatch(pod: Pod, desired: JsonObject, as_container: bool) -> str | None:
     """Return how the container of our name differs from the injected one, or None.
 
     Older webhooks are known to drop restartPolicy.
     """
-    name = quote(wanted["name"])
-    existing = pod.containers_by_name.get(wanted["name"])
+    name = quote(desired["name"])
+    existing = pod.containers_by_name.get(desired["name"])
     if existing is None:
         return f"has no container {name}"
-    if existing.is_privileged is not wanted["securityContext"]["privileged"] or existing.is_init is as_container:
+    if existing.is_privileged is not desired["securityContext"]["privileged"] or existing.is_init is as_container:
         return f"has a container {name} that is not the injected one"
-    if existing.raw.restart_policy != wanted.get("restartPolicy"):
+    if existing.raw.restart_policy != desired.get("restartPolicy"):
         return f"has a container {name} whose restartPolicy another webhook may have dropped"
     return None
 
 
-def _is_same_kind(existing: Volume, wanted: JsonObject) -> bool:
+def _is_same_kind(existing: Volume, desired: JsonObject) -> bool:
     """Return whether two volumes have the same kind of source, and the same path if that is hostPath.
 
     Sizes may differ: another version of the webhook may have injected the volume.
     """
-    return existing.kind in wanted and ("hostPath" not in wanted or existing.path == wanted["hostPath"]["path"])
+    return existing.kind in desired and ("hostPath" not in desired or existing.path == desired["hostPath"]["path"])
 
 
 def deny_node_socket(pod: Pod, additions: Additions, was_injected: bool) -> Denial | None:
@@ -96,13 +96,13 @@ def _is_injected_volume(existing: Volume, additions: Additions, was_injected: bo
     An emptyDir of the same name is another volume, with other content.
     """
     return any(
-        existing.name == wanted["name"] and (was_injected or _is_same_host_path(existing, wanted))
-        for wanted in additions.volumes
+        existing.name == desired["name"] and (was_injected or _is_same_host_path(existing, desired))
+        for desired in additions.volumes
     )
 
 
-def _is_same_host_path(existing: Volume, wanted: JsonObject) -> bool:
-    host_path = wanted.get("hostPath")
+def _is_same_host_path(existing: Volume, desired: JsonObject) -> bool:
+    host_path = desired.get("hostPath")
     return host_path is not None and (existing.path, existing.type) == (host_path["path"], host_path.get("type", ""))
 
 
@@ -137,7 +137,7 @@ def deny_foreign_mounts(pod: Pod, additions: Additions) -> Denial | None:
     for container in (*pod.init_containers, *pod.containers):
         injected = additions.container_mounts if container.name == own_name else additions.client_mounts
         for mount in container.mounts:
-            if mount.volume in volume_names and not any(mount.is_same_as(wanted) for wanted in injected):
+            if mount.volume in volume_names and not any(mount.is_same_as(desired) for desired in injected):
                 return Denial(
                     Reason.NAME_TAKEN,
                     f"container {quote(container.name)} mounts volume {quote(mount.volume)} at "
@@ -158,35 +158,35 @@ def deny_taken_paths(pod: Pod, additions: Additions) -> Denial | None:
         for mount in client.mounts:
             if mount.path not in blocked_paths:
                 continue
-            for wanted in additions.client_mounts:
-                if _is_in_the_way(mount, wanted, pod):
+            for desired in additions.client_mounts:
+                if _is_in_the_way(mount, desired, pod):
                     return Denial(
                         Reason.MOUNT_PATH_TAKEN,
                         f"container {quote(client.name)} mounts volume {quote(mount.volume)} at "
                         f"{abbreviate(mount.mount_path)}, which is in the way of the Docker socket at "
-                        f"{wanted.mount_path}; remove the mount, or put it elsewhere",
+                        f"{desired.mount_path}; remove the mount, or put it elsewhere",
                     )
     return None
 
 
 @lru_cache(maxsize=64)
-def _socket_paths(wanted: tuple[Mount, ...]) -> PathSet:
+def _socket_paths(desired: tuple[Mount, ...]) -> PathSet:
     """Return the paths of the socket as a set, to dismiss most mounts at once."""
-    return PathSet.from_paths(*(mount.path for mount in wanted))
+    return PathSet.from_paths(*(mount.path for mount in desired))
 
 
-def _is_in_the_way(mount: Mount, wanted: Mount, pod: Pod) -> bool:
-    if mount.path == wanted.path:
-        return (mount.volume, mount.sub_path) != (wanted.volume, wanted.sub_path)
-    if mount.volume == wanted.volume:
+def _is_in_the_way(mount: Mount, desired: Mount, pod: Pod) -> bool:
+    if mount.path == desired.path:
+        return (mount.volume, mount.sub_path) != (desired.volume, desired.sub_path)
+    if mount.volume == desired.volume:
         return False
-    if is_under(wanted.path, mount.path):
+    if is_under(desired.path, mount.path):
         # The container runtime could not create the mount point.
         volume = pod.volumes.get(mount.volume)
         return mount.read_only or (volume is not None and volume.kind in _READ_ONLY_SOURCES)
-    socket = f"{wanted.path}/{SOCKET_NAME}"
+    socket = f"{desired.path}/{SOCKET_NAME}"
     # Nothing can be mounted under a file or in a read-only directory.
-    blocked_root = wanted.path if wanted.sub_path or wanted.read_only else socket
+    blocked_root = desired.path if desired.sub_path or desired.read_only else socket
     return mount.path == socket or is_under(mount.path, blocked_root)
 
 

@@ -23,24 +23,24 @@ def quote(text: str) -> str:
 
 def abbreviate(text: str) -> str:
     """Return a text, cut if it is long, with unprintable characters escaped."""
-    shown = text if len(text) <= _MAX_QUOTE_LENGTH else text[: _MAX_QUOTE_LENGTH - 3] + "..."
-    return printable(shown)
+    cut_text = text if len(text) <= _MAX_QUOTE_LENGTH else text[: _MAX_QUOTE_LENGTH - 3] + "..."
+    return printable(cut_text)
 
 
 def join_first(items: Sequence[_Item], describe: Callable[[_Item], str], separator: str = "; ") -> str:
     """Return the first items as text, as many as fit into an event, and the number of the others."""
-    shown: list[str] = []
+    texts: list[str] = []
     remaining = MAX_LIST_LENGTH
     for item in items[:_MAX_LISTED_ITEMS]:
         # An item may be as long as the request body.
         text = describe(item)[:MAX_LIST_LENGTH]
         remaining -= len(text) + len(separator)
-        if shown and remaining < 0:
+        if texts and remaining < 0:
             break
-        shown.append(text)
-    if len(items) > len(shown):
-        shown.append(f"and {len(items) - len(shown)} more")
-    return separator.join(shown)
+        texts.append(text)
+    if len(items) > len(texts):
+        texts.append(f"and {len(items) - len(texts)} more")
+    return separator.join(texts)
 
 
 def warn_of_names(text: str, names: Sequence[str]) -> str:

@@ -64,14 +64,14 @@ def _group_operations(pod: Pod, additions: Additions) -> list[Operation]:
 
 
 def _annotation_operations(pod: Pod, metadata: Metadata, additions: Additions, status: str) -> list[Operation]:
-    wanted = {STATUS: status}
+    desired = {STATUS: status}
     if additions.evictable:
-        wanted[SAFE_TO_EVICT] = ",".join(additions.evictable)
+        desired[SAFE_TO_EVICT] = ",".join(additions.evictable)
     own_name = additions.container["name"] if additions.container else None
     if user_names := [container.name for container in pod.containers if container.name != own_name]:
-        wanted[DEFAULT_CONTAINER] = user_names[0]
+        desired[DEFAULT_CONTAINER] = user_names[0]
     existing = metadata.annotations
-    missing = {key: value for key, value in wanted.items() if existing.get(key) is None}
+    missing = {key: value for key, value in desired.items() if existing.get(key) is None}
     raw = metadata.raw
     if raw is None:
         return _add_members("/metadata", None, {"annotations": missing})
@@ -96,12 +96,12 @@ def _volume_operations(pod: Pod, additions: Additions) -> list[Operation]:
 
 
 def _container_operations(pod: Pod, additions: Additions) -> list[Operation]:
-    wanted = additions.container
-    if wanted is None:
+    desired = additions.container
+    if desired is None:
         return []
-    if existing := pod.containers_by_name.get(wanted["name"]):
+    if existing := pod.containers_by_name.get(desired["name"]):
         return _mount_operations(existing, _mount_entries(additions.container_mounts))
-    container = {**wanted, "volumeMounts": [mount.to_json() for mount in additions.container_mounts]}
+    container = {**desired, "volumeMounts": [mount.to_json() for mount in additions.container_mounts]}
     if additions.as_container:
         return _append("/spec/containers", pod.spec.containers, [container])
     return [_prepend("/spec/initContainers", pod.spec.init_containers, container)]
@@ -115,9 +115,9 @@ def _mount_entries(mounts: tuple[Mount, ...]) -> _MountEntries:
 _cached_mount_entries = lru_cache(maxsize=64)(_mount_entries)
 
 
-def _mount_operations(container: Container, wanted: _MountEntries) -> list[Operation]:
+def _mount_operations(container: Container, desired: _MountEntries) -> list[Operation]:
     mounted_paths = {mount.path for mount in container.mounts}
-    missing = [entry for path, entry in wanted if path not in mounted_paths]
+    missing = [entry for path, entry in desired if path not in mounted_paths]
     return _append(f"{container.pointer}/volumeMounts", container.raw.volume_mounts, missing)
 
 
@@ -129,9 +129,9 @@ def _warn_of_kept_mounts(pod: Pod, additions: Additions) -> Iterable[str]:
         return
     mounts_by_path = {mount.path: mount for mount in existing.mounts}
     kept_paths = [
-        wanted.mount_path
-        for wanted in additions.container_mounts
-        if wanted.path in mounts_by_path and not mounts_by_path[wanted.path].is_same_as(wanted)
+        desired.mount_path
+        for desired in additions.container_mounts
+        if desired.path in mounts_by_path and not mounts_by_path[desired.path].is_same_as(desired)
     ]
     if kept_paths:
         yield warn_of_names(f"{name} has other mounts and keeps them at", kept_paths)

@@ -275,9 +275,9 @@ def decide(case: Case) -> Decision:
     index = 0
     try:
         for index, check in enumerate(_CHECKS):
-            stop = check(case)
-            if stop is not None:
-                return Decision(stop.reason, case.mode, stop.message, stop.detail, stopped_by=index)
+            result = check(case)
+            if result is not None:
+                return Decision(result.reason, case.mode, result.message, result.detail, stopped_by=index)
     except MalformedPodError as error:
         return Decision(Reason.MALFORMED_POD, case.mode, str(error), stopped_by=index)
     warnings = (

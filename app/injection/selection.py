@@ -37,8 +37,8 @@ def select_clients(pod: Pod, names: tuple[str, ...], own: str | None, *, starts_
             return Denial(
                 Reason.UNKNOWN_CONTAINER, join_first(unknown, lambda name: _describe_unknown_container(name, ordered))
             )
-        wanted = frozenset(names)
-        selected = [container for container in candidates if container.name in wanted]
+        requested = frozenset(names)
+        selected = [container for container in candidates if container.name in requested]
     else:
         selected = [container for container in candidates if not container.is_native_sidecar]
     clients: list[Container] = []

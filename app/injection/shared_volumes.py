@@ -71,15 +71,15 @@ def _paths_under_read_only(shared: Mapping[str, Mount]) -> list[str]:
 
     Perhaps no client mounts both volumes, but the daemon does.
     """
-    found = []
+    paths = []
     read_only_parent = None
     # With a closing slash, the paths under a path sort directly after it.
     for path in sorted(shared, key=lambda path: f"{path}/"):
         if read_only_parent and path.startswith(read_only_parent):
-            found.append(path)
+            paths.append(path)
         elif shared[path].read_only:
             read_only_parent = f"{path}/"
-    return found
+    return paths
 
 
 def _exclusion_reason(mount: Mount, existing: Mount | None, sub_paths: _SubPaths, reserved: PathSet) -> str | None:
@@ -102,20 +102,20 @@ def _exclusion_reason(mount: Mount, existing: Mount | None, sub_paths: _SubPaths
 
 def _init_container_sub_paths(pod: Pod, daemon: str) -> _SubPaths:
     """Return the subPaths of each volume that init containers mount, and so may create; empty for the whole volume."""
-    found: dict[str, set[str]] = {}
+    sub_paths: dict[str, set[str]] = {}
     for container in pod.init_containers:
         if container.name != daemon:
             for mount in container.mounts:
-                found.setdefault(mount.volume, set()).add(mount.sub_path)
-    return found
+                sub_paths.setdefault(mount.volume, set()).add(mount.sub_path)
+    return sub_paths
 
 
 def _shareable_names(pod: Pod, policy: Policy) -> set[str]:
     """Return the names of the pod's own volumes that can be shared with the daemon."""
-    own = (policy.run_volume, policy.storage_volume)
-    return {name for name, volume in pod.volumes.items() if volume.kind in SHAREABLE_KINDS and name not in own}
+    own_volumes = (policy.run_volume, policy.storage_volume)
+    return {name for name, volume in pod.volumes.items() if volume.kind in SHAREABLE_KINDS and name not in own_volumes}
 
 
 def _describe_refusal(name: str, pod: Pod) -> str:
-    what = "has no volume" if name not in pod.volumes else "may share only emptyDir, PVC and ephemeral volumes, not"
-    return f"annotation {PREFIX}share-volumes: the pod {what} {quote(name)}"
+    problem = "has no volume" if name not in pod.volumes else "may share only emptyDir, PVC and ephemeral volumes, not"
+    return f"annotation {PREFIX}share-volumes: the pod {problem} {quote(name)}"

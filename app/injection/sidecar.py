@@ -209,20 +209,20 @@ def _link_script(docker: list[str], socket_dir: str) -> str:
 
 
 def _option_warnings(options: Options) -> list[str]:
-    found = []
+    warnings = []
     if options.tcp and not options.tcp.is_loopback:
-        found.append(
+        warnings.append(
             truncate_warning(f"dockerd on tcp://{options.tcp} has no TLS: whoever reaches it is root on the node")
         )
     if is_default_socket_dir(options.socket_dir):
-        found.append(DEFAULT_DIR_WARNING)
+        warnings.append(DEFAULT_DIR_WARNING)
     networks = [registry for registry in options.insecure_registries if "/" in registry]
     if options.registry_mirrors and networks:
-        found.append(warn_of_names("Docker Hub's certificate is not checked if a mirror's address is in", networks))
+        warnings.append(warn_of_names("Docker Hub's certificate is not checked if a mirror's address is in", networks))
     image = parse_image(options.image)
     if (image.domain, image.path) == ("docker.io", "library/docker") and image.tag.split("-")[0] in _FROZEN_TAGS:
-        found.append(truncate_warning(f"image {options.image} is frozen at Docker 19.03 and gets no security fixes"))
-    return found
+        warnings.append(truncate_warning(f"image {options.image} is frozen at Docker 19.03 and gets no security fixes"))
+    return warnings
 
 
 SIDECAR = ModeInjector(

@@ -20,7 +20,7 @@ MAX_NAME_LENGTH = 253
 ObjectName = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
 # PATH_MAX of Linux
 MAX_PATH_LENGTH = 4096
-Path = Annotated[str, Meta(min_length=1, max_length=MAX_PATH_LENGTH)]
+NonEmptyPath = Annotated[str, Meta(min_length=1, max_length=MAX_PATH_LENGTH)]
 OptionalPath = Annotated[str, Meta(max_length=MAX_PATH_LENGTH)] | None
 # A manifest on the command line may have a number; the API server always sends text.
 Quantity: TypeAlias = str | int | float
@@ -81,7 +81,7 @@ class MountShape(Struct, gc=False, rename="camel"):
     """One entry of `volumeMounts`."""
 
     name: ObjectName
-    mount_path: Path
+    mount_path: NonEmptyPath
     sub_path: OptionalPath = None
     sub_path_expr: OptionalPath = None
     read_only: bool | None = None
@@ -207,9 +207,9 @@ def describe_validation_error(error: ValidationError, root: str, json: Any = Non
     is looked up in `json`, if given.
     """
     text, _, path = str(error).partition(" - at `$")
-    where = path.rstrip("`")
+    location = path.rstrip("`")
     if missing := _MISSING_FIELD.fullmatch(text):
-        where, text = f"{where}.{missing[1]}", "is missing"
+        location, text = f"{location}.{missing[1]}", "is missing"
     elif expected := _UNEXPECTED_TYPE.fullmatch(text):
         accepted, shortest, longest, found = expected.groups()
         text = f"must be {_describe_types(accepted)}"
@@ -219,10 +219,10 @@ def describe_validation_error(error: ValidationError, root: str, json: Any = Non
             text += f" of at most {longest} {'items' if accepted == 'array' else 'characters'}"
         if found:
             text += f", found {_FOUND_TYPES[found]}"
-        if where.endswith(_ANY_KEY):
-            where = _name_key(where, json, found)
+        if location.endswith(_ANY_KEY):
+            location = _name_key(location, json, found)
             text += "; put quotes around it" if accepted == "str | null" and found in ("bool", "float", "int") else ""
-    return f"{where.removeprefix('.') or root}: {text}"
+    return f"{location.removeprefix('.') or root}: {text}"
 
 
 def _describe_types(types: str) -> str:
@@ -231,11 +231,11 @@ def _describe_types(types: str) -> str:
     )
 
 
-def _name_key(where: str, json: Any, found: str | None) -> str:
+def _name_key(location: str, json: Any, found: str | None) -> str:
     """Return the path of a map with its first key whose value has the type `found`."""
-    place = where.removesuffix(_ANY_KEY)
+    place = location.removesuffix(_ANY_KEY)
     for key, index in _PATH_STEP.findall(place) if json else ():
         json = json[int(index)] if index else json[key]
     items = json.items() if isinstance(json, dict) else ()
-    wrong = next((key for key, value in items if value.__class__ is _PYTHON_TYPES.get(found or "")), None)
-    return place if wrong is None else f"{place}[{wrong}]"
+    wrong_key = next((key for key, value in items if value.__class__ is _PYTHON_TYPES.get(found or "")), None)
+    return place if wrong_key is None else f"{place}[{wrong_key}]"

@@ -13,5 +13,5 @@ def nearest_word(word: str, known: Iterable[str]) -> str | None:
 
     # Bounded: a pod decides how many known words there are, and how long all words are.
     candidates = [name for name in islice(known, _MAX_CANDIDATES) if len(name) <= _MAX_WORD_LENGTH]
-    found = get_close_matches(word[:_MAX_WORD_LENGTH].lower(), candidates, n=1, cutoff=0.6)
-    return found[0] if found else None
+    matches = get_close_matches(word[:_MAX_WORD_LENGTH].lower(), candidates, n=1, cutoff=0.6)
+    return matches[0] if matches else None

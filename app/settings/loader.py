@@ -81,8 +81,8 @@ def _parse_yaml(text: str, name: str) -> Mapping[str, Any]:
         tree = YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise SettingsError([f"{name}: is not YAML: {where}{error.problem}"]) from None
+        position = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise SettingsError([f"{name}: is not YAML: {position}{error.problem}"]) from None
     except YAMLError as error:
         raise SettingsError([f"{name}: is not YAML: {error}"]) from None
     if tree is None:
@@ -107,18 +107,18 @@ def _nest_variable(name: str, text: str) -> dict[str, Any]:
 
 
 def _merge_tree(
-    into: dict[str, Any], tree: Mapping[str, Any], origins: dict[str, str], origin: str, place: str = ""
+    target: dict[str, Any], tree: Mapping[str, Any], origins: dict[str, str], origin: str, place: str = ""
 ) -> None:
     for key, value in tree.items():
         name = f"{place}{key}"
         if value is None and place == "":
             continue  # a group whose members are all commented out
-        if isinstance(value, dict) and isinstance(into.get(key, {}), dict):
+        if isinstance(value, dict) and isinstance(target.get(key, {}), dict):
             if not value:
                 origins[name] = origin
-            _merge_tree(into.setdefault(key, {}), value, origins, origin, f"{name}.")
+            _merge_tree(target.setdefault(key, {}), value, origins, origin, f"{name}.")
         else:
-            into[key] = value
+            target[key] = value
             origins[name] = origin
 
 

@@ -48,9 +48,9 @@ def _check_host(name: str) -> str:
 
 
 def _check_option_name(name: str) -> str:
-    known = [option.name for option in OPTIONS]
-    if name not in known:
-        guess = nearest_word(name, known)
+    names = [option.name for option in OPTIONS]
+    if name not in names:
+        guess = nearest_word(name, names)
         raise ValueError(f"{name!r} is not an option" + (f"; did you mean {guess!r}?" if guess else ""))
     return name
 
@@ -311,6 +311,6 @@ class Settings(_SettingsGroup):
 
 def make_policy(settings: InjectionSettings) -> Policy:
     """Return the policy for the package injection. `settings` are valid already."""
-    given = {name: getattr(settings, name) for name in InjectionSettings.model_fields if name != "defaults"}
+    values = {name: getattr(settings, name) for name in InjectionSettings.model_fields if name != "defaults"}
     options, _ = apply_defaults(built_in_options(), settings.defaults)
-    return Policy(version=__version__, defaults=options, **given)
+    return Policy(version=__version__, defaults=options, **values)
