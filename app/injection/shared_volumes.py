@@ -60,7 +60,7 @@ def share_volumes(pod: Pod, clients: tuple[Container, ...], options: Options, po
     for path in _paths_under_read_only(shared):
         excluded.setdefault("a read-only volume is above", {})[shared.pop(path).mount_path] = None
     warnings = (
-        warn_of_names(f"not shared with {policy.container_name}, {reason}", list(paths))
+        warn_of_names(f"not shared with {policy.container_name} because {reason}", list(paths))
         for reason, paths in excluded.items()
     )
     return Workspace(tuple(shared.values()), tuple(warnings))
@@ -88,15 +88,15 @@ def _exclusion_reason(mount: Mount, existing: Mount | None, sub_paths: _SubPaths
     `existing` is the daemon's mount at the same path, if any. `reserved` are the directories that the daemon needs.
     """
     if mount.sub_path_expr:
-        return "their subPathExpr is the container's own"
+        return "subPathExpr is only for one container"
     if reserved.overlaps(mount.path):
-        return "which needs its own files there"
+        return "the daemon needs its own files there"
     # dind starts first, and kubelet would create a directory where an init container wants to write a file. An init
     # container that mounts the same subPath itself gets that directory anyway.
     if mount.sub_path and sub_paths.get(mount.volume, set()) - {mount.sub_path}:
-        return "an init container may make their subPath"
+        return "an init container may create the subPath"
     if existing and (existing.volume, existing.sub_path) != (mount.volume, mount.sub_path):
-        return "another container's volume is there"
+        return "another container mounts another volume there"
     return None
 
 

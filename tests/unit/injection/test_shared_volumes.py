@@ -112,7 +112,7 @@ def test_what_the_daemon_needs_is_left_out_with_a_warning(path: str, policy: Pol
     pod = _pod(_mount(path))
     assert _shared_mounts(pod, policy) == []
     (warning,) = inject(pod, None, policy).warnings
-    assert warning == f"not shared with dind, which needs its own files there: {path}"
+    assert warning == f"not shared with dind because the daemon needs its own files there: {path}"
 
 
 @pytest.mark.parametrize("path", ["/home/ci/sock/x", "/home/ci", "/home"])
@@ -148,7 +148,7 @@ def test_of_two_volumes_at_one_path_the_first_containers_wins_with_a_warning(
     pod["spec"]["containers"].append(a_container("test", volumeMounts=[_mount("/work/", **other)]))
     assert _shared_mounts(pod, policy) == [_mount("/work")]
     (warning,) = inject(pod, None, policy).warnings
-    assert warning.startswith("not shared with dind, another container's volume is there: /work/")
+    assert warning.startswith("not shared with dind because another container mounts another volume there: /work/")
 
 
 def test_init_containers_come_first_in_pod_order(policy: Policy) -> None:
@@ -229,4 +229,4 @@ def test_what_is_under_a_read_only_volume_of_another_container_is_left_out(polic
     decision = inject(a_pod(containers=containers, volumes=volumes), None, policy)
     (dind,) = injected_pod(a_pod(containers=containers, volumes=volumes), policy)["spec"]["initContainers"]
     assert [mount["mountPath"] for mount in dind["volumeMounts"]][2:] == ["/work", "/work-too"]
-    assert decision.warnings == ("not shared with dind, a read-only volume is above: /work/cache",)
+    assert decision.warnings == ("not shared with dind because a read-only volume is above: /work/cache",)
