@@ -69,6 +69,7 @@ def parse_boolean(text: str) -> bool:
 
 
 def choice_parser(choices: type[_Choice]) -> Callable[[str], _Choice]:
+    """Return a parser that accepts only the values of an enum."""
     accepted = " or ".join(f'"{choice}"' for choice in choices)
 
     def parse(text: str) -> _Choice:
@@ -97,6 +98,8 @@ def parse_byte_size(text: str) -> str:
 
 
 def whole_number_parser(low: int, high: int) -> Callable[[str], int]:
+    """Return a parser that accepts the whole numbers from `low` to `high`."""
+
     def parse(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,10}", text) or not low <= int(text) <= high:
             raise ValueError(f"must be a whole number from {low} to {high}")

@@ -1,4 +1,4 @@
-"""An API server in this process, over a real socket: a map from paths to objects, lists of them, or refusals."""
+"""An API server in this process, on a real socket. A map holds an object, a list or a refusal for each path."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ MUTATING = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 
 class Refusal(NamedTuple):
-    """A status and the message of a Status object."""
+    """A refusal: the HTTP status, and the message of the Status object."""
 
     status: int
     message: str
@@ -22,19 +22,19 @@ class Refusal(NamedTuple):
 
 Answer = Mapping[str, Any] | list[Any] | Refusal
 Answers = dict[str, Answer]
-# A dry-run: the namespace's path and the pod, to what comes back
+# Answers a dry run, given the path of the namespace's pods and the pod
 Admit = Callable[[str, dict[str, Any]], Answer]
 
 
 def forbidden(verb: str, resource: str, group: str = "", where: str = "at the cluster scope") -> Refusal:
-    """Return what RBAC says."""
+    """Return the refusal of RBAC."""
     text = f'{resource} is forbidden: User "u" cannot {verb} resource "{resource}" in API group "{group}" {where}'
     return Refusal(403, text)
 
 
 @contextmanager
 def api_server(answers: Answers, folder: Path, admit: Admit | None = None) -> Iterator[Path]:
-    """Serve these; yield a kubeconfig for it. What is not among them is not found, a list that is not is empty."""
+    """Serve these answers and yield a kubeconfig for the server. Any other path is not found."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -76,7 +76,7 @@ def api_server(answers: Answers, folder: Path, admit: Admit | None = None) -> It
 def kubeconfig(
     folder: Path, server: str, namespace: str = "ci", ca: bytes | None = None, user: Mapping[str, Any] | None = None
 ) -> Path:
-    """Write a kubeconfig for an API server; the current context is `here`."""
+    """Write a kubeconfig for an API server, with the current context `here`, and return its path."""
     authority = {} if ca is None else {"certificate-authority-data": base64.b64encode(ca).decode()}
     tree = {
         "apiVersion": "v1",
