@@ -92,5 +92,5 @@ def test_a_throwaway_certificate_brings_what_a_client_has_to_trust() -> None:
 def test_a_ca_with_another_kind_of_key_is_refused() -> None:
     other = trustme.CA(key_type=trustme.KeyType.RSA)
     pair = KeyPair(other.cert_pem.bytes(), other.private_key_pem.bytes())
-    with pytest.raises(TypeError, match="no elliptic-curve key"):
+    with pytest.raises(TypeError, match="not an elliptic-curve key"):
         issue_serving_cert(pair, [HOST], NOW, DAY)
