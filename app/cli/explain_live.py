@@ -24,7 +24,7 @@ from app.diagnostics import (
 )
 from app.errors import NotFoundError
 from app.injection import INJECT, NAMESPACE_RULES, STATUS, Decision, Mode, Outcome, Reason
-from app.kube import Cluster
+from app.kube import KubeClient
 from app.model import JsonObject, pod_templates
 
 _MOST_PODS = 50
@@ -41,7 +41,7 @@ def run(
 ) -> int:
     """Explain an object of a live cluster; return the exit code: 0, or 1 where a pod would be denied."""
     wanted = parse_resource_ref(target)
-    cluster = Cluster(kubeconfig, context)
+    cluster = KubeClient(kubeconfig, context)
     cluster.version()
     where = wanted.name if wanted.kind == "Namespace" else namespace or cluster.namespace
     answer = collect_explain_inputs(cluster, where, namespace_label, load_policy(config) if config else None, Scope())
@@ -77,7 +77,7 @@ def _notes(answer: ExplainInputs, pod: JsonObject, decision: Decision) -> tuple[
     return tuple(notes)
 
 
-def _pod(cluster: Cluster, pod: JsonObject, answer: ExplainInputs) -> Explained:
+def _pod(cluster: KubeClient, pod: JsonObject, answer: ExplainInputs) -> Explained:
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
     decision = decide_live(pod, answer.asked)
     inputs = inputs_of(_label(answer.asked), pod)
@@ -122,7 +122,7 @@ def _workload(target: ResourceRef, workload: JsonObject, answer: ExplainInputs) 
     return Explained(title, inputs, decision, change, verdict, notes, configuration_known=_is_known(answer))
 
 
-def _namespace(cluster: Cluster, answer: ExplainInputs) -> Explained:
+def _namespace(cluster: KubeClient, answer: ExplainInputs) -> Explained:
     asked = answer.asked
     name, label = asked.namespace["metadata"]["name"], _label(asked)
     # What a pod would come to that asks, for all that its namespace decides
@@ -144,7 +144,7 @@ def _namespace(cluster: Cluster, answer: ExplainInputs) -> Explained:
     return Explained(f"Namespace {name}", inputs, decision, change, verdict, notes, NAMESPACE_RULES, _is_known(answer))
 
 
-def _pods(cluster: Cluster, namespace: str, asked: AdmissionInputs) -> list[str]:
+def _pods(cluster: KubeClient, namespace: str, asked: AdmissionInputs) -> list[str]:
     lines: list[str] = []
     for pod in cluster.items(f"/api/v1/namespaces/{namespace}/pods"):
         if len(lines) == _MOST_PODS:

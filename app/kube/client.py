@@ -31,7 +31,7 @@ _NOISE = (
 )
 
 
-class Cluster:
+class KubeClient:
     """Reads and dry-runs; nothing in the cluster is ever changed.
 
     Methods raise ForbiddenError, NotFoundError, RefusedError, or ApiError where the API server is away or answers
