@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from app.errors import ApiError, ConflictError, SettingsError
+from app.kube.kubeconfig import KubeconfigError, load_kubeconfig, load_service_account
 
 # To connect, and to wait for an answer, in seconds
 _TIMEOUT = (5, 10)
@@ -34,27 +35,11 @@ class KubeCertStore:
 
     def __init__(self, namespace: str, secret: str, webhook_configuration: str, kubeconfig: Path | None) -> None:
         """Find the API server; SettingsError where nothing says where it is. Nothing is sent yet."""
-        from kubernetes import client, config
+        from kubernetes import client
 
-        configuration = client.Configuration()
-        try:
-            if kubeconfig:
-                config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]  # as the client has it
-            else:
-                config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        except config.ConfigException as error:
-            where = str(kubeconfig) if kubeconfig else "not set, and this is no pod with a token"
-            raise SettingsError([f"certs.kubeconfig: {where}: {error}"]) from None
-        except Exception as error:  # noqa: BLE001  # the client raises whatever it stumbles over
-            raise SettingsError([f"certs.kubeconfig: {kubeconfig} is no kubeconfig: {type(error).__name__}"]) from None
+        configuration = _load_configuration(kubeconfig)
         if not configuration.verify_ssl:
-            import urllib3
-
-            # Once, instead of at each call and past the log
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
             structlog.get_logger().warning("API server not verified, as the kubeconfig says", file=str(kubeconfig))
-        # Whoever calls us backs off on his own.
-        configuration.retries = False
         api = client.ApiClient(configuration)
         self._core = client.CoreV1Api(api)
         self._admission = client.AdmissionregistrationV1Api(api)
@@ -147,6 +132,14 @@ class KubeCertStore:
             )
             for _ in stream:
                 yield
+
+
+def _load_configuration(kubeconfig: Path | None) -> Any:
+    try:
+        return load_kubeconfig(str(kubeconfig)) if kubeconfig else load_service_account()
+    except KubeconfigError as error:
+        problem = f"{kubeconfig} cannot be used" if kubeconfig else "not set, and this is not a pod with a token"
+        raise SettingsError([f"certs.kubeconfig: {problem}: {error}"]) from None
 
 
 def _or_none(read: Callable[[], Any]) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from app.errors import ApiError
+from app.kube.api_errors import describe_cause
 
 _SECONDS = 10
 _CHUNK = 16 * 1024
@@ -34,7 +35,7 @@ def connect_to(host: str, port: int) -> Stream:
     try:
         return socket.create_connection((host, port), timeout=_SECONDS)
     except OSError as error:
-        raise ApiError(f"{host}:{port} does not answer: {error.strerror or error}") from None
+        raise ApiError(f"{host}:{port} does not answer: {describe_cause(error)}") from None
 
 
 def probe_tls(connect: Callable[[], Stream], server_name: str, bundle: bytes) -> ProbedCertificate:
@@ -77,9 +78,9 @@ def _shake(connect: Callable[[], Stream], context: ssl.SSLContext, server_name: 
     except ssl.SSLCertVerificationError as error:
         return (None if error.verify_code in _ABOUT_TIME else error.verify_message), b""
     except ssl.SSLError as error:
-        raise ApiError(f"what answers speaks no TLS: {error.reason or error}") from None
+        raise ApiError(f"what answers speaks no TLS: {describe_cause(error)}") from None
     except OSError as error:
-        raise ApiError(f"the connection broke: {error.strerror or error}") from None
+        raise ApiError(f"the connection broke: {describe_cause(error)}") from None
     finally:
         stream.close()
 

@@ -182,10 +182,10 @@ def test_that_the_api_server_is_not_verified_is_said_once(api: ApiServer, tmp_pa
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (None, "certs.kubeconfig: {}: "),
-        ("", "certs.kubeconfig: {}: "),
-        ("a: [", "certs.kubeconfig: {} is no kubeconfig: "),
-        ("[]", "certs.kubeconfig: {} is no kubeconfig: "),
+        (None, "certs.kubeconfig: {} cannot be used: Invalid kube-config file."),
+        ("", "certs.kubeconfig: {} cannot be used: Invalid kube-config."),
+        ("a: [", "certs.kubeconfig: {} cannot be used: it is malformed ("),
+        ("[]", "certs.kubeconfig: {} cannot be used: it is malformed ("),
     ],
 )
 def test_a_kubeconfig_that_is_none_is_said_in_a_sentence(tmp_path: Path, content: str | None, problem: str) -> None:
@@ -198,5 +198,5 @@ def test_a_kubeconfig_that_is_none_is_said_in_a_sentence(tmp_path: Path, content
 
 
 def test_outside_of_a_pod_a_kubeconfig_is_needed() -> None:
-    with pytest.raises(SettingsError, match="not set, and this is no pod with a token"):
+    with pytest.raises(SettingsError, match="not set, and this is not a pod with a token"):
         KubeCertStore(NAMESPACE, SECRET, CONFIGURATION, None)
