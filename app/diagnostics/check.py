@@ -27,28 +27,28 @@ class Category(StrEnum):
 
 
 class Problem(NamedTuple):
-    """Where something does not hold: a sentence, and what the blanks of the check's hint stand for."""
+    """Where something does not hold: a sentence, and what the placeholders of the check's hint stand for."""
 
     sentence: str
-    blanks: Mapping[str, str] = {}
+    placeholders: Mapping[str, str] = {}
 
 
 class Check(NamedTuple):
     """A row of the table.
 
     `requires` names the members of Snapshot that `find_problems` reads. The check is skipped if one is unavailable, or
-    if a check in `after` has not passed. `hint` is the fix; its blanks in braces are those of the problem and
+    if a check in `after` has not passed. `hint` is the fix; its placeholders in braces are those of the problem and
     {release}, {system} (its namespace), {server} (its Deployment). A check that is not `fatal` gives warnings.
     """
 
     name: str
     category: Category
     statement: str
-    fatal: bool
     hint: str
     requires: tuple[str, ...]
     find_problems: Callable[[Snapshot], Iterable[Problem]]
     after: tuple[str, ...] = ()
+    fatal: bool = False
 
 
 class Status(StrEnum):
@@ -78,23 +78,23 @@ class Result(NamedTuple):
 
 def run_checks(checks: Iterable[Check], snapshot: Snapshot) -> Iterator[Result]:
     """Yield the result of each check, in order."""
-    in_the_way: dict[str, str] = {}
+    skip_reasons: dict[str, str] = {}
     for check in checks:
-        result = _run_check(check, snapshot, in_the_way)
+        result = _run_check(check, snapshot, skip_reasons)
         if result.status is Status.FAILED:
-            in_the_way[check.name] = f"see {check.name}"
+            skip_reasons[check.name] = f"see {check.name}"
         elif result.status is Status.SKIPPED:
-            in_the_way[check.name] = result.skipped
+            skip_reasons[check.name] = result.skipped
         yield result
 
 
-def _run_check(check: Check, snapshot: Snapshot, in_the_way: Mapping[str, str]) -> Result:
-    """Return the result of a check; `in_the_way` are checks before it that did not pass, and what to say of that."""
-    for names, reasons in ((check.after, in_the_way), (check.requires, snapshot.unavailable)):
-        if why := next((reasons[name] for name in names if name in reasons), None):
-            return Result(check, Status.SKIPPED, skipped=why)
+def _run_check(check: Check, snapshot: Snapshot, skip_reasons: Mapping[str, str]) -> Result:
+    """Return the result of a check; `skip_reasons` has the checks before it that did not pass."""
+    for names, reasons in ((check.after, skip_reasons), (check.requires, snapshot.unavailable)):
+        if reason := next((reasons[name] for name in names if name in reasons), None):
+            return Result(check, Status.SKIPPED, skipped=reason)
     findings = tuple(
-        Finding(problem.sentence, _fill(check.hint, {**problem.blanks, **_installation(snapshot)}))
+        Finding(problem.sentence, _fill_in(check.hint, {**problem.placeholders, **_release_placeholders(snapshot)}))
         for problem in check.find_problems(snapshot)
     )
     if not findings:
@@ -102,7 +102,7 @@ def _run_check(check: Check, snapshot: Snapshot, in_the_way: Mapping[str, str]) 
     return Result(check, Status.FAILED if check.fatal else Status.WARNING, findings)
 
 
-def _installation(snapshot: Snapshot) -> dict[str, str]:
+def _release_placeholders(snapshot: Snapshot) -> dict[str, str]:
     configuration = snapshot.configuration
     return {
         "release": release_name(configuration),
@@ -111,7 +111,7 @@ def _installation(snapshot: Snapshot) -> dict[str, str]:
     }
 
 
-def _fill(hint: str, blanks: Mapping[str, str]) -> str:
-    for name, text in blanks.items():
+def _fill_in(hint: str, placeholders: Mapping[str, str]) -> str:
+    for name, text in placeholders.items():
         hint = hint.replace(f"{{{name}}}", text)
     return hint

@@ -17,7 +17,7 @@ _KINDS = (
     ("Job", "/apis/batch/v1", "jobs", "job"),
     ("CronJob", "/apis/batch/v1", "cronjobs", "cj"),
 )
-_BY_NAME = {name: row for row in _KINDS for name in (row[0].lower(), row[2], row[3])}
+_ROWS_BY_NAME = {name: row for row in _KINDS for name in (row[0].lower(), row[2], row[3])}
 
 
 class ResourceRef(NamedTuple):
@@ -30,8 +30,8 @@ class ResourceRef(NamedTuple):
 
     def path(self, namespace: str) -> str:
         """Return where the API server has it."""
-        where = "" if self.kind == "Namespace" else f"namespaces/{namespace}/"
-        return f"{self.group}/{where}{self.resource}/{self.name}"
+        prefix = "" if self.kind == "Namespace" else f"namespaces/{namespace}/"
+        return f"{self.group}/{prefix}{self.resource}/{self.name}"
 
 
 def parse_resource_ref(text: str) -> ResourceRef:
@@ -40,9 +40,9 @@ def parse_resource_ref(text: str) -> ResourceRef:
     if not slash or not name or "/" in name:
         raise ManifestError(f"{text!r} is not TYPE/NAME, as in pod/build")
     kind = kind.partition(".")[0].lower()
-    row = _BY_NAME.get(kind)
+    row = _ROWS_BY_NAME.get(kind)
     if row is None:
-        guess = nearest(kind, _BY_NAME)
+        guess = nearest(kind, _ROWS_BY_NAME)
         hint = f"did you mean {guess}?" if guess else f"use one of {', '.join(row[0].lower() for row in _KINDS)}"
         raise ManifestError(f"{kind!r} is no kind that has pods; {hint}")
     return ResourceRef(row[0], name, row[1], row[2])

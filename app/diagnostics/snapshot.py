@@ -13,13 +13,13 @@ from app.model import JsonObject, selects
 class ServerEndpoint(NamedTuple):
     """Where the webhook is called, and what is served there: a certificate in DER, or why there is none.
 
-    `untrusted` is why caBundle does not lead to the certificate, None where it does.
+    `trust_error` is why caBundle does not lead to the certificate, None where it does.
     """
 
-    place: str
+    address: str
     certificate: bytes = b""
-    untrusted: str | None = None
-    silent: str | None = None
+    trust_error: str | None = None
+    connection_error: str | None = None
 
 
 class DryRun(NamedTuple):
@@ -35,7 +35,7 @@ class DryRun(NamedTuple):
 class Snapshot:
     """JSON objects as the API server returned them. `unavailable` maps a member to why it could not be read."""
 
-    at: datetime
+    taken_at: datetime
     unavailable: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
     # Every MutatingWebhookConfiguration, and which of them is the installation that is looked at
@@ -86,7 +86,7 @@ def entries_of(configuration: JsonObject | None) -> dict[str, JsonObject]:
     return {webhook["name"]: webhook for webhook in webhooks if webhook["name"].endswith(ENTRY_SUFFIX)}
 
 
-def entry_for(configuration: JsonObject, namespace: JsonObject) -> JsonObject | None:
+def entry_for_namespace(configuration: JsonObject, namespace: JsonObject) -> JsonObject | None:
     """Return the webhook that is called for pods of a namespace, None where none is."""
     for entry in entries_of(configuration).values():
         if selects(entry.get("namespaceSelector"), labels_of(namespace)):
@@ -94,7 +94,7 @@ def entry_for(configuration: JsonObject, namespace: JsonObject) -> JsonObject | 
     return None
 
 
-def is_own(o: JsonObject) -> bool:
+def is_part_of_chart(o: JsonObject) -> bool:
     """Whether an object is the chart's."""
     key, _, value = PART_OF.partition("=")
     return labels_of(o).get(key) == value
@@ -118,6 +118,6 @@ def has_opted_in(namespace: JsonObject) -> bool:
     return labels_of(namespace).get(INJECT) in NAMESPACE_VALUES
 
 
-def is_asked_about(configuration: JsonObject | None, namespace: JsonObject) -> bool:
+def is_selected(configuration: JsonObject | None, namespace: JsonObject) -> bool:
     """Whether pods of a namespace come to the webhook, as far as the namespace decides."""
-    return configuration is not None and entry_for(configuration, namespace) is not None
+    return configuration is not None and entry_for_namespace(configuration, namespace) is not None

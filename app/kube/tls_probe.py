@@ -18,7 +18,7 @@ class ProbedCertificate(NamedTuple):
     """The certificate that is served, in DER, and why a bundle of CAs does not lead to it, None where it does."""
 
     certificate: bytes
-    untrusted: str | None
+    trust_error: str | None
 
 
 class Stream(Protocol):
@@ -58,8 +58,8 @@ def probe_tls(connect: Callable[[], Stream], server_name: str, bundle: bytes) ->
             trusting.load_default_certs(ssl.Purpose.SERVER_AUTH)
     except (ssl.SSLError, ValueError):
         return ProbedCertificate(certificate, "the bundle cannot be read")
-    untrusted, _ = _shake(connect, trusting, server_name)
-    return ProbedCertificate(certificate, untrusted)
+    trust_error, _ = _shake(connect, trusting, server_name)
+    return ProbedCertificate(certificate, trust_error)
 
 
 def _context() -> ssl.SSLContext:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from app.diagnostics.collect.installation import choose, default_policy, read_policy
+from app.diagnostics.collect.installation import choose_installation, default_policy, read_policy
 from app.diagnostics.collect.reader import ClusterApi, ClusterReader, Scope
 from app.diagnostics.explain import AdmissionInputs
 from app.diagnostics.resource_ref import parse_resource_ref
@@ -14,7 +14,7 @@ from app.model import JsonObject
 class ExplainInputs(NamedTuple):
     """What was read, and what is assumed where it could not be."""
 
-    asked: AdmissionInputs
+    admission: AdmissionInputs
     notes: tuple[str, ...]
 
 
@@ -31,7 +31,7 @@ def collect_explain_inputs(
         "webhook configurations",
         "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
     )
-    configuration = choose(configurations, scope)
+    configuration = choose_installation(configurations, scope)
     if policy is None and configuration is not None:
         policy = read_policy(reader, configuration)
     notes = []
@@ -41,11 +41,11 @@ def collect_explain_inputs(
         notes.append("there is no webhook in this cluster: `dind-webhook check` says how to install it")
     if policy is None or "policy" in reader.unavailable:
         notes.append("assumed: settings as shipped; those of the cluster can be given with --config")
-    found = _namespace(cluster, namespace, label)
-    return ExplainInputs(AdmissionInputs(found, configuration, policy or default_policy()), tuple(notes))
+    namespace_object = _read_namespace(cluster, namespace, label)
+    return ExplainInputs(AdmissionInputs(namespace_object, configuration, policy or default_policy()), tuple(notes))
 
 
-def _namespace(cluster: ClusterApi, name: str, label: str | None) -> JsonObject:
+def _read_namespace(cluster: ClusterApi, name: str, label: str | None) -> JsonObject:
     if label is not None:
         labels = {"kubernetes.io/metadata.name": name} | ({INJECT: label} if label else {})
         return {"metadata": {"name": name, "labels": labels}}
@@ -60,13 +60,17 @@ def _namespace(cluster: ClusterApi, name: str, label: str | None) -> JsonObject:
         raise NotFoundError(f"there is no namespace {name}", "see `kubectl get namespaces`") from None
 
 
-def owner_of(cluster: ClusterApi, o: JsonObject, namespace: str) -> JsonObject | None:
+def find_owner(cluster: ClusterApi, o: JsonObject, namespace: str) -> JsonObject | None:
     """Return the workload that a pod belongs to in the end, as far as it may be read: a ReplicaSet's Deployment."""
-    found = None
-    while owner := next((one for one in o["metadata"].get("ownerReferences") or [] if one.get("controller")), None):
+    workload = None
+    while owner := _controller_of(o):
         try:
-            target = parse_resource_ref(f"{owner['kind']}/{owner['name']}")
-            found = o = {**cluster.get(target.path(namespace)), "kind": target.kind}
+            ref = parse_resource_ref(f"{owner['kind']}/{owner['name']}")
+            workload = o = {**cluster.get(ref.path(namespace)), "kind": ref.kind}
         except (ForbiddenError, NotFoundError, ManifestError):
             break
-    return found
+    return workload
+
+
+def _controller_of(o: JsonObject) -> JsonObject | None:
+    return next((owner for owner in o["metadata"].get("ownerReferences") or [] if owner.get("controller")), None)

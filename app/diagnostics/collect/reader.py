@@ -35,32 +35,32 @@ class Scope(NamedTuple):
 class ClusterReader:
     """Reads on after what could not be read, and remembers why."""
 
-    def __init__(self, cluster: ClusterApi, tell: Callable[[str], None]) -> None:
+    def __init__(self, cluster: ClusterApi, report_progress: Callable[[str], None]) -> None:
         self.cluster = cluster
-        self.tell = tell
+        self.report_progress = report_progress
         self.unavailable: dict[str, str] = {}
 
     def read(
-        self, member: str, what: str, read: Callable[[], _T], otherwise: _T, not_found: NotFoundError | None = None
+        self, member: str, subject: str, read: Callable[[], _T], default: _T, not_found: NotFoundError | None = None
     ) -> _T:
-        """Return the result of `read`; if that fails, mark `member` as unavailable and return `otherwise`.
+        """Return the result of `read`; if that fails, mark `member` as unavailable and return `default`.
 
         `not_found` is raised instead where there is no such object.
         """
-        self.tell(what)
+        self.report_progress(subject)
         try:
             return read()
         except ApiError as error:
             if not_found and isinstance(error, NotFoundError):
                 raise not_found from None
-            self.unavailable[member] = why_unavailable(error)
-            return otherwise
+            self.unavailable[member] = describe_read_error(error)
+            return default
 
-    def list(self, member: str, what: str, path: str, **query: str) -> tuple[JsonObject, ...]:
-        return self.read(member, what, lambda: tuple(self.cluster.items(path, **query)), ())
+    def list(self, member: str, subject: str, path: str, **query: str) -> tuple[JsonObject, ...]:
+        return self.read(member, subject, lambda: tuple(self.cluster.items(path, **query)), ())
 
 
-def why_unavailable(error: ApiError) -> str:
+def describe_read_error(error: ApiError) -> str:
     """Return why something could not be read, for whoever reads a report."""
     if isinstance(error, NotFoundError):
         return f"the API server has no such thing: {error}"

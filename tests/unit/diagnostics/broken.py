@@ -248,7 +248,7 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     ),
     (
         "answers",
-        healthy(endpoints=(ServerEndpoint("pod a", silent="the connection broke: timed out"),)),
+        healthy(endpoints=(ServerEndpoint("pod a", connection_error="the connection broke: timed out"),)),
         "pod a: the connection broke: timed out",
         "logs deploy/dind-webhook",
     ),

@@ -8,7 +8,7 @@ import pytest
 from diagnostics.broken import BROKEN, changed, set_to
 from diagnostics.healthy import configuration, healthy, leaf, pod
 
-from app.diagnostics import CHECKS, Finding, Result, Snapshot, Status, run_checks
+from app.diagnostics import CHECKS, Check, Finding, Result, Snapshot, Status, run_checks
 from app.diagnostics.snapshot import ServerEndpoint
 
 
@@ -39,6 +39,11 @@ def test_no_blank_of_a_hint_stays_empty(name: str, snapshot: Snapshot, sentence:
         assert [finding.hint for finding in result.findings if re.search(r"\{\w+\}", finding.hint)] == []
 
 
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_a_check_is_found_by_its_name(check: Check) -> None:
+    assert check.find_problems.__name__ == "check_" + check.name.replace("-", "_")
+
+
 class _Watched:
     """A snapshot that remembers what is read of it."""
 
@@ -52,7 +57,7 @@ class _Watched:
 
 
 # They have a value, if a guessed one, even where they could not be read.
-ALWAYS_THERE = {"at", "policy", "configuration", "orphan"}
+ALWAYS_THERE = {"taken_at", "policy", "configuration", "orphan"}
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
