@@ -121,3 +121,9 @@ def has_opted_in(namespace: JsonObject) -> bool:
 def is_selected(configuration: JsonObject | None, namespace: JsonObject) -> bool:
     """Whether pods of a namespace come to the webhook, as far as the namespace decides."""
     return configuration is not None and entry_for_namespace(configuration, namespace) is not None
+
+
+def calls_for_pods(configuration: JsonObject) -> bool:
+    """Whether a webhook configuration has rules for pods."""
+    rules = [rule for webhook in configuration.get("webhooks") or [] for rule in webhook.get("rules") or []]
+    return any({"pods", "*", "*/*"} & set(rule.get("resources", [])) for rule in rules)

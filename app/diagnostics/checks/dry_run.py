@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from app.diagnostics.check import REINSTALL, Category, Check, Problem
 from app.diagnostics.checks.namespaces import pod_security_fix
 from app.diagnostics.explain import AdmissionInputs, find_exclusion
-from app.diagnostics.snapshot import DryRun, Snapshot, annotations_of, entries_of, name_of
+from app.diagnostics.snapshot import DryRun, Snapshot, annotations_of, calls_for_pods, entries_of, name_of
 from app.injection import INJECT, STALE_STATUS, STATUS, Mode, Policy, Reason, inject
 from app.model import JsonObject
 
@@ -96,14 +96,9 @@ def _other_webhooks(snapshot: Snapshot) -> dict[str, str]:
     names = [
         name_of(configuration)
         for configuration in snapshot.configurations
-        if not entries_of(configuration) and _calls_for_pods(configuration)
+        if not entries_of(configuration) and calls_for_pods(configuration)
     ]
     return {"others": ", ".join(names) or "none is a webhook; look at MutatingAdmissionPolicies"}
-
-
-def _calls_for_pods(configuration: JsonObject) -> bool:
-    rules = [rule for webhook in configuration.get("webhooks") or [] for rule in webhook.get("rules") or []]
-    return any({"pods", "*", "*/*"} & set(rule.get("resources", [])) for rule in rules)
 
 
 def check_order(snapshot: Snapshot) -> Iterator[Problem]:

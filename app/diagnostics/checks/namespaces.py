@@ -71,7 +71,7 @@ CHECKS: tuple[Check, ...] = (
         statement="A namespace has opted in",
         hint=f"`kubectl label namespace {{namespace}} {INJECT}=enabled`",
         requires=("configurations", "namespaces"),
-        after=("installed", "entries", "namespace-selectors"),
+        after=("installed", "entries"),
         find_problems=check_opted_in,
     ),
     Check(
@@ -88,7 +88,7 @@ CHECKS: tuple[Check, ...] = (
         statement="Every namespace with the label is asked about",
         hint=f"run those pods in another namespace, and `kubectl label namespace {{namespace}} {INJECT}-`",
         requires=("configurations", "namespaces"),
-        after=("installed", "entries", "namespace-selectors"),
+        after=("installed", "entries"),
         find_problems=check_not_exempt,
     ),
     Check(

@@ -188,15 +188,15 @@ def set_to(member: str, value: Any) -> Callable[[dict[str, Any]], object]:
 
 DRIFT: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
     ("entries", lambda _: "drop", "enabled.inject.dind.io is missing"),
-    ("namespace-selectors", set_to("namespaceSelector", None), "enabled.inject.dind.io asks about namespaces"),
-    ("match-conditions", lambda entry: entry["matchConditions"][0].update(expression="true"), "another expression"),
-    ("rules", lambda entry: entry["rules"][0].update(operations=["UPDATE"]), "UPDATE pods"),
-    ("contract", set_to("sideEffects", "NoneOnDryRun"), "sideEffects NoneOnDryRun instead of None"),
-    ("paths", lambda entry: entry["clientConfig"].update(url="https://127.0.0.1:1/x"), "calls /x instead of /mutate"),
+    ("entries", set_to("namespaceSelector", None), "namespaceSelector of enabled.inject.dind.io matches namespaces"),
+    ("entries", lambda entry: entry["matchConditions"][0].update(expression="true"), "asked-for true instead of"),
+    ("entries", lambda entry: entry["rules"][0].update(operations=["UPDATE"]), "has rules UPDATE v1 pods"),
+    ("entries", set_to("sideEffects", "NoneOnDryRun"), "sideEffects NoneOnDryRun instead of None"),
+    ("entries", lambda entry: entry["clientConfig"].update(url="https://127.0.0.1:1/x"), "has path /x instead of"),
 ]
 
 
-@pytest.mark.parametrize(("check", "change", "sentence"), DRIFT, ids=[row[0] for row in DRIFT])
+@pytest.mark.parametrize(("check", "change", "sentence"), DRIFT, ids=[row[2] for row in DRIFT])
 def test_a_configuration_that_was_changed(
     broken: Install, check: str, change: Callable[[dict[str, Any]], object], sentence: str
 ) -> None:

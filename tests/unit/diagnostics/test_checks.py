@@ -76,7 +76,7 @@ def test_a_check_is_skipped_where_what_it_needs_could_not_be_read(check: Any) ->
 
 
 def test_what_rests_on_a_failed_check_is_skipped_and_says_which() -> None:
-    assert results(healthy(configuration=None))["rules"].skipped == "see installed"
+    assert results(healthy(configuration=None))["entries"].skipped == "see installed"
 
 
 def test_after_names_earlier_checks_only() -> None:
@@ -90,7 +90,7 @@ def test_an_operators_own_requirement_on_namespaces_is_no_fault() -> None:
     own = copy.deepcopy(configuration())
     for entry in own["webhooks"]:
         entry["namespaceSelector"]["matchExpressions"].append({"key": "team", "operator": "Exists"})
-    assert results(healthy(configuration=own))["namespace-selectors"].findings == ()
+    assert results(healthy(configuration=own))["entries"].findings == ()
 
 
 def test_match_conditions_may_be_laid_out_otherwise() -> None:
@@ -98,7 +98,7 @@ def test_match_conditions_may_be_laid_out_otherwise() -> None:
         for condition in entry["matchConditions"]:
             condition["expression"] = " ".join(condition["expression"].split())
 
-    assert results(changed(join))["match-conditions"].findings == ()
+    assert results(changed(join))["entries"].findings == ()
 
 
 def test_a_wildcard_certificate_is_for_the_name() -> None:
