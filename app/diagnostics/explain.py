@@ -87,9 +87,7 @@ def remedy_for(reason: Reason, namespace: str, workload: JsonObject) -> str:
     """Return the line that changes an outcome, empty where the message says it or nothing is to be changed."""
     if reason is Reason.NOT_REQUESTED and workload["kind"] != "Pod":
         return annotation_command(workload, misplaced_value(workload) or "sidecar")
-    change = reason.remedy_in(namespace)
-    # kubectl does not change the value of a label unless it is told so.
-    return change + " --overwrite" if reason is Reason.NAMESPACE_NOT_OPTED_IN else change
+    return reason.remedy_in(namespace)
 
 
 def recreation_hint(pod: JsonObject) -> str:

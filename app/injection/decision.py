@@ -43,7 +43,8 @@ class Reason(Enum):
     NAMESPACE_NOT_OPTED_IN = _untouched(
         "namespace-not-opted-in",
         f"The namespace has no label `{INJECT}` of `enabled`, `sidecar` or `daemonset`, so the webhook is not called.",
-        f"kubectl label namespace {{namespace}} {INJECT}=enabled",
+        # Without --overwrite, kubectl does not change a label that has another value.
+        f"kubectl label namespace {{namespace}} {INJECT}=enabled --overwrite",
     )
     NOT_SELECTED = _untouched(
         "not-selected",

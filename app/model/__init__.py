@@ -4,7 +4,7 @@ Pure: values in, values out.
 """
 
 from app.model.image import ImageReference, parse_image
-from app.model.jsonpatch import JsonObject, Operation, add, pointer
+from app.model.jsonpatch import JsonObject, Operation, add, pointer, prefix_paths
 from app.model.labels import selects
 from app.model.names import is_dns_label, is_dns_subdomain, nearest
 from app.model.paths import PathSet, clean_path, is_under
@@ -51,6 +51,7 @@ __all__ = [
     "pod_level_shortfalls",
     "pod_templates",
     "pointer",
+    "prefix_paths",
     "read_metadata",
     "read_pod",
     "selects",

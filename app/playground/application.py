@@ -1,6 +1,5 @@
 """The playground over HTTP: the page, what can be asked, and answers. It keeps nothing and logs nothing."""
 
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.http import is_loopback
 from app.playground import Refusal, answer_question, form
 
 _STATIC = Path(__file__).parent / "static"
@@ -85,16 +85,6 @@ class _Guard:
             await PlainTextResponse("other sites get no answers\n", 403)(scope, receive, send_with_headers)
         else:
             await self._application(scope, receive, send_with_headers)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, as only this machine can reach it."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _hostname(host: str) -> str:

@@ -22,7 +22,7 @@ from app.injection import (
     trace_rules,
 )
 from app.manifests import Manifest, Template
-from app.model import MalformedPodError, Operation
+from app.model import MalformedPodError, Operation, prefix_paths
 from app.playground.annotate import annotate
 from app.playground.diff import Row, side_by_side
 from app.playground.pod_diagram import PodDiagram, picture
@@ -154,7 +154,7 @@ def _pod(template: Template, decision: Decision) -> PodAnswer:
         change=decision.reason.remedy_in("NAME"),
         warnings=decision.warnings,
         rules=_rules(decision),
-        patch=[{**operation, "path": template.pointer + operation["path"]} for operation in decision.operations],
+        patch=prefix_paths(template.pointer, decision.operations),
         picture=_picture(template, decision),
     )
 

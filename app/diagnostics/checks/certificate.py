@@ -3,14 +3,16 @@
 import base64
 import ipaddress
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from cryptography import x509
 
+from app.certs.issue import subject_alt_names
 from app.diagnostics.check import Category, Check, Problem
 from app.diagnostics.snapshot import ServerEndpoint, Snapshot, entries_of
 from app.model import JsonObject
+from app.timestamps import format_timestamp
 
 # Certificates of the chart are renewed with a third of their lives left.
 _LAST_SHARE_OF_LIFE = 1 / 5
@@ -57,7 +59,9 @@ def check_ca_valid(snapshot: Snapshot) -> Iterator[Problem]:
         cas = _load_cas(bundle_of(entry))
         if cas and not any(ca.not_valid_before_utc <= snapshot.taken_at < ca.not_valid_after_utc for ca in cas):
             last_expiry = max(ca.not_valid_after_utc for ca in cas)
-            yield Problem(f"every CA in the caBundle of {name} has expired, the last one at {_timestamp(last_expiry)}")
+            yield Problem(
+                f"every CA in the caBundle of {name} has expired, the last one at {format_timestamp(last_expiry)}"
+            )
 
 
 def check_answers(snapshot: Snapshot) -> Iterator[Problem]:
@@ -82,21 +86,13 @@ def check_certificate_trusted(snapshot: Snapshot) -> Iterator[Problem]:
 def check_certificate_name(snapshot: Snapshot) -> Iterator[Problem]:
     expected_names = sorted({server_name_of(entry) for entry in entries_of(snapshot.configuration).values()})
     for endpoint, certificate in _served_certificates(snapshot):
-        names = _host_names(certificate)
+        names = subject_alt_names(certificate)
         for name in expected_names:
             if not any(_matches_host(pattern, name) for pattern in names):
                 yield Problem(
                     f"{endpoint.address} serves a certificate for {', '.join(names) or 'no name'}, not for {name}",
                     {"name": name},
                 )
-
-
-def _host_names(certificate: x509.Certificate) -> list[str]:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return []
-    return [*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))]
 
 
 def _matches_host(pattern: str, name: str) -> bool:
@@ -111,11 +107,10 @@ def _matches_host(pattern: str, name: str) -> bool:
 def check_certificate_valid(snapshot: Snapshot) -> Iterator[Problem]:
     for endpoint, certificate in _served_certificates(snapshot):
         if snapshot.taken_at >= certificate.not_valid_after_utc:
-            yield Problem(
-                f"{endpoint.address} serves a certificate that expired at {_timestamp(certificate.not_valid_after_utc)}"
-            )
+            expiry = format_timestamp(certificate.not_valid_after_utc)
+            yield Problem(f"{endpoint.address} serves a certificate that expired at {expiry}")
         elif snapshot.taken_at < certificate.not_valid_before_utc:
-            start = _timestamp(certificate.not_valid_before_utc)
+            start = format_timestamp(certificate.not_valid_before_utc)
             yield Problem(f"{endpoint.address} serves a certificate that is not valid before {start}")
 
 
@@ -124,13 +119,8 @@ def check_certificate_renewed(snapshot: Snapshot) -> Iterator[Problem]:
         remaining = certificate.not_valid_after_utc - snapshot.taken_at
         lifetime = certificate.not_valid_after_utc - certificate.not_valid_before_utc
         if timedelta(0) < remaining < lifetime * _LAST_SHARE_OF_LIFE:
-            yield Problem(
-                f"{endpoint.address} serves a certificate that expires at {_timestamp(certificate.not_valid_after_utc)}"
-            )
-
-
-def _timestamp(moment: datetime) -> str:
-    return f"{moment:%FT%TZ}"
+            expiry = format_timestamp(certificate.not_valid_after_utc)
+            yield Problem(f"{endpoint.address} serves a certificate that expires at {expiry}")
 
 
 CHECKS: tuple[Check, ...] = (

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from app.diagnostics.check import Category, Check, Problem
 from app.diagnostics.snapshot import Snapshot, has_opted_in, is_selected, labels_of, name_of
-from app.injection import INJECT, NAMESPACE_VALUES
+from app.injection import INJECT, NAMESPACE_VALUES, Reason
 from app.model import JsonObject, nearest
 
 ENFORCE = "pod-security.kubernetes.io/enforce"
@@ -69,7 +69,7 @@ CHECKS: tuple[Check, ...] = (
         name="opted-in",
         category=Category.NAMESPACES,
         statement="A namespace has opted in",
-        hint=f"`kubectl label namespace {{namespace}} {INJECT}=enabled`",
+        hint=f"`{Reason.NAMESPACE_NOT_OPTED_IN.remedy}`",
         requires=("configurations", "namespaces"),
         after=("installed", "entries"),
         find_problems=check_opted_in,
