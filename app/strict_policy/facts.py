@@ -17,12 +17,12 @@ from app.model import JsonObject
 from app.settings import InjectionSettings
 from app.strict_policy.daemon import (
     DEFAULT_DIRS,
-    JUDGED_APART,
-    MEMBERS_OF_ANY_VALUE,
+    SEPARATE_MEMBERS,
     SETTINGS,
+    UNCHECKED_MEMBERS,
     compared_members,
-    described,
-    status,
+    daemon_expressions,
+    status_annotation,
 )
 from app.strict_policy.options import option_facts, regex_quote
 
@@ -36,9 +36,9 @@ def policy_facts() -> JsonObject:
         "settings": _built_in_settings(),
         "options": option_facts(),
         "variants": list(SETTINGS),
-        "daemon": described(),
+        "daemon": daemon_expressions(),
         "compared_members": compared_members(),
-        "other_members": [*JUDGED_APART, *MEMBERS_OF_ANY_VALUE],
+        "other_members": [*SEPARATE_MEMBERS, *UNCHECKED_MEMBERS],
         "default_dirs": list(DEFAULT_DIRS),
         "data_root": DATA_ROOT,
         "system_directories": [*SYSTEM_DIRECTORIES, DATA_ROOT, "/run", "/var/run"],
@@ -58,5 +58,5 @@ def _built_in_settings() -> JsonObject:
 
 
 def _status_pattern(mode: Mode) -> str:
-    before, after = re.split('(?<="version":")[^"]*', status(mode))
+    before, after = re.split('(?<="version":")[^"]*', status_annotation(mode))
     return f"^{regex_quote(before)}{_VERSION}{regex_quote(after)}$"
