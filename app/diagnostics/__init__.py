@@ -1,7 +1,7 @@
-"""The doctor: what a live install has to be, held against what it is. Reads and dry-runs only.
+"""`check` and `explain` on a live cluster, by reads and dry-runs only.
 
-A check is a pure function over a snapshot of the cluster; `read` makes the snapshot, through a protocol that
-`app.kube` fulfils. The checks' table drives the command, its reference page and their tests.
+`collect` reads the cluster into a snapshot, through a protocol that `app.kube` implements. `checks` are pure functions
+over the snapshot. The table of checks drives the command, its reference page and its tests.
 """
 
 from app.diagnostics.check import Category, Check, Finding, Result, Status, run_checks

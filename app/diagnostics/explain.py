@@ -1,4 +1,4 @@
-"""Why a pod of a live cluster has Docker or has not, and what to change."""
+"""Why a pod in a live cluster has Docker or not, and how to change that."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ _OUR_CONDITIONS = frozenset(name for entry in ENTRIES for name in entry.conditio
 
 
 class AdmissionInputs(NamedTuple):
-    """What decides beside the pod: its namespace, the installed configuration where it could be read, the policy."""
+    """The inputs of a decision besides the pod; `configuration` is None if it does not exist or could not be read."""
 
     namespace: JsonObject
     configuration: JsonObject | None
@@ -19,19 +19,19 @@ class AdmissionInputs(NamedTuple):
 
 
 def decide_live(pod: JsonObject, inputs: AdmissionInputs) -> Decision:
-    """Return what would become of a pod if it were created now."""
+    """Return the decision on a pod if it were created now."""
     label = str(labels_of(inputs.namespace).get(INJECT, ""))
-    # An absent configuration counts as one that selects: it is assumed to be as the chart has it.
+    # Without a configuration, assume that of the chart, which selects the pod.
     return decide_for_namespace(pod, label, inputs.policy, find_exclusion(pod, inputs) or "")
 
 
 def find_exclusion(pod: JsonObject, inputs: AdmissionInputs) -> str | None:
-    """Return what in the configuration leaves out a pod of a namespace that opted in, None where nothing does."""
+    """Return why the configuration excludes a pod of a namespace that opted in, or None if it does not."""
     configuration = inputs.configuration
     if configuration is None:
         return None
     if not entries_of(configuration):
-        return f"webhook configuration {name_of(configuration)} has no webhook of *{ENTRY_SUFFIX}"
+        return f"webhook configuration {name_of(configuration)} has no webhook with a name of *{ENTRY_SUFFIX}"
     entry = entry_for_namespace(configuration, inputs.namespace)
     if entry is None:
         return f"no namespaceSelector of webhook configuration {name_of(configuration)} matches its namespace"
@@ -41,7 +41,7 @@ def find_exclusion(pod: JsonObject, inputs: AdmissionInputs) -> str | None:
 
 
 def custom_match_conditions(inputs: AdmissionInputs) -> list[str]:
-    """Return the names of match conditions that are an operator's own; only the API server can evaluate them."""
+    """Return the names of match conditions that the operator has added; only the API server can evaluate them."""
     entry = entry_for_namespace(inputs.configuration, inputs.namespace) if inputs.configuration else None
     names = [condition["name"] for condition in (entry or {}).get("matchConditions") or []]
     return [name for name in names if name not in _OUR_CONDITIONS]
@@ -53,13 +53,13 @@ def has_docker(pod: JsonObject) -> bool:
 
 
 def requests_docker(pod: JsonObject) -> bool:
-    """Whether a pod itself asks for Docker, with whatever value."""
+    """Whether a pod itself asks for Docker, with an accepted value or another."""
     value = annotations_of(pod).get(INJECT, labels_of(pod).get(INJECT))
     return value is not None and value != "disabled"
 
 
 def misplaced_value(workload: JsonObject) -> str | None:
-    """Return what a workload says itself that belongs on its pod template, None where nothing does."""
+    """Return the value that a workload has on itself instead of on its pod template, or None if it has none."""
     if workload["kind"] == "Pod":
         return None
     value: str | None = annotations_of(workload).get(INJECT, labels_of(workload).get(INJECT))
@@ -72,11 +72,11 @@ def misplaced_value(workload: JsonObject) -> str | None:
 
 
 def annotation_command(workload: JsonObject, value: str) -> str:
-    """Return the command that puts the annotation where it belongs."""
+    """Return the command that annotates the pod template of a workload."""
     kind, name = workload["kind"].lower(), name_of(workload)
     if kind == "job":
         # Its template is immutable.
-        return f"add {INJECT}: {value} to the annotations of Job {name}'s spec.template, and create the Job anew"
+        return f"add {INJECT}: {value} to the annotations of Job {name}'s spec.template, and create the Job again"
     patch = f'{{"spec":{{"template":{{"metadata":{{"annotations":{{"{INJECT}":"{value}"}}}}}}}}}}'
     if kind == "cronjob":
         patch = f'{{"spec":{{"jobTemplate":{patch}}}}}'
@@ -84,32 +84,30 @@ def annotation_command(workload: JsonObject, value: str) -> str:
 
 
 def remedy_for(reason: Reason, namespace: str, workload: JsonObject) -> str:
-    """Return the line that changes an outcome, empty where the message says it or nothing is to be changed."""
+    """Return how to change an outcome, or an empty text if the decision's message says it or no change is needed."""
     if reason is Reason.NOT_REQUESTED and workload["kind"] != "Pod":
         return annotation_command(workload, misplaced_value(workload) or "sidecar")
     return reason.remedy_in(namespace)
 
 
 def recreation_hint(pod: JsonObject) -> str:
-    """Return how a pod is created anew, after what keeps it from Docker was mended."""
+    """Return how to create a pod again."""
     owners = pod["metadata"].get("ownerReferences") or []
     owner = next((owner for owner in owners if owner.get("controller")), None)
     delete = f"kubectl -n {namespace_of(pod)} delete pod {name_of(pod)}"
     if owner is None:
         return f"{delete}, then create it from its manifest"
-    return f"{delete} ({owner['kind']} {owner['name']} creates it anew)"
+    return f"{delete} ({owner['kind']} {owner['name']} creates it again)"
 
 
 def explain_missing_docker(pod: JsonObject, inputs: AdmissionInputs) -> tuple[str, str]:
-    """Return why a pod that asks runs without Docker, and what to do."""
+    """Return why a pod that asks for Docker runs without it, and the fix."""
     decision = decide_live(pod, inputs)
     if decision.outcome is Outcome.INJECTED:
-        return (
-            "it was created before its namespace opted in, before the webhook was there, or while that was away",
-            recreation_hint(pod),
-        )
+        reason = "it was created before its namespace opted in, before the webhook was installed, or while it was down"
+        return reason, recreation_hint(pod)
     if decision.outcome is Outcome.DENIED:
-        return f"created anew it would be denied: {decision.message}", recreation_hint(pod)
+        return f"if it were created again, it would be denied: {decision.message}", recreation_hint(pod)
     sentence = find_exclusion(pod, inputs) if decision.reason is Reason.NOT_SELECTED else None
     sentence = sentence or decision.reason.meaning
     change = remedy_for(decision.reason, namespace_of(pod), pod)

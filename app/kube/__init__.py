@@ -1,4 +1,4 @@
-"""The API server, through the `kubernetes` client, which blocks: never on an event loop, never for `serve`."""
+"""Access to the API server. The `kubernetes` client blocks, so never on an event loop, and never in `serve`."""
 
 from app.kube.cert_store import KubeCertStore, Stored
 from app.kube.client import KubeClient

@@ -11,24 +11,24 @@ from app.model import JsonObject
 from app.settings import InjectionSettings, make_policy
 from app.strict_policy.cel import cel_literal
 
-# Judged by the chart's templates, because options or the pod decide on them.
+# Members that depend on options or on the pod; the chart's templates check each in its own way.
 SEPARATE_MEMBERS = ("name", "image", "args", "env", "resources", "volumeMounts")
-# Added by the API server to every container that is created.
+# Defaults that the API server adds to every container.
 _DEFAULTED_MEMBERS = {"terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}
-# Added by the API server too; an operator's LimitRange and AlwaysPullImages decide on them, or no security does.
+# Also added by the API server. LimitRange and AlwaysPullImages may change them; they do not matter for security.
 UNCHECKED_MEMBERS = ("imagePullPolicy", "resizePolicy")
 _DEFAULTED_PROBE_MEMBERS = {"successThreshold": 1}
 
-# Settings that change the container. A new one is a new axis here.
+# Settings that change the container; add new ones here.
 SETTINGS = ("docker_sock", "startup_probe")
-# Where the socket is as tools expect it that know no DOCKER_HOST
+# The directories of the socket for tools that ignore DOCKER_HOST
 DEFAULT_DIRS = ("/run", "/var/run")
 _OTHER_DIR = "/socket-dir"
 _SOCKET_DIR = "variables.socketDir"
 
 
 def injected_pod(mode: Mode, options: Mapping[str, str] | None = None, **settings: Any) -> JsonObject:
-    """Return a pod of one container after injection; options that are not given are unset where they can be."""
+    """Return a pod of one container after injection; other options are unset if they can be."""
     everything: dict[str, Any] = {
         "allowed_options": frozenset(option.name for option in OPTIONS),
         "allowed_images": ("*", "*/*", "*/*/*"),
@@ -60,7 +60,7 @@ def status_annotation(mode: Mode) -> str:
 
 
 def daemon_expressions() -> dict[str, JsonObject]:
-    """Return CEL of the daemon's argv and of its members, for each combination of `SETTINGS`.
+    """Return CEL for the daemon's arguments and members, for each combination of `SETTINGS`.
 
     `args` is a list, each member an optional. The expressions use `variables.native`, `variables.socketDir` and
     `variables.atDefaultDir`.
@@ -75,7 +75,7 @@ def daemon_expressions() -> dict[str, JsonObject]:
 
 
 def compared_members() -> list[str]:
-    """Return the members that the daemon's container has in any combination."""
+    """Return the members that the daemon's container has in at least one combination."""
     containers = (daemon_container(options, **settings) for settings in _combinations() for options in _variants())
     return sorted({member for container in containers for member in _members(container)})
 

@@ -1,4 +1,4 @@
-"""Everything that the chart's templates have to know, as one JSON object."""
+"""All facts that the chart's templates need, as one JSON object."""
 
 import re
 
@@ -26,7 +26,7 @@ from app.strict_policy.daemon import (
 )
 from app.strict_policy.options import option_facts, regex_quote
 
-# Any version: that of the webhook changes before that of its pods, and the command line may be another one.
+# Any version: pods keep the version of the webhook, or of the command line, that injected them.
 _VERSION = "[0-9A-Za-z.+-]{1,64}"
 
 
@@ -53,7 +53,7 @@ def policy_facts() -> JsonObject:
 
 def _built_in_settings() -> JsonObject:
     settings: JsonObject = InjectionSettings().model_dump(mode="json", exclude={"defaults", "modes"})
-    # A set has no order of its own.
+    # Sets have no order.
     return {**settings, "allowed_options": sorted(settings["allowed_options"])}
 
 

@@ -1,4 +1,4 @@
-"""What each per-pod option may change in the daemon's container, as texts and RE2 expressions."""
+"""The effect of each per-pod option on the daemon's container, as texts and RE2 expressions."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ _PORT = "[0-9]{1,5}"
 _HOST_AND_PORT = rf"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::{_PORT})?"
 _CIDR = r"[0-9a-fA-F.:]+/(?:0|[1-9][0-9]{0,2})"
 
-# The values of options that become flags of dockerd.
+# Values of the options that become flags of dockerd
 _VALUES = {
     "group": "[0-9]{1,10}",
     "mtu": "[0-9]{2,5}",
@@ -21,9 +21,9 @@ _VALUES = {
     "tcp": rf"(?:localhost|127\.[0-9.]+|\[::1\]):{_PORT}",
 }
 _PUBLIC_TCP = rf"(?:localhost|[0-9.]+|\[[0-9a-f:]+\]):{_PORT}"
-# From an item of the option's text to the value in the flag, where the two differ.
+# The value in the flag, from an item of the option's text, if the two differ
 _TEXT_TO_VALUE = {"address-pools": {"text": "^(.*):([0-9]+)$", "value": "base=${1},size=${2}"}}
-# Options that the chart's templates judge each in a way of its own, and options without effect on the daemon.
+# Options that the chart's templates check each in its own way, and options without effect on the daemon
 _SEPARATE_OPTIONS = frozenset(
     {"image", "socket-dir", "env", "dockerd-args", "share-volumes", "placement"}
     | {"storage-size", "storage-medium", "storage-class"}
@@ -32,7 +32,7 @@ _WITHOUT_EFFECT = frozenset({"containers", "wait"})
 
 
 def option_facts() -> dict[str, JsonObject]:
-    """Return the facts of every option; LookupError where nothing is known of one."""
+    """Return the facts of every option; LookupError for an option that has none."""
     return {option.name: {"default": option.default, **_effect(option)} for option in OPTIONS}
 
 
@@ -43,11 +43,11 @@ def _effect(option: Option) -> JsonObject:
         return {}
     if place := _resource(option):
         return {"resource": place}
-    raise LookupError(f"option {option.name}: say in {__name__} what the strict policy makes of it")
+    raise LookupError(f"option {option.name}: add its effect to {__name__}")
 
 
 def _flags(option: Option) -> JsonObject:
-    """Return the flags of an option with `{}` for its value, and an expression for the flags that a pod may cause."""
+    """Return the flags of an option, with `{}` for its value, and an expression for the flags that a pod may set."""
     text = option.example.split(",")[0]
     parsed = option.parse(text)
     is_list = type(parsed) is tuple
@@ -70,12 +70,12 @@ def _pattern(flags: list[str], value: str) -> str:
 
 
 def regex_quote(text: str) -> str:
-    """Return an RE2 expression for a text."""
+    """Return an RE2 expression that matches a text."""
     return re.escape(text).replace(r"\-", "-")
 
 
 def _resource(option: Option) -> list[str] | None:
-    """Return where in `resources` the option's value stands."""
+    """Return the path of the option's value in `resources`, or None if it is not there."""
     resources: dict[str, dict[str, Any]] = daemon_with_example(option).get("resources", {})
     for kind, amounts in resources.items():
         for name, amount in amounts.items():

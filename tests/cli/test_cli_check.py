@@ -180,7 +180,7 @@ def test_one_pod_can_be_looked_at(check: Check) -> None:
     [
         (("--pod", "nobody"), "there is no pod nobody in namespace ci"),
         (("--namespace", "nowhere"), "there is no namespace nowhere"),
-        (("--release", "other"), "no installation is named so; there is dind-webhook of release dind-webhook"),
+        (("--release", "other"), "no installation has that name; installed: dind-webhook of release dind-webhook"),
     ],
 )
 def test_what_is_not_there_gets_a_sentence_and_a_hint(check: Check, arguments: tuple[str, ...], error: str) -> None:
@@ -352,7 +352,7 @@ def test_a_service_that_is_gone_is_named(check: Check) -> None:
 def test_without_a_ready_endpoint_no_certificate_is_looked_at(check: Check) -> None:
     none: Answers = {"/apis/discovery.k8s.io/v1/namespaces/docker-system/endpointslices": []}
     found = checks(check("-o", "json", **called_through_a_service(**none)))
-    assert found["certificate-trusted"]["skipped"] == "there is no ready endpoint to ask"
+    assert found["certificate-trusted"]["skipped"] == "there is no ready endpoint"
     assert found["endpoints"]["findings"]
 
 

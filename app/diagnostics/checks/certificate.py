@@ -1,4 +1,4 @@
-"""The certificate that the server serves, and what the API server trusts."""
+"""The certificate that the server serves, and the CA that the API server trusts."""
 
 import base64
 import ipaddress
@@ -14,21 +14,21 @@ from app.diagnostics.snapshot import ServerEndpoint, Snapshot, entries_of
 from app.model import JsonObject
 from app.timestamps import format_timestamp
 
-# Certificates of the chart are renewed with a third of their lives left.
+# The chart's certificates are renewed when a third of their lifetime remains.
 _LAST_SHARE_OF_LIFE = 1 / 5
 _RENEWAL_HINT = (
-    "self-managed: `kubectl -n {system} logs deploy/{server} -c certs` says why it was not renewed; cert-manager: "
-    "`kubectl -n {system} describe certificate`; a Secret of your own: put a new certificate into it"
+    "self-managed: see `kubectl -n {system} logs deploy/{server} -c certs` for why it was not renewed; cert-manager: "
+    "see `kubectl -n {system} describe certificate`; your own Secret: put a new certificate into it"
 )
 
 
 def bundle_of(entry: JsonObject) -> bytes:
-    """Return the caBundle of a webhook, PEM, empty where there is none."""
+    """Return the caBundle of a webhook in PEM, empty if it has none."""
     return base64.b64decode(entry["clientConfig"].get("caBundle") or "")
 
 
 def server_name_of(entry: JsonObject) -> str:
-    """Return the name that the API server expects in the certificate."""
+    """Return the host name that the API server expects in the certificate."""
     client = entry["clientConfig"]
     if service := client.get("service"):
         return f"{service['name']}.{service['namespace']}.svc"
@@ -49,9 +49,9 @@ def check_ca_bundle(snapshot: Snapshot) -> Iterator[Problem]:
         if not bundle and "service" in entry["clientConfig"]:
             yield Problem(f"{name} has no caBundle")
         elif bundle and not _load_cas(bundle):
-            yield Problem(f"the caBundle of {name} holds no certificate in PEM")
+            yield Problem(f"the caBundle of {name} contains no PEM certificate")
     if len({bundle_of(entry) for entry in entries.values()}) > 1:
-        yield Problem("the webhooks differ in their caBundle")
+        yield Problem("the webhooks have different caBundles")
 
 
 def check_ca_valid(snapshot: Snapshot) -> Iterator[Problem]:
@@ -90,13 +90,13 @@ def check_certificate_name(snapshot: Snapshot) -> Iterator[Problem]:
         for name in expected_names:
             if not any(_matches_host(pattern, name) for pattern in names):
                 yield Problem(
-                    f"{endpoint.address} serves a certificate for {', '.join(names) or 'no name'}, not for {name}",
+                    f"{endpoint.address} serves a certificate for {', '.join(names) or 'no host'}, not for {name}",
                     {"name": name},
                 )
 
 
 def _matches_host(pattern: str, name: str) -> bool:
-    """Whether a name in a certificate is that of a host; a wildcard stands for one label (RFC 6125, section 6.4.3)."""
+    """Whether a name in a certificate matches a host; a wildcard matches one label (RFC 6125, section 6.4.3)."""
     try:
         return ipaddress.ip_address(pattern) == ipaddress.ip_address(name)
     except ValueError:
@@ -127,10 +127,10 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="ca-bundle",
         category=Category.CERTIFICATE,
-        statement="The API server has been given a CA for the webhook",
+        statement="The webhook configuration has a CA",
         fatal=True,
-        hint="self-managed: `kubectl -n {system} logs deploy/{server} -c certs` says why caBundle is not kept; "
-        "cert-manager: see that its cainjector runs; a Secret of your own: set the chart's tls.existingSecret.caBundle",
+        hint="self-managed: see `kubectl -n {system} logs deploy/{server} -c certs` for why it is not written; "
+        "cert-manager: check that its cainjector runs; your own Secret: set the chart's tls.existingSecret.caBundle",
         requires=("configurations",),
         after=("installed",),
         find_problems=check_ca_bundle,
@@ -138,7 +138,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="ca-valid",
         category=Category.CERTIFICATE,
-        statement="That CA has not expired",
+        statement="The CA has not expired",
         fatal=True,
         hint=_RENEWAL_HINT,
         requires=("configurations",),
@@ -148,9 +148,9 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="answers",
         category=Category.CERTIFICATE,
-        statement="The server answers TLS at every endpoint",
+        statement="The server answers TLS handshakes at every endpoint",
         fatal=True,
-        hint="`kubectl -n {system} logs deploy/{server}` says what it does",
+        hint="see `kubectl -n {system} logs deploy/{server}`",
         requires=("endpoints",),
         after=("installed",),
         find_problems=check_answers,
@@ -158,10 +158,10 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="certificate-trusted",
         category=Category.CERTIFICATE,
-        statement="caBundle leads to the certificate that is served",
+        statement="The CA in caBundle has issued the certificate that the server serves",
         fatal=True,
-        hint="self-managed: `kubectl -n {system} rollout restart deploy/{server}` writes both anew; cert-manager: "
-        "see that its cainjector runs; a Secret of your own: set tls.existingSecret.caBundle to the CA of that "
+        hint="self-managed: `kubectl -n {system} rollout restart deploy/{server}` writes both again; cert-manager: "
+        "check that its cainjector runs; your own Secret: set tls.existingSecret.caBundle to the CA of that "
         "certificate",
         requires=("endpoints",),
         after=("installed", "ca-bundle", "answers"),
@@ -170,10 +170,10 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="certificate-name",
         category=Category.CERTIFICATE,
-        statement="It is for the name that the API server calls",
+        statement="The certificate is for the host that the API server calls",
         fatal=True,
-        hint="issue a certificate whose subjectAltName has {name}; self-managed ones are renewed by "
-        "`kubectl -n {system} rollout restart deploy/{server}`",
+        hint="self-managed: `kubectl -n {system} rollout restart deploy/{server}` renews it; otherwise issue a "
+        "certificate whose subjectAltName has {name}",
         requires=("configurations", "endpoints"),
         after=("installed", "answers"),
         find_problems=check_certificate_name,
@@ -181,7 +181,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="certificate-valid",
         category=Category.CERTIFICATE,
-        statement="It is valid at this time",
+        statement="The certificate is valid now",
         fatal=True,
         hint=_RENEWAL_HINT,
         requires=("endpoints",),
@@ -191,7 +191,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="certificate-renewed",
         category=Category.CERTIFICATE,
-        statement="It is renewed in time",
+        statement="The certificate is renewed in time",
         hint=_RENEWAL_HINT,
         requires=("endpoints",),
         after=("installed", "answers"),

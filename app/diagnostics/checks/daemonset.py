@@ -1,4 +1,4 @@
-"""The daemons of the nodes, in daemonset mode."""
+"""The DaemonSet of Docker daemons, in daemonset mode."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ _MOST_NODES = 5
 
 def check_daemonset(snapshot: Snapshot) -> Iterator[Problem]:
     if Mode.DAEMONSET in snapshot.policy.modes and snapshot.daemonset is None:
-        yield Problem("daemonset mode is on, and there is no DaemonSet of this release")
+        yield Problem("daemonset mode is on, but this release has no DaemonSet")
 
 
 def check_daemonset_path(snapshot: Snapshot) -> Iterator[Problem]:
@@ -23,13 +23,15 @@ def check_daemonset_path(snapshot: Snapshot) -> Iterator[Problem]:
     paths = [volume["hostPath"]["path"] for volume in volumes if volume.get("hostPath")]
     expected = snapshot.policy.host_path
     if clean_path(expected) not in map(clean_path, paths):
-        yield Problem(f"pods mount {expected} of the node, the DaemonSet has {', '.join(paths) or 'no hostPath'}")
+        yield Problem(
+            f"pods mount {expected} of the node, but the DaemonSet mounts {', '.join(paths) or 'no hostPath'}"
+        )
 
 
 def check_daemonset_ready(snapshot: Snapshot) -> Iterator[Problem]:
     for daemon in snapshot.daemons:
         if not has_condition(daemon, "Ready"):
-            node = daemon["spec"].get("nodeName") or "no node yet"
+            node = daemon["spec"].get("nodeName") or "no node"
             yield Problem(
                 f"the daemon on {node} is not ready: pod {name_of(daemon)}{_waiting_reasons(daemon)}",
                 {"pod": name_of(daemon)},
@@ -61,7 +63,7 @@ def check_daemonset_coverage(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _accepts_pods(node: JsonObject) -> bool:
-    """Whether pods of users come to a node: not cordoned, on Linux, without the taint of a control plane."""
+    """Whether a node accepts users' pods: not cordoned, Linux, without the taint of a control plane."""
     spec = node.get("spec") or {}
     taints = {taint["key"] for taint in spec.get("taints") or [] if taint.get("effect") != "PreferNoSchedule"}
     return (
@@ -75,9 +77,9 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="daemonset",
         category=Category.DAEMONSET,
-        statement="Where daemonset mode is on, there is a DaemonSet",
+        statement="The release has a DaemonSet if daemonset mode is on",
         fatal=True,
-        hint="set the chart's daemonset.enabled to true, or take daemonset out of settings.injection.modes",
+        hint="set the chart's daemonset.enabled to true, or remove daemonset from settings.injection.modes",
         requires=("policy", "daemonset"),
         after=("installed",),
         find_problems=check_daemonset,
@@ -85,9 +87,9 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="daemonset-path",
         category=Category.DAEMONSET,
-        statement="Pods and daemons agree on the directory of the socket",
+        statement="Pods and daemons use the same directory for the socket",
         fatal=True,
-        hint="set it in one place only, the chart's daemonset.hostPath, then "
+        hint="set the directory only in the chart's daemonset.hostPath, then "
         "`kubectl -n {system} rollout restart deploy/{server}`",
         requires=("policy", "daemonset"),
         after=("installed", "daemonset"),
@@ -98,7 +100,7 @@ CHECKS: tuple[Check, ...] = (
         category=Category.DAEMONSET,
         statement="Every daemon is ready",
         fatal=True,
-        hint="`kubectl -n {system} describe pod {pod}` and `kubectl -n {system} logs {pod} -c dind` say why",
+        hint="see `kubectl -n {system} describe pod {pod}` and `kubectl -n {system} logs {pod} -c dind`",
         requires=("daemons",),
         after=("installed", "daemonset"),
         find_problems=check_daemonset_ready,
@@ -106,7 +108,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="daemonset-coverage",
         category=Category.DAEMONSET,
-        statement="Every node that takes pods has a daemon",
+        statement="Every node that accepts pods has a daemon",
         hint="set the chart's daemonset.tolerations and daemonset.nodeSelector; "
         "`kubectl describe node {node}` shows its taints and labels",
         requires=("daemonset", "daemons", "nodes"),

@@ -1,4 +1,4 @@
-"""Pods that the API server is asked for without making them: what all of admission, ours and others', does to them."""
+"""Dry-runs of pods: the effect of all of admission, ours and that of others."""
 
 import re
 from collections.abc import Iterator
@@ -11,20 +11,21 @@ from app.injection import INJECT, STALE_STATUS, STATUS, Mode, Policy, Reason, in
 from app.model import JsonObject
 
 _INIT_CONTAINER = "prepare"
-_POD_SECURITY = "violates PodSecurity"
+# The API server reports refusals as text only, hence these.
 _CALL_FAILED = re.compile(r'failed calling webhook "([^"]+)"[^:]*: (?:failed to call webhook: )?(.*)', re.DOTALL)
 _DENIED_BY_WEBHOOK = re.compile(r'admission webhook "([^"]+)" denied the request')
-# Of quotas and limit ranges, by what the API server says of them
+_POD_SECURITY = "violates PodSecurity"
+# Quotas and limit ranges, by the API server's messages about them
 _LIMIT_KINDS = {"exceeded quota: ": "quota", " usage per ": "limitrange"}
-# Our policy says the first; the webhook, called again after another one changed the pod, the second.
+# The first is a message of our policy. The second is one of our webhook, which was called again after another one.
 _LOST_INJECTION = ("has lost its restartPolicy", STALE_STATUS)
 _NOT_INJECTED = re.compile(r"dind\.io/inject: the pod asks for \w+ and has no ")
 _LONGEST_REFUSAL = 400
 
 
 def dry_run_pod(mode: Mode, policy: Policy) -> JsonObject:
-    """Return a pod that asks for Docker, with an init container so that the order can be seen."""
-    # No other image is needed in the cluster, where a policy looks at images.
+    """Return a pod that asks for Docker; its init container shows in which order containers start."""
+    # The daemon's own image, so that policies for images allow the pod.
     image = policy.defaults.image
     return {
         "apiVersion": "v1",
@@ -51,7 +52,7 @@ def _abbreviate(text: str) -> str:
 def check_called(snapshot: Snapshot) -> Iterator[Problem]:
     for run in snapshot.dry_runs:
         if match := _CALL_FAILED.search(run.refusal):
-            yield Problem(f"{_location(run)}: {match[1]} cannot be called: {_abbreviate(match[2])}")
+            yield Problem(f"{_location(run)}: the API server cannot call {match[1]}: {_abbreviate(match[2])}")
 
 
 def check_injected(snapshot: Snapshot) -> Iterator[Problem]:
@@ -59,12 +60,12 @@ def check_injected(snapshot: Snapshot) -> Iterator[Problem]:
         if _lacks_docker(run):
             exclusion = _exclusion(run, snapshot)
             fix = f"set the chart's webhook.objectSelector to {{}}, or {REINSTALL}" if exclusion else _NOT_CALLED_FIX
-            sentence = f": {exclusion}" if exclusion else ", so the webhook was not called"
+            sentence = f": {exclusion}" if exclusion else ", so the API server did not call the webhook"
             yield Problem(f"{_location(run)}: the pod came back without Docker{sentence}", {"fix": fix})
 
 
 def _lacks_docker(run: DryRun) -> bool:
-    """Whether it came back as it was, or was refused for that by the policy that looks at what became of pods."""
+    """Whether the pod came back without Docker, or our policy refused the pod because of that."""
     if run.pod is None:
         return _NOT_INJECTED.search(run.refusal) is not None
     return STATUS not in annotations_of(run.pod)
@@ -98,7 +99,7 @@ def _other_webhooks(snapshot: Snapshot) -> dict[str, str]:
         for configuration in snapshot.configurations
         if not entries_of(configuration) and calls_for_pods(configuration)
     ]
-    return {"others": ", ".join(names) or "none is a webhook; look at MutatingAdmissionPolicies"}
+    return {"others": ", ".join(names) or "no other webhook is called for pods; see MutatingAdmissionPolicies"}
 
 
 def check_order(snapshot: Snapshot) -> Iterator[Problem]:
@@ -113,7 +114,8 @@ def check_order(snapshot: Snapshot) -> Iterator[Problem]:
             and names.index(own_container) > names.index(_INIT_CONTAINER)
         ):
             yield Problem(
-                f"{_location(run)}: {own_container} comes after the pod's own init container", _other_webhooks(snapshot)
+                f"{_location(run)}: {own_container} starts after the pod's own init container",
+                _other_webhooks(snapshot),
             )
 
 
@@ -141,11 +143,11 @@ def _refusal_fix(run: DryRun, is_own_denial: bool) -> dict[str, str]:
             "fix": f"`kubectl -n {run.namespace} describe {limit}` shows the limit: have it raised, or give the "
             "daemon less with the chart's settings.injection.defaults"
         }
-    return {"fix": f"have the policy that is named except namespace {run.namespace}"}
+    return {"fix": f"exclude namespace {run.namespace} from that policy or webhook"}
 
 
 _NOT_CALLED_FIX = (
-    "mend what failed above; with failurePolicy Ignore, a server that is away goes unnoticed: "
+    "fix the failed checks above; with failurePolicy Ignore, the API server ignores a server that is down: see "
     "`kubectl -n {system} get pods`"
 )
 
@@ -153,10 +155,10 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="called",
         category=Category.DRY_RUN,
-        statement="The API server reaches every webhook that has a say",
+        statement="The API server can call every webhook for the pod",
         fatal=True,
-        hint="if it is ours, mend what failed above, and see that firewalls let the API server reach port 10250 of "
-        "pods; if it is another's, that one is away",
+        hint="our webhook: fix the failed checks above, and let the API server reach port 10250 of pods through "
+        "firewalls; any other webhook: its server is down",
         requires=("dry_runs",),
         after=("installed",),
         find_problems=check_called,
@@ -164,7 +166,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="admitted",
         category=Category.DRY_RUN,
-        statement="No policy, quota or other webhook refuses it",
+        statement="No policy, quota or other webhook refuses the pod",
         fatal=True,
         hint="{fix}",
         requires=("dry_runs",),
@@ -174,9 +176,9 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="kept",
         category=Category.DRY_RUN,
-        statement="Nobody takes away what was injected",
+        statement="No other webhook or policy removes what was injected",
         fatal=True,
-        hint="update or reconfigure the webhook or policy that does: {others}",
+        hint="update or reconfigure the webhook or policy that removes it: {others}",
         requires=("configurations", "policy", "dry_runs"),
         after=("installed", "called", "admitted"),
         find_problems=check_kept,
@@ -184,7 +186,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="injected",
         category=Category.DRY_RUN,
-        statement="A pod that asks comes back with Docker",
+        statement="A pod that asks for Docker comes back with it",
         fatal=True,
         hint="{fix}",
         requires=("configurations", "namespaces", "dry_runs"),
@@ -195,7 +197,7 @@ CHECKS: tuple[Check, ...] = (
         name="order",
         category=Category.DRY_RUN,
         statement="Docker starts before the pod's own init containers",
-        hint="have the webhook or policy that moves init containers leave the order alone: {others}",
+        hint="reconfigure the webhook or policy that moves init containers: {others}",
         requires=("configurations", "policy", "dry_runs"),
         after=("installed", "called", "admitted", "kept", "injected"),
         find_problems=check_order,

@@ -1,4 +1,4 @@
-"""Namespaces that have opted in, or meant to."""
+"""Namespaces that have opted in, or were meant to."""
 
 from collections.abc import Iterator
 
@@ -11,9 +11,9 @@ ENFORCE = "pod-security.kubernetes.io/enforce"
 
 
 def pod_security_fix(namespace: str) -> str:
-    """Return how a namespace comes to allow what injection adds."""
+    """Return the fix for a namespace whose Pod Security level refuses injected pods."""
     command = f"kubectl label namespace {namespace} {ENFORCE}=privileged --overwrite"
-    return f"if you trust its people with the nodes, `{command}`"
+    return f"`{command}`, if its users may have root on the nodes"
 
 
 def check_opted_in(snapshot: Snapshot) -> Iterator[Problem]:
@@ -36,7 +36,7 @@ def check_label_values(snapshot: Snapshot) -> Iterator[Problem]:
         if value is not None and value not in (*NAMESPACE_VALUES, "disabled"):
             guess = nearest(value, NAMESPACE_VALUES) or "enabled"
             yield Problem(
-                f'namespace {name_of(namespace)} has {INJECT}="{value}", which counts as no label',
+                f'namespace {name_of(namespace)} has {INJECT}="{value}", which is not an accepted value',
                 {"namespace": name_of(namespace), "value": guess},
             )
 
@@ -45,17 +45,18 @@ def check_not_exempt(snapshot: Snapshot) -> Iterator[Problem]:
     for namespace in snapshot.namespaces:
         if has_opted_in(namespace) and not is_selected(snapshot.configuration, namespace):
             yield Problem(
-                f"namespace {name_of(namespace)} has the label, but the webhook's selectors leave it out",
+                f"namespace {name_of(namespace)} has the label, but the webhook's namespaceSelectors exclude it",
                 {"namespace": name_of(namespace)},
             )
 
 
 def pod_security_problem(namespace: JsonObject) -> str | None:
-    """Return why Pod Security refuses injected pods in a namespace, None where its label does not say so."""
+    """Return why Pod Security refuses injected pods in a namespace, or None if its label allows them."""
     level = labels_of(namespace).get(ENFORCE, "privileged")
     if level == "privileged":
         return None
-    return f"namespace {name_of(namespace)} enforces {level}: neither privileged containers nor hostPath volumes"
+    name = name_of(namespace)
+    return f"namespace {name} enforces Pod Security level {level}: no privileged containers, no hostPath volumes"
 
 
 def check_pod_security(snapshot: Snapshot) -> Iterator[Problem]:
@@ -77,7 +78,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="label-values",
         category=Category.NAMESPACES,
-        statement=f"Labels {INJECT} have a value that counts: {', '.join(NAMESPACE_VALUES)}",
+        statement=f"Labels {INJECT} have an accepted value: {', '.join(NAMESPACE_VALUES)}",
         hint=f"`kubectl label namespace {{namespace}} {INJECT}={{value}} --overwrite`",
         requires=("namespaces",),
         find_problems=check_label_values,
@@ -85,8 +86,8 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="not-exempt",
         category=Category.NAMESPACES,
-        statement="Every namespace with the label is asked about",
-        hint=f"run those pods in another namespace, and `kubectl label namespace {{namespace}} {INJECT}-`",
+        statement="The webhook is called for every namespace with the label",
+        hint=f"use another namespace for those pods, and `kubectl label namespace {{namespace}} {INJECT}-`",
         requires=("configurations", "namespaces"),
         after=("installed", "entries"),
         find_problems=check_not_exempt,
@@ -94,7 +95,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="pod-security",
         category=Category.NAMESPACES,
-        statement="Pod Security lets the daemon into every namespace that has opted in",
+        statement="Pod Security allows the daemon in every namespace that has opted in",
         fatal=True,
         hint=pod_security_fix("{namespace}"),
         requires=("namespaces",),

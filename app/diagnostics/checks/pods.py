@@ -1,4 +1,4 @@
-"""Pods that asked for Docker, and what became of them."""
+"""Pods that ask for Docker, and their daemons."""
 
 from collections.abc import Iterator
 
@@ -36,7 +36,7 @@ def check_pods_have_docker(snapshot: Snapshot) -> Iterator[Problem]:
         reason, fix = explain_missing_docker(pod, AdmissionInputs(namespace, snapshot.configuration, snapshot.policy))
         yield Problem(f"pod {namespace_of(pod)}/{name_of(pod)}: {reason}", {"fix": fix})
     if count > _MOST_PODS:
-        yield Problem(f"and {count - _MOST_PODS} more", {"fix": "choose a namespace with --namespace to see them"})
+        yield Problem(f"and {count - _MOST_PODS} more", {"fix": "use --namespace to see the pods of one namespace"})
 
 
 def check_annotation_on_template(snapshot: Snapshot) -> Iterator[Problem]:
@@ -44,13 +44,13 @@ def check_annotation_on_template(snapshot: Snapshot) -> Iterator[Problem]:
         if (value := misplaced_value(workload)) is not None:
             location = f"{workload['kind']} {namespace_of(workload)}/{name_of(workload)}"
             yield Problem(
-                f"{location} says {INJECT}: {value} itself, its pod template does not",
+                f"{location} has {INJECT}: {value} itself, but its pod template has not",
                 {"fix": annotation_command(workload, value)},
             )
 
 
 def check_not_denied(snapshot: Snapshot) -> Iterator[Problem]:
-    # An event is told again and again; its object is the same.
+    # The same event is repeated for the same object.
     seen: set[str] = set()
     for event in snapshot.events:
         message = str(event.get("message", ""))
@@ -85,13 +85,13 @@ def check_daemons_run(snapshot: Snapshot) -> Iterator[Problem]:
             yield Problem(
                 f"pod {namespace_of(pod)}/{name_of(pod)}: init container {name} has lost its restartPolicy: Always, "
                 "so the pod never starts",
-                {"fix": f"have the webhook or policy updated that drops the field, then {recreation_hint(pod)}"},
+                {"fix": f"fix the webhook or policy that removes the field, then {recreation_hint(pod)}"},
             )
 
 
 def _logs_fix(pod: JsonObject, container: str) -> str:
     kubectl, name = f"kubectl -n {namespace_of(pod)}", name_of(pod)
-    return f"`{kubectl} logs {name} -c {container} --previous` and `{kubectl} describe pod {name}` say why"
+    return f"see `{kubectl} logs {name} -c {container} --previous` and `{kubectl} describe pod {name}`"
 
 
 def _lacks_restart_policy(pod: JsonObject, name: str) -> bool:
@@ -119,8 +119,8 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="not-denied",
         category=Category.PODS,
-        statement="No pod was denied lately",
-        hint="the message says what to change in the pod template",
+        statement="No pod was denied recently",
+        hint="change the pod template as the message says",
         requires=("events",),
         find_problems=check_not_denied,
     ),

@@ -1,4 +1,4 @@
-"""The process that answers: its Service, endpoints and replicas."""
+"""The server: its Service, endpoints and replicas."""
 
 from collections.abc import Iterator
 
@@ -6,18 +6,15 @@ from app.diagnostics.check import REINSTALL, Category, Check, Problem
 from app.diagnostics.snapshot import Snapshot, entries_of, labels_of, name_of
 from app.model import JsonObject, selects
 
-# Within a cluster, what the configuration calls is a Service; a URL is somebody else's to keep.
-_SERVICE = "service"
-
 
 def called_service(configuration: JsonObject | None) -> JsonObject | None:
-    """Return a configuration's reference to the Service that is called, None where that is a URL."""
-    references = (entry["clientConfig"].get(_SERVICE) for entry in entries_of(configuration).values())
+    """Return the reference to the Service that a configuration calls, or None if it calls a URL."""
+    references = (entry["clientConfig"].get("service") for entry in entries_of(configuration).values())
     return next(filter(None, references), None)
 
 
 def is_ready(endpoint: JsonObject) -> bool:
-    """Whether traffic is sent to an endpoint of an EndpointSlice; one that says nothing is ready."""
+    """Whether an endpoint of an EndpointSlice receives traffic; without a condition, it does."""
     return (endpoint.get("conditions") or {}).get("ready") is not False
 
 
@@ -37,7 +34,7 @@ def check_service(snapshot: Snapshot) -> Iterator[Problem]:
         return
     port = reference.get("port", 443)
     if port not in [entry["port"] for entry in snapshot.service["spec"].get("ports") or []]:
-        # helm 4 would add the port beside the other one, of the same name, and be refused.
+        # helm 4 would add a second port with the same name, which the API server refuses.
         delete = f"`kubectl -n {reference['namespace']} delete service {reference['name']}`"
         yield Problem(f"Service {place} has no port {port}", {"fix": f"{delete}, then {REINSTALL}"})
 
@@ -73,7 +70,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="service",
         category=Category.SERVER,
-        statement="The Service that is called exists, with the port that is called",
+        statement="The Service exists and has the port that the API server calls",
         fatal=True,
         hint="{fix}",
         requires=("configurations", "service"),
@@ -83,7 +80,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="service-selector",
         category=Category.SERVER,
-        statement="It selects the server's pods",
+        statement="The Service selects the server's pods",
         fatal=True,
         hint=REINSTALL,
         requires=("service", "deployment"),
@@ -95,8 +92,7 @@ CHECKS: tuple[Check, ...] = (
         category=Category.SERVER,
         statement="The Service has a ready endpoint",
         fatal=True,
-        hint="`kubectl -n {system} get pods` and `kubectl -n {system} describe deploy/{server}` say why "
-        "no pod is ready",
+        hint="see `kubectl -n {system} get pods` and `kubectl -n {system} describe deploy/{server}`",
         requires=("configurations", "service", "slices"),
         after=("installed", "service"),
         find_problems=check_endpoints,
@@ -104,9 +100,9 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="replicas",
         category=Category.SERVER,
-        statement="Two replicas or more are ready",
-        hint="`kubectl -n {system} describe deploy/{server}` says why; with one, pods that ask for Docker are refused "
-        "while it is replaced: set the chart's replicas to 2",
+        statement="At least two replicas are ready",
+        hint="see `kubectl -n {system} describe deploy/{server}`, or set the chart's replicas to 2: with one replica, "
+        "the API server refuses pods that ask for Docker while the server restarts",
         requires=("deployment",),
         after=("installed",),
         find_problems=check_replicas,

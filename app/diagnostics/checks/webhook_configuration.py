@@ -191,7 +191,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="failure-policy",
         category=Category.CONFIGURATION,
-        statement="No pod that asks for Docker runs without it unnoticed",
+        statement="The API server refuses pods that the webhook could not inject",
         hint="set the chart's webhook.failurePolicy to Fail, or policy.enabled to true",
         requires=("configurations", "policies", "bindings"),
         after=("installed",),

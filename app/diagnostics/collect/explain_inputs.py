@@ -1,4 +1,4 @@
-"""Reading what decides on one pod beside the pod itself, for `explain`."""
+"""Reads the inputs of a decision besides the pod, for `explain`."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from app.model import JsonObject
 
 
 class ExplainInputs(NamedTuple):
-    """What was read, and what is assumed where it could not be."""
+    """The inputs, and notes about those that could not be read and were assumed."""
 
     admission: AdmissionInputs
     notes: tuple[str, ...]
@@ -21,9 +21,9 @@ class ExplainInputs(NamedTuple):
 def collect_explain_inputs(
     cluster: ClusterApi, namespace: str, label: str | None, policy: Policy | None, scope: Scope
 ) -> ExplainInputs:
-    """Return what decides on pods of a namespace.
+    """Read the inputs of decisions on pods of a namespace.
 
-    `label` and `policy` are given where the user knows better than the cluster, or may not read it there.
+    `label` and `policy` are read from the cluster unless the user gives them.
     """
     reader = ClusterReader(cluster, lambda _: None)
     configurations = reader.list(
@@ -38,9 +38,9 @@ def collect_explain_inputs(
     if "configurations" in reader.unavailable:
         notes.append(f"assumed: the webhook is installed as shipped ({reader.unavailable['configurations']})")
     elif configuration is None:
-        notes.append("there is no webhook in this cluster: `dind-webhook check` says how to install it")
+        notes.append("this cluster has no webhook: `dind-webhook check` says how to install it")
     if policy is None or "policy" in reader.unavailable:
-        notes.append("assumed: settings as shipped; those of the cluster can be given with --config")
+        notes.append("assumed: settings as shipped; use --config to give those of the cluster")
     namespace_object = _read_namespace(cluster, namespace, label)
     return ExplainInputs(AdmissionInputs(namespace_object, configuration, policy or default_policy()), tuple(notes))
 
@@ -54,14 +54,14 @@ def _read_namespace(cluster: ClusterApi, name: str, label: str | None) -> JsonOb
     except ForbiddenError as error:
         raise NoClusterError(
             f"the label of namespace {name} cannot be read: {error}",
-            f"say what `kubectl get namespace {name} --show-labels` shows its owner, with --namespace-label",
+            f"ask its owner for `kubectl get namespace {name} --show-labels`, then use --namespace-label",
         ) from None
     except NotFoundError:
         raise NotFoundError(f"there is no namespace {name}", "see `kubectl get namespaces`") from None
 
 
 def find_owner(cluster: ClusterApi, o: JsonObject, namespace: str) -> JsonObject | None:
-    """Return the workload that a pod belongs to in the end, as far as it may be read: a ReplicaSet's Deployment."""
+    """Return the workload that owns a pod, such as the Deployment of its ReplicaSet; None if it cannot be read."""
     workload = None
     while owner := _controller_of(o):
         try:

@@ -1,4 +1,4 @@
-"""Reading what belongs to one installation: its settings, its server, its daemons."""
+"""Reads one installation: its settings, its server, its daemons."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -27,12 +27,12 @@ _MOST_ENDPOINTS = 10
 
 
 def choose_installation(configurations: Iterable[JsonObject], scope: Scope) -> JsonObject | None:
-    """Return the configuration of the installation that is meant; NotFoundError where the one named is not there."""
+    """Return the configuration of the installation in scope, or None; NotFoundError if the scope names another one."""
     installations = sorted(filter(_is_installation, configurations), key=name_of)
     in_scope = [each for each in installations if _is_in_scope(each, scope)]
     if not in_scope and installations and (scope.webhook or scope.release):
         names = ", ".join(f"{name_of(each)} of release {release_name(each)}" for each in installations)
-        raise NotFoundError(f"no installation is named so; there is {names}", "choose another --release or --webhook")
+        raise NotFoundError(f"no installation has that name; installed: {names}", "use another --release or --webhook")
     return in_scope[0] if in_scope else None
 
 
@@ -45,7 +45,7 @@ def _is_in_scope(configuration: JsonObject, scope: Scope) -> bool:
 
 
 def read_installation(reader: ClusterReader, configuration: JsonObject | None) -> dict[str, Any]:
-    """Return what belongs to an installation: its settings, its server, its daemons."""
+    """Return the members of a snapshot that belong to an installation."""
     system = release_namespace(configuration)
     empty: dict[str, Any] = {
         "policy": default_policy(),
@@ -57,7 +57,7 @@ def read_installation(reader: ClusterReader, configuration: JsonObject | None) -
         "daemons": (),
     }
     if configuration is None or not system:
-        reason = reader.unavailable.get("configurations", "it is not known in which namespace the server is")
+        reason = reader.unavailable.get("configurations", "the namespace of the server is not known")
         reader.unavailable.update(dict.fromkeys(empty, reason))
         return empty
     webhook, dind = _selector(configuration, "webhook"), _selector(configuration, "dind")
@@ -85,7 +85,7 @@ def _selector(configuration: JsonObject, component: str) -> str:
 
 
 def _read_daemons(reader: ClusterReader, daemonset: JsonObject) -> tuple[JsonObject, ...]:
-    # Its pods have fewer labels than it has itself.
+    # The pods do not have all labels of the DaemonSet.
     selector = ",".join(f"{key}={value}" for key, value in daemonset["spec"]["selector"]["matchLabels"].items())
     path = f"/api/v1/namespaces/{namespace_of(daemonset)}/pods"
     return reader.list("daemons", "daemons", path, labelSelector=selector)
@@ -94,7 +94,7 @@ def _read_daemons(reader: ClusterReader, daemonset: JsonObject) -> tuple[JsonObj
 def _read_service(reader: ClusterReader, configuration: JsonObject) -> tuple[JsonObject | None, tuple[JsonObject, ...]]:
     reference = called_service(configuration)
     if reference is None:
-        reader.unavailable.update(dict.fromkeys(("service", "slices"), "the API server calls a URL, no Service"))
+        reader.unavailable.update(dict.fromkeys(("service", "slices"), "the API server calls a URL, not a Service"))
         return None, ()
     namespace, name = reference["namespace"], reference["name"]
 
@@ -115,12 +115,12 @@ def _read_service(reader: ClusterReader, configuration: JsonObject) -> tuple[Jso
 
 
 def default_policy() -> Policy:
-    """Return the policy of an operator who changed nothing."""
+    """Return the policy with built-in settings."""
     return make_policy(InjectionSettings())
 
 
 def policy_of(config_maps: Iterable[JsonObject]) -> Policy | None:
-    """Return the policy in the installation's ConfigMap, None where there is none that can be read."""
+    """Return the policy in an installation's ConfigMap, or None if none can be used."""
     texts = [text for config_map in config_maps if (text := (config_map.get("data") or {}).get("settings.yaml"))]
     if not texts:
         return None
@@ -131,12 +131,12 @@ def policy_of(config_maps: Iterable[JsonObject]) -> Policy | None:
 
 
 def read_policy(reader: ClusterReader, configuration: JsonObject) -> Policy:
-    """Return the policy of an installation, that of an operator who changed nothing where it cannot be read."""
+    """Return the policy of an installation, by default the one with built-in settings."""
     path = f"/api/v1/namespaces/{release_namespace(configuration)}/configmaps"
     selector = _selector(configuration, "webhook")
     policy = policy_of(reader.list("policy", "settings", path, labelSelector=selector))
     if policy is None:
-        reader.unavailable.setdefault("policy", "the server's settings are in no ConfigMap that can be read")
+        reader.unavailable.setdefault("policy", "no ConfigMap has settings that can be used")
     return policy or default_policy()
 
 
@@ -166,9 +166,7 @@ def _read_endpoints(
         except ApiError as error:
             endpoints.append(ServerEndpoint(f"pod {pod['name']}", connection_error=str(error)))
     if not endpoints:
-        reader.unavailable.setdefault(
-            "endpoints", reader.unavailable.get("slices", "there is no ready endpoint to ask")
-        )
+        reader.unavailable.setdefault("endpoints", reader.unavailable.get("slices", "there is no ready endpoint"))
     return tuple(endpoints)
 
 

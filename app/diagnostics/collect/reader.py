@@ -1,4 +1,4 @@
-"""What is asked of a cluster, and going on where something may not be read."""
+"""Reads objects of a cluster, and continues after those that cannot be read."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol, TypeVar
@@ -11,7 +11,7 @@ _T = TypeVar("_T")
 
 
 class ClusterApi(Protocol):
-    """What is asked of a cluster; each may raise ForbiddenError, NotFoundError, RefusedError or ApiError."""
+    """Requests to a cluster; each may raise ForbiddenError, NotFoundError, RefusedError or ApiError."""
 
     def version(self) -> str: ...
     def get(self, path: str, **query: str) -> JsonObject: ...
@@ -24,7 +24,7 @@ class ClusterApi(Protocol):
 
 
 class Scope(NamedTuple):
-    """What is looked at: one namespace or all, one pod of it or all; which installation, where there are several."""
+    """The part of a cluster to read: one namespace or all, one pod or all, one of several installations."""
 
     namespace: str | None = None
     pod: str | None = None
@@ -33,7 +33,7 @@ class Scope(NamedTuple):
 
 
 class ClusterReader:
-    """Reads on after what could not be read, and remembers why."""
+    """Reads objects; `unavailable` has those that could not be read, and why."""
 
     def __init__(self, cluster: ClusterApi, report_progress: Callable[[str], None]) -> None:
         self.cluster = cluster
@@ -45,7 +45,7 @@ class ClusterReader:
     ) -> _T:
         """Return the result of `read`; if that fails, mark `member` as unavailable and return `default`.
 
-        `not_found` is raised instead where there is no such object.
+        `not_found` is raised instead if the object does not exist.
         """
         self.report_progress(subject)
         try:
@@ -61,7 +61,7 @@ class ClusterReader:
 
 
 def describe_read_error(error: ApiError) -> str:
-    """Return why something could not be read, for whoever reads a report."""
+    """Return why an object could not be read, for the report."""
     if isinstance(error, NotFoundError):
-        return f"the API server has no such thing: {error}"
+        return f"the API server does not have it: {error}"
     return str(error)

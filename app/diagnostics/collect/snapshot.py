@@ -1,4 +1,4 @@
-"""Reading a cluster for the checks, each list once. What may not be read is said, and nothing fails of it."""
+"""Reads a cluster for the checks, each list once. Objects that may not be read are noted, and reading continues."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from app.injection import Mode, Policy
 from app.model import JsonObject
 
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
-# Dry-runs in more namespaces than these report_progress little more.
+# Dry-runs in more namespaces rarely find anything else.
 _MOST_NAMESPACES = 10
 _WORKLOADS = {
     "Deployment": "/apis/apps/v1/{}deployments",
@@ -29,9 +29,9 @@ def read_snapshot(
     scope: Scope,
     report_progress: Callable[[str], None],
 ) -> Snapshot:
-    """Return what is there at this moment; `report_progress` hears what is being read.
+    """Return a snapshot; `report_progress` is called with the name of each thing before it is read.
 
-    NotFoundError where the scope names what does not exist.
+    NotFoundError if the scope names an object that does not exist.
     """
     reader = ClusterReader(cluster, report_progress)
     version = reader.read("version", "the version of the API server", cluster.version, "")
@@ -82,7 +82,7 @@ def _read_namespaces(reader: ClusterReader, scope: Scope) -> tuple[JsonObject, .
 
 
 def _accepts_pods(namespace: JsonObject) -> bool:
-    """Whether pods that ask for Docker can be created there; not while it is being deleted."""
+    """Whether pods that ask for Docker can be created in a namespace: it has opted in and is not being deleted."""
     return has_opted_in(namespace) and "deletionTimestamp" not in namespace["metadata"]
 
 
@@ -91,12 +91,12 @@ def _read_pods(reader: ClusterReader, scope: Scope) -> tuple[JsonObject, ...]:
         path = f"/api/v1/namespaces/{scope.namespace}/pods/{scope.pod}"
         missing = NotFoundError(
             f"there is no pod {scope.pod} in namespace {scope.namespace}",
-            f"see `kubectl get pods --namespace {scope.namespace}`, or choose another with --namespace",
+            f"see `kubectl get pods --namespace {scope.namespace}`, or use another --namespace",
         )
         return reader.read("pods", f"pod {scope.pod}", lambda: (reader.cluster.get(path),), (), missing)
 
     def read() -> tuple[JsonObject, ...]:
-        # Of a large cluster, only these are kept.
+        # A large cluster has many other pods; keep only these in memory.
         pods = reader.cluster.items(f"/api/v1/{_namespace_prefix(scope)}pods")
         return tuple(pod for pod in pods if requests_docker(pod) or has_docker(pod))
 
@@ -108,7 +108,7 @@ def _read_workloads(reader: ClusterReader, scope: Scope) -> tuple[JsonObject, ..
         return ()
     workloads: list[JsonObject] = []
     for kind, path in _WORKLOADS.items():
-        # Objects of a list do not say their kind.
+        # The API server leaves out the kind of objects in a list.
         workloads += (
             {**workload, "kind": kind}
             for workload in reader.list("workloads", f"{kind}s", path.format(_namespace_prefix(scope)))
@@ -144,6 +144,6 @@ def _read_dry_runs(
             except RefusedError as error:
                 dry_runs.append(DryRun(namespace, mode, None, str(error)))
     if dry_runs:
-        # In some namespaces it was possible.
+        # Some namespaces allowed them.
         reader.unavailable.pop("dry_runs", None)
     return tuple(dry_runs)

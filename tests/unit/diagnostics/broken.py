@@ -254,14 +254,14 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     (
         "ca-bundle",
         changed(lambda entry: entry["clientConfig"].update(caBundle="bm8=")),
-        f"the caBundle of {ENABLED} holds no certificate",
+        f"the caBundle of {ENABLED} contains no PEM certificate",
         "logs deploy/dind-webhook -c certs",
     ),
     (
         "ca-valid",
         healthy(configuration=configuration(bundle=issue_ca(NOW - timedelta(days=9), timedelta(days=8)).cert)),
         f"every CA in the caBundle of {ENABLED} has expired, the last one at 2026-05-31T00:00:00Z",
-        "says why it was not renewed",
+        "for why it was not renewed",
     ),
     (
         "answers",
@@ -285,30 +285,30 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
         "certificate-valid",
         healthy(endpoints=(ServerEndpoint("pod a", leaf(start=EXPIRED)),)),
         "pod a serves a certificate that expired at 2026-05-31T00:00:00Z",
-        "says why it was not renewed",
+        "for why it was not renewed",
     ),
     (
         "certificate-valid",
         healthy(endpoints=(ServerEndpoint("pod a", leaf(start=NOW + timedelta(days=1))),)),
         "pod a serves a certificate that is not valid before 2026-06-01T23:55:00Z",
-        "says why it was not renewed",
+        "for why it was not renewed",
     ),
     (
         "certificate-renewed",
         healthy(endpoints=(ServerEndpoint("pod a", leaf(start=NOW - timedelta(days=29))),)),
         "pod a serves a certificate that expires at 2026-06-02T00:00:00Z",
-        "says why it was not renewed",
+        "for why it was not renewed",
     ),
     (
         "daemonset",
         healthy(daemonset=None),
-        "daemonset mode is on, and there is no DaemonSet of this release",
+        "daemonset mode is on, but this release has no DaemonSet",
         "daemonset.enabled to true",
     ),
     (
         "daemonset-path",
         healthy(policy=replace(POLICY, host_path="/elsewhere")),
-        "pods mount /elsewhere of the node, the DaemonSet has /var/run/dind/x",
+        "pods mount /elsewhere of the node, but the DaemonSet mounts /var/run/dind/x",
         "daemonset.hostPath",
     ),
     (
@@ -332,19 +332,19 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     (
         "label-values",
         healthy(namespaces=(opted_in(), opted_in("other", "sidcar"))),
-        'namespace other has dind.io/inject="sidcar", which counts as no label',
+        'namespace other has dind.io/inject="sidcar", which is not an accepted value',
         "kubectl label namespace other dind.io/inject=sidecar --overwrite",
     ),
     (
         "not-exempt",
         healthy(namespaces=(opted_in(), opted_in("kube-system"))),
-        "namespace kube-system has the label, but the webhook's selectors leave it out",
+        "namespace kube-system has the label, but the webhook's namespaceSelectors exclude it",
         "kubectl label namespace kube-system dind.io/inject-",
     ),
     (
         "pod-security",
         healthy(namespaces=(opted_in(**{"pod-security.kubernetes.io/enforce": "baseline"}),)),
-        "namespace ci enforces baseline",
+        "namespace ci enforces Pod Security level baseline",
         "kubectl label namespace ci pod-security.kubernetes.io/enforce=privileged --overwrite",
     ),
     (
@@ -353,7 +353,7 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
             'Internal error occurred: failed calling webhook "enabled.inject.dind.io": failed to call webhook: '
             'Post "https://x/mutate": dial tcp 10.0.0.1:443: connect: connection refused'
         ),
-        "namespace ci, sidecar: enabled.inject.dind.io cannot be called: Post",
+        "namespace ci, sidecar: the API server cannot call enabled.inject.dind.io: Post",
         "10250",
     ),
     (
@@ -365,8 +365,8 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     (
         "injected",
         healthy(dry_runs=(DryRun("ci", Mode.SIDECAR, None, NOT_INJECTED),)),
-        "the pod came back without Docker, so the webhook was not called",
-        "mend what failed above",
+        "the pod came back without Docker, so the API server did not call the webhook",
+        "fix the failed checks above",
     ),
     (
         "injected",
@@ -399,7 +399,7 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
         "admitted",
         refused('admission webhook "validate.kyverno.svc-fail" denied the request: no privileged'),
         'admission webhook "validate.kyverno.svc-fail" denied the request: no privileged',
-        "have the policy that is named except namespace ci",
+        "exclude namespace ci from that policy or webhook",
     ),
     (
         "kept",
@@ -427,8 +427,8 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     (
         "order",
         came_back(lambda pod_: pod_["spec"]["initContainers"].reverse()),
-        "namespace ci, sidecar: dind comes after the pod's own init container",
-        "leave the order alone",
+        "namespace ci, sidecar: dind starts after the pod's own init container",
+        "reconfigure the webhook or policy that moves init containers",
     ),
     (
         "pods-have-docker",
@@ -440,12 +440,12 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
         "pods-have-docker",
         healthy(pods=(pod(ownerReferences=[{"kind": "ReplicaSet", "name": "web-1", "controller": True}]),)),
         "pod ci/build: it was created before its namespace opted in",
-        "kubectl -n ci delete pod build (ReplicaSet web-1 creates it anew)",
+        "kubectl -n ci delete pod build (ReplicaSet web-1 creates it again)",
     ),
     (
         "annotation-on-template",
         healthy(workloads=(workload("Deployment", {}),)),
-        "Deployment ci/web says dind.io/inject: sidecar itself",
+        "Deployment ci/web has dind.io/inject: sidecar itself",
         PATCH,
     ),
     (

@@ -119,4 +119,4 @@ def test_of_many_pods_the_first_are_named_and_the_others_counted() -> None:
     many = tuple(pod(f"p{number}", within="default") for number in range(25))
     findings = results(healthy(pods=many))["pods-have-docker"].findings
     assert len(findings) == 21
-    assert findings[-1] == Finding("and 5 more", "choose a namespace with --namespace to see them")
+    assert findings[-1] == Finding("and 5 more", "use --namespace to see the pods of one namespace")
