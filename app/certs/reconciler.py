@@ -28,6 +28,7 @@ from app.certs.rotation import (
     trust_bundle,
 )
 from app.kube import Stored
+from app.timestamps import format_timestamp
 
 
 class CertStore(Protocol):
@@ -157,5 +158,7 @@ class CertReconciler:
         if not may_serve(state, served, since, self._lifetimes, now):
             return since + self._lifetimes.wait if since else None
         write_pair(self._directory, state.leaf)
-        self._log.info("files written", directory=str(self._directory), expires=f"{expiry(state.leaf.cert):%FT%TZ}")
+        self._log.info(
+            "files written", directory=str(self._directory), expires=format_timestamp(expiry(state.leaf.cert))
+        )
         return None

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from app.certs.issue import BACKDATE, KeyPair, issue_ca, issue_serving_cert
+from app.certs.issue import BACKDATE, KeyPair, issue_ca, issue_serving_cert, subject_alt_names
 from app.errors import DindWebhookError
 
 _LONGEST_WAIT = timedelta(seconds=30)
@@ -69,7 +69,7 @@ def renewal(state: CertState, hosts: Sequence[str], now: datetime) -> Renewal | 
             return Renewal(certificate is ca, f"the {what} is not valid yet")
         if now >= _due(certificate):
             return Renewal(certificate is ca, f"the {what} has come to two thirds of its life")
-    if missing := [host for host in hosts if host not in _names(leaf)]:
+    if missing := [host for host in hosts if host not in subject_alt_names(leaf)]:
         return Renewal(ca=False, reason=f"the serving certificate lacks {', '.join(missing)}")
     return None
 
@@ -212,14 +212,6 @@ def _load(cert: bytes) -> x509.Certificate:
 def _due(certificate: x509.Certificate) -> datetime:
     start = certificate.not_valid_before_utc + BACKDATE
     return start + (certificate.not_valid_after_utc - start) * 2 / 3
-
-
-def _names(certificate: x509.Certificate) -> set[str]:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return set()
-    return {*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))}
 
 
 def _is_pair(pair: KeyPair) -> bool:

@@ -15,7 +15,7 @@ from rich.markup import escape
 from app.cli.output import Part, print_json, print_line
 from app.diagnostics import CHECKS, Result, Scope, Status, read_snapshot, run_checks
 from app.errors import NoClusterError
-from app.kube import Cluster
+from app.kube import KubeClient
 from app.model import JsonObject
 from app.printable import printable
 
@@ -48,7 +48,7 @@ def run(kubeconfig: Path | None, context: str | None, scope: Scope, wait: timede
     while True:
         results: list[Result] | NoClusterError
         try:
-            results = _check(Cluster(kubeconfig, context), scope, color)
+            results = _check(KubeClient(kubeconfig, context), scope, color)
         except NoClusterError as error:
             results = error
         failed = isinstance(results, NoClusterError) or any(one.status is Status.FAILED for one in results)
@@ -62,7 +62,7 @@ def run(kubeconfig: Path | None, context: str | None, scope: Scope, wait: timede
     return FAILED if failed else 0
 
 
-def _check(cluster: Cluster, scope: Scope, color: str) -> list[Result]:
+def _check(cluster: KubeClient, scope: Scope, color: str) -> list[Result]:
     if scope.pod and scope.namespace is None:
         scope = scope._replace(namespace=cluster.namespace)
     progress = Console(stderr=True, force_terminal=color == "always" or None, no_color=color == "never" or None)

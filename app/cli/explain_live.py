@@ -9,22 +9,22 @@ from app.diagnostics import (
     ExplainInputs,
     ResourceRef,
     Scope,
-    allow_privileged,
     collect_explain_inputs,
+    custom_match_conditions,
     decide_live,
+    find_exclusion,
+    find_owner,
     has_docker,
-    left_out_by,
-    misplaced,
-    other_conditions,
-    owner_of,
+    misplaced_value,
     parse_resource_ref,
-    recreate,
-    security_problem,
-    to_change,
+    pod_security_fix,
+    pod_security_problem,
+    recreation_hint,
+    remedy_for,
 )
 from app.errors import NotFoundError
 from app.injection import INJECT, NAMESPACE_RULES, STATUS, Decision, Mode, Outcome, Reason
-from app.kube import Cluster
+from app.kube import KubeClient
 from app.model import JsonObject, pod_templates
 
 _MOST_PODS = 50
@@ -41,7 +41,7 @@ def run(
 ) -> int:
     """Explain an object of a live cluster; return the exit code: 0, or 1 where a pod would be denied."""
     wanted = parse_resource_ref(target)
-    cluster = Cluster(kubeconfig, context)
+    cluster = KubeClient(kubeconfig, context)
     cluster.version()
     where = wanted.name if wanted.kind == "Namespace" else namespace or cluster.namespace
     answer = collect_explain_inputs(cluster, where, namespace_label, load_policy(config) if config else None, Scope())
@@ -65,23 +65,23 @@ def _label(asked: AdmissionInputs) -> str:
 
 def _notes(answer: ExplainInputs, pod: JsonObject, decision: Decision) -> tuple[str, ...]:
     notes = list(answer.notes)
-    if decision.reason is Reason.NOT_SELECTED and (by := left_out_by(pod, answer.asked)):
+    if decision.reason is Reason.NOT_SELECTED and (by := find_exclusion(pod, answer.admission)):
         notes.insert(0, by)
     if decision.reason not in (Reason.NAMESPACE_NOT_OPTED_IN, Reason.NOT_SELECTED):
         notes += (
             f"match condition {name} is the operator's own; only the API server can evaluate it"
-            for name in other_conditions(answer.asked)
+            for name in custom_match_conditions(answer.admission)
         )
-    if decision.outcome is Outcome.INJECTED and (problem := security_problem(answer.asked.namespace)):
-        notes.append(f"{problem}; {allow_privileged(answer.asked.namespace['metadata']['name'])}")
+    if decision.outcome is Outcome.INJECTED and (problem := pod_security_problem(answer.admission.namespace)):
+        notes.append(f"{problem}; {pod_security_fix(answer.admission.namespace['metadata']['name'])}")
     return tuple(notes)
 
 
-def _pod(cluster: Cluster, pod: JsonObject, answer: ExplainInputs) -> Explained:
+def _pod(cluster: KubeClient, pod: JsonObject, answer: ExplainInputs) -> Explained:
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
-    decision = decide_live(pod, answer.asked)
-    inputs = inputs_of(_label(answer.asked), pod)
-    change = to_change(decision.reason, namespace, pod)
+    decision = decide_live(pod, answer.admission)
+    inputs = inputs_of(_label(answer.admission), pod)
+    change = remedy_for(decision.reason, namespace, pod)
     verdict = ""
     if has_docker(pod):
         status = pod["metadata"]["annotations"][STATUS]
@@ -89,13 +89,13 @@ def _pod(cluster: Cluster, pod: JsonObject, answer: ExplainInputs) -> Explained:
         decision, change = Decision(Reason.INJECTED, decision.mode), ""
     elif decision.outcome is Outcome.INJECTED:
         verdict = f"it has no Docker, but would be injected ({decision.mode}) if it were created now"
-        change = recreate(pod)
-    elif decision.reason is Reason.NOT_REQUESTED and (owner := owner_of(cluster, pod, namespace)):
-        if (said := misplaced(owner)) is not None:
+        change = recreation_hint(pod)
+    elif decision.reason is Reason.NOT_REQUESTED and (owner := find_owner(cluster, pod, namespace)):
+        if (said := misplaced_value(owner)) is not None:
             inputs = (*inputs, (f"{owner['kind']} {owner['metadata']['name']} itself", said))
-        change = to_change(decision.reason, namespace, owner)
+        change = remedy_for(decision.reason, namespace, owner)
     elif change:
-        change = f"{change}, then {recreate(pod)}"
+        change = f"{change}, then {recreation_hint(pod)}"
     notes = _notes(answer, pod, decision)
     return Explained(
         f"Pod {namespace}/{name}", inputs, decision, change, verdict, notes, configuration_known=_is_known(answer)
@@ -103,17 +103,17 @@ def _pod(cluster: Cluster, pod: JsonObject, answer: ExplainInputs) -> Explained:
 
 
 def _is_known(answer: ExplainInputs) -> bool:
-    return answer.asked.configuration is not None
+    return answer.admission.configuration is not None
 
 
 def _workload(target: ResourceRef, workload: JsonObject, answer: ExplainInputs) -> Explained:
     namespace = workload["metadata"]["namespace"]
     template = next(iter(pod_templates(workload))).pod
-    decision = decide_live(template, answer.asked)
-    inputs = inputs_of(_label(answer.asked), template)
-    if (said := misplaced(workload)) is not None:
+    decision = decide_live(template, answer.admission)
+    inputs = inputs_of(_label(answer.admission), template)
+    if (said := misplaced_value(workload)) is not None:
         inputs = (*inputs, (f"{target.kind} itself {INJECT}", said))
-    change = to_change(decision.reason, namespace, workload)
+    change = remedy_for(decision.reason, namespace, workload)
     verdict = f"its pods are injected ({decision.mode}) when they are created" if not change else ""
     if decision.outcome is not Outcome.INJECTED:
         verdict = ""
@@ -122,8 +122,8 @@ def _workload(target: ResourceRef, workload: JsonObject, answer: ExplainInputs) 
     return Explained(title, inputs, decision, change, verdict, notes, configuration_known=_is_known(answer))
 
 
-def _namespace(cluster: Cluster, answer: ExplainInputs) -> Explained:
-    asked = answer.asked
+def _namespace(cluster: KubeClient, answer: ExplainInputs) -> Explained:
+    asked = answer.admission
     name, label = asked.namespace["metadata"]["name"], _label(asked)
     # What a pod would come to that asks, for all that its namespace decides
     probe = {"metadata": {"annotations": {INJECT: Mode.SIDECAR.value}}, "spec": {"containers": [{"name": "build"}]}}
@@ -138,13 +138,13 @@ def _namespace(cluster: Cluster, answer: ExplainInputs) -> Explained:
             else f"pods that say {INJECT}: sidecar or daemonset get it"
         )
         verdict = who + (f", unless it says {INJECT}: disabled" if label in set(Mode) else "")
-    change = to_change(decision.reason, name, {"kind": "Namespace", "metadata": {"name": name}})
+    change = remedy_for(decision.reason, name, {"kind": "Namespace", "metadata": {"name": name}})
     notes = (*_notes(answer, probe, decision), *_pods(cluster, name, asked))
     inputs = ((f"namespace label {INJECT}", label or "absent"),)
     return Explained(f"Namespace {name}", inputs, decision, change, verdict, notes, NAMESPACE_RULES, _is_known(answer))
 
 
-def _pods(cluster: Cluster, namespace: str, asked: AdmissionInputs) -> list[str]:
+def _pods(cluster: KubeClient, namespace: str, asked: AdmissionInputs) -> list[str]:
     lines: list[str] = []
     for pod in cluster.items(f"/api/v1/namespaces/{namespace}/pods"):
         if len(lines) == _MOST_PODS:

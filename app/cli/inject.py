@@ -12,7 +12,7 @@ from app.cli.judge import DENIED, describe, load_policy, style_of
 from app.cli.output import print_exactly, print_line
 from app.injection import Decision, Outcome, decide_for_namespace
 from app.manifests import Change, Template, join, read_manifest
-from app.model import add
+from app.model import prefix_paths
 
 _COLORS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}
 
@@ -53,7 +53,7 @@ def run(filenames: list[str], namespace_label: str, output: Output, color: str, 
 
 
 def _patch(template: Template, decision: Decision) -> str:
-    operations = [add(template.pointer + operation["path"], operation["value"]) for operation in decision.operations]
+    operations = prefix_paths(template.pointer, decision.operations)
     return orjson.dumps(operations, option=orjson.OPT_INDENT_2).decode() + "\n"
 
 

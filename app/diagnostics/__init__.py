@@ -1,23 +1,23 @@
-"""The doctor: what a live install has to be, held against what it is. Reads and dry-runs only.
+"""`check` and `explain` on a live cluster, by reads and dry-runs only.
 
-A check is a pure function over a snapshot of the cluster; `read` makes the snapshot, through a protocol that
-`app.kube` fulfils. The checks' table drives the command, its reference page and their tests.
+`collect` reads the cluster into a snapshot, through a protocol that `app.kube` implements. `checks` are pure functions
+over the snapshot. The table of checks drives the command, its reference page and its tests.
 """
 
 from app.diagnostics.check import Category, Check, Finding, Result, Status, run_checks
-from app.diagnostics.checks.namespaces import allow_privileged, security_problem
-from app.diagnostics.collect.explain_inputs import ExplainInputs, collect_explain_inputs, owner_of
+from app.diagnostics.checks.namespaces import pod_security_fix, pod_security_problem
+from app.diagnostics.collect.explain_inputs import ExplainInputs, collect_explain_inputs, find_owner
 from app.diagnostics.collect.reader import ClusterApi, Scope
 from app.diagnostics.collect.snapshot import read_snapshot
 from app.diagnostics.explain import (
     AdmissionInputs,
+    custom_match_conditions,
     decide_live,
+    find_exclusion,
     has_docker,
-    left_out_by,
-    misplaced,
-    other_conditions,
-    recreate,
-    to_change,
+    misplaced_value,
+    recreation_hint,
+    remedy_for,
 )
 from app.diagnostics.registry import CHECKS
 from app.diagnostics.resource_ref import ResourceRef, parse_resource_ref
@@ -36,18 +36,18 @@ __all__ = [
     "Scope",
     "Snapshot",
     "Status",
-    "allow_privileged",
     "collect_explain_inputs",
+    "custom_match_conditions",
     "decide_live",
+    "find_exclusion",
+    "find_owner",
     "has_docker",
-    "left_out_by",
-    "misplaced",
-    "other_conditions",
-    "owner_of",
+    "misplaced_value",
     "parse_resource_ref",
+    "pod_security_fix",
+    "pod_security_problem",
     "read_snapshot",
-    "recreate",
+    "recreation_hint",
+    "remedy_for",
     "run_checks",
-    "security_problem",
-    "to_change",
 ]

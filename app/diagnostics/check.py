@@ -1,4 +1,4 @@
-"""A check is a row: what has to hold, what to do where it does not, and a function that looks."""
+"""A check is a row of a table: a statement, the fix if it is false, and a function that finds problems."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 from app.diagnostics.snapshot import Snapshot, name_of, release_name, release_namespace
 
-# Without --force-conflicts, helm 4 leaves alone what somebody else has changed; helm 3 does not know the flag.
+# Without --force-conflicts, helm 4 keeps the changes of others; helm 3 does not have the flag.
 REINSTALL = (
-    "`helm upgrade {release} CHART --namespace {system} --reuse-values --force-conflicts` puts it back as it was "
-    "installed (helm 3: without --force-conflicts)"
+    "`helm upgrade {release} CHART --namespace {system} --reuse-values --force-conflicts` restores it "
+    "(helm 3: without --force-conflicts)"
 )
 
 
 class Category(StrEnum):
-    """What checks are about, in the order they are reported."""
+    """The groups of checks, in the order of the report."""
 
     API_SERVER = "API server"
     CONFIGURATION = "Webhook configuration"
@@ -27,32 +27,32 @@ class Category(StrEnum):
 
 
 class Problem(NamedTuple):
-    """Where something does not hold: a sentence, and what the blanks of the check's hint stand for."""
+    """A sentence that says what is wrong, and texts for the placeholders of the check's hint."""
 
     sentence: str
-    blanks: Mapping[str, str] = {}
+    placeholders: Mapping[str, str] = {}
 
 
 class Check(NamedTuple):
-    """A row of the table.
+    """A row of the table; its function is called `check_<name>`.
 
     `requires` names the members of Snapshot that `find_problems` reads. The check is skipped if one is unavailable, or
-    if a check in `after` has not passed. `hint` is the fix; its blanks in braces are those of the problem and
-    {release}, {system} (its namespace), {server} (its Deployment). A check that is not `fatal` gives warnings.
+    if a check in `after` has failed or was skipped. `hint` is the fix; it may have the placeholders of the problem and
+    {release}, {system} (its namespace), {server} (its Deployment). A check that is not `fatal` only warns.
     """
 
     name: str
     category: Category
     statement: str
-    fatal: bool
     hint: str
     requires: tuple[str, ...]
     find_problems: Callable[[Snapshot], Iterable[Problem]]
     after: tuple[str, ...] = ()
+    fatal: bool = False
 
 
 class Status(StrEnum):
-    """What came of a check."""
+    """The outcome of a check."""
 
     PASSED = "passed"
     WARNING = "warning"
@@ -61,14 +61,14 @@ class Status(StrEnum):
 
 
 class Finding(NamedTuple):
-    """One thing to mend: what, and how."""
+    """A problem and its fix."""
 
     sentence: str
     hint: str
 
 
 class Result(NamedTuple):
-    """A check that was made. `skipped` says why it was not, where it was not."""
+    """A check and its outcome; `skipped` is the reason why the check was skipped, empty if it was not."""
 
     check: Check
     status: Status
@@ -78,23 +78,23 @@ class Result(NamedTuple):
 
 def run_checks(checks: Iterable[Check], snapshot: Snapshot) -> Iterator[Result]:
     """Yield the result of each check, in order."""
-    in_the_way: dict[str, str] = {}
+    skip_reasons: dict[str, str] = {}
     for check in checks:
-        result = _run_check(check, snapshot, in_the_way)
+        result = _run_check(check, snapshot, skip_reasons)
         if result.status is Status.FAILED:
-            in_the_way[check.name] = f"see {check.name}"
+            skip_reasons[check.name] = f"see {check.name}"
         elif result.status is Status.SKIPPED:
-            in_the_way[check.name] = result.skipped
+            skip_reasons[check.name] = result.skipped
         yield result
 
 
-def _run_check(check: Check, snapshot: Snapshot, in_the_way: Mapping[str, str]) -> Result:
-    """Return the result of a check; `in_the_way` are checks before it that did not pass, and what to say of that."""
-    for names, reasons in ((check.after, in_the_way), (check.requires, snapshot.unavailable)):
-        if why := next((reasons[name] for name in names if name in reasons), None):
-            return Result(check, Status.SKIPPED, skipped=why)
+def _run_check(check: Check, snapshot: Snapshot, skip_reasons: Mapping[str, str]) -> Result:
+    """Run a check; `skip_reasons` has the checks before it that failed or were skipped."""
+    for names, reasons in ((check.after, skip_reasons), (check.requires, snapshot.unavailable)):
+        if reason := next((reasons[name] for name in names if name in reasons), None):
+            return Result(check, Status.SKIPPED, skipped=reason)
     findings = tuple(
-        Finding(problem.sentence, _fill(check.hint, {**problem.blanks, **_installation(snapshot)}))
+        Finding(problem.sentence, _fill_in(check.hint, {**problem.placeholders, **_release_placeholders(snapshot)}))
         for problem in check.find_problems(snapshot)
     )
     if not findings:
@@ -102,7 +102,7 @@ def _run_check(check: Check, snapshot: Snapshot, in_the_way: Mapping[str, str]) 
     return Result(check, Status.FAILED if check.fatal else Status.WARNING, findings)
 
 
-def _installation(snapshot: Snapshot) -> dict[str, str]:
+def _release_placeholders(snapshot: Snapshot) -> dict[str, str]:
     configuration = snapshot.configuration
     return {
         "release": release_name(configuration),
@@ -111,7 +111,7 @@ def _installation(snapshot: Snapshot) -> dict[str, str]:
     }
 
 
-def _fill(hint: str, blanks: Mapping[str, str]) -> str:
-    for name, text in blanks.items():
+def _fill_in(hint: str, placeholders: Mapping[str, str]) -> str:
+    for name, text in placeholders.items():
         hint = hint.replace(f"{{{name}}}", text)
     return hint

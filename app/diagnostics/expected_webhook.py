@@ -1,17 +1,23 @@
-"""The webhook configuration as the chart installs it; a test renders the chart and holds it against this."""
+"""The webhook configuration as the chart installs it, and the comparison with an installed one.
 
-from collections.abc import Mapping
-from typing import NamedTuple
+A test renders the chart and compares it with this.
+"""
 
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from app.admission import mutate_path
 from app.injection import INJECT, NAMESPACE_VALUES, Mode
-from app.model import JsonObject
+from app.model import JsonObject, selects
 
-# Names of webhooks and match conditions end and begin with a domain of the project's own.
+# Names of webhooks end in the project's own domain, those of match conditions begin with it.
 ENTRY_SUFFIX = ".inject.dind.io"
 PART_OF = "app.kubernetes.io/part-of=dind-webhook"
 EXEMPT_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+NAME_LABEL = "kubernetes.io/metadata.name"
 MINIMUM_VERSION = (1, 30)
-# Above it, every pod that asks for Docker would hang that long while the webhook is away.
+# While the webhook is down, every pod that asks for Docker waits this long.
 LONGEST_TIMEOUT_SECONDS = 10
 # Below it, a handshake on a busy node may cost a pod.
 SHORTEST_TIMEOUT_SECONDS = 2
@@ -22,6 +28,8 @@ WEBHOOK_RULES: list[JsonObject] = [
 # Promises to the API server: no side effects, so that dry-runs are possible; v1 reviews, for pods of any version.
 CONTRACT: JsonObject = {"admissionReviewVersions": ["v1"], "matchPolicy": "Equivalent", "sideEffects": "None"}
 
+_RULE_MEMBERS = ("operations", "apiGroups", "apiVersions", "resources", "scope")
+_LONGEST_TEXT = 60
 _ASKED_FOR = {
     "dind.io/asked-for": f"""
         (has(object.metadata.annotations) && '{INJECT}' in object.metadata.annotations)
@@ -39,7 +47,7 @@ _CONDITIONS = {
 
 
 class ExpectedEntry(NamedTuple):
-    """One webhook: for one value of the namespace's label, which its path tells the server."""
+    """The webhook for one value of the namespace's label; its path tells the server the default mode."""
 
     value: str
     path: str
@@ -52,13 +60,71 @@ class ExpectedEntry(NamedTuple):
 
 def _entry(value: str) -> ExpectedEntry:
     if value in set(Mode):
-        return ExpectedEntry(value, f"/mutate/{value}", _CONDITIONS)
-    return ExpectedEntry(value, "/mutate", {**_ASKED_FOR, **_CONDITIONS})
+        return ExpectedEntry(value, mutate_path(Mode(value)), _CONDITIONS)
+    return ExpectedEntry(value, mutate_path(None), {**_ASKED_FOR, **_CONDITIONS})
 
 
 ENTRIES: tuple[ExpectedEntry, ...] = tuple(map(_entry, NAMESPACE_VALUES))
 
 
-def is_same_expression(one: str, other: str) -> bool:
-    """Whether two expressions in CEL differ in white space at most."""
-    return one.split() == other.split()
+def find_differences(expected: ExpectedEntry, webhook: JsonObject) -> Iterator[str]:
+    """Yield a sentence for each member of a webhook that is not as the chart installs it.
+
+    Match conditions and requirements on namespaces that an operator has added are no difference.
+    """
+    installed = _members(webhook)
+    for member, value in _expected_members(expected).items():
+        if not installed.get(member):
+            yield f"{expected.name} has no {member}"
+        elif installed[member] != value:
+            yield f"{expected.name} has {member} {_abbreviate(installed[member])} instead of {_abbreviate(value)}"
+    if difference := _selector_difference(expected, webhook.get("namespaceSelector")):
+        yield f"the namespaceSelector of {expected.name} {difference}"
+
+
+def _expected_members(expected: ExpectedEntry) -> dict[str, str]:
+    conditions = [{"name": name, "expression": text} for name, text in expected.conditions.items()]
+    client = {"service": {"path": expected.path}}
+    return _members({"clientConfig": client, "rules": WEBHOOK_RULES, "matchConditions": conditions, **CONTRACT})
+
+
+def _members(webhook: JsonObject) -> dict[str, str]:
+    """Return the members that are compared, each as text."""
+    client = webhook["clientConfig"]
+    path = client["service"].get("path") if "service" in client else urlsplit(client.get("url", "")).path
+    rules = [" ".join(filter(None, map(_text, map(rule.get, _RULE_MEMBERS)))) for rule in webhook.get("rules") or []]
+    conditions = webhook.get("matchConditions") or []
+    return {
+        "path": path or "/",
+        "rules": "; ".join(rules),
+        # Line breaks and indentation do not matter in CEL.
+        **{f"match condition {each['name']}": " ".join(each["expression"].split()) for each in conditions},
+        **{member: _text(webhook.get(member)) for member in CONTRACT},
+    }
+
+
+def _text(value: Any) -> str:
+    return ",".join(value) if isinstance(value, list) else str(value or "")
+
+
+def _abbreviate(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
+
+
+def _selector_difference(expected: ExpectedEntry, selector: JsonObject | None) -> str | None:
+    """Return the namespaces that a selector should match and does not, or the other way round; None if it is right."""
+    for value in (None, *(entry.value for entry in ENTRIES)):
+        labels = {NAME_LABEL: "some-namespace"} | ({INJECT: value} if value else {})
+        namespaces = f"labelled {INJECT}={value}" if value else f"without the label {INJECT}"
+        should_match = value == expected.value
+        if should_match and not selects(selector, labels) and not _has_own_requirements(selector):
+            return f"does not match namespaces {namespaces}"
+        if not should_match and selects(selector, labels):
+            return f"matches namespaces {namespaces}"
+    return None
+
+
+def _has_own_requirements(selector: JsonObject | None) -> bool:
+    """Whether an operator has added requirements on namespaces, so that fewer match."""
+    keys = {each["key"] for each in (selector or {}).get("matchExpressions") or []}
+    return INJECT in keys and not keys <= {INJECT, NAME_LABEL}

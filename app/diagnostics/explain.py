@@ -1,9 +1,9 @@
-"""Why a pod of a live cluster has Docker or has not, and what to change."""
+"""Why a pod in a live cluster has Docker or not, and how to change that."""
 
 from typing import NamedTuple
 
 from app.diagnostics.expected_webhook import ENTRIES, ENTRY_SUFFIX
-from app.diagnostics.snapshot import annotations_of, entries_of, entry_for, labels_of, name_of, namespace_of
+from app.diagnostics.snapshot import annotations_of, entries_of, entry_for_namespace, labels_of, name_of, namespace_of
 from app.injection import INJECT, STATUS, Decision, Outcome, Policy, Reason, decide_for_namespace
 from app.model import JsonObject, pod_templates, selects
 
@@ -11,28 +11,28 @@ _OUR_CONDITIONS = frozenset(name for entry in ENTRIES for name in entry.conditio
 
 
 class AdmissionInputs(NamedTuple):
-    """What decides beside the pod: its namespace, the installed configuration where it could be read, the policy."""
+    """The inputs of a decision besides the pod; `configuration` is None if it does not exist or could not be read."""
 
     namespace: JsonObject
     configuration: JsonObject | None
     policy: Policy
 
 
-def decide_live(pod: JsonObject, asked: AdmissionInputs) -> Decision:
-    """Return what would become of a pod if it were created now."""
-    label = str(labels_of(asked.namespace).get(INJECT, ""))
-    # An absent configuration counts as one that selects: it is assumed to be as the chart has it.
-    return decide_for_namespace(pod, label, asked.policy, left_out_by(pod, asked) or "")
+def decide_live(pod: JsonObject, inputs: AdmissionInputs) -> Decision:
+    """Return the decision on a pod if it were created now."""
+    label = str(labels_of(inputs.namespace).get(INJECT, ""))
+    # Without a configuration, assume that of the chart, which selects the pod.
+    return decide_for_namespace(pod, label, inputs.policy, find_exclusion(pod, inputs) or "")
 
 
-def left_out_by(pod: JsonObject, asked: AdmissionInputs) -> str | None:
-    """Return what in the configuration leaves out a pod of a namespace that opted in, None where nothing does."""
-    configuration = asked.configuration
+def find_exclusion(pod: JsonObject, inputs: AdmissionInputs) -> str | None:
+    """Return why the configuration excludes a pod of a namespace that opted in, or None if it does not."""
+    configuration = inputs.configuration
     if configuration is None:
         return None
     if not entries_of(configuration):
-        return f"webhook configuration {name_of(configuration)} has no webhook of *{ENTRY_SUFFIX}"
-    entry = entry_for(configuration, asked.namespace)
+        return f"webhook configuration {name_of(configuration)} has no webhook with a name of *{ENTRY_SUFFIX}"
+    entry = entry_for_namespace(configuration, inputs.namespace)
     if entry is None:
         return f"no namespaceSelector of webhook configuration {name_of(configuration)} matches its namespace"
     if not selects(entry.get("objectSelector"), labels_of(pod)):
@@ -40,10 +40,11 @@ def left_out_by(pod: JsonObject, asked: AdmissionInputs) -> str | None:
     return None
 
 
-def other_conditions(asked: AdmissionInputs) -> list[str]:
-    """Return the names of match conditions that are an operator's own; only the API server can evaluate them."""
-    entry = entry_for(asked.configuration, asked.namespace) if asked.configuration else None
-    return [one["name"] for one in (entry or {}).get("matchConditions") or [] if one["name"] not in _OUR_CONDITIONS]
+def custom_match_conditions(inputs: AdmissionInputs) -> list[str]:
+    """Return the names of match conditions that the operator has added; only the API server can evaluate them."""
+    entry = entry_for_namespace(inputs.configuration, inputs.namespace) if inputs.configuration else None
+    names = [condition["name"] for condition in (entry or {}).get("matchConditions") or []]
+    return [name for name in names if name not in _OUR_CONDITIONS]
 
 
 def has_docker(pod: JsonObject) -> bool:
@@ -51,69 +52,64 @@ def has_docker(pod: JsonObject) -> bool:
     return STATUS in annotations_of(pod)
 
 
-def asks(pod: JsonObject) -> bool:
-    """Whether a pod itself asks for Docker, with whatever value."""
-    said = annotations_of(pod).get(INJECT, labels_of(pod).get(INJECT))
-    return said is not None and said != "disabled"
+def requests_docker(pod: JsonObject) -> bool:
+    """Whether a pod itself asks for Docker, with an accepted value or another."""
+    value = annotations_of(pod).get(INJECT, labels_of(pod).get(INJECT))
+    return value is not None and value != "disabled"
 
 
-def misplaced(workload: JsonObject) -> str | None:
-    """Return what a workload says itself that belongs on its pod template, None where nothing does."""
+def misplaced_value(workload: JsonObject) -> str | None:
+    """Return the value that a workload has on itself instead of on its pod template, or None if it has none."""
     if workload["kind"] == "Pod":
         return None
-    said: str | None = annotations_of(workload).get(INJECT, labels_of(workload).get(INJECT))
-    if said is None:
+    value: str | None = annotations_of(workload).get(INJECT, labels_of(workload).get(INJECT))
+    if value is None:
         return None
     templates = [template.pod for template in pod_templates(workload)]
     if any(INJECT in {**annotations_of(pod), **labels_of(pod)} for pod in templates):
         return None
-    return said
+    return value
 
 
-def annotate_template(workload: JsonObject, value: str) -> str:
-    """Return the command that puts the annotation where it belongs."""
+def annotation_command(workload: JsonObject, value: str) -> str:
+    """Return the command that annotates the pod template of a workload."""
     kind, name = workload["kind"].lower(), name_of(workload)
     if kind == "job":
         # Its template is immutable.
-        return f"add {INJECT}: {value} to the annotations of Job {name}'s spec.template, and create the Job anew"
+        return f"add {INJECT}: {value} to the annotations of Job {name}'s spec.template, and create the Job again"
     patch = f'{{"spec":{{"template":{{"metadata":{{"annotations":{{"{INJECT}":"{value}"}}}}}}}}}}'
     if kind == "cronjob":
         patch = f'{{"spec":{{"jobTemplate":{patch}}}}}'
     return f"kubectl -n {namespace_of(workload)} patch {kind} {name} --type merge -p '{patch}'"
 
 
-def to_change(reason: Reason, namespace: str, workload: JsonObject) -> str:
-    """Return the line that changes an outcome, empty where the message says it or nothing is to be changed."""
+def remedy_for(reason: Reason, namespace: str, workload: JsonObject) -> str:
+    """Return how to change an outcome, or an empty text if the decision's message says it or no change is needed."""
     if reason is Reason.NOT_REQUESTED and workload["kind"] != "Pod":
-        return annotate_template(workload, misplaced(workload) or "sidecar")
-    change = reason.remedy_in(namespace)
-    # kubectl does not change the value of a label unless it is told so.
-    return change + " --overwrite" if reason is Reason.NAMESPACE_NOT_OPTED_IN else change
+        return annotation_command(workload, misplaced_value(workload) or "sidecar")
+    return reason.remedy_in(namespace)
 
 
-def recreate(pod: JsonObject) -> str:
-    """Return how a pod is created anew, after what keeps it from Docker was mended."""
+def recreation_hint(pod: JsonObject) -> str:
+    """Return how to create a pod again."""
     owners = pod["metadata"].get("ownerReferences") or []
-    owner = next((one for one in owners if one.get("controller")), None)
+    owner = next((owner for owner in owners if owner.get("controller")), None)
     delete = f"kubectl -n {namespace_of(pod)} delete pod {name_of(pod)}"
     if owner is None:
         return f"{delete}, then create it from its manifest"
-    return f"{delete} ({owner['kind']} {owner['name']} creates it anew)"
+    return f"{delete} ({owner['kind']} {owner['name']} creates it again)"
 
 
-def without_docker(pod: JsonObject, asked: AdmissionInputs) -> tuple[str, str]:
-    """Return why a pod that asks runs without Docker, and what to do."""
-    decision = decide_live(pod, asked)
+def explain_missing_docker(pod: JsonObject, inputs: AdmissionInputs) -> tuple[str, str]:
+    """Return why a pod that asks for Docker runs without it, and the fix."""
+    decision = decide_live(pod, inputs)
     if decision.outcome is Outcome.INJECTED:
-        return (
-            "it was created before its namespace opted in, before the webhook was there, or while that was away",
-            recreate(pod),
-        )
+        reason = "it was created before its namespace opted in, before the webhook was installed, or while it was down"
+        return reason, recreation_hint(pod)
     if decision.outcome is Outcome.DENIED:
-        return f"created anew it would be denied: {decision.message}", recreate(pod)
-    sentence = left_out_by(pod, asked) if decision.reason is Reason.NOT_SELECTED else None
+        return f"if it were created again, it would be denied: {decision.message}", recreation_hint(pod)
+    sentence = find_exclusion(pod, inputs) if decision.reason is Reason.NOT_SELECTED else None
     sentence = sentence or decision.reason.meaning
-    change = to_change(decision.reason, namespace_of(pod), pod)
-    return sentence[0].lower() + sentence[1:].rstrip("."), f"{change}, then {recreate(pod)}" if change else recreate(
-        pod
-    )
+    change = remedy_for(decision.reason, namespace_of(pod), pod)
+    fix = f"{change}, then {recreation_hint(pod)}" if change else recreation_hint(pod)
+    return sentence[0].lower() + sentence[1:].rstrip("."), fix

@@ -1,4 +1,4 @@
-"""All checks, in the order they are made: what others rest on first."""
+"""All checks, in the order in which they run: each after the ones it depends on."""
 
 from app.diagnostics.check import Check
 from app.diagnostics.checks import certificate, daemonset, dry_run, namespaces, pods, server, webhook_configuration

@@ -1,11 +1,11 @@
-"""What `explain` is asked about: `pod/x`, `deployment/x`, `namespace/x`, in kubectl's ways to write it."""
+"""References to the objects that `explain` takes, as kubectl accepts them: `pod/x`, `deploy/x`, `namespace/x`."""
 
 from typing import NamedTuple
 
 from app.errors import ManifestError
 from app.model import nearest_word
 
-# What kubectl takes, besides the plural: kind, group and version, resource, and its short name
+# Kind, group and version, resource, and kubectl's short name
 _KINDS = (
     ("Pod", "/api/v1", "pods", "po"),
     ("Namespace", "/api/v1", "namespaces", "ns"),
@@ -17,11 +17,11 @@ _KINDS = (
     ("Job", "/apis/batch/v1", "jobs", "job"),
     ("CronJob", "/apis/batch/v1", "cronjobs", "cj"),
 )
-_BY_NAME = {name: row for row in _KINDS for name in (row[0].lower(), row[2], row[3])}
+_ROWS_BY_NAME = {name: row for row in _KINDS for name in (row[0].lower(), row[2], row[3])}
 
 
 class ResourceRef(NamedTuple):
-    """An object: its kind, its name, and how the API server finds it."""
+    """An object: its kind and name, and the API path of its kind."""
 
     kind: str
     name: str
@@ -29,20 +29,20 @@ class ResourceRef(NamedTuple):
     resource: str
 
     def path(self, namespace: str) -> str:
-        """Return where the API server has it."""
-        where = "" if self.kind == "Namespace" else f"namespaces/{namespace}/"
-        return f"{self.group}/{where}{self.resource}/{self.name}"
+        """Return the path of the object in the API."""
+        prefix = "" if self.kind == "Namespace" else f"namespaces/{namespace}/"
+        return f"{self.group}/{prefix}{self.resource}/{self.name}"
 
 
 def parse_resource_ref(text: str) -> ResourceRef:
-    """Return what TYPE/NAME stands for; ManifestError where it is no such thing."""
+    """Return the reference for TYPE/NAME; ManifestError if it is malformed or of an unknown kind."""
     kind, slash, name = text.partition("/")
     if not slash or not name or "/" in name:
         raise ManifestError(f"{text!r} is not TYPE/NAME, as in pod/build")
     kind = kind.partition(".")[0].lower()
-    row = _BY_NAME.get(kind)
+    row = _ROWS_BY_NAME.get(kind)
     if row is None:
-        guess = nearest_word(kind, _BY_NAME)
+        guess = nearest_word(kind, _ROWS_BY_NAME)
         hint = f"did you mean {guess}?" if guess else f"use one of {', '.join(row[0].lower() for row in _KINDS)}"
-        raise ManifestError(f"{kind!r} is no kind that has pods; {hint}")
+        raise ManifestError(f"{kind!r} is not a kind that has pods; {hint}")
     return ResourceRef(row[0], name, row[1], row[2])

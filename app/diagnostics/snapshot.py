@@ -1,4 +1,4 @@
-"""What was read of a cluster, once, for all checks to look at."""
+"""A snapshot of a cluster, read once for all checks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,19 +11,19 @@ from app.model import JsonObject, selects
 
 
 class ServerEndpoint(NamedTuple):
-    """Where the webhook is called, and what is served there: a certificate in DER, or why there is none.
+    """An address of the server, and the certificate that it serves, in DER, or why there is none.
 
-    `untrusted` is why caBundle does not lead to the certificate, None where it does.
+    `trust_error` says why the CA in caBundle does not vouch for the certificate; None if it does.
     """
 
-    place: str
+    address: str
     certificate: bytes = b""
-    untrusted: str | None = None
-    silent: str | None = None
+    trust_error: str | None = None
+    connection_error: str | None = None
 
 
 class DryRun(NamedTuple):
-    """A pod that the API server was asked for, without making it: what came back, or its refusal."""
+    """A dry-run of a pod that asks for Docker: the pod after admission, or the API server's refusal."""
 
     namespace: str
     mode: Mode
@@ -35,13 +35,13 @@ class DryRun(NamedTuple):
 class Snapshot:
     """JSON objects as the API server returned them. `unavailable` maps a member to why it could not be read."""
 
-    at: datetime
+    taken_at: datetime
     unavailable: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
-    # Every MutatingWebhookConfiguration, and which of them is the installation that is looked at
+    # All MutatingWebhookConfigurations, and that of the checked installation
     configurations: tuple[JsonObject, ...] = ()
     configuration: JsonObject | None = None
-    # Where there is none: something else of an installation, whose configuration was deleted
+    # Without a configuration: another object of an installation whose configuration was deleted
     orphan: JsonObject | None = None
     policies: tuple[JsonObject, ...] = ()
     bindings: tuple[JsonObject, ...] = ()
@@ -66,7 +66,7 @@ def name_of(o: JsonObject) -> str:
 
 
 def namespace_of(o: JsonObject) -> str:
-    """Return the namespace an object is in."""
+    """Return an object's namespace."""
     return str(o.get("metadata", {}).get("namespace", ""))
 
 
@@ -81,27 +81,27 @@ def annotations_of(o: JsonObject) -> Mapping[str, Any]:
 
 
 def entries_of(configuration: JsonObject | None) -> dict[str, JsonObject]:
-    """Return the project's own webhooks in a configuration, by name."""
+    """Return our webhooks in a configuration, by name."""
     webhooks = (configuration or {}).get("webhooks") or []
     return {webhook["name"]: webhook for webhook in webhooks if webhook["name"].endswith(ENTRY_SUFFIX)}
 
 
-def entry_for(configuration: JsonObject, namespace: JsonObject) -> JsonObject | None:
-    """Return the webhook that is called for pods of a namespace, None where none is."""
+def entry_for_namespace(configuration: JsonObject, namespace: JsonObject) -> JsonObject | None:
+    """Return the webhook that is called for pods of a namespace, or None if there is none."""
     for entry in entries_of(configuration).values():
         if selects(entry.get("namespaceSelector"), labels_of(namespace)):
             return entry
     return None
 
 
-def is_own(o: JsonObject) -> bool:
-    """Whether an object is the chart's."""
+def is_part_of_chart(o: JsonObject) -> bool:
+    """Whether an object has the chart's label."""
     key, _, value = PART_OF.partition("=")
     return labels_of(o).get(key) == value
 
 
 def release_namespace(configuration: JsonObject | None) -> str:
-    """Return the namespace that a configuration's server is in, empty where nothing says."""
+    """Return the namespace of a configuration's server, or an empty text if it is not known."""
     for entry in entries_of(configuration).values():
         if service := entry["clientConfig"].get("service"):
             return str(service["namespace"])
@@ -118,6 +118,12 @@ def has_opted_in(namespace: JsonObject) -> bool:
     return labels_of(namespace).get(INJECT) in NAMESPACE_VALUES
 
 
-def is_asked_about(configuration: JsonObject | None, namespace: JsonObject) -> bool:
-    """Whether pods of a namespace come to the webhook, as far as the namespace decides."""
-    return configuration is not None and entry_for(configuration, namespace) is not None
+def is_selected(configuration: JsonObject | None, namespace: JsonObject) -> bool:
+    """Whether the namespaceSelectors of a configuration match a namespace."""
+    return configuration is not None and entry_for_namespace(configuration, namespace) is not None
+
+
+def calls_for_pods(configuration: JsonObject) -> bool:
+    """Whether a webhook configuration has rules for pods."""
+    rules = [rule for webhook in configuration.get("webhooks") or [] for rule in webhook.get("rules") or []]
+    return any({"pods", "*", "*/*"} & set(rule.get("resources", [])) for rule in rules)

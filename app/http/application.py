@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from app.admission import MODES, mutate_path
 from app.http.endpoint import Endpoint
 from app.http.fair_queue import FairQueue
 from app.http.metrics import Metrics
 from app.http.mutate import MutateEndpoint
-from app.injection import Mode, Policy
+from app.injection import Policy
 
 
 def webhook_application(policy: Policy, metrics: Metrics, body_limit: int, queue: FairQueue) -> "WebhookApplication":
@@ -17,9 +18,8 @@ def webhook_application(policy: Policy, metrics: Metrics, body_limit: int, queue
 
     `body_limit` is in bytes. Bodies are answered in the turns of `queue`.
     """
-    modes: dict[str, Mode | None] = {"/mutate": None, **{f"/mutate/{mode}": mode for mode in Mode}}
     return WebhookApplication(
-        {path: MutateEndpoint(policy, mode, metrics, body_limit, queue) for path, mode in modes.items()}
+        {mutate_path(mode): MutateEndpoint(policy, mode, metrics, body_limit, queue) for mode in MODES}
     )
 
 

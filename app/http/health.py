@@ -1,6 +1,5 @@
 """The health port, plain HTTP: probes for kubelet, metrics for Prometheus, the log level for operators."""
 
-import ipaddress
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -10,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import ClientDisconnect
 
+from app.http.loopback import is_loopback
 from app.logs import LEVELS, log_level, set_log_level
 
 # The longest body that is read
@@ -40,7 +40,7 @@ def health_application(registry: CollectorRegistry, not_ready: Callable[[], str 
     @application.put("/loglevel")
     async def put_level(request: Request) -> Response:
         # `kubectl port-forward` connects from loopback; other clients in the cluster do not.
-        if request.client is None or not _is_loopback(request.client.host):
+        if request.client is None or not is_loopback(request.client.host):
             return PlainTextResponse("only from this pod itself, as through kubectl port-forward\n", 403)
         level = ""
         # A client that has disconnected needs no response.
@@ -55,10 +55,3 @@ def health_application(registry: CollectorRegistry, not_ready: Callable[[], str 
         return PlainTextResponse(f"{log_level()}\n")
 
     return application
-
-
-def _is_loopback(client: str) -> bool:
-    address = ipaddress.ip_address(client)
-    # On a dual-stack socket, an IPv4 client has an IPv4-mapped address.
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback

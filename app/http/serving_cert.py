@@ -15,6 +15,7 @@ import structlog
 
 from app.errors import DindWebhookError, SettingsError
 from app.http.metrics import Metrics
+from app.timestamps import format_timestamp
 
 
 class TlsFiles(NamedTuple):
@@ -211,4 +212,4 @@ def _why(error: Exception) -> str:
 
 
 def _when(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return format_timestamp(datetime.fromtimestamp(seconds, UTC))

@@ -42,9 +42,9 @@ class Reason(Enum):
     SUBRESOURCE = _untouched("subresource", "The request is for a subresource of a pod.")
     NAMESPACE_NOT_OPTED_IN = _untouched(
         "namespace-not-opted-in",
-        f"The namespace has no label `{INJECT}` with the value `enabled`, `sidecar` or `daemonset`: the webhook is not "
-        "called.",
-        f"kubectl label namespace {{namespace}} {INJECT}=enabled",
+        f"The namespace has no label `{INJECT}` of `enabled`, `sidecar` or `daemonset`, so the webhook is not called.",
+        # Without --overwrite, kubectl does not change a label that has another value.
+        f"kubectl label namespace {{namespace}} {INJECT}=enabled --overwrite",
     )
     NOT_SELECTED = _untouched(
         "not-selected",

@@ -1,7 +1,7 @@
-"""The API server, through the `kubernetes` client, which blocks: never on an event loop, never for `serve`."""
+"""Access to the API server. The `kubernetes` client blocks, so never on an event loop, and never in `serve`."""
 
 from app.kube.cert_store import KubeCertStore, Stored
-from app.kube.cluster import Cluster
+from app.kube.client import KubeClient
 from app.kube.tls_probe import ProbedCertificate
 
-__all__ = ["Cluster", "KubeCertStore", "ProbedCertificate", "Stored"]
+__all__ = ["KubeCertStore", "KubeClient", "ProbedCertificate", "Stored"]

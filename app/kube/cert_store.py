@@ -1,4 +1,4 @@
-"""The two objects that certificate upkeep reads and writes: a Secret, and a MutatingWebhookConfiguration's bundles."""
+"""The two objects that the certificates' reconciler reads and writes: a Secret and a webhook configuration."""
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import structlog
 
 from app.errors import ApiError, ConflictError, SettingsError
+from app.kube.api_errors import describe_cause
+from app.kube.kubeconfig import KubeconfigError, load_kubeconfig, load_service_account
 
-# To connect, and to wait for an answer, in seconds
+# For connecting and for reading an answer, in seconds
 _TIMEOUT = (5, 10)
 _WATCH_SECONDS = 120
 _MANAGER = "dind-webhook-certs"
@@ -20,41 +22,25 @@ _MERGE = "application/strategic-merge-patch+json"
 
 
 class Stored(NamedTuple):
-    """What an object holds, and the resourceVersion at which it did."""
+    """The data of an object, and its resourceVersion."""
 
     data: Mapping[str, bytes]
     version: str
 
 
 class KubeCertStore:
-    """A Secret and a MutatingWebhookConfiguration by name, with no right to any other asked for.
+    """A Secret and the caBundles of a MutatingWebhookConfiguration; needs no rights to other objects.
 
-    Every method raises ApiError where the API server is away, refuses, or answers something else.
+    Every method raises ApiError if the API server cannot be reached, refuses, or sends a malformed answer.
     """
 
     def __init__(self, namespace: str, secret: str, webhook_configuration: str, kubeconfig: Path | None) -> None:
-        """Find the API server; SettingsError where nothing says where it is. Nothing is sent yet."""
-        from kubernetes import client, config
+        """Load the configuration of the API server, without connecting; SettingsError if there is none."""
+        from kubernetes import client
 
-        configuration = client.Configuration()
-        try:
-            if kubeconfig:
-                config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]  # as the client has it
-            else:
-                config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        except config.ConfigException as error:
-            where = str(kubeconfig) if kubeconfig else "not set, and this is no pod with a token"
-            raise SettingsError([f"certs.kubeconfig: {where}: {error}"]) from None
-        except Exception as error:  # noqa: BLE001  # the client raises whatever it stumbles over
-            raise SettingsError([f"certs.kubeconfig: {kubeconfig} is no kubeconfig: {type(error).__name__}"]) from None
+        configuration = _load_configuration(kubeconfig)
         if not configuration.verify_ssl:
-            import urllib3
-
-            # Once, instead of at each call and past the log
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
             structlog.get_logger().warning("API server not verified, as the kubeconfig says", file=str(kubeconfig))
-        # Whoever calls us backs off on his own.
-        configuration.retries = False
         api = client.ApiClient(configuration)
         self._core = client.CoreV1Api(api)
         self._admission = client.AdmissionregistrationV1Api(api)
@@ -63,29 +49,29 @@ class KubeCertStore:
         self._configuration = webhook_configuration
 
     def read_secret(self) -> Stored | None:
-        """Return the data of the Secret, None where there is no such Secret."""
-        with _errors(f"reading Secret {self._namespace}/{self._secret}"):
-            found = _or_none(
+        """Return the data of the Secret, or None if it does not exist."""
+        with _convert_errors(f"reading Secret {self._namespace}/{self._secret}"):
+            stored_object = _or_none(
                 lambda: self._core.read_namespaced_secret(self._secret, self._namespace, _request_timeout=_TIMEOUT)
             )
-            if found is None:
+            if stored_object is None:
                 return None
-            data = {key: base64.b64decode(text) for key, text in (found.data or {}).items()}
-            return Stored(data, found.metadata.resource_version)
+            data = {key: base64.b64decode(text) for key, text in (stored_object.data or {}).items()}
+            return Stored(data, stored_object.metadata.resource_version)
 
     def write_secret(self, data: Mapping[str, bytes], version: str | None) -> None:
-        """Replace the data of the Secret as it was at `version`, or make the Secret where that is None.
+        """Replace the data that the Secret has at `version`, or create the Secret if `version` is None.
 
-        ConflictError where somebody else was faster. By server-side apply, since a right to plain
-        `create` cannot be narrowed to a name. It creates or changes, whichever is due; so that two who
-        create do not overwrite each other, each does it under a name of its own, and without force.
+        ConflictError if another replica was faster. This is a server-side apply, because a right to `create` cannot
+        be limited to a name. Apply also changes an existing object, so each replica that creates the Secret uses a
+        field manager of its own, without force: two that create it at the same time get a conflict.
         """
         metadata = {"name": self._secret, "namespace": self._namespace}
         if version is not None:
             metadata["resourceVersion"] = version
         encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
         body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": encoded}
-        with _errors(f"writing Secret {self._namespace}/{self._secret}"):
+        with _convert_errors(f"writing Secret {self._namespace}/{self._secret}"):
             self._core.patch_namespaced_secret(
                 self._secret,
                 self._namespace,
@@ -97,26 +83,29 @@ class KubeCertStore:
             )
 
     def read_bundles(self) -> Stored | None:
-        """Return the caBundle of each webhook by name, None where the configuration does not exist."""
-        with _errors(f"reading MutatingWebhookConfiguration {self._configuration}"):
-            found = _or_none(
+        """Return the caBundle of each webhook by name, or None if the configuration does not exist."""
+        with _convert_errors(f"reading MutatingWebhookConfiguration {self._configuration}"):
+            stored_object = _or_none(
                 lambda: self._admission.read_mutating_webhook_configuration(
                     self._configuration, _request_timeout=_TIMEOUT
                 )
             )
-            if found is None:
+            if stored_object is None:
                 return None
-            data = {entry.name: base64.b64decode(entry.client_config.ca_bundle or "") for entry in found.webhooks or []}
-            return Stored(data, found.metadata.resource_version)
+            data = {
+                entry.name: base64.b64decode(entry.client_config.ca_bundle or "")
+                for entry in stored_object.webhooks or []
+            }
+            return Stored(data, stored_object.metadata.resource_version)
 
     def write_bundles(self, data: Mapping[str, bytes], version: str) -> None:
-        """Set the caBundle of webhooks by name; ConflictError where the configuration has changed since `version`."""
+        """Set the caBundle of webhooks by name; ConflictError if the configuration has changed since `version`."""
         webhooks = [
             {"name": name, "clientConfig": {"caBundle": base64.b64encode(bundle).decode()}}
             for name, bundle in data.items()
         ]
         body = {"metadata": {"resourceVersion": version}, "webhooks": webhooks}
-        with _errors(f"writing MutatingWebhookConfiguration {self._configuration}"):
+        with _convert_errors(f"writing MutatingWebhookConfiguration {self._configuration}"):
             self._admission.patch_mutating_webhook_configuration(
                 self._configuration,
                 body,
@@ -136,8 +125,8 @@ class KubeCertStore:
     def _watch(self, listing: Callable[..., Any], name: str, *where: str) -> Iterator[None]:
         from kubernetes import watch
 
-        # By name: the right to list and watch is narrowed to it.
-        with _errors(f"watching {name}"):
+        # The right to list and watch is limited to this name.
+        with _convert_errors(f"watching {name}"):
             stream = watch.Watch().stream(  # type: ignore[no-untyped-call]
                 listing,
                 *where,
@@ -147,6 +136,14 @@ class KubeCertStore:
             )
             for _ in stream:
                 yield
+
+
+def _load_configuration(kubeconfig: Path | None) -> Any:
+    try:
+        return load_kubeconfig(str(kubeconfig)) if kubeconfig else load_service_account()
+    except KubeconfigError as error:
+        problem = f"{kubeconfig} cannot be used" if kubeconfig else "not set, and this is not a pod with a token"
+        raise SettingsError([f"certs.kubeconfig: {problem}: {error}"]) from None
 
 
 def _or_none(read: Callable[[], Any]) -> Any:
@@ -161,7 +158,7 @@ def _or_none(read: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def _errors(doing: str) -> Iterator[None]:
+def _convert_errors(action: str) -> Iterator[None]:
     from kubernetes.client import ApiException
     from urllib3.exceptions import HTTPError
 
@@ -169,9 +166,9 @@ def _errors(doing: str) -> Iterator[None]:
         yield
     except ApiException as error:
         kind = ConflictError if error.status == 409 else ApiError
-        raise kind(f"{doing}: {error.status} {error.reason}") from None
+        raise kind(f"{action}: {error.status} {error.reason}") from None
     except (HTTPError, OSError) as error:
-        raise ApiError(f"{doing}: {type(error).__name__}, the API server is away") from None
+        raise ApiError(f"{action}: the API server cannot be reached: {describe_cause(error)}") from None
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        # The client reads an answer that is no such object as far as it can, and stumbles in many ways.
-        raise ApiError(f"{doing}: the answer cannot be read: {type(error).__name__}") from None
+        # The client raises any of these for an answer that is not such an object.
+        raise ApiError(f"{action}: the answer is malformed: {type(error).__name__}") from None

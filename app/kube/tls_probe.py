@@ -1,4 +1,4 @@
-"""What certificate is served somewhere, and whether the API server would trust it."""
+"""Finds the certificate that a server has, and whether the API server would trust it."""
 
 import socket
 import ssl
@@ -6,22 +6,23 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from app.errors import ApiError
+from app.kube.api_errors import describe_cause
 
 _SECONDS = 10
 _CHUNK = 16 * 1024
-# X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED: said of a chain that is complete otherwise.
+# X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED: the chain is complete otherwise.
 _ABOUT_TIME = (9, 10)
 
 
 class ProbedCertificate(NamedTuple):
-    """The certificate that is served, in DER, and why a bundle of CAs does not lead to it, None where it does."""
+    """A served certificate in DER, and why a bundle of CAs does not vouch for it; None if it does."""
 
     certificate: bytes
-    untrusted: str | None
+    trust_error: str | None
 
 
 class Stream(Protocol):
-    """What a handshake needs of a socket."""
+    """The part of a socket that a handshake needs."""
 
     def sendall(self, data: bytes, /) -> None: ...
     def recv(self, size: int, /) -> bytes: ...
@@ -30,62 +31,62 @@ class Stream(Protocol):
 
 
 def connect_to(host: str, port: int) -> Stream:
-    """Return a connection; ApiError where nobody is there."""
+    """Return a connection; ApiError if nothing listens there."""
     try:
         return socket.create_connection((host, port), timeout=_SECONDS)
     except OSError as error:
-        raise ApiError(f"{host}:{port} does not answer: {error.strerror or error}") from None
+        raise ApiError(f"{host}:{port} does not answer: {describe_cause(error)}") from None
 
 
 def probe_tls(connect: Callable[[], Stream], server_name: str, bundle: bytes) -> ProbedCertificate:
-    """Return what is served under a name, held against the PEM certificates of a bundle, or the system's without one.
+    """Return the certificate that is served for a name, verified with a PEM bundle, or the system's CAs without one.
 
     Time and names are the caller's to judge: both can be read from the certificate. ApiError where nobody answers, or
     no TLS.
     """
-    # Two, so that a certificate that is not trusted can still be looked at.
-    _, certificate = _shake(connect, _context(), server_name)
+    # Two handshakes: the first one, without verification, gets a certificate that is not trusted, too.
+    _, certificate = _handshake(connect, _unverified_context(), server_name)
     try:
-        trusting = _context()
-        trusting.check_hostname = False
-        trusting.verify_mode = ssl.CERT_REQUIRED
-        # As Go does: any certificate in the bundle is an anchor, self-signed or not.
-        trusting.verify_flags = ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST
+        verifying = _unverified_context()
+        verifying.check_hostname = False
+        verifying.verify_mode = ssl.CERT_REQUIRED
+        # As in Go, any certificate in the bundle is a trust anchor, even if it is not self-signed.
+        verifying.verify_flags = ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST
         if bundle:
-            trusting.load_verify_locations(cadata=bundle.decode("ascii"))
+            verifying.load_verify_locations(cadata=bundle.decode("ascii"))
         else:
-            trusting.load_default_certs(ssl.Purpose.SERVER_AUTH)
+            verifying.load_default_certs(ssl.Purpose.SERVER_AUTH)
     except (ssl.SSLError, ValueError):
-        return ProbedCertificate(certificate, "the bundle cannot be read")
-    untrusted, _ = _shake(connect, trusting, server_name)
-    return ProbedCertificate(certificate, untrusted)
+        return ProbedCertificate(certificate, "the CA bundle is malformed")
+    trust_error, _ = _handshake(connect, verifying, server_name)
+    return ProbedCertificate(certificate, trust_error)
 
 
-def _context() -> ssl.SSLContext:
+def _unverified_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
 
 
-def _shake(connect: Callable[[], Stream], context: ssl.SSLContext, server_name: str) -> tuple[str | None, bytes]:
-    """Return why the certificate is not trusted, and the certificate, which is empty then."""
+def _handshake(connect: Callable[[], Stream], context: ssl.SSLContext, server_name: str) -> tuple[str | None, bytes]:
+    """Do a handshake; return why the certificate is not trusted, or None, and the certificate if it is."""
     stream = connect()
     try:
         stream.settimeout(_SECONDS)
-        return None, _drive(stream, context, server_name)
+        return None, _complete_handshake(stream, context, server_name)
     except ssl.SSLCertVerificationError as error:
         return (None if error.verify_code in _ABOUT_TIME else error.verify_message), b""
     except ssl.SSLError as error:
-        raise ApiError(f"what answers speaks no TLS: {error.reason or error}") from None
+        raise ApiError(f"the server does not speak TLS: {describe_cause(error)}") from None
     except OSError as error:
-        raise ApiError(f"the connection broke: {error.strerror or error}") from None
+        raise ApiError(f"the connection broke: {describe_cause(error)}") from None
     finally:
         stream.close()
 
 
-def _drive(stream: Stream, context: ssl.SSLContext, server_name: str) -> bytes:
-    # In memory: a connection through the API server is no socket that ssl could wrap.
+def _complete_handshake(stream: Stream, context: ssl.SSLContext, server_name: str) -> bytes:
+    # ssl cannot wrap a port-forward, which is not a socket.
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = context.wrap_bio(incoming, outgoing, server_hostname=server_name)
     while True:
@@ -96,7 +97,7 @@ def _drive(stream: Stream, context: ssl.SSLContext, server_name: str) -> bytes:
             stream.sendall(outgoing.read())
             received = stream.recv(_CHUNK)
             if not received:
-                raise ConnectionResetError("it was closed") from None
+                raise ConnectionResetError("the server closed it") from None
             incoming.write(received)
     stream.sendall(outgoing.read())
     return tls.getpeercert(binary_form=True) or b""

@@ -5,7 +5,7 @@ Pure: values in, values out.
 
 from app.model.dns_names import is_dns_label, is_dns_subdomain
 from app.model.image import ImageReference, parse_image
-from app.model.jsonpatch import JsonObject, Operation, add, pointer
+from app.model.jsonpatch import JsonObject, Operation, add, pointer, prefix_paths
 from app.model.labels import selects
 from app.model.paths import PathSet, clean_path, is_under
 from app.model.pod import Container, Metadata, Mount, Pod, Volume, read_metadata, read_pod
@@ -52,6 +52,7 @@ __all__ = [
     "pod_level_shortfalls",
     "pod_templates",
     "pointer",
+    "prefix_paths",
     "read_metadata",
     "read_pod",
     "selects",

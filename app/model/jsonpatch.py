@@ -1,5 +1,6 @@
 """RFC 6901 pointers and RFC 6902 operations. Only `add` exists: the webhook never removes or replaces."""
 
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 JsonObject: TypeAlias = dict[str, Any]
@@ -9,6 +10,11 @@ Operation: TypeAlias = dict[str, Any]
 def pointer(*tokens: str | int) -> str:
     """Join reference tokens to a JSON pointer; `~` and `/` are escaped (RFC 6901, section 3)."""
     return "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens)
+
+
+def prefix_paths(prefix: str, operations: Iterable[Operation]) -> list[Operation]:
+    """Return operations on a part of an object as operations on the object; `prefix` points to the part."""
+    return [{**operation, "path": prefix + operation["path"]} for operation in operations]
 
 
 def add(path: str, value: Any) -> Operation:

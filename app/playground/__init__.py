@@ -1,10 +1,10 @@
 """The playground: a page that shows how injection decides on a manifest, and what it changes.
 
-`static` is the page. It asks `application`, a server on the loopback address; in the documentation, the same page asks
-this package, compiled to WebAssembly, in the browser itself.
+`static` is the page. `application` serves it on a loopback address. In the documentation, the same page runs this
+package in the browser itself, compiled to WebAssembly.
 """
 
-from app.playground.evaluate import Evaluation, Form, Question, form
-from app.playground.question import InputProblem, Refusal, answer_question
+from app.playground.evaluate import answer_question, build_form
+from app.playground.schema import Evaluation, Form, InputProblem, Question, Refusal
 
-__all__ = ["Evaluation", "Form", "InputProblem", "Question", "Refusal", "answer_question", "form"]
+__all__ = ["Evaluation", "Form", "InputProblem", "Question", "Refusal", "answer_question", "build_form"]

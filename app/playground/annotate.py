@@ -1,4 +1,4 @@
-"""Annotations written into a manifest, as its author would."""
+"""Adds annotations to a manifest as its author would write them."""
 
 from collections.abc import Mapping
 
@@ -7,9 +7,9 @@ from app.model import Operation, add, pointer
 
 
 def annotate(text: str, annotations: Mapping[str, str], name: str) -> str:
-    """Return a manifest with these annotations on each of its pods; ManifestError where it holds none.
+    """Return a manifest with these annotations on each of its pods; ManifestError if it holds no Kubernetes object.
 
-    An annotation that is there is given the new value. `name` is what messages call the manifest.
+    An annotation that exists gets the new value. `name` is what messages call the manifest.
     """
     manifest = Manifest(text, name)
     if annotations:

@@ -1,6 +1,5 @@
-"""The playground over HTTP: the page, what can be asked, and answers. It keeps nothing and logs nothing."""
+"""The playground over HTTP: the page, its form, and answers to questions. It stores nothing and logs nothing."""
 
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,10 +11,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.playground import Refusal, answer_question, form
+from app.http import is_loopback
+from app.playground import Refusal, answer_question, build_form
 
 _STATIC = Path(__file__).parent / "static"
-# Some times the size of any manifest that people write, and seconds for the YAML parser
+# Several times the size of any manifest that people write; the YAML parser takes seconds for it
 _BODY_LIMIT = 1024 * 1024
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -29,16 +29,16 @@ _HEADERS = {
 
 
 def playground_application(settings: str, environ: Mapping[str, str]) -> FastAPI:
-    """Return the application; `settings` is the YAML that the operator's settings begin with, `environ` has more."""
+    """Return the application; `settings` is the YAML in the form, `environ` may hold more settings."""
     application = FastAPI(title="dind-webhook playground", openapi_url=None, redirect_slashes=False)
 
     @application.get("/api/form")
     async def get_form() -> Response:
-        return _json(form(settings, environ).model_dump_json())
+        return _json(build_form(settings, environ).model_dump_json())
 
     @application.post("/api/answer")
     async def post_question(request: Request) -> Response:
-        # Pages of other sites may send a text without asking first, but not this type (Fetch, CORS-safelisted).
+        # Pages of other sites may send text without a preflight request, but not this type (Fetch, CORS-safelisted).
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return PlainTextResponse("Content-Type must be application/json\n", 415)
         body = bytearray()
@@ -46,8 +46,8 @@ def playground_application(settings: str, environ: Mapping[str, str]) -> FastAPI
             body += chunk
             if len(body) > _BODY_LIMIT:
                 return PlainTextResponse(f"the question is larger than {_BODY_LIMIT} bytes\n", 413)
-        found = await run_in_threadpool(answer_question, bytes(body), environ)
-        return _json(found.model_dump_json(), 422 if isinstance(found, Refusal) else 200)
+        answer = await run_in_threadpool(answer_question, bytes(body), environ)
+        return _json(answer.model_dump_json(), 422 if isinstance(answer, Refusal) else 200)
 
     application.mount("/", StaticFiles(directory=_STATIC, html=True))
     application.add_middleware(_Guard)
@@ -59,9 +59,9 @@ def _json(text: str, status: int = 200) -> Response:
 
 
 class _Guard:
-    """Answers nobody but pages of this server, and adds the headers that keep these to themselves.
+    """Answers only pages of this server, and adds headers that isolate them from other sites.
 
-    A name that somebody else lets point to this machine (DNS rebinding) is none of ours.
+    It refuses every host name but localhost, since other names may be made to resolve to this machine (DNS rebinding).
     """
 
     def __init__(self, application: ASGIApp) -> None:
@@ -79,22 +79,14 @@ class _Guard:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not is_loopback(_hostname(host)):
-            refusal = PlainTextResponse("the playground is reached as localhost, and under no other name\n", 421)
+            refusal = PlainTextResponse("the playground answers only as localhost\n", 421)
             await refusal(scope, receive, send_with_headers)
         elif headers.get("origin", f"http://{host}") != f"http://{host}":
-            await PlainTextResponse("other sites get no answers\n", 403)(scope, receive, send_with_headers)
+            await PlainTextResponse("the playground does not answer pages of other sites\n", 403)(
+                scope, receive, send_with_headers
+            )
         else:
             await self._application(scope, receive, send_with_headers)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, as only this machine can reach it."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _hostname(host: str) -> str:

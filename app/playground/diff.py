@@ -1,44 +1,29 @@
-"""Two texts side by side."""
+"""Two texts, line by line side by side."""
 
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from itertools import zip_longest
 
-from app.playground.schema import FrozenModel
+from app.playground.schema import DiffLine, DiffRow
 
-# Beyond it the matcher, whose time grows with the square of the lines, would keep people waiting.
+# The matcher takes time with the square of the lines; people would wait for more.
 _MOST_LINES = 20_000
 
 
-class Line(FrozenModel):
-    """A line of a text and its number, which counts from 1."""
-
-    number: int
-    text: str
-
-
-class Row(FrozenModel):
-    """What stands side by side: the line before and after, None on the side that has nothing there."""
-
-    before: Line | None
-    after: Line | None
-    same: bool
-
-
-def side_by_side(before: str, after: str) -> list[Row]:
-    """Return the rows of two texts."""
+def side_by_side(before: str, after: str) -> list[DiffRow]:
+    """Return the rows of two texts, or no rows if the texts are too long to compare."""
     old, new = before.splitlines(), after.splitlines()
     if len(old) + len(new) > _MOST_LINES:
         return []
     return list(_rows(old, new))
 
 
-def _rows(old: list[str], new: list[str]) -> Iterator[Row]:
+def _rows(old: list[str], new: list[str]) -> Iterator[DiffRow]:
     for tag, old_start, old_end, new_start, new_end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         pairs = zip_longest(range(old_start, old_end), range(new_start, new_end))
         for left, right in pairs:
-            yield Row(before=_line(old, left), after=_line(new, right), same=tag == "equal")
+            yield DiffRow(before=_line(old, left), after=_line(new, right), same=tag == "equal")
 
 
-def _line(lines: list[str], index: int | None) -> Line | None:
-    return None if index is None else Line(number=index + 1, text=lines[index])
+def _line(lines: list[str], index: int | None) -> DiffLine | None:
+    return None if index is None else DiffLine(number=index + 1, text=lines[index])

@@ -1,125 +1,61 @@
-"""The question that the page asks, and its evaluation."""
+"""Evaluates questions of the page with the code that the webhook runs."""
 
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Iterable, Mapping
 
 import jsonpatch
-from pydantic import AfterValidator
+from pydantic import ValidationError
 
 from app import __version__
+from app.errors import ManifestError, SettingsError
 from app.injection import (
     INJECT,
     NAMESPACE_VALUES,
     OPTIONS,
     POD_VALUES,
-    PREFIX,
     Decision,
-    Mode,
     Option,
-    Outcome,
-    RuleState,
     decide_for_namespace,
     trace_rules,
 )
 from app.manifests import Manifest, Template
-from app.model import MalformedPodError, Operation
+from app.model import MalformedPodError, prefix_paths
 from app.playground.annotate import annotate
-from app.playground.diff import Row, side_by_side
-from app.playground.pod_diagram import PodDiagram, picture
-from app.playground.schema import FrozenModel
+from app.playground.diff import side_by_side
+from app.playground.pod_diagram import build_pod_diagram
+from app.playground.schema import (
+    Evaluation,
+    Form,
+    InputPart,
+    InputProblem,
+    OptionField,
+    PodDiagram,
+    PodResult,
+    Question,
+    Refusal,
+    RuleResult,
+)
 from app.settings import InjectionSettings, make_policy, parse_settings
 
 
-def _ours(annotations: Mapping[str, str]) -> Mapping[str, str]:
-    for key in annotations:
-        if not key.startswith(PREFIX):
-            raise ValueError(f"{key} does not begin with {PREFIX}")
-    return annotations
+def answer_question(question: bytes | str, environ: Mapping[str, str]) -> Evaluation | Refusal:
+    """Evaluate a question in JSON, or return what is wrong with it; `environ` may hold settings too."""
+    try:
+        return evaluate(Question.model_validate_json(question), environ)
+    except ValidationError as error:
+        return _refuse("question", map(_describe_error, error.errors()))
+    except ManifestError as error:
+        return _refuse("manifest", [str(error)])
+    except SettingsError as error:
+        return _refuse("settings", error.problems)
 
 
-class Question(FrozenModel):
-    """A manifest, the label of its namespace, annotations for its pods, and the operator's settings as YAML."""
-
-    manifest: str
-    namespace: str = "enabled"
-    annotations: Annotated[Mapping[str, str], AfterValidator(_ours)] = {}
-    settings: str = ""
-
-
-class RuleFacts(FrozenModel):
-    """A rule, and how the pod fared with it."""
-
-    statement: str
-    state: RuleState
-
-
-class PodAnswer(FrozenModel):
-    """What becomes of one pod, and why; `change` says how it comes to another decision.
-
-    `patch` is for its object, as `inject --patch` prints it.
-    """
-
-    name: str
-    outcome: Outcome
-    mode: Mode | None
-    reason: str
-    meaning: str
-    message: str
-    change: str
-    warnings: tuple[str, ...]
-    rules: list[RuleFacts]
-    patch: list[Operation]
-    picture: PodDiagram | None
-
-
-class FormOption(FrozenModel):
-    """A row of the table of options, with the default and the permission that the operator gives it."""
-
-    key: str
-    accepts: str
-    default: str
-    example: str
-    help: str
-    modes: list[Mode]
-    allowed: bool
-
-
-class Evaluation(FrozenModel):
-    """The manifest as asked for, and as injected; `rows` has both side by side."""
-
-    asked: str
-    injected: str
-    rows: list[Row]
-    pods: list[PodAnswer]
-    options: list[FormOption]
-
-
-class Form(FrozenModel):
-    """What can be asked; `settings` is the text the operator's settings begin with."""
-
-    version: str
-    key: str
-    namespace_values: tuple[str, ...]
-    pod_values: tuple[str, ...]
-    options: list[FormOption]
-    settings: str
-
-
-def form(settings: str, environ: Mapping[str, str]) -> Form:
-    """Return what can be asked under these settings of an operator; SettingsError where they cannot be used."""
-    return Form(
-        version=__version__,
-        key=INJECT,
-        namespace_values=NAMESPACE_VALUES,
-        pod_values=POD_VALUES,
-        options=_options(_injection(settings, environ)),
-        settings=settings,
-    )
+def _refuse(part: InputPart, texts: Iterable[str]) -> Refusal:
+    return Refusal(problems=[InputProblem(part=part, text=text) for text in texts])
 
 
 def evaluate(question: Question, environ: Mapping[str, str]) -> Evaluation:
-    """Evaluate a question; ManifestError or SettingsError where the question has none."""
-    settings = _injection(question.settings, environ)
+    """Evaluate a question; ManifestError or SettingsError if its texts cannot be used."""
+    settings = _injection_settings(question.settings, environ)
     policy = make_policy(settings)
     asked = annotate(question.manifest, question.annotations, "manifest")
     manifest = Manifest(asked, "manifest")
@@ -128,23 +64,41 @@ def evaluate(question: Question, environ: Mapping[str, str]) -> Evaluation:
         decision = decide_for_namespace(template.pod, question.namespace, policy)
         if decision.operations:
             manifest.inject(template, decision.operations)
-        pods.append(_pod(template, decision))
+        pods.append(_pod_result(template, decision))
     injected = manifest.text
     return Evaluation(
         asked=asked,
         injected=injected,
         rows=side_by_side(asked, injected),
         pods=pods,
-        options=_options(settings),
+        options=_option_fields(settings),
     )
 
 
-def _injection(settings: str, environ: Mapping[str, str]) -> InjectionSettings:
+def build_form(settings: str, environ: Mapping[str, str]) -> Form:
+    """Return the form under these settings of an operator; SettingsError if they cannot be used."""
+    return Form(
+        version=__version__,
+        key=INJECT,
+        namespace_values=NAMESPACE_VALUES,
+        pod_values=POD_VALUES,
+        options=_option_fields(_injection_settings(settings, environ)),
+        settings=settings,
+    )
+
+
+def _injection_settings(settings: str, environ: Mapping[str, str]) -> InjectionSettings:
     return parse_settings(settings, "operator settings", environ).settings.injection
 
 
-def _pod(template: Template, decision: Decision) -> PodAnswer:
-    return PodAnswer(
+def _describe_error(details: Mapping[str, object]) -> str:
+    location = details["loc"]
+    member = ".".join(map(str, location)) if isinstance(location, tuple) else ""
+    return f"{member or 'question'}: {details['msg']}"
+
+
+def _pod_result(template: Template, decision: Decision) -> PodResult:
+    return PodResult(
         name=template.name,
         outcome=decision.outcome,
         mode=decision.mode,
@@ -153,29 +107,25 @@ def _pod(template: Template, decision: Decision) -> PodAnswer:
         message=decision.message,
         change=decision.reason.remedy_in("NAME"),
         warnings=decision.warnings,
-        rules=_rules(decision),
-        patch=[{**operation, "path": template.pointer + operation["path"]} for operation in decision.operations],
-        picture=_picture(template, decision),
+        rules=[RuleResult(statement=rule.statement, state=state) for rule, state in trace_rules(decision)],
+        patch=prefix_paths(template.pointer, decision.operations),
+        picture=_pod_diagram(template, decision),
     )
 
 
-def _rules(decision: Decision) -> list[RuleFacts]:
-    return [RuleFacts(statement=rule.statement, state=state) for rule, state in trace_rules(decision)]
-
-
-def _picture(template: Template, decision: Decision) -> PodDiagram | None:
+def _pod_diagram(template: Template, decision: Decision) -> PodDiagram | None:
     try:
-        return picture(template.pod, jsonpatch.apply_patch(template.pod, decision.operations))
+        return build_pod_diagram(template.pod, jsonpatch.apply_patch(template.pod, decision.operations))
     except MalformedPodError:
         return None
 
 
-def _options(settings: InjectionSettings) -> list[FormOption]:
-    return [_option(option, settings) for option in OPTIONS]
+def _option_fields(settings: InjectionSettings) -> list[OptionField]:
+    return [_option_field(option, settings) for option in OPTIONS]
 
 
-def _option(option: Option, settings: InjectionSettings) -> FormOption:
-    return FormOption(
+def _option_field(option: Option, settings: InjectionSettings) -> OptionField:
+    return OptionField(
         key=option.key,
         accepts=option.accepts,
         default=settings.defaults.get(option.name, option.default),

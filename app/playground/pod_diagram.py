@@ -1,84 +1,30 @@
-"""What a pod consists of, in the order it starts, and what of that was added."""
+"""The containers and volumes of a pod after injection, and which of them injection added."""
 
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import Any
 
 from jsonpointer import resolve_pointer
 
 from app.model import Container, JsonObject, Mount, Pod, read_pod
-from app.playground.schema import FrozenModel
+from app.playground.schema import DiagramContainer, DiagramMount, DiagramVariable, DiagramVolume, PodDiagram, Role
 
 
-class Role(StrEnum):
-    """When a container runs."""
-
-    INIT = "init container"
-    SIDECAR = "native sidecar"
-    CONTAINER = "container"
-
-
-class MountFacts(FrozenModel):
-    """One volume at one path of one container."""
-
-    volume: str
-    path: str
-    sub_path: str
-    read_only: bool
-    added: bool
-
-
-class VariableFacts(FrozenModel):
-    """An environment variable that was added."""
-
-    name: str
-    value: str
-
-
-class ContainerFacts(FrozenModel):
-    """A container, with the mounts it has and the variables it gained."""
-
-    name: str
-    image: str
-    role: Role
-    privileged: bool
-    added: bool
-    mounts: list[MountFacts]
-    variables: list[VariableFacts]
-
-
-class VolumeFacts(FrozenModel):
-    """A volume: its kind, as `emptyDir`, and what tells it from others of the kind."""
-
-    name: str
-    kind: str
-    details: str
-    added: bool
-
-
-class PodDiagram(FrozenModel):
-    """A pod; containers stand in the order they start."""
-
-    containers: list[ContainerFacts]
-    volumes: list[VolumeFacts]
-
-
-def picture(before: JsonObject, after: JsonObject) -> PodDiagram:
-    """Return the picture of a pod as it is after injection; MalformedPodError where it cannot be read."""
-    old, new = read_pod(before), read_pod(after)
+def build_pod_diagram(before: JsonObject, after: JsonObject) -> PodDiagram:
+    """Return the diagram of a pod after injection; MalformedPodError if the pod cannot be read."""
+    before_pod, after_pod = read_pod(before), read_pod(after)
     return PodDiagram(
         containers=[
-            _container(old, container, _image(after, container))
-            for container in (*new.init_containers, *new.containers)
+            _container(before_pod, container, _image(after, container))
+            for container in (*after_pod.init_containers, *after_pod.containers)
         ],
         volumes=[
-            VolumeFacts(
+            DiagramVolume(
                 name=name,
                 kind=volume.kind,
                 details=_details(after["spec"]["volumes"][index].get(volume.kind)),
-                added=name not in old.volumes,
+                added=name not in before_pod.volumes,
             )
-            for index, (name, volume) in enumerate(new.volumes.items())
+            for index, (name, volume) in enumerate(after_pod.volumes.items())
         ],
     )
 
@@ -88,16 +34,16 @@ def _image(pod: JsonObject, container: Container) -> str:
     return image if isinstance(image, str) else ""
 
 
-def _container(old: Pod, container: Container, image: str) -> ContainerFacts:
-    known = old.containers_by_name.get(container.name)
-    return ContainerFacts(
+def _container(before_pod: Pod, container: Container, image: str) -> DiagramContainer:
+    original = before_pod.containers_by_name.get(container.name)
+    return DiagramContainer(
         name=container.name,
         image=image,
         role=_role(container),
         privileged=container.is_privileged,
-        added=known is None,
-        mounts=[_mount(mount, known is None or mount not in known.mounts) for mount in container.mounts],
-        variables=list(_variables(known, container)),
+        added=original is None,
+        mounts=[_mount(mount, original is None or mount not in original.mounts) for mount in container.mounts],
+        variables=list(_variables(original, container)),
     )
 
 
@@ -107,8 +53,8 @@ def _role(container: Container) -> Role:
     return Role.INIT if container.is_init else Role.CONTAINER
 
 
-def _mount(mount: Mount, added: bool) -> MountFacts:
-    return MountFacts(
+def _mount(mount: Mount, added: bool) -> DiagramMount:
+    return DiagramMount(
         volume=mount.volume,
         path=mount.mount_path,
         sub_path=mount.sub_path or mount.sub_path_expr,
@@ -117,14 +63,14 @@ def _mount(mount: Mount, added: bool) -> MountFacts:
     )
 
 
-def _variables(known: Container | None, container: Container) -> Iterator[VariableFacts]:
+def _variables(original: Container | None, container: Container) -> Iterator[DiagramVariable]:
     for name, variable in container.env.items():
-        if known is None or name not in known.env:
+        if original is None or name not in original.env:
             value = variable.value
-            yield VariableFacts(name=name, value=value if isinstance(value, str) else "")
+            yield DiagramVariable(name=name, value=value if isinstance(value, str) else "")
 
 
 def _details(source: Any) -> str:
-    """Return the texts of a volume's source, as the path of a hostPath and the size of an emptyDir."""
+    """Return the texts of a volume's source, such as the path of a hostPath or the size limit of an emptyDir."""
     texts = source.values() if isinstance(source, dict) else ()
     return ", ".join(text for text in texts if isinstance(text, str) and text)

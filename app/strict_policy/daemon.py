@@ -11,24 +11,24 @@ from app.model import JsonObject
 from app.settings import InjectionSettings, make_policy
 from app.strict_policy.cel import cel_literal
 
-# Judged by the chart's templates, because options or the pod decide on them.
-JUDGED_APART = ("name", "image", "args", "env", "resources", "volumeMounts")
-# Added by the API server to every container that is created.
-_ADDED = {"terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}
-# Added by the API server too; an operator's LimitRange and AlwaysPullImages decide on them, or no security does.
-MEMBERS_OF_ANY_VALUE = ("imagePullPolicy", "resizePolicy")
-_ADDED_TO_PROBE = {"successThreshold": 1}
+# Members that depend on options or on the pod; the chart's templates check each in its own way.
+SEPARATE_MEMBERS = ("name", "image", "args", "env", "resources", "volumeMounts")
+# Defaults that the API server adds to every container.
+_DEFAULTED_MEMBERS = {"terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}
+# Also added by the API server. LimitRange and AlwaysPullImages may change them; they do not matter for security.
+UNCHECKED_MEMBERS = ("imagePullPolicy", "resizePolicy")
+_DEFAULTED_PROBE_MEMBERS = {"successThreshold": 1}
 
-# Settings that change the container. A new one is a new axis here.
+# Settings that change the container; add new ones here.
 SETTINGS = ("docker_sock", "startup_probe")
-# Where the socket is as tools expect it that know no DOCKER_HOST
+# The directories of the socket for tools that ignore DOCKER_HOST
 DEFAULT_DIRS = ("/run", "/var/run")
-_ELSEWHERE = "/socket-dir"
+_OTHER_DIR = "/socket-dir"
 _SOCKET_DIR = "variables.socketDir"
 
 
 def injected_pod(mode: Mode, options: Mapping[str, str] | None = None, **settings: Any) -> JsonObject:
-    """Return a pod of one container after injection; options that are not given are unset where they can be."""
+    """Return a pod of one container after injection; other options are unset if they can be."""
     everything: dict[str, Any] = {
         "allowed_options": frozenset(option.name for option in OPTIONS),
         "allowed_images": ("*", "*/*", "*/*/*"),
@@ -45,7 +45,7 @@ def injected_pod(mode: Mode, options: Mapping[str, str] | None = None, **setting
     return injected
 
 
-def daemon(options: Mapping[str, str] | None = None, **settings: Any) -> JsonObject:
+def daemon_container(options: Mapping[str, str] | None = None, **settings: Any) -> JsonObject:
     """Return the daemon's container of a pod in sidecar mode."""
     spec = injected_pod(Mode.SIDECAR, options, **settings)["spec"]
     containers = (*spec.get("initContainers", ()), *spec["containers"])
@@ -53,14 +53,14 @@ def daemon(options: Mapping[str, str] | None = None, **settings: Any) -> JsonObj
     return found
 
 
-def status(mode: Mode) -> str:
+def status_annotation(mode: Mode) -> str:
     """Return the status annotation of an injected pod."""
     text: str = injected_pod(mode)["metadata"]["annotations"][STATUS]
     return text
 
 
-def described() -> dict[str, JsonObject]:
-    """Return CEL of the daemon's argv and of its members, for each combination of `SETTINGS`.
+def daemon_expressions() -> dict[str, JsonObject]:
+    """Return CEL for the daemon's arguments and members, for each combination of `SETTINGS`.
 
     `args` is a list, each member an optional. The expressions use `variables.native`, `variables.socketDir` and
     `variables.atDefaultDir`.
@@ -75,8 +75,8 @@ def described() -> dict[str, JsonObject]:
 
 
 def compared_members() -> list[str]:
-    """Return the members that the daemon's container has in any combination."""
-    containers = (daemon(options, **settings) for settings in _combinations() for options in _variants())
+    """Return the members that the daemon's container has in at least one combination."""
+    containers = (daemon_container(options, **settings) for settings in _combinations() for options in _variants())
     return sorted({member for container in containers for member in _members(container)})
 
 
@@ -86,20 +86,20 @@ def _combinations() -> Iterator[dict[str, bool]]:
 
 
 def _variants() -> Iterator[dict[str, str]]:
-    for placement, directory in product(Placement, (_ELSEWHERE, DEFAULT_DIRS[1])):
+    for placement, directory in product(Placement, (_OTHER_DIR, DEFAULT_DIRS[1])):
         yield {"placement": str(placement), "socket-dir": directory}
 
 
-def with_example(option: Option) -> JsonObject:
+def daemon_with_example(option: Option) -> JsonObject:
     """Return the daemon's container of a pod that sets an option to its example."""
-    return daemon({option.name: option.example})
+    return daemon_container({option.name: option.example})
 
 
 def _members(container: JsonObject) -> JsonObject:
-    members = {name: value for name, value in container.items() if name not in JUDGED_APART}
+    members = {name: value for name, value in container.items() if name not in SEPARATE_MEMBERS}
     if "startupProbe" in members:
-        members["startupProbe"] = {**members["startupProbe"], **_ADDED_TO_PROBE}
-    return {**members, **_ADDED}
+        members["startupProbe"] = {**members["startupProbe"], **_DEFAULTED_PROBE_MEMBERS}
+    return {**members, **_DEFAULTED_MEMBERS}
 
 
 def _member(member: str, settings: Mapping[str, Any]) -> str:
@@ -115,14 +115,14 @@ def _member(member: str, settings: Mapping[str, Any]) -> str:
 def _by_variant(literal: Callable[[JsonObject, dict[str, str]], str], settings: Mapping[str, Any]) -> str:
     """Return CEL that chooses by the pod's placement and socket directory."""
     native_elsewhere, native_at_default, elsewhere, at_default = (
-        literal(daemon(options, **settings), {options["socket-dir"]: _SOCKET_DIR}) for options in _variants()
+        literal(daemon_container(options, **settings), {options["socket-dir"]: _SOCKET_DIR}) for options in _variants()
     )
-    return _choose(
+    return _conditional(
         "variables.native",
-        _choose("variables.atDefaultDir", native_at_default, native_elsewhere),
-        _choose("variables.atDefaultDir", at_default, elsewhere),
+        _conditional("variables.atDefaultDir", native_at_default, native_elsewhere),
+        _conditional("variables.atDefaultDir", at_default, elsewhere),
     )
 
 
-def _choose(condition: str, yes: str, no: str) -> str:
+def _conditional(condition: str, yes: str, no: str) -> str:
     return yes if yes == no else f"({condition} ? {yes} : {no})"

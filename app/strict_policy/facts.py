@@ -1,4 +1,4 @@
-"""Everything that the chart's templates have to know, as one JSON object."""
+"""All facts that the chart's templates need, as one JSON object."""
 
 import re
 
@@ -17,16 +17,16 @@ from app.model import JsonObject
 from app.settings import InjectionSettings
 from app.strict_policy.daemon import (
     DEFAULT_DIRS,
-    JUDGED_APART,
-    MEMBERS_OF_ANY_VALUE,
+    SEPARATE_MEMBERS,
     SETTINGS,
+    UNCHECKED_MEMBERS,
     compared_members,
-    described,
-    status,
+    daemon_expressions,
+    status_annotation,
 )
 from app.strict_policy.options import option_facts, regex_quote
 
-# Any version: that of the webhook changes before that of its pods, and the command line may be another one.
+# Any version: pods keep the version of the webhook, or of the command line, that injected them.
 _VERSION = "[0-9A-Za-z.+-]{1,64}"
 
 
@@ -36,9 +36,9 @@ def policy_facts() -> JsonObject:
         "settings": _built_in_settings(),
         "options": option_facts(),
         "variants": list(SETTINGS),
-        "daemon": described(),
+        "daemon": daemon_expressions(),
         "compared_members": compared_members(),
-        "other_members": [*JUDGED_APART, *MEMBERS_OF_ANY_VALUE],
+        "other_members": [*SEPARATE_MEMBERS, *UNCHECKED_MEMBERS],
         "default_dirs": list(DEFAULT_DIRS),
         "data_root": DATA_ROOT,
         "system_directories": [*SYSTEM_DIRECTORIES, DATA_ROOT, "/run", "/var/run"],
@@ -53,10 +53,10 @@ def policy_facts() -> JsonObject:
 
 def _built_in_settings() -> JsonObject:
     settings: JsonObject = InjectionSettings().model_dump(mode="json", exclude={"defaults", "modes"})
-    # A set has no order of its own.
+    # Sets have no order.
     return {**settings, "allowed_options": sorted(settings["allowed_options"])}
 
 
 def _status_pattern(mode: Mode) -> str:
-    before, after = re.split('(?<="version":")[^"]*', status(mode))
+    before, after = re.split('(?<="version":")[^"]*', status_annotation(mode))
     return f"^{regex_quote(before)}{_VERSION}{regex_quote(after)}$"

@@ -1,17 +1,17 @@
-"""What each per-pod option may change in the daemon's container, as texts and RE2 expressions."""
+"""The effect of each per-pod option on the daemon's container, as texts and RE2 expressions."""
 
 import re
 from typing import Any
 
 from app.injection import OPTIONS, Option
 from app.model import JsonObject
-from app.strict_policy.daemon import daemon, with_example
+from app.strict_policy.daemon import daemon_container, daemon_with_example
 
 _PORT = "[0-9]{1,5}"
 _HOST_AND_PORT = rf"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::{_PORT})?"
 _CIDR = r"[0-9a-fA-F.:]+/(?:0|[1-9][0-9]{0,2})"
 
-# The values of options that become flags of dockerd.
+# Values of the options that become flags of dockerd
 _VALUES = {
     "group": "[0-9]{1,10}",
     "mtu": "[0-9]{2,5}",
@@ -21,46 +21,46 @@ _VALUES = {
     "tcp": rf"(?:localhost|127\.[0-9.]+|\[::1\]):{_PORT}",
 }
 _PUBLIC_TCP = rf"(?:localhost|[0-9.]+|\[[0-9a-f:]+\]):{_PORT}"
-# From an item of the option's text to the value in the flag, where the two differ.
-_FROM_TEXT = {"address-pools": {"text": "^(.*):([0-9]+)$", "value": "base=${1},size=${2}"}}
-# Options that the chart's templates judge each in a way of its own, and options without effect on the daemon.
-_JUDGED_APART = frozenset(
+# The value in the flag, from an item of the option's text, if the two differ
+_TEXT_TO_VALUE = {"address-pools": {"text": "^(.*):([0-9]+)$", "value": "base=${1},size=${2}"}}
+# Options that the chart's templates check each in its own way, and options without effect on the daemon
+_SEPARATE_OPTIONS = frozenset(
     {"image", "socket-dir", "env", "dockerd-args", "share-volumes", "placement"}
     | {"storage-size", "storage-medium", "storage-class"}
 )
-_OF_OTHERS = frozenset({"containers", "wait"})
+_WITHOUT_EFFECT = frozenset({"containers", "wait"})
 
 
 def option_facts() -> dict[str, JsonObject]:
-    """Return the facts of every option; LookupError where nothing is known of one."""
+    """Return the facts of every option; LookupError for an option that has none."""
     return {option.name: {"default": option.default, **_effect(option)} for option in OPTIONS}
 
 
 def _effect(option: Option) -> JsonObject:
     if option.name in _VALUES:
         return _flags(option)
-    if option.name in _JUDGED_APART or option.name in _OF_OTHERS:
+    if option.name in _SEPARATE_OPTIONS or option.name in _WITHOUT_EFFECT:
         return {}
     if place := _resource(option):
         return {"resource": place}
-    raise LookupError(f"option {option.name}: say in {__name__} what the strict policy makes of it")
+    raise LookupError(f"option {option.name}: add its effect to {__name__}")
 
 
 def _flags(option: Option) -> JsonObject:
-    """Return the flags of an option with `{}` for its value, and an expression for the flags that a pod may cause."""
+    """Return the flags of an option, with `{}` for its value, and an expression for the flags that a pod may set."""
     text = option.example.split(",")[0]
     parsed = option.parse(text)
     is_list = type(parsed) is tuple
     value = str(parsed[0] if is_list else parsed)
-    base, added = daemon()["args"], daemon({option.name: text})["args"]
-    without_tls = daemon({option.name: text}, tls_flag=False)["args"]
+    base, added = daemon_container()["args"], daemon_container({option.name: text})["args"]
+    without_tls = daemon_container({option.name: text}, tls_flag=False)["args"]
     flags = [flag.replace(value, "{}") for flag in added if flag not in base]
     facts: JsonObject = {
         "flags": flags,
         "only_with_tls_flag": [flag for flag in added if flag not in without_tls],
         "list": is_list,
         "pattern": _pattern(flags, _VALUES[option.name]),
-        **_FROM_TEXT.get(option.name, {}),
+        **_TEXT_TO_VALUE.get(option.name, {}),
     }
     return {**facts, "public_pattern": _pattern(flags, _PUBLIC_TCP)} if option.name == "tcp" else facts
 
@@ -70,13 +70,13 @@ def _pattern(flags: list[str], value: str) -> str:
 
 
 def regex_quote(text: str) -> str:
-    """Return an RE2 expression for a text."""
+    """Return an RE2 expression that matches a text."""
     return re.escape(text).replace(r"\-", "-")
 
 
 def _resource(option: Option) -> list[str] | None:
-    """Return where in `resources` the option's value stands."""
-    resources: dict[str, dict[str, Any]] = with_example(option).get("resources", {})
+    """Return the path of the option's value in `resources`, or None if it is not there."""
+    resources: dict[str, dict[str, Any]] = daemon_with_example(option).get("resources", {})
     for kind, amounts in resources.items():
         for name, amount in amounts.items():
             if amount == option.example:

@@ -12,7 +12,7 @@ async function start() {
   const playground = python.pyimport("app.playground");
   return {
     ask: (text) => playground.answer_question(text, environ).model_dump_json(),
-    form: (text) => playground.form(text, environ).model_dump_json(),
+    form: (text) => playground.build_form(text, environ).model_dump_json(),
   };
 }
 

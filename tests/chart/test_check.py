@@ -23,7 +23,7 @@ def installed(objects: tuple[dict[str, Any], ...]) -> Snapshot:
     """Return the snapshot of a cluster that has these objects."""
     configurations = of_kind(objects, "MutatingWebhookConfiguration")
     return Snapshot(
-        at=datetime.now(UTC),
+        taken_at=datetime.now(UTC),
         policy=default_policy(),
         configurations=configurations,
         configuration=configurations[0],

@@ -180,7 +180,7 @@ def test_one_pod_can_be_looked_at(check: Check) -> None:
     [
         (("--pod", "nobody"), "there is no pod nobody in namespace ci"),
         (("--namespace", "nowhere"), "there is no namespace nowhere"),
-        (("--release", "other"), "no installation is named so; there is dind-webhook of release dind-webhook"),
+        (("--release", "other"), "no installation has that name; installed: dind-webhook of release dind-webhook"),
     ],
 )
 def test_what_is_not_there_gets_a_sentence_and_a_hint(check: Check, arguments: tuple[str, ...], error: str) -> None:
@@ -243,7 +243,7 @@ def said_of(ran: Any, port: int, why: str) -> bool:
 def test_an_api_server_with_a_certificate_of_another_ca_is_not_trusted(run: Run, tmp_path: Path) -> None:
     with served(tmp_path) as (port, _):
         ran = run("check", "--kubeconfig", kubeconfig(tmp_path, f"https://127.0.0.1:{port}"))
-    assert said_of(ran, port, "certificate verify failed: ")
+    assert said_of(ran, port, "unable to get local issuer certificate")
 
 
 def test_a_ca_in_the_kubeconfig_that_is_none_is_said(run: Run, tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_who_is_anonymous_is_asked_to_log_in(check: Check) -> None:
 def test_what_is_no_api_server_is_not_checked(check: Check, version: Answer) -> None:
     ran = check(**{"/version": version})
     assert (ran.exit_code, ran.stdout) == (2, "")
-    assert "cannot be reached: what answers is no API server" in ran.stderr
+    assert "cannot be reached: the server there is not an API server" in ran.stderr
 
 
 def test_an_address_without_a_scheme_is_said(run: Run, tmp_path: Path) -> None:
@@ -352,7 +352,7 @@ def test_a_service_that_is_gone_is_named(check: Check) -> None:
 def test_without_a_ready_endpoint_no_certificate_is_looked_at(check: Check) -> None:
     none: Answers = {"/apis/discovery.k8s.io/v1/namespaces/docker-system/endpointslices": []}
     found = checks(check("-o", "json", **called_through_a_service(**none)))
-    assert found["certificate-trusted"]["skipped"] == "there is no ready endpoint to ask"
+    assert found["certificate-trusted"]["skipped"] == "there is no ready endpoint"
     assert found["endpoints"]["findings"]
 
 

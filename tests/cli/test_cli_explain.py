@@ -83,7 +83,7 @@ def test_a_pod_passes_the_rules_up_to_the_one_that_stops_it(run: Run, annotated:
 def test_a_namespace_that_did_not_opt_in_stops_at_the_first_rule(run: Run, pod: Path) -> None:
     ran = run("explain", "-f", pod, "--namespace-label", "")
     assert marks(ran.stdout) == marks_at(Reason.NAMESPACE_NOT_OPTED_IN)
-    assert ran.stdout.endswith("     to change that: kubectl label namespace NAME dind.io/inject=enabled\n")
+    assert ran.stdout.endswith("     to change that: kubectl label namespace NAME dind.io/inject=enabled --overwrite\n")
 
 
 def test_a_windows_pod_of_a_namespace_with_a_default_is_left_alone(run: Run, annotated: Annotated) -> None:

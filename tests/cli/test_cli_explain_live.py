@@ -59,7 +59,7 @@ def test_a_pod_that_came_too_early_has_to_be_created_anew(explain: Explain) -> N
     answers = cluster(**{f"{PODS}/build": pod(ownerReferences=OWNED)})
     ran = explain(answers, "po/build", "-n", "ci")
     assert "  => it has no Docker, but would be injected (sidecar) if it were created now\n" in ran.stdout
-    change = "     to change that: kubectl -n ci delete pod build (ReplicaSet web-1 creates it anew)\n"
+    change = "     to change that: kubectl -n ci delete pod build (ReplicaSet web-1 creates it again)\n"
     assert ran.stdout.endswith(change)
 
 
@@ -132,7 +132,7 @@ def test_pod_security_that_forbids_it_is_said(explain: Explain) -> None:
     strict = opted_in("ci", "sidecar", **{"pod-security.kubernetes.io/enforce": "restricted"})
     ran = explain(cluster(**{"/api/v1/namespaces/ci": strict}), "ns/ci")
     assert "every pod gets a sidecar, unless it says dind.io/inject: disabled" in ran.stdout
-    assert "namespace ci enforces restricted" in ran.stdout
+    assert "namespace ci enforces Pod Security level restricted" in ran.stdout
 
 
 def test_what_may_not_be_read_is_assumed_and_said(explain: Explain) -> None:
@@ -147,7 +147,7 @@ def test_what_may_not_be_read_is_assumed_and_said(explain: Explain) -> None:
 BAD: list[tuple[Answers, tuple[str, ...], str, str]] = [
     (cluster(), ("pod/nobody",), "there is no pod nobody in namespace ci", "kubectl get pods --namespace ci"),
     (cluster(), ("namespace/nobody",), "there is no namespace nobody", "kubectl get namespaces"),
-    (cluster(), ("pdo/build",), "'pdo' is no kind that has pods; did you mean po?", ""),
+    (cluster(), ("pdo/build",), "'pdo' is not a kind that has pods; did you mean po?", ""),
     (cluster(), ("build",), "'build' is not TYPE/NAME, as in pod/build", ""),
     (cluster(), ("pod/build", "--context", "nope"), "has no context nope", "choose one of: here"),
     (

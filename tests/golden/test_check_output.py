@@ -18,7 +18,7 @@ def make_results() -> list[Result]:
     snapshot = healthy(
         namespaces=(opted_in(**{"pod-security.kubernetes.io/enforce": "baseline"}), namespace("default")),
         pods=(pod(within="default"), pod("other", within="default")),
-        endpoints=(ServerEndpoint("pod a", silent="the connection broke: timed out"),),
+        endpoints=(ServerEndpoint("pod a", connection_error="the connection broke: timed out"),),
         unavailable={"nodes": "you may not list nodes"},
     )
     return list(run_checks(CHECKS, snapshot))

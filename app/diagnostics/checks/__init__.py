@@ -1,1 +1,1 @@
-"""The checks, as pure functions over a snapshot: no I/O and no clock."""
+"""The checks: pure functions over a snapshot, without I/O or a clock."""

@@ -1,4 +1,4 @@
-"""The daemons of the nodes, in daemonset mode."""
+"""The DaemonSet of Docker daemons, in daemonset mode."""
 
 from collections.abc import Iterator
 
@@ -8,57 +8,62 @@ from app.diagnostics.snapshot import Snapshot, labels_of, name_of
 from app.injection import INJECT, Mode
 from app.model import JsonObject, clean_path
 
-_MANY = 5
+_MOST_NODES = 5
 
 
-def _exists(snapshot: Snapshot) -> Iterator[Problem]:
+def check_daemonset(snapshot: Snapshot) -> Iterator[Problem]:
     if Mode.DAEMONSET in snapshot.policy.modes and snapshot.daemonset is None:
-        yield Problem("daemonset mode is on, and there is no DaemonSet of this release")
+        yield Problem("daemonset mode is on, but this release has no DaemonSet")
 
 
-def _path(snapshot: Snapshot) -> Iterator[Problem]:
+def check_daemonset_path(snapshot: Snapshot) -> Iterator[Problem]:
     if snapshot.daemonset is None:
         return
     volumes = snapshot.daemonset["spec"]["template"]["spec"].get("volumes") or []
     paths = [volume["hostPath"]["path"] for volume in volumes if volume.get("hostPath")]
-    wanted = snapshot.policy.host_path
-    if clean_path(wanted) not in map(clean_path, paths):
-        yield Problem(f"pods mount {wanted} of the node, the DaemonSet has {', '.join(paths) or 'no hostPath'}")
-
-
-def _ready(snapshot: Snapshot) -> Iterator[Problem]:
-    for daemon in snapshot.daemons:
-        if not has_condition(daemon, "Ready"):
-            node = daemon["spec"].get("nodeName") or "no node yet"
-            yield Problem(f"the daemon on {node} is not ready: pod {name_of(daemon)}{_why(daemon)}", _blanks(daemon))
-
-
-def _why(pod: JsonObject) -> str:
-    status = pod.get("status") or {}
-    states = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-    reasons = [one["state"]["waiting"].get("reason") for one in states if (one.get("state") or {}).get("waiting")]
-    return f" ({', '.join(filter(None, reasons))})" if any(reasons) else ""
-
-
-def _blanks(pod: JsonObject) -> dict[str, str]:
-    return {"pod": name_of(pod)}
-
-
-def _coverage(snapshot: Snapshot) -> Iterator[Problem]:
-    if snapshot.daemonset is None:
-        return
-    covered = {daemon["spec"].get("nodeName") for daemon in snapshot.daemons}
-    bare = sorted(name_of(node) for node in snapshot.nodes if _takes_pods(node) and name_of(node) not in covered)
-    if bare:
-        more = f" and {len(bare) - _MANY} more" if len(bare) > _MANY else ""
+    expected = snapshot.policy.host_path
+    if clean_path(expected) not in map(clean_path, paths):
         yield Problem(
-            f"no daemon on {', '.join(bare[:_MANY])}{more}: pods with {INJECT}: daemonset do not start there",
-            {"node": bare[0]},
+            f"pods mount {expected} of the node, but the DaemonSet mounts {', '.join(paths) or 'no hostPath'}"
         )
 
 
-def _takes_pods(node: JsonObject) -> bool:
-    """Whether pods of users come to a node: not cordoned, on Linux, without the taint of a control plane."""
+def check_daemonset_ready(snapshot: Snapshot) -> Iterator[Problem]:
+    for daemon in snapshot.daemons:
+        if not has_condition(daemon, "Ready"):
+            node = daemon["spec"].get("nodeName") or "no node"
+            yield Problem(
+                f"the daemon on {node} is not ready: pod {name_of(daemon)}{_waiting_reasons(daemon)}",
+                {"pod": name_of(daemon)},
+            )
+
+
+def _waiting_reasons(pod: JsonObject) -> str:
+    status = pod.get("status") or {}
+    containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    states = [container.get("state") or {} for container in containers]
+    reasons = [state["waiting"].get("reason") for state in states if state.get("waiting")]
+    return f" ({', '.join(filter(None, reasons))})" if any(reasons) else ""
+
+
+def check_daemonset_coverage(snapshot: Snapshot) -> Iterator[Problem]:
+    if snapshot.daemonset is None:
+        return
+    nodes_with_daemon = {daemon["spec"].get("nodeName") for daemon in snapshot.daemons}
+    nodes_without_daemon = sorted(
+        name_of(node) for node in snapshot.nodes if _accepts_pods(node) and name_of(node) not in nodes_with_daemon
+    )
+    if nodes_without_daemon:
+        names = ", ".join(nodes_without_daemon[:_MOST_NODES])
+        more = f" and {len(nodes_without_daemon) - _MOST_NODES} more" if len(nodes_without_daemon) > _MOST_NODES else ""
+        yield Problem(
+            f"no daemon on {names}{more}: pods with {INJECT}: daemonset do not start there",
+            {"node": nodes_without_daemon[0]},
+        )
+
+
+def _accepts_pods(node: JsonObject) -> bool:
+    """Whether a node accepts users' pods: not cordoned, Linux, without the taint of a control plane."""
     spec = node.get("spec") or {}
     taints = {taint["key"] for taint in spec.get("taints") or [] if taint.get("effect") != "PreferNoSchedule"}
     return (
@@ -70,45 +75,44 @@ def _takes_pods(node: JsonObject) -> bool:
 
 CHECKS: tuple[Check, ...] = (
     Check(
-        "daemonset",
-        Category.DAEMONSET,
-        "Where daemonset mode is on, there is a DaemonSet",
-        True,
-        "set the chart's daemonset.enabled to true, or take daemonset out of settings.injection.modes",
-        ("policy", "daemonset"),
-        _exists,
-        ("installed",),
+        name="daemonset",
+        category=Category.DAEMONSET,
+        statement="The release has a DaemonSet if daemonset mode is on",
+        fatal=True,
+        hint="set the chart's daemonset.enabled to true, or remove daemonset from settings.injection.modes",
+        requires=("policy", "daemonset"),
+        after=("installed",),
+        find_problems=check_daemonset,
     ),
     Check(
-        "daemonset-path",
-        Category.DAEMONSET,
-        "Pods and daemons agree on the directory of the socket",
-        True,
-        "set it in one place only, the chart's daemonset.hostPath, then "
+        name="daemonset-path",
+        category=Category.DAEMONSET,
+        statement="Pods and daemons use the same directory for the socket",
+        fatal=True,
+        hint="set the directory only in the chart's daemonset.hostPath, then "
         "`kubectl -n {system} rollout restart deploy/{server}`",
-        ("policy", "daemonset"),
-        _path,
-        ("installed", "daemonset"),
+        requires=("policy", "daemonset"),
+        after=("installed", "daemonset"),
+        find_problems=check_daemonset_path,
     ),
     Check(
-        "daemonset-ready",
-        Category.DAEMONSET,
-        "Every daemon is ready",
-        True,
-        "`kubectl -n {system} describe pod {pod}` and `kubectl -n {system} logs {pod} -c dind` say why",
-        ("daemons",),
-        _ready,
-        ("installed", "daemonset"),
+        name="daemonset-ready",
+        category=Category.DAEMONSET,
+        statement="Every daemon is ready",
+        fatal=True,
+        hint="see `kubectl -n {system} describe pod {pod}` and `kubectl -n {system} logs {pod} -c dind`",
+        requires=("daemons",),
+        after=("installed", "daemonset"),
+        find_problems=check_daemonset_ready,
     ),
     Check(
-        "daemonset-coverage",
-        Category.DAEMONSET,
-        "Every node that takes pods has a daemon",
-        False,
-        "set the chart's daemonset.tolerations and daemonset.nodeSelector; "
+        name="daemonset-coverage",
+        category=Category.DAEMONSET,
+        statement="Every node that accepts pods has a daemon",
+        hint="set the chart's daemonset.tolerations and daemonset.nodeSelector; "
         "`kubectl describe node {node}` shows its taints and labels",
-        ("daemonset", "daemons", "nodes"),
-        _coverage,
-        ("installed", "daemonset"),
+        requires=("daemonset", "daemons", "nodes"),
+        after=("installed", "daemonset"),
+        find_problems=check_daemonset_coverage,
     ),
 )

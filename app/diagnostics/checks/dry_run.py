@@ -1,30 +1,31 @@
-"""Pods that the API server is asked for without making them: what all of admission, ours and others', does to them."""
+"""Dry-runs of pods: the effect of all of admission, ours and that of others."""
 
 import re
 from collections.abc import Iterator
 
 from app.diagnostics.check import REINSTALL, Category, Check, Problem
-from app.diagnostics.checks.namespaces import allow_privileged
-from app.diagnostics.explain import AdmissionInputs, left_out_by
-from app.diagnostics.snapshot import DryRun, Snapshot, annotations_of, entries_of, name_of
+from app.diagnostics.checks.namespaces import pod_security_fix
+from app.diagnostics.explain import AdmissionInputs, find_exclusion
+from app.diagnostics.snapshot import DryRun, Snapshot, annotations_of, calls_for_pods, entries_of, name_of
 from app.injection import INJECT, STALE_STATUS, STATUS, Mode, Policy, Reason, inject
 from app.model import JsonObject
 
-_INIT = "prepare"
-_POD_SECURITY = "violates PodSecurity"
+_INIT_CONTAINER = "prepare"
+# The API server reports refusals as text only, hence these.
 _CALL_FAILED = re.compile(r'failed calling webhook "([^"]+)"[^:]*: (?:failed to call webhook: )?(.*)', re.DOTALL)
 _DENIED_BY_WEBHOOK = re.compile(r'admission webhook "([^"]+)" denied the request')
-# Of quotas and limit ranges, by what the API server says of them
-_LIMITS = {"exceeded quota: ": "quota", " usage per ": "limitrange"}
-# Our policy says the first; the webhook, called again after another one changed the pod, the second.
-_TAKEN_AWAY = ("has lost its restartPolicy", STALE_STATUS)
+_POD_SECURITY = "violates PodSecurity"
+# Quotas and limit ranges, by the API server's messages about them
+_LIMIT_KINDS = {"exceeded quota: ": "quota", " usage per ": "limitrange"}
+# The first is a message of our policy. The second is one of our webhook, which was called again after another one.
+_LOST_INJECTION = ("has lost its restartPolicy", STALE_STATUS)
 _NOT_INJECTED = re.compile(r"dind\.io/inject: the pod asks for \w+ and has no ")
-_LONGEST = 400
+_LONGEST_REFUSAL = 400
 
 
 def dry_run_pod(mode: Mode, policy: Policy) -> JsonObject:
-    """Return a pod that asks for Docker, with an init container so that the order can be seen."""
-    # No other image is needed in the cluster, where a policy looks at images.
+    """Return a pod that asks for Docker; its init container shows in which order containers start."""
+    # The daemon's own image, so that policies for images allow the pod.
     image = policy.defaults.image
     return {
         "apiVersion": "v1",
@@ -33,163 +34,172 @@ def dry_run_pod(mode: Mode, policy: Policy) -> JsonObject:
         "spec": {
             "automountServiceAccountToken": False,
             "restartPolicy": "Never",
-            "initContainers": [{"name": _INIT, "image": image}],
+            "initContainers": [{"name": _INIT_CONTAINER, "image": image}],
             "containers": [{"name": "build", "image": image}],
         },
     }
 
 
-def _place(run: DryRun) -> str:
+def _location(run: DryRun) -> str:
     return f"namespace {run.namespace}, {run.mode}"
 
 
-def _brief(text: str) -> str:
+def _abbreviate(text: str) -> str:
     text = " ".join(text.split())
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return text if len(text) <= _LONGEST_REFUSAL else text[: _LONGEST_REFUSAL - 1] + "…"
 
 
-def _called(snapshot: Snapshot) -> Iterator[Problem]:
+def check_called(snapshot: Snapshot) -> Iterator[Problem]:
     for run in snapshot.dry_runs:
-        if failed := _CALL_FAILED.search(run.refusal):
-            yield Problem(f"{_place(run)}: {failed[1]} cannot be called: {_brief(failed[2])}")
+        if match := _CALL_FAILED.search(run.refusal):
+            yield Problem(f"{_location(run)}: the API server cannot call {match[1]}: {_abbreviate(match[2])}")
 
 
-def _injected(snapshot: Snapshot) -> Iterator[Problem]:
+def check_injected(snapshot: Snapshot) -> Iterator[Problem]:
     for run in snapshot.dry_runs:
-        if _was_not_injected(run):
-            why = _left_out_by(run, snapshot)
-            mend = f"set the chart's webhook.objectSelector to {{}}, or {REINSTALL}" if why else _UNNOTICED
-            sentence = f": {why}" if why else ", so the webhook was not called"
-            yield Problem(f"{_place(run)}: the pod came back without Docker{sentence}", {"mend": mend})
+        if _lacks_docker(run):
+            exclusion = _exclusion(run, snapshot)
+            fix = f"set the chart's webhook.objectSelector to {{}}, or {REINSTALL}" if exclusion else _NOT_CALLED_FIX
+            sentence = f": {exclusion}" if exclusion else ", so the API server did not call the webhook"
+            yield Problem(f"{_location(run)}: the pod came back without Docker{sentence}", {"fix": fix})
 
 
-def _was_not_injected(run: DryRun) -> bool:
-    """Whether it came back as it was, or was refused for that by the policy that looks at what became of pods."""
+def _lacks_docker(run: DryRun) -> bool:
+    """Whether the pod came back without Docker, or our policy refused the pod because of that."""
     if run.pod is None:
         return _NOT_INJECTED.search(run.refusal) is not None
     return STATUS not in annotations_of(run.pod)
 
 
-def _left_out_by(run: DryRun, snapshot: Snapshot) -> str | None:
-    namespace = next((one for one in snapshot.namespaces if name_of(one) == run.namespace), None)
+def _exclusion(run: DryRun, snapshot: Snapshot) -> str | None:
+    namespace = next((each for each in snapshot.namespaces if name_of(each) == run.namespace), None)
     if namespace is None:
         return None
-    asked = AdmissionInputs(namespace, snapshot.configuration, snapshot.policy)
-    return left_out_by(dry_run_pod(run.mode, snapshot.policy), asked)
+    inputs = AdmissionInputs(namespace, snapshot.configuration, snapshot.policy)
+    return find_exclusion(dry_run_pod(run.mode, snapshot.policy), inputs)
 
 
-def _kept(snapshot: Snapshot) -> Iterator[Problem]:
+def check_kept(snapshot: Snapshot) -> Iterator[Problem]:
     for run in snapshot.dry_runs:
-        if _was_taken_away(run):
-            yield Problem(f"{_place(run)}: {_brief(run.refusal)}", _others(snapshot))
+        if _lost_injection(run):
+            yield Problem(f"{_location(run)}: {_abbreviate(run.refusal)}", _other_webhooks(snapshot))
         elif run.pod is not None and STATUS in annotations_of(run.pod):
             decision = inject(run.pod, None, snapshot.policy)
             if decision.reason is Reason.STALE_STATUS:
-                yield Problem(f"{_place(run)}: the pod {decision.detail}", _others(snapshot))
+                yield Problem(f"{_location(run)}: the pod {decision.detail}", _other_webhooks(snapshot))
 
 
-def _was_taken_away(run: DryRun) -> bool:
-    return any(text in run.refusal for text in _TAKEN_AWAY)
+def _lost_injection(run: DryRun) -> bool:
+    return any(text in run.refusal for text in _LOST_INJECTION)
 
 
-def _others(snapshot: Snapshot) -> dict[str, str]:
-    names = [name_of(one) for one in snapshot.configurations if not entries_of(one) and _sees_pods(one)]
-    return {"others": ", ".join(names) or "none is a webhook; look at MutatingAdmissionPolicies"}
+def _other_webhooks(snapshot: Snapshot) -> dict[str, str]:
+    names = [
+        name_of(configuration)
+        for configuration in snapshot.configurations
+        if not entries_of(configuration) and calls_for_pods(configuration)
+    ]
+    return {"others": ", ".join(names) or "no other webhook is called for pods; see MutatingAdmissionPolicies"}
 
 
-def _sees_pods(configuration: JsonObject) -> bool:
-    rules = [rule for webhook in configuration.get("webhooks") or [] for rule in webhook.get("rules") or []]
-    return any({"pods", "*", "*/*"} & set(rule.get("resources", [])) for rule in rules)
-
-
-def _in_order(snapshot: Snapshot) -> Iterator[Problem]:
+def check_order(snapshot: Snapshot) -> Iterator[Problem]:
     for run in snapshot.dry_runs:
-        names = [one["name"] for one in (run.pod or {"spec": {}})["spec"].get("initContainers") or []]
-        own = snapshot.policy.container_name if run.mode is Mode.SIDECAR else snapshot.policy.wait_container_name
-        if own in names and _INIT in names and names.index(own) > names.index(_INIT):
-            yield Problem(f"{_place(run)}: {own} comes after the pod's own init container", _others(snapshot))
+        names = [container["name"] for container in (run.pod or {"spec": {}})["spec"].get("initContainers") or []]
+        own_container = (
+            snapshot.policy.container_name if run.mode is Mode.SIDECAR else snapshot.policy.wait_container_name
+        )
+        if (
+            own_container in names
+            and _INIT_CONTAINER in names
+            and names.index(own_container) > names.index(_INIT_CONTAINER)
+        ):
+            yield Problem(
+                f"{_location(run)}: {own_container} starts after the pod's own init container",
+                _other_webhooks(snapshot),
+            )
 
 
-def _not_refused(snapshot: Snapshot) -> Iterator[Problem]:
-    own = entries_of(snapshot.configuration)
+def check_admitted(snapshot: Snapshot) -> Iterator[Problem]:
+    own_webhooks = entries_of(snapshot.configuration)
     for run in snapshot.dry_runs:
         refusal = run.refusal
-        denied = _DENIED_BY_WEBHOOK.search(refusal)
-        if not refusal or _CALL_FAILED.search(refusal) or _was_taken_away(run) or _was_not_injected(run):
+        denial = _DENIED_BY_WEBHOOK.search(refusal)
+        if not refusal or _CALL_FAILED.search(refusal) or _lost_injection(run) or _lacks_docker(run):
             continue
-        yield Problem(f"{_place(run)}: {_brief(refusal)}", _mend(run, denied is not None and denied[1] in own))
+        yield Problem(
+            f"{_location(run)}: {_abbreviate(refusal)}",
+            _refusal_fix(run, denial is not None and denial[1] in own_webhooks),
+        )
 
 
-def _mend(run: DryRun, by_us: bool) -> dict[str, str]:
-    if by_us:
-        return {"mend": "see the settings in ConfigMap {server} of namespace {system}"}
+def _refusal_fix(run: DryRun, is_own_denial: bool) -> dict[str, str]:
+    if is_own_denial:
+        return {"fix": "see the settings in ConfigMap {server} of namespace {system}"}
     if _POD_SECURITY in run.refusal:
-        return {"mend": allow_privileged(run.namespace)}
-    limit = next((what for said, what in _LIMITS.items() if said in run.refusal), None)
+        return {"fix": pod_security_fix(run.namespace)}
+    limit = next((kind for text, kind in _LIMIT_KINDS.items() if text in run.refusal), None)
     if limit:
         return {
-            "mend": f"`kubectl -n {run.namespace} describe {limit}` shows the limit: have it raised, or give the "
+            "fix": f"`kubectl -n {run.namespace} describe {limit}` shows the limit: have it raised, or give the "
             "daemon less with the chart's settings.injection.defaults"
         }
-    return {"mend": f"have the policy that is named except namespace {run.namespace}"}
+    return {"fix": f"exclude namespace {run.namespace} from that policy or webhook"}
 
 
-_NEEDS = ("dry_runs",)
-_UNNOTICED = (
-    "mend what failed above; with failurePolicy Ignore, a server that is away goes unnoticed: "
+_NOT_CALLED_FIX = (
+    "fix the failed checks above; with failurePolicy Ignore, the API server ignores a server that is down: see "
     "`kubectl -n {system} get pods`"
 )
 
 CHECKS: tuple[Check, ...] = (
     Check(
-        "called",
-        Category.DRY_RUN,
-        "The API server reaches every webhook that has a say",
-        True,
-        "if it is ours, mend what failed above, and see that firewalls let the API server reach port 10250 of pods; "
-        "if it is another's, that one is away",
-        _NEEDS,
-        _called,
-        ("installed",),
+        name="called",
+        category=Category.DRY_RUN,
+        statement="The API server can call every webhook for the pod",
+        fatal=True,
+        hint="our webhook: fix the failed checks above, and let the API server reach port 10250 of pods through "
+        "firewalls; any other webhook: its server is down",
+        requires=("dry_runs",),
+        after=("installed",),
+        find_problems=check_called,
     ),
     Check(
-        "admitted",
-        Category.DRY_RUN,
-        "No policy, quota or other webhook refuses it",
-        True,
-        "{mend}",
-        _NEEDS,
-        _not_refused,
-        ("installed", "called"),
+        name="admitted",
+        category=Category.DRY_RUN,
+        statement="No policy, quota or other webhook refuses the pod",
+        fatal=True,
+        hint="{fix}",
+        requires=("dry_runs",),
+        after=("installed", "called"),
+        find_problems=check_admitted,
     ),
     Check(
-        "kept",
-        Category.DRY_RUN,
-        "Nobody takes away what was injected",
-        True,
-        "update or reconfigure the webhook or policy that does: {others}",
-        ("configurations", "policy", *_NEEDS),
-        _kept,
-        ("installed", "called", "admitted"),
+        name="kept",
+        category=Category.DRY_RUN,
+        statement="No other webhook or policy removes what was injected",
+        fatal=True,
+        hint="update or reconfigure the webhook or policy that removes it: {others}",
+        requires=("configurations", "policy", "dry_runs"),
+        after=("installed", "called", "admitted"),
+        find_problems=check_kept,
     ),
     Check(
-        "injected",
-        Category.DRY_RUN,
-        "A pod that asks comes back with Docker",
-        True,
-        "{mend}",
-        ("configurations", "namespaces", *_NEEDS),
-        _injected,
-        ("installed", "called", "admitted", "kept"),
+        name="injected",
+        category=Category.DRY_RUN,
+        statement="A pod that asks for Docker comes back with it",
+        fatal=True,
+        hint="{fix}",
+        requires=("configurations", "namespaces", "dry_runs"),
+        after=("installed", "called", "admitted", "kept"),
+        find_problems=check_injected,
     ),
     Check(
-        "order",
-        Category.DRY_RUN,
-        "Docker starts before the pod's own init containers",
-        False,
-        "have the webhook or policy that moves init containers leave the order alone: {others}",
-        ("configurations", "policy", *_NEEDS),
-        _in_order,
-        ("installed", "called", "admitted", "kept", "injected"),
+        name="order",
+        category=Category.DRY_RUN,
+        statement="Docker starts before the pod's own init containers",
+        hint="reconfigure the webhook or policy that moves init containers: {others}",
+        requires=("configurations", "policy", "dry_runs"),
+        after=("installed", "called", "admitted", "kept", "injected"),
+        find_problems=check_order,
     ),
 )

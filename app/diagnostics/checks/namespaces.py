@@ -1,106 +1,104 @@
-"""Namespaces that have opted in, or meant to."""
+"""Namespaces that have opted in, or were meant to."""
 
 from collections.abc import Iterator
 
 from app.diagnostics.check import Category, Check, Problem
-from app.diagnostics.snapshot import Snapshot, has_opted_in, is_asked_about, labels_of, name_of
-from app.injection import INJECT, NAMESPACE_VALUES
+from app.diagnostics.snapshot import Snapshot, has_opted_in, is_selected, labels_of, name_of
+from app.injection import INJECT, NAMESPACE_VALUES, Reason
 from app.model import JsonObject, nearest_word
 
 ENFORCE = "pod-security.kubernetes.io/enforce"
 
 
-def allow_privileged(namespace: str) -> str:
-    """Return how a namespace comes to allow what injection adds."""
+def pod_security_fix(namespace: str) -> str:
+    """Return the fix for a namespace whose Pod Security level refuses injected pods."""
     command = f"kubectl label namespace {namespace} {ENFORCE}=privileged --overwrite"
-    return f"if you trust its people with the nodes, `{command}`"
+    return f"`{command}`, if its users may have root on the nodes"
 
 
-def _opted_in(snapshot: Snapshot) -> Iterator[Problem]:
-    if not any(has_opted_in(one) and is_asked_about(snapshot.configuration, one) for one in snapshot.namespaces):
-        of_one = len(snapshot.namespaces) == 1
-        name = name_of(snapshot.namespaces[0]) if of_one else "NAMESPACE"
+def check_opted_in(snapshot: Snapshot) -> Iterator[Problem]:
+    if not any(
+        has_opted_in(namespace) and is_selected(snapshot.configuration, namespace) for namespace in snapshot.namespaces
+    ):
+        is_single = len(snapshot.namespaces) == 1
+        name = name_of(snapshot.namespaces[0]) if is_single else "NAMESPACE"
         yield Problem(
             f"namespace {name} has not opted in"
-            if of_one
+            if is_single
             else f"none of {len(snapshot.namespaces)} namespaces has opted in",
             {"namespace": name},
         )
 
 
-def _values(snapshot: Snapshot) -> Iterator[Problem]:
-    for one in snapshot.namespaces:
-        value = labels_of(one).get(INJECT)
+def check_label_values(snapshot: Snapshot) -> Iterator[Problem]:
+    for namespace in snapshot.namespaces:
+        value = labels_of(namespace).get(INJECT)
         if value is not None and value not in (*NAMESPACE_VALUES, "disabled"):
             guess = nearest_word(value, NAMESPACE_VALUES) or "enabled"
             yield Problem(
-                f'namespace {name_of(one)} has {INJECT}="{value}", which counts as no label',
-                {"namespace": name_of(one), "value": guess},
+                f'namespace {name_of(namespace)} has {INJECT}="{value}", which is not an accepted value',
+                {"namespace": name_of(namespace), "value": guess},
             )
 
 
-def _not_exempt(snapshot: Snapshot) -> Iterator[Problem]:
-    for one in snapshot.namespaces:
-        if has_opted_in(one) and not is_asked_about(snapshot.configuration, one):
+def check_not_exempt(snapshot: Snapshot) -> Iterator[Problem]:
+    for namespace in snapshot.namespaces:
+        if has_opted_in(namespace) and not is_selected(snapshot.configuration, namespace):
             yield Problem(
-                f"namespace {name_of(one)} has the label, but the webhook's selectors leave it out",
-                {"namespace": name_of(one)},
+                f"namespace {name_of(namespace)} has the label, but the webhook's namespaceSelectors exclude it",
+                {"namespace": name_of(namespace)},
             )
 
 
-def security_problem(namespace: JsonObject) -> str | None:
-    """Return why Pod Security refuses injected pods in a namespace, None where its label does not say so."""
+def pod_security_problem(namespace: JsonObject) -> str | None:
+    """Return why Pod Security refuses injected pods in a namespace, or None if its label allows them."""
     level = labels_of(namespace).get(ENFORCE, "privileged")
     if level == "privileged":
         return None
-    return f"namespace {name_of(namespace)} enforces {level}: neither privileged containers nor hostPath volumes"
+    name = name_of(namespace)
+    return f"namespace {name} enforces Pod Security level {level}: no privileged containers, no hostPath volumes"
 
 
-def _pod_security(snapshot: Snapshot) -> Iterator[Problem]:
-    for one in snapshot.namespaces:
-        if has_opted_in(one) and (problem := security_problem(one)):
-            yield Problem(problem, {"namespace": name_of(one)})
+def check_pod_security(snapshot: Snapshot) -> Iterator[Problem]:
+    for namespace in snapshot.namespaces:
+        if has_opted_in(namespace) and (problem := pod_security_problem(namespace)):
+            yield Problem(problem, {"namespace": name_of(namespace)})
 
-
-_NEEDS = ("namespaces",)
 
 CHECKS: tuple[Check, ...] = (
     Check(
-        "opted-in",
-        Category.NAMESPACES,
-        "A namespace has opted in",
-        False,
-        f"`kubectl label namespace {{namespace}} {INJECT}=enabled`",
-        ("configurations", *_NEEDS),
-        _opted_in,
-        ("installed", "entries", "namespace-selectors"),
+        name="opted-in",
+        category=Category.NAMESPACES,
+        statement="A namespace has opted in",
+        hint=f"`{Reason.NAMESPACE_NOT_OPTED_IN.remedy}`",
+        requires=("configurations", "namespaces"),
+        after=("installed", "entries"),
+        find_problems=check_opted_in,
     ),
     Check(
-        "label-values",
-        Category.NAMESPACES,
-        f"Labels {INJECT} have a value that counts: {', '.join(NAMESPACE_VALUES)}",
-        False,
-        f"`kubectl label namespace {{namespace}} {INJECT}={{value}} --overwrite`",
-        _NEEDS,
-        _values,
+        name="label-values",
+        category=Category.NAMESPACES,
+        statement=f"Labels {INJECT} have an accepted value: {', '.join(NAMESPACE_VALUES)}",
+        hint=f"`kubectl label namespace {{namespace}} {INJECT}={{value}} --overwrite`",
+        requires=("namespaces",),
+        find_problems=check_label_values,
     ),
     Check(
-        "not-exempt",
-        Category.NAMESPACES,
-        "Every namespace with the label is asked about",
-        False,
-        f"run those pods in another namespace, and `kubectl label namespace {{namespace}} {INJECT}-`",
-        ("configurations", *_NEEDS),
-        _not_exempt,
-        ("installed", "entries", "namespace-selectors"),
+        name="not-exempt",
+        category=Category.NAMESPACES,
+        statement="The webhook is called for every namespace with the label",
+        hint=f"use another namespace for those pods, and `kubectl label namespace {{namespace}} {INJECT}-`",
+        requires=("configurations", "namespaces"),
+        after=("installed", "entries"),
+        find_problems=check_not_exempt,
     ),
     Check(
-        "pod-security",
-        Category.NAMESPACES,
-        "Pod Security lets the daemon into every namespace that has opted in",
-        True,
-        allow_privileged("{namespace}"),
-        _NEEDS,
-        _pod_security,
+        name="pod-security",
+        category=Category.NAMESPACES,
+        statement="Pod Security allows the daemon in every namespace that has opted in",
+        fatal=True,
+        hint=pod_security_fix("{namespace}"),
+        requires=("namespaces",),
+        find_problems=check_pod_security,
     ),
 )

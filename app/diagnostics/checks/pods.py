@@ -1,4 +1,4 @@
-"""Pods that asked for Docker, and what became of them."""
+"""Pods that ask for Docker, and their daemons."""
 
 from collections.abc import Iterator
 
@@ -6,130 +6,130 @@ from app.diagnostics.check import Category, Check, Problem
 from app.diagnostics.expected_webhook import ENTRY_SUFFIX
 from app.diagnostics.explain import (
     AdmissionInputs,
-    annotate_template,
-    asks,
+    annotation_command,
+    explain_missing_docker,
     has_docker,
-    misplaced,
-    recreate,
-    without_docker,
+    misplaced_value,
+    recreation_hint,
+    requests_docker,
 )
 from app.diagnostics.snapshot import Snapshot, name_of, namespace_of
 from app.injection import INJECT
 from app.model import JsonObject
 
-_MOST = 20
-_OVER = ("Succeeded", "Failed")
+_MOST_PODS = 20
+_FINISHED_PHASES = ("Succeeded", "Failed")
 
 
-def _have_docker(snapshot: Snapshot) -> Iterator[Problem]:
-    namespaces = {name_of(one): one for one in snapshot.namespaces}
-    found = 0
+def check_pods_have_docker(snapshot: Snapshot) -> Iterator[Problem]:
+    namespaces = {name_of(namespace): namespace for namespace in snapshot.namespaces}
+    count = 0
     for pod in snapshot.pods:
-        if has_docker(pod) or not asks(pod) or (pod.get("status") or {}).get("phase") in _OVER:
+        if has_docker(pod) or not requests_docker(pod) or (pod.get("status") or {}).get("phase") in _FINISHED_PHASES:
             continue
         namespace = namespaces.get(namespace_of(pod))
         if namespace is None:
             continue
-        found += 1
-        if found > _MOST:
+        count += 1
+        if count > _MOST_PODS:
             continue
-        why, do = without_docker(pod, AdmissionInputs(namespace, snapshot.configuration, snapshot.policy))
-        yield Problem(f"pod {namespace_of(pod)}/{name_of(pod)}: {why}", {"do": do})
-    if found > _MOST:
-        yield Problem(f"and {found - _MOST} more", {"do": "choose a namespace with --namespace to see them"})
+        reason, fix = explain_missing_docker(pod, AdmissionInputs(namespace, snapshot.configuration, snapshot.policy))
+        yield Problem(f"pod {namespace_of(pod)}/{name_of(pod)}: {reason}", {"fix": fix})
+    if count > _MOST_PODS:
+        yield Problem(f"and {count - _MOST_PODS} more", {"fix": "use --namespace to see the pods of one namespace"})
 
 
-def _annotated_where_it_counts(snapshot: Snapshot) -> Iterator[Problem]:
+def check_annotation_on_template(snapshot: Snapshot) -> Iterator[Problem]:
     for workload in snapshot.workloads:
-        if (said := misplaced(workload)) is not None:
-            place = f"{workload['kind']} {namespace_of(workload)}/{name_of(workload)}"
+        if (value := misplaced_value(workload)) is not None:
+            location = f"{workload['kind']} {namespace_of(workload)}/{name_of(workload)}"
             yield Problem(
-                f"{place} says {INJECT}: {said} itself, its pod template does not",
-                {"do": annotate_template(workload, said)},
+                f"{location} has {INJECT}: {value} itself, but its pod template has not",
+                {"fix": annotation_command(workload, value)},
             )
 
 
-def _not_denied(snapshot: Snapshot) -> Iterator[Problem]:
-    # An event is told again and again; its object is the same.
-    seen = set()
+def check_not_denied(snapshot: Snapshot) -> Iterator[Problem]:
+    # The same event is repeated for the same object.
+    seen: set[str] = set()
     for event in snapshot.events:
         message = str(event.get("message", ""))
         if ENTRY_SUFFIX not in message and f": {INJECT}: " not in message:
             continue
         involved = event.get("involvedObject") or {}
-        place = f"{involved.get('kind')} {involved.get('namespace')}/{involved.get('name')}"
-        if place not in seen:
-            seen.add(place)
-            yield Problem(f"{place}: {message}")
+        location = f"{involved.get('kind')} {involved.get('namespace')}/{involved.get('name')}"
+        if location not in seen:
+            seen.add(location)
+            yield Problem(f"{location}: {message}")
 
 
-def _daemons_run(snapshot: Snapshot) -> Iterator[Problem]:
+def check_daemons_run(snapshot: Snapshot) -> Iterator[Problem]:
     name = snapshot.policy.container_name
     for pod in snapshot.pods:
         if not has_docker(pod):
             continue
         status = pod.get("status") or {}
-        for one in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
-            waiting = (one.get("state") or {}).get("waiting") or {}
-            if one["name"] == name and waiting.get("reason") not in (None, "PodInitializing", "ContainerCreating"):
+        for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+            waiting = (container.get("state") or {}).get("waiting") or {}
+            if container["name"] == name and waiting.get("reason") not in (
+                None,
+                "PodInitializing",
+                "ContainerCreating",
+            ):
                 yield Problem(
                     f"pod {namespace_of(pod)}/{name_of(pod)}: container {name} is in {waiting['reason']}",
-                    {"do": _look(pod, name)},
+                    {"fix": _logs_fix(pod, name)},
                 )
     for pod in snapshot.pods:
-        if has_docker(pod) and _never_starts(pod, name):
+        if has_docker(pod) and _lacks_restart_policy(pod, name):
             yield Problem(
                 f"pod {namespace_of(pod)}/{name_of(pod)}: init container {name} has lost its restartPolicy: Always, "
                 "so the pod never starts",
-                {"do": f"have the webhook or policy updated that drops the field, then {recreate(pod)}"},
+                {"fix": f"fix the webhook or policy that removes the field, then {recreation_hint(pod)}"},
             )
 
 
-def _look(pod: JsonObject, container: str) -> str:
-    where, name = f"kubectl -n {namespace_of(pod)}", name_of(pod)
-    return f"`{where} logs {name} -c {container} --previous` and `{where} describe pod {name}` say why"
+def _logs_fix(pod: JsonObject, container: str) -> str:
+    kubectl, name = f"kubectl -n {namespace_of(pod)}", name_of(pod)
+    return f"see `{kubectl} logs {name} -c {container} --previous` and `{kubectl} describe pod {name}`"
 
 
-def _never_starts(pod: JsonObject, name: str) -> bool:
-    inits = pod["spec"].get("initContainers") or []
-    return any(one["name"] == name and one.get("restartPolicy") != "Always" for one in inits)
+def _lacks_restart_policy(pod: JsonObject, name: str) -> bool:
+    containers = pod["spec"].get("initContainers") or []
+    return any(container["name"] == name and container.get("restartPolicy") != "Always" for container in containers)
 
 
 CHECKS: tuple[Check, ...] = (
     Check(
-        "pods-have-docker",
-        Category.PODS,
-        "Every pod that asks for Docker has it",
-        False,
-        "{do}",
-        ("namespaces", "pods"),
-        _have_docker,
+        name="pods-have-docker",
+        category=Category.PODS,
+        statement="Every pod that asks for Docker has it",
+        hint="{fix}",
+        requires=("namespaces", "pods"),
+        find_problems=check_pods_have_docker,
     ),
     Check(
-        "annotation-on-template",
-        Category.PODS,
-        "Workloads are annotated on their pod templates",
-        False,
-        "{do}",
-        ("workloads",),
-        _annotated_where_it_counts,
+        name="annotation-on-template",
+        category=Category.PODS,
+        statement="Workloads are annotated on their pod templates",
+        hint="{fix}",
+        requires=("workloads",),
+        find_problems=check_annotation_on_template,
     ),
     Check(
-        "not-denied",
-        Category.PODS,
-        "No pod was denied lately",
-        False,
-        "the message says what to change in the pod template",
-        ("events",),
-        _not_denied,
+        name="not-denied",
+        category=Category.PODS,
+        statement="No pod was denied recently",
+        hint="change the pod template as the message says",
+        requires=("events",),
+        find_problems=check_not_denied,
     ),
     Check(
-        "daemons-run",
-        Category.PODS,
-        "The daemons of injected pods run",
-        False,
-        "{do}",
-        ("pods", "policy"),
-        _daemons_run,
+        name="daemons-run",
+        category=Category.PODS,
+        statement="The daemons of injected pods run",
+        hint="{fix}",
+        requires=("pods", "policy"),
+        find_problems=check_daemons_run,
     ),
 )

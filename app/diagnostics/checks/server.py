@@ -1,4 +1,4 @@
-"""The process that answers: its Service, endpoints and replicas."""
+"""The server: its Service, endpoints and replicas."""
 
 from collections.abc import Iterator
 
@@ -6,43 +6,40 @@ from app.diagnostics.check import REINSTALL, Category, Check, Problem
 from app.diagnostics.snapshot import Snapshot, entries_of, labels_of, name_of
 from app.model import JsonObject, selects
 
-# Within a cluster, what the configuration calls is a Service; a URL is somebody else's to keep.
-_SERVICE = "service"
-
 
 def called_service(configuration: JsonObject | None) -> JsonObject | None:
-    """Return a configuration's reference to the Service that is called, None where that is a URL."""
-    references = (entry["clientConfig"].get(_SERVICE) for entry in entries_of(configuration).values())
+    """Return the reference to the Service that a configuration calls, or None if it calls a URL."""
+    references = (entry["clientConfig"].get("service") for entry in entries_of(configuration).values())
     return next(filter(None, references), None)
 
 
 def is_ready(endpoint: JsonObject) -> bool:
-    """Whether traffic is sent to an endpoint of an EndpointSlice; one that says nothing is ready."""
+    """Whether an endpoint of an EndpointSlice receives traffic; without a condition, it does."""
     return (endpoint.get("conditions") or {}).get("ready") is not False
 
 
 def has_condition(o: JsonObject, kind: str) -> bool:
     """Whether a condition of an object's status is true."""
     conditions = (o.get("status") or {}).get("conditions") or []
-    return any(one["type"] == kind and one["status"] == "True" for one in conditions)
+    return any(condition["type"] == kind and condition["status"] == "True" for condition in conditions)
 
 
-def _service(snapshot: Snapshot) -> Iterator[Problem]:
+def check_service(snapshot: Snapshot) -> Iterator[Problem]:
     reference = called_service(snapshot.configuration)
     if reference is None:
         return
     place = f"{reference['namespace']}/{reference['name']}"
     if snapshot.service is None:
-        yield Problem(f"Service {place} does not exist", {"mend": REINSTALL})
+        yield Problem(f"Service {place} does not exist", {"fix": REINSTALL})
         return
     port = reference.get("port", 443)
-    if port not in [one["port"] for one in snapshot.service["spec"].get("ports") or []]:
-        # helm 4 would add the port beside the other one, of the same name, and be refused.
+    if port not in [entry["port"] for entry in snapshot.service["spec"].get("ports") or []]:
+        # helm 4 would add a second port with the same name, which the API server refuses.
         delete = f"`kubectl -n {reference['namespace']} delete service {reference['name']}`"
-        yield Problem(f"Service {place} has no port {port}", {"mend": f"{delete}, then {REINSTALL}"})
+        yield Problem(f"Service {place} has no port {port}", {"fix": f"{delete}, then {REINSTALL}"})
 
 
-def _service_selector(snapshot: Snapshot) -> Iterator[Problem]:
+def check_service_selector(snapshot: Snapshot) -> Iterator[Problem]:
     service, deployment = snapshot.service, snapshot.deployment
     if service is None or deployment is None:
         return
@@ -51,64 +48,63 @@ def _service_selector(snapshot: Snapshot) -> Iterator[Problem]:
         yield Problem(f"Service {name_of(service)} does not select the pods of Deployment {name_of(deployment)}")
 
 
-def _endpoints(snapshot: Snapshot) -> Iterator[Problem]:
+def check_endpoints(snapshot: Snapshot) -> Iterator[Problem]:
     if called_service(snapshot.configuration) is None or snapshot.service is None:
         return
-    endpoints = [endpoint for one in snapshot.slices for endpoint in one.get("endpoints") or []]
+    endpoints = [endpoint for each in snapshot.slices for endpoint in each.get("endpoints") or []]
     if not any(map(is_ready, endpoints)):
-        what = "no ready endpoint" if endpoints else "no endpoint"
-        yield Problem(f"Service {name_of(snapshot.service)} has {what}")
+        state = "no ready endpoint" if endpoints else "no endpoint"
+        yield Problem(f"Service {name_of(snapshot.service)} has {state}")
 
 
-def _replicas(snapshot: Snapshot) -> Iterator[Problem]:
+def check_replicas(snapshot: Snapshot) -> Iterator[Problem]:
     if snapshot.deployment is None:
         return
-    wanted = snapshot.deployment["spec"].get("replicas", 1)
+    desired = snapshot.deployment["spec"].get("replicas", 1)
     ready = (snapshot.deployment.get("status") or {}).get("readyReplicas", 0)
-    if ready < wanted or wanted < 2:
-        yield Problem(f"Deployment {name_of(snapshot.deployment)}: {ready} ready of {wanted}")
+    if ready < desired or desired < 2:
+        yield Problem(f"Deployment {name_of(snapshot.deployment)}: {ready} ready of {desired}")
 
 
 CHECKS: tuple[Check, ...] = (
     Check(
-        "service",
-        Category.SERVER,
-        "The Service that is called exists, with the port that is called",
-        True,
-        "{mend}",
-        ("configurations", "service"),
-        _service,
-        ("installed",),
+        name="service",
+        category=Category.SERVER,
+        statement="The Service exists and has the port that the API server calls",
+        fatal=True,
+        hint="{fix}",
+        requires=("configurations", "service"),
+        after=("installed",),
+        find_problems=check_service,
     ),
     Check(
-        "service-selector",
-        Category.SERVER,
-        "It selects the server's pods",
-        True,
-        REINSTALL,
-        ("service", "deployment"),
-        _service_selector,
-        ("installed", "service"),
+        name="service-selector",
+        category=Category.SERVER,
+        statement="The Service selects the server's pods",
+        fatal=True,
+        hint=REINSTALL,
+        requires=("service", "deployment"),
+        after=("installed", "service"),
+        find_problems=check_service_selector,
     ),
     Check(
-        "endpoints",
-        Category.SERVER,
-        "The Service has a ready endpoint",
-        True,
-        "`kubectl -n {system} get pods` and `kubectl -n {system} describe deploy/{server}` say why no pod is ready",
-        ("configurations", "service", "slices"),
-        _endpoints,
-        ("installed", "service"),
+        name="endpoints",
+        category=Category.SERVER,
+        statement="The Service has a ready endpoint",
+        fatal=True,
+        hint="see `kubectl -n {system} get pods` and `kubectl -n {system} describe deploy/{server}`",
+        requires=("configurations", "service", "slices"),
+        after=("installed", "service"),
+        find_problems=check_endpoints,
     ),
     Check(
-        "replicas",
-        Category.SERVER,
-        "Two replicas or more are ready",
-        False,
-        "`kubectl -n {system} describe deploy/{server}` says why; with one, pods that ask for Docker are refused "
-        "while it is replaced: set the chart's replicas to 2",
-        ("deployment",),
-        _replicas,
-        ("installed",),
+        name="replicas",
+        category=Category.SERVER,
+        statement="At least two replicas are ready",
+        hint="see `kubectl -n {system} describe deploy/{server}`, or set the chart's replicas to 2: with one replica, "
+        "the API server refuses pods that ask for Docker while the server restarts",
+        requires=("deployment",),
+        after=("installed",),
+        find_problems=check_replicas,
     ),
 )

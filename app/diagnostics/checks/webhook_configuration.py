@@ -1,83 +1,71 @@
-"""The API server, and what it has been told about the webhook."""
+"""The version of the API server, and the webhook configuration that it has."""
 
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 from app.diagnostics.check import REINSTALL, Category, Check, Problem
 from app.diagnostics.expected_webhook import (
-    CONTRACT,
     ENTRIES,
     EXEMPT_NAMESPACES,
     LONGEST_TIMEOUT_SECONDS,
     MINIMUM_VERSION,
+    NAME_LABEL,
     SHORTEST_TIMEOUT_SECONDS,
-    WEBHOOK_RULES,
-    ExpectedEntry,
-    is_same_expression,
+    find_differences,
 )
-from app.diagnostics.snapshot import Snapshot, entries_of, entry_for, is_own, name_of, release_name, release_namespace
+from app.diagnostics.snapshot import (
+    Snapshot,
+    calls_for_pods,
+    entries_of,
+    entry_for_namespace,
+    is_part_of_chart,
+    name_of,
+    release_name,
+    release_namespace,
+)
 from app.injection import INJECT
 from app.model import JsonObject, selects
 
-_NAME_LABEL = "kubernetes.io/metadata.name"
+_INSTALL = "install the chart: `helm install dind-webhook CHART --namespace docker-system --create-namespace`"
+# Their policies can set any annotation; other injectors set only their own.
+_POLICY_ENGINES = ("kyverno", "gatekeeper", "kubewarden", "jspolicy")
 
 
-def version_of(text: str) -> tuple[int, ...]:
-    """Return the numbers of a version, as in `1.37` or `1.37+`."""
-    return tuple(int("".join(filter(str.isdigit, part)) or 0) for part in text.split(".")[:2])
-
-
-def _supported(snapshot: Snapshot) -> Iterator[Problem]:
+def check_api_version(snapshot: Snapshot) -> Iterator[Problem]:
     if version_of(snapshot.version) < MINIMUM_VERSION:
         yield Problem(f"the API server is {snapshot.version}")
 
 
-def _installed(snapshot: Snapshot) -> Iterator[Problem]:
+def version_of(text: str) -> tuple[int, ...]:
+    """Return the numbers of a version such as `1.37` or `1.37+`."""
+    return tuple(int("".join(filter(str.isdigit, part)) or 0) for part in text.split(".")[:2])
+
+
+def check_installed(snapshot: Snapshot) -> Iterator[Problem]:
     if snapshot.configuration is not None:
         return
-    orphan = snapshot.orphan
-    yield Problem(
-        "there is no MutatingWebhookConfiguration with webhooks of *.inject.dind.io"
-        + (f", though {name_of(orphan)} of release {release_name(orphan)} is there" if orphan else ""),
-        {"mend": _reinstall(orphan) if orphan else _INSTALL},
-    )
+    sentence, fix = "there is no MutatingWebhookConfiguration with webhooks of *.inject.dind.io", _INSTALL
+    if orphan := snapshot.orphan:
+        sentence += f", but {name_of(orphan)} of release {release_name(orphan)} still exists"
+        fix = REINSTALL.replace("{release}", release_name(orphan)).replace("{system}", release_namespace(orphan))
+    yield Problem(sentence, {"fix": fix})
 
 
-def _reinstall(orphan: JsonObject) -> str:
-    """Return what puts back a release, of which one object is left."""
-    return REINSTALL.replace("{release}", release_name(orphan)).replace("{system}", release_namespace(orphan))
-
-
-def _alone(snapshot: Snapshot) -> Iterator[Problem]:
-    """Find namespaces of several installations, whose settings may differ; one of them too many."""
+def check_one_installation(snapshot: Snapshot) -> Iterator[Problem]:
     for namespace in snapshot.namespaces:
-        asking = sorted(name_of(one) for one in snapshot.configurations if entry_for(one, namespace))
-        if len(asking) > 1:
-            yield Problem(f"pods of namespace {name_of(namespace)} go to {', '.join(asking)}")
+        names = sorted(name_of(each) for each in snapshot.configurations if entry_for_namespace(each, namespace))
+        if len(names) > 1:
+            yield Problem(f"the API server sends pods of namespace {name_of(namespace)} to {', '.join(names)}")
 
 
-def _entries(snapshot: Snapshot) -> Iterator[Problem]:
-    found = entries_of(snapshot.configuration)
+def check_entries(snapshot: Snapshot) -> Iterator[Problem]:
+    installed = entries_of(snapshot.configuration)
     for expected in ENTRIES:
-        if expected.name not in found:
-            yield Problem(
-                f"{expected.name} is missing: namespaces labelled {INJECT}={expected.value} are not asked about"
-            )
-
-
-def _each(snapshot: Snapshot) -> Iterator[tuple[ExpectedEntry, JsonObject]]:
-    found = entries_of(snapshot.configuration)
-    return ((expected, found[expected.name]) for expected in ENTRIES if expected.name in found)
-
-
-def _targets(snapshot: Snapshot) -> Iterator[Problem]:
-    for expected, entry in _each(snapshot):
-        client = entry["clientConfig"]
-        path = client["service"].get("path", "/") if "service" in client else _path(client.get("url", ""))
-        if path != expected.path:
-            yield Problem(f"{expected.name} calls {path or '/'} instead of {expected.path}")
-    servers = sorted({_server(entry) for _, entry in _each(snapshot)})
+        if expected.name in installed:
+            yield from map(Problem, find_differences(expected, installed[expected.name]))
+        else:
+            yield Problem(f"{expected.name} is missing: no webhook is called for namespaces {INJECT}={expected.value}")
+    servers = sorted(set(map(_server, installed.values())))
     if len(servers) > 1:
         yield Problem(f"the webhooks call different servers: {', '.join(servers)}")
 
@@ -90,287 +78,162 @@ def _server(entry: JsonObject) -> str:
     return f"Service {service['namespace']}/{service['name']}:{service.get('port', 443)}"
 
 
-def _path(url: str) -> str:
-    return "/" + url.partition("://")[2].partition("/")[2]
-
-
-def _rules(snapshot: Snapshot) -> Iterator[Problem]:
-    for expected, entry in _each(snapshot):
-        if entry.get("rules") != WEBHOOK_RULES:
-            yield Problem(f"{expected.name} has other rules than CREATE of pods: {_brief(entry.get('rules'))}")
-
-
-def _brief(rules: Any) -> str:
-    if not rules:
-        return "none"
-    return "; ".join(f"{'/'.join(rule.get('operations', []))} {'/'.join(rule.get('resources', []))}" for rule in rules)
-
-
-def _selectors(snapshot: Snapshot) -> Iterator[Problem]:
-    for expected, entry in _each(snapshot):
+def check_exempt_namespaces(snapshot: Snapshot) -> Iterator[Problem]:
+    names = sorted(EXEMPT_NAMESPACES | {release_namespace(snapshot.configuration)} - {""})
+    for value, entry in _installed_entries(snapshot):
         selector = entry.get("namespaceSelector")
-        for value in (None, *(other.value for other in ENTRIES)):
-            labels = {_NAME_LABEL: "some-namespace"} | ({INJECT: value} if value else {})
-            wanted = value == expected.value
-            if selects(selector, labels) is wanted or (wanted and _has_own_requirements(selector)):
-                continue
-            # One tells enough; those that follow follow from it.
-            what = f"labelled {INJECT}={value}" if value else f"without the label {INJECT}"
-            yield Problem(f"{expected.name} {'does not ask' if wanted else 'asks'} about namespaces {what}")
-            break
+        selected = [name for name in names if selects(selector, {NAME_LABEL: name, INJECT: value})]
+        if selected:
+            yield Problem(f"{entry['name']} does not exempt {', '.join(selected)}")
 
 
-def _has_own_requirements(selector: JsonObject | None) -> bool:
-    """Whether an operator wants more of namespaces than ours: what that leaves out is meant to be left out."""
-    keys = {one["key"]: one for one in (selector or {}).get("matchExpressions") or []}
-    return INJECT in keys and not keys.keys() <= {INJECT, _NAME_LABEL}
+def _installed_entries(snapshot: Snapshot) -> Iterator[tuple[str, JsonObject]]:
+    """Yield each value of the namespace's label with its webhook, if the webhook is installed."""
+    installed = entries_of(snapshot.configuration)
+    return ((expected.value, installed[expected.name]) for expected in ENTRIES if expected.name in installed)
 
 
-def _exemptions(snapshot: Snapshot) -> Iterator[Problem]:
-    system = release_namespace(snapshot.configuration)
-    for expected, entry in _each(snapshot):
-        exempt = sorted(EXEMPT_NAMESPACES | ({system} if system else set()))
-        labels = ({_NAME_LABEL: name, INJECT: expected.value} for name in exempt)
-        asked = [one[_NAME_LABEL] for one in labels if selects(entry.get("namespaceSelector"), one)]
-        if asked:
-            yield Problem(f"{expected.name} does not exempt {', '.join(asked)}")
+def check_failure_policy(snapshot: Snapshot) -> Iterator[Problem]:
+    names = [entry["name"] for _, entry in _installed_entries(snapshot) if entry.get("failurePolicy") != "Fail"]
+    policies = {name_of(policy) for policy in snapshot.policies if is_part_of_chart(policy)}
+    if names and not any(binding["spec"].get("policyName") in policies for binding in snapshot.bindings):
+        yield Problem(f"failurePolicy is Ignore for {', '.join(names)}, and no policy checks that pods were injected")
 
 
-def _conditions(snapshot: Snapshot) -> Iterator[Problem]:
-    for expected, entry in _each(snapshot):
-        found = {one["name"]: one["expression"] for one in entry.get("matchConditions") or []}
-        for name, expression in expected.conditions.items():
-            if name not in found:
-                yield Problem(f"{expected.name} lacks the match condition {name}")
-            elif not is_same_expression(found[name], expression):
-                yield Problem(f"{expected.name} has another expression for the match condition {name}")
-
-
-def _contract(snapshot: Snapshot) -> Iterator[Problem]:
-    for expected, entry in _each(snapshot):
-        for member, wanted in CONTRACT.items():
-            if entry.get(member) != wanted:
-                yield Problem(f"{expected.name} has {member} {_shown(entry.get(member))} instead of {_shown(wanted)}")
-
-
-def _shown(value: Any) -> str:
-    return ", ".join(value) if isinstance(value, list) else str(value)
-
-
-def _closed(snapshot: Snapshot) -> Iterator[Problem]:
-    """With Fail the API server sees to it; with Ignore a policy may, that looks at what became of pods."""
-    open_ = [expected.name for expected, entry in _each(snapshot) if entry.get("failurePolicy") != "Fail"]
-    if open_ and not _bound_policies(snapshot):
-        yield Problem(f"failurePolicy is Ignore for {', '.join(open_)}, and no policy looks at what became of pods")
-
-
-def _bound_policies(snapshot: Snapshot) -> bool:
-    ours = {name_of(policy) for policy in snapshot.policies if is_own(policy)}
-    return any(binding["spec"].get("policyName") in ours for binding in snapshot.bindings)
-
-
-def _policy_bound(snapshot: Snapshot) -> Iterator[Problem]:
+def check_policy_binding(snapshot: Snapshot) -> Iterator[Problem]:
     bound = {binding["spec"].get("policyName") for binding in snapshot.bindings}
     for policy in snapshot.policies:
-        if is_own(policy) and name_of(policy) not in bound:
+        if is_part_of_chart(policy) and name_of(policy) not in bound:
             yield Problem(f"no ValidatingAdmissionPolicyBinding names {name_of(policy)}")
-    there = set(map(name_of, snapshot.policies))
+    policies = set(map(name_of, snapshot.policies))
     for binding in snapshot.bindings:
         policy_name = binding["spec"].get("policyName")
-        if is_own(binding) and policy_name not in there:
+        if is_part_of_chart(binding) and policy_name not in policies:
             yield Problem(f"there is no ValidatingAdmissionPolicy {policy_name} for binding {name_of(binding)}")
 
 
-def _reinvoked(snapshot: Snapshot) -> Iterator[Problem]:
-    for expected, entry in _each(snapshot):
+def check_reinvocation(snapshot: Snapshot) -> Iterator[Problem]:
+    for _, entry in _installed_entries(snapshot):
         if entry.get("reinvocationPolicy") != "IfNeeded":
-            yield Problem(f"{expected.name} has reinvocationPolicy {entry.get('reinvocationPolicy')}")
+            yield Problem(f"{entry['name']} has reinvocationPolicy {entry.get('reinvocationPolicy')}")
 
 
-def _timeout(snapshot: Snapshot) -> Iterator[Problem]:
-    for expected, entry in _each(snapshot):
+def check_timeout(snapshot: Snapshot) -> Iterator[Problem]:
+    for _, entry in _installed_entries(snapshot):
         seconds = entry.get("timeoutSeconds", 10)
         if not SHORTEST_TIMEOUT_SECONDS <= seconds <= LONGEST_TIMEOUT_SECONDS:
-            yield Problem(f"{expected.name} may take {seconds} s")
+            yield Problem(f"{entry['name']} has a timeout of {seconds} s")
 
 
-def _round_zero(snapshot: Snapshot) -> Iterator[Problem]:
-    """Find those who annotate pods when ours had its turn; the API server never calls it for the first time then."""
-    own = name_of(snapshot.configuration or {})
+def check_round_0(snapshot: Snapshot) -> Iterator[Problem]:
+    """Find webhooks that annotate pods after ours was called; the API server does not call ours again for that."""
+    own_name = name_of(snapshot.configuration or {})
     for configuration in snapshot.configurations:
-        if entries_of(configuration) or name_of(configuration) < own:
+        name = name_of(configuration)
+        if entries_of(configuration) or name < own_name:
             continue
-        if INJECT in str(configuration["metadata"].get("annotations")) or _may_annotate(configuration):
+        is_policy_engine = any(engine in name for engine in _POLICY_ENGINES) and calls_for_pods(configuration)
+        if is_policy_engine or INJECT in str(configuration["metadata"].get("annotations")):
             yield Problem(
-                f"{name_of(configuration)} comes later in the order of names, and may annotate pods: "
-                "the webhook is not called for what is annotated after its turn",
-                {"later": name_of(configuration)},
+                f"{name} comes later in the order of names and may annotate pods: the API server does not call our "
+                "webhook for an annotation that is added after its turn"
             )
 
 
-def _may_annotate(configuration: JsonObject) -> bool:
-    # Policy engines, whose policies can set annotations; other injectors set only their own.
-    engines = ("kyverno", "gatekeeper", "kubewarden", "jspolicy")
-    return any(engine in name_of(configuration) for engine in engines) and any(
-        "pods" in rule.get("resources", []) or "*" in rule.get("resources", []) or "*/*" in rule.get("resources", [])
-        for webhook in configuration.get("webhooks") or []
-        for rule in webhook.get("rules") or []
-    )
-
-
-_INSTALL = "install the chart: `helm install dind-webhook CHART --namespace docker-system --create-namespace`"
-_OF_CONFIGURATION = ("configurations",)
-_INSTALLED = ("installed",)
-
 CHECKS: tuple[Check, ...] = (
     Check(
-        "api-version",
-        Category.API_SERVER,
-        "The API server is Kubernetes 1.30 or newer",
-        True,
-        "upgrade the cluster: match conditions and admission policies are missing or unfinished before 1.30",
-        ("version",),
-        _supported,
+        name="api-version",
+        category=Category.API_SERVER,
+        statement="The API server is Kubernetes 1.30 or newer",
+        fatal=True,
+        hint="upgrade the cluster: match conditions and admission policies are missing or unfinished before 1.30",
+        requires=("version",),
+        find_problems=check_api_version,
     ),
     Check(
-        "installed",
-        Category.CONFIGURATION,
-        "The webhook is installed",
-        True,
-        "{mend}",
-        _OF_CONFIGURATION,
-        _installed,
+        name="installed",
+        category=Category.CONFIGURATION,
+        statement="The webhook is installed",
+        fatal=True,
+        hint="{fix}",
+        requires=("configurations",),
+        find_problems=check_installed,
     ),
     Check(
-        "one-installation",
-        Category.CONFIGURATION,
-        "Each namespace is that of one installation",
-        False,
-        "remove one of them: `helm list --all-namespaces`, then `helm uninstall`; or keep their namespaces apart "
+        name="one-installation",
+        category=Category.CONFIGURATION,
+        statement="Each namespace belongs to one installation",
+        hint="uninstall one of them: `helm list --all-namespaces`, then `helm uninstall`; or separate their namespaces "
         "with the chart's webhook.namespaceSelector",
-        ("configurations", "namespaces"),
-        _alone,
-        _INSTALLED,
+        requires=("configurations", "namespaces"),
+        after=("installed",),
+        find_problems=check_one_installation,
     ),
     Check(
-        "entries",
-        Category.CONFIGURATION,
-        "Each value of the namespace's label has its webhook",
-        True,
-        REINSTALL,
-        _OF_CONFIGURATION,
-        _entries,
-        _INSTALLED,
+        name="entries",
+        category=Category.CONFIGURATION,
+        statement="Each webhook is as the chart installs it",
+        fatal=True,
+        hint=REINSTALL,
+        requires=("configurations",),
+        after=("installed",),
+        find_problems=check_entries,
     ),
     Check(
-        "paths",
-        Category.CONFIGURATION,
-        "Each webhook calls its own path of the one server",
-        True,
-        REINSTALL,
-        _OF_CONFIGURATION,
-        _targets,
-        _INSTALLED,
+        name="exempt-namespaces",
+        category=Category.CONFIGURATION,
+        statement="System namespaces are exempt",
+        hint="set the chart's webhook.exemptNamespaces; " + REINSTALL,
+        requires=("configurations",),
+        after=("installed", "entries"),
+        find_problems=check_exempt_namespaces,
     ),
     Check(
-        "rules",
-        Category.CONFIGURATION,
-        "They are called when pods are created, and only then",
-        True,
-        REINSTALL,
-        _OF_CONFIGURATION,
-        _rules,
-        _INSTALLED,
+        name="failure-policy",
+        category=Category.CONFIGURATION,
+        statement="The API server refuses pods that the webhook could not inject",
+        hint="set the chart's webhook.failurePolicy to Fail, or policy.enabled to true",
+        requires=("configurations", "policies", "bindings"),
+        after=("installed",),
+        find_problems=check_failure_policy,
     ),
     Check(
-        "namespace-selectors",
-        Category.CONFIGURATION,
-        "They ask about the namespaces that have opted in, and no others",
-        True,
-        REINSTALL,
-        _OF_CONFIGURATION,
-        _selectors,
-        _INSTALLED,
+        name="policy-binding",
+        category=Category.CONFIGURATION,
+        statement="The policy that checks injected pods is bound",
+        hint=REINSTALL,
+        requires=("policies", "bindings"),
+        after=("installed",),
+        find_problems=check_policy_binding,
     ),
     Check(
-        "exempt-namespaces",
-        Category.CONFIGURATION,
-        "Namespaces of the system are exempt",
-        False,
-        "set the chart's webhook.exemptNamespaces; " + REINSTALL,
-        _OF_CONFIGURATION,
-        _exemptions,
-        ("installed", "namespace-selectors"),
+        name="reinvocation",
+        category=Category.CONFIGURATION,
+        statement="The webhooks are called again after another webhook adds a container",
+        hint="set the chart's webhook.reinvocationPolicy to IfNeeded; without it, containers that are added later have "
+        "no Docker",
+        requires=("configurations",),
+        after=("installed",),
+        find_problems=check_reinvocation,
     ),
     Check(
-        "match-conditions",
-        Category.CONFIGURATION,
-        "Their match conditions are those of the chart",
-        True,
-        REINSTALL,
-        _OF_CONFIGURATION,
-        _conditions,
-        _INSTALLED,
+        name="timeout",
+        category=Category.CONFIGURATION,
+        statement=f"The webhooks have a timeout of {SHORTEST_TIMEOUT_SECONDS} to {LONGEST_TIMEOUT_SECONDS} s",
+        hint="set the chart's webhook.timeoutSeconds to 5: an answer takes milliseconds, a new connection to a busy "
+        "node takes longer, and pods wait for the whole timeout while the server is down",
+        requires=("configurations",),
+        after=("installed",),
+        find_problems=check_timeout,
     ),
     Check(
-        "contract",
-        Category.CONFIGURATION,
-        "The API server may call them for dry-runs, and for pods of any version",
-        True,
-        REINSTALL,
-        _OF_CONFIGURATION,
-        _contract,
-        _INSTALLED,
-    ),
-    Check(
-        "failure-policy",
-        Category.CONFIGURATION,
-        "No pod that asks for Docker gets by unseen",
-        False,
-        "set the chart's webhook.failurePolicy to Fail, or policy.enabled to true",
-        ("configurations", "policies", "bindings"),
-        _closed,
-        _INSTALLED,
-    ),
-    Check(
-        "policy-binding",
-        Category.CONFIGURATION,
-        "The policy that looks at what became of pods is bound",
-        False,
-        REINSTALL,
-        ("policies", "bindings"),
-        _policy_bound,
-        _INSTALLED,
-    ),
-    Check(
-        "reinvocation",
-        Category.CONFIGURATION,
-        "They are called again when another webhook adds a container",
-        False,
-        "set the chart's webhook.reinvocationPolicy to IfNeeded; without it, containers added later have no Docker",
-        _OF_CONFIGURATION,
-        _reinvoked,
-        _INSTALLED,
-    ),
-    Check(
-        "timeout",
-        Category.CONFIGURATION,
-        f"They are given {SHORTEST_TIMEOUT_SECONDS} to {LONGEST_TIMEOUT_SECONDS} s",
-        False,
-        "set the chart's webhook.timeoutSeconds to 5: an answer takes milliseconds, a new connection to a busy node "
-        "more, and pods wait that long for none",
-        _OF_CONFIGURATION,
-        _timeout,
-        _INSTALLED,
-    ),
-    Check(
-        "round-0",
-        Category.CONFIGURATION,
-        "Nothing annotates pods after the webhook had its turn",
-        False,
-        "if its policies set dind.io/inject, set the chart's webhook.name to `zz-dind-webhook`, so that it comes last",
-        _OF_CONFIGURATION,
-        _round_zero,
-        _INSTALLED,
+        name="round-0",
+        category=Category.CONFIGURATION,
+        statement="No webhook annotates pods after ours was called",
+        hint="if its policies set dind.io/inject, set the chart's webhook.name to `zz-dind-webhook`, so that ours is "
+        "called last",
+        requires=("configurations",),
+        after=("installed",),
+        find_problems=check_round_0,
     ),
 )

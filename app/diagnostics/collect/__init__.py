@@ -1,1 +1,1 @@
-"""What reads a cluster: the snapshot for the checks, and the inputs of `explain`."""
+"""Reads a cluster: the snapshot for the checks, and the inputs of `explain`."""

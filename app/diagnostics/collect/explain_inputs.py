@@ -1,8 +1,8 @@
-"""Reading what decides on one pod beside the pod itself, for `explain`."""
+"""Reads the inputs of a decision besides the pod, for `explain`."""
 
 from typing import NamedTuple
 
-from app.diagnostics.collect.installation import choose, default_policy, read_policy
+from app.diagnostics.collect.installation import choose_installation, default_policy, read_policy
 from app.diagnostics.collect.reader import ClusterApi, ClusterReader, Scope
 from app.diagnostics.explain import AdmissionInputs
 from app.diagnostics.resource_ref import parse_resource_ref
@@ -12,18 +12,18 @@ from app.model import JsonObject
 
 
 class ExplainInputs(NamedTuple):
-    """What was read, and what is assumed where it could not be."""
+    """The inputs, and notes about those that could not be read and were assumed."""
 
-    asked: AdmissionInputs
+    admission: AdmissionInputs
     notes: tuple[str, ...]
 
 
 def collect_explain_inputs(
     cluster: ClusterApi, namespace: str, label: str | None, policy: Policy | None, scope: Scope
 ) -> ExplainInputs:
-    """Return what decides on pods of a namespace.
+    """Read the inputs of decisions on pods of a namespace.
 
-    `label` and `policy` are given where the user knows better than the cluster, or may not read it there.
+    `label` and `policy` are read from the cluster unless the user gives them.
     """
     reader = ClusterReader(cluster, lambda _: None)
     configurations = reader.list(
@@ -31,21 +31,21 @@ def collect_explain_inputs(
         "webhook configurations",
         "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
     )
-    configuration = choose(configurations, scope)
+    configuration = choose_installation(configurations, scope)
     if policy is None and configuration is not None:
         policy = read_policy(reader, configuration)
     notes = []
     if "configurations" in reader.unavailable:
         notes.append(f"assumed: the webhook is installed as shipped ({reader.unavailable['configurations']})")
     elif configuration is None:
-        notes.append("there is no webhook in this cluster: `dind-webhook check` says how to install it")
+        notes.append("this cluster has no webhook: `dind-webhook check` says how to install it")
     if policy is None or "policy" in reader.unavailable:
-        notes.append("assumed: settings as shipped; those of the cluster can be given with --config")
-    found = _namespace(cluster, namespace, label)
-    return ExplainInputs(AdmissionInputs(found, configuration, policy or default_policy()), tuple(notes))
+        notes.append("assumed: settings as shipped; use --config to give those of the cluster")
+    namespace_object = _read_namespace(cluster, namespace, label)
+    return ExplainInputs(AdmissionInputs(namespace_object, configuration, policy or default_policy()), tuple(notes))
 
 
-def _namespace(cluster: ClusterApi, name: str, label: str | None) -> JsonObject:
+def _read_namespace(cluster: ClusterApi, name: str, label: str | None) -> JsonObject:
     if label is not None:
         labels = {"kubernetes.io/metadata.name": name} | ({INJECT: label} if label else {})
         return {"metadata": {"name": name, "labels": labels}}
@@ -54,19 +54,23 @@ def _namespace(cluster: ClusterApi, name: str, label: str | None) -> JsonObject:
     except ForbiddenError as error:
         raise NoClusterError(
             f"the label of namespace {name} cannot be read: {error}",
-            f"say what `kubectl get namespace {name} --show-labels` shows its owner, with --namespace-label",
+            f"ask its owner for `kubectl get namespace {name} --show-labels`, then use --namespace-label",
         ) from None
     except NotFoundError:
         raise NotFoundError(f"there is no namespace {name}", "see `kubectl get namespaces`") from None
 
 
-def owner_of(cluster: ClusterApi, o: JsonObject, namespace: str) -> JsonObject | None:
-    """Return the workload that a pod belongs to in the end, as far as it may be read: a ReplicaSet's Deployment."""
-    found = None
-    while owner := next((one for one in o["metadata"].get("ownerReferences") or [] if one.get("controller")), None):
+def find_owner(cluster: ClusterApi, o: JsonObject, namespace: str) -> JsonObject | None:
+    """Return the workload that owns a pod, such as the Deployment of its ReplicaSet; None if it cannot be read."""
+    workload = None
+    while owner := _controller_of(o):
         try:
-            target = parse_resource_ref(f"{owner['kind']}/{owner['name']}")
-            found = o = {**cluster.get(target.path(namespace)), "kind": target.kind}
+            ref = parse_resource_ref(f"{owner['kind']}/{owner['name']}")
+            workload = o = {**cluster.get(ref.path(namespace)), "kind": ref.kind}
         except (ForbiddenError, NotFoundError, ManifestError):
             break
-    return found
+    return workload
+
+
+def _controller_of(o: JsonObject) -> JsonObject | None:
+    return next((owner for owner in o["metadata"].get("ownerReferences") or [] if owner.get("controller")), None)

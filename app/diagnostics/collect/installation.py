@@ -1,4 +1,4 @@
-"""Reading what belongs to one installation: its settings, its server, its daemons."""
+"""Reads one installation: its settings, its server, its daemons."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 
 from app.diagnostics.checks.certificate import bundle_of, server_name_of
 from app.diagnostics.checks.server import called_service, is_ready
-from app.diagnostics.collect.reader import ClusterReader, Scope, why_unavailable
+from app.diagnostics.collect.reader import ClusterReader, Scope, describe_read_error
 from app.diagnostics.expected_webhook import PART_OF
 from app.diagnostics.snapshot import (
     ServerEndpoint,
     entries_of,
-    is_own,
+    is_part_of_chart,
     name_of,
     namespace_of,
     release_name,
@@ -26,20 +26,26 @@ from app.settings import InjectionSettings, make_policy, parse_settings
 _MOST_ENDPOINTS = 10
 
 
-def choose(configurations: Iterable[JsonObject], scope: Scope) -> JsonObject | None:
-    """Return the configuration of the installation that is meant; NotFoundError where the one named is not there."""
-    ours = sorted((one for one in configurations if entries_of(one) or is_own(one)), key=name_of)
-    wanted = [
-        one for one in ours if scope.webhook in (None, name_of(one)) and scope.release in (None, release_name(one))
-    ]
-    if not wanted and ours and (scope.webhook or scope.release):
-        there = ", ".join(f"{name_of(one)} of release {release_name(one)}" for one in ours)
-        raise NotFoundError(f"no installation is named so; there is {there}", "choose another --release or --webhook")
-    return wanted[0] if wanted else None
+def choose_installation(configurations: Iterable[JsonObject], scope: Scope) -> JsonObject | None:
+    """Return the configuration of the installation in scope, or None; NotFoundError if the scope names another one."""
+    installations = sorted(filter(_is_installation, configurations), key=name_of)
+    in_scope = [each for each in installations if _is_in_scope(each, scope)]
+    if not in_scope and installations and (scope.webhook or scope.release):
+        names = ", ".join(f"{name_of(each)} of release {release_name(each)}" for each in installations)
+        raise NotFoundError(f"no installation has that name; installed: {names}", "use another --release or --webhook")
+    return in_scope[0] if in_scope else None
+
+
+def _is_installation(configuration: JsonObject) -> bool:
+    return bool(entries_of(configuration)) or is_part_of_chart(configuration)
+
+
+def _is_in_scope(configuration: JsonObject, scope: Scope) -> bool:
+    return scope.webhook in (None, name_of(configuration)) and scope.release in (None, release_name(configuration))
 
 
 def read_installation(reader: ClusterReader, configuration: JsonObject | None) -> dict[str, Any]:
-    """Return what belongs to an installation: its settings, its server, its daemons."""
+    """Return the members of a snapshot that belong to an installation."""
     system = release_namespace(configuration)
     empty: dict[str, Any] = {
         "policy": default_policy(),
@@ -51,8 +57,8 @@ def read_installation(reader: ClusterReader, configuration: JsonObject | None) -
         "daemons": (),
     }
     if configuration is None or not system:
-        why = reader.unavailable.get("configurations", "it is not known in which namespace the server is")
-        reader.unavailable.update(dict.fromkeys(empty, why))
+        reason = reader.unavailable.get("configurations", "the namespace of the server is not known")
+        reader.unavailable.update(dict.fromkeys(empty, reason))
         return empty
     webhook, dind = _selector(configuration, "webhook"), _selector(configuration, "dind")
     apps = f"/apis/apps/v1/namespaces/{system}"
@@ -79,18 +85,18 @@ def _selector(configuration: JsonObject, component: str) -> str:
 
 
 def _read_daemons(reader: ClusterReader, daemonset: JsonObject) -> tuple[JsonObject, ...]:
-    # Its pods have fewer labels than it has itself.
+    # The pods do not have all labels of the DaemonSet.
     selector = ",".join(f"{key}={value}" for key, value in daemonset["spec"]["selector"]["matchLabels"].items())
     path = f"/api/v1/namespaces/{namespace_of(daemonset)}/pods"
     return reader.list("daemons", "daemons", path, labelSelector=selector)
 
 
 def _read_service(reader: ClusterReader, configuration: JsonObject) -> tuple[JsonObject | None, tuple[JsonObject, ...]]:
-    called = called_service(configuration)
-    if called is None:
-        reader.unavailable.update(dict.fromkeys(("service", "slices"), "the API server calls a URL, no Service"))
+    reference = called_service(configuration)
+    if reference is None:
+        reader.unavailable.update(dict.fromkeys(("service", "slices"), "the API server calls a URL, not a Service"))
         return None, ()
-    namespace, name = called["namespace"], called["name"]
+    namespace, name = reference["namespace"], reference["name"]
 
     def read() -> JsonObject | None:
         try:
@@ -109,13 +115,13 @@ def _read_service(reader: ClusterReader, configuration: JsonObject) -> tuple[Jso
 
 
 def default_policy() -> Policy:
-    """Return the policy of an operator who changed nothing."""
+    """Return the policy with built-in settings."""
     return make_policy(InjectionSettings())
 
 
 def policy_of(config_maps: Iterable[JsonObject]) -> Policy | None:
-    """Return the policy in the installation's ConfigMap, None where there is none that can be read."""
-    texts = [text for one in config_maps if (text := (one.get("data") or {}).get("settings.yaml"))]
+    """Return the policy in an installation's ConfigMap, or None if none can be used."""
+    texts = [text for config_map in config_maps if (text := (config_map.get("data") or {}).get("settings.yaml"))]
     if not texts:
         return None
     try:
@@ -125,12 +131,12 @@ def policy_of(config_maps: Iterable[JsonObject]) -> Policy | None:
 
 
 def read_policy(reader: ClusterReader, configuration: JsonObject) -> Policy:
-    """Return the policy of an installation, that of an operator who changed nothing where it cannot be read."""
+    """Return the policy of an installation, by default the one with built-in settings."""
     path = f"/api/v1/namespaces/{release_namespace(configuration)}/configmaps"
     selector = _selector(configuration, "webhook")
     policy = policy_of(reader.list("policy", "settings", path, labelSelector=selector))
     if policy is None:
-        reader.unavailable.setdefault("policy", "the server's settings are in no ConfigMap that can be read")
+        reader.unavailable.setdefault("policy", "no ConfigMap has settings that can be used")
     return policy or default_policy()
 
 
@@ -144,40 +150,38 @@ def _read_endpoints(
         return ()
     name, bundle = server_name_of(entry), bundle_of(entry)
     if "service" not in entry["clientConfig"]:
-        reader.tell("the served certificate")
+        reader.report_progress("the served certificate")
         url = urlsplit(entry["clientConfig"].get("url", ""))
         host, port = url.hostname or "", url.port or 443
-        return (_endpoint(f"{host}:{port}", lambda: reader.cluster.probe_tls_at(host, port, name, bundle)),)
-    found = []
+        return (_probe(f"{host}:{port}", lambda: reader.cluster.probe_tls_at(host, port, name, bundle)),)
+    endpoints = []
     for pod, port in _ready_pods(slices)[:_MOST_ENDPOINTS]:
-        reader.tell(f"the certificate of pod {pod['name']}")
+        reader.report_progress(f"the certificate of pod {pod['name']}")
         try:
             served = reader.cluster.probe_pod_tls(pod["namespace"], pod["name"], port, name, bundle)
-            found.append(ServerEndpoint(f"pod {pod['name']}", served.certificate, served.untrusted))
+            endpoints.append(ServerEndpoint(f"pod {pod['name']}", served.certificate, served.trust_error))
         except ForbiddenError as error:
-            reader.unavailable["endpoints"] = why_unavailable(error)
+            reader.unavailable["endpoints"] = describe_read_error(error)
             return ()
         except ApiError as error:
-            found.append(ServerEndpoint(f"pod {pod['name']}", silent=str(error)))
-    if not found:
-        reader.unavailable.setdefault(
-            "endpoints", reader.unavailable.get("slices", "there is no ready endpoint to ask")
-        )
-    return tuple(found)
+            endpoints.append(ServerEndpoint(f"pod {pod['name']}", connection_error=str(error)))
+    if not endpoints:
+        reader.unavailable.setdefault("endpoints", reader.unavailable.get("slices", "there is no ready endpoint"))
+    return tuple(endpoints)
 
 
 def _ready_pods(slices: Iterable[JsonObject]) -> list[tuple[JsonObject, int]]:
     return [
-        (endpoint["targetRef"], one["ports"][0]["port"])
-        for one in slices
-        for endpoint in one.get("endpoints") or []
-        if is_ready(endpoint) and (endpoint.get("targetRef") or {}).get("kind") == "Pod" and one.get("ports")
+        (endpoint["targetRef"], each["ports"][0]["port"])
+        for each in slices
+        for endpoint in each.get("endpoints") or []
+        if is_ready(endpoint) and (endpoint.get("targetRef") or {}).get("kind") == "Pod" and each.get("ports")
     ]
 
 
-def _endpoint(place: str, shake: Callable[[], ProbedCertificate]) -> ServerEndpoint:
+def _probe(address: str, probe: Callable[[], ProbedCertificate]) -> ServerEndpoint:
     try:
-        served = shake()
+        served = probe()
     except ApiError as error:
-        return ServerEndpoint(place, silent=str(error))
-    return ServerEndpoint(place, served.certificate, served.untrusted)
+        return ServerEndpoint(address, connection_error=str(error))
+    return ServerEndpoint(address, served.certificate, served.trust_error)

@@ -1,4 +1,4 @@
-"""What is asked of a cluster, and going on where something may not be read."""
+"""Reads objects of a cluster, and continues after those that cannot be read."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol, TypeVar
@@ -11,7 +11,7 @@ _T = TypeVar("_T")
 
 
 class ClusterApi(Protocol):
-    """What is asked of a cluster; each may raise ForbiddenError, NotFoundError, RefusedError or ApiError."""
+    """Requests to a cluster; each may raise ForbiddenError, NotFoundError, RefusedError or ApiError."""
 
     def version(self) -> str: ...
     def get(self, path: str, **query: str) -> JsonObject: ...
@@ -24,7 +24,7 @@ class ClusterApi(Protocol):
 
 
 class Scope(NamedTuple):
-    """What is looked at: one namespace or all, one pod of it or all; which installation, where there are several."""
+    """The part of a cluster to read: one namespace or all, one pod or all, one of several installations."""
 
     namespace: str | None = None
     pod: str | None = None
@@ -33,35 +33,35 @@ class Scope(NamedTuple):
 
 
 class ClusterReader:
-    """Reads on after what could not be read, and remembers why."""
+    """Reads objects; `unavailable` has those that could not be read, and why."""
 
-    def __init__(self, cluster: ClusterApi, tell: Callable[[str], None]) -> None:
+    def __init__(self, cluster: ClusterApi, report_progress: Callable[[str], None]) -> None:
         self.cluster = cluster
-        self.tell = tell
+        self.report_progress = report_progress
         self.unavailable: dict[str, str] = {}
 
     def read(
-        self, member: str, what: str, read: Callable[[], _T], otherwise: _T, not_found: NotFoundError | None = None
+        self, member: str, subject: str, read: Callable[[], _T], default: _T, not_found: NotFoundError | None = None
     ) -> _T:
-        """Return the result of `read`; if that fails, mark `member` as unavailable and return `otherwise`.
+        """Return the result of `read`; if that fails, mark `member` as unavailable and return `default`.
 
-        `not_found` is raised instead where there is no such object.
+        `not_found` is raised instead if the object does not exist.
         """
-        self.tell(what)
+        self.report_progress(subject)
         try:
             return read()
         except ApiError as error:
             if not_found and isinstance(error, NotFoundError):
                 raise not_found from None
-            self.unavailable[member] = why_unavailable(error)
-            return otherwise
+            self.unavailable[member] = describe_read_error(error)
+            return default
 
-    def list(self, member: str, what: str, path: str, **query: str) -> tuple[JsonObject, ...]:
-        return self.read(member, what, lambda: tuple(self.cluster.items(path, **query)), ())
+    def list(self, member: str, subject: str, path: str, **query: str) -> tuple[JsonObject, ...]:
+        return self.read(member, subject, lambda: tuple(self.cluster.items(path, **query)), ())
 
 
-def why_unavailable(error: ApiError) -> str:
-    """Return why something could not be read, for whoever reads a report."""
+def describe_read_error(error: ApiError) -> str:
+    """Return why an object could not be read, for the report."""
     if isinstance(error, NotFoundError):
-        return f"the API server has no such thing: {error}"
+        return f"the API server does not have it: {error}"
     return str(error)

@@ -1,19 +1,19 @@
-"""Reading a cluster for the checks, each list once. What may not be read is said, and nothing fails of it."""
+"""Reads a cluster for the checks, each list once. Objects that may not be read are noted, and reading continues."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from app.diagnostics.checks.dry_run import dry_run_pod
-from app.diagnostics.collect.installation import choose, read_installation
-from app.diagnostics.collect.reader import ClusterApi, ClusterReader, Scope, why_unavailable
-from app.diagnostics.explain import asks, has_docker, misplaced
-from app.diagnostics.snapshot import DryRun, Snapshot, has_opted_in, is_asked_about, is_own, name_of
+from app.diagnostics.collect.installation import choose_installation, read_installation
+from app.diagnostics.collect.reader import ClusterApi, ClusterReader, Scope, describe_read_error
+from app.diagnostics.explain import has_docker, misplaced_value, requests_docker
+from app.diagnostics.snapshot import DryRun, Snapshot, has_opted_in, is_part_of_chart, is_selected, name_of
 from app.errors import ForbiddenError, NotFoundError, RefusedError
 from app.injection import Mode, Policy
 from app.model import JsonObject
 
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
-# Dry-runs in more namespaces than these tell little more.
+# Dry-runs in more namespaces rarely find anything else.
 _MOST_NAMESPACES = 10
 _WORKLOADS = {
     "Deployment": "/apis/apps/v1/{}deployments",
@@ -27,33 +27,33 @@ _WORKLOADS = {
 def read_snapshot(
     cluster: ClusterApi,
     scope: Scope,
-    tell: Callable[[str], None],
+    report_progress: Callable[[str], None],
 ) -> Snapshot:
-    """Return what is there at this moment; `tell` hears what is being read.
+    """Return a snapshot; `report_progress` is called with the name of each thing before it is read.
 
-    NotFoundError where the scope names what does not exist.
+    NotFoundError if the scope names an object that does not exist.
     """
-    reader = ClusterReader(cluster, tell)
+    reader = ClusterReader(cluster, report_progress)
     version = reader.read("version", "the version of the API server", cluster.version, "")
     configurations = reader.list(
         "configurations", "webhook configurations", f"{_ADMISSION}/mutatingwebhookconfigurations"
     )
-    configuration = choose(configurations, scope)
+    configuration = choose_installation(configurations, scope)
     release = read_installation(reader, configuration)
     policy = release.pop("policy")
     policies = reader.list("policies", "admission policies", f"{_ADMISSION}/validatingadmissionpolicies")
     bindings = reader.list("bindings", "their bindings", f"{_ADMISSION}/validatingadmissionpolicybindings")
     namespaces = _read_namespaces(reader, scope)
     pods = _read_pods(reader, scope)
-    asked = [name_of(one) for one in namespaces if _takes_pods(one) and is_asked_about(configuration, one)]
+    names = [name_of(each) for each in namespaces if _accepts_pods(each) and is_selected(configuration, each)]
     modes = _modes(policy, release["daemonset"], "policy" in reader.unavailable)
     return Snapshot(
-        at=datetime.now(UTC),
+        taken_at=datetime.now(UTC),
         unavailable=reader.unavailable,
         version=version,
         configurations=configurations,
         configuration=configuration,
-        orphan=next(filter(is_own, (*policies, *bindings)), None),
+        orphan=next(filter(is_part_of_chart, (*policies, *bindings)), None),
         policies=policies,
         bindings=bindings,
         policy=policy,
@@ -61,13 +61,15 @@ def read_snapshot(
         namespaces=namespaces,
         pods=pods,
         workloads=_read_workloads(reader, scope),
-        events=reader.list("events", "events", f"/api/v1/{_within(scope)}events", fieldSelector="reason=FailedCreate"),
-        dry_runs=_read_dry_runs(reader, scope, asked, policy, modes),
+        events=reader.list(
+            "events", "events", f"/api/v1/{_namespace_prefix(scope)}events", fieldSelector="reason=FailedCreate"
+        ),
+        dry_runs=_read_dry_runs(reader, scope, names, policy, modes),
         **release,
     )
 
 
-def _within(scope: Scope) -> str:
+def _namespace_prefix(scope: Scope) -> str:
     return f"namespaces/{scope.namespace}/" if scope.namespace else ""
 
 
@@ -79,8 +81,8 @@ def _read_namespaces(reader: ClusterReader, scope: Scope) -> tuple[JsonObject, .
     return reader.read("namespaces", "the namespace", lambda: (reader.cluster.get(path),), (), missing)
 
 
-def _takes_pods(namespace: JsonObject) -> bool:
-    """Whether pods that ask for Docker can be created there; not while it is being deleted."""
+def _accepts_pods(namespace: JsonObject) -> bool:
+    """Whether pods that ask for Docker can be created in a namespace: it has opted in and is not being deleted."""
     return has_opted_in(namespace) and "deletionTimestamp" not in namespace["metadata"]
 
 
@@ -89,59 +91,59 @@ def _read_pods(reader: ClusterReader, scope: Scope) -> tuple[JsonObject, ...]:
         path = f"/api/v1/namespaces/{scope.namespace}/pods/{scope.pod}"
         missing = NotFoundError(
             f"there is no pod {scope.pod} in namespace {scope.namespace}",
-            f"see `kubectl get pods --namespace {scope.namespace}`, or choose another with --namespace",
+            f"see `kubectl get pods --namespace {scope.namespace}`, or use another --namespace",
         )
         return reader.read("pods", f"pod {scope.pod}", lambda: (reader.cluster.get(path),), (), missing)
 
-    def concerned() -> tuple[JsonObject, ...]:
-        # Of a large cluster, only these are kept.
-        pods = reader.cluster.items(f"/api/v1/{_within(scope)}pods")
-        return tuple(pod for pod in pods if asks(pod) or has_docker(pod))
+    def read() -> tuple[JsonObject, ...]:
+        # A large cluster has many other pods; keep only these in memory.
+        pods = reader.cluster.items(f"/api/v1/{_namespace_prefix(scope)}pods")
+        return tuple(pod for pod in pods if requests_docker(pod) or has_docker(pod))
 
-    return reader.read("pods", "pods", concerned, ())
+    return reader.read("pods", "pods", read, ())
 
 
 def _read_workloads(reader: ClusterReader, scope: Scope) -> tuple[JsonObject, ...]:
     if scope.pod is not None:
         return ()
-    found: list[JsonObject] = []
+    workloads: list[JsonObject] = []
     for kind, path in _WORKLOADS.items():
-        # Objects of a list do not say their kind.
-        found += (
-            {**one, "kind": kind}
-            for one in reader.list("workloads", f"{kind}s", path.format(_within(scope)))
-            if misplaced({**one, "kind": kind}) is not None
+        # The API server leaves out the kind of objects in a list.
+        workloads += (
+            {**workload, "kind": kind}
+            for workload in reader.list("workloads", f"{kind}s", path.format(_namespace_prefix(scope)))
+            if misplaced_value({**workload, "kind": kind}) is not None
         )
-    return tuple(found)
+    return tuple(workloads)
 
 
-def _modes(policy: Policy, daemonset: JsonObject | None, guessed: bool) -> list[Mode]:
-    if guessed:
+def _modes(policy: Policy, daemonset: JsonObject | None, is_default: bool) -> list[Mode]:
+    if is_default:
         return [Mode.SIDECAR, *([Mode.DAEMONSET] if daemonset else [])]
     return [mode for mode in Mode if mode in policy.modes]
 
 
 def _read_dry_runs(
-    reader: ClusterReader, scope: Scope, asked: list[str], policy: Policy, modes: list[Mode]
+    reader: ClusterReader, scope: Scope, namespaces: list[str], policy: Policy, modes: list[Mode]
 ) -> tuple[DryRun, ...]:
-    if not asked:
-        not_in = f"namespace {scope.namespace} has not opted in" if scope.namespace else "no namespace has opted in"
+    if not namespaces:
+        reason = f"namespace {scope.namespace} has not opted in" if scope.namespace else "no namespace has opted in"
         reader.unavailable["dry_runs"] = reader.unavailable.get(
-            "configurations", reader.unavailable.get("namespaces", not_in)
+            "configurations", reader.unavailable.get("namespaces", reason)
         )
         return ()
-    found = []
-    for namespace in asked[:_MOST_NAMESPACES]:
+    dry_runs = []
+    for namespace in namespaces[:_MOST_NAMESPACES]:
         for mode in modes:
-            reader.tell(f"a dry-run in namespace {namespace}")
+            reader.report_progress(f"a dry-run in namespace {namespace}")
             try:
                 pod = reader.cluster.try_create(f"/api/v1/namespaces/{namespace}/pods", dry_run_pod(mode, policy))
-                found.append(DryRun(namespace, mode, pod))
+                dry_runs.append(DryRun(namespace, mode, pod))
             except ForbiddenError as error:
-                reader.unavailable["dry_runs"] = why_unavailable(error)
+                reader.unavailable["dry_runs"] = describe_read_error(error)
             except RefusedError as error:
-                found.append(DryRun(namespace, mode, None, str(error)))
-    if found:
-        # In some namespaces it was possible.
+                dry_runs.append(DryRun(namespace, mode, None, str(error)))
+    if dry_runs:
+        # Some namespaces allowed them.
         reader.unavailable.pop("dry_runs", None)
-    return tuple(found)
+    return tuple(dry_runs)

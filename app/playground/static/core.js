@@ -1,5 +1,5 @@
-// Where decisions come from: here, the server of this page. The documentation has a file of the same
-// name and exports that decides in the browser.
+// The source of decisions: here, the server of this page. The documentation has a file with the same name and exports
+// that decides in the browser.
 
 export async function load() {
   return (await fetch("api/form")).json();

@@ -1,4 +1,4 @@
-// Two texts side by side; long stretches that are the same are folded.
+// Two texts side by side; long runs of unchanged lines are folded.
 
 import { count, element } from "./dom.js";
 
@@ -6,7 +6,7 @@ const CONTEXT = 3;
 const SHORTEST_FOLD = 4;
 
 export function drawDiff(rows, unfolded) {
-  const body = element("tbody", {}, unfolded ? rows.map(drawRow) : folded(rows));
+  const body = element("tbody", {}, unfolded ? rows.map(drawRow) : foldRows(rows));
   return element(
     "table",
     { class: "diff code" },
@@ -26,21 +26,21 @@ export function drawDiff(rows, unfolded) {
   );
 }
 
-function folded(rows) {
-  const near = rows.map(() => false);
+function foldRows(rows) {
+  const isNear = rows.map(() => false);
   rows.forEach((row, index) => {
-    if (!row.same) near.fill(true, Math.max(0, index - CONTEXT), index + CONTEXT + 1);
+    if (!row.same) isNear.fill(true, Math.max(0, index - CONTEXT), index + CONTEXT + 1);
   });
-  const drawn = [];
+  const parts = [];
   for (let start = 0; start < rows.length; ) {
     let end = start;
-    while (end < rows.length && !near[end]) end += 1;
-    if (end - start >= SHORTEST_FOLD) drawn.push(drawFold(rows.slice(start, end)));
-    else if (end > start) drawn.push(...rows.slice(start, end).map(drawRow));
-    else drawn.push(drawRow(rows[end++]));
+    while (end < rows.length && !isNear[end]) end += 1;
+    if (end - start >= SHORTEST_FOLD) parts.push(drawFold(rows.slice(start, end)));
+    else if (end > start) parts.push(...rows.slice(start, end).map(drawRow));
+    else parts.push(drawRow(rows[end++]));
     start = end;
   }
-  return drawn;
+  return parts;
 }
 
 function drawFold(rows) {
@@ -49,7 +49,7 @@ function drawFold(rows) {
   button.addEventListener("click", () => {
     const shown = rows.map(drawRow);
     row.replaceWith(...shown);
-    // The button is gone; people who use a keyboard go on from where it was.
+    // The button is gone; move the focus to its place for people who use a keyboard.
     shown[0].tabIndex = -1;
     shown[0].focus();
   });

@@ -1,4 +1,4 @@
-// Elements from values; text is always text, never HTML.
+// Creates elements; text stays text and is never parsed as HTML.
 
 export function element(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
@@ -17,7 +17,7 @@ function fill(node, attributes, children) {
   return node;
 }
 
-// Prose of the tables in the code: `this` is code.
+// Text of tables in the code, in which `this` is code.
 export function prose(text) {
   return text.split("`").map((part, index) => (index % 2 ? element("code", {}, part) : part));
 }

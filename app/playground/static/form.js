@@ -1,4 +1,4 @@
-// The form of the options, made from the table that the webhook itself reads annotations by.
+// The form of the options, from the table with which the webhook reads annotations.
 
 import { element, prose } from "./dom.js";
 
@@ -17,13 +17,13 @@ export function updateOptions(parent, options) {
   for (const option of options) {
     const field = parent.querySelector(`[data-option="${option.key}"]`);
     const control = field.querySelector("input, select");
-    if (control.tagName === "SELECT") control.options[0].textContent = unset(option);
+    if (control.tagName === "SELECT") control.options[0].textContent = defaultText(option);
     else control.placeholder = option.default || "unset";
     field.querySelector(".permission").hidden = option.allowed;
   }
 }
 
-export function chosen(parent) {
+export function annotationsOf(parent) {
   const controls = [...parent.querySelectorAll("input, select")].filter((control) => control.value.trim());
   return Object.fromEntries(controls.map((control) => [control.name, control.value.trim()]));
 }
@@ -37,7 +37,7 @@ function drawOption(option) {
     ? element(
         "select",
         attributes,
-        element("option", { value: "" }, unset(option)),
+        element("option", { value: "" }, defaultText(option)),
         values.map((value) => element("option", { value }, value)),
       )
     : element("input", { ...attributes, placeholder: option.default || "unset", spellcheck: "false" });
@@ -58,6 +58,6 @@ function drawOption(option) {
   );
 }
 
-function unset(option) {
+function defaultText(option) {
   return option.default ? `${option.default} (default)` : "unset";
 }

@@ -1,4 +1,4 @@
-// What becomes of each pod, and why.
+// The decision on each pod, and its reason.
 
 import { count, element, prose } from "./dom.js";
 import { drawPicture } from "./picture.js";

@@ -1,31 +1,31 @@
-// The page: from what people type to a question, and from its answer to what they see.
+// The page: makes a question of what people type, and shows the answer.
 
 import { ask, load } from "./core.js";
 import { drawDiff } from "./diff.js";
 import { count, element } from "./dom.js";
-import { chosen, drawOptions, fillSelect, updateOptions } from "./form.js";
+import { annotationsOf, drawOptions, fillSelect, updateOptions } from "./form.js";
 import { drawPods, summary } from "./outcome.js";
 
 const PAUSE = 250; // ms without a key, before a question is asked
 
-const at = (id) => document.getElementById(id);
+const byId = (id) => document.getElementById(id);
 const section = (name) => document.querySelector(`.${name}`);
 const form = section("question");
 
 let key;
 let answer = null;
-let asked = 0;
+let lastNumber = 0;
 let timer;
 
 async function start() {
-  say("Loading…");
-  const [facts] = await Promise.all([load(say), loadExample("examples/pod.yaml")]);
+  showStatus("Loading…");
+  const [facts] = await Promise.all([load(showStatus), loadExample("examples/pod.yaml")]);
   key = facts.key;
-  at("version").textContent = facts.version;
-  fillSelect(at("namespace"), [...facts.namespace_values.map((value) => [value, value]), ["", "none: not opted in"]]);
-  fillSelect(at("inject"), [["", "as in the manifest"], ...facts.pod_values.map((value) => [value, value])]);
-  at("settings").value = facts.settings;
-  drawOptions(at("options"), facts.options);
+  byId("version").textContent = facts.version;
+  fillSelect(byId("namespace"), [...facts.namespace_values.map((value) => [value, value]), ["", "none: not opted in"]]);
+  fillSelect(byId("inject"), [["", "as in the manifest"], ...facts.pod_values.map((value) => [value, value])]);
+  byId("settings").value = facts.settings;
+  drawOptions(byId("options"), facts.options);
   form.addEventListener("input", () => askSoon(PAUSE));
   form.addEventListener("submit", (event) => event.preventDefault());
   await askNow();
@@ -37,65 +37,65 @@ function askSoon(pause) {
 }
 
 async function askNow() {
-  const number = ++asked;
-  const annotations = chosen(at("options"));
-  at("options-count").textContent = Object.keys(annotations).length ? `${Object.keys(annotations).length} set` : "";
-  at("settings-count").textContent = at("settings").value.trim() ? "set" : "";
-  if (at("inject").value) annotations[key] = at("inject").value;
-  const manifest = at("manifest").value;
+  const number = ++lastNumber;
+  const annotations = annotationsOf(byId("options"));
+  byId("options-count").textContent = Object.keys(annotations).length ? `${Object.keys(annotations).length} set` : "";
+  byId("settings-count").textContent = byId("settings").value.trim() ? "set" : "";
+  if (byId("inject").value) annotations[key] = byId("inject").value;
+  const manifest = byId("manifest").value;
   if (!manifest.trim()) {
     showProblems([]);
     return showNothing("Paste a manifest, or take an example.");
   }
-  const question = { manifest, namespace: at("namespace").value, annotations, settings: at("settings").value };
+  const question = { manifest, namespace: byId("namespace").value, annotations, settings: byId("settings").value };
   try {
-    const found = await ask(question);
-    // Only the last question counts; answers may come in another order.
-    if (number === asked) show(found);
+    const reply = await ask(question);
+    // Ignore answers to earlier questions, which may come later.
+    if (number === lastNumber) show(reply);
   } catch (error) {
-    if (number === asked) showNothing(`No answer: ${error.message}`);
+    if (number === lastNumber) showNothing(`No answer: ${error.message}`);
   }
 }
 
-function show(found) {
-  showProblems(found.problems ?? []);
-  if (found.problems) return showNothing(found.problems.map((problem) => problem.text).join(" "), true);
-  answer = found;
-  say(summary(found.pods));
-  at("pods").replaceChildren(...drawPods(found.pods));
-  updateOptions(at("options"), found.options);
+function show(reply) {
+  showProblems(reply.problems ?? []);
+  if (reply.problems) return showNothing(reply.problems.map((problem) => problem.text).join(" "), true);
+  answer = reply;
+  showStatus(summary(reply.pods));
+  byId("pods").replaceChildren(...drawPods(reply.pods));
+  updateOptions(byId("options"), reply.options);
   showDiff();
-  const injected = found.pods.filter((pod) => pod.patch.length);
-  at("patches").replaceChildren(...injected.map(drawPatch));
+  const injected = reply.pods.filter((pod) => pod.patch.length);
+  byId("patches").replaceChildren(...injected.map(drawPatch));
   section("changes").hidden = section("patch").hidden = injected.length === 0;
 }
 
 function showDiff() {
-  const unfolded = at("unfold").getAttribute("aria-pressed") === "true";
+  const unfolded = byId("unfold").getAttribute("aria-pressed") === "true";
   const table = answer.rows.length ? drawDiff(answer.rows, unfolded) : element("p", {}, "Too long to show side by side.");
-  at("diff").replaceChildren(table);
+  byId("diff").replaceChildren(table);
 }
 
-function showNothing(text, wrong = false) {
+function showNothing(text, isError = false) {
   answer = null;
-  say(text, wrong);
-  at("pods").replaceChildren();
+  showStatus(text, isError);
+  byId("pods").replaceChildren();
   section("changes").hidden = section("patch").hidden = true;
 }
 
-function say(text, wrong = false) {
-  at("status").textContent = text;
-  at("status").classList.toggle("wrong", wrong);
+function showStatus(text, isError = false) {
+  byId("status").textContent = text;
+  byId("status").classList.toggle("wrong", isError);
 }
 
 function showProblems(problems) {
   for (const part of ["manifest", "settings"]) {
     const texts = problems.filter((problem) => problem.part === part).map((problem) => problem.text);
-    const field = at(part);
+    const field = byId(part);
     field.toggleAttribute("aria-invalid", false);
     if (texts.length) field.setAttribute("aria-invalid", "true");
-    at(`${part}-problem`).hidden = texts.length === 0;
-    at(`${part}-problem`).replaceChildren(...texts.map((text) => drawProblem(field, text)));
+    byId(`${part}-problem`).hidden = texts.length === 0;
+    byId(`${part}-problem`).replaceChildren(...texts.map((text) => drawProblem(field, text)));
     if (texts.length) field.closest("details")?.setAttribute("open", "");
   }
 }
@@ -126,7 +126,7 @@ function drawPatch(pod, index) {
 }
 
 async function loadExample(address) {
-  at("manifest").value = await (await fetch(address)).text();
+  byId("manifest").value = await (await fetch(address)).text();
 }
 
 for (const button of document.querySelectorAll("[data-example]")) {
@@ -154,8 +154,8 @@ function patches() {
   return answer.pods.filter((pod) => pod.patch.length).map((pod) => JSON.stringify(pod.patch, null, 2)).join("\n");
 }
 
-at("unfold").addEventListener("click", () => {
-  at("unfold").setAttribute("aria-pressed", String(at("unfold").getAttribute("aria-pressed") !== "true"));
+byId("unfold").addEventListener("click", () => {
+  byId("unfold").setAttribute("aria-pressed", String(byId("unfold").getAttribute("aria-pressed") !== "true"));
   showDiff();
 });
 

@@ -1,5 +1,5 @@
-// The pod as boxes: containers in the order they start, volumes beside them, and wires from each mount
-// to its volume. The boxes say it all in words; the wires are for the eye alone.
+// The pod as boxes: containers in the order in which they start, volumes beside them, and wires from each mount to its
+// volume. The wires are hidden from screen readers; the boxes have the same facts as text.
 
 import { drawing, element } from "./dom.js";
 
@@ -32,9 +32,9 @@ export function drawPicture(pod) {
     ),
     drawLegend(pod),
   );
-  // Where the boxes are is known once they are laid out, and again whenever that changes.
+  // The positions of boxes are known only after layout, and change with it.
   new ResizeObserver(() => drawWires(figure.querySelector(".scene"), wires)).observe(figure);
-  for (const event of ["pointerover", "pointerout"]) figure.addEventListener(event, (e) => light(figure, e));
+  for (const event of ["pointerover", "pointerout"]) figure.addEventListener(event, (e) => highlight(figure, e));
   return figure;
 }
 
@@ -129,8 +129,8 @@ function drawWire(mount, box, frame) {
   });
 }
 
-// What the pointer is on, and the wires that belong to it, stand out.
-function light(figure, event) {
+// Highlights the box or mount under the pointer, and its wires.
+function highlight(figure, event) {
   const on = event.type === "pointerover" ? event.target.closest(".mount, .box") : null;
   const { container, volume, volumeBox } = on?.dataset ?? {};
   const owner = on?.closest("[data-container]")?.dataset.container;

@@ -111,7 +111,7 @@ def healthy(**changes: Any) -> Snapshot:
     """Return the snapshot, with other members in places."""
     both = [configuration()]
     members: dict[str, Any] = {
-        "at": NOW,
+        "taken_at": NOW,
         "version": "1.37",
         "configurations": tuple(both),
         "configuration": both[0],

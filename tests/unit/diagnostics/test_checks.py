@@ -8,7 +8,7 @@ import pytest
 from diagnostics.broken import BROKEN, changed, set_to
 from diagnostics.healthy import configuration, healthy, leaf, pod
 
-from app.diagnostics import CHECKS, Finding, Result, Snapshot, Status, run_checks
+from app.diagnostics import CHECKS, Check, Finding, Result, Snapshot, Status, run_checks
 from app.diagnostics.snapshot import ServerEndpoint
 
 
@@ -39,6 +39,11 @@ def test_no_blank_of_a_hint_stays_empty(name: str, snapshot: Snapshot, sentence:
         assert [finding.hint for finding in result.findings if re.search(r"\{\w+\}", finding.hint)] == []
 
 
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_a_check_is_found_by_its_name(check: Check) -> None:
+    assert check.find_problems.__name__ == "check_" + check.name.replace("-", "_")
+
+
 class _Watched:
     """A snapshot that remembers what is read of it."""
 
@@ -52,7 +57,7 @@ class _Watched:
 
 
 # They have a value, if a guessed one, even where they could not be read.
-ALWAYS_THERE = {"at", "policy", "configuration", "orphan"}
+ALWAYS_THERE = {"taken_at", "policy", "configuration", "orphan"}
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
@@ -71,7 +76,7 @@ def test_a_check_is_skipped_where_what_it_needs_could_not_be_read(check: Any) ->
 
 
 def test_what_rests_on_a_failed_check_is_skipped_and_says_which() -> None:
-    assert results(healthy(configuration=None))["rules"].skipped == "see installed"
+    assert results(healthy(configuration=None))["entries"].skipped == "see installed"
 
 
 def test_after_names_earlier_checks_only() -> None:
@@ -85,7 +90,7 @@ def test_an_operators_own_requirement_on_namespaces_is_no_fault() -> None:
     own = copy.deepcopy(configuration())
     for entry in own["webhooks"]:
         entry["namespaceSelector"]["matchExpressions"].append({"key": "team", "operator": "Exists"})
-    assert results(healthy(configuration=own))["namespace-selectors"].findings == ()
+    assert results(healthy(configuration=own))["entries"].findings == ()
 
 
 def test_match_conditions_may_be_laid_out_otherwise() -> None:
@@ -93,7 +98,7 @@ def test_match_conditions_may_be_laid_out_otherwise() -> None:
         for condition in entry["matchConditions"]:
             condition["expression"] = " ".join(condition["expression"].split())
 
-    assert results(changed(join))["match-conditions"].findings == ()
+    assert results(changed(join))["entries"].findings == ()
 
 
 def test_a_wildcard_certificate_is_for_the_name() -> None:
@@ -114,4 +119,4 @@ def test_of_many_pods_the_first_are_named_and_the_others_counted() -> None:
     many = tuple(pod(f"p{number}", within="default") for number in range(25))
     findings = results(healthy(pods=many))["pods-have-docker"].findings
     assert len(findings) == 21
-    assert findings[-1] == Finding("and 5 more", "choose a namespace with --namespace to see them")
+    assert findings[-1] == Finding("and 5 more", "use --namespace to see the pods of one namespace")

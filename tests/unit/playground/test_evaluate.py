@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from app.injection import OPTIONS, RULES, Mode
-from app.playground import Evaluation, Refusal, answer_question, form
+from app.playground import Evaluation, Refusal, answer_question, build_form
 
 POD = """\
 kind: Pod
@@ -236,7 +236,7 @@ def test_variables_decide_too() -> None:
 
 
 def test_the_form_has_a_row_for_every_option() -> None:
-    facts = form("", {})
+    facts = build_form("", {})
     assert [(option.key, option.default, option.allowed) for option in facts.options] == [
         (option.key, option.default, option.allowed_by_default) for option in OPTIONS
     ]

@@ -11,7 +11,7 @@ from app.settings import CertsSettings
     ("settings", "problem"),
     [
         (CertsSettings(), "certs.namespace is needed: that of this pod"),
-        (CertsSettings(namespace="ci"), "certs.kubeconfig: not set, and this is no pod with a token"),
+        (CertsSettings(namespace="ci"), "certs.kubeconfig: not set, and this is not a pod with a token"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings: CertsSettings, problem: str) -> None:

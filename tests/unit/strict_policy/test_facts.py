@@ -12,7 +12,7 @@ from strategies import pods
 
 from app.injection import OPTIONS, Mode
 from app.strict_policy import policy_facts
-from app.strict_policy.daemon import SETTINGS, daemon, status
+from app.strict_policy.daemon import SETTINGS, daemon_container, status_annotation
 from app.strict_policy.options import option_facts
 
 FILE = Path(__file__).parents[3] / "charts" / "dind-webhook" / "files" / "strict.json"
@@ -37,7 +37,7 @@ def test_every_option_has_facts() -> None:
 def test_an_option_of_which_nothing_is_known_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     new = OPTIONS[0]._replace(name="gpu")
     monkeypatch.setattr("app.strict_policy.options.OPTIONS", (new,))
-    monkeypatch.setattr("app.strict_policy.options.with_example", lambda _: daemon())
+    monkeypatch.setattr("app.strict_policy.options.daemon_with_example", lambda _: daemon_container())
     with pytest.raises(LookupError, match="option gpu"):
         option_facts()
 
@@ -45,7 +45,9 @@ def test_an_option_of_which_nothing_is_known_is_an_error(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("name", sorted(BY_FLAG))
 def test_the_flags_of_an_example_are_those_that_a_pod_may_cause(name: str) -> None:
     (option,) = (option for option in OPTIONS if option.name == name)
-    added = [flag for flag in daemon({name: option.example})["args"] if flag not in daemon()["args"]]
+    added = [
+        flag for flag in daemon_container({name: option.example})["args"] if flag not in daemon_container()["args"]
+    ]
     assert added
     assert all(caused_by(name).fullmatch(flag) for flag in added)
 
@@ -59,7 +61,9 @@ def test_flags_come_from_a_text_as_the_code_makes_them(name: str) -> None:
     if "text" in facts:
         items = [re.sub(facts["text"], facts["value"].replace("${", r"\g<").replace("}", ">"), item) for item in items]
     made = [flag.replace("{}", item) for item in items for flag in facts["flags"]]
-    assert made == [flag for flag in daemon({name: option.example})["args"] if flag not in daemon()["args"]]
+    assert made == [
+        flag for flag in daemon_container({name: option.example})["args"] if flag not in daemon_container()["args"]
+    ]
 
 
 REFUSED = [
@@ -100,9 +104,9 @@ def test_the_arguments_of_any_pod_are_known(pod: Any) -> None:
 @pytest.mark.parametrize("mode", Mode)
 def test_the_status_of_a_mode_is_known_with_any_version(mode: Mode) -> None:
     pattern = FACTS["status"][mode]
-    assert re.search(pattern, status(mode))
+    assert re.search(pattern, status_annotation(mode))
     assert re.search(pattern, f'{{"mode":"{mode}","version":"1.2.3-rc.1+build"}}')
-    for forged in ("{}", f'{{"mode":"{mode}"}}', f'{{"mode":"{mode}","version":""}}', f"{status(mode)}\n"):
+    for forged in ("{}", f'{{"mode":"{mode}"}}', f'{{"mode":"{mode}","version":""}}', f"{status_annotation(mode)}\n"):
         assert not re.fullmatch(pattern.strip("^$"), forged)
 
 
@@ -114,24 +118,24 @@ def test_there_are_facts_for_each_combination_of_settings() -> None:
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_a_setting_that_is_an_axis_changes_the_container(setting: str) -> None:
-    assert daemon(**{setting: True}) != daemon(**{setting: False})
+    assert daemon_container(**{setting: True}) != daemon_container(**{setting: False})
 
 
 def test_a_new_member_of_the_container_is_compared_or_judged() -> None:
     """Under defaults and with every option, so that none is overlooked."""
     options = {option.name: option.example for option in OPTIONS if option.name not in ("containers", "share-volumes")}
     for placement in ("native", "container"):
-        members = set(daemon({**options, "placement": placement, "storage-medium": "Volume"}))
+        members = set(daemon_container({**options, "placement": placement, "storage-medium": "Volume"}))
         assert members <= {*FACTS["compared_members"], *FACTS["other_members"]}
 
 
 def test_a_setting_that_changes_the_container_is_an_axis_or_judged_apart() -> None:
     """A boolean setting that is in neither list would let the policy describe another container."""
     booleans = [name for name, value in FACTS["settings"].items() if isinstance(value, bool)]
-    changing = [name for name in booleans if daemon(**{name: True}) != daemon(**{name: False})]
+    changing = [name for name in booleans if daemon_container(**{name: True}) != daemon_container(**{name: False})]
     assert set(changing) - {"storage"} == set(SETTINGS)
     with_tcp = {"tcp": "127.0.0.1:2375"}
-    assert daemon(with_tcp, tls_flag=True) != daemon(with_tcp, tls_flag=False)
+    assert daemon_container(with_tcp, tls_flag=True) != daemon_container(with_tcp, tls_flag=False)
 
 
 def test_the_pod_that_is_described_is_one_that_injection_makes() -> None:
