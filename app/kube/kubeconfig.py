@@ -63,7 +63,7 @@ def load_kubeconfig(paths: str, context: str | None = None) -> Any:
         config.load_kube_config(paths, context, configuration)  # type: ignore[no-untyped-call]  # as the client has it
     except Exception as error:  # noqa: BLE001  # the client raises any exception for a malformed file
         raise _kubeconfig_error(error) from None
-    return _adjust(configuration)
+    return _set_common_options(configuration)
 
 
 def load_service_account() -> Any:
@@ -75,10 +75,10 @@ def load_service_account() -> Any:
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except Exception as error:  # noqa: BLE001  # as above
         raise _kubeconfig_error(error) from None
-    return _adjust(configuration)
+    return _set_common_options(configuration)
 
 
-def _adjust(configuration: Any) -> Any:
+def _set_common_options(configuration: Any) -> Any:
     # Callers have a back-off of their own.
     configuration.retries = False
     if not configuration.verify_ssl:

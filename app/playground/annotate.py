@@ -24,13 +24,13 @@ def _operations(template: Template, annotations: Mapping[str, str]) -> list[Oper
         return [add("/metadata", {"annotations": dict(annotations)})]
     if not isinstance(metadata, dict):
         return []
-    present = metadata.get("annotations")
-    if present is None:
+    existing = metadata.get("annotations")
+    if existing is None:
         return [add("/metadata/annotations", dict(annotations))]
-    if not isinstance(present, dict):
+    if not isinstance(existing, dict):
         return []
     return [
         add("/metadata/annotations" + pointer(key), value)
         for key, value in annotations.items()
-        if present.get(key) != value
+        if existing.get(key) != value
     ]

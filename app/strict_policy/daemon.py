@@ -29,13 +29,13 @@ _SOCKET_DIR = "variables.socketDir"
 
 def injected_pod(mode: Mode, options: Mapping[str, str] | None = None, **settings: Any) -> JsonObject:
     """Return a pod of one container after injection; other options are unset if they can be."""
-    everything: dict[str, Any] = {
+    unset_options: dict[str, Any] = {
         "allowed_options": frozenset(option.name for option in OPTIONS),
         "allowed_images": ("*", "*/*", "*/*/*"),
         "allow_public_tcp": True,
         "defaults": {option.name: "" for option in OPTIONS if not option.required},
     }
-    policy = make_policy(InjectionSettings(**{**everything, **settings}))
+    policy = make_policy(InjectionSettings(**{**unset_options, **settings}))
     annotations = {INJECT: str(mode), **{PREFIX + name: text for name, text in (options or {}).items()}}
     pod = {"metadata": {"annotations": annotations}, "spec": {"containers": [{"name": "main", "image": "main"}]}}
     decision = inject(pod, None, policy)
@@ -49,8 +49,9 @@ def daemon_container(options: Mapping[str, str] | None = None, **settings: Any) 
     """Return the daemon's container of a pod in sidecar mode."""
     spec = injected_pod(Mode.SIDECAR, options, **settings)["spec"]
     containers = (*spec.get("initContainers", ()), *spec["containers"])
-    found: JsonObject = next(one for one in containers if one["name"] == InjectionSettings().container_name)
-    return found
+    name = InjectionSettings().container_name
+    container: JsonObject = next(container for container in containers if container["name"] == name)
+    return container
 
 
 def status_annotation(mode: Mode) -> str:
@@ -114,13 +115,13 @@ def _member(member: str, settings: Mapping[str, Any]) -> str:
 
 def _by_variant(literal: Callable[[JsonObject, dict[str, str]], str], settings: Mapping[str, Any]) -> str:
     """Return CEL that chooses by the pod's placement and socket directory."""
-    native_elsewhere, native_at_default, elsewhere, at_default = (
+    native_other_dir, native_default_dir, other_dir, default_dir = (
         literal(daemon_container(options, **settings), {options["socket-dir"]: _SOCKET_DIR}) for options in _variants()
     )
     return _conditional(
         "variables.native",
-        _conditional("variables.atDefaultDir", native_at_default, native_elsewhere),
-        _conditional("variables.atDefaultDir", at_default, elsewhere),
+        _conditional("variables.atDefaultDir", native_default_dir, native_other_dir),
+        _conditional("variables.atDefaultDir", default_dir, other_dir),
     )
 
 

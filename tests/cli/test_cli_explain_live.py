@@ -98,7 +98,7 @@ def test_an_annotation_on_the_deployment_is_found_from_its_pod(explain: Explain)
         {"kind": "Deployment", "name": "web", "controller": True}]}}  # fmt: skip
     answers = cluster(
         **{
-            f"{PODS}/build": pod(said=None, ownerReferences=OWNED),
+            f"{PODS}/build": pod(value=None, ownerReferences=OWNED),
             "/apis/apps/v1/namespaces/ci/replicasets/web-1": replica_set,
             DEPLOYMENT: deployment({"dind.io/inject": "daemonset"}, {}),
         }

@@ -17,7 +17,7 @@ def make_results() -> list[Result]:
     """Return results of each status: one check fails, some warn, and some cannot run or wait for others."""
     snapshot = healthy(
         namespaces=(opted_in(**{"pod-security.kubernetes.io/enforce": "baseline"}), namespace("default")),
-        pods=(pod(within="default"), pod("other", within="default")),
+        pods=(pod(namespace="default"), pod("other", namespace="default")),
         endpoints=(ServerEndpoint("pod a", connection_error="the connection broke: timed out"),),
         unavailable={"nodes": "you may not list nodes"},
     )

@@ -1,4 +1,4 @@
-"""Clusters that are broken in one way each, and what has to be said of it: a row for every way."""
+"""Clusters with one fault each, and the finding that `check` must report."""
 
 import copy
 from collections.abc import Callable
@@ -31,24 +31,24 @@ from app.injection import Mode
 ENABLED = "enabled.inject.dind.io"
 
 
-def changed(change: Callable[[dict[str, Any]], object], which: int = 0) -> Snapshot:
-    """Return the snapshot in which one webhook of the configuration is another."""
+def configuration_with(change: Callable[[dict[str, Any]], object], which: int = 0) -> Snapshot:
+    """Return the healthy snapshot with a change in one webhook of the configuration."""
     own = copy.deepcopy(configuration())
     change(own["webhooks"][which])
     return healthy(configuration=own)
 
 
-def left_of(release: str = "dind-webhook", within: str = "docker-system") -> dict[str, Any]:
+def orphan_of(release: str = "dind-webhook", namespace: str = "docker-system") -> dict[str, Any]:
     """Return an object of a release."""
     own = {**labels("policy"), "app.kubernetes.io/instance": release}
-    return {"metadata": {"name": release, "labels": own, "annotations": {"meta.helm.sh/release-namespace": within}}}
+    return {"metadata": {"name": release, "labels": own, "annotations": {"meta.helm.sh/release-namespace": namespace}}}
 
 
-def refused(text: str) -> Snapshot:
+def dry_run_refused_with(text: str) -> Snapshot:
     return healthy(dry_runs=(DryRun("ci", Mode.SIDECAR, None, text),))
 
 
-def came_back(change: Callable[[dict[str, Any]], object], mode: Mode = Mode.SIDECAR) -> Snapshot:
+def dry_run_with(change: Callable[[dict[str, Any]], object], mode: Mode = Mode.SIDECAR) -> Snapshot:
     run = dry_run(mode)
     assert run.pod is not None
     change(run.pod)
@@ -76,12 +76,12 @@ def event(message: str) -> dict[str, Any]:
     return {"reason": "FailedCreate", "involvedObject": involved, "message": message}
 
 
-def stuck(pod_: dict[str, Any]) -> dict[str, Any]:
+def crash_looping(pod_: dict[str, Any]) -> dict[str, Any]:
     state = {"waiting": {"reason": "CrashLoopBackOff"}}
     return pod_ | {"status": {"initContainerStatuses": [{"name": "dind", "state": state}]}}
 
 
-def stripped(pod_: dict[str, Any]) -> dict[str, Any]:
+def without_restart_policy(pod_: dict[str, Any]) -> dict[str, Any]:
     pod_["spec"]["initContainers"][0].pop("restartPolicy")
     return pod_
 
@@ -105,7 +105,7 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     ("installed", healthy(configuration=None), "there is no MutatingWebhookConfiguration", "helm install"),
     (
         "installed",
-        healthy(configuration=None, orphan=left_of("ci-docker", "tools")),
+        healthy(configuration=None, orphan=orphan_of("ci-docker", "tools")),
         "but ci-docker of release ci-docker still exists",
         "helm upgrade ci-docker CHART --namespace tools",
     ),
@@ -123,68 +123,68 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     ),
     (
         "entries",
-        changed(lambda entry: entry["clientConfig"]["service"].update(path="/mutate"), 1),
+        configuration_with(lambda entry: entry["clientConfig"]["service"].update(path="/mutate"), 1),
         "sidecar.inject.dind.io has path /mutate instead of /mutate/sidecar",
         "helm upgrade",
     ),
     (
         "entries",
-        changed(lambda entry: entry["clientConfig"]["service"].update(name="other")),
+        configuration_with(lambda entry: entry["clientConfig"]["service"].update(name="other")),
         "the webhooks call different servers: Service docker-system/dind-webhook:443, Service docker-system/other:443",
         "helm upgrade",
     ),
-    ("entries", changed(set_to("rules", [])), f"{ENABLED} has no rules", "helm upgrade"),
+    ("entries", configuration_with(set_to("rules", [])), f"{ENABLED} has no rules", "helm upgrade"),
     (
         "entries",
-        changed(lambda entry: entry.update(rules=[{**entry["rules"][0], "operations": ["UPDATE"]}])),
+        configuration_with(lambda entry: entry.update(rules=[{**entry["rules"][0], "operations": ["UPDATE"]}])),
         f"{ENABLED} has rules UPDATE v1 pods Namespaced instead of CREATE v1 pods Namespaced",
         "helm upgrade",
     ),
     (
         "entries",
-        changed(lambda entry: entry.update(rules=[*entry["rules"], {**entry["rules"][0], "scope": "*"}])),
+        configuration_with(lambda entry: entry.update(rules=[*entry["rules"], {**entry["rules"][0], "scope": "*"}])),
         f"{ENABLED} has rules CREATE v1 pods Namespaced; CREATE v1 pods * instead of CREATE v1 pods Namespaced",
         "helm upgrade",
     ),
     (
         "entries",
-        changed(without("namespaceSelector")),
+        configuration_with(without("namespaceSelector")),
         f"the namespaceSelector of {ENABLED} matches namespaces without the label dind.io/inject",
         "helm upgrade",
     ),
     (
         "entries",
-        changed(set_to("namespaceSelector", {"matchLabels": {"dind.io/inject": "on"}})),
+        configuration_with(set_to("namespaceSelector", {"matchLabels": {"dind.io/inject": "on"}})),
         f"the namespaceSelector of {ENABLED} does not match namespaces labelled dind.io/inject=enabled",
         "helm upgrade",
     ),
     (
         "exempt-namespaces",
-        changed(set_to("namespaceSelector", {"matchLabels": {"dind.io/inject": "enabled"}})),
+        configuration_with(set_to("namespaceSelector", {"matchLabels": {"dind.io/inject": "enabled"}})),
         f"{ENABLED} does not exempt docker-system, kube-node-lease, kube-public, kube-system",
         "webhook.exemptNamespaces",
     ),
     (
         "entries",
-        changed(lambda entry: entry["matchConditions"].pop(0)),
+        configuration_with(lambda entry: entry["matchConditions"].pop(0)),
         f"{ENABLED} has no match condition dind.io/asked-for",
         "helm upgrade",
     ),
     (
         "entries",
-        changed(lambda entry: entry["matchConditions"][1].update(expression="true")),
+        configuration_with(lambda entry: entry["matchConditions"][1].update(expression="true")),
         f"{ENABLED} has match condition dind.io/not-opted-out true instead of has(object.metadata.annotations) && ",
         "helm upgrade",
     ),
     (
         "entries",
-        changed(set_to("sideEffects", "NoneOnDryRun")),
+        configuration_with(set_to("sideEffects", "NoneOnDryRun")),
         f"{ENABLED} has sideEffects NoneOnDryRun instead of None",
         "helm upgrade",
     ),
     (
         "failure-policy",
-        replace(changed(set_to("failurePolicy", "Ignore")), bindings=()),
+        replace(configuration_with(set_to("failurePolicy", "Ignore")), bindings=()),
         f"failurePolicy is Ignore for {ENABLED}, and no policy checks that pods were injected",
         "webhook.failurePolicy to Fail",
     ),
@@ -196,23 +196,28 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     ),
     (
         "policy-binding",
-        healthy(policies=(), bindings=({**left_of(), "spec": {"policyName": "dind-webhook"}},)),
+        healthy(policies=(), bindings=({**orphan_of(), "spec": {"policyName": "dind-webhook"}},)),
         "there is no ValidatingAdmissionPolicy dind-webhook for binding dind-webhook",
         "helm upgrade",
     ),
     (
         "reinvocation",
-        changed(set_to("reinvocationPolicy", "Never")),
+        configuration_with(set_to("reinvocationPolicy", "Never")),
         f"{ENABLED} has reinvocationPolicy Never",
         "webhook.reinvocationPolicy to IfNeeded",
     ),
     (
         "timeout",
-        changed(set_to("timeoutSeconds", 30)),
+        configuration_with(set_to("timeoutSeconds", 30)),
         f"{ENABLED} has a timeout of 30 s",
         "webhook.timeoutSeconds to 5",
     ),
-    ("timeout", changed(set_to("timeoutSeconds", 1)), f"{ENABLED} has a timeout of 1 s", "webhook.timeoutSeconds to 5"),
+    (
+        "timeout",
+        configuration_with(set_to("timeoutSeconds", 1)),
+        f"{ENABLED} has a timeout of 1 s",
+        "webhook.timeoutSeconds to 5",
+    ),
     (
         "round-0",
         healthy(configurations=(configuration(), LATER)),
@@ -247,13 +252,13 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     ),
     (
         "ca-bundle",
-        changed(lambda entry: entry["clientConfig"].pop("caBundle")),
+        configuration_with(lambda entry: entry["clientConfig"].pop("caBundle")),
         f"{ENABLED} has no caBundle",
         "logs deploy/dind-webhook -c certs",
     ),
     (
         "ca-bundle",
-        changed(lambda entry: entry["clientConfig"].update(caBundle="bm8=")),
+        configuration_with(lambda entry: entry["clientConfig"].update(caBundle="bm8=")),
         f"the caBundle of {ENABLED} contains no PEM certificate",
         "logs deploy/dind-webhook -c certs",
     ),
@@ -349,7 +354,7 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     ),
     (
         "called",
-        refused(
+        dry_run_refused_with(
             'Internal error occurred: failed calling webhook "enabled.inject.dind.io": failed to call webhook: '
             'Post "https://x/mutate": dial tcp 10.0.0.1:443: connect: connection refused'
         ),
@@ -371,7 +376,7 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     (
         "injected",
         replace(
-            changed(set_to("objectSelector", {"matchLabels": {"team": "a"}})),
+            configuration_with(set_to("objectSelector", {"matchLabels": {"team": "a"}})),
             dry_runs=(DryRun("ci", Mode.SIDECAR, None, NOT_INJECTED),),
         ),
         f"the pod came back without Docker: the objectSelector of {ENABLED} does not match its labels",
@@ -379,37 +384,41 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     ),
     (
         "admitted",
-        refused('pods "x" is forbidden: exceeded quota: q, requested: pods=1, used: pods=9, limited: pods=9'),
+        dry_run_refused_with(
+            'pods "x" is forbidden: exceeded quota: q, requested: pods=1, used: pods=9, limited: pods=9'
+        ),
         "exceeded quota: q",
         "kubectl -n ci describe quota",
     ),
     (
         "admitted",
-        refused('pods "x" is forbidden: maximum memory usage per Container is 64Mi, but limit is 4Gi'),
+        dry_run_refused_with('pods "x" is forbidden: maximum memory usage per Container is 64Mi, but limit is 4Gi'),
         "maximum memory usage per Container is 64Mi",
         "kubectl -n ci describe limitrange",
     ),
     (
         "admitted",
-        refused('pods "x" is forbidden: violates PodSecurity "baseline:latest": privileged (container "dind" must …)'),
+        dry_run_refused_with(
+            'pods "x" is forbidden: violates PodSecurity "baseline:latest": privileged (container "dind" must …)'
+        ),
         "violates PodSecurity",
         "kubectl label namespace ci pod-security.kubernetes.io/enforce=privileged --overwrite",
     ),
     (
         "admitted",
-        refused('admission webhook "validate.kyverno.svc-fail" denied the request: no privileged'),
+        dry_run_refused_with('admission webhook "validate.kyverno.svc-fail" denied the request: no privileged'),
         'admission webhook "validate.kyverno.svc-fail" denied the request: no privileged',
         "exclude namespace ci from that policy or webhook",
     ),
     (
         "kept",
-        came_back(stripped),
+        dry_run_with(without_restart_policy),
         'the pod has a container "dind" whose restartPolicy another webhook may have dropped',
         "update or reconfigure",
     ),
     (
         "kept",
-        refused(
+        dry_run_refused_with(
             "ValidatingAdmissionPolicy 'dind-webhook' denied request: init container dind has lost its restartPolicy"
         ),
         "lost its restartPolicy",
@@ -417,7 +426,7 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     ),
     (
         "kept",
-        refused(
+        dry_run_refused_with(
             'admission webhook "enabled.inject.dind.io" denied the request: annotation dind.io/status says that the '
             'pod was injected, but it has a container "dind" whose restartPolicy another webhook may have dropped'
         ),
@@ -426,13 +435,13 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     ),
     (
         "order",
-        came_back(lambda pod_: pod_["spec"]["initContainers"].reverse()),
+        dry_run_with(lambda pod_: pod_["spec"]["initContainers"].reverse()),
         "namespace ci, sidecar: dind starts after the pod's own init container",
         "reconfigure the webhook or policy that moves init containers",
     ),
     (
         "pods-have-docker",
-        healthy(pods=(pod(within="default"),)),
+        healthy(pods=(pod(namespace="default"),)),
         "pod default/build: the namespace has no label",
         "kubectl label namespace default dind.io/inject=enabled",
     ),
@@ -456,13 +465,13 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     ),
     (
         "daemons-run",
-        healthy(pods=(stuck(injected(pod())),)),
+        healthy(pods=(crash_looping(injected(pod())),)),
         "pod ci/build: container dind is in CrashLoopBackOff",
         "kubectl -n ci logs build -c dind --previous",
     ),
     (
         "daemons-run",
-        healthy(pods=(stripped(injected(pod())),)),
+        healthy(pods=(without_restart_policy(injected(pod())),)),
         "pod ci/build: init container dind has lost its restartPolicy: Always",
         "kubectl -n ci delete pod build",
     ),

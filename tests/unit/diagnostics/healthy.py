@@ -1,4 +1,4 @@
-"""A cluster in which nothing is wrong, as a snapshot, to be broken by tests."""
+"""The snapshot of a healthy cluster, for tests to break."""
 
 import base64
 from datetime import UTC, datetime, timedelta
@@ -76,11 +76,11 @@ def opted_in(name: str = "ci", value: str = "enabled", **more: str) -> dict[str,
     return namespace(name, **{"dind.io/inject": value, **more})
 
 
-def pod(name: str = "build", said: str | None = "sidecar", within: str = "ci", **metadata: Any) -> dict[str, Any]:
-    annotations = {"dind.io/inject": said} if said else {}
+def pod(name: str = "build", value: str | None = "sidecar", namespace: str = "ci", **metadata: Any) -> dict[str, Any]:
+    annotations = {"dind.io/inject": value} if value else {}
     return {
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": within, "annotations": annotations, **metadata},
+        "metadata": {"name": name, "namespace": namespace, "annotations": annotations, **metadata},
         "spec": {"containers": [{"name": "build", "image": "build:1"}]},
         "status": {"phase": "Running"},
     }
@@ -108,7 +108,7 @@ def daemon(on: str, ready: str = "True") -> dict[str, Any]:
 
 
 def healthy(**changes: Any) -> Snapshot:
-    """Return the snapshot, with other members in places."""
+    """Return the snapshot with some other members."""
     both = [configuration()]
     members: dict[str, Any] = {
         "taken_at": NOW,

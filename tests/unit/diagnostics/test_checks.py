@@ -1,11 +1,11 @@
-"""Each check: passes in a healthy cluster, and names what is broken in one that is not, with a hint."""
+"""Each check passes in a healthy cluster, and reports the fault and its fix in a broken one."""
 
 import copy
 import re
 from typing import Any
 
 import pytest
-from diagnostics.broken import BROKEN, changed, set_to
+from diagnostics.broken import BROKEN, configuration_with, set_to
 from diagnostics.healthy import configuration, healthy, leaf, pod
 
 from app.diagnostics import CHECKS, Check, Finding, Result, Snapshot, Status, run_checks
@@ -45,7 +45,7 @@ def test_a_check_is_found_by_its_name(check: Check) -> None:
 
 
 class _Watched:
-    """A snapshot that remembers what is read of it."""
+    """A snapshot that records which members are read."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -56,7 +56,7 @@ class _Watched:
         return getattr(self._snapshot, name)
 
 
-# They have a value, if a guessed one, even where they could not be read.
+# These have a value even if they could not be read.
 ALWAYS_THERE = {"taken_at", "policy", "configuration", "orphan"}
 
 
@@ -98,7 +98,7 @@ def test_match_conditions_may_be_laid_out_otherwise() -> None:
         for condition in entry["matchConditions"]:
             condition["expression"] = " ".join(condition["expression"].split())
 
-    assert results(changed(join))["entries"].findings == ()
+    assert results(configuration_with(join))["entries"].findings == ()
 
 
 def test_a_wildcard_certificate_is_for_the_name() -> None:
@@ -107,16 +107,16 @@ def test_a_wildcard_certificate_is_for_the_name() -> None:
 
 
 def test_ignore_is_accepted_where_a_policy_looks() -> None:
-    assert results(changed(set_to("failurePolicy", "Ignore")))["failure-policy"].status is Status.PASSED
+    assert results(configuration_with(set_to("failurePolicy", "Ignore")))["failure-policy"].status is Status.PASSED
 
 
 def test_a_pod_that_is_over_is_no_finding() -> None:
-    over = pod(within="default") | {"status": {"phase": "Succeeded"}}
+    over = pod(namespace="default") | {"status": {"phase": "Succeeded"}}
     assert results(healthy(pods=(over,)))["pods-have-docker"].findings == ()
 
 
 def test_of_many_pods_the_first_are_named_and_the_others_counted() -> None:
-    many = tuple(pod(f"p{number}", within="default") for number in range(25))
+    many = tuple(pod(f"p{number}", namespace="default") for number in range(25))
     findings = results(healthy(pods=many))["pods-have-docker"].findings
     assert len(findings) == 21
     assert findings[-1] == Finding("and 5 more", "use --namespace to see the pods of one namespace")
