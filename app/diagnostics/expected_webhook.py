@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from app.admission import mutate_path
-from app.injection import INJECT, NAMESPACE_VALUES, Mode
+from app.injection import INJECT, NAMESPACE_VALUES, mode_of_label
 from app.model import JsonObject, selects
 
 # Names of webhooks end in the project's own domain, those of match conditions begin with it.
@@ -59,9 +59,9 @@ class ExpectedEntry(NamedTuple):
 
 
 def _entry(value: str) -> ExpectedEntry:
-    if value in set(Mode):
-        return ExpectedEntry(value, mutate_path(Mode(value)), _CONDITIONS)
-    return ExpectedEntry(value, mutate_path(None), {**_ASKED_FOR, **_CONDITIONS})
+    mode = mode_of_label(value)
+    # Without a default mode, the API server skips pods that do not ask for Docker.
+    return ExpectedEntry(value, mutate_path(mode), _CONDITIONS if mode else {**_ASKED_FOR, **_CONDITIONS})
 
 
 ENTRIES: tuple[ExpectedEntry, ...] = tuple(map(_entry, NAMESPACE_VALUES))
