@@ -12,9 +12,9 @@ import trustme
 from certificates import Mount, pems
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from cryptography.hazmat.primitives.serialization import load_pem_private_key as load_key
-from load import Load, ask, connections
 from reviews import pod, review
 from running import Serve, Webhook, eventually
+from server_load import Load, ask, connections
 
 LOOK_SECONDS = 0.02
 ERRORS = "dind_webhook_certificate_reload_errors_total"

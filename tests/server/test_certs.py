@@ -14,9 +14,9 @@ import pytest
 from apiserver import ApiServer, Fault, Verb, api_server
 from cluster import ENTRIES, Cluster, Kind
 from cryptography import x509
-from load import ask
 from replicas import READY, Replica, replicas
 from running import Serve, Webhook, eventually
+from server_load import ask
 
 HOST = "dind-webhook.ci.svc"
 

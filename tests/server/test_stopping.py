@@ -6,9 +6,9 @@ import socket
 import ssl
 from contextlib import ExitStack
 
-from load import Load, ask
 from reviews import LAST_REQUEST, REQUEST
 from running import PATIENCE_SECONDS, Serve, Webhook, eventually, read_to_end
+from server_load import Load, ask
 
 HALF = len(REQUEST) // 2
 STOPPING = (503, "stopping\n")
