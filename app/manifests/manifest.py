@@ -1,8 +1,5 @@
 """Manifests as people write them: read, and written back with what they wrote as they wrote it."""
 
-import copy
-import io
-import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -10,15 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jsonpatch
-from jsonpointer import JsonPointerException
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import YAMLError
-
 from app.errors import ManifestError
-from app.manifests.nodes import Document, Source, compose, plain
-from app.manifests.splice import NoPlaceError, block_lines, indents_dashes, splice, writable
+from app.manifests.rewrite import Rewritten, rewrite
+from app.manifests.source import Document, Source, parse_documents
+from app.manifests.to_json import to_json
 from app.model import JsonObject, Operation, add, pod_templates, pointer
 
 _BYTE_ORDER_MARK = "\ufeff"
@@ -52,6 +44,7 @@ class _Draft:
     data: Any
     names: list[str] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
+    rewritten: Rewritten | None = None
 
 
 class Manifest:
@@ -60,7 +53,9 @@ class Manifest:
     def __init__(self, text: str, source: str) -> None:
         self._mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
         self._source = Source(source, text.removeprefix(self._mark))
-        self._drafts = [_Draft(document, plain(self._source, document.root)) for document in compose(self._source)]
+        self._drafts = [
+            _Draft(document, to_json(self._source, document.root)) for document in parse_documents(self._source)
+        ]
         if not any(isinstance(draft.data, dict) for draft in self._drafts):
             raise ManifestError(f"{source}: holds no Kubernetes object")
 
@@ -75,18 +70,24 @@ class Manifest:
         """Note that these operations are to be applied to a template of this file."""
         draft = self._drafts[template.document]
         draft.names.append(template.name)
+        draft.rewritten = None
         draft.operations += [add(template.place + operation["path"], operation["value"]) for operation in operations]
 
     @property
     def text(self) -> str:
-        """The file with all that was injected."""
-        return self._mark + "".join(self._write(draft) for draft in self._drafts)
+        """The file with all that was injected; a document without additions is as it was read."""
+        return self._mark + "".join(self._rewrite(draft).after for draft in self._drafts)
+
+    @property
+    def text_before(self) -> str:
+        """The file as `text` has it, but without what was injected."""
+        return self._mark + "".join(self._rewrite(draft).before for draft in self._drafts)
 
     def changes(self) -> Iterator[Change]:
         """Yield the documents that something was injected into."""
         for draft in self._drafts:
             if draft.operations:
-                yield Change(tuple(draft.names), self._read(draft), self._write(draft))
+                yield Change(tuple(draft.names), *self._rewrite(draft))
 
     @property
     def separator(self) -> str:
@@ -100,51 +101,19 @@ class Manifest:
     def _read(self, draft: _Draft) -> str:
         return self._source.text[draft.document.start : draft.document.end]
 
-    def _write(self, draft: _Draft) -> str:
-        """Return the text of a document: what the additions leave of its layout, but always the right data."""
-        if not draft.operations:
-            return self._read(draft)
-        wanted = jsonpatch.apply_patch(draft.data, draft.operations)
-        for write in (self._splice, self._dump):
-            try:
-                text = write(draft)
-            except (NoPlaceError, YAMLError, RecursionError, jsonpatch.JsonPatchException, JsonPointerException):
-                continue
-            if self._holds(text, wanted):
-                return text
-        return self._replace(draft, "".join(line + "\n" for line in block_lines(wanted, 0)))
-
-    def _holds(self, text: str, wanted: Any) -> bool:
-        source = Source(self._source.name, text)
-        try:
-            found = [plain(source, document.root) for document in compose(source)]
-        except ManifestError:
-            return False
-        # As text, in which 1 is neither true nor 1.0.
-        return json.dumps(found, sort_keys=True) == json.dumps([wanted], sort_keys=True)
-
-    def _splice(self, draft: _Draft) -> str:
-        return splice(self._source.text, draft.document, draft.operations)
-
-    def _dump(self, draft: _Draft) -> str:
-        """Return the text of a document as ruamel.yaml writes it: comments kept, most of the layout not.
-
-        For documents with aliases, in which what is one text has to become two.
-        """
-        yaml = YAML()
-        yaml.preserve_quotes = True
-        yaml.width = sys.maxsize
-        dash = 2 if indents_dashes(draft.document) else 0
-        yaml.indent(mapping=2, sequence=dash + 2, offset=dash)
-        tree = _unshare(yaml.load(self._source.text[draft.document.body : draft.document.tail]), set())
-        operations = [{**operation, "value": writable(operation["value"])} for operation in draft.operations]
-        jsonpatch.JsonPatch(operations).apply(tree, in_place=True)
-        out = io.StringIO()
-        yaml.dump(tree, out)
-        return self._replace(draft, out.getvalue())
-
-    def _replace(self, draft: _Draft, body: str) -> str:
+    def _rewrite(self, draft: _Draft) -> Rewritten:
+        """Return the text of a document as it is written again, without the additions and with them."""
         text, document = self._source.text, draft.document
+        if not draft.operations:
+            return Rewritten(self._read(draft), self._read(draft))
+        if draft.rewritten is None:
+            body = text[document.body : document.tail].replace("\r\n", "\n")
+            draft.rewritten = rewrite(body, document.root, draft.data, draft.operations)
+        return Rewritten(*(self._frame(document, body) for body in draft.rewritten))
+
+    def _frame(self, document: Document, body: str) -> str:
+        """Return a document with its markers, which are not written again, and the line ends of the file."""
+        text = self._source.text
         head = text[document.start : document.body]
         if head and not head.endswith("\n"):
             head += "\n"
@@ -191,28 +160,3 @@ def _places(node: Any, place: tuple[str | int, ...]) -> Iterator[tuple[int, tupl
     members = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for key, value in members:
         yield from _places(value, (*place, key))
-
-
-def _unshare(node: Any, seen: set[int]) -> Any:
-    """Return a node in which no part stands twice.
-
-    An alias or a merge key makes two places one; a patch of the one would change the other too.
-    """
-    if isinstance(node, CommentedMap):
-        if node.merge:
-            node = CommentedMap((key, value) for key, value in node.items())
-        for key in node:
-            node[key] = _unshare_part(node[key], seen)
-    elif isinstance(node, CommentedSeq):
-        for index, item in enumerate(node):
-            node[index] = _unshare_part(item, seen)
-    return node
-
-
-def _unshare_part(part: Any, seen: set[int]) -> Any:
-    if not isinstance(part, CommentedMap | CommentedSeq):
-        return part
-    if id(part) in seen:
-        part = copy.deepcopy(part)
-    seen.add(id(part))
-    return _unshare(part, seen)

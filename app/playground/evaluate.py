@@ -69,7 +69,7 @@ def evaluate(question: Question, environ: Mapping[str, str]) -> Evaluation:
     return Evaluation(
         asked=asked,
         injected=injected,
-        rows=side_by_side(asked, injected),
+        rows=side_by_side(manifest.text_before, injected),
         pods=pods,
         options=_option_fields(settings),
     )

@@ -155,7 +155,7 @@ class OptionField(FrozenModel):
 
 
 class Evaluation(FrozenModel):
-    """The manifest with the annotations of the question, and after injection; `rows` has both side by side."""
+    """The manifest with the annotations of the question, and after injection; `rows` differ in the additions only."""
 
     asked: str
     injected: str

@@ -9,7 +9,7 @@ import yaml
 
 from app.errors import ManifestError
 from app.manifests import Manifest, join, read_manifest
-from app.manifests import manifest as module
+from app.manifests import rewrite as module
 from app.model import add
 
 POD = "kind: Pod\nmetadata:\n  name: ci\nspec:\n  containers:\n  - name: build\n"
@@ -92,17 +92,26 @@ def test_what_aliases_share_is_written_twice_with_its_comments() -> None:
     assert containers[2] == {"name": "merged", "image": "b"}
 
 
-@pytest.mark.parametrize("broken", [["splice"], ["splice", "_unshare"]], ids=["once", "twice"])
-def test_a_wrong_text_is_never_printed(broken: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "splice", lambda *_: POD)
-    if "_unshare" in broken:
-        monkeypatch.setattr(module, "_unshare", lambda *_: {"metadata": {}, "spec": {"containers": [{}]}})
+def test_a_text_that_does_not_hold_the_additions_is_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_settle_comments", lambda *_: POD)
     text = f"a: 1\n---\n{POD}...\n---\nb: 1\n".replace("\n", "\r\n")
     after = injected(text).text
+    monkeypatch.undo()
     assert "\n" not in after.replace("\r\n", "")
     first, pod, last = yaml.safe_load_all(after)
     assert (first, last) == ({"a": 1}, {"b": 1})
     assert pod == yaml.safe_load(injected(POD).text)
+
+
+def test_the_text_before_is_written_as_the_text_after_but_for_the_additions() -> None:
+    text = POD.replace("kind: Pod", "kind:   Pod   # a pod") + "---\na:   1\n"
+    manifest = Manifest(text, "ci.yaml")
+    assert manifest.text_before == text
+    (template,) = manifest.templates()
+    manifest.inject(template, LABEL)
+    written = POD.replace("kind: Pod", "kind: Pod     # a pod")
+    assert manifest.text_before == f"{written}---\na:   1\n"
+    assert manifest.text == manifest.text_before.replace("  name: ci\n", "  name: ci\n  labels:\n    a: b\n")
 
 
 @pytest.mark.parametrize(
@@ -157,11 +166,11 @@ def _spec(text: str) -> str:
             "a:\n\tb: 1\n", "line 2, column 1: not YAML: found character '\\t' that cannot start any token", id="tab"
         ),
         pytest.param("%YAML 1.3\n---\na: 1\n", "not YAML: ", id="directive"),
-        pytest.param("a: *b\n", "line 1, column 4: alias *b has no anchor before it", id="alias"),
+        pytest.param("a: *b\n", "line 1, column 4: not YAML: found undefined alias 'b'", id="alias"),
         pytest.param("m:\n  a: 1\n  a: 2\n", 'line 3, column 3: key "a" stands here a second time', id="duplicate"),
-        pytest.param("? [a]\n: 1\n", "line 1, column 3: a key has to be text", id="key"),
+        pytest.param("? [a]\n: 1\n", "line 1, column 3: a key must be text", id="key"),
         pytest.param("<<: 1\n", "line 1, column 5: the merge key << needs a mapping, or a list of them", id="merge"),
-        pytest.param("[" * 200 + "]" * 200, "line 1, column 102: nested more than 100 levels deep", id="deep"),
+        pytest.param("[" * 200 + "]" * 200, "line 1, column 101: nested more than 100 levels deep", id="deep"),
         pytest.param("a: &a\n  b: *a\n", "its aliases multiply beyond what fits a Kubernetes object", id="endless"),
         pytest.param("a\n", "holds no Kubernetes object", id="text"),
         pytest.param("", "holds no Kubernetes object", id="nothing"),
@@ -180,6 +189,31 @@ def test_what_is_not_utf_8_is_told_with_its_place(tmp_path: Path) -> None:
     path.write_bytes("a: ä\nb: ä".encode() + b"\xff")
     with pytest.raises(ManifestError, match=r"ci.yaml: line 2, column 5: not UTF-8: invalid start byte$"):
         read_manifest(str(path))
+
+
+def test_aliases_that_multiply_are_refused_before_they_take_memory() -> None:
+    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+    bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+    with pytest.raises(ManifestError, match=r"line 1, column .*: its aliases multiply beyond what fits"):
+        Manifest(bomb, "ci.yaml")
+
+
+def test_merge_keys_that_multiply_are_refused_before_they_take_memory() -> None:
+    bomb = "a0: &a0 {x: 1, y: 2}\n"
+    bomb += "".join(f"a{n}: &a{n} {{l: *a{n - 1}, m: {{<<: *a{n - 1}}}, n: *a{n - 1}}}\n" for n in range(1, 40))
+    with pytest.raises(ManifestError, match="its aliases multiply"):
+        Manifest(bomb, "ci.yaml")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000, "? " * 100_000, '{"a":' * 100_000])
+def test_nesting_is_refused_at_its_bound_however_deep_it_goes(text: str) -> None:
+    with pytest.raises(ManifestError, match="nested more than 100 levels deep"):
+        Manifest(text, "ci.yaml")
+
+
+def test_a_text_that_would_take_minutes_to_read_is_refused_by_its_size() -> None:
+    with pytest.raises(ManifestError, match=r"^ci.yaml: larger than 32 MiB; split it into several files$"):
+        Manifest("a: 1\n" * 7_000_000, "ci.yaml")
 
 
 @pytest.mark.parametrize(

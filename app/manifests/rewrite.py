@@ -1,0 +1,320 @@
+"""A document written again with additions: by ruamel.yaml's round trip, or as JSON if it is JSON.
+
+The text before and the text after are written by the same writer, so only the additions differ.
+"""
+
+import copy
+import io
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import product
+from typing import Any, NamedTuple
+
+import jsonpatch
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedBase, CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.resolver import VersionedResolver
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, ScalarString, SingleQuotedScalarString
+from ruamel.yaml.tag import Tag
+
+from app.errors import ManifestError
+from app.manifests.source import Source, parse_documents
+from app.manifests.to_json import resolve, to_json
+from app.model import Operation
+
+# yaml.org/type: bool, and the forms of int, float and timestamp that YAML 1.2 dropped
+_OTHER_IN_YAML_1_1 = re.compile(
+    r"y|n|yes|no|on|off|[-+]?0b[01_]+|[-+]?0[0-7_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?|[-+]?[0-9][0-9_.]*"
+    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?|=|<<",
+    re.IGNORECASE,
+)
+_JSON_INDENT = re.compile(r"\{\s*\n([ \t]+)")
+_COMPACT_JSON = re.compile(r'\{"[^"\n]*":\S')
+# ruamel.yaml's own errors are not all YAMLError: its emitter also runs into these.
+_WRITER_ERRORS = (YAMLError, ManifestError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
+
+
+class Rewritten(NamedTuple):
+    """A document as its writer puts it: before the additions, and with them."""
+
+    before: str
+    after: str
+
+
+def rewrite(body: str, root: Node, data: Any, operations: list[Operation]) -> Rewritten:
+    """Return a document's text before and after these `add` operations.
+
+    `body` is its text, `root` its nodes, and `data` its JSON.
+    """
+    wanted = jsonpatch.apply_patch(data, operations)
+    if _is_json(body):
+        return Rewritten(_write_json(body, data), _write_json(body, wanted))
+    indent = _detect_indent(root)
+    # An alias or a merge key makes two places one, so an addition to the one would show in the other. A comment at the
+    # end needs its line end, a block scalar at the end gets another value by it.
+    for text, unshare in product((body.removesuffix("\n") + "\n", body), (False, True)):
+        try:
+            rewritten = _round_trip(text, operations, indent, unshare)
+        except _WRITER_ERRORS:
+            continue
+        if _holds(rewritten.after, wanted):
+            return rewritten
+    return Rewritten(dump_yaml(data, indent), dump_yaml(wanted, indent))
+
+
+class Indent(NamedTuple):
+    """Columns of indentation: of a mapping in a mapping, of an item's content, and of its dash."""
+
+    mapping: int = 2
+    sequence: int = 2
+    dash: int = 0
+
+
+def dump_yaml(value: Any, indent: Indent | None = None) -> str:
+    """Return JSON as YAML in block style, which kubectl reads as that JSON."""
+    out = io.StringIO()
+    _writer(indent or Indent()).dump(_marked(value, ""), out)
+    return out.getvalue()
+
+
+def _is_json(body: str) -> bool:
+    if not body.lstrip().startswith("{"):
+        return False
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _write_json(body: str, value: Any) -> str:
+    """Return JSON with the indentation and the spaces that `body` has."""
+    indented = _JSON_INDENT.match(body.lstrip())
+    compact = _COMPACT_JSON.match(body.lstrip())
+    text = json.dumps(
+        value,
+        ensure_ascii=body.isascii(),
+        indent=indented[1] if indented else None,
+        separators=(",", ":") if compact else (",", ": ") if indented else (", ", ": "),
+    )
+    return text + body[len(body.rstrip()) :]
+
+
+class _Resolver(VersionedResolver):
+    """Takes all plain scalars for text, so that each is written as it was read: `yes`, `0644`, `~`."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Tag:
+        if kind is ScalarNode and implicit[0] and value != "<<":
+            return Tag(suffix="tag:yaml.org,2002:str")
+        tag: Tag = super().resolve(kind, value, implicit)
+        return tag
+
+
+def _writer(indent: Indent) -> YAML:
+    yaml = YAML()
+    yaml.Resolver = _Resolver
+    yaml.preserve_quotes = True
+    yaml.width = sys.maxsize
+    yaml.indent(mapping=indent.mapping, sequence=indent.sequence, offset=indent.dash)
+    return yaml
+
+
+def _round_trip(body: str, operations: Iterable[Operation], indent: Indent, unshare: bool) -> Rewritten:
+    yaml = _writer(indent)
+    tree = yaml.load(body)
+    _prepare(tree, set())
+    if unshare:
+        tree = _unshare(tree, set())
+    # A character of private use, which is printable for YAML, marks the lines that are added.
+    mark = next(char for char in map(chr, range(0xE000, 0xF900)) if char not in body)
+    places = [
+        [token.replace("~1", "/").replace("~0", "~") for token in one["path"].split("/")[1:]] for one in operations
+    ]
+    for place in places:
+        _open_brackets(tree, place)
+    before = io.StringIO()
+    yaml.dump(tree, before)
+    for place, operation in zip(places, operations, strict=True):
+        _add(tree, place, operation["value"], mark)
+    after = io.StringIO()
+    yaml.dump(tree, after)
+    texts = before.getvalue(), _settle_comments(after.getvalue(), mark)
+    return Rewritten(*(_escape_as_before(text, body) for text in texts))
+
+
+def _escape_as_before(text: str, body: str) -> str:
+    r"""Return a text in which what is not printable stays escaped in double quotes, such as `\u202e`."""
+    unprintable = {char for char in set(text) - set(body) if not char.isprintable()} - {"\n"}
+    return text.translate({ord(char): ascii(char)[1:-1] for char in unprintable})
+
+
+def _prepare(node: Any, seen: set[int]) -> None:
+    """Keep what the writer would not: anchors without an alias, and nothing in brackets, which is null."""
+    if not isinstance(node, CommentedMap | CommentedSeq) or id(node) in seen:
+        return
+    seen.add(id(node))
+    node.anchor.always_dump = True
+    for key, value in node.items() if isinstance(node, CommentedMap) else enumerate(node):
+        if node.fa.flow_style() and type(value) is str and not value:
+            node[key] = "null"
+        _prepare(value, seen)
+
+
+def _open_brackets(tree: Any, place: list[str]) -> None:
+    """Give block style to the collections that lead to a place: lines can be added to these."""
+    node = tree
+    for token in place:
+        if not isinstance(node, CommentedMap | CommentedSeq):
+            return
+        if node:
+            node.fa.set_block_style()
+        node = _child(node, token)
+
+
+def _child(node: Any, token: str) -> Any:
+    if isinstance(node, list):
+        return node[int(token)] if token.isdecimal() and int(token) < len(node) else None
+    return node.get(token)
+
+
+def _add(tree: Any, place: list[str], value: Any, mark: str) -> None:
+    *parents, last = place
+    node = tree
+    for token in parents:
+        node = node[int(token)] if isinstance(node, list) else node[token]
+    node.fa.set_block_style()
+    if isinstance(node, list):
+        node.insert(len(node) if last == "-" else int(last), _marked(value, mark, mark))
+    elif last in node:
+        node[last] = _marked(value, mark)
+    else:
+        node[_text(last, mark)] = _marked(value, mark)
+
+
+def _marked(value: Any, mark: str, here: str = "") -> Any:
+    """Return a copy of JSON for the writer, with a mark in each line that it makes; `here` is for the first.
+
+    A copy, because one value may stand in several places, and YAML would show that as an alias.
+    """
+    if isinstance(value, dict):
+        return {_text(key, mark): _marked(member, mark) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_marked(item, mark, mark) for item in value]
+    return _text(value, here) if isinstance(value, str) else json.dumps(value) + here
+
+
+def _text(text: str, mark: str) -> Any:
+    """Return a text for the writer, quoted if kubectl, which reads YAML 1.1, would read it as something else."""
+    if not text.isprintable():
+        return DoubleQuotedScalarString(text + mark)
+    # The last of these conditions are the writer's own, which the mark would hide from it.
+    if not isinstance(resolve(text), str) or _OTHER_IN_YAML_1_1.fullmatch(text) or text[-1] in " :" or text in "-?":
+        return SingleQuotedScalarString(text + mark)
+    return text + mark
+
+
+def _settle_comments(marked: str, mark: str) -> str:
+    """Return a text without marks, in which comments and blank lines stay above the line they were above.
+
+    ruamel.yaml takes them for a part of what is before them, so that it puts additions below them.
+    """
+    inside = _lines_inside_scalars(marked)
+    lines: list[str] = []
+    waiting: list[str] = []
+    for number, line in enumerate(marked.splitlines(keepends=True)):
+        if mark in line:
+            lines.append(line.replace(mark, ""))
+        elif number not in inside and line.strip(" \n").partition("#")[0] == "":
+            waiting.append(line)
+        else:
+            lines += [*waiting, line]
+            waiting = []
+    return "".join(lines + waiting)
+
+
+def _lines_inside_scalars(text: str) -> set[int]:
+    """Return the numbers of the lines that belong to a scalar of several lines."""
+    lines = text.split("\n")
+    inside: set[int] = set()
+    for root in (document.root for document in parse_documents(Source("", text))):
+        for scalar in _nodes(root, set()):
+            if isinstance(scalar, ScalarNode) and scalar.start_mark.line != scalar.end_mark.line:
+                first, last = scalar.start_mark.line, scalar.end_mark.line
+                if scalar.style in {"|", ">"}:
+                    # Its end is where the next token begins; without `+` the blank lines before that are not its own.
+                    last -= 1
+                    while "+" not in lines[first].partition("#")[0] and not lines[last]:
+                        last -= 1
+                inside.update(range(first + 1, last + 1))
+    return inside
+
+
+def _detect_indent(root: Node) -> Indent:
+    """Return the indentation of most lists and mappings of a document."""
+    mappings: Counter[int] = Counter()
+    lists: Counter[tuple[int, int]] = Counter()
+    for parent in _nodes(root, set()):
+        if not isinstance(parent, MappingNode) or parent.flow_style or not parent.value:
+            continue
+        column = parent.value[0][0].start_mark.column
+        for _, child in parent.value:
+            if isinstance(child, ScalarNode) or child.flow_style or not child.value:
+                continue
+            if isinstance(child, MappingNode):
+                mappings[child.value[0][0].start_mark.column - column] += 1
+            elif child.start_mark.line == (item := child.value[0]).start_mark.line:
+                lists[item.start_mark.column - column, child.start_mark.column - column] += 1
+    # An alias has the marks of what it stands for, which may be anywhere.
+    mapping = next((width for width, _ in mappings.most_common() if width > 0), 2)
+    sequence, dash = next((widths for widths, _ in lists.most_common() if widths[0] - 1 > widths[1] >= 0), (2, 0))
+    return Indent(mapping, sequence, dash)
+
+
+def _nodes(node: Node, seen: set[int]) -> Iterator[Node]:
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    yield node
+    if isinstance(node, SequenceNode):
+        for item in node.value:
+            yield from _nodes(item, seen)
+    elif isinstance(node, MappingNode):
+        for _, value in node.value:
+            yield from _nodes(value, seen)
+
+
+def _holds(text: str, wanted: Any) -> bool:
+    source = Source("", text)
+    found = [to_json(source, document.root) for document in parse_documents(source)]
+    # As text, in which 1 is neither true nor 1.0.
+    return json.dumps(found, sort_keys=True) == json.dumps([wanted], sort_keys=True)
+
+
+def _unshare(node: Any, seen: set[int]) -> Any:
+    """Return a node in which no part stands twice, and nothing has an anchor."""
+    if isinstance(node, CommentedMap):
+        if node.merge:
+            node = CommentedMap((key, value) for key, value in node.items())
+        for key in node:
+            node[key] = _unshare_part(node[key], seen)
+    elif isinstance(node, CommentedSeq):
+        for index, item in enumerate(node):
+            node[index] = _unshare_part(item, seen)
+    return node
+
+
+def _unshare_part(part: Any, seen: set[int]) -> Any:
+    if isinstance(part, ScalarString):
+        part.anchor.value = None
+    if not isinstance(part, CommentedBase):
+        return part
+    if id(part) in seen:
+        part = copy.deepcopy(part)
+    seen.add(id(part))
+    part.yaml_set_anchor(None)
+    return _unshare(part, seen)
