@@ -10,7 +10,7 @@ from app.processes.certs import maintain_certs
 from app.settings import load_settings
 
 
-def run(config: Path | None, flags: dict[str, Any]) -> NoReturn:
+def run_certs(config: Path | None, flags: dict[str, Any]) -> NoReturn:
     """Load settings, keep certificates, and exit."""
     settings = load_settings(config, os.environ, flags).settings
     configure_logs(settings.log.format, settings.log.level)

@@ -31,7 +31,7 @@ _MARKS = {
 }
 
 
-class Output(StrEnum):
+class CheckOutput(StrEnum):
     """How the results are printed."""
 
     TABLE = "table"
@@ -39,7 +39,9 @@ class Output(StrEnum):
     JSON = "json"
 
 
-def run(kubeconfig: Path | None, context: str | None, scope: Scope, wait: timedelta, output: Output, color: str) -> int:
+def run_check(
+    kubeconfig: Path | None, context: str | None, scope: Scope, wait: timedelta, output: CheckOutput, color: str
+) -> int:
     """Check a live install; return the exit code: 0, or 1 where a check failed.
 
     Tries again until none does, or `wait` is over.
@@ -80,14 +82,14 @@ def _tell_of_waiting(results: list[Result] | NoClusterError, end: float) -> None
     print_line(f"waiting, {left} s at most, for: {what}", file=sys.stderr)
 
 
-def print_results(results: list[Result], output: Output, color: str) -> None:
+def print_results(results: list[Result], output: CheckOutput, color: str) -> None:
     """Print results for people, for grep or for programs."""
     match output:
-        case Output.JSON:
+        case CheckOutput.JSON:
             print_json(_as_tree(results))
-        case Output.SHORT:
+        case CheckOutput.SHORT:
             _print_short(results, color)
-        case Output.TABLE:
+        case CheckOutput.TABLE:
             _print_table(results, color)
 
 

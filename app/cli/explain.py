@@ -1,5 +1,6 @@
 """`dind-webhook explain`, on manifests."""
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,11 +8,11 @@ from typing import NamedTuple
 
 import typer
 
-from app.cli.judge import DENIED, describe, load_policy, style_of
-from app.cli.output import print_line
+from app.cli.output import DENIED, describe, print_line, style_of
 from app.injection import INJECT, RULES, Decision, Outcome, Rule, RuleState, decide_for_namespace, trace_rules
 from app.manifests import read_manifest
 from app.model import JsonObject
+from app.settings import load_policy
 
 _MARKS = {RuleState.PASSED: "✓", RuleState.STOPPED: "✗", RuleState.NOT_REACHED: "-", RuleState.NOT_CHECKED: "?"}
 
@@ -32,9 +33,9 @@ class Explained(NamedTuple):
     configuration_known: bool = False
 
 
-def run(filenames: list[str], namespace_label: str, color: str, config: Path | None) -> int:
+def run_explain(filenames: list[str], namespace_label: str, color: str, config: Path | None) -> int:
     """Explain the pods of these files; return the exit code: 0, or 1 where one would be denied."""
-    policy = load_policy(config)
+    policy = load_policy(config, os.environ)
     explained = []
     for manifest in [read_manifest(filename) for filename in filenames]:
         for template in manifest.templates():

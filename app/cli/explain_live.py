@@ -1,9 +1,10 @@
 """`dind-webhook explain TYPE/NAME`, on a live cluster."""
 
+import os
 from pathlib import Path
 
 from app.cli.explain import Explained, inputs_of, print_all
-from app.cli.judge import describe, load_policy
+from app.cli.output import describe
 from app.diagnostics import (
     AdmissionInputs,
     ExplainInputs,
@@ -26,11 +27,12 @@ from app.errors import NotFoundError
 from app.injection import INJECT, NAMESPACE_RULES, STATUS, Decision, Mode, Outcome, Reason
 from app.kube import KubeClient
 from app.model import JsonObject, pod_templates
+from app.settings import load_policy
 
 _MOST_PODS = 50
 
 
-def run(
+def run_explain_live(
     target: str,
     namespace: str | None,
     namespace_label: str | None,
@@ -44,7 +46,9 @@ def run(
     cluster = KubeClient(kubeconfig, context)
     cluster.version()
     where = wanted.name if wanted.kind == "Namespace" else namespace or cluster.namespace
-    answer = collect_explain_inputs(cluster, where, namespace_label, load_policy(config) if config else None, Scope())
+    answer = collect_explain_inputs(
+        cluster, where, namespace_label, load_policy(config, os.environ) if config else None, Scope()
+    )
     if wanted.kind == "Namespace":
         return print_all([_namespace(cluster, answer)], color)
     try:

@@ -1,6 +1,7 @@
 """`dind-webhook inject`."""
 
 import difflib
+import os
 import sys
 from enum import Enum
 from pathlib import Path
@@ -8,16 +9,16 @@ from pathlib import Path
 import orjson
 import typer
 
-from app.cli.judge import DENIED, describe, load_policy, style_of
-from app.cli.output import print_exactly, print_line
+from app.cli.output import DENIED, describe, print_exactly, print_line, style_of
 from app.injection import Decision, Outcome, decide_for_namespace
 from app.manifests import Change, Template, join, read_manifest
 from app.model import prefix_paths
+from app.settings import load_policy
 
 _COLORS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}
 
 
-class Output(Enum):
+class InjectOutput(Enum):
     """What is printed of an injected object."""
 
     MANIFEST = "manifest"
@@ -25,9 +26,11 @@ class Output(Enum):
     DIFF = "diff"
 
 
-def run(filenames: list[str], namespace_label: str, output: Output, color: str, config: Path | None) -> int:
+def run_inject(
+    filenames: list[str], namespace_label: str, output: InjectOutput, color: str, config: Path | None
+) -> int:
     """Inject the pods of these files; return the exit code: 0, or 1 where one was denied."""
-    policy = load_policy(config)
+    policy = load_policy(config, os.environ)
     manifests = [read_manifest(filename) for filename in filenames]
     patches: list[str] = []
     denied = False
@@ -44,11 +47,11 @@ def run(filenames: list[str], namespace_label: str, output: Output, color: str, 
         if count == 0:
             where = "this file" if len(filenames) == 1 else filename
             _say(f"no pod or workload in {where}, nothing to do", typer.colors.YELLOW, color)
-    if output is Output.DIFF:
+    if output is InjectOutput.DIFF:
         for change in (change for manifest in manifests for change in manifest.changes()):
             _print_diff(change, color)
     elif not denied:
-        print_exactly(join(manifests) if output is Output.MANIFEST else "".join(patches))
+        print_exactly(join(manifests) if output is InjectOutput.MANIFEST else "".join(patches))
     return DENIED if denied else 0
 
 

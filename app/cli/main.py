@@ -120,7 +120,7 @@ def _serve(
     config: ConfigFlag = None,
 ) -> None:
     """Serve the webhook over TLS until SIGTERM."""
-    from app.cli.serve import run
+    from app.cli.serve import run_serve
 
     given = {
         "tls_cert_file": tls_cert_file,
@@ -130,7 +130,7 @@ def _serve(
         "health_port": health_port,
     }
     flags: dict[str, Any] = {"server": {name: value for name, value in given.items() if value is not None}}
-    raise typer.Exit(run(config, flags, dev))
+    raise typer.Exit(run_serve(config, flags, dev))
 
 
 @cli.command("certs")
@@ -147,10 +147,10 @@ def _certs(
     config: ConfigFlag = None,
 ) -> None:
     """Keep the webhook's own certificates, and caBundle, until SIGTERM; runs beside the server in its pod."""
-    from app.cli.certs import run
+    from app.cli.certs import run_certs
 
     given = {"directory": directory, "health_port": health_port, "kubeconfig": kubeconfig}
-    run(config, {"certs": {name: value for name, value in given.items() if value is not None}})
+    run_certs(config, {"certs": {name: value for name, value in given.items() if value is not None}})
 
 
 @cli.command("settings")
@@ -164,11 +164,11 @@ def _settings(
     config: ConfigFlag = None,
 ) -> None:
     """Print every setting with its effective value and its origin: default, file or variable."""
-    from app.cli.settings import Output, run
+    from app.cli.settings import SettingsOutput, run_settings
 
-    if output not in set(Output):
-        raise typer.BadParameter(f"{output!r} is neither {' nor '.join(Output)}", param_hint="--output")
-    raise typer.Exit(_printing(lambda: run(config, Output(output))))
+    if output not in set(SettingsOutput):
+        raise typer.BadParameter(f"{output!r} is neither {' nor '.join(SettingsOutput)}", param_hint="--output")
+    raise typer.Exit(_printing(lambda: run_settings(config, SettingsOutput(output))))
 
 
 @cli.command("inject")
@@ -185,12 +185,12 @@ def _inject(
     Prints the manifests, with comments and order kept, and a report on standard error. Where a pod
     is denied, nothing is printed for kubectl to apply.
     """
-    from app.cli.inject import Output, run
+    from app.cli.inject import InjectOutput, run_inject
 
     if patch and diff:
         raise typer.BadParameter("--patch and --diff exclude each other")
-    output = Output.PATCH if patch else Output.DIFF if diff else Output.MANIFEST
-    raise typer.Exit(_printing(lambda: run(filename, namespace_label, output, color.value, config)))
+    output = InjectOutput.PATCH if patch else InjectOutput.DIFF if diff else InjectOutput.MANIFEST
+    raise typer.Exit(_printing(lambda: run_inject(filename, namespace_label, output, color.value, config)))
 
 
 @cli.command("explain")
@@ -220,14 +220,16 @@ def _explain(
     if (target is None) is (not filename):
         raise typer.BadParameter("say either what to look at in a cluster, as in pod/build, or --filename FILE")
     if target is not None:
-        from app.cli.explain_live import run as run_live
+        from app.cli.explain_live import run_explain_live
 
-        code = _printing(lambda: run_live(target, namespace, namespace_label, kubeconfig, context, color.value, config))
+        code = _printing(
+            lambda: run_explain_live(target, namespace, namespace_label, kubeconfig, context, color.value, config)
+        )
         raise typer.Exit(code)
-    from app.cli.explain import run
+    from app.cli.explain import run_explain
 
     label = "enabled" if namespace_label is None else namespace_label
-    raise typer.Exit(_printing(lambda: run(filename or [], label, color.value, config)))
+    raise typer.Exit(_printing(lambda: run_explain(filename or [], label, color.value, config)))
 
 
 @cli.command("check")
@@ -264,18 +266,18 @@ def _check(
     Nothing is changed in the cluster. What you may not read is skipped. Exit code 0: no check failed, though there may
     be warnings; 1: one did; 2: the cluster cannot be asked.
     """
-    from app.cli.check import Output, run
+    from app.cli.check import CheckOutput, run_check
     from app.diagnostics import Scope
     from app.settings import parse_duration
 
-    if output not in set(Output):
-        raise typer.BadParameter(f"{output!r} is none of {', '.join(Output)}", param_hint="--output")
+    if output not in set(CheckOutput):
+        raise typer.BadParameter(f"{output!r} is none of {', '.join(CheckOutput)}", param_hint="--output")
     try:
         span = parse_duration(wait)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--wait") from None
     scope = Scope(namespace, pod, webhook, release)
-    raise typer.Exit(_printing(lambda: run(kubeconfig, context, scope, span, Output(output), color.value)))
+    raise typer.Exit(_printing(lambda: run_check(kubeconfig, context, scope, span, CheckOutput(output), color.value)))
 
 
 @cli.command("playground")
@@ -289,9 +291,9 @@ def _playground(
     config: ConfigFlag = None,
 ) -> None:
     """Show in a browser what the webhook would do to a pod; for this machine only, until Ctrl-C."""
-    from app.cli.playground import run
+    from app.cli.playground import run_playground
 
-    run(host, port, browser, config)
+    run_playground(host, port, browser, config)
 
 
 def _printing(run: Callable[[], int]) -> int:

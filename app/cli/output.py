@@ -2,12 +2,18 @@
 
 import os
 import sys
-from typing import Any, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 import orjson
 import typer
 
 from app.printable import printable, printable_json, printable_lines
+
+if TYPE_CHECKING:  # commands without pods do not pay for this import
+    from app.injection import Decision
+
+# Exit code of a command if a pod was denied, or would be
+DENIED = 1
 
 # Text, in a colour of click or `bold`
 Part: TypeAlias = str | tuple[str, str | None]
@@ -37,6 +43,22 @@ def print_exactly(text: str) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode())
     sys.stdout.buffer.flush()
+
+
+def describe(decision: "Decision") -> str:
+    """Return a decision in a few words: outcome, reason, mode, message."""
+    text = str(decision.outcome)
+    if decision.outcome == "injected":
+        return f"{text} ({decision.mode})"
+    text += f" ({decision.reason.slug})"
+    return f"{text}: {decision.message}" if decision.message else f"{text}: {decision.reason.meaning}"
+
+
+def style_of(decision: "Decision") -> str:
+    """Return the colour of a decision."""
+    return {"injected": typer.colors.GREEN, "untouched": typer.colors.YELLOW, "denied": typer.colors.RED}[
+        decision.outcome
+    ]
 
 
 def _render(part: Part, is_painted: bool) -> str:

@@ -9,7 +9,7 @@ from app.processes.playground import serve_playground
 from app.settings import load_settings
 
 
-def run(host: str, port: int, browser: bool | None, config: Path | None) -> None:
+def run_playground(host: str, port: int, browser: bool | None, config: Path | None) -> None:
     """Serve the playground until it is stopped; `browser` says whether to open one, None where a desktop is there."""
     load_settings(config, os.environ, {})
     settings = config.read_text("utf-8") if config else ""

@@ -21,19 +21,19 @@ _DEV_SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def run(config: Path | None, flags: dict[str, Any], dev: bool) -> int:
+def run_serve(config: Path | None, flags: dict[str, Any], dev: bool) -> int:
     """Load settings and serve; `dev` makes a certificate of its own. Returns 1 where requests were cut off."""
     if not dev:
-        return _run(config, flags)
+        return _serve_with(config, flags)
     with _throwaway_files() as files:
         given = {
             group: {**_DEV_SETTINGS.get(group, {}), **flags.get(group, {})} for group in {**_DEV_SETTINGS, **flags}
         }
         given["server"] |= files
-        return _run(config, given)
+        return _serve_with(config, given)
 
 
-def _run(config: Path | None, flags: dict[str, Any]) -> int:
+def _serve_with(config: Path | None, flags: dict[str, Any]) -> int:
     settings = load_settings(config, os.environ, flags).settings
     configure_logs(settings.log.format, settings.log.level)
     return 0 if serve(settings) else 1

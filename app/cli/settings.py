@@ -10,17 +10,17 @@ from app.cli.output import print_json, print_line
 from app.settings import list_settings, load_settings
 
 
-class Output(StrEnum):
+class SettingsOutput(StrEnum):
     """How settings are printed."""
 
     TABLE = "table"
     JSON = "json"
 
 
-def run(config: Path | None, output: Output) -> int:
+def run_settings(config: Path | None, output: SettingsOutput) -> int:
     """Print every setting with its effective value and its origin; return the exit code."""
     settings = list(list_settings(load_settings(config, os.environ, {})))
-    if output is Output.JSON:
+    if output is SettingsOutput.JSON:
         tree = {name: {"value": value, "origin": origin} for name, value, origin in settings}
         print_json(tree)
         return 0

@@ -2,7 +2,7 @@
 
 from app.settings.duration import parse_duration
 from app.settings.effective import Setting, list_settings
-from app.settings.loader import LoadedSettings, load_settings, parse_settings
+from app.settings.loader import LoadedSettings, load_policy, load_settings, parse_settings
 from app.settings.schema import CertsSettings, InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Setting",
     "Settings",
     "list_settings",
+    "load_policy",
     "load_settings",
     "make_policy",
     "parse_duration",

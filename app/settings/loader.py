@@ -8,7 +8,8 @@ import orjson
 from pydantic import ValidationError
 
 from app.errors import SettingsError
-from app.settings.schema import Settings
+from app.injection import Policy
+from app.settings.schema import Settings, make_policy
 
 ENV_PREFIX = "DIND_WEBHOOK_"
 _DELIMITER = "__"
@@ -29,6 +30,11 @@ def load_settings(config: Path | None, environ: Mapping[str, str], flags: Mappin
     """
     tree = _parse_yaml(_read_file(config), f"file {config}") if config else {}
     return _load_sources(tree, f"file {config}", environ, flags)
+
+
+def load_policy(config: Path | None, environ: Mapping[str, str]) -> Policy:
+    """Return the operator's policy from a file and the environment. Raise SettingsError as `load_settings` does."""
+    return make_policy(load_settings(config, environ, {}).settings.injection)
 
 
 def parse_settings(text: str, name: str, environ: Mapping[str, str]) -> LoadedSettings:

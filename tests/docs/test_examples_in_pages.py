@@ -11,7 +11,7 @@ import pytest
 import yaml
 from pages import DOCS, ROOT, Fence, fences, prose
 
-from app.cli.inject import Output, run
+from app.cli.inject import InjectOutput, run_inject
 from app.injection import INJECT, OPTIONS, Outcome, Reason
 
 CHART = ROOT / "charts/dind-webhook"
@@ -66,7 +66,7 @@ def _inject(fence: Fence, folder: Path) -> int:
         files.append(folder / f"{number}.yaml")
         files[-1].write_text(text, "utf-8")
     assert files or "kind: Namespace" in fence.text, "no pod is made of this"
-    return run([str(file) for file in files], "enabled", Output.MANIFEST, "never", config) if files else 0
+    return run_inject([str(file) for file in files], "enabled", InjectOutput.MANIFEST, "never", config) if files else 0
 
 
 @pytest.mark.parametrize("fence", BLOCKS, ids=_place)

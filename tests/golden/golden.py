@@ -29,8 +29,8 @@ from referencing import Registry, Resource
 from typer.testing import CliRunner
 
 from app import __version__
-from app.cli.judge import describe
 from app.cli.main import cli
+from app.cli.output import describe
 from app.http import FairQueue, Metrics, webhook_application
 from app.injection import NAMESPACE_VALUES, Decision, Mode, Policy, Reason
 from app.model import JsonObject, pod_templates

@@ -6,7 +6,7 @@ import pytest
 from diagnostics.healthy import healthy, namespace, opted_in, pod
 from golden import compare_or_update
 
-from app.cli.check import Output, print_results
+from app.cli.check import CheckOutput, print_results
 from app.diagnostics import CHECKS, Result, run_checks
 from app.diagnostics.snapshot import ServerEndpoint
 
@@ -24,14 +24,16 @@ def make_results() -> list[Result]:
     return list(run_checks(CHECKS, snapshot))
 
 
-@pytest.mark.parametrize("output", Output)
-def test_results_are_printed_as_they_were(output: Output, update: bool, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("output", CheckOutput)
+def test_results_are_printed_as_they_were(
+    output: CheckOutput, update: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     print_results(make_results(), output, "never")
     compare_or_update(FOLDER / f"{output}.txt", capsys.readouterr().out, update)
 
 
 def test_colours_are_there_when_they_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    print_results(make_results(), Output.TABLE, "always")
+    print_results(make_results(), CheckOutput.TABLE, "always")
     assert "\x1b[31m✗\x1b[0m" in capsys.readouterr().out
 
 
@@ -39,7 +41,7 @@ def test_nothing_is_wrapped_since_commands_are_to_be_copied(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    print_results(make_results(), Output.TABLE, "always")
+    print_results(make_results(), CheckOutput.TABLE, "always")
     assert (
         "kubectl label namespace ci pod-security.kubernetes.io/enforce=privileged --overwrite"
         in capsys.readouterr().out
@@ -47,5 +49,5 @@ def test_nothing_is_wrapped_since_commands_are_to_be_copied(
 
 
 def test_short_is_silent_where_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
-    print_results(list(run_checks(CHECKS, healthy())), Output.SHORT, "never")
+    print_results(list(run_checks(CHECKS, healthy())), CheckOutput.SHORT, "never")
     assert capsys.readouterr().out == ""
