@@ -1,8 +1,10 @@
-"""Manifests as people write them: read, decided on as in a cluster, and written back with additions.
+"""Manifests as people write them: read, and written again with additions.
 
-Texts in, texts out: only `read_manifest` opens a file.
+Text comes in and goes out; only `read_manifest` opens a file.
 """
 
 from app.manifests.manifest import Change, Manifest, Template, join, read_manifest
+from app.manifests.objects import UnknownObject
+from app.manifests.rewrite import dump_yaml
 
-__all__ = ["Change", "Manifest", "Template", "join", "read_manifest"]
+__all__ = ["Change", "Manifest", "Template", "UnknownObject", "dump_yaml", "join", "read_manifest"]

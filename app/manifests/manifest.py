@@ -7,8 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jsonpatch
+
 from app.errors import ManifestError
-from app.manifests.rewrite import Rewritten, rewrite
+from app.manifests.objects import (
+    UnknownObject,
+    list_objects,
+    misplaced_annotations,
+    name_of,
+    namespace_of,
+    unknown_objects,
+)
+from app.manifests.rewrite import Rewritten, dump_yaml, is_json, rewrite
 from app.manifests.source import Document, Source, parse_documents
 from app.manifests.to_json import to_json
 from app.model import JsonObject, Operation, add, pod_templates, pointer
@@ -19,13 +29,16 @@ _BYTE_ORDER_MARK = "\ufeff"
 class Template(NamedTuple):
     """A pod or pod template in a file.
 
-    `name` is what kubectl would call its object, `pointer` leads to it from there; `pod` is JSON to
-    decide on. It is in the document of that number, at that place.
+    `name` is what kubectl would call its object, `namespace` the one that the object or the user names, or empty;
+    `pointer` leads from the object to the pod, which is JSON to decide on. `misplaced` holds the annotations that stand
+    on the object instead. The template is in the document of that number, at that place.
     """
 
     name: str
+    namespace: str
     pointer: str
     pod: JsonObject
+    misplaced: tuple[str, ...]
     document: int
     place: str
 
@@ -48,9 +61,14 @@ class _Draft:
 
 
 class Manifest:
-    """One file: its text, its documents, and what is to be injected into these."""
+    """One file: its text, its documents, and what is to be injected into these.
 
-    def __init__(self, text: str, source: str) -> None:
+    `namespace` is that of objects that name none, as of `kubectl -n`; if it is given, names show namespaces.
+    """
+
+    def __init__(self, text: str, source: str, namespace: str = "") -> None:
+        self.name = source
+        self._namespace = namespace
         self._mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
         self._source = Source(source, text.removeprefix(self._mark))
         self._drafts = [
@@ -64,7 +82,22 @@ class Manifest:
         for number, draft in enumerate(self._drafts):
             places = dict(_places(draft.data, ()))
             for owner, way, pod in pod_templates(draft.data):
-                yield Template(_name(owner), way, pod, number, pointer(*places[id(pod)]))
+                namespace = namespace_of(owner) or self._namespace
+                name = f"{str(owner.get('kind')).lower()}/{name_of(owner)}"
+                if self._namespace:
+                    name += f" in namespace {namespace}"
+                misplaced = misplaced_annotations(owner, pod)
+                yield Template(name, namespace, way, pod, misplaced, number, pointer(*places[id(pod)]))
+
+    def unknown_objects(self) -> Iterator[UnknownObject]:
+        """Yield the objects of kinds that may hold pods, but are not known."""
+        for draft in self._drafts:
+            yield from unknown_objects(draft.data)
+
+    def objects(self) -> Iterator[JsonObject]:
+        """Yield each object with what was injected, those in Lists too."""
+        for draft in self._drafts:
+            yield from list_objects(jsonpatch.apply_patch(draft.data, draft.operations))
 
     def inject(self, template: Template, operations: Iterable[Operation]) -> None:
         """Note that these operations are to be applied to a template of this file."""
@@ -90,8 +123,17 @@ class Manifest:
                 yield Change(tuple(draft.names), *self._rewrite(draft))
 
     @property
+    def is_json(self) -> bool:
+        """Whether the file is JSON."""
+        return is_json(self._source.text)
+
+    def to_yaml(self) -> str:
+        """Return the file with all that was injected as YAML: `text`, or JSON converted."""
+        return "---\n".join(dump_yaml(each) for each in self.objects()) if self.is_json else self.text
+
+    @property
     def separator(self) -> str:
-        """What has to stand between another file and this one to make one of both."""
+        """The text that must stand between another file and this one, so that both are one."""
         first = self._drafts[0].document
         if not first.explicit:
             return "---\n"
@@ -122,35 +164,31 @@ class Manifest:
         return head + body + text[document.tail : document.end]
 
 
-def read_manifest(filename: str) -> Manifest:
-    """Return the manifest in a file, or on standard input for `-`; ManifestError where there is none."""
+def read_manifest(filename: str, namespace: str = "") -> Manifest:
+    """Return the manifest in a file, or on standard input for `-`; ManifestError if there is none."""
     source = "standard input" if filename == "-" else filename
     try:
         content = sys.stdin.buffer.read() if filename == "-" else Path(filename).read_bytes()
     except OSError as error:
         raise ManifestError(f"{source}: cannot be read: {error.strerror}") from None
     try:
-        return Manifest(content.decode("utf-8"), source)
+        return Manifest(content.decode("utf-8"), source, namespace)
     except UnicodeDecodeError as error:
         readable = content[: error.start].decode("utf-8")
         raise Source(source, readable).error(len(readable), f"not UTF-8: {error.reason}") from None
 
 
-def join(manifests: list[Manifest]) -> str:
-    """Return one text with the documents of all files."""
-    parts = [manifest.text for manifest in manifests[:1]]
-    for manifest in manifests[1:]:
-        if not parts[-1].endswith("\n"):
-            parts.append("\n")
-        parts += [manifest.separator, manifest.text.removeprefix(_BYTE_ORDER_MARK)]
+def join(manifests: list[Manifest], as_yaml: bool = False) -> str:
+    """Return one text with the documents of all files; `as_yaml` says whether files of JSON are converted."""
+    parts: list[str] = []
+    for manifest in manifests:
+        text = manifest.to_yaml() if as_yaml else manifest.text
+        if parts:
+            newline = "" if parts[-1].endswith("\n") else "\n"
+            parts.append(newline + manifest.separator)
+            text = text.removeprefix(_BYTE_ORDER_MARK)
+        parts.append(text)
     return "".join(parts)
-
-
-def _name(owner: JsonObject) -> str:
-    metadata = owner.get("metadata")
-    metadata = metadata if isinstance(metadata, dict) else {}
-    name = metadata.get("name") or f"{metadata.get('generateName') or '?'}"
-    return f"{str(owner.get('kind')).lower()}/{name}"
 
 
 def _places(node: Any, place: tuple[str | int, ...]) -> Iterator[tuple[int, tuple[str | int, ...]]]:

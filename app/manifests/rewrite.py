@@ -52,7 +52,7 @@ def rewrite(body: str, root: Node, data: Any, operations: list[Operation]) -> Re
     `body` is its text, `root` its nodes, and `data` its JSON.
     """
     wanted = jsonpatch.apply_patch(data, operations)
-    if _is_json(body):
+    if is_json(body):
         return Rewritten(_write_json(body, data), _write_json(body, wanted))
     indent = _detect_indent(root)
     # An alias or a merge key makes two places one, so an addition to the one would show in the other. A comment at the
@@ -82,7 +82,8 @@ def dump_yaml(value: Any, indent: Indent | None = None) -> str:
     return out.getvalue()
 
 
-def _is_json(body: str) -> bool:
+def is_json(body: str) -> bool:
+    """Whether the text of a document is a JSON object."""
     if not body.lstrip().startswith("{"):
         return False
     try:
