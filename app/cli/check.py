@@ -5,22 +5,19 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
-from app.cli.output import Part, print_json, print_line
+from app.cli.output import FAILED, CheckOutput, Part, print_json, print_line
 from app.diagnostics import CHECKS, Result, Scope, Status, read_snapshot, run_checks
 from app.errors import NoClusterError
 from app.kube import KubeClient
 from app.model import JsonObject
 from app.printable import printable
 
-# Exit code where a check failed; warnings do not count
-FAILED = 1
 _PAUSE_SECONDS = 2.0
 _SUMMED_UP = (Status.FAILED, Status.WARNING, Status.SKIPPED, Status.PASSED)
 _MARKS = {
@@ -29,14 +26,6 @@ _MARKS = {
     Status.FAILED: ("✗", "red"),
     Status.SKIPPED: ("-", "bright_black"),
 }
-
-
-class CheckOutput(StrEnum):
-    """How the results are printed."""
-
-    TABLE = "table"
-    SHORT = "short"
-    JSON = "json"
 
 
 def run_check(

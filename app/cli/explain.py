@@ -2,15 +2,16 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import typer
 
-from app.cli.output import DENIED, describe, print_line, style_of
-from app.injection import INJECT, RULES, Decision, Outcome, Rule, RuleState, decide_for_namespace, trace_rules
-from app.manifests import read_manifest
+from app.cli.files import describe_misplaced, describe_unknown, read_manifests
+from app.cli.output import FAILED, ExplainOutput, describe, print_exactly, print_json, print_line, style_of
+from app.injection import INJECT, RULES, Decision, Outcome, Policy, Rule, RuleState, decide_for_namespace, trace_rules
+from app.manifests import Template, UnknownObject, dump_yaml
 from app.model import JsonObject
 from app.settings import load_policy
 
@@ -18,12 +19,15 @@ _MARKS = {RuleState.PASSED: "✓", RuleState.STOPPED: "✗", RuleState.NOT_REACH
 
 
 class Explained(NamedTuple):
-    """A pod, what goes into the decision on it, the decision, and what changes it. `verdict` replaces its words.
+    """A pod, the inputs of the decision on it, the decision, and the change that leads to another.
 
-    `configuration_known` says whether the webhook configuration was looked at.
+    `verdict` replaces the decision's own words. `configuration_known` says whether the webhook configuration was
+    looked at.
     """
 
     title: str
+    name: str
+    namespace: str
     inputs: tuple[tuple[str, str], ...]
     decision: Decision
     change: str
@@ -33,23 +37,50 @@ class Explained(NamedTuple):
     configuration_known: bool = False
 
 
-def run_explain(filenames: list[str], namespace_label: str, color: str, config: Path | None) -> int:
-    """Explain the pods of these files; return the exit code: 0, or 1 where one would be denied."""
+def run_explain(
+    filenames: list[str],
+    recursive: bool,
+    namespace: str,
+    namespace_label: str,
+    output: ExplainOutput,
+    strict: bool,
+    color: str,
+    config: Path | None,
+) -> int:
+    """Explain the pods of these files; return the exit code: 0, or 1 if a pod would be denied.
+
+    `strict` says whether an object of an unknown kind counts as a denial.
+    """
     policy = load_policy(config, os.environ)
-    explained = []
-    for manifest in [read_manifest(filename) for filename in filenames]:
-        for template in manifest.templates():
-            decision = decide_for_namespace(template.pod, namespace_label, policy)
-            change = decision.reason.remedy_in("NAME")
-            inputs = inputs_of(namespace_label, template.pod)
-            explained.append(Explained(template.name, inputs, decision, change))
+    manifests = read_manifests("explain", filenames, recursive, namespace)
+    explained = [
+        _explain(template, namespace_label, policy) for manifest in manifests for template in manifest.templates()
+    ]
+    unknown = [each for manifest in manifests for each in manifest.unknown_objects()]
+    code = print_explained(explained, unknown, output, color)
+    for each in unknown:
+        print_line(describe_unknown(each), file=sys.stderr)
     if not explained:
         print_line("no pod or workload in these files", file=sys.stderr)
-    return print_all(explained, color)
+    return FAILED if strict and unknown else code
+
+
+def _explain(template: Template, namespace_label: str, policy: Policy) -> Explained:
+    decision = decide_for_namespace(template.pod, namespace_label, policy)
+    name, _, _ = template.name.partition(" ")
+    return Explained(
+        title=template.name,
+        name=name,
+        namespace=template.namespace,
+        inputs=inputs_of(namespace_label, template.pod),
+        decision=decision,
+        change=decision.reason.remedy_in(template.namespace or "NAME"),
+        notes=tuple(describe_misplaced(template)),
+    )
 
 
 def inputs_of(namespace_label: str, pod: JsonObject) -> tuple[tuple[str, str], ...]:
-    """Return what decides who is injected: namespace label, annotation, label."""
+    """Return the inputs that decide who is injected: namespace label, annotation, label."""
     metadata = pod.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     inputs = [(f"namespace label {INJECT}", namespace_label or "absent")]
@@ -60,24 +91,59 @@ def inputs_of(namespace_label: str, pod: JsonObject) -> tuple[tuple[str, str], .
     return tuple(inputs)
 
 
-def print_all(explained: Iterable[Explained], color: str) -> int:
-    """Print each, and return the exit code."""
-    denied = False
-    for index, one in enumerate(explained):
-        if index:
-            print_line()
-        _print(one, color)
-        denied |= one.decision.outcome is Outcome.DENIED
-    return DENIED if denied else 0
+def print_explained(
+    explained: Sequence[Explained], unknown: Iterable[UnknownObject], output: ExplainOutput, color: str
+) -> int:
+    """Print explanations, and return the exit code: 0, or 1 if a pod would be denied."""
+    if output is ExplainOutput.TEXT:
+        for index, each in enumerate(explained):
+            if index:
+                print_line()
+            _print(each, color)
+    else:
+        tree = {
+            "pods": [_as_tree(each) for each in explained],
+            "unknown": [
+                {
+                    "apiVersion": each.api_version,
+                    "kind": each.kind,
+                    "name": each.name,
+                    "namespace": each.namespace or None,
+                }
+                for each in unknown
+            ],
+        }
+        if output is ExplainOutput.JSON:
+            print_json(tree)
+        else:
+            print_exactly(dump_yaml(tree))
+    return FAILED if any(each.decision.outcome is Outcome.DENIED for each in explained) else 0
 
 
-def _print(one: Explained, color: str) -> None:
-    decision = one.decision
-    print_line((one.title, typer.colors.CYAN), color=color)
-    for name, value in one.inputs:
+def _as_tree(explained: Explained) -> JsonObject:
+    decision = explained.decision
+    rules = trace_rules(decision, explained.rules, configuration_known=explained.configuration_known)
+    return {
+        "name": explained.name,
+        "namespace": explained.namespace or None,
+        "outcome": decision.outcome.value,
+        "mode": decision.mode.value if decision.mode else None,
+        "reason": decision.reason.slug,
+        "message": explained.verdict or decision.message or decision.reason.meaning,
+        "rules": [{"statement": rule.statement, "state": state.value} for rule, state in rules],
+        "warnings": list(decision.warnings),
+        "notes": list(explained.notes),
+        "remedy": explained.change or None,
+    }
+
+
+def _print(explained: Explained, color: str) -> None:
+    decision = explained.decision
+    print_line((explained.title, typer.colors.CYAN), color=color)
+    for name, value in explained.inputs:
         print_line(f"  {name:<30} {value}")
     print_line()
-    for rule, state in trace_rules(decision, one.rules, configuration_known=one.configuration_known):
+    for rule, state in trace_rules(decision, explained.rules, configuration_known=explained.configuration_known):
         style = (
             style_of(decision)
             if state is RuleState.STOPPED
@@ -87,10 +153,10 @@ def _print(one: Explained, color: str) -> None:
         )
         more = f": {state}" if state is RuleState.NOT_CHECKED else ""
         print_line((f"  {_MARKS[state]} {rule.statement}{more}", style), color=color)
-    print_line((f"  => {one.verdict or describe(decision)}", style_of(decision)), color=color)
+    print_line((f"  => {explained.verdict or describe(decision)}", style_of(decision)), color=color)
     for warning in decision.warnings:
         print_line((f"     warning: {warning}", typer.colors.YELLOW), color=color)
-    for note in one.notes:
+    for note in explained.notes:
         print_line(f"     {note}")
-    if one.change:
-        print_line(f"     to change that: {one.change}")
+    if explained.change:
+        print_line(f"     to change that: {explained.change}")

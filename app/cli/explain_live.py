@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from app.cli.explain import Explained, inputs_of, print_all
-from app.cli.output import describe
+from app.cli.explain import Explained, inputs_of, print_explained
+from app.cli.output import ExplainOutput, describe
 from app.diagnostics import (
     AdmissionInputs,
     ExplainInputs,
@@ -38,10 +38,11 @@ def run_explain_live(
     namespace_label: str | None,
     kubeconfig: Path | None,
     context: str | None,
+    output: ExplainOutput,
     color: str,
     config: Path | None,
 ) -> int:
-    """Explain an object of a live cluster; return the exit code: 0, or 1 where a pod would be denied."""
+    """Explain an object of a live cluster; return the exit code: 0, or 1 if a pod would be denied."""
     wanted = parse_resource_ref(target)
     cluster = KubeClient(kubeconfig, context)
     cluster.version()
@@ -50,7 +51,7 @@ def run_explain_live(
         cluster, where, namespace_label, load_policy(config, os.environ) if config else None, Scope()
     )
     if wanted.kind == "Namespace":
-        return print_all([_namespace(cluster, answer)], color)
+        return print_explained([_namespace(cluster, answer)], [], output, color)
     try:
         found = {**cluster.get(wanted.path(where)), "kind": wanted.kind}
     except NotFoundError:
@@ -58,9 +59,8 @@ def run_explain_live(
             f"there is no {wanted.kind.lower()} {wanted.name} in namespace {where}",
             f"see `kubectl get {wanted.resource} --namespace {where}`, or choose another with --namespace",
         ) from None
-    return print_all(
-        [_pod(cluster, found, answer) if wanted.kind == "Pod" else _workload(wanted, found, answer)], color
-    )
+    explained = _pod(cluster, found, answer) if wanted.kind == "Pod" else _workload(wanted, found, answer)
+    return print_explained([explained], [], output, color)
 
 
 def _label(asked: AdmissionInputs) -> str:
@@ -100,9 +100,16 @@ def _pod(cluster: KubeClient, pod: JsonObject, answer: ExplainInputs) -> Explain
         change = remedy_for(decision.reason, namespace, owner)
     elif change:
         change = f"{change}, then {recreation_hint(pod)}"
-    notes = _notes(answer, pod, decision)
     return Explained(
-        f"Pod {namespace}/{name}", inputs, decision, change, verdict, notes, configuration_known=_is_known(answer)
+        title=f"Pod {namespace}/{name}",
+        name=f"pod/{name}",
+        namespace=namespace,
+        inputs=inputs,
+        decision=decision,
+        change=change,
+        verdict=verdict,
+        notes=_notes(answer, pod, decision),
+        configuration_known=_is_known(answer),
     )
 
 
@@ -121,9 +128,17 @@ def _workload(target: ResourceRef, workload: JsonObject, answer: ExplainInputs) 
     verdict = f"its pods are injected ({decision.mode}) when they are created" if not change else ""
     if decision.outcome is not Outcome.INJECTED:
         verdict = ""
-    title = f"{target.kind} {namespace}/{target.name}"
-    notes = _notes(answer, template, decision)
-    return Explained(title, inputs, decision, change, verdict, notes, configuration_known=_is_known(answer))
+    return Explained(
+        title=f"{target.kind} {namespace}/{target.name}",
+        name=f"{target.kind.lower()}/{target.name}",
+        namespace=namespace,
+        inputs=inputs,
+        decision=decision,
+        change=change,
+        verdict=verdict,
+        notes=_notes(answer, template, decision),
+        configuration_known=_is_known(answer),
+    )
 
 
 def _namespace(cluster: KubeClient, answer: ExplainInputs) -> Explained:
@@ -143,9 +158,18 @@ def _namespace(cluster: KubeClient, answer: ExplainInputs) -> Explained:
         )
         verdict = who + (f", unless it says {INJECT}: disabled" if label in set(Mode) else "")
     change = remedy_for(decision.reason, name, {"kind": "Namespace", "metadata": {"name": name}})
-    notes = (*_notes(answer, probe, decision), *_pods(cluster, name, asked))
-    inputs = ((f"namespace label {INJECT}", label or "absent"),)
-    return Explained(f"Namespace {name}", inputs, decision, change, verdict, notes, NAMESPACE_RULES, _is_known(answer))
+    return Explained(
+        title=f"Namespace {name}",
+        name=f"namespace/{name}",
+        namespace=name,
+        inputs=((f"namespace label {INJECT}", label or "absent"),),
+        decision=decision,
+        change=change,
+        verdict=verdict,
+        notes=(*_notes(answer, probe, decision), *_pods(cluster, name, asked)),
+        rules=NAMESPACE_RULES,
+        configuration_known=_is_known(answer),
+    )
 
 
 def _pods(cluster: KubeClient, namespace: str, asked: AdmissionInputs) -> list[str]:

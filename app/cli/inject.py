@@ -1,58 +1,80 @@
 """`dind-webhook inject`."""
 
 import difflib
+import json
 import os
 import sys
-from enum import Enum
 from pathlib import Path
 
 import orjson
 import typer
 
-from app.cli.output import DENIED, describe, print_exactly, print_line, style_of
-from app.injection import Decision, Outcome, decide_for_namespace
-from app.manifests import Change, Template, join, read_manifest
+from app.cli.files import describe_misplaced, describe_unknown, read_manifests
+from app.cli.output import FAILED, InjectOutput, describe, print_exactly, print_line, style_of
+from app.injection import Decision, Outcome, Policy, decide_for_namespace
+from app.manifests import Change, Manifest, Template, join
 from app.model import prefix_paths
 from app.settings import load_policy
 
 _COLORS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}
 
 
-class InjectOutput(Enum):
-    """What is printed of an injected object."""
-
-    MANIFEST = "manifest"
-    PATCH = "patch"
-    DIFF = "diff"
-
-
 def run_inject(
-    filenames: list[str], namespace_label: str, output: InjectOutput, color: str, config: Path | None
+    filenames: list[str],
+    recursive: bool,
+    namespace: str,
+    namespace_label: str,
+    output: InjectOutput,
+    strict: bool,
+    color: str,
+    config: Path | None,
 ) -> int:
-    """Inject the pods of these files; return the exit code: 0, or 1 where one was denied."""
+    """Inject the pods of these files; return the exit code: 0, or 1 if a pod was denied.
+
+    `strict` says whether an object of an unknown kind counts as a denial.
+    """
     policy = load_policy(config, os.environ)
-    manifests = [read_manifest(filename) for filename in filenames]
+    manifests = read_manifests("inject", filenames, recursive, namespace)
     patches: list[str] = []
-    denied = False
-    for filename, manifest in zip(filenames, manifests, strict=True):
-        count = 0
-        for template in manifest.templates():
-            count += 1
-            decision = decide_for_namespace(template.pod, namespace_label, policy)
-            denied |= decision.outcome is Outcome.DENIED
+    failed = False
+    for manifest in manifests:
+        decisions = _inject(manifest, namespace_label, policy)
+        for template, decision in decisions:
+            failed |= decision.outcome is Outcome.DENIED
             _report(template, decision, color)
             if decision.operations:
-                manifest.inject(template, decision.operations)
                 patches.append(_patch(template, decision))
-        if count == 0:
-            where = "this file" if len(filenames) == 1 else filename
+        for unknown in manifest.unknown_objects():
+            failed |= strict
+            _say(describe_unknown(unknown), typer.colors.YELLOW, color)
+        if not decisions:
+            where = "this file" if len(manifests) == 1 else manifest.name
             _say(f"no pod or workload in {where}, nothing to do", typer.colors.YELLOW, color)
     if output is InjectOutput.DIFF:
         for change in (change for manifest in manifests for change in manifest.changes()):
             _print_diff(change, color)
-    elif not denied:
-        print_exactly(join(manifests) if output is InjectOutput.MANIFEST else "".join(patches))
-    return DENIED if denied else 0
+    elif not failed:
+        print_exactly("".join(patches) if output is InjectOutput.PATCH else _render(manifests, output))
+    return FAILED if failed else 0
+
+
+def _inject(manifest: Manifest, namespace_label: str, policy: Policy) -> list[tuple[Template, Decision]]:
+    decisions = []
+    for template in manifest.templates():
+        decision = decide_for_namespace(template.pod, namespace_label, policy)
+        if decision.operations:
+            manifest.inject(template, decision.operations)
+        decisions.append((template, decision))
+    return decisions
+
+
+def _render(manifests: list[Manifest], output: InjectOutput) -> str:
+    if output is not InjectOutput.JSON:
+        return join(manifests, as_yaml=output is InjectOutput.YAML)
+    objects = [each for manifest in manifests for each in manifest.objects()]
+    # As kubectl prints several objects
+    tree = objects[0] if len(objects) == 1 else {"apiVersion": "v1", "kind": "List", "items": objects}
+    return json.dumps(tree, ensure_ascii=False, indent=4) + "\n"
 
 
 def _patch(template: Template, decision: Decision) -> str:
@@ -73,6 +95,8 @@ def _report(template: Template, decision: Decision, color: str) -> None:
     _say(f"{template.name}: {describe(decision)}", style_of(decision), color)
     for warning in decision.warnings:
         _say(f"  warning: {warning}", typer.colors.YELLOW, color)
+    for note in describe_misplaced(template):
+        _say(f"  note: {note}", typer.colors.YELLOW, color)
 
 
 def _say(text: str, style: str, color: str) -> None:

@@ -1,16 +1,44 @@
-"""`dind-webhook`: the commands, their flags, and the one place where errors become exit codes."""
+"""`dind-webhook`: the commands, and the one place where errors become exit codes."""
 
 import os
 import sys
 from collections.abc import Callable
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.completion import get_completion_script  # type: ignore[attr-defined]  # it has no __all__
 
 from app import __version__
-from app.cli.output import print_line
+from app.cli.flags import (
+    Color,
+    ColorFlag,
+    Command,
+    ConfigFlag,
+    ContextFlag,
+    FileFlag,
+    Group,
+    KubeconfigFlag,
+    ManifestNamespaceFlag,
+    NamespaceLabelFlag,
+    OptionalFileFlag,
+    OptionalNamespaceLabelFlag,
+    RecursiveFlag,
+    StrictFlag,
+    one_of,
+    output_flag,
+    parse_output,
+)
+from app.cli.output import (
+    CheckOutput,
+    ExplainOutput,
+    InjectOutput,
+    SettingsOutput,
+    VersionOutput,
+    print_exactly,
+    print_line,
+)
 from app.errors import DindWebhookError
 
 PROGRAM = "dind-webhook"
@@ -18,6 +46,7 @@ USAGE = 2
 
 cli = typer.Typer(
     name=PROGRAM,
+    cls=Group,
     help="Give annotated CI pods a working Docker daemon.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -25,66 +54,13 @@ cli = typer.Typer(
 )
 
 
-class Color(StrEnum):
-    """When to colour what is printed."""
-
-    AUTO = "auto"
-    ALWAYS = "always"
-    NEVER = "never"
-
-
-def _one_of(*words: str) -> Callable[[str], list[str]]:
-    """Return what completes the words that begin as one that is typed."""
-
-    def complete(incomplete: str) -> list[str]:
-        return [word for word in words if word.startswith(incomplete)]
-
-    return complete
-
-
-ConfigFlag = Annotated[
-    Path | None,
-    typer.Option("--config", envvar="DIND_WEBHOOK_CONFIG", help="YAML file with operator settings.", metavar="FILE"),
-]
-_FILE = typer.Option(
-    "--filename", "-f", help="Manifest to read, - for standard input; may be repeated.", metavar="FILE"
-)
-FileFlag = Annotated[list[str], _FILE]
-OptionalFileFlag = Annotated[list[str] | None, _FILE]
-_complete_label = _one_of("enabled", "sidecar", "daemonset")
-_LABEL_HELP = "Value of the namespace's label dind.io/inject: enabled, sidecar, daemonset, or empty for none."
-NamespaceLabelFlag = Annotated[
-    str, typer.Option("--namespace-label", help=_LABEL_HELP, metavar="VALUE", autocompletion=_complete_label)
-]
-OptionalNamespaceLabelFlag = Annotated[
-    str | None,
-    typer.Option(
-        "--namespace-label",
-        help=_LABEL_HELP,
-        metavar="VALUE",
-        autocompletion=_complete_label,
-        show_default="with -f enabled, else what the cluster says",
-    ),
-]
-NamespaceFlag = Annotated[
-    str | None,
-    typer.Option("--namespace", "-n", help="Namespace to look at.", metavar="NAME"),
-]
-KubeconfigFlag = Annotated[
-    Path | None,
-    typer.Option("--kubeconfig", help="Kubeconfig, instead of KUBECONFIG or ~/.kube/config.", metavar="FILE"),
-]
-ContextFlag = Annotated[
-    str | None,
-    typer.Option("--context", help="Context of the kubeconfig, instead of its current one.", metavar="NAME"),
-]
-ColorFlag = Annotated[Color, typer.Option("--color", help="Colour the output: auto, always or never.")]
+_SHELLS = ("bash", "zsh", "fish")
 
 
 def main(program: str = PROGRAM) -> None:
     """Run the command line and exit: 0 done, 1 a pod was denied or a check failed, 2 it could not be done.
 
-    `program` is what the help calls it.
+    `program` is its name in help.
     """
     try:
         cli(prog_name=program)
@@ -103,7 +79,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
-@cli.command("serve")
+@cli.command("serve", cls=Command)
 def _serve(
     tls_cert_file: Annotated[
         Path | None, typer.Option(help="PEM file with the serving certificate.", metavar="FILE")
@@ -115,7 +91,7 @@ def _serve(
         int | None, typer.Option(help="HTTP port of /healthz, /readyz and /metrics.", show_default="8080")
     ] = None,
     dev: Annotated[
-        bool, typer.Option("--dev", help="Make a throw-away certificate, listen on loopback, log text.")
+        bool, typer.Option("--dev", help="Issue a throw-away certificate, listen on loopback, log text.")
     ] = False,
     config: ConfigFlag = None,
 ) -> None:
@@ -133,7 +109,7 @@ def _serve(
     raise typer.Exit(run_serve(config, flags, dev))
 
 
-@cli.command("certs")
+@cli.command("certs", cls=Command)
 def _certs(
     directory: Annotated[
         Path | None, typer.Option(help="Directory for tls.crt and tls.key.", metavar="DIR", show_default=False)
@@ -146,141 +122,156 @@ def _certs(
     ] = None,
     config: ConfigFlag = None,
 ) -> None:
-    """Keep the webhook's own certificates, and caBundle, until SIGTERM; runs beside the server in its pod."""
+    """Issue and rotate the webhook's TLS certificates until SIGTERM; runs beside the server in its pod."""
     from app.cli.certs import run_certs
 
     given = {"directory": directory, "health_port": health_port, "kubeconfig": kubeconfig}
     run_certs(config, {"certs": {name: value for name, value in given.items() if value is not None}})
 
 
-@cli.command("settings")
+@cli.command("settings", cls=Command)
 def _settings(
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output", "-o", help="table or json.", metavar="FORMAT", autocompletion=_one_of("table", "json")
-        ),
-    ] = "table",
+    output: Annotated[str, output_flag(*SettingsOutput)] = "table",
     config: ConfigFlag = None,
 ) -> None:
     """Print every setting with its effective value and its origin: default, file or variable."""
-    from app.cli.settings import SettingsOutput, run_settings
+    from app.cli.settings import run_settings
 
-    if output not in set(SettingsOutput):
-        raise typer.BadParameter(f"{output!r} is neither {' nor '.join(SettingsOutput)}", param_hint="--output")
-    raise typer.Exit(_printing(lambda: run_settings(config, SettingsOutput(output))))
+    form = parse_output(output, SettingsOutput)
+    raise typer.Exit(_printing(lambda: run_settings(config, form)))
 
 
-@cli.command("inject")
+@cli.command("inject", cls=Command)
 def _inject(
     filename: FileFlag,
+    recursive: RecursiveFlag = False,
+    namespace: ManifestNamespaceFlag = "",
     namespace_label: NamespaceLabelFlag = "enabled",
-    patch: Annotated[bool, typer.Option("--patch", help="Print the JSON Patch of each object.")] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="Print a diff of each object.")] = False,
+    output: Annotated[str | None, output_flag("json", "yaml", default="; otherwise that of the files")] = None,
+    patch: Annotated[bool, typer.Option("--patch", help="Print the JSON Patch of each object instead.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Print a diff of each object instead.")] = False,
+    strict: StrictFlag = False,
     color: ColorFlag = Color.AUTO,
     config: ConfigFlag = None,
 ) -> None:
-    """Do to manifests, offline, what the webhook would do to their pods.
+    """Inject Docker into manifests, without a cluster.
 
-    Prints the manifests, with comments and order kept, and a report on standard error. Where a pod
-    is denied, nothing is printed for kubectl to apply.
+    Prints the manifests to standard output, with comments and order kept, and a report to standard error. If a pod
+    is denied, no manifest is printed, so that kubectl has nothing to apply.
     """
-    from app.cli.inject import InjectOutput, run_inject
+    from app.cli.inject import run_inject
 
-    if patch and diff:
-        raise typer.BadParameter("--patch and --diff exclude each other")
-    output = InjectOutput.PATCH if patch else InjectOutput.DIFF if diff else InjectOutput.MANIFEST
-    raise typer.Exit(_printing(lambda: run_inject(filename, namespace_label, output, color.value, config)))
+    if sum([patch, diff, output is not None]) > 1:
+        raise typer.BadParameter("--patch, --diff and --output exclude each other")
+    form = InjectOutput.PATCH if patch else InjectOutput.DIFF if diff else InjectOutput.MANIFEST
+    if output is not None:
+        form = parse_output(output, InjectOutput, "json", "yaml")
+    raise typer.Exit(
+        _printing(
+            lambda: run_inject(filename, recursive, namespace, namespace_label, form, strict, color.value, config)
+        )
+    )
 
 
-@cli.command("explain")
+@cli.command("explain", cls=Command)
 def _explain(
     target: Annotated[
         str | None,
         typer.Argument(
             metavar="TYPE/NAME",
-            autocompletion=_one_of(
+            autocompletion=one_of(
                 "pod/", "deployment/", "statefulset/", "daemonset/", "job/", "cronjob/", "namespace/"
             ),
-            help="Object of a live cluster: pod/x, deployment/x, job/x, namespace/x and the like.",
+            help="Object in a cluster, such as pod/x, deployment/x, job/x or namespace/x.",
         ),
     ] = None,
     filename: OptionalFileFlag = None,
-    namespace: NamespaceFlag = None,
+    recursive: RecursiveFlag = False,
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            "--namespace", "-n", help="Namespace of the object, or of objects in files that name none.", metavar="NAME"
+        ),
+    ] = None,
     namespace_label: OptionalNamespaceLabelFlag = None,
+    output: Annotated[str, output_flag(*ExplainOutput)] = "text",
+    strict: StrictFlag = False,
     kubeconfig: KubeconfigFlag = None,
     context: ContextFlag = None,
     color: ColorFlag = Color.AUTO,
     config: ConfigFlag = None,
 ) -> None:
-    """Say why pods would or would not be injected, rule by rule, and what changes that.
+    """Explain why pods are or aren't injected, rule by rule, and how to change that.
 
-    Of a manifest (-f), offline, or of an object in a live cluster (TYPE/NAME).
+    Explains the pods of manifests (--filename), or an object in a cluster (TYPE/NAME).
     """
     if (target is None) is (not filename):
-        raise typer.BadParameter("say either what to look at in a cluster, as in pod/build, or --filename FILE")
+        raise typer.BadParameter("name either an object in a cluster, such as pod/build, or --filename FILE")
+    form = parse_output(output, ExplainOutput)
     if target is not None:
         from app.cli.explain_live import run_explain_live
 
-        code = _printing(
-            lambda: run_explain_live(target, namespace, namespace_label, kubeconfig, context, color.value, config)
-        )
-        raise typer.Exit(code)
+        if recursive or strict:
+            raise typer.BadParameter("--recursive and --strict are for --filename")
+        run_live = partial(run_explain_live, target, namespace, namespace_label, kubeconfig, context)
+        raise typer.Exit(_printing(lambda: run_live(form, color.value, config)))
     from app.cli.explain import run_explain
 
     label = "enabled" if namespace_label is None else namespace_label
-    raise typer.Exit(_printing(lambda: run_explain(filename or [], label, color.value, config)))
+    run_offline = partial(run_explain, filename or [], recursive, namespace or "", label)
+    raise typer.Exit(_printing(lambda: run_offline(form, strict, color.value, config)))
 
 
-@cli.command("check")
+@cli.command("check", cls=Command)
 def _check(
-    namespace: NamespaceFlag = None,
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            "--namespace", "-n", help="Check this namespace only.", metavar="NAME", show_default="all namespaces"
+        ),
+    ] = None,
+    all_namespaces: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="Check all namespaces, as without --namespace.")
+    ] = False,
     pod: Annotated[
-        str | None, typer.Option("--pod", help="Look at this pod of the namespace only.", metavar="NAME")
+        str | None, typer.Option("--pod", help="Check this pod of the namespace only.", metavar="NAME")
     ] = None,
     wait: Annotated[
         str, typer.Option("--wait", help="Try again until no check fails, for this long.", metavar="DURATION")
     ] = "0s",
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            help="table, short or json.",
-            metavar="FORMAT",
-            autocompletion=_one_of("table", "short", "json"),
-        ),
-    ] = "table",
+    output: Annotated[str, output_flag(*CheckOutput)] = "table",
     release: Annotated[
-        str | None, typer.Option("--release", help="Release to check, where there are several.", metavar="NAME")
+        str | None, typer.Option("--release", help="Release to check, if there are several.", metavar="NAME")
     ] = None,
     webhook: Annotated[
-        str | None, typer.Option("--webhook", help="The same, by the name of its configuration.", metavar="NAME")
+        str | None, typer.Option("--webhook", help="Release to check, by its configuration's name.", metavar="NAME")
     ] = None,
     kubeconfig: KubeconfigFlag = None,
     context: ContextFlag = None,
     color: ColorFlag = Color.AUTO,
 ) -> None:
-    """Look at a live install and say what is wrong with it, and what mends it.
+    """Check an installation and suggest fixes.
 
-    Nothing is changed in the cluster. What you may not read is skipped. Exit code 0: no check failed, though there may
-    be warnings; 1: one did; 2: the cluster cannot be asked.
+    Nothing is changed in the cluster. Checks of objects that you may not read are skipped.
+
+    Exit code 0: no check failed, though there may be warnings; 1: a check failed; 2: the cluster can't be reached.
     """
-    from app.cli.check import CheckOutput, run_check
+    from app.cli.check import run_check
     from app.diagnostics import Scope
     from app.settings import parse_duration
 
-    if output not in set(CheckOutput):
-        raise typer.BadParameter(f"{output!r} is none of {', '.join(CheckOutput)}", param_hint="--output")
+    if all_namespaces and (namespace or pod):
+        raise typer.BadParameter("--all-namespaces excludes --namespace and --pod")
+    form = parse_output(output, CheckOutput)
     try:
         span = parse_duration(wait)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--wait") from None
     scope = Scope(namespace, pod, webhook, release)
-    raise typer.Exit(_printing(lambda: run_check(kubeconfig, context, scope, span, CheckOutput(output), color.value)))
+    raise typer.Exit(_printing(lambda: run_check(kubeconfig, context, scope, span, form, color.value)))
 
 
-@cli.command("playground")
+@cli.command("playground", cls=Command)
 def _playground(
     host: Annotated[str, typer.Option(help="Loopback address to listen on.", metavar="ADDRESS")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the page; 0 for a free one.", min=0, max=65535)] = 8088,
@@ -290,14 +281,38 @@ def _playground(
     ] = None,
     config: ConfigFlag = None,
 ) -> None:
-    """Show in a browser what the webhook would do to a pod; for this machine only, until Ctrl-C."""
+    """Show injection in a browser on this machine, until Ctrl-C."""
     from app.cli.playground import run_playground
 
     run_playground(host, port, browser, config)
 
 
-def _printing(run: Callable[[], int]) -> int:
-    """Return the exit code of a command that prints; a reader that has seen enough, as in `… | head`, is no error."""
+@cli.command("version", cls=Command)
+def _version(output: Annotated[str, output_flag(*VersionOutput)] = "text") -> None:
+    """Print the version of this program, of Python, and the platform."""
+    from app.cli.version import run_version
+
+    form = parse_output(output, VersionOutput)
+    raise typer.Exit(_printing(lambda: run_version(form)))
+
+
+@cli.command("completion", cls=Command)
+def _completion(
+    shell: Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", autocompletion=one_of(*_SHELLS))],
+) -> None:
+    """Print the script that makes a shell complete commands and flags.
+
+    To load it in the current shell: source <(dind-webhook completion bash), or dind-webhook completion fish | source.
+    """
+    if shell not in _SHELLS:
+        raise typer.BadParameter(f"{shell!r} is none of {', '.join(_SHELLS)}", param_hint="SHELL")
+    variable = f"_{PROGRAM.replace('-', '_').upper()}_COMPLETE"
+    script = get_completion_script(prog_name=PROGRAM, complete_var=variable, shell=shell)
+    raise typer.Exit(_printing(lambda: print_exactly(f"{script}\n")))
+
+
+def _printing(run: Callable[[], int | None]) -> int:
+    """Return the exit code of a command that prints, 0 for None; a closed pipe, as in `… | head`, isn't an error."""
     try:
         code = run()
         sys.stdout.flush()
@@ -305,4 +320,4 @@ def _printing(run: Callable[[], int]) -> int:
         # Or Python would try once more at exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    return code
+    return code or 0

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 import orjson
@@ -12,11 +13,53 @@ from app.printable import printable, printable_json, printable_lines
 if TYPE_CHECKING:  # commands without pods do not pay for this import
     from app.injection import Decision
 
-# Exit code of a command if a pod was denied, or would be
-DENIED = 1
+# Exit code of a command if a pod was denied, or would be, or a check failed
+FAILED = 1
 
 # Text, in a colour of click or `bold`
 Part: TypeAlias = str | tuple[str, str | None]
+
+
+class CheckOutput(StrEnum):
+    """The form in which results of checks are printed."""
+
+    TABLE = "table"
+    SHORT = "short"
+    JSON = "json"
+
+
+class ExplainOutput(StrEnum):
+    """The form in which explanations are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    YAML = "yaml"
+
+
+class InjectOutput(StrEnum):
+    """The form in which injected objects are printed; `manifest` is that of the files."""
+
+    JSON = "json"
+    YAML = "yaml"
+    MANIFEST = "manifest"
+    PATCH = "patch"
+    DIFF = "diff"
+
+
+class SettingsOutput(StrEnum):
+    """The form in which settings are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class VersionOutput(StrEnum):
+    """The form in which the version is printed."""
+
+    TEXT = "text"
+    SHORT = "short"
+    JSON = "json"
+    YAML = "yaml"
 
 
 def print_line(*parts: Part, color: str = "never", file: TextIO | None = None) -> None:

@@ -1,20 +1,12 @@
 """`dind-webhook settings`."""
 
 import os
-from enum import StrEnum
 from pathlib import Path
 
 import orjson
 
-from app.cli.output import print_json, print_line
+from app.cli.output import SettingsOutput, print_json, print_line
 from app.settings import list_settings, load_settings
-
-
-class SettingsOutput(StrEnum):
-    """How settings are printed."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def run_settings(config: Path | None, output: SettingsOutput) -> int:

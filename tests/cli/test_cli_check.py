@@ -136,6 +136,17 @@ def test_a_namespace_that_is_being_deleted_is_asked_for_no_pod(check: Check) -> 
     assert checks(ran)["admitted"]["status"] == "passed"
 
 
+def test_all_namespaces_are_checked_with_the_flag_and_without(check: Check) -> None:
+    assert check("-A", "-o", "json").stdout == check("-o", "json").stdout
+
+
+@pytest.mark.parametrize("arguments", [("-n", "ci"), ("--pod", "build")])
+def test_all_namespaces_and_one_exclude_each_other(run: Run, arguments: tuple[str, str]) -> None:
+    ran = run("check", "-A", *arguments)
+    assert ran.exit_code == 2
+    assert "--all-namespaces excludes --namespace and --pod" in ran.stderr
+
+
 def test_an_old_cluster_is_named(check: Check) -> None:
     ran = check("-o", "short", **{"/version": {"major": "1", "minor": "29+"}})
     assert ran.exit_code == 1

@@ -1,5 +1,6 @@
 """`dind-webhook explain TYPE/NAME` over a real socket to an API server of objects."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,16 @@ def test_a_deployment_is_judged_by_its_template_under_the_installed_settings(exp
     assert "mode daemonset is switched off in this cluster (modes that are on: sidecar)" in ran.stdout
 
 
+def test_an_object_of_a_cluster_is_explained_for_programs(explain: Explain) -> None:
+    ran = explain(cluster(**{DEPLOYMENT: deployment({}, {"dind.io/inject": "sidecar"})}), "deploy/web", "-o", "json")
+    tree = json.loads(ran.stdout)
+    (web,) = tree["pods"]
+    assert (web["name"], web["namespace"], web["outcome"]) == ("deployment/web", "ci", "injected")
+    assert web["message"] == "its pods are injected (sidecar) when they are created"
+    assert {rule["state"] for rule in web["rules"]} == {"passed"}
+    assert tree["unknown"] == []
+
+
 def test_a_deployment_whose_pods_are_injected_needs_no_change(explain: Explain) -> None:
     ran = explain(cluster(**{DEPLOYMENT: deployment({}, {"dind.io/inject": "sidecar"})}), "deploy/web")
     assert ran.stdout.endswith("  => its pods are injected (sidecar) when they are created\n")
@@ -194,4 +205,4 @@ def test_either_a_file_or_an_object_has_to_be_named(run: Run, pod: Path) -> None
     for arguments in ((), ("pod/x", "-f", pod)):
         ran = run("explain", *arguments)
         assert ran.exit_code == 2
-        assert "say either what to look at in a cluster" in ran.stderr
+        assert "name either an object in a cluster" in ran.stderr

@@ -63,4 +63,4 @@ def test_words_are_completed_in_kubectls_format(
 
 def test_a_command_is_completed_with_what_it_does() -> None:
     ran = subprocess.run([BIN / "kubectl_complete-dind", "ch"], check=True, capture_output=True, text=True, timeout=60)
-    assert ran.stdout.splitlines()[0].startswith("check\tLook at a live install")
+    assert ran.stdout.splitlines()[0].startswith("check\tCheck an installation and suggest fixes.")

@@ -1,6 +1,8 @@
 """The entry point: version, help, and which mistakes end with which exit code."""
 
+import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from app import __version__
 
@@ -27,6 +30,56 @@ def imported_by(*arguments: str | Path) -> set[str]:
 
 def test_version_prints_the_version_alone(run: Run) -> None:
     assert run("--version") == (0, f"{__version__}\n", "")
+
+
+def test_version_prints_program_python_and_platform(run: Run) -> None:
+    assert run("version").stdout.startswith(f"dind-webhook {__version__} (Python {platform.python_version()}, ")
+
+
+def test_version_is_printed_alone_or_for_programs(run: Run) -> None:
+    assert run("version", "-o", "short").stdout == f"{__version__}\n"
+    tree = json.loads(run("version", "-o", "json").stdout)
+    assert list(tree) == ["version", "python", "platform"]
+    assert yaml.safe_load(run("version", "--output", "yaml").stdout) == tree
+    assert tree["version"] == __version__
+
+
+@pytest.mark.parametrize(
+    ("shell", "line"),
+    [
+        ("bash", "complete -o default -F _dind_webhook_completion dind-webhook"),
+        ("zsh", "#compdef dind-webhook"),
+        ("fish", "complete --command dind-webhook"),
+    ],
+)
+def test_completion_prints_the_script_of_a_shell(run: Run, shell: str, line: str) -> None:
+    ran = run("completion", shell)
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    assert line in ran.stdout
+
+
+def test_bash_completes_commands_with_the_printed_script() -> None:
+    script = (
+        f"PATH={DIND_WEBHOOK.parent}:$PATH; source <(dind-webhook completion bash); COMP_WORDS=(dind-webhook inj)"
+        '; COMP_CWORD=1; _dind_webhook_completion dind-webhook; echo "${COMPREPLY[@]}"'
+    )
+    ran = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout == "inject\n"
+
+
+def test_completion_of_an_unknown_shell_is_wrong_usage(run: Run) -> None:
+    ran = run("completion", "tcsh")
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert "'tcsh' is none of bash, zsh, fish" in ran.stderr
+
+
+@pytest.mark.parametrize("command", ["inject", "explain", "check", "serve", "certs", "settings", "playground"])
+def test_help_shows_no_type_of_a_flag_without_a_value_and_breaks_no_sentence(run: Run, command: str) -> None:
+    printed = run(command, "--help").stdout
+    assert "<bool>" not in printed
+    prose = [line.strip() for line in printed.partition("╭")[0].splitlines()]
+    # A line that ends before the width of the terminal ends a paragraph.
+    assert [line for line in prose if line and len(line) < 90 and not line.endswith(".") and "Usage" not in line] == []
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
@@ -57,7 +110,7 @@ def test_an_unknown_command_is_wrong_usage(run: Run) -> None:
 def test_patch_and_diff_exclude_each_other(run: Run, pod: Path) -> None:
     ran = run("inject", "-f", pod, "--patch", "--diff")
     assert (ran.exit_code, ran.stdout) == (2, "")
-    assert "--patch and --diff exclude each other" in ran.stderr
+    assert "--patch, --diff and --output exclude each other" in ran.stderr
 
 
 def test_a_colour_that_is_none_is_wrong_usage(run: Run, pod: Path) -> None:

@@ -158,12 +158,6 @@ def test_a_missing_file_is_named(run: Run, pod: Path, tmp_path: Path) -> None:
     assert ran.stderr == f"error: {tmp_path / 'nowhere.yaml'}: cannot be read: No such file or directory\n"
 
 
-def test_a_directory_is_no_manifest(run: Run, tmp_path: Path) -> None:
-    ran = run("inject", "-f", tmp_path)
-    assert (ran.exit_code, ran.stdout) == (2, "")
-    assert ran.stderr == f"error: {tmp_path}: cannot be read: Is a directory\n"
-
-
 def test_what_is_wrong_with_yaml_is_said_with_the_line(run: Run, write: Write, text: str) -> None:
     ran = run("inject", "-f", write(f"{text}   args: x\n"))
     assert ran.exit_code == 2

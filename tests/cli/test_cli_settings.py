@@ -149,4 +149,4 @@ def test_settings_are_printed_with_value_and_origin(run: Run, write: Write, monk
 def test_settings_in_another_format_are_refused(run: Run) -> None:
     ran = run("settings", "-o", "xml")
     assert ran.exit_code == 2
-    assert "'xml' is neither table nor json" in ran.stderr
+    assert "'xml' is none of table, json" in ran.stderr

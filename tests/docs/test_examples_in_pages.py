@@ -11,7 +11,8 @@ import pytest
 import yaml
 from pages import DOCS, ROOT, Fence, fences, prose
 
-from app.cli.inject import InjectOutput, run_inject
+from app.cli.inject import run_inject
+from app.cli.output import InjectOutput
 from app.injection import INJECT, OPTIONS, Outcome, Reason
 
 CHART = ROOT / "charts/dind-webhook"
@@ -66,7 +67,8 @@ def _inject(fence: Fence, folder: Path) -> int:
         files.append(folder / f"{number}.yaml")
         files[-1].write_text(text, "utf-8")
     assert files or "kind: Namespace" in fence.text, "no pod is made of this"
-    return run_inject([str(file) for file in files], "enabled", InjectOutput.MANIFEST, "never", config) if files else 0
+    names = [str(file) for file in files]
+    return run_inject(names, False, "", "enabled", InjectOutput.MANIFEST, False, "never", config) if files else 0
 
 
 @pytest.mark.parametrize("fence", BLOCKS, ids=_place)

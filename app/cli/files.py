@@ -1,0 +1,53 @@
+"""The files that `--filename` names: files, the files of directories, and standard input."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from app.errors import ManifestError
+from app.manifests import Manifest, Template, UnknownObject, read_manifest
+
+# Those that kubectl reads in a directory
+_EXTENSIONS = (".json", ".yaml", ".yml")
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+
+
+def read_manifests(command: str, filenames: Iterable[str], recursive: bool, namespace: str) -> list[Manifest]:
+    """Return the manifests in these files, and in the files of these directories; ManifestError if one is none.
+
+    `command` is named in messages; `namespace` is that of objects that name none.
+    """
+    names = [name for filename in filenames for name in _expand(command, filename, recursive)]
+    return [read_manifest(name, namespace) for name in names]
+
+
+def describe_unknown(unknown: UnknownObject) -> str:
+    """Return the line about an object of a kind that is not known."""
+    return f"{unknown}: kind not known, left as it is"
+
+
+def describe_misplaced(template: Template) -> list[str]:
+    """Return a line for each annotation that stands on a workload, with the place where it belongs."""
+    kind = template.name.partition("/")[0]
+    target = template.pointer[1:].replace("/", ".") + ".metadata.annotations"
+    return [
+        f"annotation {key} stands on the {kind} itself, where it has no effect; move it to {target}"
+        for key in template.misplaced
+    ]
+
+
+def _expand(command: str, filename: str, recursive: bool) -> Iterator[str]:
+    if _URL.match(filename):
+        raise ManifestError(
+            f"{filename}: URLs are not read", f"pipe it in: curl -fsSL {filename} | dind-webhook {command} -f -"
+        )
+    path = Path(filename)
+    if filename == "-" or not path.is_dir():
+        yield filename
+        return
+    found = sorted(each for each in path.glob("**/*" if recursive else "*") if each.suffix in _EXTENSIONS)
+    files = [each for each in found if each.is_file()]
+    if not files:
+        hint = "" if recursive else "to read its subdirectories too, add --recursive"
+        raise ManifestError(f"{filename}: no file in this directory ends in {', '.join(_EXTENSIONS)}", hint)
+    yield from map(str, files)

@@ -1,0 +1,114 @@
+"""The flags that several commands share, and commands whose help shows flags and paragraphs as people expect them."""
+
+import inspect
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+_Form = TypeVar("_Form", bound=StrEnum)
+
+
+class Color(StrEnum):
+    """When to print in colours."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class _Helpful:
+    """Help without types of flags that take no value, and without line ends inside of paragraphs."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        text = inspect.cleandoc(options.get("help") or "")
+        options["help"] = re.sub(r"(?<!\n)\n(?!\n)", " ", text)
+        super().__init__(*arguments, **options)
+
+    def get_params(self, ctx: Any) -> Any:
+        parameters = super().get_params(ctx)  # type: ignore[misc]  # of the class beside this one
+        for parameter in parameters:
+            if getattr(parameter, "is_flag", False) and parameter.metavar is None:
+                parameter.metavar = ""
+        return parameters
+
+
+class Command(_Helpful, TyperCommand):
+    """A command."""
+
+
+class Group(_Helpful, TyperGroup):
+    """The program itself."""
+
+
+def one_of(*words: str) -> Callable[[str], list[str]]:
+    """Return the function that completes these words."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in words if word.startswith(incomplete)]
+
+    return complete
+
+
+def output_flag(*words: str, default: str = "") -> Any:
+    """Return the flag that chooses the form of the output; `default` says which it is without the flag."""
+    text = f"Output format: {', '.join(words[:-1])} or {words[-1]}{default}."
+    return typer.Option("--output", "-o", help=text, metavar="FORMAT", autocompletion=one_of(*words))
+
+
+def parse_output(value: str, form: type[_Form], *words: str) -> _Form:
+    """Return the form that an output flag names; BadParameter if it is none of the words, or of all forms."""
+    accepted = words or tuple(form)
+    if value not in accepted:
+        raise typer.BadParameter(f"{value!r} is none of {', '.join(accepted)}", param_hint="--output")
+    return form(value)
+
+
+ConfigFlag = Annotated[
+    Path | None,
+    typer.Option("--config", envvar="DIND_WEBHOOK_CONFIG", help="YAML file with operator settings.", metavar="FILE"),
+]
+_FILE = typer.Option(
+    "--filename",
+    "-f",
+    help="Manifest, or a directory of manifests; - reads standard input. May be repeated.",
+    metavar="FILE",
+)
+FileFlag = Annotated[list[str], _FILE]
+OptionalFileFlag = Annotated[list[str] | None, _FILE]
+RecursiveFlag = Annotated[
+    bool, typer.Option("--recursive", "-R", help="Read the subdirectories of --filename directories too.")
+]
+StrictFlag = Annotated[bool, typer.Option("--strict", help="Exit with 1 if an object is of a kind that is not known.")]
+ManifestNamespaceFlag = Annotated[
+    str,
+    typer.Option("--namespace", "-n", help="Namespace of objects that name none.", metavar="NAME", show_default=False),
+]
+_complete_label = one_of("enabled", "sidecar", "daemonset")
+_LABEL_HELP = "Value of the namespace's label dind.io/inject: enabled, sidecar, daemonset, or empty for none."
+NamespaceLabelFlag = Annotated[
+    str, typer.Option("--namespace-label", help=_LABEL_HELP, metavar="VALUE", autocompletion=_complete_label)
+]
+OptionalNamespaceLabelFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace-label",
+        help=_LABEL_HELP,
+        metavar="VALUE",
+        autocompletion=_complete_label,
+        show_default="enabled with --filename, else the cluster's",
+    ),
+]
+KubeconfigFlag = Annotated[
+    Path | None,
+    typer.Option("--kubeconfig", help="Kubeconfig, instead of KUBECONFIG or ~/.kube/config.", metavar="FILE"),
+]
+ContextFlag = Annotated[
+    str | None,
+    typer.Option("--context", help="Context of the kubeconfig, instead of its current one.", metavar="NAME"),
+]
+ColorFlag = Annotated[Color, typer.Option("--color", help="Print in colours: auto, always or never.")]
