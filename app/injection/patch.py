@@ -14,9 +14,10 @@ from app.injection.additions import Additions
 from app.injection.constants import STATUS
 from app.injection.decision import Mode
 from app.injection.messages import warn_of_names
-from app.model import Container, JsonObject, Metadata, Mount, Operation, Pod, add, pointer
+from app.model import Container, JsonObject, Metadata, Mount, Operation, Pod, add, clean_path, pointer
 
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
+_UNIX = "unix://"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 # Bounded: only the names of members that injection adds get here.
@@ -142,10 +143,20 @@ def _warn_of_kept_env(additions: Additions) -> Iterable[str]:
     client_names = [
         client.name
         for client in additions.clients
-        if name in client.env and client.env[name].value != additions.client_env["value"]
+        if name in client.env and not _is_injected_daemon(client.env[name].value, additions)
     ]
     if client_names:
         yield warn_of_names(f"{name} has another value and is kept in", client_names)
+
+
+def _is_injected_daemon(address: str | None, additions: Additions) -> bool:
+    """Whether a DOCKER_HOST names the injected socket, by the path that we set or by that of a mounted link."""
+    injected: str = additions.client_env["value"]
+    if address is None or not address.startswith(_UNIX):
+        return False
+    path = clean_path(address.removeprefix(_UNIX))
+    links = [mount.path for mount in additions.client_mounts if mount.sub_path]
+    return path in {clean_path(injected.removeprefix(_UNIX)), *links}
 
 
 def _append(place: str, existing: list[Any] | None, values: list[Any]) -> list[Operation]:

@@ -145,9 +145,26 @@ def test_a_docker_host_of_the_users_is_kept_with_a_warning(mode: str, variable: 
     assert warning == "DOCKER_HOST has another value and is kept in: build"
 
 
-def test_a_docker_host_that_is_right_already_is_no_matter(policy: Policy) -> None:
-    env = [{"name": "DOCKER_HOST", "value": "unix:///run/dind/docker.sock"}]
-    assert inject(a_pod(containers=[a_container(env=env)]), None, policy).warnings == ()
+@pytest.mark.parametrize(
+    "address",
+    [
+        "unix:///run/dind/docker.sock",
+        "unix:///var/run/dind/docker.sock",
+        "unix:///var/run/docker.sock",
+        "unix:///run/docker.sock",
+    ],
+)
+def test_a_docker_host_that_names_the_injected_socket_is_kept_without_a_warning(address: str, policy: Policy) -> None:
+    pod = a_pod(containers=[a_container(env=[{"name": "DOCKER_HOST", "value": address}])])
+    assert inject(pod, None, policy).warnings == ()
+    assert injected_pod(pod, policy)["spec"]["containers"][0]["env"] == pod["spec"]["containers"][0]["env"]
+
+
+@pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
+def test_a_docker_host_at_the_default_path_is_warned_of_if_no_socket_is_mounted_there(mode: str) -> None:
+    env = [{"name": "DOCKER_HOST", "value": "unix:///var/run/docker.sock"}]
+    decision = inject(a_pod(mode, containers=[a_container(env=env)]), None, operator_policy(docker_sock=False))
+    assert decision.warnings == ("DOCKER_HOST has another value and is kept in: build",)
 
 
 @pytest.mark.parametrize(
