@@ -26,7 +26,7 @@ from app.diagnostics.snapshot import (
 from app.injection import INJECT
 from app.model import JsonObject, selects
 
-_INSTALL = "install the chart: `helm install dind-webhook CHART --namespace docker-system --create-namespace`"
+_INSTALL = "install the chart: `helm install dind-webhook CHART --namespace dind-webhook --create-namespace`"
 # Their policies can set any annotation; other injectors set only their own.
 _POLICY_ENGINES = ("kyverno", "gatekeeper", "kubewarden", "jspolicy")
 
