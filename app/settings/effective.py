@@ -1,6 +1,6 @@
 """Every setting with its effective value and its origin."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from app.injection import OPTIONS
@@ -21,7 +21,13 @@ def list_settings(loaded: LoadedSettings) -> Iterator[Setting]:
     # Environment variables write the names of options with underscores.
     origins = {name.replace("-", "_"): origin for name, origin in loaded.origins.items()}
     for name, value in _iterate_values(loaded.settings):
-        yield Setting(name, value, origins.get(name.replace("-", "_"), "default"))
+        yield Setting(name, value, _origin(name.replace("-", "_"), origins))
+
+
+def _origin(name: str, origins: Mapping[str, str]) -> str:
+    """Return where a value comes from; the members of a map may come from several places."""
+    members = (origin for member, origin in origins.items() if member.startswith(f"{name}."))
+    return origins.get(name) or ", ".join(dict.fromkeys(members)) or "default"
 
 
 def _iterate_values(settings: Settings) -> Iterator[tuple[str, Any]]:

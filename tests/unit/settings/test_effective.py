@@ -34,6 +34,15 @@ def test_each_has_the_origin_that_won(tmp_path: Path) -> None:
     assert found["injection.defaults.placement"][1:] == ("native", "default")
 
 
+def test_the_origins_of_a_map_are_those_of_its_members(tmp_path: Path) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text("injection: {defaults: {env: {A: b, C: d}}}\n")
+    assert listed({}, {}, config)["injection.defaults.env"][1:] == ('{"A":"b","C":"d"}', f"file {config}")
+    name = "DIND_WEBHOOK_INJECTION__DEFAULTS__ENV"
+    both = listed({name: '{"E": "f"}'}, {}, config)["injection.defaults.env"]
+    assert both.origin == f"file {config}, variable {name}"
+
+
 def test_a_variable_for_an_option_is_its_origin() -> None:
     name = "DIND_WEBHOOK_INJECTION__DEFAULTS__STORAGE_SIZE"
     assert listed({name: "5Gi"}, {})["injection.defaults.storage-size"][1:] == ("5Gi", f"variable {name}")
