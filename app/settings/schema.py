@@ -23,6 +23,8 @@ from app.injection import OPTIONS, Mode, Policy, apply_defaults, built_in_option
 from app.model import is_dns_label, nearest_word
 from app.settings.duration import format_duration, parse_duration
 
+_COMMA_SEPARATED = frozenset(option.name for option in OPTIONS if "comma-separated" in option.accepts)
+
 
 def _check_dns_label(name: str) -> str:
     if not is_dns_label(name):
@@ -53,6 +55,13 @@ def _check_option_name(name: str) -> str:
         guess = nearest_word(name, names)
         raise ValueError(f"{name!r} is not an option" + (f"; did you mean {guess!r}?" if guess else ""))
     return name
+
+
+def _join_list(name: str, value: Any) -> Any:
+    """Return the text of a list for an option whose annotation is comma-separated; other values as they are."""
+    if name not in _COMMA_SEPARATED or not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        return value
+    return ",".join(value)
 
 
 def _read_annotation_text(value: Any) -> Any:
@@ -163,6 +172,13 @@ class InjectionSettings(_SettingsGroup):
         if name == info.data.get("run_volume"):
             raise ValueError(f"must differ from run_volume, which is {name!r}")
         return name
+
+    @field_validator("defaults", mode="before")
+    @classmethod
+    def _join_lists(cls, defaults: Any) -> Any:
+        if not isinstance(defaults, dict):
+            return defaults
+        return {name: _join_list(str(name).replace("_", "-"), value) for name, value in defaults.items()}
 
     @field_validator("defaults")
     @classmethod

@@ -189,6 +189,10 @@ def test_two_volumes_cannot_have_one_name() -> None:
         ({"group": None}, "group", None),
         ({"group": ""}, "group", None),
         ({"containers": "build"}, "containers", ("build",)),
+        ({"containers": ["build", "test"]}, "containers", ("build", "test")),
+        ({"registry_mirrors": ["https://a.example"]}, "registry_mirrors", ("https://a.example",)),
+        ({"registry-mirrors": []}, "registry_mirrors", ()),
+        ({"dockerd-args": ["--ip6tables=false"]}, "dockerd_args", ("--ip6tables=false",)),
     ],
 )
 def test_defaults_may_be_what_yaml_makes_of_them(given: dict[str, Any], field: str, value: Any) -> None:
