@@ -117,6 +117,8 @@ injection:
   modes: [sidecar]
   defaults:
     storage-size: 50Gi
+    registry-mirrors: [https://mirror.example]
+    env: {{HTTPS_PROXY: "http://proxy:3128"}}
 server:
   grace_seconds: 10
 ```

@@ -129,8 +129,39 @@ def test_every_object_carries_the_common_labels_and_is_in_the_release_namespace(
             assert o["metadata"]["namespace"] == NAMESPACE
 
 
-def test_an_umbrella_chart_may_pass_its_global_values_and_a_condition() -> None:
-    render({"global": {"imageRegistry": "registry.example"}, "enabled": True})
+def images(objects: Any) -> set[str]:
+    pods = [
+        o["spec"] if o["kind"] == "Pod" else o["spec"]["template"]["spec"] for o in objects if o["kind"] in _WITH_PODS
+    ]
+    return {c["image"] for pod in pods for c in [*pod.get("initContainers", []), *pod["containers"]]}
+
+
+_WITH_PODS = ("Pod", "Deployment", "DaemonSet")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"imageRegistry": "registry.example"}, {"image": {"registry": "registry.example"}}],
+    ids=["flat", "nested"],
+)
+def test_the_registry_of_an_umbrella_chart_is_that_of_all_images(values: Any) -> None:
+    rendered = render({**DAEMONSET, "global": values, "enabled": True})
+    assert len(images(rendered)) > 1
+    assert {image.partition("/")[0] for image in images(rendered)} == {"registry.example"}
+
+
+def test_a_registry_of_our_own_wins_over_that_of_an_umbrella_chart() -> None:
+    rendered = render({"image": {"registry": "own.example"}, "global": {"imageRegistry": "registry.example"}})
+    assert {image.partition("/")[0] for image in images(rendered)} == {"own.example"}
+
+
+def test_pull_secrets_of_an_umbrella_chart_are_added() -> None:
+    own, shared = [{"name": "own"}], ["shared", {"name": "own"}, {"name": "other"}]
+    rendered = render({**DAEMONSET, "imagePullSecrets": own, "global": {"imagePullSecrets": shared}})
+    for o in rendered:
+        if o["kind"] in _WITH_PODS:
+            pod = o["spec"] if o["kind"] == "Pod" else o["spec"]["template"]["spec"]
+            assert [secret["name"] for secret in pod["imagePullSecrets"]] == ["own", "shared", "other"]
 
 
 def test_names_stay_within_63_characters() -> None:

@@ -178,7 +178,7 @@ OUT_OF_SCHEMA = [
             ("wait", "yes"),
             ("placement", "first"),
             ("image", ""),
-            ("registry-mirrors", ["https://mirror.example"]),
+            ("registry-mirrors", [5000]),
         ]
     ),
     ("/settings/injection", {"settings": {"injection": {"host_path": "/run"}}}),
@@ -234,6 +234,7 @@ def test_a_tool_that_writes_the_bundle_is_named_by_its_annotation() -> None:
         {"daemonset": {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}}}},
         {"test": {"enabled": False, "namespace": "kube-system"}},
         {"test": {"namespace": "ci"}},
+        {"settings": {"injection": {"defaults": {"registry-mirrors": ["https://m.example"], "env": {"A": "b"}}}}},
     ],
     ids=str,
 )

@@ -58,15 +58,36 @@ annotations:
 {{- end }}
 {{- end -}}
 
-{{/* Takes an image's values with the tag filled in. */}}
+{{/* Takes the root, and an image's values with the tag filled in. */}}
 {{- define "dind-webhook.imageReference" -}}
-{{- $repository := ternary (printf "%s/%s" .registry .repository) .repository (not (empty .registry)) -}}
+{{- $registry := include "dind-webhook.imageRegistry" . -}}
+{{- with .image -}}
+{{- $repository := ternary (printf "%s/%s" $registry .repository) .repository (not (empty $registry)) -}}
 {{- ternary (printf "%s@%s" $repository .digest) (printf "%s:%v" $repository .tag) (not (empty .digest)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Registry of an image: its own, or that of the umbrella chart. */}}
+{{- define "dind-webhook.imageRegistry" -}}
+{{- $global := .root.Values.global | default dict -}}
+{{- coalesce .image.registry $global.imageRegistry ($global.image | default dict).registry | default "" -}}
+{{- end -}}
+
+{{/* Pull secrets of the chart and of the umbrella chart, which may be names alone. */}}
+{{- define "dind-webhook.imagePullSecrets" -}}
+{{- $secrets := list -}}
+{{- range concat (.Values.imagePullSecrets | default list) ((.Values.global | default dict).imagePullSecrets | default list) -}}
+{{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) -}}
+{{- end -}}
+{{- with uniq $secrets -}}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end -}}
 {{- end -}}
 
 {{- define "dind-webhook.image" -}}
 {{- $tag := kindIs "invalid" .Values.image.tag | ternary .Chart.AppVersion .Values.image.tag -}}
-{{- include "dind-webhook.imageReference" (merge (dict "tag" $tag) .Values.image) -}}
+{{- include "dind-webhook.imageReference" (dict "root" . "image" (merge (dict "tag" $tag) .Values.image)) -}}
 {{- end -}}
 
 {{/* Host that the API server calls. The certificate must be valid for it. */}}
@@ -123,7 +144,7 @@ annotations:
 {{- $injection := deepCopy (.Values.settings.injection | default dict) -}}
 {{- $_ := set $injection "modes" (include "dind-webhook.modes" . | fromJsonArray) -}}
 {{- $_ := set $injection "host_path" (include "dind-webhook.hostPath" .) -}}
-{{- $image := include "dind-webhook.imageReference" .Values.dindImage -}}
+{{- $image := include "dind-webhook.imageReference" (dict "root" . "image" .Values.dindImage) -}}
 {{- $_ := set $injection "defaults" (mergeOverwrite (dict "image" $image) ($injection.defaults | default dict) (dict "group" (include "dind-webhook.group" .))) -}}
 {{- $server := deepCopy (.Values.settings.server | default dict) -}}
 {{- $_ := set $server "port" (int .Values.containerPort) -}}
