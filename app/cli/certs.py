@@ -11,11 +11,11 @@ from app.settings import load_settings
 
 
 def run_certs(config: Path | None, flags: dict[str, Any]) -> NoReturn:
-    """Load settings, keep certificates, and exit."""
+    """Load settings, issue and rotate certificates until SIGTERM, and exit."""
     settings = load_settings(config, os.environ, flags).settings
     configure_logs(settings.log.format, settings.log.level)
     maintain_certs(settings.certs)
-    # Its threads may be in the middle of anything. Where one of them holds the lock of standard error, or is in the
-    # library for certificates, Python's own end would abort.
+    # Python's own shutdown aborts if a thread holds the lock of standard error, or is inside of the library for
+    # certificates.
     sys.stderr.flush()
     os._exit(0)

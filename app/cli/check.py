@@ -19,7 +19,7 @@ from app.model import JsonObject
 from app.printable import printable
 
 _PAUSE_SECONDS = 2.0
-_SUMMED_UP = (Status.FAILED, Status.WARNING, Status.SKIPPED, Status.PASSED)
+_SUMMARIZED = (Status.FAILED, Status.WARNING, Status.SKIPPED, Status.PASSED)
 _MARKS = {
     Status.PASSED: ("✓", "green"),
     Status.WARNING: ("!", "yellow"),
@@ -31,9 +31,9 @@ _MARKS = {
 def run_check(
     kubeconfig: Path | None, context: str | None, scope: Scope, wait: timedelta, output: CheckOutput, color: str
 ) -> int:
-    """Check a live install; return the exit code: 0, or 1 where a check failed.
+    """Check an installation; return the exit code: 0, or 1 if a check failed.
 
-    Tries again until none does, or `wait` is over.
+    Failed checks are repeated until none fails, or `wait` is over.
     """
     end = time.monotonic() + wait.total_seconds()
     while True:
@@ -42,10 +42,10 @@ def run_check(
             results = _check(KubeClient(kubeconfig, context), scope, color)
         except NoClusterError as error:
             results = error
-        failed = isinstance(results, NoClusterError) or any(one.status is Status.FAILED for one in results)
+        failed = isinstance(results, NoClusterError) or any(result.status is Status.FAILED for result in results)
         if not failed or time.monotonic() + _PAUSE_SECONDS > end:
             break
-        _tell_of_waiting(results, end)
+        _report_waiting(results, end)
         time.sleep(_PAUSE_SECONDS)
     if isinstance(results, NoClusterError):
         raise results
@@ -58,17 +58,17 @@ def _check(cluster: KubeClient, scope: Scope, color: str) -> list[Result]:
         scope = scope._replace(namespace=cluster.namespace)
     progress = Console(stderr=True, force_terminal=color == "always" or None, no_color=color == "never" or None)
     with progress.status("asking the API server") as status:
-        snapshot = read_snapshot(cluster, scope, lambda what: status.update(escape(f"reading {printable(what)}")))
+        snapshot = read_snapshot(cluster, scope, lambda name: status.update(escape(f"reading {printable(name)}")))
         return list(run_checks(CHECKS, snapshot))
 
 
-def _tell_of_waiting(results: list[Result] | NoClusterError, end: float) -> None:
-    left = round(end - time.monotonic())
+def _report_waiting(results: list[Result] | NoClusterError, end: float) -> None:
+    seconds = round(end - time.monotonic())
     if isinstance(results, NoClusterError):
-        what = str(results)
+        cause = str(results)
     else:
-        what = ", ".join(one.check.name for one in results if one.status is Status.FAILED)
-    print_line(f"waiting, {left} s at most, for: {what}", file=sys.stderr)
+        cause = ", ".join(result.check.name for result in results if result.status is Status.FAILED)
+    print_line(f"waiting, {seconds} s at most, for: {cause}", file=sys.stderr)
 
 
 def print_results(results: list[Result], output: CheckOutput, color: str) -> None:
@@ -85,60 +85,60 @@ def print_results(results: list[Result], output: CheckOutput, color: str) -> Non
 def _as_tree(results: Iterable[Result]) -> JsonObject:
     checks = [
         {
-            "name": one.check.name,
-            "category": one.check.category,
-            "statement": one.check.statement,
-            "fatal": one.check.fatal,
-            "status": one.status,
-            "skipped": one.skipped or None,
-            "findings": [finding._asdict() for finding in one.findings],
+            "name": result.check.name,
+            "category": result.check.category,
+            "statement": result.check.statement,
+            "fatal": result.check.fatal,
+            "status": result.status,
+            "skipped": result.skipped or None,
+            "findings": [finding._asdict() for finding in result.findings],
         }
-        for one in results
+        for result in results
     ]
-    failed = any(one.status is Status.FAILED for one in results)
+    failed = any(result.status is Status.FAILED for result in results)
     return {"success": not failed, "checks": checks}
 
 
 def _print_short(results: list[Result], color: str) -> None:
-    """One line for each finding, as compilers do; nothing where all is well."""
-    for one in results:
-        for finding in one.findings:
-            status = (str(one.status), _MARKS[one.status][1])
-            print_line(status, f" {one.check.name}: {finding.sentence}. {finding.hint}", color=color)
+    """Print one line for each finding, as compilers do; nothing if there is none."""
+    for result in results:
+        for finding in result.findings:
+            status = (str(result.status), _MARKS[result.status][1])
+            print_line(status, f" {result.check.name}: {finding.sentence}. {finding.hint}", color=color)
 
 
 def _print_table(results: list[Result], color: str) -> None:
-    for number, (category, members) in enumerate(groupby(results, lambda one: one.check.category)):
+    for number, (category, members) in enumerate(groupby(results, lambda result: result.check.category)):
         if number:
             print_line()
         print_line((category, "bold"), color=color)
-        for skipped, group in groupby(members, lambda one: one.skipped):
+        for skipped, group in groupby(members, lambda result: result.skipped):
             alike = list(group)
             if skipped:
                 statements = f"{len(alike)} checks" if len(alike) > 1 else alike[0].check.statement
                 print_line((f"  - {statements}: skipped, {skipped}", _MARKS[Status.SKIPPED][1]), color=color)
                 continue
-            for one in alike:
-                _print_result(one, color)
+            for result in alike:
+                _print_result(result, color)
     print_line()
     print_line(*_summary(results), color=color)
 
 
-def _print_result(one: Result, color: str) -> None:
-    mark, style = _MARKS[one.status]
-    name: Part = (f" ({one.check.name})" if one.findings else "", "bright_black")
-    print_line("  ", (mark, style), f" {one.check.statement}", name, color=color)
-    for hint, findings in groupby(one.findings, lambda finding: finding.hint):
-        # Never wrapped: commands in it are to be copied.
+def _print_result(result: Result, color: str) -> None:
+    mark, style = _MARKS[result.status]
+    name: Part = (f" ({result.check.name})" if result.findings else "", "bright_black")
+    print_line("  ", (mark, style), f" {result.check.statement}", name, color=color)
+    for hint, findings in groupby(result.findings, lambda finding: finding.hint):
+        # Lines are never wrapped, so that people can copy the commands in them.
         for finding in findings:
             print_line(f"      {finding.sentence}")
         print_line((f"      → {hint}", "cyan"), color=color)
 
 
 def _summary(results: Iterable[Result]) -> Iterator[Part]:
-    """Yield the last line: how many of each."""
-    counts = Counter(one.status for one in results)
-    shown = [status for status in _SUMMED_UP if counts[status] or status is Status.FAILED]
+    """Yield the parts of the last line: the number of checks with each status."""
+    counts = Counter(result.status for result in results)
+    shown = [status for status in _SUMMARIZED if counts[status] or status is Status.FAILED]
     for status in shown:
         count = counts[status]
         yield f"{count} {_plural(status, count)}", _MARKS[status][1] if count else None

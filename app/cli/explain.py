@@ -86,8 +86,8 @@ def inputs_of(namespace_label: str, pod: JsonObject) -> tuple[tuple[str, str], .
     inputs = [(f"namespace label {INJECT}", namespace_label or "absent")]
     for name, member in (("pod annotation", "annotations"), ("pod label", "labels")):
         values = metadata.get(member)
-        said = str(values[INJECT]) if isinstance(values, dict) and INJECT in values else "absent"
-        inputs.append((f"{name} {INJECT}", said))
+        value = str(values[INJECT]) if isinstance(values, dict) and INJECT in values else "absent"
+        inputs.append((f"{name} {INJECT}", value))
     return tuple(inputs)
 
 

@@ -1,4 +1,4 @@
-"""`dind-webhook explain TYPE/NAME`, on a live cluster."""
+"""`dind-webhook explain TYPE/NAME`, on an object in a cluster."""
 
 import os
 from pathlib import Path
@@ -42,7 +42,7 @@ def run_explain_live(
     color: str,
     config: Path | None,
 ) -> int:
-    """Explain an object of a live cluster; return the exit code: 0, or 1 if a pod would be denied."""
+    """Explain an object in a cluster; return the exit code: 0, or 1 if a pod would be denied."""
     wanted = parse_resource_ref(target)
     cluster = KubeClient(kubeconfig, context)
     cluster.version()
@@ -144,7 +144,7 @@ def _workload(target: ResourceRef, workload: JsonObject, answer: ExplainInputs) 
 def _namespace(cluster: KubeClient, answer: ExplainInputs) -> Explained:
     asked = answer.admission
     name, label = asked.namespace["metadata"]["name"], _label(asked)
-    # What a pod would come to that asks, for all that its namespace decides
+    # A pod that requests Docker shows what its namespace decides.
     probe = {"metadata": {"annotations": {INJECT: Mode.SIDECAR.value}}, "spec": {"containers": [{"name": "build"}]}}
     decision = decide_live(probe, asked)
     if decision.reason not in (Reason.NAMESPACE_NOT_OPTED_IN, Reason.NOT_SELECTED):

@@ -1,8 +1,9 @@
-"""`kubectl dind`: the same commands as a plugin of kubectl, and completion as kubectl asks plugins for it.
+"""`kubectl dind`: the same commands as a plugin of kubectl, and their completion.
 
-kubectl runs what is called `kubectl-dind` on the PATH for `kubectl dind`, and `kubectl_complete-dind` with the words
-that are there, the last of them perhaps empty. It wants a line for each way to go on, and a number that says what the
-shell may add: https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/
+kubectl runs the program `kubectl-dind` on the PATH for `kubectl dind`. For completion kubectl runs
+`kubectl_complete-dind` with the words of the command line, the last of which may be empty. It prints a line for each
+completion, and a number that says which completions the shell may add:
+https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/
 """
 
 import contextlib
@@ -25,9 +26,9 @@ def plugin() -> None:
 
 
 def complete() -> None:
-    """Print how the words of the command line may go on."""
+    """Print the completions of the last word of the command line."""
     words = sys.argv[1:]
-    # AdmissionInputs as fish asks, whose lines are those of kubectl: a word, a tab, what it means.
+    # In the format of fish, which is that of kubectl: a word, a tab, its meaning.
     os.environ[f"_{PROGRAM.replace('-', '_').upper()}_COMPLETE"] = "complete_fish"
     os.environ["_TYPER_COMPLETE_FISH_ACTION"] = "get-args"
     os.environ["_TYPER_COMPLETE_ARGS"] = shlex.join([PROGRAM, *words[:-1]]) + " " + "".join(words[-1:])

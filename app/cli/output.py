@@ -1,4 +1,4 @@
-"""The one place where commands print. What others wrote is made printable here, before it reaches a terminal."""
+"""The one place where commands print. Text of pods and clusters is escaped here before it reaches a terminal."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # commands without pods do not pay for this import
 # Exit code of a command if a pod was denied, or would be, or a check failed
 FAILED = 1
 
-# Text, in a colour of click or `bold`
+# Text, or text and its style: a colour of click or `bold`
 Part: TypeAlias = str | tuple[str, str | None]
 
 
@@ -63,7 +63,7 @@ class VersionOutput(StrEnum):
 
 
 def print_line(*parts: Part, color: str = "never", file: TextIO | None = None) -> None:
-    """Print parts of one line, in colours where these are wanted (`always`) or seen (`auto`, on a terminal).
+    """Print the parts of one line, in colours if `color` is `always`, or `auto` and the output is a terminal.
 
     `file` is standard output unless given. See https://no-color.org for NO_COLOR.
     """
@@ -79,17 +79,17 @@ def print_json(value: Any) -> None:
 
 
 def print_exactly(text: str) -> None:
-    """Print what another program is to read, byte for byte; on a terminal, what is not printable is escaped."""
+    """Print text for another program, byte for byte; on a terminal, characters that are not printable are escaped."""
     if sys.stdout.isatty():
         text = printable_lines(text)
-    # Bytes: manifests are UTF-8 whatever the locale is, and keep their line ends whatever the system has.
+    # As bytes: manifests are UTF-8 in every locale, and keep their line ends on every system.
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode())
     sys.stdout.buffer.flush()
 
 
 def describe(decision: "Decision") -> str:
-    """Return a decision in a few words: outcome, reason, mode, message."""
+    """Return the outcome, reason, mode and message of a decision as one line."""
     text = str(decision.outcome)
     if decision.outcome == "injected":
         return f"{text} ({decision.mode})"

@@ -10,7 +10,7 @@ from app.settings import load_settings
 
 
 def run_playground(host: str, port: int, browser: bool | None, config: Path | None) -> None:
-    """Serve the playground until it is stopped; `browser` says whether to open one, None where a desktop is there."""
+    """Serve the playground until Ctrl-C; `browser` says whether to open a browser, None: if there is a desktop."""
     load_settings(config, os.environ, {})
     settings = config.read_text("utf-8") if config else ""
     wanted = browser if browser is not None else bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -22,7 +22,7 @@ _DEV_SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def run_serve(config: Path | None, flags: dict[str, Any], dev: bool) -> int:
-    """Load settings and serve; `dev` makes a certificate of its own. Returns 1 where requests were cut off."""
+    """Load settings and serve; return the exit code: 0, or 1 if requests were cut off. `dev` issues a certificate."""
     if not dev:
         return _serve_with(config, flags)
     with _throwaway_files() as files:

@@ -18,7 +18,7 @@ def run_settings(config: Path | None, output: SettingsOutput) -> int:
         return 0
     rows = [("SETTING", "VALUE", "ORIGIN")]
     rows += [(name, orjson.dumps(value).decode(), origin) for name, value, origin in settings]
-    # A long list does not push every other origin out of sight.
+    # Limited, so that a long list does not push all origins to the right.
     widths = [max(len(row[0]) for row in rows), min(40, max(len(row[1]) for row in rows))]
     for name, value, origin in rows:
         print_line(f"{name:<{widths[0]}}  {value:<{widths[1]}}  {origin}")

@@ -1,4 +1,4 @@
-"""Manifests as people write them: read, and written back with what they wrote as they wrote it."""
+"""One file: its documents, the pod templates in them, and its text with additions."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Running `dind-webhook` in this process, from its own entry point, with what it prints caught."""
+"""Fixtures that run `dind-webhook` in this process from its entry point, and capture its output."""
 
 import io
 import os
@@ -26,7 +26,7 @@ spec:
 
 
 class Ran(NamedTuple):
-    """What a run left behind."""
+    """The exit code and the output of a run."""
 
     exit_code: int | str | None
     stdout: str
@@ -39,7 +39,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take away what a developer or a CI system has set: settings, colours, the width of the terminal."""
+    """Remove settings and colours that a developer or a CI system has set; fix the width of the terminal."""
     for name in os.environ:
         if name.startswith("DIND_WEBHOOK_") or name in {"FORCE_COLOR", "NO_COLOR", "PY_COLORS", "GITHUB_ACTIONS"}:
             monkeypatch.delenv(name)
@@ -52,7 +52,7 @@ def run(
     capfd: pytest.CaptureFixture[str],
     logs_as_before: None,  # noqa: ARG001  # `serve` and `certs` set logging up
 ) -> Run:
-    """Return the function that runs a command line, `stdin` being what is piped into it."""
+    """Return the function that runs a command line; `stdin` is piped into it."""
 
     def run_(*arguments: str | Path, stdin: bytes = b"") -> Ran:
         monkeypatch.setattr(sys, "argv", ["dind-webhook", *map(str, arguments)])
@@ -78,7 +78,7 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def text() -> str:
-    """Return the manifest that most of these tests vary: a pod that asks for a sidecar."""
+    """Return the manifest that most of these tests vary: a pod that requests a sidecar."""
     return _POD
 
 

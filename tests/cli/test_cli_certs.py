@@ -1,4 +1,4 @@
-"""`dind-webhook certs`, before it has anything to keep; what it does then is in tests/server."""
+"""`dind-webhook certs`, before it has anything to keep; its work is tested in tests/server."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""`dind-webhook check` over a real socket to an API server of objects: what is read, what is skipped, exit codes."""
+"""`dind-webhook check` over a real socket to an API server in memory: findings, skipped checks, exit codes."""
 
 import base64
 import json

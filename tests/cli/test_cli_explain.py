@@ -1,4 +1,4 @@
-"""`dind-webhook explain`: the inputs, each rule with its mark, the result, and what to do about it."""
+"""`dind-webhook explain`: the inputs, each rule with its mark, the result and the remedy."""
 
 import re
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Run = Callable[..., Any]
 Write = Callable[..., Path]
 Annotated = Callable[..., Path]
 
-# What makes a pod stop at a reason; what is left out needs more than an annotation and comes below.
+# Annotations that make a pod stop at a reason; other reasons need more than an annotation.
 ANNOTATIONS = {
     Reason.MIRROR_POD: {"kubernetes.io/config.mirror": "x"},
     Reason.UNKNOWN_VALUE: {"dind.io/inject": "sidcar"},
@@ -56,7 +56,7 @@ def marks(stdout: str) -> dict[str, str]:
 
 
 def marks_at(reason: Reason) -> dict[str, str]:
-    """Return the marks there have to be where a pod stops at a reason."""
+    """Return the marks that must be shown if a pod stops at a reason."""
     stops = [index for index, rule in enumerate(RULES) if reason in rule.reasons]
     # What is malformed here is the spec.
     stop = stops[-1 if reason is Reason.MALFORMED_POD else 0] if stops else len(RULES)

@@ -1,4 +1,4 @@
-"""`dind-webhook explain TYPE/NAME` over a real socket to an API server of objects."""
+"""`dind-webhook explain TYPE/NAME` over a real socket to an API server in memory."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`--filename` as kubectl has it: files, directories and standard input; and objects that need a word."""
+"""`--filename` as kubectl has it: files, directories and standard input; and objects that need a remark."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`dind-webhook inject`: what goes where, in which form, and with which exit code."""
+"""`dind-webhook inject`: the streams it prints to, the forms of output, and exit codes."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`kubectl dind`: what kubectl finds on the PATH, and what it is told for completion."""
+"""`kubectl dind`: the programs that kubectl finds on the PATH, and completion."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The page on the command line says what `inject` keeps and what it normalises; each sentence is tried here."""
+"""Each sentence of docs/cli.md about the layout that `inject` keeps or normalises is true."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The entry point: version, help, and which mistakes end with which exit code."""
+"""The entry point: version, help, completion, and exit codes of wrong usage."""
 
 import json
 import os

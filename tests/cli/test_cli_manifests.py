@@ -1,4 +1,4 @@
-"""Manifests as people write them: what is theirs comes out as it went in, and what is no manifest is refused."""
+"""Manifests as people write them: their text is kept, and files that are no manifests are refused."""
 
 from collections.abc import Callable
 from pathlib import Path

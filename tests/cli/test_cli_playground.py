@@ -1,4 +1,4 @@
-"""`dind-webhook playground`: the real program, asked over a real socket, and ended by a signal."""
+"""`dind-webhook playground`: the real program, requests over a real socket, the end by a signal."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Operator settings on the command line: where they come from, and what is said of mistakes in them."""
+"""Operator settings on the command line: their origins, and the messages about mistakes."""
 
 import json
 from collections.abc import Callable

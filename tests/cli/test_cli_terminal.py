@@ -1,4 +1,4 @@
-"""What somebody else wrote cannot command the terminal of who reads it."""
+"""Text of pods and clusters cannot control the terminal of its reader."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Files of manifests: what is read of them, and what is written where additions find no place in the text."""
+"""Files of manifests: the data that is read, the text that is written, and the bounds on both."""
 
 import json
 from pathlib import Path

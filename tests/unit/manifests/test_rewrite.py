@@ -160,7 +160,7 @@ def test_a_document_that_the_writer_cannot_write_is_written_from_its_data(monkey
 
 _WORDS = st.text("abyno019:#-'\"{[&*!é~ ", min_size=1, max_size=6)
 _SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | _WORDS | st.just("two\n\n lines\n")
-# A list directly in a list, which no Kubernetes object has, is laid out anew.
+# A list directly in a list, which no Kubernetes object has, may change its layout.
 _DATA = st.recursive(
     _SCALARS,
     lambda inner: (
