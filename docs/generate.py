@@ -242,6 +242,7 @@ is generated from the code by `make reference`.
 
 ```sh
 dind-webhook check                        # the whole installation
+dind-webhook check -A                     # all namespaces, as without the flag
 dind-webhook check --namespace ci         # one namespace: its label, its pods, what is denied there
 dind-webhook check -n ci --pod build      # one pod
 dind-webhook check --wait 2m -o short     # in a pipeline, after an install
