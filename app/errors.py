@@ -46,6 +46,10 @@ class ManifestError(DindWebhookError):
     """A file on the command line holds no readable Kubernetes manifest."""
 
 
+class EmptyManifestError(ManifestError):
+    """A file on the command line is empty, or holds comments only."""
+
+
 class ApiError(DindWebhookError):
     """The Kubernetes API server did not answer, or answered with an error. A later try may succeed."""
 

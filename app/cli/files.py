@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from app.errors import ManifestError
+from app.errors import EmptyManifestError, ManifestError
 from app.manifests import Manifest, Template, UnknownObject, read_manifest
 
 # Those that kubectl reads in a directory
@@ -13,12 +13,30 @@ _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
 def read_manifests(command: str, filenames: Iterable[str], recursive: bool, namespace: str) -> list[Manifest]:
-    """Return the manifests in these files, and in the files of these directories; ManifestError if one is none.
+    """Return the manifests in these files and directories; raise ManifestError if one cannot be read.
 
-    `command` is named in messages; `namespace` is that of objects that name none.
+    Empty files in a directory are skipped, as kubectl does. `command` is named in messages; `namespace` is the one of
+    objects that name none.
     """
-    names = [name for filename in filenames for name in _expand(command, filename, recursive)]
-    return [read_manifest(name, namespace) for name in names]
+    return [
+        manifest
+        for filename in filenames
+        for manifest in _read(filename, list(_expand(command, filename, recursive)), namespace)
+    ]
+
+
+def _read(filename: str, names: list[str], namespace: str) -> list[Manifest]:
+    manifests, empty = [], None
+    for name in names:
+        try:
+            manifests.append(read_manifest(name, namespace))
+        except EmptyManifestError as error:
+            empty = error
+    if empty and names == [filename]:
+        raise empty
+    if not manifests:
+        raise ManifestError(f"{filename}: all manifests in this directory are empty")
+    return manifests
 
 
 def describe_unknown(unknown: UnknownObject) -> str:

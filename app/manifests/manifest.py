@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import jsonpatch
 
-from app.errors import ManifestError
+from app.errors import EmptyManifestError, ManifestError
 from app.manifests.objects import (
     UnknownObject,
     list_objects,
@@ -75,7 +75,8 @@ class Manifest:
             _Draft(document, to_json(self._source, document.root)) for document in parse_documents(self._source)
         ]
         if not any(isinstance(draft.data, dict) for draft in self._drafts):
-            raise ManifestError(f"{source}: holds no Kubernetes object")
+            kind = EmptyManifestError if all(draft.data is None for draft in self._drafts) else ManifestError
+            raise kind(f"{source}: holds no Kubernetes object")
 
     def templates(self) -> Iterator[Template]:
         """Yield each pod and pod template of the file."""

@@ -124,6 +124,17 @@ def test_an_object_of_an_unknown_kind_makes_the_exit_code_1_with_strict(
     assert command == "explain" or ran.stdout == ""
 
 
+def test_an_empty_file_in_a_directory_is_skipped(run: Run, directory: Path) -> None:
+    (directory / "a0.yaml").write_text("# nothing yet\n")
+    assert names(run("inject", "-f", directory).stderr) == ["pod/a", "pod/b", "pod/c"]
+
+
+def test_a_directory_of_empty_files_is_wrong_usage(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("---\n# nothing\n")
+    ran = run("inject", "-f", tmp_path)
+    assert (ran.exit_code, ran.stderr) == (2, f"error: {tmp_path}: all manifests in this directory are empty\n")
+
+
 @pytest.mark.parametrize(
     "version", ["v1", "apps/v1", "batch/v1", "networking.k8s.io/v1", "rbac.authorization.k8s.io/v1", "policy/v1"]
 )
