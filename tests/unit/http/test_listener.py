@@ -14,11 +14,10 @@ from app.http import ByteBudget, ConnectionLimits, ConnectionPool, EndpointRespo
 SECONDS = 30.0
 
 
-class LateQueue(FairQueue):
+class LateQueue:
     """Nobody's turn comes before the test says so."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.taken: asyncio.Queue[tuple[str, Callable[[], None]]] = asyncio.Queue()
 
     def run(self, address: str, job: Callable[[], None]) -> None:
@@ -38,13 +37,13 @@ def answer(*_: object) -> EndpointResponse:
     return EndpointResponse(200, [(b"content-length", b"2")], b"ok")
 
 
-def listen(queue: FairQueue, use: Callable[[Server, ssl.SSLContext, ConnectionPool], Any]) -> None:
+def listen(queue: Any, use: Callable[[Server, ssl.SSLContext, ConnectionPool], Any]) -> None:
     """Have a server with TLS and these turns used, in an event loop as that of `serve`."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_listen(queue, use))
 
 
-async def _listen(queue: FairQueue, use: Callable[[Server, ssl.SSLContext, ConnectionPool], Any]) -> None:
+async def _listen(queue: Any, use: Callable[[Server, ssl.SSLContext, ConnectionPool], Any]) -> None:
     context, trusting = contexts()
     pool = ConnectionPool(10)
     with bind("127.0.0.1", 0, "server.port") as bound:
