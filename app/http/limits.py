@@ -46,7 +46,7 @@ class ConnectionPool:
     """The open connections of one server, at most `limit`; connections in a TLS handshake count."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._count = 0
         self._by_address: dict[str, set[Member]] = {}
         # Connections that never sent a whole request, oldest first
@@ -63,7 +63,7 @@ class ConnectionPool:
         cannot lock out an API server or a kubelet. They can evict a connection that an API server keeps only if it has
         more connections than any stranger, or if each stranger sends requests too.
         """
-        if self._count < self._limit:
+        if self._count < self.limit:
             return True
         own = self._by_address.get(address, ())
         most = max(map(len, self._by_address.values()))

@@ -15,7 +15,9 @@ from app.http.protocol import Connection
 # A healthy client needs milliseconds.
 _HANDSHAKE_SECONDS = 5.0
 # Sockets accepted in one turn of the event loop. uvloop's own servers accept one, so a client waits for all before it.
-_ACCEPTS_PER_TURN = 100
+# With more than a share of the limit, strangers could evict a connection before its request is read.
+_MAX_ACCEPTS_PER_TURN = 100
+_ACCEPTED_SHARE_OF_LIMIT = 1 / 5
 # After this time, file descriptors may be free again.
 _ACCEPT_PAUSE_SECONDS = 0.1
 _READ_BYTES = 64 * 1024
@@ -25,7 +27,7 @@ class Listener:
     """Accepts connections until it is closed; with TLS if `context` is not None.
 
     `admit` returns a connection for a remote address, or None to refuse it. TLS handshakes begin in the turns of
-    `queue`.
+    `queue`. `limit` is the number of connections that may be open.
     """
 
     def __init__(
@@ -34,8 +36,10 @@ class Listener:
         admit: Callable[[str], Connection | None],
         context: ssl.SSLContext | None,
         queue: FairQueue,
+        limit: int,
     ) -> None:
         self.socket = bound
+        self._accepts_per_turn = max(1, min(_MAX_ACCEPTS_PER_TURN, int(limit * _ACCEPTED_SHARE_OF_LIMIT)))
         self._admit = admit
         self._context = context
         self._queue = queue
@@ -54,7 +58,7 @@ class Listener:
             self._loop.add_reader(self.socket, self._accept)
 
     def _accept(self) -> None:
-        for _ in range(_ACCEPTS_PER_TURN):
+        for _ in range(self._accepts_per_turn):
             try:
                 accepted, address = self.socket.accept()
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
