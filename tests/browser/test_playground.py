@@ -12,7 +12,8 @@ apiVersion: v1
 kind: Pod
 metadata:
   name: ci # mine
-  annotations: {dind.io/inject: sidecar}
+  annotations:
+    dind.io/inject: sidecar
 spec:
   containers:
     - name: test
@@ -129,7 +130,7 @@ def test_options_become_annotations(page: Page) -> None:
     page.click("Copy with annotations")
     page.wait_for(lambda: "Copied" in page.texts(".changes button"))
     copied = page.browser.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
-    assert copied == POD.replace("sidecar}", 'sidecar, "dind.io/memory-limit": "9Gi"}')
+    assert copied == POD.replace("sidecar\n", "sidecar\n    dind.io/memory-limit: 9Gi\n")
 
 
 def test_an_option_that_the_operator_closed_is_marked_and_denied(page: Page) -> None:
@@ -194,7 +195,7 @@ def test_the_keyboard_alone_is_enough(page: Page) -> None:
     page.press(Keys.TAB)
     assert page.focus() == "Skip to the decision"
     page.tab_to("manifest")
-    page.paste(POD.replace("annotations: {dind.io/inject: sidecar}", "labels: {a: b}"))
+    page.paste(POD.replace("annotations:\n    dind.io/inject: sidecar", "labels: {a: b}"))
     page.wait_for(lambda: page.texts(".reason") == ["not-requested"])
     page.press(Keys.TAB)
     assert page.focus() == "namespace"
