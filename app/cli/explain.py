@@ -10,7 +10,18 @@ import typer
 
 from app.cli.files import describe_misplaced, describe_unknown, read_manifests
 from app.cli.output import FAILED, ExplainOutput, describe, print_exactly, print_json, print_line, style_of
-from app.injection import INJECT, RULES, Decision, Outcome, Policy, Rule, RuleState, decide_for_namespace, trace_rules
+from app.injection import (
+    INJECT,
+    RULES,
+    Decision,
+    Outcome,
+    Policy,
+    Reason,
+    Rule,
+    RuleState,
+    decide_for_namespace,
+    trace_rules,
+)
 from app.manifests import Template, UnknownObject, dump_yaml
 from app.model import JsonObject
 from app.settings import load_policy
@@ -68,13 +79,15 @@ def run_explain(
 def _explain(template: Template, namespace_label: str, policy: Policy) -> Explained:
     decision = decide_for_namespace(template.pod, namespace_label, policy)
     name, _, _ = template.name.partition(" ")
+    # Then a note gives the remedy: to move what requests Docker.
+    is_misplaced = decision.reason is Reason.NOT_REQUESTED and any(key == INJECT for _, key in template.misplaced)
     return Explained(
         title=template.name,
         name=name,
         namespace=template.namespace,
         inputs=inputs_of(namespace_label, template.pod),
         decision=decision,
-        change=decision.reason.remedy_in(template.namespace or "NAME"),
+        change="" if is_misplaced else decision.reason.remedy_in(template.namespace or "NAME"),
         notes=tuple(describe_misplaced(template)),
     )
 

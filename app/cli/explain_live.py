@@ -24,7 +24,7 @@ from app.diagnostics import (
     remedy_for,
 )
 from app.errors import NotFoundError
-from app.injection import INJECT, NAMESPACE_RULES, STATUS, Decision, Mode, Outcome, Reason
+from app.injection import INJECT, NAMESPACE_RULES, RULES, STATUS, Decision, Mode, Outcome, Reason
 from app.kube import KubeClient
 from app.model import JsonObject, pod_templates
 from app.settings import load_policy
@@ -86,11 +86,12 @@ def _pod(cluster: KubeClient, pod: JsonObject, answer: ExplainInputs) -> Explain
     decision = decide_live(pod, answer.admission)
     inputs = inputs_of(_label(answer.admission), pod)
     change = remedy_for(decision.reason, namespace, pod)
-    verdict = ""
+    verdict, rules = "", RULES
     if has_docker(pod):
         status = pod["metadata"]["annotations"][STATUS]
         verdict = f"it has Docker: injected when it was created ({status})"
-        decision, change = Decision(Reason.INJECTED, decision.mode), ""
+        # The rules would judge the pod as if it were created again; what ran is in the status annotation.
+        decision, change, rules = Decision(Reason.INJECTED, decision.mode), "", ()
     elif decision.outcome is Outcome.INJECTED:
         verdict = f"it has no Docker, but would be injected ({decision.mode}) if it were created now"
         change = recreation_hint(pod)
@@ -109,12 +110,14 @@ def _pod(cluster: KubeClient, pod: JsonObject, answer: ExplainInputs) -> Explain
         change=change,
         verdict=verdict,
         notes=_notes(answer, pod, decision),
+        rules=rules,
         configuration_known=_is_known(answer),
     )
 
 
 def _is_known(answer: ExplainInputs) -> bool:
-    return answer.admission.configuration is not None
+    """Return whether the webhook configuration can be judged here: it was read, and has only our match conditions."""
+    return answer.admission.configuration is not None and not custom_match_conditions(answer.admission)
 
 
 def _workload(target: ResourceRef, workload: JsonObject, answer: ExplainInputs) -> Explained:

@@ -41,16 +41,17 @@ def _read(filename: str, names: list[str], namespace: str) -> list[Manifest]:
 
 def describe_unknown(unknown: UnknownObject) -> str:
     """Return the line about an object of a kind that is not known."""
-    return f"{unknown}: kind not known, left as it is"
+    return f"{unknown}: unknown kind, not changed"
 
 
 def describe_misplaced(template: Template) -> list[str]:
-    """Return a line for each annotation that stands on a workload, with the place where it belongs."""
+    """Return a line for each annotation or label that is above the pod template, with the place where it belongs."""
     kind = template.name.partition("/")[0]
-    target = template.pointer[1:].replace("/", ".") + ".metadata.annotations"
+    target = template.pointer[1:].replace("/", ".") + ".metadata"
     return [
-        f"annotation {key} stands on the {kind} itself, where it has no effect; move it to {target}"
-        for key in template.misplaced
+        f"{member.removesuffix('s')} {key} stands on the {kind} itself, where it has no effect; "
+        f"move it to {target}.{member}"
+        for member, key in template.misplaced
     ]
 
 

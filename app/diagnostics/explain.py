@@ -60,15 +60,14 @@ def requests_docker(pod: JsonObject) -> bool:
 
 def misplaced_value(workload: JsonObject) -> str | None:
     """Return the value that a workload has on itself instead of on its pod template, or None if it has none."""
-    if workload["kind"] == "Pod":
-        return None
-    value: str | None = annotations_of(workload).get(INJECT, labels_of(workload).get(INJECT))
-    if value is None:
-        return None
-    templates = [template.pod for template in pod_templates(workload)]
-    if any(INJECT in {**annotations_of(pod), **labels_of(pod)} for pod in templates):
-        return None
-    return value
+    for template in pod_templates(workload):
+        if INJECT in {**annotations_of(template.pod), **labels_of(template.pod)}:
+            continue
+        for metadata in template.outer_metadata():
+            keys = {**(metadata.get("labels") or {}), **(metadata.get("annotations") or {})}
+            if INJECT in keys:
+                return str(keys[INJECT])
+    return None
 
 
 def annotation_command(workload: JsonObject, value: str) -> str:

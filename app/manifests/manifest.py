@@ -13,7 +13,7 @@ from app.errors import EmptyManifestError, ManifestError
 from app.manifests.objects import (
     UnknownObject,
     list_objects,
-    misplaced_annotations,
+    misplaced_keys,
     name_of,
     namespace_of,
     unknown_objects,
@@ -30,7 +30,7 @@ class Template(NamedTuple):
     """A pod or pod template in a file.
 
     `name` is what kubectl would call its object, `namespace` the one that the object or the user names, or empty;
-    `pointer` leads from the object to the pod, which is JSON to decide on. `misplaced` holds the annotations that stand
+    `pointer` leads from the object to the pod, which is JSON. `misplaced` holds the annotations and labels that stand
     on the object instead. The template is in the document of that number, at that place.
     """
 
@@ -38,7 +38,7 @@ class Template(NamedTuple):
     namespace: str
     pointer: str
     pod: JsonObject
-    misplaced: tuple[str, ...]
+    misplaced: tuple[tuple[str, str], ...]
     document: int
     place: str
 
@@ -63,7 +63,7 @@ class _Draft:
 class Manifest:
     """One file: its text, its documents, and what is to be injected into these.
 
-    `namespace` is that of objects that name none, as of `kubectl -n`; if it is given, names show namespaces.
+    `namespace` is used for objects without one, as with `kubectl -n`; if it is given, names show namespaces.
     """
 
     def __init__(self, text: str, source: str, namespace: str = "") -> None:
@@ -82,12 +82,13 @@ class Manifest:
         """Yield each pod and pod template of the file."""
         for number, draft in enumerate(self._drafts):
             places = dict(_places(draft.data, ()))
-            for owner, way, pod in pod_templates(draft.data):
+            for template in pod_templates(draft.data):
+                owner, way, pod = template
                 namespace = namespace_of(owner) or self._namespace
                 name = f"{str(owner.get('kind')).lower()}/{name_of(owner)}"
                 if self._namespace:
                     name += f" in namespace {namespace}"
-                misplaced = misplaced_annotations(owner, pod)
+                misplaced = misplaced_keys(template)
                 yield Template(name, namespace, way, pod, misplaced, number, pointer(*places[id(pod)]))
 
     def unknown_objects(self) -> Iterator[UnknownObject]:
@@ -134,7 +135,7 @@ class Manifest:
 
     @property
     def separator(self) -> str:
-        """The text that must stand between another file and this one, so that both are one."""
+        """The separator to write before this file when files are concatenated."""
         first = self._drafts[0].document
         if not first.explicit:
             return "---\n"

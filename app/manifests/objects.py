@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from app.injection import PREFIX
-from app.model import JsonObject, pod_templates
+from app.injection import INJECT, PREFIX
+from app.model import WORKLOAD_KINDS, JsonObject, PodTemplate, nearest_word, pod_templates
 
-# The API groups of Kubernetes itself. Of their kinds, those with pods are known.
+# API groups built into Kubernetes. All kinds in them that have pods are known.
 _KUBERNETES_GROUPS = frozenset({
     "",
     "admissionregistration.k8s.io",
@@ -43,7 +43,7 @@ class UnknownObject(NamedTuple):
     namespace: str
 
     def __str__(self) -> str:
-        return f"{self.api_version} {self.kind} {self.name}"
+        return f"{self.api_version or '(no apiVersion)'} {self.kind or '(no kind)'} {self.name}"
 
 
 def list_objects(document: Any) -> Iterator[JsonObject]:
@@ -59,13 +59,18 @@ def list_objects(document: Any) -> Iterator[JsonObject]:
 
 
 def unknown_objects(document: Any) -> Iterator[UnknownObject]:
-    """Yield the objects of a document whose kind is not Kubernetes' own, and in which no pod template is found."""
+    """Yield the objects in which no pod template is found, and whose kind may have one.
+
+    These are objects without apiVersion or kind, objects of an API group that is not built into Kubernetes, and objects
+    of a kind that is spelled almost like a workload.
+    """
     for each in list_objects(document):
-        version, kind = each.get("apiVersion"), each.get("kind")
-        if not isinstance(version, str) or not isinstance(kind, str):
+        if any(pod_templates(each)):
             continue
+        version, kind = str(each.get("apiVersion") or ""), str(each.get("kind") or "")
         group = version.partition("/")[0] if "/" in version else ""
-        if group not in _KUBERNETES_GROUPS and not any(pod_templates(each)):
+        is_spelled_well = kind in WORKLOAD_KINDS or nearest_word(kind, WORKLOAD_KINDS) is None
+        if not version or not kind or group not in _KUBERNETES_GROUPS or not is_spelled_well:
             yield UnknownObject(version, kind, name_of(each), namespace_of(each))
 
 
@@ -80,16 +85,19 @@ def namespace_of(owner: JsonObject) -> str:
     return str(_object(owner.get("metadata")).get("namespace") or "")
 
 
-def misplaced_annotations(owner: JsonObject, template: JsonObject) -> tuple[str, ...]:
-    """Return our annotations that a workload has itself, but its pod template has not."""
-    if owner is template:
-        return ()
-    present = _annotations(template)
-    return tuple(key for key in _annotations(owner) if key.startswith(PREFIX) and key not in present)
+def misplaced_keys(template: PodTemplate) -> tuple[tuple[str, str], ...]:
+    """Return our annotations, and the label that requests Docker, that stand above the pod template and not on it.
 
-
-def _annotations(owner: JsonObject) -> JsonObject:
-    return _object(_object(owner.get("metadata")).get("annotations"))
+    Each is a pair: `annotations` or `labels`, and the key.
+    """
+    own = _object(template.pod.get("metadata"))
+    found: dict[tuple[str, str], None] = {}
+    for metadata in template.outer_metadata():
+        for member in ("annotations", "labels"):
+            keys = [key for key in _object(metadata.get(member)) if key.startswith(PREFIX)]
+            keys = [key for key in keys if member == "annotations" or key == INJECT]
+            found |= {(member, key): None for key in keys if key not in _object(own.get(member))}
+    return tuple(found)
 
 
 def _object(value: Any) -> JsonObject:

@@ -55,8 +55,8 @@ def rewrite(body: str, root: Node, data: Any, operations: list[Operation]) -> Re
     if is_json(body):
         return Rewritten(_write_json(body, data), _write_json(body, wanted))
     indent = _detect_indent(root)
-    # An alias or a merge key makes two places one, so an addition to the one would show in the other. A comment at the
-    # end needs its line end, a block scalar at the end gets another value by it.
+    # An addition to an aliased part would appear at every alias. Some documents must end with a newline; for others, a
+    # newline changes the last scalar. So all four variants are tried.
     for text, unshare in product((body.removesuffix("\n") + "\n", body), (False, True)):
         try:
             rewritten = _round_trip(text, operations, indent, unshare)
@@ -103,7 +103,7 @@ def _write_json(body: str, value: Any) -> str:
         indent=indented[1] if indented else None,
         separators=(",", ":") if compact else (",", ": ") if indented else (", ", ": "),
     )
-    return text + body[len(body.rstrip()) :]
+    return _escape_as_before(text, body) + body[len(body.rstrip()) :]
 
 
 class _Resolver(VersionedResolver):

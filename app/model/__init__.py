@@ -20,9 +20,10 @@ from app.model.schema import (
     describe_validation_error,
 )
 from app.model.spelling import nearest_word
-from app.model.workload import PodTemplate, pod_templates
+from app.model.workload import WORKLOAD_KINDS, PodTemplate, pod_templates
 
 __all__ = [
+    "WORKLOAD_KINDS",
     "Container",
     "Demand",
     "ImageReference",

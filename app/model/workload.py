@@ -19,12 +19,23 @@ _TEMPLATE_PATHS: dict[str, tuple[str, ...]] = {
 }
 
 
+WORKLOAD_KINDS = tuple(_TEMPLATE_PATHS)
+
+
 class PodTemplate(NamedTuple):
     """A pod or pod template, the object it belongs to, and its JSON pointer in that object."""
 
     owner: JsonObject
     pointer: str
     pod: JsonObject
+
+    def outer_metadata(self) -> Iterator[JsonObject]:
+        """Yield the metadata of the object and of each part of it that the pod template is in."""
+        node: Any = self.owner
+        for step in self.pointer.split("/")[1:]:
+            if isinstance(node.get("metadata"), dict):
+                yield node["metadata"]
+            node = node[step]
 
 
 def pod_templates(manifest: Any) -> Iterator[PodTemplate]:

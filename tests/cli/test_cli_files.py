@@ -12,7 +12,7 @@ Run = Callable[..., Any]
 Write = Callable[..., Path]
 
 ROLLOUT = "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata:\n  name: release\n  namespace: prod\n"
-UNKNOWN = "argoproj.io/v1alpha1 Rollout release: kind not known, left as it is"
+UNKNOWN = "argoproj.io/v1alpha1 Rollout release: unknown kind, not changed"
 DEPLOYMENT = """\
 apiVersion: apps/v1
 kind: Deployment
@@ -105,11 +105,11 @@ def test_an_object_of_an_unknown_kind_is_named(run: Run, pod: Path, write: Write
         "-f",
         pod,
         "-f",
-        write(f"kind: List\napiVersion: v1\nitems: [{{kind: Service}}]\n---\n{ROLLOUT}", "r.yaml"),
+        write(f"kind: List\napiVersion: v1\nitems: [{{apiVersion: v1, kind: Service}}]\n---\n{ROLLOUT}", "r.yaml"),
     )
     assert ran.exit_code == 0
     assert UNKNOWN in ran.stderr.splitlines()
-    assert ran.stderr.count("kind not known") == 1
+    assert ran.stderr.count("unknown kind") == 1
 
 
 @each_command
@@ -139,12 +139,12 @@ def test_a_directory_of_empty_files_is_wrong_usage(run: Run, tmp_path: Path) -> 
     "version", ["v1", "apps/v1", "batch/v1", "networking.k8s.io/v1", "rbac.authorization.k8s.io/v1", "policy/v1"]
 )
 def test_kinds_of_kubernetes_without_pods_are_known(run: Run, write: Write, version: str) -> None:
-    assert "not known" not in run("inject", "-f", write(f"apiVersion: {version}\nkind: Thing\n")).stderr
+    assert "unknown kind" not in run("inject", "-f", write(f"apiVersion: {version}\nkind: Thing\n")).stderr
 
 
 def test_a_kind_of_others_with_a_pod_template_that_is_found_is_known(run: Run, write: Write) -> None:
     other = write(DEPLOYMENT.replace("apps/v1", "apps.example.com/v1"))
-    assert "not known" not in run("inject", "-f", other).stderr
+    assert "unknown kind" not in run("inject", "-f", other).stderr
 
 
 @each_command
@@ -162,6 +162,58 @@ def test_an_annotation_one_level_too_high_is_named_with_the_place_where_it_belon
     assert ran.exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("manifest", "named"),
+    [
+        ("apiVersion: apps/v1\nkind: Deploymnet\nmetadata: {name: web}\n", "apps/v1 Deploymnet web"),
+        ("kind: Service\nmetadata: {name: web}\n", "(no apiVersion) Service web"),
+        ("apiVersion: v1\nmetadata: {name: web}\n", "v1 (no kind) web"),
+    ],
+)
+@each_command
+def test_an_object_that_may_be_a_misspelled_workload_is_named(
+    run: Run, write: Write, manifest: str, named: str, command: str
+) -> None:
+    ran = run(command, "--strict", "-f", write(manifest))
+    assert f"{named}: unknown kind, not changed" in ran.stderr.splitlines()
+    assert ran.exit_code == 1
+
+
+CRON_JOB = """\
+apiVersion: batch/v1
+kind: CronJob
+metadata:
+  name: nightly
+spec:
+  schedule: "@daily"
+  jobTemplate:
+    metadata:
+      annotations:
+        dind.io/inject: sidecar
+    spec:
+      template:
+        spec:
+          containers:
+            - name: build
+              image: docker:cli
+"""
+
+
+@each_command
+def test_an_annotation_between_a_cron_job_and_its_pods_is_named(run: Run, write: Write, command: str) -> None:
+    ran = run(command, "-f", write(CRON_JOB))
+    target = "spec.jobTemplate.spec.template.metadata.annotations"
+    assert f"move it to {target}\n" in ran.stdout + ran.stderr
+    # One remedy is enough.
+    assert "to change that" not in ran.stdout
+
+
+def test_a_label_one_level_too_high_is_named(run: Run, write: Write) -> None:
+    labelled = CRON_JOB.replace("annotations:", "labels:")
+    note = "label dind.io/inject stands on the cronjob itself, where it has no effect; move it to "
+    assert f"{note}spec.jobTemplate.spec.template.metadata.labels\n" in run("explain", "-f", write(labelled)).stdout
+
+
 def test_inject_prints_json_of_one_object_as_that_object(run: Run, pod: Path) -> None:
     printed = run("inject", "-f", pod, "-o", "json").stdout
     assert json.loads(printed) == yaml.safe_load(run("inject", "-f", pod).stdout)
@@ -169,7 +221,7 @@ def test_inject_prints_json_of_one_object_as_that_object(run: Run, pod: Path) ->
 
 
 def test_inject_prints_json_of_several_objects_as_a_list(run: Run, pod: Path, write: Write) -> None:
-    nested = write(f"apiVersion: v1\nkind: List\nitems: [{{kind: Service}}]\n---\n{ROLLOUT}", "r.yaml")
+    nested = write(f"apiVersion: v1\nkind: List\nitems: [{{apiVersion: v1, kind: Service}}]\n---\n{ROLLOUT}", "r.yaml")
     tree = json.loads(run("inject", "-f", pod, "-f", nested, "--output", "json").stdout)
     assert (tree["apiVersion"], tree["kind"]) == ("v1", "List")
     assert [each["kind"] for each in tree["items"]] == ["Pod", "Service", "Rollout"]

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from asked import AdmissionInputs, asking
+from dry_run_api import DryRunApi, asking
 from kubernetes import client, config
 from kubernetes.dynamic import DynamicClient
 
@@ -45,7 +45,7 @@ def api(kubeconfig: Path) -> client.ApiClient:
 
 
 @pytest.fixture(scope="module")
-def asked(api: client.ApiClient) -> Iterator[AdmissionInputs]:
+def asked(api: client.ApiClient) -> Iterator[DryRunApi]:
     with asking(api) as asked:
         yield asked
 

@@ -5,7 +5,7 @@ from secrets import token_hex
 from typing import Any
 
 import pytest
-from asked import MIRROR, PLAIN, AdmissionInputs, pod
+from dry_run_api import MIRROR, PLAIN, DryRunApi, pod
 from helm import render
 from kubernetes import client
 
@@ -22,7 +22,7 @@ CONNECTED = {"name": "build", "image": "build", "volumeMounts": MOUNT}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def policy(api: client.ApiClient, asked: AdmissionInputs) -> Iterator[None]:
+def policy(api: client.ApiClient, asked: DryRunApi) -> Iterator[None]:
     """Have the API server take the policy, with no webhook that could hide what it finds."""
     admission = client.AdmissionregistrationV1Api(api)
     objects = {o["kind"]: o for o in render({"fullnameOverride": NAME}, release="policy", namespace="policy")}
@@ -70,7 +70,7 @@ WHO = [
 
 @pytest.mark.parametrize(("namespace", "annotation", "label", "expected"), WHO)
 def test_a_pod_without_docker_is_caught_where_the_truth_table_gives_it_docker(
-    asked: AdmissionInputs, namespace: str, annotation: str | None, label: str | None, expected: str
+    asked: DryRunApi, namespace: str, annotation: str | None, label: str | None, expected: str
 ) -> None:
     found = asked.about(namespace, pod(annotation, label))
     assert expected in found if expected else not found
@@ -93,6 +93,6 @@ WHAT = [
 
 
 @pytest.mark.parametrize(("manifest", "expected"), [row[1:] for row in WHAT], ids=[row[0] for row in WHAT])
-def test_what_the_policy_makes_of(asked: AdmissionInputs, manifest: dict[str, Any], expected: str) -> None:
+def test_what_the_policy_makes_of(asked: DryRunApi, manifest: dict[str, Any], expected: str) -> None:
     found = asked.about("sidecar", manifest)
     assert expected in found if expected else not found

@@ -5,7 +5,7 @@ from secrets import token_hex
 from typing import Any
 
 import pytest
-from asked import MIRROR, AdmissionInputs, pod
+from dry_run_api import MIRROR, DryRunApi, pod
 from helm import render
 from kubernetes import client
 
@@ -17,7 +17,7 @@ OTHERS["metadata"]["labels"] = {"app": "of-others"}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def configuration(api: client.ApiClient, asked: AdmissionInputs) -> Iterator[None]:
+def configuration(api: client.ApiClient, asked: DryRunApi) -> Iterator[None]:
     """Have the API server call a Service that is not there, for pods in the namespaces of these tests."""
     admission = client.AdmissionregistrationV1Api(api)
     only = {
@@ -65,7 +65,7 @@ CALLED = [
 
 @pytest.mark.parametrize(("namespace", "manifest", "entry"), CALLED)
 def test_only_pods_that_docker_is_for_depend_on_the_webhook(
-    asked: AdmissionInputs, namespace: str, manifest: dict[str, Any], entry: str | None
+    asked: DryRunApi, namespace: str, manifest: dict[str, Any], entry: str | None
 ) -> None:
     said = asked.about(namespace, manifest)
     if entry is None:

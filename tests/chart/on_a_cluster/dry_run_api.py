@@ -14,7 +14,7 @@ OPTED_IN = {"plain": None, "enabled": "enabled", "sidecar": "sidecar", "daemonse
 PLAIN = {"name": "build", "image": "build"}
 
 
-class AdmissionInputs:
+class DryRunApi:
     """An API server with a namespace for each value of the label."""
 
     def __init__(self, core: client.CoreV1Api, run_id: str) -> None:
@@ -50,10 +50,10 @@ class AdmissionInputs:
 
 
 @contextmanager
-def asking(api: client.ApiClient) -> Iterator[AdmissionInputs]:
+def asking(api: client.ApiClient) -> Iterator[DryRunApi]:
     """Make the namespaces, and remove them in the end."""
     core = client.CoreV1Api(api)
-    asked = AdmissionInputs(core, token_hex(3))
+    asked = DryRunApi(core, token_hex(3))
     for kind, value in OPTED_IN.items():
         labels = {INJECT: value} if value else {}
         core.create_namespace({"metadata": {"name": asked.namespaces[kind], "labels": labels}})
