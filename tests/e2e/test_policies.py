@@ -69,7 +69,7 @@ class TestPodSecurity:
     def test_refuses_a_pod_in_daemonset_mode_for_its_volume(self, baseline: Namespace) -> None:
         message = refusal(baseline, workloads.pod("docker info", inject="daemonset"))
         assert 'violates PodSecurity "baseline:latest": hostPath volumes (volume "dind-run")' in message
-        assert "| refused: `privileged` | refused: `hostPath volumes` |" in SECURITY
+        assert "| rejected: `privileged` | rejected: `hostPath volumes` |" in SECURITY
 
     def test_leaves_a_job_without_pods_and_an_event_on_it(self, baseline: Namespace) -> None:
         baseline.make(job())
@@ -91,7 +91,11 @@ class TestPodSecurity:
         event_of(baseline, "ci", "FailedCreate")
         found = doctor.check(baseline)
         assert found["pod-security"].status == "failed"
-        assert found["pod-security"].sentences[0].startswith(f"namespace {baseline.name} enforces baseline")
+        assert (
+            found["pod-security"]
+            .sentences[0]
+            .startswith(f"namespace {baseline.name} enforces Pod Security level baseline")
+        )
         assert VIOLATION in found["admitted"].sentences[0]
         hint = f"kubectl label namespace {baseline.name} {ENFORCE}=privileged --overwrite"
         assert f"`{hint}`" in found["pod-security"].hints[0]
