@@ -16,6 +16,9 @@ from app.manifests import Change, Manifest, Template, join
 from app.model import prefix_paths
 from app.settings import load_policy
 
+# Of the comments that are lost, as much as a person needs to find them
+_MAX_COMMENTS = 3
+_LONGEST_COMMENT = 60
 _COLORS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}
 
 
@@ -50,6 +53,8 @@ def run_inject(
         if not decisions:
             where = "this file" if len(manifests) == 1 else manifest.name
             _say(f"no pod or workload in {where}, nothing to do", typer.colors.YELLOW, color)
+    if output not in {InjectOutput.PATCH, InjectOutput.JSON}:
+        _report_lost_comments(manifests, color)
     if output is InjectOutput.DIFF:
         for change in (change for manifest in manifests for change in manifest.changes()):
             _print_diff(change, color)
@@ -97,6 +102,14 @@ def _report(template: Template, decision: Decision, color: str) -> None:
         _say(f"  warning: {warning}", typer.colors.YELLOW, color)
     for note in describe_misplaced(template):
         _say(f"  note: {note}", typer.colors.YELLOW, color)
+
+
+def _report_lost_comments(manifests: list[Manifest], color: str) -> None:
+    for change in (change for manifest in manifests for change in manifest.changes() if change.lost_comments):
+        shown = [comment[:_LONGEST_COMMENT] for comment in change.lost_comments[:_MAX_COMMENTS]]
+        more = ["..."] if len(change.lost_comments) > _MAX_COMMENTS else []
+        names, comments = ", ".join(change.names), ", ".join(shown + more)
+        _say(f"{names}: comments are lost: {comments}", typer.colors.YELLOW, color)
 
 
 def _say(text: str, style: str, color: str) -> None:

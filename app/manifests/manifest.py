@@ -44,11 +44,15 @@ class Template(NamedTuple):
 
 
 class Change(NamedTuple):
-    """The text of a document before and after what was injected into the objects of these names."""
+    """The text of a document before and after what was injected into the objects of these names.
+
+    `lost_comments` are the comments of the file that neither text has.
+    """
 
     names: tuple[str, ...]
     before: str
     after: str
+    lost_comments: tuple[str, ...]
 
 
 @dataclass
@@ -153,7 +157,8 @@ class Manifest:
         if draft.rewritten is None:
             body = text[document.body : document.tail].replace("\r\n", "\n")
             draft.rewritten = rewrite(body, document.root, draft.data, draft.operations)
-        return Rewritten(*(self._frame(document, body) for body in draft.rewritten))
+        before, after, lost_comments = draft.rewritten
+        return Rewritten(self._frame(document, before), self._frame(document, after), lost_comments)
 
     def _frame(self, document: Document, body: str) -> str:
         """Return a document with its markers, which are not written again, and the line ends of the file."""

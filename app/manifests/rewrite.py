@@ -40,10 +40,11 @@ _WRITER_ERRORS = (YAMLError, ManifestError, AttributeError, LookupError, NotImpl
 
 
 class Rewritten(NamedTuple):
-    """A document as its writer puts it: before the additions, and with them."""
+    """A document as its writer puts it, before and after the additions, and the comments that neither has."""
 
     before: str
     after: str
+    lost_comments: tuple[str, ...] = ()
 
 
 def rewrite(body: str, root: Node, data: Any, operations: list[Operation]) -> Rewritten:
@@ -63,8 +64,36 @@ def rewrite(body: str, root: Node, data: Any, operations: list[Operation]) -> Re
         except _WRITER_ERRORS:
             continue
         if _holds(rewritten.after, wanted):
-            return rewritten
-    return Rewritten(dump_yaml(data, indent), dump_yaml(wanted, indent))
+            return rewritten._replace(lost_comments=_lost_comments(body, rewritten.after))
+    return Rewritten(dump_yaml(data, indent), dump_yaml(wanted, indent), tuple(_comments(body)))
+
+
+def _lost_comments(before: str, after: str) -> tuple[str, ...]:
+    # Most documents lose none: to look for `#` is a hundred times as fast as to scan both texts.
+    if before.count("#") <= after.count("#"):
+        return ()
+    return tuple((Counter(_comments(before)) - Counter(_comments(after))).elements())
+
+
+def _comments(text: str) -> list[str]:
+    """Return the comments of a YAML text that the writer can read, each with its `#`."""
+    tokens: dict[int, Any] = {}
+    try:
+        for token in YAML().scan(text):
+            _collect_comments(token.comment, tokens)
+    except YAMLError:
+        return []
+    lines = (line.strip() for token in tokens.values() for line in token.value.splitlines())
+    return [line for line in lines if line.startswith("#")]
+
+
+def _collect_comments(comment: Any, found: dict[int, Any]) -> None:
+    """Add the comment tokens in ruamel.yaml's nested lists, each once."""
+    if isinstance(comment, list | tuple):
+        for part in comment:
+            _collect_comments(part, found)
+    elif comment is not None:
+        found[id(comment)] = comment
 
 
 class Indent(NamedTuple):
@@ -145,7 +174,8 @@ def _round_trip(body: str, operations: Iterable[Operation], indent: Indent, unsh
     after = io.StringIO()
     yaml.dump(tree, after)
     texts = before.getvalue(), _settle_comments(after.getvalue(), mark)
-    return Rewritten(*(_escape_as_before(text, body) for text in texts))
+    before_text, after_text = (_escape_as_before(text, body) for text in texts)
+    return Rewritten(before_text, after_text)
 
 
 def _escape_as_before(text: str, body: str) -> str:

@@ -129,3 +129,33 @@ def test_the_bounds_on_the_page_are_those_of_the_code() -> None:
     assert f"| size of a file | {source.MAX_CHARACTERS // 2**20} MiB |" in PAGE
     assert f"| depth of nesting | {source.MAX_DEPTH} levels |" in PAGE
     assert f"in one document | {to_json.MAX_ALIASED_NODES:,} |" in PAGE
+
+
+BRACKETS = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: ci
+  annotations:
+    dind.io/inject: sidecar
+spec:
+  containers:
+    - name: test # kept
+      image: docker:cli
+      command: [ # one
+        sh, # two
+        -c]
+"""
+
+
+@pytest.mark.parametrize("flags", [(), ("--diff",)])
+def test_comments_that_are_lost_are_named(run: Run, write: Write, flags: tuple[str, ...]) -> None:
+    assert "Comments inside brackets may be lost. `inject` names them on standard error." in PAGE
+    ran = run("inject", *flags, "-f", write(BRACKETS))
+    assert "pod/ci: comments are lost: # one, # two\n" in ran.stderr
+    assert "# kept" in run("inject", "-f", write(BRACKETS)).stdout
+
+
+def test_a_document_that_keeps_its_comments_has_no_such_line(run: Run, write: Write) -> None:
+    kept = BRACKETS.replace("[ # one\n        sh, # two\n        -c]", "[sh, -c] # '#'")
+    assert "comments are lost" not in run("inject", "-f", write(kept)).stderr

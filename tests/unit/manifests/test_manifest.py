@@ -66,7 +66,7 @@ def test_a_change_is_of_the_document_as_it_was_written() -> None:
     (template,) = manifest.templates()
     manifest.inject(template, LABEL)
     (change,) = manifest.changes()
-    assert change == (("pod/ci",), f"---\n{POD}# end\n", f"---\n{LABELLED}# end\n")
+    assert change == (("pod/ci",), f"---\n{POD}# end\n", f"---\n{LABELLED}# end\n", ())
 
 
 def test_json_stays_json() -> None:
