@@ -61,7 +61,7 @@ def output_flag(*words: str, default: str = "") -> Any:
 
 
 def parse_output(value: str, form: type[_Form], *words: str) -> _Form:
-    """Return the form that an output flag names; BadParameter if it is none of the words, or of all forms."""
+    """Return the form that an output flag names; raise BadParameter if it is not accepted. `words` default to all."""
     accepted = words or tuple(form)
     if value not in accepted:
         raise typer.BadParameter(f"{value!r} is none of {', '.join(accepted)}", param_hint="--output")

@@ -37,7 +37,7 @@ class ExplainOutput(StrEnum):
 
 
 class InjectOutput(StrEnum):
-    """The form in which injected objects are printed; `manifest` is that of the files."""
+    """The form in which injected objects are printed; `manifest` keeps the format of the input files."""
 
     JSON = "json"
     YAML = "yaml"

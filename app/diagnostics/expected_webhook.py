@@ -70,7 +70,7 @@ ENTRIES: tuple[ExpectedEntry, ...] = tuple(map(_entry, NAMESPACE_VALUES))
 def find_differences(expected: ExpectedEntry, webhook: JsonObject) -> Iterator[str]:
     """Yield a sentence for each member of a webhook that is not as the chart installs it.
 
-    Match conditions and requirements on namespaces that an operator has added are no difference.
+    Match conditions and requirements on namespaces that an operator has added are ignored.
     """
     installed = _members(webhook)
     for member, value in _expected_members(expected).items():

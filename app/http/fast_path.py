@@ -1,6 +1,6 @@
 """Short requests to an endpoint are answered without ASGI: no scope, no task, one write (docs/decisions/0015).
 
-Optional: with `Connection` in its place in server.py, the application answers all requests, more slowly.
+Optional: if server.py imports `Connection` of protocol.py instead, the application answers all requests, more slowly.
 """
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT

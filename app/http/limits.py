@@ -142,7 +142,7 @@ class ByteBudget:
         self._shed({member: count for member, count in held.items() if member not in stalled})
 
     def _shed(self, held: dict[Member, int]) -> None:
-        """Close connections until there is room: each time the largest connection of the address that holds most."""
+        """Close connections until there is room: each time the largest one of the address that holds most."""
         by_address: Counter[str] = Counter()
         for member, count in held.items():
             by_address[member.address] += count
@@ -157,7 +157,7 @@ class ByteBudget:
 
 @dataclass
 class ConnectionLimits:
-    """What the connections of one server share.
+    """The limits and counters that all connections of one server share.
 
     `request_seconds` is the longest time from the first byte of a request until the client has taken the response;
     `idle_seconds` is the longest time between requests. `budget` and `queue` belong to the whole process.

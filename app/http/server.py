@@ -12,7 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.errors import SettingsError
-from app.http.fast_path import FastPathConnection
+from app.http.fast_path import FastPathConnection as AcceptedConnection  # or Connection of protocol.py, as it is
 from app.http.limits import ByteBudget, ConnectionLimits, ConnectionPool
 from app.http.listener import Listener
 from app.http.protocol import Connection
@@ -26,8 +26,6 @@ _SOCKET_BUFFER_BYTES = 16 * 1024
 # A client that has just connected, or just got a response, may have sent its next request already.
 _LAST_CALL_SECONDS = 1.0
 _TICK_SECONDS = 0.1
-# Connection instead would do without the fast path.
-_CONNECTION: type[Connection] = FastPathConnection
 
 
 class Server(uvicorn.Server):
@@ -72,7 +70,7 @@ class Server(uvicorn.Server):
     def _admit(self, address: str) -> Connection | None:
         """Return a new connection for a remote address, or None if the limit is reached."""
         if self._limits.pool.make_room(address, asyncio.get_running_loop().time()):
-            return _CONNECTION(self.config, self.server_state, self._limits, address)
+            return AcceptedConnection(self.config, self.server_state, self._limits, address)
         self._limits.count_closed("limit")
         return None
 

@@ -1,4 +1,4 @@
-"""Dry-runs of pods: the effect of all of admission, ours and that of others."""
+"""Dry-runs of pods: they show the effect of all webhooks and policies on a pod."""
 
 import re
 from collections.abc import Iterator
