@@ -1,6 +1,6 @@
 """The table of `dind.io/*` annotations. Parsing, messages, the reference page and its test all use this table."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
@@ -362,7 +362,7 @@ def deny_forbidden_options(texts: OptionTexts, policy: Policy) -> Denial | None:
             f"{noun} {join_first(forbidden_keys, str, ', ')} may not be set in this cluster; remove {pronoun} "
             f"(options that its operator allows: {allowed})",
         )
-    image, tcp, arguments = (_read_option(texts, name) for name in ("image", "tcp", "dockerd-args"))
+    image, tcp = (_read_option(texts, name) for name in ("image", "tcp"))
     if image and image != policy.defaults.image and not is_allowed_image(image, policy.allowed_images):
         allowed = join_first((policy.defaults.image, *policy.allowed_images), str, ", ")
         return Denial(
@@ -378,7 +378,7 @@ def deny_forbidden_options(texts: OptionTexts, policy: Policy) -> Denial | None:
             f'annotation {PREFIX}tcp: "{tcp}" is not loopback, which this cluster\'s operator does not allow; '
             "use an address such as 127.0.0.1:2375",
         )
-    if public_flags := _public_flags(arguments or (), policy):
+    if public_flags := _public_flags(texts, policy):
         return Denial(
             Reason.OPTION_NOT_ALLOWED,
             f"annotation {PREFIX}dockerd-args: {quote(public_flags[0])} listens on other than loopback, which this "
@@ -398,10 +398,20 @@ def _read_option(texts: OptionTexts, name: str) -> Any:
         return None
 
 
-def _public_flags(arguments: Iterable[str], policy: Policy) -> list[str]:
-    """Return the pod's own flags that make dockerd listen on an address that is not loopback."""
+def _public_flags(texts: OptionTexts, policy: Policy) -> list[str]:
+    """Return the pod's own flags that make dockerd listen on an address that is not loopback.
+
+    Permission is judged before values, so flags count even if others beside them are not accepted.
+    """
+    text = texts.get(f"{PREFIX}dockerd-args", "")
+    if len(text) > OPTIONS_BY_KEY[f"{PREFIX}dockerd-args"].max_length:
+        return []
     operators = set(policy.defaults.dockerd_args)
-    return [argument for argument in arguments if argument not in operators and parsers.listens_publicly(argument)]
+    return [
+        argument
+        for argument in parsers.find_strings(text)
+        if argument not in operators and parsers.listens_publicly(argument)
+    ]
 
 
 def parse_options(texts: OptionTexts, policy: Policy) -> Options | Denial:

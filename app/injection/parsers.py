@@ -210,6 +210,15 @@ def parse_dockerd_args(text: str) -> tuple[str, ...]:
     return tuple(arguments)
 
 
+def find_strings(text: str) -> list[str]:
+    """Return the strings in a JSON array, or an empty list if the text is not a JSON array."""
+    try:
+        items = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return []
+    return [item for item in items if isinstance(item, str)] if isinstance(items, list) else []
+
+
 def listens_publicly(argument: str) -> bool:
     """Return whether a flag makes dockerd listen on an address that is not loopback."""
     flag, _, value = argument.partition("=")

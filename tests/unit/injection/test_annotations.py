@@ -697,6 +697,15 @@ def test_a_flag_that_listens_falls_under_public_tcp(address: str) -> None:
     assert inject(a_pod(options=options), None, permissive_policy(allow_public_tcp=True)).reason is Reason.INJECTED
 
 
+@pytest.mark.parametrize("other", ["bad", "--config-file=x", 5, None])
+def test_a_flag_that_listens_is_not_permitted_even_beside_one_that_is_not_accepted(other: object) -> None:
+    options = {"dockerd-args": json.dumps(["--metrics-addr=0.0.0.0:9323", other])}
+    assert inject(a_pod(options=options), None, permissive_policy()).reason is Reason.OPTION_NOT_ALLOWED
+    assert (
+        inject(a_pod(options=options), None, permissive_policy(allow_public_tcp=True)).reason is Reason.INVALID_OPTION
+    )
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:9323", "localhost:9323", "[::1]:9323"])
 def test_it_may_listen_on_loopback(address: str) -> None:
     options = {"dockerd-args": json.dumps([f"--metrics-addr={address}"])}
