@@ -50,6 +50,7 @@ class Explained(NamedTuple):
 
 def run_explain(
     filenames: list[str],
+    *,
     recursive: bool,
     namespace: str,
     namespace_label: str,

@@ -34,6 +34,7 @@ _MOST_PODS = 50
 
 def run_explain_live(
     target: str,
+    *,
     namespace: str | None,
     namespace_label: str | None,
     kubeconfig: Path | None,
@@ -47,11 +48,11 @@ def run_explain_live(
     cluster = KubeClient(kubeconfig, context)
     cluster.version()
     where = wanted.name if wanted.kind == "Namespace" else namespace or cluster.namespace
-    answer = collect_explain_inputs(
+    collected = collect_explain_inputs(
         cluster, where, namespace_label, load_policy(config, os.environ) if config else None, Scope()
     )
     if wanted.kind == "Namespace":
-        return print_explained([_namespace(cluster, answer)], [], output, color)
+        return print_explained([_namespace(cluster, collected)], [], output, color)
     try:
         found = {**cluster.get(wanted.path(where)), "kind": wanted.kind}
     except NotFoundError:
@@ -59,32 +60,32 @@ def run_explain_live(
             f"there is no {wanted.kind.lower()} {wanted.name} in namespace {where}",
             f"see `kubectl get {wanted.resource} --namespace {where}`, or choose another with --namespace",
         ) from None
-    explained = _pod(cluster, found, answer) if wanted.kind == "Pod" else _workload(wanted, found, answer)
+    explained = _pod(cluster, found, collected) if wanted.kind == "Pod" else _workload(wanted, found, collected)
     return print_explained([explained], [], output, color)
 
 
-def _label(asked: AdmissionInputs) -> str:
-    return str((asked.namespace["metadata"].get("labels") or {}).get(INJECT, ""))
+def _label(admission: AdmissionInputs) -> str:
+    return str((admission.namespace["metadata"].get("labels") or {}).get(INJECT, ""))
 
 
-def _notes(answer: ExplainInputs, pod: JsonObject, decision: Decision) -> tuple[str, ...]:
-    notes = list(answer.notes)
-    if decision.reason is Reason.NOT_SELECTED and (by := find_exclusion(pod, answer.admission)):
-        notes.insert(0, by)
+def _notes(collected: ExplainInputs, pod: JsonObject, decision: Decision) -> tuple[str, ...]:
+    notes = list(collected.notes)
+    if decision.reason is Reason.NOT_SELECTED and (exclusion := find_exclusion(pod, collected.admission)):
+        notes.insert(0, exclusion)
     if decision.reason not in (Reason.NAMESPACE_NOT_OPTED_IN, Reason.NOT_SELECTED):
         notes += (
             f"match condition {name} is the operator's own; only the API server can evaluate it"
-            for name in custom_match_conditions(answer.admission)
+            for name in custom_match_conditions(collected.admission)
         )
-    if decision.outcome is Outcome.INJECTED and (problem := pod_security_problem(answer.admission.namespace)):
-        notes.append(f"{problem}; {pod_security_fix(answer.admission.namespace['metadata']['name'])}")
+    if decision.outcome is Outcome.INJECTED and (problem := pod_security_problem(collected.admission.namespace)):
+        notes.append(f"{problem}; {pod_security_fix(collected.admission.namespace['metadata']['name'])}")
     return tuple(notes)
 
 
-def _pod(cluster: KubeClient, pod: JsonObject, answer: ExplainInputs) -> Explained:
+def _pod(cluster: KubeClient, pod: JsonObject, collected: ExplainInputs) -> Explained:
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
-    decision = decide_live(pod, answer.admission)
-    inputs = inputs_of(_label(answer.admission), pod)
+    decision = decide_live(pod, collected.admission)
+    inputs = inputs_of(_label(collected.admission), pod)
     change = remedy_for(decision.reason, namespace, pod)
     verdict, rules = "", RULES
     if has_docker(pod):
@@ -96,8 +97,8 @@ def _pod(cluster: KubeClient, pod: JsonObject, answer: ExplainInputs) -> Explain
         verdict = f"it has no Docker, but would be injected ({decision.mode}) if it were created now"
         change = recreation_hint(pod)
     elif decision.reason is Reason.NOT_REQUESTED and (owner := find_owner(cluster, pod, namespace)):
-        if (said := misplaced_value(owner)) is not None:
-            inputs = (*inputs, (f"{owner['kind']} {owner['metadata']['name']} itself", said))
+        if (value := misplaced_value(owner)) is not None:
+            inputs = (*inputs, (f"{owner['kind']} {owner['metadata']['name']} itself", value))
         change = remedy_for(decision.reason, namespace, owner)
     elif change:
         change = f"{change}, then {recreation_hint(pod)}"
@@ -109,24 +110,24 @@ def _pod(cluster: KubeClient, pod: JsonObject, answer: ExplainInputs) -> Explain
         decision=decision,
         change=change,
         verdict=verdict,
-        notes=_notes(answer, pod, decision),
+        notes=_notes(collected, pod, decision),
         rules=rules,
-        configuration_known=_is_known(answer),
+        configuration_known=_is_known(collected),
     )
 
 
-def _is_known(answer: ExplainInputs) -> bool:
+def _is_known(collected: ExplainInputs) -> bool:
     """Return whether the webhook configuration can be judged here: it was read, and has only our match conditions."""
-    return answer.admission.configuration is not None and not custom_match_conditions(answer.admission)
+    return collected.admission.configuration is not None and not custom_match_conditions(collected.admission)
 
 
-def _workload(target: ResourceRef, workload: JsonObject, answer: ExplainInputs) -> Explained:
+def _workload(target: ResourceRef, workload: JsonObject, collected: ExplainInputs) -> Explained:
     namespace = workload["metadata"]["namespace"]
     template = next(iter(pod_templates(workload))).pod
-    decision = decide_live(template, answer.admission)
-    inputs = inputs_of(_label(answer.admission), template)
-    if (said := misplaced_value(workload)) is not None:
-        inputs = (*inputs, (f"{target.kind} itself {INJECT}", said))
+    decision = decide_live(template, collected.admission)
+    inputs = inputs_of(_label(collected.admission), template)
+    if (value := misplaced_value(workload)) is not None:
+        inputs = (*inputs, (f"{target.kind} itself {INJECT}", value))
     change = remedy_for(decision.reason, namespace, workload)
     verdict = f"its pods are injected ({decision.mode}) when they are created" if not change else ""
     if decision.outcome is not Outcome.INJECTED:
@@ -139,17 +140,17 @@ def _workload(target: ResourceRef, workload: JsonObject, answer: ExplainInputs) 
         decision=decision,
         change=change,
         verdict=verdict,
-        notes=_notes(answer, template, decision),
-        configuration_known=_is_known(answer),
+        notes=_notes(collected, template, decision),
+        configuration_known=_is_known(collected),
     )
 
 
-def _namespace(cluster: KubeClient, answer: ExplainInputs) -> Explained:
-    asked = answer.admission
-    name, label = asked.namespace["metadata"]["name"], _label(asked)
+def _namespace(cluster: KubeClient, collected: ExplainInputs) -> Explained:
+    admission = collected.admission
+    name, label = admission.namespace["metadata"]["name"], _label(admission)
     # A pod that requests Docker shows what its namespace decides.
     probe = {"metadata": {"annotations": {INJECT: Mode.SIDECAR.value}}, "spec": {"containers": [{"name": "build"}]}}
-    decision = decide_live(probe, asked)
+    decision = decide_live(probe, admission)
     if decision.reason not in (Reason.NAMESPACE_NOT_OPTED_IN, Reason.NOT_SELECTED):
         decision = Decision(Reason.INJECTED)
     verdict = ""
@@ -169,19 +170,19 @@ def _namespace(cluster: KubeClient, answer: ExplainInputs) -> Explained:
         decision=decision,
         change=change,
         verdict=verdict,
-        notes=(*_notes(answer, probe, decision), *_pods(cluster, name, asked)),
+        notes=(*_notes(collected, probe, decision), *_list_pods(cluster, name, admission)),
         rules=NAMESPACE_RULES,
-        configuration_known=_is_known(answer),
+        configuration_known=_is_known(collected),
     )
 
 
-def _pods(cluster: KubeClient, namespace: str, asked: AdmissionInputs) -> list[str]:
+def _list_pods(cluster: KubeClient, namespace: str, admission: AdmissionInputs) -> list[str]:
     lines: list[str] = []
     for pod in cluster.items(f"/api/v1/namespaces/{namespace}/pods"):
         if len(lines) == _MOST_PODS:
             lines.append("and more; `dind-webhook explain pod/NAME` looks at one")
             break
-        decision = decide_live(pod, asked)
+        decision = decide_live(pod, admission)
         state = "has Docker" if has_docker(pod) else f"has no Docker; created now: {describe(decision)}"
         lines.append(f"pod/{pod['metadata']['name']} {state}")
     return lines

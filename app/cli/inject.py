@@ -24,6 +24,7 @@ _COLORS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYA
 
 def run_inject(
     filenames: list[str],
+    *,
     recursive: bool,
     namespace: str,
     namespace_label: str,

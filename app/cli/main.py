@@ -166,11 +166,18 @@ def _inject(
     form = InjectOutput.PATCH if patch else InjectOutput.DIFF if diff else InjectOutput.MANIFEST
     if output is not None:
         form = parse_output(output, InjectOutput, "json", "yaml")
-    raise typer.Exit(
-        _printing(
-            lambda: run_inject(filename, recursive, namespace, namespace_label, form, strict, color.value, config)
-        )
+    inject_files = partial(
+        run_inject,
+        filename,
+        recursive=recursive,
+        namespace=namespace,
+        namespace_label=namespace_label,
+        output=form,
+        strict=strict,
+        color=color.value,
+        config=config,
     )
+    raise typer.Exit(_printing(inject_files))
 
 
 @cli.command("explain", cls=Command)
@@ -213,13 +220,32 @@ def _explain(
 
         if recursive or strict:
             raise typer.BadParameter("--recursive and --strict are for --filename")
-        run_live = partial(run_explain_live, target, namespace, namespace_label, kubeconfig, context)
-        raise typer.Exit(_printing(lambda: run_live(form, color.value, config)))
+        explain_live = partial(
+            run_explain_live,
+            target,
+            namespace=namespace,
+            namespace_label=namespace_label,
+            kubeconfig=kubeconfig,
+            context=context,
+            output=form,
+            color=color.value,
+            config=config,
+        )
+        raise typer.Exit(_printing(explain_live))
     from app.cli.explain import run_explain
 
-    label = "enabled" if namespace_label is None else namespace_label
-    run_offline = partial(run_explain, filename or [], recursive, namespace or "", label)
-    raise typer.Exit(_printing(lambda: run_offline(form, strict, color.value, config)))
+    explain_files = partial(
+        run_explain,
+        filename or [],
+        recursive=recursive,
+        namespace=namespace or "",
+        namespace_label="enabled" if namespace_label is None else namespace_label,
+        output=form,
+        strict=strict,
+        color=color.value,
+        config=config,
+    )
+    raise typer.Exit(_printing(explain_files))
 
 
 @cli.command("check", cls=Command)

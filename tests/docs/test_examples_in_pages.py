@@ -68,7 +68,18 @@ def _inject(fence: Fence, folder: Path) -> int:
         files[-1].write_text(text, "utf-8")
     assert files or "kind: Namespace" in fence.text, "no pod is made of this"
     names = [str(file) for file in files]
-    return run_inject(names, False, "", "enabled", InjectOutput.MANIFEST, False, "never", config) if files else 0
+    if not files:
+        return 0
+    return run_inject(
+        names,
+        recursive=False,
+        namespace="",
+        namespace_label="enabled",
+        output=InjectOutput.MANIFEST,
+        strict=False,
+        color="never",
+        config=config,
+    )
 
 
 @pytest.mark.parametrize("fence", BLOCKS, ids=_place)
