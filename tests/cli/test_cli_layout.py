@@ -159,3 +159,17 @@ def test_comments_that_are_lost_are_named(run: Run, write: Write, flags: tuple[s
 def test_a_document_that_keeps_its_comments_has_no_such_line(run: Run, write: Write) -> None:
     kept = BRACKETS.replace("[ # one\n        sh, # two\n        -c]", "[sh, -c] # '#'")
     assert "comments are lost" not in run("inject", "-f", write(kept)).stderr
+
+
+def test_a_comment_below_the_last_line_stays_below_the_additions(run: Run, write: Write) -> None:
+    assert "Comments below the last line of a document stay below the additions" in PAGE
+    printed = run("inject", "-f", write(spec("") + "  volumes:\n  - name: a\n  # - name: b\n")).stdout
+    assert printed.endswith("\n  # - name: b\n")
+
+
+def test_one_line_end_of_windows_is_enough_for_all_lines_of_a_document_with_additions(run: Run, write: Write) -> None:
+    assert "A file with one line end of Windows has them at the end of all lines of documents with additions." in PAGE
+    manifest = write("")
+    manifest.write_bytes(spec("").replace("\n", "\r\n", 1).encode())
+    printed = run("inject", "-f", manifest).stdout
+    assert printed.count("\r\n") == printed.count("\n") > 10
