@@ -12,10 +12,10 @@ import jsonpatch
 from app.errors import EmptyManifestError, ManifestError
 from app.manifests.objects import (
     UnknownObject,
+    display_name,
     list_objects,
     misplaced_keys,
-    name_of,
-    namespace_of,
+    stated_namespace,
     unknown_objects,
 )
 from app.manifests.rewrite import Rewritten, dump_yaml, is_json, rewrite
@@ -88,8 +88,8 @@ class Manifest:
             places = dict(_places(draft.data, ()))
             for template in pod_templates(draft.data):
                 owner, way, pod = template
-                namespace = namespace_of(owner) or self._namespace
-                name = f"{str(owner.get('kind')).lower()}/{name_of(owner)}"
+                namespace = stated_namespace(owner) or self._namespace
+                name = f"{str(owner.get('kind')).lower()}/{display_name(owner)}"
                 if self._namespace:
                     name += f" in namespace {namespace}"
                 misplaced = misplaced_keys(template)

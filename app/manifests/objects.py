@@ -71,16 +71,16 @@ def unknown_objects(document: Any) -> Iterator[UnknownObject]:
         group = version.partition("/")[0] if "/" in version else ""
         is_spelled_well = kind in WORKLOAD_KINDS or nearest_word(kind, WORKLOAD_KINDS) is None
         if not version or not kind or group not in _KUBERNETES_GROUPS or not is_spelled_well:
-            yield UnknownObject(version, kind, name_of(each), namespace_of(each))
+            yield UnknownObject(version, kind, display_name(each), stated_namespace(each))
 
 
-def name_of(owner: JsonObject) -> str:
+def display_name(owner: JsonObject) -> str:
     """Return the name of an object, its `generateName` if it has none, or `?`."""
     metadata = _object(owner.get("metadata"))
     return str(metadata.get("name") or metadata.get("generateName") or "?")
 
 
-def namespace_of(owner: JsonObject) -> str:
+def stated_namespace(owner: JsonObject) -> str:
     """Return the namespace of an object, or an empty text if it names none."""
     return str(_object(owner.get("metadata")).get("namespace") or "")
 

@@ -45,7 +45,7 @@ def read_snapshot(
     bindings = reader.list("bindings", "their bindings", f"{_ADMISSION}/validatingadmissionpolicybindings")
     namespaces = _read_namespaces(reader, scope)
     pods = _read_pods(reader, scope)
-    names = [name_of(each) for each in namespaces if _accepts_pods(each) and is_selected(configuration, each)]
+    names = [name_of(each) for each in namespaces if _can_get_pods(each) and is_selected(configuration, each)]
     modes = _modes(policy, release["daemonset"], "policy" in reader.unavailable)
     return Snapshot(
         taken_at=datetime.now(UTC),
@@ -81,7 +81,7 @@ def _read_namespaces(reader: ClusterReader, scope: Scope) -> tuple[JsonObject, .
     return reader.read("namespaces", "the namespace", lambda: (reader.cluster.get(path),), (), missing)
 
 
-def _accepts_pods(namespace: JsonObject) -> bool:
+def _can_get_pods(namespace: JsonObject) -> bool:
     """Whether pods that ask for Docker can be created in a namespace: it has opted in and is not being deleted."""
     return has_opted_in(namespace) and "deletionTimestamp" not in namespace["metadata"]
 
