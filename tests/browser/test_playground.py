@@ -62,7 +62,7 @@ def test_every_pod_of_a_file_is_decided_on(page: Page) -> None:
 
 
 def test_warnings_are_shown(page: Page) -> None:
-    page.paste_into("manifest", POD.replace("sidecar}", "sidecar, dind.io/wait: 'true'}"))
+    page.paste_into("manifest", POD.replace("sidecar\n", "sidecar\n    dind.io/wait: 'true'\n"))
     page.wait_for(lambda: page.texts(".warnings li") == ["Warning: without effect in sidecar mode: dind.io/wait"])
     assert page.status().endswith("1 warning")
 
