@@ -13,7 +13,6 @@ from app.errors import EmptyManifestError, ManifestError
 from app.manifests.objects import (
     UnknownObject,
     display_name,
-    list_objects,
     misplaced_keys,
     stated_namespace,
     unknown_objects,
@@ -21,7 +20,7 @@ from app.manifests.objects import (
 from app.manifests.rewrite import Rewritten, dump_yaml, is_json, rewrite
 from app.manifests.source import Document, Source, parse_documents
 from app.manifests.to_json import to_json
-from app.model import JsonObject, Operation, add, pod_templates, pointer
+from app.model import JsonObject, Operation, add, list_objects, pod_templates, pointer
 
 _BYTE_ORDER_MARK = "\ufeff"
 

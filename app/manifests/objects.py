@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from app.injection import INJECT, PREFIX
-from app.model import WORKLOAD_KINDS, JsonObject, PodTemplate, nearest_word, pod_templates
+from app.model import WORKLOAD_KINDS, JsonObject, PodTemplate, list_objects, nearest_word, pod_templates
 
 # API groups built into Kubernetes. All kinds in them that have pods are known.
 _KUBERNETES_GROUPS = frozenset({
@@ -46,18 +46,6 @@ class UnknownObject(NamedTuple):
         return f"{self.api_version or '(no apiVersion)'} {self.kind or '(no kind)'} {self.name}"
 
 
-def list_objects(document: Any) -> Iterator[JsonObject]:
-    """Yield the objects of a document, those in Lists too."""
-    if not isinstance(document, dict):
-        return
-    kind = document.get("kind")
-    if isinstance(kind, str) and kind.endswith("List") and isinstance(document.get("items"), list):
-        for item in document["items"]:
-            yield from list_objects(item)
-    else:
-        yield document
-
-
 def unknown_objects(document: Any) -> Iterator[UnknownObject]:
     """Yield the objects in which no pod template is found, and whose kind may have one.
 
@@ -94,9 +82,10 @@ def misplaced_keys(template: PodTemplate) -> tuple[tuple[str, str], ...]:
     found: dict[tuple[str, str], None] = {}
     for metadata in template.outer_metadata():
         for member in ("annotations", "labels"):
-            keys = [key for key in _object(metadata.get(member)) if key.startswith(PREFIX)]
-            keys = [key for key in keys if member == "annotations" or key == INJECT]
-            found |= {(member, key): None for key in keys if key not in _object(own.get(member))}
+            for key in _object(metadata.get(member)):
+                is_ours = key.startswith(PREFIX) if member == "annotations" else key == INJECT
+                if is_ours and key not in _object(own.get(member)):
+                    found[member, key] = None
     return tuple(found)
 
 

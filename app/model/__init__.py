@@ -20,7 +20,7 @@ from app.model.schema import (
     describe_validation_error,
 )
 from app.model.spelling import nearest_word
-from app.model.workload import WORKLOAD_KINDS, PodTemplate, pod_templates
+from app.model.workload import WORKLOAD_KINDS, PodTemplate, list_objects, pod_templates
 
 __all__ = [
     "WORKLOAD_KINDS",
@@ -47,6 +47,7 @@ __all__ = [
     "is_dns_label",
     "is_dns_subdomain",
     "is_under",
+    "list_objects",
     "nearest_word",
     "parse_image",
     "parse_quantity",

@@ -38,23 +38,30 @@ class PodTemplate(NamedTuple):
             node = node[step]
 
 
-def pod_templates(manifest: Any) -> Iterator[PodTemplate]:
-    """Yield the pod or pod template of each workload in a manifest. A List yields those of its items.
-
-    Other kinds, and workloads whose template is not an object, yield nothing.
-    """
+def list_objects(manifest: Any) -> Iterator[JsonObject]:
+    """Yield the objects of a manifest: the items of a List, or the manifest itself if it is an object."""
     if not isinstance(manifest, dict):
         return
     kind = manifest.get("kind")
     if isinstance(kind, str) and kind.endswith("List") and isinstance(manifest.get("items"), list):
         for item in manifest["items"]:
-            yield from pod_templates(item)
-        return
-    path = _TEMPLATE_PATHS.get(kind) if isinstance(kind, str) else None
-    if path is None:
-        return
-    template: Any = manifest
-    for step in path:
-        template = template.get(step) if isinstance(template, dict) else None
-    if isinstance(template, dict):
-        yield PodTemplate(manifest, pointer(*path), template)
+            yield from list_objects(item)
+    else:
+        yield manifest
+
+
+def pod_templates(manifest: Any) -> Iterator[PodTemplate]:
+    """Yield the pod or pod template of each workload in a manifest. A List yields those of its items.
+
+    Other kinds, and workloads whose template is not an object, yield nothing.
+    """
+    for owner in list_objects(manifest):
+        kind = owner.get("kind")
+        path = _TEMPLATE_PATHS.get(kind) if isinstance(kind, str) else None
+        if path is None:
+            continue
+        template: Any = owner
+        for step in path:
+            template = template.get(step) if isinstance(template, dict) else None
+        if isinstance(template, dict):
+            yield PodTemplate(owner, pointer(*path), template)
