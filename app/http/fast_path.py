@@ -42,7 +42,7 @@ class FastPathConnection(Connection):
             return
         keep_alive = self.parser.should_keep_alive() and not self._limits.closing
         response = endpoint(self._endpoint_headers, self._endpoint_body)
-        self._discard_request()
+        self._endpoint, self._endpoint_body = None, b""
         self._respond(response.encode(keep_alive=keep_alive), keep_alive=keep_alive)
 
     def _discard_request(self) -> None:

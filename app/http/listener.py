@@ -9,7 +9,7 @@ from functools import partial
 # Only with SSLProtocol is the transport below TLS known, and known before the handshake; `start_tls` hides it.
 from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]  # not in its stubs
 
-from app.http import FairQueue
+from app.http.fair_queue import FairQueue
 from app.http.protocol import Connection
 
 # A healthy client needs milliseconds.
@@ -82,13 +82,20 @@ class Listener:
         task.add_done_callback(self._starting.discard)
 
 
-class _Starter(asyncio.BufferedProtocol):
+class _SharedBufferProtocol(asyncio.BufferedProtocol):
+    """A protocol that receives into one buffer that all connections share; what is received must be copied at once."""
+
+    _buffer = memoryview(bytearray(_READ_BYTES))
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's signature
+        return self._buffer
+
+
+class _Starter(_SharedBufferProtocol):
     """The first protocol of a socket: hands the socket to its connection, after a TLS handshake if there is TLS.
 
     A ClientHello costs more to answer than a review, so the handshake begins in the turn of the remote address.
     """
-
-    _buffer = memoryview(bytearray(_READ_BYTES))
 
     def __init__(self, connection: Connection, context: ssl.SSLContext | None, queue: FairQueue) -> None:
         self._connection = connection
@@ -109,9 +116,6 @@ class _Starter(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
         self._time_out.cancel()
         self._connection.handshake_finished()
-
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's signature
-        return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         self._transport.pause_reading()
@@ -150,13 +154,11 @@ class _Starter(asyncio.BufferedProtocol):
         self._connection.handshake_finished()
 
 
-class _Decrypted(asyncio.BufferedProtocol):
-    """Passes decrypted data to a connection, through one buffer that all connections share.
+class _Decrypted(_SharedBufferProtocol):
+    """Passes decrypted data to a connection.
 
     uvloop allocates 256 KiB at each read for a protocol that brings no buffer.
     """
-
-    _buffer = memoryview(bytearray(_READ_BYTES))
 
     def __init__(self, connection: Connection) -> None:
         self._connection: Connection | None = connection
@@ -170,9 +172,6 @@ class _Decrypted(asyncio.BufferedProtocol):
             self._connection.connection_lost(exc)
             # uvloop still refers to this protocol: without this line, the garbage collector would have to free both.
             self._connection = None
-
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's signature
-        return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._connection:

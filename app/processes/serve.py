@@ -11,9 +11,22 @@ import structlog
 import uvloop
 
 from app.errors import SettingsError
-from app.http import FairQueue, Metrics, ServedCertificate, TlsFiles, TlsRules, health_application, webhook_application
-from app.http.limits import ByteBudget, ConnectionLimits, ConnectionPool
-from app.http.server import IDLE_SECONDS, Server, bind, health_server
+from app.http import (
+    IDLE_SECONDS,
+    ByteBudget,
+    ConnectionLimits,
+    ConnectionPool,
+    FairQueue,
+    Metrics,
+    ServedCertificate,
+    Server,
+    TlsFiles,
+    TlsRules,
+    bind,
+    health_application,
+    health_server,
+    webhook_application,
+)
 from app.processes.malloc import return_free_pages, return_large_blocks
 from app.processes.signals import ShutdownSignal
 from app.settings import ServerSettings, Settings, make_policy
