@@ -3,24 +3,18 @@
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
+from prometheus_client import Counter, Gauge
 
-from app import __version__
+from app.process_metrics import process_registry
 
 Written: TypeAlias = Literal["ca", "leaf", "restored"]
-
-disable_created_metrics()  # type: ignore[no-untyped-call]  # as the library has it
 
 
 class CertsMetrics:
     """Counters and gauges of one `dind-webhook certs`, in a registry of its own."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        Gauge(
-            "dind_webhook_build_info", "1, labelled with the version that runs.", ["version"], registry=registry
-        ).labels(__version__).set(1)
+        self.registry = registry = process_registry()
         self._in_sync = Gauge(
             "dind_webhook_ca_bundle_in_sync",
             "1 while every webhook of the configuration has the right caBundle, as last read.",

@@ -3,20 +3,10 @@
 from functools import cache
 from typing import Literal
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-)
+from prometheus_client import Counter, Gauge, Histogram
 
-from app import __version__
 from app.injection import Decision, Mode, Reason
-
-# `_created` series would double the number of series, and nobody uses them.
-disable_created_metrics()  # type: ignore[no-untyped-call]  # as the library has it
+from app.process_metrics import process_registry
 
 # The API server's own histogram begins at 5 ms, many times the duration of a decision.
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0)
@@ -26,11 +16,7 @@ class Metrics:
     """Counters and histograms of one server, in a registry of its own."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        Gauge(
-            "dind_webhook_build_info", "1, labelled with the version that runs.", ["version"], registry=registry
-        ).labels(__version__).set(1)
+        self.registry = registry = process_registry()
         self._requests = Counter(
             "dind_webhook_requests",
             "Admission requests answered, by what became of the pod and why.",
