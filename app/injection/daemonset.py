@@ -9,7 +9,7 @@ from app.injection.mode_injector import ModeInjector
 from app.injection.options import Options, Policy
 from app.injection.selection import Selection
 from app.injection.service_account_token import token_mounts
-from app.injection.shared_volumes import Workspace
+from app.injection.shared_volumes import SharedVolumes
 from app.model import JsonObject, Mount, Pod, clean_path
 
 # Any user except root. To reach the socket, a process needs only its group.
@@ -28,7 +28,7 @@ def _deny_options(options: Options, policy: Policy) -> Denial | None:
 
 
 def _build_additions(
-    pod: Pod, options: Options, policy: Policy, selection: Selection, _workspace: Workspace
+    pod: Pod, options: Options, policy: Policy, selection: Selection, _shared: SharedVolumes
 ) -> Additions:
     """Return the additions of a pod in daemonset mode."""
     # A process needs no write access to the directory of a socket to connect to it.
@@ -95,6 +95,6 @@ DAEMONSET = ModeInjector(
     deny_host_namespaces=lambda _pod, _policy: None,
     added_container_name=lambda options, policy: policy.wait_container_name if options.wait else None,
     starts_before_init_containers=lambda _options: True,
-    share_volumes=lambda _pod, _clients, _options, _policy: Workspace((), ()),
+    share_volumes=lambda _pod, _clients, _options, _policy: SharedVolumes((), ()),
     build_additions=_build_additions,
 )

@@ -7,7 +7,7 @@ from app.injection.additions import Additions
 from app.injection.decision import Denial
 from app.injection.options import Options, Policy
 from app.injection.selection import Selection
-from app.injection.shared_volumes import Workspace
+from app.injection.shared_volumes import SharedVolumes
 from app.model import Container, Pod
 
 
@@ -23,5 +23,5 @@ class ModeInjector(NamedTuple):
     deny_host_namespaces: Callable[[Pod, Policy], Denial | None]
     added_container_name: Callable[[Options, Policy], str | None]
     starts_before_init_containers: Callable[[Options], bool]
-    share_volumes: Callable[[Pod, tuple[Container, ...], Options, Policy], Workspace | Denial]
-    build_additions: Callable[[Pod, Options, Policy, Selection, Workspace], Additions]
+    share_volumes: Callable[[Pod, tuple[Container, ...], Options, Policy], SharedVolumes | Denial]
+    build_additions: Callable[[Pod, Options, Policy, Selection, SharedVolumes], Additions]

@@ -34,7 +34,7 @@ from app.injection.mode_injector import ModeInjector
 from app.injection.options import Options, Policy
 from app.injection.patch import missing_operations, warn_of_kept_members
 from app.injection.selection import Selection, select_clients
-from app.injection.shared_volumes import Workspace
+from app.injection.shared_volumes import SharedVolumes
 from app.injection.sidecar import SIDECAR
 from app.model import MalformedPodError, Metadata, Operation, Pod, read_metadata, read_pod
 
@@ -56,7 +56,7 @@ class Case:
     option_texts: OptionTexts
     options: Options
     selection: Selection
-    workspace: Workspace
+    shared: SharedVolumes
     additions: Additions
     operations: list[Operation]
 
@@ -180,11 +180,11 @@ def _select_containers(case: Case) -> RuleOutcome:
 
 
 def _share_volumes(case: Case) -> RuleOutcome:
-    workspace = case.injector.share_volumes(case.pod, case.selection.clients, case.options, case.policy)
-    if isinstance(workspace, Denial):
-        return workspace
-    case.workspace = workspace
-    case.additions = case.injector.build_additions(case.pod, case.options, case.policy, case.selection, workspace)
+    shared = case.injector.share_volumes(case.pod, case.selection.clients, case.options, case.policy)
+    if isinstance(shared, Denial):
+        return shared
+    case.shared = shared
+    case.additions = case.injector.build_additions(case.pod, case.options, case.policy, case.selection, shared)
     return None
 
 

@@ -20,14 +20,14 @@ SHAREABLE_KINDS = frozenset({"emptyDir", "persistentVolumeClaim", "ephemeral"})
 
 
 @dataclass
-class Workspace:
+class SharedVolumes:
     """The mounts that the daemon shares with its clients, and warnings about the mounts that it does not share."""
 
     mounts: tuple[Mount, ...]
     warnings: tuple[str, ...]
 
 
-def share_volumes(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Policy) -> Workspace | Denial:
+def share_volumes(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Policy) -> SharedVolumes | Denial:
     """Return the daemon's mounts of the clients' volumes, or a denial if the pod names a volume that cannot be shared.
 
     If two containers mount different volumes at one path, the first container wins. The daemon can write a volume if
@@ -35,7 +35,7 @@ def share_volumes(pod: Pod, clients: tuple[Container, ...], options: Options, po
     """
     requested = options.share_volumes
     if requested is False:
-        return Workspace((), ())
+        return SharedVolumes((), ())
     names = _shareable_names(pod, policy)
     if requested is not True:
         if missing := [name for name in requested if name not in names]:
@@ -63,7 +63,7 @@ def share_volumes(pod: Pod, clients: tuple[Container, ...], options: Options, po
         warn_of_names(f"not shared with {policy.container_name} because {reason}", list(paths))
         for reason, paths in excluded.items()
     )
-    return Workspace(tuple(shared.values()), tuple(warnings))
+    return SharedVolumes(tuple(shared.values()), tuple(warnings))
 
 
 def _paths_under_read_only(shared: Mapping[str, Mount]) -> list[str]:

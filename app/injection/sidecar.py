@@ -21,7 +21,7 @@ from app.injection.mode_injector import ModeInjector
 from app.injection.options import Options, Placement, Policy, StorageMedium
 from app.injection.selection import Selection
 from app.injection.service_account_token import token_mounts
-from app.injection.shared_volumes import Workspace, share_volumes
+from app.injection.shared_volumes import SharedVolumes, share_volumes
 from app.model import JsonObject, Mount, Pod, parse_image
 
 _START_SECONDS = 180
@@ -43,12 +43,12 @@ class _Template:
 
 
 def _build_additions(
-    pod: Pod, options: Options, policy: Policy, selection: Selection, workspace: Workspace
+    pod: Pod, options: Options, policy: Policy, selection: Selection, shared: SharedVolumes
 ) -> Additions:
     """Return the additions of a pod in sidecar mode."""
     is_native = options.placement is Placement.NATIVE
     template = _build_template(options, policy)
-    warnings = [*template.warnings, *workspace.warnings]
+    warnings = [*template.warnings, *shared.warnings]
     if selection.early_containers:
         names = [container.name for container in selection.early_containers]
         warnings.append(warn_of_names("these init containers run before dind and cannot have Docker", names))
@@ -57,7 +57,7 @@ def _build_additions(
     return Additions(
         volumes=template.volumes,
         container=template.container,
-        container_mounts=(*template.mounts, *workspace.mounts, *token_mounts(pod)),
+        container_mounts=(*template.mounts, *shared.mounts, *token_mounts(pod)),
         as_container=not is_native,
         clients=selection.clients,
         client_env=template.client_env,
