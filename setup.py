@@ -10,11 +10,12 @@ _PACKAGES = ("app/model", "app/injection", "app/admission")
 # objects, and their members overwrite other objects.
 _OTHER_MODULES = {
     "app/http/endpoint.py",
+    "app/http/fair_queue.py",
     "app/http/framing.py",
-    "app/http/paced_transport.py",
+    "app/http/listener.py",
     "app/http/metrics.py",
     "app/http/mutate.py",
-    "app/http/fair_queue.py",
+    "app/http/paced_transport.py",
 }
 # mypyc cannot compile their classes: enums whose members have several values, and msgspec structs.
 _INTERPRETED = {"app/admission/schema.py", "app/injection/decision.py", "app/model/schema.py"}

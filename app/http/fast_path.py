@@ -5,19 +5,20 @@ Optional: if server.py imports `Connection` of protocol.py instead, the applicat
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
-from app.http.endpoint import Endpoint, Headers
+from app.http.endpoint import Headers
 from app.http.protocol import Connection
 
 
 class FastPathConnection(Connection):
     """A connection that buffers a short POST to an endpoint, and answers the request once its body is complete."""
 
-    _endpoint: Endpoint | None = None
+    __slots__ = ("_endpoint", "_endpoint_body", "_endpoint_headers")
 
     def _begin_request(self, headers: Headers) -> None:
         endpoint = self._limits.endpoints.get(self.url.partition(b"?")[0])
-        if endpoint and self._is_bufferable(headers):
-            self._endpoint, self._endpoint_headers, self._endpoint_body = endpoint, headers, b""
+        self._endpoint = endpoint if endpoint and self._is_bufferable(headers) else None
+        if self._endpoint:
+            self._endpoint_headers, self._endpoint_body = headers, b""
         else:
             super()._begin_request(headers)
 

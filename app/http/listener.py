@@ -5,11 +5,12 @@ import socket
 import ssl
 from collections.abc import Callable
 from functools import partial
+from typing import Any, ClassVar
 
 # Only with SSLProtocol is the transport below TLS known, and known before the handshake; `start_tls` hides it.
 from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]  # not in its stubs
 
-from app.http.fair_queue import FairQueue
+from app.http.fair_queue import Job
 from app.http.protocol import Connection
 
 # A healthy client needs milliseconds.
@@ -26,8 +27,8 @@ _READ_BYTES = 64 * 1024
 class Listener:
     """Accepts connections until it is closed; with TLS if `context` is not None.
 
-    `admit` returns a connection for a remote address, or None to refuse it. TLS handshakes begin in the turns of
-    `queue`. `limit` is the number of connections that may be open.
+    `admit` returns a connection for a remote address, or None to refuse it. `run_in_turn` begins a TLS handshake in the
+    turn of the remote address. `limit` is the number of connections that may be open.
     """
 
     def __init__(
@@ -35,14 +36,14 @@ class Listener:
         bound: socket.socket,
         admit: Callable[[str], Connection | None],
         context: ssl.SSLContext | None,
-        queue: FairQueue,
+        run_in_turn: Callable[[str, Job], None],
         limit: int,
     ) -> None:
         self.socket = bound
         self._accepts_per_turn = max(1, min(_MAX_ACCEPTS_PER_TURN, int(limit * _ACCEPTED_SHARE_OF_LIMIT)))
         self._admit = admit
         self._context = context
-        self._queue = queue
+        self._run_in_turn = run_in_turn
         self._starting: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
         bound.setblocking(False)
@@ -76,16 +77,17 @@ class Listener:
 
     def _start(self, connection: Connection, accepted: socket.socket) -> None:
         accepted.setblocking(False)
-        starter = _Starter(connection, self._context, self._queue)
+        starter: Any = _Starter(connection, self._context, self._run_in_turn)
         task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: starter, accepted))
         self._starting.add(task)
         task.add_done_callback(self._starting.discard)
 
 
-class _SharedBufferProtocol(asyncio.BufferedProtocol):
+# As asyncio's BufferedProtocol, which it cannot be, since no compiled class may have an interpreted base (setup.py)
+class _SharedBufferProtocol:
     """A protocol that receives into one buffer that all connections share; what is received must be copied at once."""
 
-    _buffer = memoryview(bytearray(_READ_BYTES))
+    _buffer: ClassVar = memoryview(bytearray(_READ_BYTES))
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's signature
         return self._buffer
@@ -97,12 +99,14 @@ class _Starter(_SharedBufferProtocol):
     A ClientHello costs more to answer than a review, so the handshake begins in the turn of the remote address.
     """
 
-    def __init__(self, connection: Connection, context: ssl.SSLContext | None, queue: FairQueue) -> None:
+    def __init__(
+        self, connection: Connection, context: ssl.SSLContext | None, run_in_turn: Callable[[str, Job], None]
+    ) -> None:
         self._connection = connection
         self._context = context
-        self._queue = queue
+        self._run_in_turn = run_in_turn
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a stream
+    def connection_made(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         loop = asyncio.get_running_loop()
         self._time_out = loop.call_later(_HANDSHAKE_SECONDS, transport.abort)
@@ -119,7 +123,7 @@ class _Starter(_SharedBufferProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._transport.pause_reading()
-        self._queue.run(self._connection.address, partial(self._shake_hands, bytes(self._buffer[:nbytes])))
+        self._run_in_turn(self._connection.address, partial(self._shake_hands, bytes(self._buffer[:nbytes])))
 
     def _shake_hands(self, received: bytes) -> None:
         if self._transport.is_closing():
@@ -163,7 +167,7 @@ class _Decrypted(_SharedBufferProtocol):
     def __init__(self, connection: Connection) -> None:
         self._connection: Connection | None = connection
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a stream
+    def connection_made(self, transport: asyncio.Transport) -> None:
         if self._connection:
             self._connection.connection_made(transport)
 

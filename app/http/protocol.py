@@ -61,6 +61,22 @@ class Connection(HttpToolsProtocol):
     Requests are parsed one at a time: pipelined requests wait, unparsed, for the response to the one before.
     """
 
+    # With more than 30 attributes in its dictionary, CPython reads and writes each attribute of an object more slowly.
+    __slots__ = (
+        "_abort_at",
+        "_address",
+        "_body_bytes",
+        "_framer",
+        "_idle_since",
+        "_is_parsing",
+        "_is_reading_paused",
+        "_limits",
+        "_paced",
+        "_request_began",
+        "_socket",
+        "_state",
+    )
+
     def __init__(
         self, config: uvicorn.Config, server_state: ServerState, limits: ConnectionLimits, address: str
     ) -> None:

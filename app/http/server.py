@@ -64,7 +64,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # uvicorn's signature
         """Listen."""
-        self._listener = Listener(self.bound, self._admit, self._context, self._limits.queue, self._limits.pool.limit)
+        limits = self._limits
+        self._listener = Listener(self.bound, self._admit, self._context, limits.queue.run, limits.pool.limit)
         self.started = True
 
     def _admit(self, address: str) -> Connection | None:

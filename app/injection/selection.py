@@ -1,22 +1,21 @@
 """Selects the containers that get Docker."""
 
-from dataclasses import dataclass
-
 from app.injection.constants import PREFIX
 from app.injection.decision import Denial, Reason
 from app.injection.messages import join_first, quote
 from app.model import Container, Pod, nearest_word
 
 
-@dataclass
 class Selection:
     """The containers that get Docker, in the order in which they start.
 
     `early_containers` are selected too, but start before the daemon and so cannot have Docker.
     """
 
-    clients: tuple[Container, ...]
-    early_containers: tuple[Container, ...]
+    # Written out: mypyc leaves the constructor of a dataclass to Python (docs/decisions/0018).
+    def __init__(self, clients: tuple[Container, ...], early_containers: tuple[Container, ...]) -> None:
+        self.clients = clients
+        self.early_containers = early_containers
 
 
 def select_clients(pod: Pod, names: tuple[str, ...], own: str | None, *, starts_first: bool) -> Selection | Denial:

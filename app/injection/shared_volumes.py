@@ -5,7 +5,6 @@ ConfigMaps, projected volumes and hostPaths are never shared.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from app.injection.constants import PREFIX
@@ -19,12 +18,13 @@ _SubPaths: TypeAlias = Mapping[str, set[str]]
 SHAREABLE_KINDS = frozenset({"emptyDir", "persistentVolumeClaim", "ephemeral"})
 
 
-@dataclass
 class SharedVolumes:
     """The mounts that the daemon shares with its clients, and warnings about the mounts that it does not share."""
 
-    mounts: tuple[Mount, ...]
-    warnings: tuple[str, ...]
+    # Written out: mypyc leaves the constructor of a dataclass to Python (docs/decisions/0018).
+    def __init__(self, mounts: tuple[Mount, ...], warnings: tuple[str, ...]) -> None:
+        self.mounts = mounts
+        self.warnings = warnings
 
 
 def share_volumes(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Policy) -> SharedVolumes | Denial:

@@ -4,7 +4,6 @@ Members that nothing reads are not checked.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from app.model.jsonpatch import JsonObject
@@ -119,13 +118,16 @@ class Container:
         return security is not None and security.privileged is True
 
 
-@dataclass
 class Metadata:
     """The annotations and labels of a pod, empty if the pod has none. A value may be null."""
 
-    annotations: Mapping[str, str | None]
-    labels: Mapping[str, str | None]
-    raw: MetadataShape | None
+    # Written out: mypyc leaves the constructor of a dataclass to Python (docs/decisions/0018).
+    def __init__(
+        self, annotations: Mapping[str, str | None], labels: Mapping[str, str | None], raw: MetadataShape | None
+    ) -> None:
+        self.annotations = annotations
+        self.labels = labels
+        self.raw = raw
 
 
 class Pod:
