@@ -71,13 +71,13 @@ class Controller:
             problem = f"bug: {type(error).__name__} at {frames[-1]}"
         else:
             if self._failures:
-                self._log.info("certificates looked after again", failures=self._failures)
+                self._log.info("certificates reconciled again", failures=self._failures)
             self._failures = 0
             return min(self._resync_seconds, max(0.0, (due - datetime.now(UTC)).total_seconds()))
         self._metrics.failed(conflict=False)
         pause = _pause(self._failures)
         self._failures += 1
-        self._log.warning("certificates not looked after", problem=problem, next_try_seconds=round(pause, 1))
+        self._log.warning("certificates not reconciled", problem=problem, next_try_seconds=round(pause, 1))
         return pause
 
 

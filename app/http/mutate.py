@@ -1,7 +1,7 @@
 """The endpoint of `/mutate`: from the bytes of an AdmissionReview to the bytes of its answer.
 
-It has two doors: `answer` takes a request that was read completely (the fast path, docs/decisions/0015); as an ASGI
-endpoint it reads the body itself and rejects one that is too large as early as possible.
+The fast path (docs/decisions/0015) calls `answer` with a request that was read completely. As an ASGI endpoint, it
+reads the body itself, and rejects a body that is too large as early as possible.
 """
 
 from asyncio import Future, get_running_loop

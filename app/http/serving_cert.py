@@ -59,7 +59,7 @@ def load_certificate(files: TlsFiles, rules: TlsRules) -> Certificate:
         context.load_cert_chain(files.cert, files.key, password="")
     except (OSError, ValueError) as error:
         raise UnusableCertificateError(
-            f"{files.cert} and {files.key} are no pair of PEM files: {_why(error)}"
+            f"{files.cert} and {files.key} are no pair of PEM files: {_error_text(error)}"
         ) from None
     not_after = _try_handshake(context, files.cert, rules.host)
     if files.client_ca:
@@ -67,7 +67,7 @@ def load_certificate(files: TlsFiles, rules: TlsRules) -> Certificate:
         try:
             context.load_verify_locations(files.client_ca)
         except OSError as error:
-            raise UnusableCertificateError(f"{files.client_ca} has no CA certificate: {_why(error)}") from None
+            raise UnusableCertificateError(f"{files.client_ca} has no CA certificate: {_error_text(error)}") from None
     return Certificate(context, not_after)
 
 
@@ -205,7 +205,7 @@ def _read(path: Path) -> bytes:
         raise UnusableCertificateError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _why(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
         return str(error.strerror)
     return getattr(error, "reason", None) or "one holds none"

@@ -57,8 +57,8 @@ def evaluate(question: Question, environ: Mapping[str, str]) -> Evaluation:
     """Evaluate a question; ManifestError or SettingsError if its texts cannot be used."""
     settings = _injection_settings(question.settings, environ)
     policy = make_policy(settings)
-    asked = annotate(question.manifest, question.annotations, "manifest")
-    manifest = Manifest(asked, "manifest")
+    annotated = annotate(question.manifest, question.annotations, "manifest")
+    manifest = Manifest(annotated, "manifest")
     pods = []
     for template in manifest.templates():
         decision = decide_for_namespace(template.pod, question.namespace, policy)
@@ -67,7 +67,7 @@ def evaluate(question: Question, environ: Mapping[str, str]) -> Evaluation:
         pods.append(_pod_result(template, decision))
     injected = manifest.text
     return Evaluation(
-        asked=asked,
+        annotated=annotated,
         injected=injected,
         rows=side_by_side(manifest.text_before, injected),
         pods=pods,

@@ -157,7 +157,7 @@ class OptionField(FrozenModel):
 class Evaluation(FrozenModel):
     """The manifest with the annotations of the question, and after injection; `rows` differ in the additions only."""
 
-    asked: str
+    annotated: str
     injected: str
     rows: list[DiffRow]
     pods: list[PodResult]

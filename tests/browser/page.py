@@ -109,11 +109,11 @@ class Page:
         found: list[str] = self.run(_PODS)
         return found
 
-    def ask(self, question: dict[str, Any]) -> Any:
+    def evaluate(self, question: dict[str, Any]) -> Any:
         """Return the answer of the page's own core."""
         script = """
             const [question, done] = arguments;
-            import("./core.js").then((core) => core.ask(question)).then(done, (error) => done(error.message));
+            import("./core.js").then((core) => core.evaluate(question)).then(done, (error) => done(error.message));
         """
         return self.browser.execute_async_script(script, question)
 
@@ -135,13 +135,13 @@ class Page:
         (folder / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 
     def check_silence(self) -> None:
-        """Fail where the browser complained, as about the Content-Security-Policy, or anybody else was asked."""
+        """Fail where the browser complained, as about the Content-Security-Policy, or anybody else was requested."""
         complaints = [entry["message"] for entry in self.browser.get_log("browser") if "422" not in entry["message"]]
         messages = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
-        asked = [
+        requested = [
             message["params"]["request"]["url"]
             for message in messages
             if message["method"] == "Network.requestWillBeSent"
         ]
-        others = [url for url in asked if not url.startswith((urljoin(self.address, "/"), "data:", "blob:"))]
+        others = [url for url in requested if not url.startswith((urljoin(self.address, "/"), "data:", "blob:"))]
         assert (complaints, others) == ([], [])

@@ -175,7 +175,9 @@ def listening(process: subprocess.Popen[bytes], log: Path) -> int:
     sys.exit(f"the webhook did not start:\n{log.read_text()}")
 
 
-def ask(connection: http.client.HTTPSConnection, path: str, pod: dict[str, Any]) -> tuple[dict[str, Any], float]:
+def send_review(
+    connection: http.client.HTTPSConnection, path: str, pod: dict[str, Any]
+) -> tuple[dict[str, Any], float]:
     """Send a pod as an API server does; return the response and its duration in milliseconds."""
     pods = {"group": "", "version": "v1", "resource": "pods"}
     request = {
@@ -215,7 +217,7 @@ def patched(pod: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
 
 def review(connection: http.client.HTTPSConnection, case: Case) -> Result:
     """Send the pod of a case; if it is injected, send the result again, which must not change."""
-    response, took = ask(connection, case.path, case.pod)
+    response, took = send_review(connection, case.path, case.pod)
     pod = patched(case.pod, response)
     result = Result(case, response, pod, took, "")
     expected = f"{case.outcome} ({case.reason})"
@@ -225,7 +227,7 @@ def review(connection: http.client.HTTPSConnection, case: Case) -> Result:
     if case.outcome == "injected":
         if (found_mode := response["auditAnnotations"]["mode"]) != case.mode:
             return result._replace(problem=f"expected mode {case.mode}, found {found_mode}")
-        second, _ = ask(connection, case.path, pod)
+        second, _ = send_review(connection, case.path, pod)
         if second["auditAnnotations"]["reason"] != "unchanged":
             return result._replace(problem="a second review changed the pod")
     return result

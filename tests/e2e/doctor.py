@@ -30,20 +30,20 @@ class Check:
 
 def check(namespace: Namespace, webhook: str = NAME) -> dict[str, Check]:
     """Return what is found about a namespace and an install, by the names of the checks."""
-    done = ask("check", "--output=json", f"--webhook={webhook}", f"--namespace={namespace.name}")
+    done = run_plugin("check", "--output=json", f"--webhook={webhook}", f"--namespace={namespace.name}")
     assert done.returncode in {0, 1}, done.stderr
     return {one["name"]: Check.of(one) for one in json.loads(done.stdout)["checks"]}
 
 
 def explain(pod: Pod) -> str:
     """Return what is said of a pod that is there."""
-    done = ask("explain", f"pod/{pod.name}", "--namespace", pod.namespace)
+    done = run_plugin("explain", f"pod/{pod.name}", "--namespace", pod.namespace)
     assert done.returncode in {0, 1}, done.stderr
     return done.stdout
 
 
-def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Ask as a person does who has the plugin and a kubeconfig."""
+def run_plugin(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the plugin as a person does who has it and a kubeconfig."""
     command = ["kubectl", "dind", *arguments]
     environment = {**_ENVIRONMENT, "KUBECONFIG": os.environ["E2E_KUBECONFIG"]}
     return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)

@@ -40,7 +40,7 @@ TROUBLESHOOTING = (Path(__file__).parents[2] / "docs" / "troubleshooting.md").re
 NOT_INJECTED = "the pod asks for sidecar and has no container dind; is the webhook"
 
 
-def asking(inject: str | None = "sidecar", name: str = "ci", **spec: Any) -> Manifest:
+def gated_pod(inject: str | None = "sidecar", name: str = "ci", **spec: Any) -> Manifest:
     """Return a pod that asks for Docker and is never started."""
     gates = [{"name": "e2e.dind.io/never"}]
     return workloads.pod(
@@ -70,7 +70,7 @@ def refusal(namespace: Namespace, pod: Manifest) -> str:
 def is_injected(namespace: Namespace) -> bool:
     """Return whether pods get Docker by now: API servers learn of what is new a moment later."""
     try:
-        return has_docker(namespace.make(asking(), dry_run="All"))
+        return has_docker(namespace.make(gated_pod(), dry_run="All"))
     except RefusedError:
         return False
 
@@ -125,39 +125,39 @@ def once(called_once: Release) -> Iterator[Namespace]:
 
 class TestPods:
     def test_what_is_added_gets_the_api_servers_defaults(self, ci: Namespace) -> None:
-        dind = container(ci.make(asking()), "dind")
+        dind = container(ci.make(gated_pod()), "dind")
         assert dind["terminationMessagePath"] == "/dev/termination-log"
         assert dind["terminationMessagePolicy"] == "File"
         assert dind["startupProbe"]["successThreshold"] == 1
 
     def test_a_bad_one_is_refused_in_our_words(self, ci: Namespace) -> None:
-        refused = refusal(ci, asking("true"))
+        refused = refusal(ci, gated_pod("true"))
         assert refused == (
             'admission webhook "enabled.inject.dind.io" denied the request: '
             'annotation dind.io/inject: "true" is not accepted; use one of sidecar, daemonset, disabled'
         )
 
     def test_a_dry_run_answers_what_creation_does_and_keeps_nothing(self, ci: Namespace) -> None:
-        tried = ci.make(asking(), dry_run="All")
+        tried = ci.make(gated_pod(), dry_run="All")
         assert not ci.pods()
-        made = ci.make(asking())
+        made = ci.make(gated_pod())
         assert has_docker(made)
         assert (tried["spec"], tried["metadata"]["annotations"]) == (made["spec"], made["metadata"]["annotations"])
 
     def test_one_with_a_token_is_asked_about_once(self, server: Server, ci: Namespace) -> None:
         """The API server would change it after us, and ask again, if our container were without the token."""
-        pod = asking()
+        pod = gated_pod()
         pod["spec"]["automountServiceAccountToken"] = True
         before = server.reviews(ci.name)
         places = [mount["mountPath"] for mount in container(ci.make(pod, dry_run="All"), "dind")["volumeMounts"]]
         assert places.count("/var/run/secrets/kubernetes.io/serviceaccount") == 1
         # The lines come in the order of the reviews, but after their answers.
-        ci.make(asking(), dry_run="All")
+        ci.make(gated_pod(), dry_run="All")
         until("the last review to be logged", lambda: server.reviews(ci.name) >= before + 2)
         assert server.reviews(ci.name) == before + 2
 
     def test_that_carry_everything_are_taken_as_they_are(self, ci: Namespace) -> None:
-        made = ci.make(asking())
+        made = ci.make(gated_pod())
         again = {"apiVersion": "v1", "kind": "Pod", "spec": made["spec"]}
         again["metadata"] = {"name": "again", "annotations": made["metadata"]["annotations"]}
         assert ci.make(again, dry_run="All")["spec"] == made["spec"]
@@ -167,7 +167,7 @@ class TestNamespaces:
     @pytest.mark.usefixtures("ci")
     def test_that_have_not_opted_in_are_not_asked_about(self, release: Release) -> None:
         with release.namespace_of(inject=None) as namespace:
-            assert not has_docker(namespace.make(asking(), dry_run="All"))
+            assert not has_docker(namespace.make(gated_pod(), dry_run="All"))
 
     @pytest.mark.parametrize("which", ["kube-system", "of the release"])
     def test_that_are_exempt_are_not_asked_about_with_the_label_either(
@@ -183,7 +183,7 @@ class TestNamespaces:
                 # The API server learns of both in this order.
                 core.patch_namespace(later.name, {"metadata": {"labels": wanted}})
                 until("the labels to count", lambda: is_injected(later))
-                assert not has_docker(release.kube.make(asking(), exempt, dry_run="All"))
+                assert not has_docker(release.kube.make(gated_pod(), exempt, dry_run="All"))
             finally:
                 core.patch_namespace(exempt, {"metadata": {"labels": dict.fromkeys(wanted)}})
 
@@ -191,47 +191,47 @@ class TestNamespaces:
 class TestOtherMutators:
     def test_containers_of_one_that_comes_before_have_docker(self, plane: Plane, ci: Namespace) -> None:
         with mutating(plane, ci, BEFORE, add_container):
-            pod = ci.make(asking(), dry_run="All")
+            pod = ci.make(gated_pod(), dry_run="All")
         assert has_docker(pod, "added")
 
     def test_one_that_comes_after_sees_the_daemon(self, plane: Plane, ci: Namespace) -> None:
         with mutating(plane, ci, AFTER, lambda _: []) as mutator:
-            ci.make(asking(), dry_run="All")
+            ci.make(gated_pod(), dry_run="All")
         assert container(mutator.seen[-1], "dind")["restartPolicy"] == "Always"
 
     def test_containers_of_one_that_comes_after_have_docker_because_we_are_called_again(
         self, plane: Plane, ci: Namespace
     ) -> None:
         with mutating(plane, ci, AFTER, add_container):
-            pod = ci.make(asking(), dry_run="All")
+            pod = ci.make(gated_pod(), dry_run="All")
         assert has_docker(pod, "added")
         assert [one["name"] for one in pod["spec"]["initContainers"]] == ["dind"]
 
     def test_they_have_none_where_the_operator_wants_no_second_call(self, plane: Plane, once: Namespace) -> None:
         with mutating(plane, once, AFTER, add_container):
-            pod = once.make(asking(), dry_run="All")
+            pod = once.make(gated_pod(), dry_run="All")
         assert has_docker(pod)
         assert not has_docker(pod, "added")
 
     def test_one_that_comes_before_may_ask_for_docker(self, plane: Plane, ci: Namespace) -> None:
-        with mutating(plane, ci, BEFORE, ask):
-            assert has_docker(ci.make(asking(inject=None), dry_run="All"))
+        with mutating(plane, ci, BEFORE, add_inject_annotation):
+            assert has_docker(ci.make(gated_pod(inject=None), dry_run="All"))
 
     def test_one_that_comes_after_asks_too_late_and_the_policy_says_so(self, plane: Plane, ci: Namespace) -> None:
         """API servers call nobody again whom they have not called before."""
-        with mutating(plane, ci, AFTER, ask):
-            until("the policy to refuse it", lambda: NOT_INJECTED in refusal(ci, asking(inject=None)))
+        with mutating(plane, ci, AFTER, add_inject_annotation):
+            until("the policy to refuse it", lambda: NOT_INJECTED in refusal(ci, gated_pod(inject=None)))
 
     def test_one_that_strips_restart_policies_is_caught_by_the_policy(self, plane: Plane, once: Namespace) -> None:
         with mutating(plane, once, AFTER, strip_restart_policies):
-            until("the policy to refuse it", lambda: "ValidatingAdmissionPolicy" in refusal(once, asking()))
-            assert "init container dind has lost its restartPolicy: Always" in refusal(once, asking())
+            until("the policy to refuse it", lambda: "ValidatingAdmissionPolicy" in refusal(once, gated_pod()))
+            assert "init container dind has lost its restartPolicy: Always" in refusal(once, gated_pod())
 
     def test_one_that_strips_restart_policies_is_caught_when_we_are_called_again(
         self, plane: Plane, ci: Namespace
     ) -> None:
         with mutating(plane, ci, AFTER, strip_restart_policies):
-            refused = refusal(ci, asking())
+            refused = refusal(ci, gated_pod())
         assert 'admission webhook "enabled.inject.dind.io" denied the request' in refused
         assert "restartPolicy" in refused
 
@@ -240,8 +240,8 @@ class TestAWebhookThatDoesNotAnswer:
     def test_in_time_has_the_pod_refused_and_no_other(self, server: Server) -> None:
         with server.release(timeoutSeconds=1) as release, acting(release) as namespace:
             with server.hanging():
-                refused = refusal(namespace, asking())
-                others = refusal(namespace, asking(inject=None))
+                refused = refusal(namespace, gated_pod())
+                others = refusal(namespace, gated_pod(inject=None))
             assert 'failed calling webhook "enabled.inject.dind.io"' in refused
             explained(refused, "context deadline exceeded")
             assert not others
@@ -250,12 +250,12 @@ class TestAWebhookThatDoesNotAnswer:
     def test_in_time_with_ignore_leaves_the_pod_without_docker_and_the_policy_warns(self, server: Server) -> None:
         install = server.release(timeoutSeconds=1, failurePolicy="Ignore")
         with install as release, acting(release) as namespace, server.hanging():
-            assert not has_docker(namespace.make(asking(), dry_run="All"))
-            until("the policy to warn", lambda: any(NOT_INJECTED in one for one in namespace.warnings(asking())))
+            assert not has_docker(namespace.make(gated_pod(), dry_run="All"))
+            until("the policy to warn", lambda: any(NOT_INJECTED in one for one in namespace.warnings(gated_pod())))
 
     def test_at_once_but_in_time_is_waited_for(self, server: Server) -> None:
         with server.release(timeoutSeconds=30) as release, acting(release) as namespace, server.hanging(seconds=2):
-            assert has_docker(namespace.make(asking(), dry_run="All"))
+            assert has_docker(namespace.make(gated_pod(), dry_run="All"))
 
     def test_at_all_has_the_pod_refused(self, server: Server) -> None:
         # A port that is taken, so that nobody else is there, and at which nobody listens
@@ -263,25 +263,25 @@ class TestAWebhookThatDoesNotAnswer:
             taken.bind((server.plane.host, 0))
             nobody = replace(server, url=f"https://{server.plane.host}:{taken.getsockname()[1]}")
             with nobody.release() as release, release.namespace_of(answers=False) as namespace:
-                until("the refusal", lambda: "failed calling webhook" in refusal(namespace, asking()))
-                explained(refusal(namespace, asking()), "connection refused")
+                until("the refusal", lambda: "failed calling webhook" in refusal(namespace, gated_pod()))
+                explained(refusal(namespace, gated_pod()), "connection refused")
 
     def test_with_a_certificate_that_is_trusted_has_the_pod_refused(self, server: Server) -> None:
         distrusted = replace(server, ca=trustme.CA().cert_pem.bytes().decode())
         with distrusted.release() as release, release.namespace_of(answers=False) as namespace:
-            until("the refusal", lambda: "failed calling webhook" in refusal(namespace, asking()))
-            explained(refusal(namespace, asking()), "x509: certificate signed by unknown authority")
+            until("the refusal", lambda: "failed calling webhook" in refusal(namespace, gated_pod()))
+            explained(refusal(namespace, gated_pod()), "x509: certificate signed by unknown authority")
 
 
 class TestConditions:
     def test_of_an_operator_leave_pods_out_of_webhook_and_policy(self, server: Server) -> None:
         condition = {"name": "example.com/skip-me", "expression": "object.metadata.name != 'skip-me'"}
         with server.release(matchConditions=[condition]) as release, acting(release) as namespace:
-            assert not has_docker(namespace.make(asking(name="skip-me"), dry_run="All"))
+            assert not has_docker(namespace.make(gated_pod(name="skip-me"), dry_run="All"))
             # API servers learn of a policy a moment later: this one acts.
             set_operations(release, "UPDATE")
-            until("the policy to refuse another", lambda: NOT_INJECTED in refusal(namespace, asking()))
-            assert not refusal(namespace, asking(name="skip-me"))
+            until("the policy to refuse another", lambda: NOT_INJECTED in refusal(namespace, gated_pod()))
+            assert not refusal(namespace, gated_pod(name="skip-me"))
 
     def test_that_are_no_cel_are_refused(self, server: Server) -> None:
         condition = {"name": "example.com/broken", "expression": "object.metadata.name !="}
@@ -299,7 +299,7 @@ class TestConfigurations:
     def test_stop_acting_when_their_rules_are_taken_and_act_again_with_them(self, own: Release) -> None:
         with acting(own) as namespace:
             set_operations(own, "UPDATE")
-            until("the policy to refuse it", lambda: NOT_INJECTED in refusal(namespace, asking()))
+            until("the policy to refuse it", lambda: NOT_INJECTED in refusal(namespace, gated_pod()))
             set_operations(own, "CREATE")
             until("pods to get Docker again", lambda: is_injected(namespace))
 
@@ -310,14 +310,14 @@ class TestConfigurations:
             (found,) = api.list_mutating_webhook_configuration(label_selector=selector).items
             assert found.metadata.name == own.fullname
             api.delete_collection_mutating_webhook_configuration(label_selector=selector)
-            until("the policy to refuse it", lambda: NOT_INJECTED in refusal(namespace, asking()))
+            until("the policy to refuse it", lambda: NOT_INJECTED in refusal(namespace, gated_pod()))
 
     def test_are_neither_changed_nor_kept_by_other_webhooks(self, plane: Plane, own: Release, ci: Namespace) -> None:
         """A webhook that would could never be got rid of again, so API servers ask nobody."""
-        asked = []
+        reviewed_kinds = []
 
         def deny(request: Manifest) -> Manifest:
-            asked.append(request["kind"]["kind"])
+            reviewed_kinds.append(request["kind"]["kind"])
             return {"allowed": False, "status": {"message": "denied by the other one"}}
 
         pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["pods"]}
@@ -328,14 +328,14 @@ class TestConfigurations:
             "resources": ["mutatingwebhookconfigurations"],
         }
         with configured(plane, ci, "aa-e2e-deny", [pods, configurations], deny):
-            until("the other one to act", lambda: "denied by the other one" in refusal(ci, asking(inject=None)))
+            until("the other one to act", lambda: "denied by the other one" in refusal(ci, gated_pod(inject=None)))
             own.upgrade({"webhook": {"timeoutSeconds": 7}})
             found = own.kube.get("MutatingWebhookConfiguration", own.fullname, version=ADMISSION)
             assert {webhook["timeoutSeconds"] for webhook in found["webhooks"]} == {7}
             own.kube.delete("MutatingWebhookConfiguration", own.fullname, version=ADMISSION)
             with pytest.raises(NotFoundError):
                 own.kube.get("MutatingWebhookConfiguration", own.fullname, version=ADMISSION)
-        assert set(asked) == {"Pod"}
+        assert set(reviewed_kinds) == {"Pod"}
 
     @pytest.fixture
     def own(self, server: Server) -> Iterator[Release]:
@@ -363,5 +363,5 @@ def add_container(_: Manifest) -> list[Manifest]:
     return [{"op": "add", "path": "/spec/containers/-", "value": added}]
 
 
-def ask(_: Manifest) -> list[Manifest]:
+def add_inject_annotation(_: Manifest) -> list[Manifest]:
     return [{"op": "add", "path": "/metadata/annotations", "value": {workloads.INJECT: "sidecar"}}]

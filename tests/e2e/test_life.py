@@ -90,7 +90,7 @@ def test_certificates_and_cas_that_are_renewed_cost_no_pod(kube: Kube, helm: Hel
         first = secret(release)
         served: dict[str, set[float]] = {name: set() for name in replicas(release)}
 
-        def look() -> dict[str, float]:
+        def read_expiries() -> dict[str, float]:
             name = "dind_webhook_certificate_expiry_timestamp_seconds"
             now = {replica: metric(release, replica, name) for replica in served}
             for replica, expiry in now.items():
@@ -98,19 +98,19 @@ def test_certificates_and_cas_that_are_renewed_cost_no_pod(kube: Kube, helm: Hel
             return now
 
         def has_new_ca() -> bool:
-            look()
+            read_expiries()
             return secret(release)["ca.crt"] != first["ca.crt"]
 
         def renewed() -> bool:
-            look()
+            read_expiries()
             return all(len(found) >= 3 for found in served.values())
 
         with stream(namespace):
             until("a new CA", has_new_ca, lambda: str(served), seconds=400)
-            before = look()
+            before = read_expiries()
             # API servers that learn of it late know no certificate of it yet; this one learns of it at once.
             time.sleep(5)
-            assert look() == before
+            assert read_expiries() == before
             until("three certificates of each replica", renewed, lambda: str(served))
 
 

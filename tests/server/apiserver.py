@@ -41,9 +41,9 @@ class ApiServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Answering)
         self.cluster = cluster
         self.fault: Callable[[Verb, Kind], Fault | None] = lambda _verb, _kind: None
-        self.asked: Counter[tuple[Verb, Kind]] = Counter()
+        self.requests: Counter[tuple[Verb, Kind]] = Counter()
         self.watch_seconds = 60.0
-        """How long a watch lasts at most, whatever is asked for."""
+        """How long a watch lasts at most, whatever is url for."""
 
     def speak_tls(self, leaf: trustme.LeafCert) -> None:
         """Take TLS from now on, which the kubeconfig says not to verify."""
@@ -86,13 +86,13 @@ class _Answering(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
-        asked = urlsplit(self.path)
-        query = {key: values[0] for key, values in parse_qs(asked.query).items()}
+        url = urlsplit(self.path)
+        query = {key: values[0] for key, values in parse_qs(url.query).items()}
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        path = asked.path if asked.path in _COLLECTIONS else asked.path.rpartition("/")[0]
+        path = url.path if url.path in _COLLECTIONS else url.path.rpartition("/")[0]
         kind, name, type_ = _COLLECTIONS[path]
-        verb: Verb = "watch" if asked.path == path else "get" if self.command == "GET" else "patch"
-        self.server.asked[verb, kind] += 1
+        verb: Verb = "watch" if url.path == path else "get" if self.command == "GET" else "patch"
+        self.server.requests[verb, kind] += 1
         fault = self.server.fault(verb, kind)
         if isinstance(fault, float):
             time.sleep(fault)
@@ -104,7 +104,7 @@ class _Answering(BaseHTTPRequestHandler):
                 assert query["fieldSelector"] == f"metadata.name={name}", "the right to watch is narrowed to a name"
                 self._watch(kind, type_, float(query["timeoutSeconds"]))
                 return
-            assert asked.path == f"{path}/{name}"
+            assert url.path == f"{path}/{name}"
             found = self.server.cluster.get(kind) if verb == "get" else self._patch(kind, query, json.loads(body))
             self._send(200, {**type_, **found})
         except RefusedError as error:

@@ -60,9 +60,9 @@ def answering(host: str, review: Review) -> Iterator[Json]:
 def _handler(review: Review) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:  # as the base class has it
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            response = {"uid": asked["request"]["uid"], **review(asked["request"])}
-            body = json.dumps({"apiVersion": asked["apiVersion"], "kind": asked["kind"], "response": response}).encode()
+            sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            response = {"uid": sent["request"]["uid"], **review(sent["request"])}
+            body = json.dumps({"apiVersion": sent["apiVersion"], "kind": sent["kind"], "response": response}).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

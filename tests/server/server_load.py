@@ -17,7 +17,7 @@ _BODY = review(pod())
 _HEADERS = {"Content-Type": "application/json"}
 
 
-def ask(connection: http.client.HTTPSConnection) -> http.client.HTTPResponse:
+def send_review(connection: http.client.HTTPSConnection) -> http.client.HTTPResponse:
     """Send one review and read the whole answer."""
     connection.request("POST", "/mutate?timeout=5s", _BODY, _HEADERS)
     answer = connection.getresponse()
@@ -27,7 +27,7 @@ def ask(connection: http.client.HTTPSConnection) -> http.client.HTTPResponse:
 
 @dataclass
 class Load:
-    """Threads that ask the webhook until the block ends, and what came of it."""
+    """Threads that send_review the webhook until the block ends, and what came of it."""
 
     answers: list[http.client.HTTPResponse] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -41,14 +41,14 @@ class Load:
             connection.connect()
             connection.auto_open = 0
         turns = itertools.cycle(connections)
-        self._start(lambda: ask(next(turns)))
+        self._start(lambda: send_review(next(turns)))
 
     def renew(self, webhook: Webhook) -> None:
         """Open a new connection for each request."""
 
         def once() -> http.client.HTTPResponse:
             with contextlib.closing(webhook.connect()) as connection:
-                return ask(connection)
+                return send_review(connection)
 
         self._start(once)
 
@@ -67,7 +67,7 @@ class Load:
                 if self.stopping.is_set():
                     return None
                 raise
-            answer = ask(connection)
+            answer = send_review(connection)
             if not keep:
                 connection.close()
             return answer

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.hazmat.primitives.serialization import load_pem_private_key as load_key
 from reviews import pod, review
 from running import Serve, Webhook, eventually
-from server_load import Load, ask, connections
+from server_load import Load, connections, send_review
 
 LOOK_SECONDS = 0.02
 ERRORS = "dind_webhook_certificate_reload_errors_total"
@@ -171,10 +171,10 @@ def test_an_expired_certificate_makes_it_unready_and_a_new_one_ready(
     eventually(lambda: rotating.metric(EXPIRY) == end.timestamp())
     assert rotating.get_health("/readyz") == (200, "ok\n")
     with contextlib.closing(rotating.connect()) as kept:
-        assert ask(kept).status == 200
+        assert send_review(kept).status == 200
         eventually(lambda: rotating.get_health("/readyz")[0] == 503)
         expired = end.isoformat().replace("+00:00", "Z")
         assert rotating.get_health("/readyz")[1] == f"the certificate expired at {expired}\n"
-        assert ask(kept).status == 200, "who is connected already is still answered"
+        assert send_review(kept).status == 200, "who is connected already is still answered"
     rotate(rotating, mount, authority)
     assert rotating.get_health("/readyz") == (200, "ok\n")

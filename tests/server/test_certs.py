@@ -16,7 +16,7 @@ from cluster import ENTRIES, Cluster, Kind
 from cryptography import x509
 from replicas import READY, Replica, replicas
 from running import Serve, Webhook, eventually
-from server_load import ask
+from server_load import send_review
 
 HOST = "dind-webhook.ci.svc"
 
@@ -108,13 +108,13 @@ def test_a_webhook_configuration_that_is_made_anew_gets_its_bundles(api: ApiServ
 def test_while_the_api_fails_everything_stays_and_the_log_says_so(
     api: ApiServer, two: list[Replica], fault: Fault
 ) -> None:
-    secret, told = api.cluster.secret(), [len(replica.lines("certificates not looked after")) for replica in two]
-    again = [len(replica.lines("certificates looked after again")) for replica in two]
+    secret, told = api.cluster.secret(), [len(replica.lines("certificates not reconciled")) for replica in two]
+    again = [len(replica.lines("certificates reconciled again")) for replica in two]
     with api.failing(fault):
         api.cluster.overwrite_bundles(b"overwritten")
         for replica, lines in zip(two, told, strict=True):
-            eventually(lambda replica=replica, lines=lines: len(replica.lines("certificates not looked after")) > lines)
-            line = replica.lines("certificates not looked after")[-1]
+            eventually(lambda replica=replica, lines=lines: len(replica.lines("certificates not reconciled")) > lines)
+            line = replica.lines("certificates not reconciled")[-1]
             assert line["level"] == "warning"
             assert re.match(r"(reading|writing) (Secret|MutatingWebhookConfiguration) [-/a-z]+: ", line["problem"])
             assert line["next_try_seconds"] > 0
@@ -122,7 +122,7 @@ def test_while_the_api_fails_everything_stays_and_the_log_says_so(
             assert replica.served() == secret["tls.crt"]
     eventually(lambda: is_in_order(api.cluster, two))
     for replica, lines in zip(two, again, strict=True):
-        eventually(lambda replica=replica, lines=lines: len(replica.lines("certificates looked after again")) > lines)
+        eventually(lambda replica=replica, lines=lines: len(replica.lines("certificates reconciled again")) > lines)
     assert api.cluster.secret() == secret
 
 
@@ -166,7 +166,7 @@ class Trusting:
         self._turns = itertools.cycle(webhooks)
         self.leaves: set[bytes] = set()
 
-    def ask(self) -> None:
+    def send_review(self) -> None:
         webhook = next(self._turns)
         bundle = self._cluster.bundles()[0]
         webhook.context = ssl.create_default_context(cadata=bundle.decode())
@@ -174,7 +174,7 @@ class Trusting:
         try:
             connection.connect()
             self.leaves.add(connection.sock.getpeercert(binary_form=True) or b"")
-            assert ask(connection).status == 200
+            assert send_review(connection).status == 200
         finally:
             connection.close()
 
@@ -188,7 +188,7 @@ def test_two_replicas_rotate_leaf_and_ca_under_requests_that_never_fail(certs: C
         client = Trusting(cluster, webhooks)
 
         def have_rotated() -> bool:
-            client.ask()
+            client.send_review()
             time.sleep(0.02)  # seconds of handshakes without a pause are what the other tests have to wait for
             return len(cluster.cas) >= 2 and len(client.leaves) >= 4 and is_in_order(cluster, replicas)
 

@@ -25,7 +25,7 @@ def client(authority: trustme.CA, leaf: trustme.LeafCert | None = None) -> ssl.S
     return context
 
 
-def ask(webhook: Webhook, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> bytes:
+def first_bytes_of_response(webhook: Webhook, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> bytes:
     """Return the first bytes of the answer to a request that is sent at once, none where the client is refused."""
     with contextlib.suppress(ssl.SSLError, ConnectionError), webhook.handshake(context, session=session) as connection:
         connection.sendall(REQUEST)
@@ -39,7 +39,7 @@ def test_a_minimum_of_tls_1_3_refuses_a_client_of_1_2(serve: Serve, authority: t
     with serve(TLS_MIN_VERSION="1.3") as webhook:
         with pytest.raises(ssl.SSLError):
             webhook.handshake(old)
-        assert ask(webhook, client(authority)) == b"HTTP/1.1 200 OK"
+        assert first_bytes_of_response(webhook, client(authority)) == b"HTTP/1.1 200 OK"
 
 
 def test_only_the_listed_ciphers_are_spoken(serve: Serve, authority: trustme.CA) -> None:
@@ -95,7 +95,10 @@ def verifying(serve: Serve, mount: Mount) -> Iterator[Webhook]:
 def test_a_client_that_is_vouched_for_and_listed_is_served(
     verifying: Webhook, authority: trustme.CA, clients: trustme.CA, name: str
 ) -> None:
-    assert ask(verifying, client(authority, clients.issue_cert("x", common_name=name))) == b"HTTP/1.1 200 OK"
+    assert (
+        first_bytes_of_response(verifying, client(authority, clients.issue_cert("x", common_name=name)))
+        == b"HTTP/1.1 200 OK"
+    )
 
 
 @pytest.mark.parametrize("who", ["without a certificate", "of another CA", "of another name", "named in its SAN only"])
@@ -112,7 +115,7 @@ def test_any_other_client_is_refused_and_what_it_sends_is_not_looked_at(
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         context = client(authority, leaf)
         context.maximum_version = version
-        assert ask(verifying, context) == b""
+        assert first_bytes_of_response(verifying, context) == b""
     assert verifying.metric("dind_webhook_request_duration_seconds_count") == decided
 
 
@@ -124,16 +127,16 @@ def test_a_new_ca_of_clients_takes_effect_like_a_new_certificate(
     new = client(authority, successor.issue_cert("x", common_name="kube-apiserver"))
     try:
         mount.put(*pems(leaf), successor.cert_pem.bytes())
-        eventually(lambda: ask(verifying, new))
-        assert ask(verifying, old) == b""
+        eventually(lambda: first_bytes_of_response(verifying, new))
+        assert first_bytes_of_response(verifying, old) == b""
         refused = len(verifying.lines("certificate refused"))
         mount.put(*pems(leaf), b"no CA\n")
         eventually(lambda: len(verifying.lines("certificate refused")) > refused)
         assert "ca.crt has no CA certificate" in verifying.lines("certificate refused")[-1]["problem"]
-        assert ask(verifying, new) == b"HTTP/1.1 200 OK", "the CA before it stays"
+        assert first_bytes_of_response(verifying, new) == b"HTTP/1.1 200 OK", "the CA before it stays"
     finally:
         mount.put(*pems(leaf), clients.cert_pem.bytes())
-        eventually(lambda: ask(verifying, old))
+        eventually(lambda: first_bytes_of_response(verifying, old))
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -150,8 +153,8 @@ def test_a_session_from_before_does_not_let_a_client_of_the_old_ca_in(
         session = connection.session
     try:
         mount.put(*pems(leaf), successor.cert_pem.bytes())
-        eventually(lambda: ask(verifying, new))
-        assert ask(verifying, old, session) == b""
+        eventually(lambda: first_bytes_of_response(verifying, new))
+        assert first_bytes_of_response(verifying, old, session) == b""
     finally:
         mount.put(*pems(leaf), clients.cert_pem.bytes())
-        eventually(lambda: ask(verifying, old))
+        eventually(lambda: first_bytes_of_response(verifying, old))

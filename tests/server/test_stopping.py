@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from reviews import LAST_REQUEST, REQUEST
 from running import PATIENCE_SECONDS, Serve, Webhook, eventually, read_to_end
-from server_load import Load, ask
+from server_load import Load, send_review
 
 HALF = len(REQUEST) // 2
 STOPPING = (503, "stopping\n")
@@ -48,12 +48,12 @@ def test_while_stopping_it_is_unready_and_alive_and_each_answer_is_the_last_of_i
     with serve(GRACE_SECONDS=1) as webhook, contextlib.closing(webhook.connect()) as kept:
         half = webhook.handshake()
         half.sendall(REQUEST[:HALF])
-        assert ask(kept).getheader("Connection") is None
+        assert send_review(kept).getheader("Connection") is None
         webhook.process.send_signal(signal.SIGTERM)
         eventually(lambda: webhook.get_health("/readyz") == STOPPING)
         assert webhook.get_health("/healthz") == (200, "ok\n")
         for connection in (kept, webhook.connect()):
-            answer = ask(connection)
+            answer = send_review(connection)
             assert (answer.status, answer.getheader("Connection")) == (200, "close")
             assert connection.sock is None
         eventually(lambda: is_refused(webhook))

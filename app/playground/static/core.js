@@ -5,7 +5,7 @@ export async function load() {
   return (await fetch("api/form")).json();
 }
 
-export async function ask(question) {
+export async function evaluate(question) {
   const response = await fetch("api/answer", {
     method: "POST",
     headers: { "Content-Type": "application/json" },

@@ -1,12 +1,12 @@
 // The page: makes a question of what people type, and shows the answer.
 
-import { ask, load } from "./core.js";
+import { evaluate, load } from "./core.js";
 import { drawDiff } from "./diff.js";
 import { count, element } from "./dom.js";
 import { annotationsOf, drawOptions, fillSelect, updateOptions } from "./form.js";
 import { drawPods, summary } from "./outcome.js";
 
-const PAUSE = 250; // ms without a key, before a question is asked
+const PAUSE = 250; // ms without a key, before the manifest is evaluated
 
 const byId = (id) => document.getElementById(id);
 const section = (name) => document.querySelector(`.${name}`);
@@ -49,7 +49,7 @@ async function askNow() {
   }
   const question = { manifest, namespace: byId("namespace").value, annotations, settings: byId("settings").value };
   try {
-    const reply = await ask(question);
+    const reply = await evaluate(question);
     // Ignore answers to earlier questions, which may come later.
     if (number === lastNumber) show(reply);
   } catch (error) {
@@ -138,7 +138,7 @@ for (const button of document.querySelectorAll("[data-example]")) {
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", async () => {
-    const texts = { asked: answer.asked, injected: answer.injected, patch: patches() };
+    const texts = { annotated: answer.annotated, injected: answer.injected, patch: patches() };
     const words = button.textContent;
     try {
       await navigator.clipboard.writeText(texts[button.dataset.copy]);

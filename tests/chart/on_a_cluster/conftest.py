@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from dry_run_api import DryRunApi, asking
+from dry_run_api import DryRunApi, dry_run_namespaces
 from kubernetes import client, config
 from kubernetes.dynamic import DynamicClient
 
@@ -45,9 +45,9 @@ def api(kubeconfig: Path) -> client.ApiClient:
 
 
 @pytest.fixture(scope="module")
-def asked(api: client.ApiClient) -> Iterator[DryRunApi]:
-    with asking(api) as asked:
-        yield asked
+def dry_run_api(api: client.ApiClient) -> Iterator[DryRunApi]:
+    with dry_run_namespaces(api) as dry_run_api:
+        yield dry_run_api
 
 
 @pytest.fixture

@@ -50,17 +50,17 @@ class DryRunApi:
 
 
 @contextmanager
-def asking(api: client.ApiClient) -> Iterator[DryRunApi]:
+def dry_run_namespaces(api: client.ApiClient) -> Iterator[DryRunApi]:
     """Make the namespaces, and remove them in the end."""
     core = client.CoreV1Api(api)
-    asked = DryRunApi(core, token_hex(3))
+    dry_run_api = DryRunApi(core, token_hex(3))
     for kind, value in OPTED_IN.items():
         labels = {INJECT: value} if value else {}
-        core.create_namespace({"metadata": {"name": asked.namespaces[kind], "labels": labels}})
+        core.create_namespace({"metadata": {"name": dry_run_api.namespaces[kind], "labels": labels}})
     try:
-        yield asked
+        yield dry_run_api
     finally:
-        for name in asked.namespaces.values():
+        for name in dry_run_api.namespaces.values():
             core.delete_namespace(name)
 
 

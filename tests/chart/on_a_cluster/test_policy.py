@@ -22,14 +22,14 @@ CONNECTED = {"name": "build", "image": "build", "volumeMounts": MOUNT}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def policy(api: client.ApiClient, asked: DryRunApi) -> Iterator[None]:
+def policy(api: client.ApiClient, dry_run_api: DryRunApi) -> Iterator[None]:
     """Have the API server take the policy, with no webhook that could hide what it finds."""
     admission = client.AdmissionregistrationV1Api(api)
     objects = {o["kind"]: o for o in render({"fullnameOverride": NAME}, release="policy", namespace="policy")}
     admission.create_validating_admission_policy(objects["ValidatingAdmissionPolicy"])
     admission.create_validating_admission_policy_binding(objects["ValidatingAdmissionPolicyBinding"])
     try:
-        asked.until_refused("enabled", pod("sidcar"), UNKNOWN)
+        dry_run_api.until_refused("enabled", pod("sidcar"), UNKNOWN)
         yield
     finally:
         admission.delete_validating_admission_policy_binding(NAME)
@@ -70,9 +70,9 @@ WHO = [
 
 @pytest.mark.parametrize(("namespace", "annotation", "label", "expected"), WHO)
 def test_a_pod_without_docker_is_caught_where_the_truth_table_gives_it_docker(
-    asked: DryRunApi, namespace: str, annotation: str | None, label: str | None, expected: str
+    dry_run_api: DryRunApi, namespace: str, annotation: str | None, label: str | None, expected: str
 ) -> None:
-    found = asked.about(namespace, pod(annotation, label))
+    found = dry_run_api.about(namespace, pod(annotation, label))
     assert expected in found if expected else not found
 
 
@@ -93,6 +93,6 @@ WHAT = [
 
 
 @pytest.mark.parametrize(("manifest", "expected"), [row[1:] for row in WHAT], ids=[row[0] for row in WHAT])
-def test_what_the_policy_makes_of(asked: DryRunApi, manifest: dict[str, Any], expected: str) -> None:
-    found = asked.about("sidecar", manifest)
+def test_what_the_policy_makes_of(dry_run_api: DryRunApi, manifest: dict[str, Any], expected: str) -> None:
+    found = dry_run_api.about("sidecar", manifest)
     assert expected in found if expected else not found

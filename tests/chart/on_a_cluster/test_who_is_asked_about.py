@@ -17,19 +17,19 @@ OTHERS["metadata"]["labels"] = {"app": "of-others"}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def configuration(api: client.ApiClient, asked: DryRunApi) -> Iterator[None]:
+def configuration(api: client.ApiClient, dry_run_api: DryRunApi) -> Iterator[None]:
     """Have the API server call a Service that is not there, for pods in the namespaces of these tests."""
     admission = client.AdmissionregistrationV1Api(api)
     only = {
         "key": "kubernetes.io/metadata.name",
         "operator": "In",
-        "values": list(asked.namespaces.values()),
+        "values": list(dry_run_api.namespaces.values()),
     }
     values = {"fullnameOverride": NAME, "webhook": {"namespaceSelector": [only]}}
     (ours,) = [o for o in render(values) if o["kind"] == "MutatingWebhookConfiguration"]
     admission.create_mutating_webhook_configuration(ours)
     try:
-        asked.until_refused("enabled", pod("sidecar"), "failed calling webhook")
+        dry_run_api.until_refused("enabled", pod("sidecar"), "failed calling webhook")
         yield
     finally:
         admission.delete_mutating_webhook_configuration(NAME)
@@ -65,9 +65,9 @@ CALLED = [
 
 @pytest.mark.parametrize(("namespace", "manifest", "entry"), CALLED)
 def test_only_pods_that_docker_is_for_depend_on_the_webhook(
-    asked: DryRunApi, namespace: str, manifest: dict[str, Any], entry: str | None
+    dry_run_api: DryRunApi, namespace: str, manifest: dict[str, Any], entry: str | None
 ) -> None:
-    said = asked.about(namespace, manifest)
+    said = dry_run_api.about(namespace, manifest)
     if entry is None:
         assert not said
     else:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.commands import Command, ask, run
+from cluster.commands import Command, output_of, run
 from cluster.places import ROOT, Cache
 from cluster.steps import step
 
@@ -60,7 +60,7 @@ class _Go:
     def of_machine(cls, log: Path) -> "_Go":
         """Return the one that the tools of the chart's tests are built with; it is installed unless it is there."""
         install = ROOT / "tests/chart/install-go.sh"
-        return cls(Path(ask("finding Go", [install], log, {"PYTHON": sys.executable}).strip()), log)
+        return cls(Path(output_of("finding Go", [install], log, {"PYTHON": sys.executable}).strip()), log)
 
     def build(self, source: Path, package: str, target: Path, stamp: str = "", **environment: str) -> None:
         """Build a program in a folder with a go.mod."""
@@ -107,7 +107,9 @@ def _go_mod_of_kubernetes(go: _Go, version: str, folder: Path) -> str:
     download: Command = [go.program, "mod", "download"]
     # Without -json it says on standard error what goes wrong.
     run(what, [*download, module], go.log, folder=folder)
-    upstream = Path(json.loads(ask(what, [*download, "-json", module], go.log, folder=folder))["GoMod"]).read_text()
+    upstream = Path(
+        json.loads(output_of(what, [*download, "-json", module], go.log, folder=folder))["GoMod"]
+    ).read_text()
     replaced = re.findall(r"(k8s\.io/[\w./-]+) => \./staging/src/", upstream)
     directives = re.findall(r"^(?:go|godebug) .*$", upstream, re.MULTILINE)
     wanted = re.findall(r"^\s+(\S+) (v\S+)(?: // indirect)?$", upstream, re.MULTILINE)

@@ -23,7 +23,7 @@ def run(
         _execute(what, command, log, _start(command, output.fileno(), output.fileno(), environment, folder))
 
 
-def ask(
+def output_of(
     what: str, command: Command, log: Path, environment: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> str:
     """Run a command and return its standard output; what else it prints is added to the log."""

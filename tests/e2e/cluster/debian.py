@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from cluster.commands import ask, run
+from cluster.commands import output_of, run
 from cluster.errors import ClusterError
 
 
@@ -21,7 +21,7 @@ def bootstrap(root: Path, suite: str, packages: tuple[str, ...], log: Path) -> N
 def _mirror(log: Path) -> list[str]:
     try:
         command = ["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"]
-        lines = ask("asking apt for its mirror", command, log).splitlines()
+        lines = output_of("asking apt for its mirror", command, log).splitlines()
     except (ClusterError, FileNotFoundError):
         # Not Debian: debootstrap has a mirror of its own.
         return []

@@ -7,7 +7,7 @@ from typing import Any
 
 from cluster import webhook_image
 from cluster.cluster import Cluster
-from cluster.commands import ask, run
+from cluster.commands import output_of, run
 from cluster.places import CHART, ROOT
 from cluster.steps import step
 
@@ -39,7 +39,7 @@ class Helm:
     def of(cls, kubeconfig: Path, logs: Path) -> "Helm":
         """Return the helm that the tests of the chart use, built unless it is there, for the release of everybody."""
         with step("making sure of helm"):
-            listing = ask("building helm", [ROOT / "tests/chart/install-helm.sh"], logs / "helm.log")
+            listing = output_of("building helm", [ROOT / "tests/chart/install-helm.sh"], logs / "helm.log")
         tools = dict(line.split("=", 1) for line in listing.splitlines())
         return cls(Path(tools["helm4"]), kubeconfig, logs / "helm.log")
 

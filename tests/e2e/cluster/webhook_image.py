@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cluster import base_image
 from cluster.cgroups import Cgroup
-from cluster.commands import ask, last_line, run
+from cluster.commands import last_line, output_of, run
 from cluster.errors import ClusterError
 from cluster.places import ROOT, Cache
 from cluster.steps import step
@@ -33,8 +33,8 @@ class _Docker:
         # The classic builder: BuildKit is not part of Debian's Docker.
         run(what, [*self._client, *arguments], self.log, {"DOCKER_BUILDKIT": "0"}, ROOT)
 
-    def ask(self, what: str, *arguments: str) -> str:
-        return ask(what, [*self._client, *arguments], self.log)
+    def output_of(self, what: str, *arguments: str) -> str:
+        return output_of(what, [*self._client, *arguments], self.log)
 
     def answers(self) -> bool:
         return subprocess.run([*self._client, "version"], check=False, capture_output=True).returncode == 0
@@ -52,14 +52,14 @@ def build(cache: Cache, logs: Path, archive: Path, *, compiled: bool) -> str:
     bases = base_image.make(cache, logs / "debootstrap.log")
     with step("building the webhook's image"), _alone(cache), _daemon(cache, logs) as docker:
         for base in bases:
-            if not docker.ask("looking for a base image", "image", "ls", "--quiet", base.name).strip():
+            if not docker.output_of("looking for a base image", "image", "ls", "--quiet", base.name).strip():
                 docker.run("loading a base image", "import", base.archive, base.name)
         stated = [*((base.argument, base.name) for base in bases), *_proxies()]
         stated += [] if compiled else [("COMPILE", "")]
         arguments = [f"--build-arg={name}={value}" for name, value in stated]
         latest = f"{REPOSITORY}:latest"
         docker.run("building the webhook's image", "build", "--network=host", *arguments, f"--tag={latest}", ".")
-        (inspected,) = json.loads(docker.ask("looking at the image", "image", "inspect", latest))
+        (inspected,) = json.loads(docker.output_of("looking at the image", "image", "inspect", latest))
         tag: str = inspected["Id"].removeprefix("sha256:")[:12]
         docker.run("naming the image", "tag", latest, f"{REPOSITORY}:{tag}")
         docker.run("writing the image", "save", "--output", archive, f"{REPOSITORY}:{tag}")

@@ -60,8 +60,8 @@ def attacked(running: Running, port: int, *names: str, seconds: float, seed: int
                 attacker.kill()
 
 
-def ask_until(attackers: Attackers, webhook: Webhook) -> Honest:
-    """Ask as an API server does while attacks go on."""
+def send_reviews_during(attackers: Attackers, webhook: Webhook) -> Honest:
+    """Send reviews as an API server does while attacks go on."""
     seen = Honest()
     with closing(webhook.connect()) as kept:
         while any(attacker.poll() is None for attacker in attackers):
@@ -82,7 +82,7 @@ def ask_until(attackers: Attackers, webhook: Webhook) -> Honest:
     return seen
 
 
-def ask_health_until(attackers: Attackers, running: Running) -> Honest:
+def probe_during(attackers: Attackers, running: Running) -> Honest:
     """Ask as kubelet does while attacks go on."""
     seen = Honest()
     while any(attacker.poll() is None for attacker in attackers):
@@ -98,7 +98,7 @@ def ask_health_until(attackers: Attackers, running: Running) -> Honest:
     return seen
 
 
-def hold(running: Running, seen: Honest, most_bytes: int = MOST_BYTES) -> None:
+def assert_unharmed(running: Running, seen: Honest, most_bytes: int = MOST_BYTES) -> None:
     assert running.process.poll() is None, running.log_file.read_text()[-2000:]
     assert seen.failures == []
     assert seen.longest < LONGEST_SECONDS
@@ -118,15 +118,15 @@ def limited(serve: Serve) -> Iterator[Webhook]:
 @pytest.mark.parametrize("name", ON_THE_WEBHOOK)
 def test_an_attack_on_the_webhook_neither_ends_it_nor_holds_up_the_api_server(name: str, limited: Webhook) -> None:
     with attacked(limited, limited.port, name, seconds=SECONDS) as attackers:
-        seen = ask_until(attackers, limited)
-    hold(limited, seen)
+        seen = send_reviews_during(attackers, limited)
+    assert_unharmed(limited, seen)
 
 
 @pytest.mark.parametrize("name", ON_A_HEALTH_PORT)
 def test_an_attack_on_its_health_port_neither_ends_it_nor_fails_a_probe(name: str, limited: Webhook) -> None:
     with attacked(limited, limited.port, name, seconds=SECONDS) as attackers:
-        seen = ask_health_until(attackers, limited)
-    hold(limited, seen)
+        seen = probe_during(attackers, limited)
+    assert_unharmed(limited, seen)
 
 
 @pytest.mark.parametrize("name", ON_A_HEALTH_PORT)
@@ -134,8 +134,8 @@ def test_an_attack_on_the_health_port_of_certs_neither_ends_it_nor_fails_a_probe
     with api_server(Cluster()) as api, replicas(api, tmp_path, 1) as (replica,):
         eventually(replica.is_ready)
         with attacked(replica, 0, name, seconds=SECONDS) as attackers:
-            seen = ask_health_until(attackers, replica)
-        hold(replica, seen)
+            seen = probe_during(attackers, replica)
+        assert_unharmed(replica, seen)
 
 
 def test_attacks_that_are_mixed_hold_up_nobody(limited: Webhook, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,8 +146,8 @@ def test_attacks_that_are_mixed_hold_up_nobody(limited: Webhook, capsys: pytest.
     while time.monotonic() < end:
         names = chance.sample(sorted(ATTACKS), 3)
         with attacked(limited, limited.port, *names, seconds=SECONDS, seed=chance.randrange(2**31)) as attackers:
-            seen = ask_until(attackers, limited)
-        hold(limited, seen, MOST_BYTES_OF_A_MIXTURE)
+            seen = send_reviews_during(attackers, limited)
+        assert_unharmed(limited, seen, MOST_BYTES_OF_A_MIXTURE)
         longest = max(longest, seen.longest)
     with capsys.disabled():
         megabytes = peak_bytes(limited.process) / 10**6

@@ -86,12 +86,12 @@ def test_pauses_grow_while_the_api_server_is_away_and_are_never_the_same(
         assert longest / 2 <= pause <= longest
     assert len(set(pauses)) == 50
     assert log[0] == {
-        "event": "certificates not looked after",
+        "event": "certificates not reconciled",
         "log_level": "warning",
         "problem": str(ApiError("reading Secret ci/x: 500 Internal Server Error")),
         "next_try_seconds": round(pauses[0], 1),
     }
-    again = [line for line in log if line["event"] == "certificates looked after again"]
+    again = [line for line in log if line["event"] == "certificates reconciled again"]
     assert [line["failures"] for line in again] == [50]
     assert (errors(metrics, "conflicts"), errors(metrics, "errors")) == (0, 50)
 
@@ -149,4 +149,4 @@ def test_a_watch_that_does_not_last_is_begun_again_after_a_pause(
     enough.wait(1.5)
     enough.set()
     thread.join()
-    assert 1 <= api.asked["watch", "webhooks"] <= 4
+    assert 1 <= api.requests["watch", "webhooks"] <= 4

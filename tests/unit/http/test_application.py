@@ -30,12 +30,12 @@ def review(uid: str, metadata: JsonObject | None = None, spec: JsonObject | None
 def logged(policy: Policy, body: bytes) -> EventDict:
     """Return the line of one request."""
 
-    async def ask() -> None:
+    async def send_review() -> None:
         webhook_application(policy, Metrics(), 2**20, FairQueue()).endpoints[b"/mutate"](JSON, body)
         await asyncio.sleep(0)
 
     with capture_logs() as log:
-        asyncio.run(ask())
+        asyncio.run(send_review())
     (line,) = log
     return line
 
@@ -52,7 +52,7 @@ def counted(metrics: Metrics) -> float:
 def test_once_each_after_all_answers_that_were_made_at_one_time(policy: Policy) -> None:
     metrics = Metrics()
 
-    async def ask() -> None:
+    async def send_review() -> None:
         mutate = webhook_application(policy, metrics, 2**20, FairQueue()).endpoints[b"/mutate"]
         for uids in (["a", "b"], ["c"]):
             before = len(log)
@@ -62,7 +62,7 @@ def test_once_each_after_all_answers_that_were_made_at_one_time(policy: Policy) 
             assert [line["uid"] for line in log[before:]] == uids
 
     with capture_logs() as log:
-        asyncio.run(ask())
+        asyncio.run(send_review())
     assert counted(metrics) == 3
 
 
@@ -74,7 +74,7 @@ def test_a_line_that_cannot_be_written_costs_no_count_and_no_other_line(policy: 
             raise OSError("no space left on device")
         return line
 
-    async def ask() -> None:
+    async def send_review() -> None:
         mutate = webhook_application(policy, metrics, 2**20, FairQueue()).endpoints[b"/mutate"]
         for uids in (["a", "b"], ["c"]):
             for uid in uids:
@@ -82,7 +82,7 @@ def test_a_line_that_cannot_be_written_costs_no_count_and_no_other_line(policy: 
             await asyncio.sleep(0)
 
     with capture_logs([write]) as log:
-        asyncio.run(ask())
+        asyncio.run(send_review())
     assert [line["uid"] for line in log] == ["b", "c"]
     assert counted(metrics) == 3
 

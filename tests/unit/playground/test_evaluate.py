@@ -34,7 +34,7 @@ spec:
 EXAMPLES = Path(__file__).parents[3] / "app" / "playground" / "static" / "examples"
 
 
-def asked(manifest: str = POD, environ: dict[str, str] | None = None, **question: Any) -> Evaluation:
+def evaluate(manifest: str = POD, environ: dict[str, str] | None = None, **question: Any) -> Evaluation:
     found = answer_question(json.dumps({"manifest": manifest, **question}), environ or {})
     assert isinstance(found, Evaluation), found
     return found
@@ -47,26 +47,26 @@ def refused(manifest: str = POD, **question: Any) -> list[tuple[str, str]]:
 
 
 def test_a_pod_is_injected_with_its_comments_kept() -> None:
-    found = asked()
+    found = evaluate()
     (pod,) = found.pods
     assert (pod.name, pod.outcome, pod.mode, pod.reason) == ("pod/ci", "injected", "sidecar", "injected")
-    assert found.asked == POD
+    assert found.annotated == POD
     assert "dind.io/inject: sidecar # please" in found.injected
     assert yaml.safe_load(found.injected) == jsonpatch.apply_patch(yaml.safe_load(POD), pod.patch)
 
 
 def test_the_rows_are_both_texts_side_by_side() -> None:
-    found = asked()
+    found = evaluate()
     before = [row.before for row in found.rows if row.before]
     after = [row.after for row in found.rows if row.after]
-    assert [line.text for line in before] == found.asked.splitlines()
+    assert [line.text for line in before] == found.annotated.splitlines()
     assert [line.text for line in after] == found.injected.splitlines()
     assert [line.number for line in after] == list(range(1, len(after) + 1))
     assert all(row.same is (row.before is not None and row.after is not None) for row in found.rows)
 
 
 def test_the_picture_says_who_mounts_what_and_what_of_it_is_new() -> None:
-    (pod,) = asked().pods
+    (pod,) = evaluate().pods
     assert pod.picture is not None
     seen = [(container.name, container.role, container.added) for container in pod.picture.containers]
     assert seen == [
@@ -90,13 +90,13 @@ def test_the_picture_says_who_mounts_what_and_what_of_it_is_new() -> None:
 
 
 def test_a_pod_that_cannot_be_read_has_no_picture() -> None:
-    (pod,) = asked(POD.replace("image: docker", "env: no list")).pods
+    (pod,) = evaluate(POD.replace("image: docker", "env: no list")).pods
     assert (pod.reason, pod.picture) == ("malformed-pod", None)
     assert "spec.containers[0].env" in pod.message
 
 
 def test_a_pod_stops_at_one_rule_and_reaches_none_behind_it() -> None:
-    (pod,) = asked(POD.replace("sidecar", "sidcar")).pods
+    (pod,) = evaluate(POD.replace("sidecar", "sidcar")).pods
     assert (pod.outcome, pod.reason) == ("denied", "unknown-value")
     # Whether a cluster's configuration selects it, no page can tell.
     before = ["passed", "not checked here", "passed", "passed", "passed"]
@@ -109,12 +109,12 @@ def test_a_pod_stops_at_one_rule_and_reaches_none_behind_it() -> None:
     [("", "namespace-not-opted-in"), ("prod", "namespace-not-opted-in"), ("enabled", "injected")],
 )
 def test_the_label_of_the_namespace_counts(namespace: str, reason: str) -> None:
-    assert [pod.reason for pod in asked(namespace=namespace).pods] == [reason]
+    assert [pod.reason for pod in evaluate(namespace=namespace).pods] == [reason]
 
 
 def test_annotations_are_written_into_the_manifest_before_it_is_judged() -> None:
-    found = asked(annotations={"dind.io/cpu-limit": "3"})
-    assert yaml.safe_load(found.asked)["metadata"]["annotations"] == {
+    found = evaluate(annotations={"dind.io/cpu-limit": "3"})
+    assert yaml.safe_load(found.annotated)["metadata"]["annotations"] == {
         "dind.io/inject": "sidecar",
         "dind.io/cpu-limit": "3",
     }
@@ -122,13 +122,13 @@ def test_annotations_are_written_into_the_manifest_before_it_is_judged() -> None
 
 
 def test_an_annotation_that_is_there_gets_the_new_value() -> None:
-    found = asked(annotations={"dind.io/inject": "daemonset"})
-    assert yaml.safe_load(found.asked)["metadata"]["annotations"] == {"dind.io/inject": "daemonset"}
+    found = evaluate(annotations={"dind.io/inject": "daemonset"})
+    assert yaml.safe_load(found.annotated)["metadata"]["annotations"] == {"dind.io/inject": "daemonset"}
     assert [pod.mode for pod in found.pods] == ["daemonset"]
 
 
 def test_an_annotation_that_is_there_with_that_value_changes_nothing() -> None:
-    assert asked(annotations={"dind.io/inject": "sidecar"}).asked == POD
+    assert evaluate(annotations={"dind.io/inject": "sidecar"}).annotated == POD
 
 
 @pytest.mark.parametrize(
@@ -137,30 +137,30 @@ def test_an_annotation_that_is_there_with_that_value_changes_nothing() -> None:
 )
 def test_annotations_find_their_place_whatever_metadata_there_is(metadata: str) -> None:
     pod = f"kind: Pod\n{metadata}spec:\n  containers:\n  - name: a\n"
-    found = asked(pod, annotations={"dind.io/inject": "sidecar"})
+    found = evaluate(pod, annotations={"dind.io/inject": "sidecar"})
     assert [pod.outcome for pod in found.pods] == ["injected"]
 
 
 @pytest.mark.parametrize("metadata", ["metadata: []\n", "metadata:\n  annotations: none\n"])
 def test_metadata_that_is_none_is_left_to_the_decision(metadata: str) -> None:
-    found = asked(f"kind: Pod\n{metadata}spec: {{}}\n", annotations={"dind.io/inject": "sidecar"})
+    found = evaluate(f"kind: Pod\n{metadata}spec: {{}}\n", annotations={"dind.io/inject": "sidecar"})
     assert [pod.reason for pod in found.pods] == ["malformed-pod"]
 
 
 def test_each_pod_of_a_file_gets_its_own_answer() -> None:
     other = POD.replace("name: ci", "name: cd").replace("sidecar", "sidcar")
-    found = asked(f"{POD}---\n{other}---\nkind: Service\n")
+    found = evaluate(f"{POD}---\n{other}---\nkind: Service\n")
     assert [(pod.name, pod.outcome) for pod in found.pods] == [("pod/ci", "injected"), ("pod/cd", "denied")]
     assert found.injected.endswith(f"---\n{other}---\nkind: Service\n")
 
 
 def test_a_file_without_pods_has_an_answer_with_none() -> None:
-    found = asked("kind: Service\n")
+    found = evaluate("kind: Service\n")
     assert (found.pods, found.injected) == ([], "kind: Service\n")
 
 
 def test_the_patch_of_a_workload_leads_to_its_template() -> None:
-    (pod,) = asked((EXAMPLES / "cronjob.json").read_text()).pods
+    (pod,) = evaluate((EXAMPLES / "cronjob.json").read_text()).pods
     assert {operation["path"].startswith("/spec/jobTemplate/spec/template/") for operation in pod.patch} == {True}
 
 
@@ -175,7 +175,7 @@ def test_the_patch_of_a_workload_leads_to_its_template() -> None:
     ],
 )
 def test_the_examples_are_what_they_say(name: str, outcome: str, mode: Mode) -> None:
-    found = asked((EXAMPLES / name).read_text())
+    found = evaluate((EXAMPLES / name).read_text())
     assert [(pod.outcome, pod.mode, pod.warnings) for pod in found.pods] == [(outcome, mode, ())]
 
 
@@ -223,14 +223,14 @@ def test_a_question_that_is_none_is_refused(question: str, text: str) -> None:
 
 
 def test_settings_decide() -> None:
-    found = asked(settings="injection: {modes: [daemonset], allowed_options: [mtu], defaults: {mtu: 1400}}")
+    found = evaluate(settings="injection: {modes: [daemonset], allowed_options: [mtu], defaults: {mtu: 1400}}")
     assert [pod.reason for pod in found.pods] == ["mode-off"]
     assert [option.key for option in found.options if option.allowed] == ["dind.io/mtu"]
     assert [option.default for option in found.options if option.key == "dind.io/mtu"] == ["1400"]
 
 
 def test_variables_decide_too() -> None:
-    assert [pod.reason for pod in asked(environ={"DIND_WEBHOOK_INJECTION__MODES": '["daemonset"]'}).pods] == [
+    assert [pod.reason for pod in evaluate(environ={"DIND_WEBHOOK_INJECTION__MODES": '["daemonset"]'}).pods] == [
         "mode-off"
     ]
 
@@ -248,12 +248,12 @@ def test_the_form_has_a_row_for_every_option() -> None:
 
 def test_texts_too_long_to_compare_have_no_rows() -> None:
     comments = "# more\n" * 10_000
-    found = asked(comments + POD)
+    found = evaluate(comments + POD)
     assert found.rows == []
     assert [pod.outcome for pod in found.pods] == ["injected"]
 
 
 def test_a_volume_without_a_source_is_an_empty_directory() -> None:
-    (pod,) = asked(POD.replace("      emptyDir: {}\n", "")).pods
+    (pod,) = evaluate(POD.replace("      emptyDir: {}\n", "")).pods
     assert pod.picture is not None
     assert pod.picture.volumes[0].kind == "emptyDir"
