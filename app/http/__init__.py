@@ -5,7 +5,6 @@ from app.http.endpoint import Endpoint, EndpointResponse
 from app.http.fair_queue import FairQueue
 from app.http.health import health_application
 from app.http.limits import ByteBudget, ConnectionLimits, ConnectionPool
-from app.http.loopback import is_loopback
 from app.http.metrics import Metrics
 from app.http.server import IDLE_SECONDS, Server, bind, health_server
 from app.http.serving_cert import ServedCertificate, TlsFiles, TlsRules
@@ -26,6 +25,5 @@ __all__ = [
     "bind",
     "health_application",
     "health_server",
-    "is_loopback",
     "webhook_application",
 ]

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import ClientDisconnect
 
-from app.http.loopback import is_loopback
 from app.logs import LEVELS, log_level, set_log_level
+from app.model import is_loopback
 
 # The longest body that is read
 _LONGEST_LEVEL = 16

@@ -10,7 +10,7 @@ from app.injection.decision import Denial, Mode, Reason
 from app.injection.image_policy import is_allowed_image
 from app.injection.messages import join_first, quote, warn_of_names
 from app.injection.options import Options, Placement, Policy, StorageMedium
-from app.model import Metadata, nearest_word, parse_quantity
+from app.model import Metadata, is_loopback, nearest_word, parse_quantity
 
 # The texts of the options that a pod sets, by annotation key
 OptionTexts: TypeAlias = Mapping[str, str]
@@ -484,10 +484,10 @@ def _find_mirrors_without_tls(options: Options) -> list[str]:
     problems = []
     for url in options.registry_mirrors:
         host = url.partition("://")[2].partition("/")[0].lower()
-        address = parsers.find_ip_address(host)
+        name = parsers.host_of(host)
+        address = parsers.find_ip_address(name)
         problem = None
-        name = host.partition(":")[0]
-        if name == "localhost" or name.endswith(".localhost") or (address and address.is_loopback):
+        if is_loopback(name) or name.endswith(".localhost"):
             problem = "is on loopback, which dockerd trusts without a certificate; give the mirror another address"
         elif host in insecure or (address and any(address in network for network in networks)):
             problem = f"is in {PREFIX}insecure-registries too; remove it there, a mirror of plain HTTP needs no entry"

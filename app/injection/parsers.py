@@ -15,7 +15,7 @@ from app.injection.constants import PREFIX
 from app.injection.docker_paths import SOCKET_LINK_NAME, hides_daemon_files
 from app.injection.messages import quote
 from app.injection.options import TcpAddress
-from app.model import is_dns_label, is_dns_subdomain, parse_image, parse_quantity
+from app.model import is_dns_label, is_dns_subdomain, is_loopback, parse_image, parse_quantity
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -224,16 +224,19 @@ def listens_publicly(argument: str) -> bool:
     flag, _, value = argument.partition("=")
     if flag not in LISTENING_FLAGS:
         return False
-    host = value.rpartition(":")[0]
-    address = find_ip_address(value)
-    return not (host == "localhost" or (address is not None and address.is_loopback))
+    return not is_loopback(host_of(value))
 
 
-def find_ip_address(host_and_port: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the IP address in HOST[:PORT], or None if the host is a name."""
+def host_of(host_and_port: str) -> str:
+    """Return the host in HOST[:PORT], without the brackets of an IPv6 address; empty if there is none."""
     match = re.fullmatch(r"(?:\[([^\]]*)\]|([^:]*))(?::[0-9]*)?", host_and_port)
+    return (match[1] or match[2]) if match else ""
+
+
+def find_ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the IP address that a host is, or None if it is a name."""
     try:
-        address = ipaddress.ip_address(match[1] or match[2]) if match else None
+        address = ipaddress.ip_address(host)
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address

@@ -7,6 +7,7 @@ from app.model.dns_names import is_dns_label, is_dns_subdomain
 from app.model.image import ImageReference, parse_image
 from app.model.jsonpatch import JsonObject, Operation, add, pointer, prefix_paths
 from app.model.labels import selects
+from app.model.loopback import is_loopback
 from app.model.paths import PathSet, clean_path, is_under
 from app.model.pod import Container, Metadata, Mount, Pod, Volume, read_metadata, read_pod
 from app.model.quantity import parse_quantity
@@ -46,6 +47,7 @@ __all__ = [
     "describe_validation_error",
     "is_dns_label",
     "is_dns_subdomain",
+    "is_loopback",
     "is_under",
     "list_objects",
     "nearest_word",

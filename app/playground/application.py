@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http import is_loopback
+from app.model import is_loopback
 from app.playground import Refusal, answer_question, build_form
 
 _STATIC = Path(__file__).parent / "static"

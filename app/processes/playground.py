@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from app.errors import SettingsError
-from app.http import ByteBudget, ConnectionLimits, ConnectionPool, Server, bind, is_loopback
+from app.http import ByteBudget, ConnectionLimits, ConnectionPool, Server, bind
+from app.model import is_loopback
 from app.playground.application import playground_application
 from app.processes.signals import ShutdownSignal
 
