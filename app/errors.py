@@ -4,6 +4,8 @@ A bad request becomes an HTTP status; bad settings and bad manifests end a comma
 becomes a `Decision` with a reason (`app.injection`).
 """
 
+from traceback import extract_tb
+
 __all__ = [
     "ApiError",
     "BadRequestError",
@@ -15,7 +17,13 @@ __all__ = [
     "NotFoundError",
     "RefusedError",
     "SettingsError",
+    "frames_of",
 ]
+
+
+def frames_of(error: Exception) -> list[str]:
+    """Return file, line and function of each frame. The text of the error is left out: it may quote a pod or a key."""
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)]
 
 
 class DindWebhookError(Exception):

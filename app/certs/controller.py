@@ -5,13 +5,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from traceback import extract_tb
 
 import structlog
 
 from app.certs.metrics import CertsMetrics
 from app.certs.reconciler import CertReconciler
-from app.errors import ApiError, ConflictError
+from app.errors import ApiError, ConflictError, frames_of
 
 # Seconds between attempts while the API server does not answer: doubled each time, up to the longest
 _FIRST_PAUSE = 0.5
@@ -66,9 +65,7 @@ class Controller:
         except (ApiError, OSError) as error:
             problem = str(error)
         except Exception as error:  # noqa: BLE001  # error boundary: the current certificates must stay served
-            # Without the text of the error: it may quote a key.
-            frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)]
-            problem = f"bug: {type(error).__name__} at {frames[-1]}"
+            problem = f"bug: {type(error).__name__} at {frames_of(error)[-1]}"
         else:
             if self._failures:
                 self._log.info("certificates reconciled again", failures=self._failures)

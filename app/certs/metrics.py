@@ -27,7 +27,7 @@ class CertsMetrics:
         )
         self._renewed = Counter(
             "dind_webhook_certificate_renewals",
-            "Times that this replica wrote the Secret: a new CA, a new leaf, or what was lost.",
+            "Times that this replica wrote the Secret: a new CA, a new serving certificate, or a Secret that was lost.",
             ["what"],
             registry=registry,
         )
@@ -68,5 +68,5 @@ class CertsMetrics:
         self._expiry.labels("leaf").set(leaf.timestamp())
 
     def failed(self, *, conflict: bool) -> None:
-        """Count a call that failed, or lost against somebody else."""
+        """Count a failed call, or a write that another client's write made obsolete."""
         (self._conflicts if conflict else self._api_errors).inc()

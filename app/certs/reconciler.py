@@ -129,7 +129,7 @@ class CertReconciler:
         return new_state(self._hosts, self._lifetimes, now, trusted, now + self._lifetimes.leaf)
 
     def _reconcile_bundles(self, state: CertState, now: datetime) -> bool:
-        """Write each caBundle that is wrong; return False if there is no webhook to have one."""
+        """Write each caBundle that is wrong; return False if no configuration has a webhook."""
         stored = self._store.read_bundles()
         if stored is None or not stored.data:
             return False

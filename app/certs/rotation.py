@@ -195,7 +195,7 @@ def decode_state(data: Mapping[str, bytes]) -> CertState:
     if not fits:
         raise UnusableCertStateError("holds a certificate with another's key")
     if not can_sign:
-        raise UnusableCertStateError("holds a CA whose key is on no elliptic curve, so not one of ours")
+        raise UnusableCertStateError("holds a CA without an EC key; dind-webhook creates only EC keys")
     if not of_ca:
         raise UnusableCertStateError("holds a serving certificate of another CA")
     return state

@@ -1,5 +1,6 @@
 """`dind-webhook explain`, on manifests."""
 
+import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -8,7 +9,7 @@ from typing import NamedTuple
 
 import typer
 
-from app.cli.files import describe_misplaced, describe_unknown, read_manifests
+from app.cli.files import describe_unknown, read_manifests
 from app.cli.output import FAILED, ExplainOutput, describe, print_exactly, print_json, print_line, style_of
 from app.injection import (
     INJECT,
@@ -30,10 +31,10 @@ _MARKS = {RuleState.PASSED: "✓", RuleState.STOPPED: "✗", RuleState.NOT_REACH
 
 
 class Explained(NamedTuple):
-    """A pod, the inputs of the decision on it, the decision, and the change that leads to another.
+    """A pod, the inputs of the decision on it, the decision, and its remedy.
 
     `verdict` replaces the decision's own words. `configuration_known` says whether the webhook configuration was
-    looked at.
+    read.
     """
 
     title: str
@@ -81,7 +82,7 @@ def _explain(template: Template, namespace_label: str, policy: Policy) -> Explai
     decision = decide_for_namespace(template.pod, namespace_label, policy)
     name, _, _ = template.name.partition(" ")
     # Then a note gives the remedy: to move what requests Docker.
-    is_misplaced = decision.reason is Reason.NOT_REQUESTED and any(key == INJECT for _, key in template.misplaced)
+    is_misplaced = decision.reason is Reason.NOT_REQUESTED and any(each.key == INJECT for each in template.misplaced)
     return Explained(
         title=template.name,
         name=name,
@@ -89,7 +90,7 @@ def _explain(template: Template, namespace_label: str, policy: Policy) -> Explai
         inputs=inputs_of(namespace_label, template.pod),
         decision=decision,
         change="" if is_misplaced else decision.reason.remedy_in(template.namespace or "NAME"),
-        notes=tuple(describe_misplaced(template)),
+        notes=tuple(map(str, template.misplaced)),
     )
 
 
@@ -100,8 +101,8 @@ def inputs_of(namespace_label: str, pod: JsonObject) -> tuple[tuple[str, str], .
     inputs = [(f"namespace label {INJECT}", namespace_label or "absent")]
     for name, member in (("pod annotation", "annotations"), ("pod label", "labels")):
         values = metadata.get(member)
-        value = str(values[INJECT]) if isinstance(values, dict) and INJECT in values else "absent"
-        inputs.append((f"{name} {INJECT}", value))
+        value = values[INJECT] if isinstance(values, dict) and INJECT in values else "absent"
+        inputs.append((f"{name} {INJECT}", value if isinstance(value, str) else json.dumps(value)))
     return tuple(inputs)
 
 

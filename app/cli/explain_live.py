@@ -16,7 +16,7 @@ from app.diagnostics import (
     find_exclusion,
     find_owner,
     has_docker,
-    misplaced_value,
+    misplaced_keys_of,
     parse_resource_ref,
     pod_security_fix,
     pod_security_problem,
@@ -24,7 +24,7 @@ from app.diagnostics import (
     remedy_for,
 )
 from app.errors import NotFoundError
-from app.injection import INJECT, NAMESPACE_RULES, RULES, STATUS, Decision, Mode, Outcome, Reason
+from app.injection import INJECT, NAMESPACE_RULES, RULES, STATUS, Decision, MisplacedKey, Mode, Outcome, Reason
 from app.kube import KubeClient
 from app.model import JsonObject, pod_templates
 from app.settings import load_policy
@@ -88,6 +88,7 @@ def _pod(cluster: KubeClient, pod: JsonObject, collected: ExplainInputs) -> Expl
     inputs = inputs_of(_label(collected.admission), pod)
     change = remedy_for(decision.reason, namespace, pod)
     verdict, rules = "", RULES
+    misplaced: list[MisplacedKey] = []
     if has_docker(pod):
         status = pod["metadata"]["annotations"][STATUS]
         verdict = f"it has Docker: injected when it was created ({status})"
@@ -97,8 +98,7 @@ def _pod(cluster: KubeClient, pod: JsonObject, collected: ExplainInputs) -> Expl
         verdict = f"it has no Docker, but would be injected ({decision.mode}) if it were created now"
         change = recreation_hint(pod)
     elif decision.reason is Reason.NOT_REQUESTED and (owner := find_owner(cluster, pod, namespace)):
-        if (value := misplaced_value(owner)) is not None:
-            inputs = (*inputs, (f"{owner['kind']} {owner['metadata']['name']} itself", value))
+        misplaced = misplaced_keys_of(owner)
         change = remedy_for(decision.reason, namespace, owner)
     elif change:
         change = f"{change}, then {recreation_hint(pod)}"
@@ -110,7 +110,7 @@ def _pod(cluster: KubeClient, pod: JsonObject, collected: ExplainInputs) -> Expl
         decision=decision,
         change=change,
         verdict=verdict,
-        notes=_notes(collected, pod, decision),
+        notes=(*_notes(collected, pod, decision), *map(str, misplaced)),
         rules=rules,
         configuration_known=_is_known(collected),
     )
@@ -126,8 +126,6 @@ def _workload(target: ResourceRef, workload: JsonObject, collected: ExplainInput
     template = next(iter(pod_templates(workload))).pod
     decision = decide_live(template, collected.admission)
     inputs = inputs_of(_label(collected.admission), template)
-    if (value := misplaced_value(workload)) is not None:
-        inputs = (*inputs, (f"{target.kind} itself {INJECT}", value))
     change = remedy_for(decision.reason, namespace, workload)
     verdict = f"its pods are injected ({decision.mode}) when they are created" if not change else ""
     if decision.outcome is not Outcome.INJECTED:
@@ -140,7 +138,7 @@ def _workload(target: ResourceRef, workload: JsonObject, collected: ExplainInput
         decision=decision,
         change=change,
         verdict=verdict,
-        notes=_notes(collected, template, decision),
+        notes=(*_notes(collected, template, decision), *map(str, misplaced_keys_of(workload))),
         configuration_known=_is_known(collected),
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from app.errors import EmptyManifestError, ManifestError
-from app.manifests import Manifest, Template, UnknownObject, read_manifest
+from app.manifests import Manifest, UnknownObject, read_manifest
 
 # Those that kubectl reads in a directory
 _EXTENSIONS = (".json", ".yaml", ".yml")
@@ -44,18 +44,10 @@ def describe_unknown(unknown: UnknownObject) -> str:
     return f"{unknown}: unknown kind, not changed"
 
 
-def describe_misplaced(template: Template) -> list[str]:
-    """Return a line for each annotation or label that is above the pod template, with the place where it belongs."""
-    kind = template.name.partition("/")[0]
-    target = template.pointer[1:].replace("/", ".") + ".metadata"
-    return [
-        f"{member.removesuffix('s')} {key} stands on the {kind} itself, where it has no effect; "
-        f"move it to {target}.{member}"
-        for member, key in template.misplaced
-    ]
-
-
 def _expand(command: str, filename: str, recursive: bool) -> Iterator[str]:
+    if not filename:
+        # Path("") would be the current directory.
+        raise ManifestError("--filename has no value: name a file, a directory, or - for standard input")
     if _URL.match(filename):
         raise ManifestError(
             f"{filename}: URLs are not read", f"pipe it in: curl -fsSL {filename} | dind-webhook {command} -f -"

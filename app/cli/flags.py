@@ -1,4 +1,4 @@
-"""The flags that several commands share, and commands whose help shows flags and paragraphs as people expect them."""
+"""The flags that several commands share, and the layout of the help."""
 
 import inspect
 import re
@@ -10,7 +10,9 @@ from typing import Annotated, Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-_Form = TypeVar("_Form", bound=StrEnum)
+from app.model import is_dns_label
+
+_Format = TypeVar("_Format", bound=StrEnum)
 
 
 class Color(StrEnum):
@@ -21,8 +23,8 @@ class Color(StrEnum):
     NEVER = "never"
 
 
-class _Helpful:
-    """Help without types of flags that take no value, and without line ends inside of paragraphs."""
+class _ReadableHelp:
+    """Help without types of flags that take no value, and without line ends inside paragraphs."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         text = inspect.cleandoc(options.get("help") or "")
@@ -37,11 +39,11 @@ class _Helpful:
         return parameters
 
 
-class Command(_Helpful, TyperCommand):
+class Command(_ReadableHelp, TyperCommand):
     """A command."""
 
 
-class Group(_Helpful, TyperGroup):
+class Group(_ReadableHelp, TyperGroup):
     """The program itself."""
 
 
@@ -55,17 +57,31 @@ def one_of(*words: str) -> Callable[[str], list[str]]:
 
 
 def output_flag(*words: str, default: str = "") -> Any:
-    """Return the flag that chooses the form of the output; `default` says which it is without the flag."""
+    """Return the flag that chooses the format of the output; `default` says which it is without the flag."""
     text = f"Output format: {', '.join(words[:-1])} or {words[-1]}{default}."
     return typer.Option("--output", "-o", help=text, metavar="FORMAT", autocompletion=one_of(*words))
 
 
-def parse_output(value: str, form: type[_Form], *words: str) -> _Form:
-    """Return the form that an output flag names; raise BadParameter if it is not accepted. `words` default to all."""
-    accepted = words or tuple(form)
+def parse_output(value: str, format_: type[_Format], *words: str) -> _Format:
+    """Return the format that an output flag names; raise BadParameter if it is not accepted. `words` default to all."""
+    accepted = words or tuple(format_)
     if value not in accepted:
         raise typer.BadParameter(f"{value!r} is none of {', '.join(accepted)}", param_hint="--output")
-    return form(value)
+    return format_(value)
+
+
+def check_namespace(name: str | None) -> str | None:
+    """Return the name of a namespace; raise BadParameter if no namespace can have it."""
+    if name and not is_dns_label(name):
+        raise typer.BadParameter(f"{name!r} is no name of a namespace: use lower-case letters, digits and -")
+    return name
+
+
+def _parse_color(value: str) -> Color:
+    try:
+        return Color(value)
+    except ValueError:
+        raise typer.BadParameter(f"{value!r} is none of {', '.join(Color)}") from None
 
 
 ConfigFlag = Annotated[
@@ -83,10 +99,17 @@ OptionalFileFlag = Annotated[list[str] | None, _FILE]
 RecursiveFlag = Annotated[
     bool, typer.Option("--recursive", "-R", help="Read the subdirectories of --filename directories too.")
 ]
-StrictFlag = Annotated[bool, typer.Option("--strict", help="Exit with 1 if an object is of a kind that is not known.")]
+StrictFlag = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a file has an object of an unknown kind.")]
 ManifestNamespaceFlag = Annotated[
     str,
-    typer.Option("--namespace", "-n", help="Namespace of objects that name none.", metavar="NAME", show_default=False),
+    typer.Option(
+        "--namespace",
+        "-n",
+        help="Namespace of objects that name none.",
+        metavar="NAME",
+        show_default=False,
+        callback=check_namespace,
+    ),
 ]
 _complete_label = one_of("enabled", "sidecar", "daemonset")
 _LABEL_HELP = "Value of the namespace's label dind.io/inject: enabled, sidecar, daemonset, or empty for none."
@@ -111,4 +134,13 @@ ContextFlag = Annotated[
     str | None,
     typer.Option("--context", help="Context of the kubeconfig, instead of its current one.", metavar="NAME"),
 ]
-ColorFlag = Annotated[Color, typer.Option("--color", help="Print in colours: auto, always or never.")]
+ColorFlag = Annotated[
+    Color,
+    typer.Option(
+        "--color",
+        help="Print in colours: auto, always or never.",
+        metavar="WHEN",
+        parser=_parse_color,
+        autocompletion=one_of(*Color),
+    ),
+]

@@ -9,14 +9,14 @@ from pathlib import Path
 import orjson
 import typer
 
-from app.cli.files import describe_misplaced, describe_unknown, read_manifests
+from app.cli.files import describe_unknown, read_manifests
 from app.cli.output import FAILED, InjectOutput, describe, print_exactly, print_line, style_of
 from app.injection import Decision, Outcome, Policy, decide_for_namespace
 from app.manifests import Change, Manifest, Template, join
 from app.model import prefix_paths
 from app.settings import load_policy
 
-# Of the comments that are lost, as much as a person needs to find them
+# Limits on the list of lost comments
 _MAX_COMMENTS = 3
 _LONGEST_COMMENT = 60
 _COLORS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}
@@ -101,7 +101,7 @@ def _report(template: Template, decision: Decision, color: str) -> None:
     _say(f"{template.name}: {describe(decision)}", style_of(decision), color)
     for warning in decision.warnings:
         _say(f"  warning: {warning}", typer.colors.YELLOW, color)
-    for note in describe_misplaced(template):
+    for note in template.misplaced:
         _say(f"  note: {note}", typer.colors.YELLOW, color)
 
 

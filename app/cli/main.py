@@ -26,6 +26,7 @@ from app.cli.flags import (
     OptionalNamespaceLabelFlag,
     RecursiveFlag,
     StrictFlag,
+    check_namespace,
     one_of,
     output_flag,
     parse_output,
@@ -85,10 +86,15 @@ def _serve(
         Path | None, typer.Option(help="PEM file with the serving certificate.", metavar="FILE")
     ] = None,
     tls_key_file: Annotated[Path | None, typer.Option(help="PEM file with its private key.", metavar="FILE")] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="all")] = None,
-    port: Annotated[int | None, typer.Option(help="HTTPS port; 0 for a free one.", show_default="10250")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on.", metavar="ADDRESS", show_default="all")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="HTTPS port; 0 for a free one.", metavar="PORT", show_default="10250")
+    ] = None,
     health_port: Annotated[
-        int | None, typer.Option(help="HTTP port of /healthz, /readyz and /metrics.", show_default="8080")
+        int | None,
+        typer.Option(help="HTTP port of /healthz, /readyz and /metrics.", metavar="PORT", show_default="8080"),
     ] = None,
     dev: Annotated[
         bool, typer.Option("--dev", help="Issue a throw-away certificate, listen on loopback, log text.")
@@ -115,7 +121,8 @@ def _certs(
         Path | None, typer.Option(help="Directory for tls.crt and tls.key.", metavar="DIR", show_default=False)
     ] = None,
     health_port: Annotated[
-        int | None, typer.Option(help="HTTP port of /healthz, /readyz and /metrics.", show_default="8081")
+        int | None,
+        typer.Option(help="HTTP port of /healthz, /readyz and /metrics.", metavar="PORT", show_default="8081"),
     ] = None,
     kubeconfig: Annotated[
         Path | None, typer.Option(help="Kubeconfig to use outside of a cluster.", metavar="FILE")
@@ -197,7 +204,11 @@ def _explain(
     namespace: Annotated[
         str | None,
         typer.Option(
-            "--namespace", "-n", help="Namespace of the object, or of objects in files that name none.", metavar="NAME"
+            "--namespace",
+            "-n",
+            help="Namespace of the object, or of objects in files that name none.",
+            metavar="NAME",
+            callback=check_namespace,
         ),
     ] = None,
     namespace_label: OptionalNamespaceLabelFlag = None,
@@ -253,7 +264,12 @@ def _check(
     namespace: Annotated[
         str | None,
         typer.Option(
-            "--namespace", "-n", help="Check this namespace only.", metavar="NAME", show_default="all namespaces"
+            "--namespace",
+            "-n",
+            help="Check this namespace only.",
+            metavar="NAME",
+            show_default="all namespaces",
+            callback=check_namespace,
         ),
     ] = None,
     all_namespaces: Annotated[
@@ -300,10 +316,12 @@ def _check(
 @cli.command("playground", cls=Command)
 def _playground(
     host: Annotated[str, typer.Option(help="Loopback address to listen on.", metavar="ADDRESS")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port of the page; 0 for a free one.", min=0, max=65535)] = 8088,
+    port: Annotated[
+        int, typer.Option(help="Port of the page; 0 for a free one.", metavar="PORT", min=0, max=65535)
+    ] = 8088,
     browser: Annotated[
         bool | None,
-        typer.Option("--browser/--no-browser", help="Open a browser.", show_default="where a desktop is there"),
+        typer.Option("--browser/--no-browser", help="Open a browser.", show_default="if there is a desktop"),
     ] = None,
     config: ConfigFlag = None,
 ) -> None:

@@ -79,7 +79,7 @@ def print_json(value: Any) -> None:
 
 
 def print_exactly(text: str) -> None:
-    """Print text for another program, byte for byte; on a terminal, characters that are not printable are escaped."""
+    """Write text unchanged for another program. On a terminal, escape unprintable characters."""
     if sys.stdout.isatty():
         text = printable_lines(text)
     # As bytes: manifests are UTF-8 in every locale, and keep their line ends on every system.

@@ -15,7 +15,7 @@ from app.diagnostics.explain import (
     decide_live,
     find_exclusion,
     has_docker,
-    misplaced_value,
+    misplaced_keys_of,
     recreation_hint,
     remedy_for,
 )
@@ -42,7 +42,7 @@ __all__ = [
     "find_exclusion",
     "find_owner",
     "has_docker",
-    "misplaced_value",
+    "misplaced_keys_of",
     "parse_resource_ref",
     "pod_security_fix",
     "pod_security_problem",

@@ -1,10 +1,22 @@
 """Why a pod in a live cluster has Docker or not, and how to change that."""
 
+import json
+import shlex
 from typing import NamedTuple
 
 from app.diagnostics.expected_webhook import ENTRIES, ENTRY_SUFFIX
 from app.diagnostics.snapshot import annotations_of, entries_of, entry_for_namespace, labels_of, name_of, namespace_of
-from app.injection import INJECT, STATUS, Decision, Outcome, Policy, Reason, decide_for_namespace
+from app.injection import (
+    INJECT,
+    STATUS,
+    Decision,
+    MisplacedKey,
+    Outcome,
+    Policy,
+    Reason,
+    decide_for_namespace,
+    misplaced_keys,
+)
 from app.model import JsonObject, pod_templates, selects
 
 _OUR_CONDITIONS = frozenset(name for entry in ENTRIES for name in entry.conditions)
@@ -58,34 +70,31 @@ def requests_docker(pod: JsonObject) -> bool:
     return value is not None and value != "disabled"
 
 
-def misplaced_value(workload: JsonObject) -> str | None:
-    """Return the value that a workload has on itself instead of on its pod template, or None if it has none."""
-    for template in pod_templates(workload):
-        if INJECT in {**annotations_of(template.pod), **labels_of(template.pod)}:
-            continue
-        for metadata in template.outer_metadata():
-            keys = {**(metadata.get("labels") or {}), **(metadata.get("annotations") or {})}
-            if INJECT in keys:
-                return str(keys[INJECT])
-    return None
+def misplaced_keys_of(workload: JsonObject) -> list[MisplacedKey]:
+    """Return the annotations and labels that a workload has on itself instead of on its pod template."""
+    return [each for template in pod_templates(workload) for each in misplaced_keys(template)]
 
 
-def annotation_command(workload: JsonObject, value: str) -> str:
+def annotation_command(workload: JsonObject, key: str, value: str) -> str:
     """Return the command that annotates the pod template of a workload."""
     kind, name = workload["kind"].lower(), name_of(workload)
     if kind == "job":
         # Its template is immutable.
-        return f"add {INJECT}: {value} to the annotations of Job {name}'s spec.template, and create the Job again"
-    patch = f'{{"spec":{{"template":{{"metadata":{{"annotations":{{"{INJECT}":"{value}"}}}}}}}}}}'
+        return f"add {key}: {value} to the annotations of Job {name}'s spec.template, and create the Job again"
+    patch: JsonObject = {"spec": {"template": {"metadata": {"annotations": {key: value}}}}}
     if kind == "cronjob":
-        patch = f'{{"spec":{{"jobTemplate":{patch}}}}}'
-    return f"kubectl -n {namespace_of(workload)} patch {kind} {name} --type merge -p '{patch}'"
+        patch = {"spec": {"jobTemplate": patch}}
+    return (
+        f"kubectl -n {namespace_of(workload)} patch {kind} {name} --type merge "
+        f"-p {shlex.quote(json.dumps(patch, separators=(',', ':')))}"
+    )
 
 
 def remedy_for(reason: Reason, namespace: str, workload: JsonObject) -> str:
     """Return how to change an outcome, or an empty text if the decision's message says it or no change is needed."""
     if reason is Reason.NOT_REQUESTED and workload["kind"] != "Pod":
-        return annotation_command(workload, misplaced_value(workload) or "sidecar")
+        request = next((each.value for each in misplaced_keys_of(workload) if each.key == INJECT), "sidecar")
+        return annotation_command(workload, INJECT, str(request))
     return reason.remedy_in(namespace)
 
 

@@ -83,7 +83,7 @@ class Listener:
         task.add_done_callback(self._starting.discard)
 
 
-# As asyncio's BufferedProtocol, which it cannot be, since no compiled class may have an interpreted base (setup.py)
+# The interface of asyncio.BufferedProtocol. It is no subclass: a compiled class has no interpreted base (setup.py).
 class _SharedBufferProtocol:
     """A protocol that receives into one buffer that all connections share; what is received must be copied at once."""
 

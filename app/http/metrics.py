@@ -62,12 +62,12 @@ class Metrics:
         )
         self._load_errors = Counter(
             "dind_webhook_certificate_reload_errors",
-            "Contents of the certificate files that were refused; what was served before stays.",
+            "Certificate files that could not be used; the previous certificate stays in use.",
             registry=registry,
         )
         self._certificate_ok = Gauge(
             "dind_webhook_certificate_last_reload_successful",
-            "1 while what the certificate files hold is what is served, 0 while they hold something unusable.",
+            "1 if the served certificate is the one in the files, 0 if the files cannot be used.",
             registry=registry,
         )
 

@@ -7,14 +7,13 @@ reads the body itself, and rejects a body that is too large as early as possible
 from asyncio import Future, get_running_loop
 from contextlib import suppress
 from time import perf_counter
-from traceback import extract_tb
 from typing import TypeAlias
 
 import structlog
 from starlette.types import Receive, Scope, Send
 
 from app.admission import Review, decide_review, decode_review, encode_review
-from app.errors import BadRequestError
+from app.errors import BadRequestError, frames_of
 from app.http.endpoint import EndpointResponse, Headers
 from app.http.fair_queue import FairQueue
 from app.http.metrics import Metrics
@@ -141,9 +140,7 @@ class MutateEndpoint:
         return refusal
 
     def _report(self, error: Exception) -> None:
-        # Without the text of the error: it may quote the pod.
-        frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)]
-        self._log.error("bug", error=type(error).__name__, frames=frames)
+        self._log.error("bug", error=type(error).__name__, frames=frames_of(error))
 
 
 def _log_fields(review: Review, decision: Decision) -> dict[str, str]:

@@ -117,7 +117,7 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
     try:
         bound = socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     except OSError as error:
-        # The error number of a failed host lookup is negative, and no errno.
+        # The error number of a failed host lookup is negative, and is not an errno.
         why = (
             os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror).partition(" (while")[0]
         )

@@ -59,7 +59,7 @@ def load_certificate(files: TlsFiles, rules: TlsRules) -> Certificate:
         context.load_cert_chain(files.cert, files.key, password="")
     except (OSError, ValueError) as error:
         raise UnusableCertificateError(
-            f"{files.cert} and {files.key} are no pair of PEM files: {_error_text(error)}"
+            f"{files.cert} and {files.key} are not a certificate and its key: {_error_text(error)}"
         ) from None
     not_after = _try_handshake(context, files.cert, rules.host)
     if files.client_ca:
@@ -208,7 +208,7 @@ def _read(path: Path) -> bytes:
 def _error_text(error: Exception) -> str:
     if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
         return str(error.strerror)
-    return getattr(error, "reason", None) or "one holds none"
+    return getattr(error, "reason", None) or "one of them contains no PEM data"
 
 
 def _when(seconds: float) -> str:

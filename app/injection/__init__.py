@@ -11,6 +11,7 @@ from app.injection.decision import Decision, Mode, Outcome, Reason
 from app.injection.docker_paths import DATA_ROOT, SYSTEM_DIRECTORIES
 from app.injection.eligibility import NAMESPACE_VALUES, POD_VALUES, mode_of_label
 from app.injection.inject import decide_for_namespace, decide_request, inject
+from app.injection.misplaced import MisplacedKey, misplaced_keys
 from app.injection.options import Options, Placement, Policy, StorageMedium
 from app.injection.parsers import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
 from app.injection.rules import NAMESPACE_RULES, RULES, Rule, RuleState, trace_rules
@@ -36,6 +37,7 @@ __all__ = [
     "SYSTEM_DIRECTORIES",
     "TOKEN_PATH",
     "Decision",
+    "MisplacedKey",
     "Mode",
     "Option",
     "Options",
@@ -51,6 +53,7 @@ __all__ = [
     "decide_for_namespace",
     "decide_request",
     "inject",
+    "misplaced_keys",
     "mode_of_label",
     "trace_rules",
 ]

@@ -236,7 +236,7 @@ RULES: tuple[Rule, ...] = (
     Rule("The pod's spec can be read", (Reason.MALFORMED_POD,), _read_pod_spec),
     Rule("The pod runs on Linux", (Reason.WINDOWS_POD, Reason.WINDOWS_REQUESTED), _check_operating_system),
     Rule("The operator has switched this mode on", (Reason.MODE_OFF,), _check_mode),
-    Rule("The dind.io/* annotations exist", (Reason.UNKNOWN_ANNOTATION,), _check_annotations),
+    Rule("All dind.io/* annotations are known", (Reason.UNKNOWN_ANNOTATION,), _check_annotations),
     Rule(
         "The operator lets pods set these options",
         (Reason.OPTION_NOT_ALLOWED, Reason.IMAGE_NOT_ALLOWED),
@@ -244,7 +244,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("The values of the options are accepted", (Reason.INVALID_OPTION,), _parse_values),
     Rule(
-        "No namespace of the host, and no user namespace",
+        "No host namespace (network, PID, IPC), and no user namespace",
         (Reason.HOST_NETWORK, Reason.HOST_PID, Reason.HOST_IPC, Reason.HOST_USERS),
         _check_host_namespaces,
     ),

@@ -94,7 +94,7 @@ def _kubeconfig_error(error: Exception) -> KubeconfigError:
 
     if isinstance(error, config.ConfigException):
         return KubeconfigError(str(error))
-    # The texts of other exceptions help nobody, and may quote credentials.
+    # The texts of other exceptions do not help, and may quote credentials.
     return KubeconfigError(f"it is malformed ({type(error).__name__})")
 
 

@@ -41,8 +41,8 @@ def connect_to(host: str, port: int) -> Stream:
 def probe_tls(connect: Callable[[], Stream], server_name: str, bundle: bytes) -> ProbedCertificate:
     """Return the certificate that is served for a name, verified with a PEM bundle, or the system's CAs without one.
 
-    Time and names are the caller's to judge: both can be read from the certificate. ApiError where nobody answers, or
-    no TLS.
+    Expiry and names are not checked: the caller can read both from the certificate. Raise ApiError if nothing answers,
+    or the answer is not TLS.
     """
     # Two handshakes: the first one, without verification, gets a certificate that is not trusted, too.
     _, certificate = _handshake(connect, _unverified_context(), server_name)

@@ -10,17 +10,12 @@ from typing import Any, NamedTuple
 import jsonpatch
 
 from app.errors import EmptyManifestError, ManifestError
-from app.manifests.objects import (
-    UnknownObject,
-    display_name,
-    misplaced_keys,
-    stated_namespace,
-    unknown_objects,
-)
+from app.injection import MisplacedKey, misplaced_keys
+from app.manifests.objects import UnknownObject, display_name, namespace_in_metadata, unknown_objects
 from app.manifests.rewrite import Rewritten, dump_yaml, is_json, rewrite
 from app.manifests.source import Document, Source, parse_documents
 from app.manifests.to_json import to_json
-from app.model import JsonObject, Operation, add, list_objects, pod_templates, pointer
+from app.model import JsonObject, Operation, list_objects, pod_templates, pointer, prefix_paths
 
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -37,13 +32,13 @@ class Template(NamedTuple):
     namespace: str
     pointer: str
     pod: JsonObject
-    misplaced: tuple[tuple[str, str], ...]
+    misplaced: tuple[MisplacedKey, ...]
     document: int
     place: str
 
 
 class Change(NamedTuple):
-    """The text of a document before and after what was injected into the objects of these names.
+    """The text of a document before and after injection into the objects of these names.
 
     `lost_comments` are the comments of the file that neither text has.
     """
@@ -64,7 +59,7 @@ class _Draft:
 
 
 class Manifest:
-    """One file: its text, its documents, and what is to be injected into these.
+    """One file: its text, its documents, and the operations to apply to each document.
 
     `namespace` is used for objects without one, as with `kubectl -n`; if it is given, names show namespaces.
     """
@@ -79,20 +74,20 @@ class Manifest:
         ]
         if not any(isinstance(draft.data, dict) for draft in self._drafts):
             kind = EmptyManifestError if all(draft.data is None for draft in self._drafts) else ManifestError
-            raise kind(f"{source}: holds no Kubernetes object")
+            raise kind(f"{source}: contains no Kubernetes object")
 
     def templates(self) -> Iterator[Template]:
         """Yield each pod and pod template of the file."""
         for number, draft in enumerate(self._drafts):
             places = dict(_places(draft.data, ()))
             for template in pod_templates(draft.data):
-                owner, way, pod = template
-                namespace = stated_namespace(owner) or self._namespace
+                owner, pod_pointer, pod = template
+                namespace = namespace_in_metadata(owner) or self._namespace
                 name = f"{str(owner.get('kind')).lower()}/{display_name(owner)}"
                 if self._namespace:
                     name += f" in namespace {namespace}"
                 misplaced = misplaced_keys(template)
-                yield Template(name, namespace, way, pod, misplaced, number, pointer(*places[id(pod)]))
+                yield Template(name, namespace, pod_pointer, pod, misplaced, number, pointer(*places[id(pod)]))
 
     def unknown_objects(self) -> Iterator[UnknownObject]:
         """Yield the objects of kinds that may hold pods, but are not known."""
@@ -109,7 +104,7 @@ class Manifest:
         draft = self._drafts[template.document]
         draft.names.append(template.name)
         draft.rewritten = None
-        draft.operations += [add(template.place + operation["path"], operation["value"]) for operation in operations]
+        draft.operations += prefix_paths(template.place, operations)
 
     @property
     def text(self) -> str:

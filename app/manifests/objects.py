@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from app.injection import INJECT, PREFIX
-from app.model import WORKLOAD_KINDS, JsonObject, PodTemplate, list_objects, nearest_word, pod_templates
+from app.model import WORKLOAD_KINDS, JsonObject, list_objects, nearest_word, pod_templates
 
 # API groups built into Kubernetes. All kinds in them that have pods are known.
 _KUBERNETES_GROUPS = frozenset({
@@ -59,7 +58,7 @@ def unknown_objects(document: Any) -> Iterator[UnknownObject]:
         group = version.partition("/")[0] if "/" in version else ""
         is_spelled_well = kind in WORKLOAD_KINDS or nearest_word(kind, WORKLOAD_KINDS) is None
         if not version or not kind or group not in _KUBERNETES_GROUPS or not is_spelled_well:
-            yield UnknownObject(version, kind, display_name(each), stated_namespace(each))
+            yield UnknownObject(version, kind, display_name(each), namespace_in_metadata(each))
 
 
 def display_name(owner: JsonObject) -> str:
@@ -68,25 +67,9 @@ def display_name(owner: JsonObject) -> str:
     return str(metadata.get("name") or metadata.get("generateName") or "?")
 
 
-def stated_namespace(owner: JsonObject) -> str:
+def namespace_in_metadata(owner: JsonObject) -> str:
     """Return the namespace of an object, or an empty text if it names none."""
     return str(_object(owner.get("metadata")).get("namespace") or "")
-
-
-def misplaced_keys(template: PodTemplate) -> tuple[tuple[str, str], ...]:
-    """Return our annotations, and the label that requests Docker, that stand above the pod template and not on it.
-
-    Each is a pair: `annotations` or `labels`, and the key.
-    """
-    own = _object(template.pod.get("metadata"))
-    found: dict[tuple[str, str], None] = {}
-    for metadata in template.outer_metadata():
-        for member in ("annotations", "labels"):
-            for key in _object(metadata.get(member)):
-                is_ours = key.startswith(PREFIX) if member == "annotations" else key == INJECT
-                if is_ours and key not in _object(own.get(member)):
-                    found[member, key] = None
-    return tuple(found)
 
 
 def _object(value: Any) -> JsonObject:

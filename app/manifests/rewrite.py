@@ -185,7 +185,7 @@ def _escape_as_before(text: str, body: str) -> str:
 
 
 def _prepare(node: Any, seen: set[int]) -> None:
-    """Keep what the writer would not: anchors without an alias, and nothing in brackets, which is null."""
+    """Make the writer keep anchors without an alias, and empty values in flow style (null)."""
     if not isinstance(node, CommentedMap | CommentedSeq) or id(node) in seen:
         return
     seen.add(id(node))
@@ -250,7 +250,7 @@ def _text(text: str, mark: str) -> Any:
 
 
 def _settle_comments(marked: str, mark: str) -> str:
-    """Return a text without marks, in which comments and blank lines stay above the line they were above.
+    """Return a text without marks, in which comments and blank lines stay above the same line.
 
     ruamel.yaml takes them for a part of what is before them, so that it puts additions below them.
     """

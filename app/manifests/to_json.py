@@ -72,7 +72,7 @@ class _Converter:
             if name is None:
                 raise self._error(key, "a key must be text")
             if name in own:
-                raise self._error(key, f'key "{name}" stands here a second time')
+                raise self._error(key, f'duplicate key "{name}"')
             own[name] = self.convert(value, depth + 1)
         return {**merged, **own}
 

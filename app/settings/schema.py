@@ -225,7 +225,7 @@ class ServerSettings(_SettingsGroup):
     """Common names of the client certificates that are accepted; empty for all that `client_ca_file` has signed."""
 
     reload_seconds: float = Field(default=1.0, gt=0, le=3600)
-    """Time between two looks at the certificate files, in seconds."""
+    """Polling interval of the certificate files, in seconds."""
 
     grace_seconds: float = Field(default=5.0, ge=0, le=600)
     """How long the server accepts new requests after SIGTERM, in seconds: every node must learn that the pod ends."""

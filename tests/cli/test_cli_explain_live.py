@@ -106,9 +106,19 @@ def test_an_annotation_on_the_deployment_is_found_from_its_pod(explain: Explain)
         }
     )
     ran = explain(answers, "pod/build")
-    assert "  Deployment web itself          daemonset\n" in ran.stdout
+    note = "annotation dind.io/inject is on the deployment, not on its pod template, and has no effect; move it to"
+    assert f"     {note} spec.template.metadata.annotations\n" in ran.stdout
     assert 'to change that: kubectl -n ci patch deployment web --type merge -p \'{"spec"' in ran.stdout
     assert '"dind.io/inject":"daemonset"' in ran.stdout
+
+
+@pytest.mark.parametrize("where", ["pod/build", "deployment/web"])
+def test_every_annotation_one_level_too_high_is_named_as_in_a_file(explain: Explain, where: str) -> None:
+    owned = pod(value=None, ownerReferences=[{"kind": "Deployment", "name": "web", "controller": True}])
+    stray = deployment({"dind.io/inject": "sidecar", "dind.io/memory-limit": "1Gi"}, {})
+    ran = explain(cluster(**{f"{PODS}/build": owned, DEPLOYMENT: stray}), where)
+    for key in ("inject", "memory-limit"):
+        assert f"annotation dind.io/{key} is on the deployment, not on its pod template" in ran.stdout
 
 
 def test_a_deployment_is_judged_by_its_template_under_the_installed_settings(explain: Explain) -> None:

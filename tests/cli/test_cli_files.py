@@ -153,12 +153,12 @@ def test_an_annotation_one_level_too_high_is_named_with_the_place_where_it_belon
 ) -> None:
     ran = run(command, "-f", write(DEPLOYMENT))
     note = (
-        "annotation dind.io/inject stands on the deployment itself, where it has no effect; "
+        "annotation dind.io/inject is on the deployment, not on its pod template, and has no effect; "
         "move it to spec.template.metadata.annotations\n"
     )
     assert (f"  note: {note}" in ran.stderr) if command == "inject" else (f"     {note}" in ran.stdout)
-    # This one stands in both places.
-    assert "annotation dind.io/containers stands" not in ran.stdout + ran.stderr
+    # This one is in both places.
+    assert "annotation dind.io/containers is on" not in ran.stdout + ran.stderr
     assert ran.exit_code == 0
 
 
@@ -210,7 +210,7 @@ def test_an_annotation_between_a_cron_job_and_its_pods_is_named(run: Run, write:
 
 def test_a_label_one_level_too_high_is_named(run: Run, write: Write) -> None:
     labelled = CRON_JOB.replace("annotations:", "labels:")
-    note = "label dind.io/inject stands on the cronjob itself, where it has no effect; move it to "
+    note = "label dind.io/inject is on the cronjob, not on its pod template, and has no effect; move it to "
     assert f"{note}spec.jobTemplate.spec.template.metadata.labels\n" in run("explain", "-f", write(labelled)).stdout
 
 

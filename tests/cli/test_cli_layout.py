@@ -30,7 +30,7 @@ SENTENCES = {
     "Mappings and lists are indented as most of them are in that document.": Case(
         "  a:\n      b: 1\n  c:\n    - x\n", "  a:\n    b: 1\n  c:\n  - x\n"
     ),
-    "One space follows `:`, `-` and `,`, and no space stands inside of brackets": Case(
+    "One space follows `:`, `-` and `,`, and no space is inside brackets": Case(
         "  a:   1\n  b: [ x,y,   z ]\n  c: { d:  1 }\n", "  a: 1\n  b: [x, y, z]\n  c: {d: 1}\n"
     ),
     "spaces before a comment are kept where its column allows it": Case("  a: 1    # here\n"),

@@ -9,7 +9,7 @@ from app.diagnostics.explain import (
     annotation_command,
     explain_missing_docker,
     has_docker,
-    misplaced_value,
+    misplaced_keys_of,
     recreation_hint,
     requests_docker,
 )
@@ -41,11 +41,11 @@ def check_pods_have_docker(snapshot: Snapshot) -> Iterator[Problem]:
 
 def check_annotation_on_template(snapshot: Snapshot) -> Iterator[Problem]:
     for workload in snapshot.workloads:
-        if (value := misplaced_value(workload)) is not None:
+        for each in misplaced_keys_of(workload):
             location = f"{workload['kind']} {namespace_of(workload)}/{name_of(workload)}"
             yield Problem(
-                f"{location} has {INJECT}: {value} itself, but its pod template has not",
-                {"fix": annotation_command(workload, value)},
+                f"{location} has {each.key}: {each.value} itself, but its pod template has not",
+                {"fix": annotation_command(workload, each.key, str(each.value))},
             )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from app.diagnostics.checks.dry_run import dry_run_pod
 from app.diagnostics.collect.installation import choose_installation, read_installation
 from app.diagnostics.collect.reader import ClusterApi, ClusterReader, Scope, describe_read_error
-from app.diagnostics.explain import has_docker, misplaced_value, requests_docker
+from app.diagnostics.explain import has_docker, misplaced_keys_of, requests_docker
 from app.diagnostics.snapshot import DryRun, Snapshot, has_opted_in, is_part_of_chart, is_selected, name_of
 from app.errors import ForbiddenError, NotFoundError, RefusedError
 from app.injection import Mode, Policy
@@ -112,7 +112,7 @@ def _read_workloads(reader: ClusterReader, scope: Scope) -> tuple[JsonObject, ..
         workloads += (
             {**workload, "kind": kind}
             for workload in reader.list("workloads", f"{kind}s", path.format(_namespace_prefix(scope)))
-            if misplaced_value({**workload, "kind": kind}) is not None
+            if misplaced_keys_of({**workload, "kind": kind})
         )
     return tuple(workloads)
 

@@ -63,10 +63,10 @@ def set_to(member: str, value: Any) -> Callable[[dict[str, Any]], object]:
     return lambda entry: entry.update({member: value})
 
 
-def workload(kind: str, template: dict[str, str]) -> dict[str, Any]:
+def workload(kind: str, template: dict[str, str], own: dict[str, str] | None = None) -> dict[str, Any]:
     return {
         "kind": kind,
-        "metadata": {"name": "web", "namespace": "ci", "annotations": {"dind.io/inject": "sidecar"}},
+        "metadata": {"name": "web", "namespace": "ci", "annotations": own or {"dind.io/inject": "sidecar"}},
         "spec": {"template": {"metadata": {"annotations": template}}},
     }
 
@@ -456,6 +456,12 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
         healthy(workloads=(workload("Deployment", {}),)),
         "Deployment ci/web has dind.io/inject: sidecar itself",
         PATCH,
+    ),
+    (
+        "annotation-on-template",
+        healthy(workloads=(workload("Deployment", {"dind.io/inject": "sidecar"}, {"dind.io/env": '{"A": "it\'s"}'}),)),
+        """Deployment ci/web has dind.io/env: {"A": "it's"} itself""",
+        """{"dind.io/env":"{\\"A\\": \\"it'"'"'s\\"}"}""",
     ),
     (
         "not-denied",

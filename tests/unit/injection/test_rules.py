@@ -61,13 +61,13 @@ _RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
     "The pod's spec can be read": lambda s: s.spec.update(hostAliases=[], restartPolicy=5),
     "The pod runs on Linux": lambda s: s.spec.update(os={"name": "windows"}),
     "The operator has switched this mode on": lambda s: s.settings.update(modes=frozenset({Mode.DAEMONSET})),
-    "The dind.io/* annotations exist": lambda s: s.annotations.update({"dind.io/colour": "blue"}),
+    "All dind.io/* annotations are known": lambda s: s.annotations.update({"dind.io/colour": "blue"}),
     "The operator lets pods set these options": lambda s: (
         s.settings.update(allowed_options=frozenset({"image", "mtu", "containers", "share-volumes"})),
         s.annotations.update({"dind.io/image": "evil.example/x:1"}),
     ),
     "The values of the options are accepted": lambda s: s.annotations.update({"dind.io/mtu": "many"}),
-    "No namespace of the host, and no user namespace": lambda s: s.spec.update(hostNetwork=True),
+    "No host namespace (network, PID, IPC), and no user namespace": lambda s: s.spec.update(hostNetwork=True),
     "The containers that get Docker exist, and start in time": lambda s: s.annotations.update(
         {"dind.io/containers": "nobody"}
     ),

@@ -167,13 +167,13 @@ def _spec(text: str) -> str:
         ),
         pytest.param("%YAML 1.3\n---\na: 1\n", "not YAML: ", id="directive"),
         pytest.param("a: *b\n", "line 1, column 4: not YAML: found undefined alias 'b'", id="alias"),
-        pytest.param("m:\n  a: 1\n  a: 2\n", 'line 3, column 3: key "a" stands here a second time', id="duplicate"),
+        pytest.param("m:\n  a: 1\n  a: 2\n", 'line 3, column 3: duplicate key "a"', id="duplicate"),
         pytest.param("? [a]\n: 1\n", "line 1, column 3: a key must be text", id="key"),
         pytest.param("<<: 1\n", "line 1, column 5: the merge key << needs a mapping, or a list of them", id="merge"),
         pytest.param("[" * 200 + "]" * 200, "line 1, column 101: nested more than 100 levels deep", id="deep"),
         pytest.param("a: &a\n  b: *a\n", "its aliases multiply beyond what fits a Kubernetes object", id="endless"),
-        pytest.param("a\n", "holds no Kubernetes object", id="text"),
-        pytest.param("", "holds no Kubernetes object", id="nothing"),
+        pytest.param("a\n", "contains no Kubernetes object", id="text"),
+        pytest.param("", "contains no Kubernetes object", id="nothing"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_line_with_its_place(content: str, message: str) -> None:
