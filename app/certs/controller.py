@@ -14,11 +14,11 @@ from app.errors import ApiError, ConflictError, frames_of
 
 # Seconds between attempts while the API server does not answer: doubled each time, up to the longest
 _FIRST_PAUSE = 0.5
-_LONGEST_PAUSE = 8.0
+_MAX_PAUSE = 8.0
 # After a conflict, replicas retry at different moments within this time.
 _CONFLICT_PAUSE = 0.2
 # Two writers that overwrite each other, as two installs with the same names would, do so at this pace at most.
-_LEAST_PAUSE = 0.1
+_MIN_PAUSE = 0.1
 
 
 class Controller:
@@ -37,7 +37,7 @@ class Controller:
         while True:
             self._changed.clear()
             pause = self.reconcile_once()
-            time.sleep(_LEAST_PAUSE)
+            time.sleep(_MIN_PAUSE)
             self._changed.wait(pause)
 
     def watch(self, open_watch: Callable[[], Iterator[None]]) -> None:
@@ -52,7 +52,7 @@ class Controller:
                     self._changed.set()
             except ApiError as error:
                 self._log.debug("watch lost", problem=str(error))
-            short = 0 if time.monotonic() > opened + _LONGEST_PAUSE else short + 1
+            short = 0 if time.monotonic() > opened + _MAX_PAUSE else short + 1
             time.sleep(_pause(short))
 
     def reconcile_once(self) -> float:
@@ -60,7 +60,7 @@ class Controller:
         try:
             due = self._reconciler.reconcile(datetime.now(UTC))
         except ConflictError:
-            self._metrics.failed(conflict=True)
+            self._metrics.count_failure(conflict=True)
             return random.uniform(0, _CONFLICT_PAUSE)  # noqa: S311  # no secret
         except (ApiError, OSError) as error:
             problem = str(error)
@@ -71,7 +71,7 @@ class Controller:
                 self._log.info("certificates reconciled again", failures=self._failures)
             self._failures = 0
             return min(self._resync_seconds, max(0.0, (due - datetime.now(UTC)).total_seconds()))
-        self._metrics.failed(conflict=False)
+        self._metrics.count_failure(conflict=False)
         pause = _pause(self._failures)
         self._failures += 1
         self._log.warning("certificates not reconciled", problem=problem, next_try_seconds=round(pause, 1))
@@ -79,5 +79,5 @@ class Controller:
 
 
 def _pause(failures: int) -> float:
-    longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, 10))
+    longest = min(_MAX_PAUSE, _FIRST_PAUSE * 2 ** min(failures, 10))
     return random.uniform(longest / 2, longest)  # noqa: S311  # no secret

@@ -7,7 +7,7 @@ from prometheus_client import Counter, Gauge
 
 from app.process_metrics import process_registry
 
-Written: TypeAlias = Literal["ca", "leaf", "restored"]
+SecretChange: TypeAlias = Literal["ca", "leaf", "restored"]
 
 
 class CertsMetrics:
@@ -50,23 +50,23 @@ class CertsMetrics:
             registry=registry,
         )
 
-    def bundles(self, *, in_sync: bool) -> None:
+    def set_bundles_in_sync(self, *, in_sync: bool) -> None:
         """Set whether every webhook has the right caBundle."""
         self._in_sync.set(in_sync)
 
-    def bundles_written(self) -> None:
+    def count_bundle_write(self) -> None:
         """Count a write of a caBundle."""
         self._bundles_written.inc()
 
-    def renewed(self, what: Written) -> None:
+    def count_renewal(self, what: SecretChange) -> None:
         """Count a write of the Secret."""
         self._renewed.labels(what).inc()
 
-    def certificates(self, ca: datetime, leaf: datetime) -> None:
+    def set_certificate_expiry(self, ca: datetime, leaf: datetime) -> None:
         """Set when the certificates expire."""
         self._expiry.labels("ca").set(ca.timestamp())
         self._expiry.labels("leaf").set(leaf.timestamp())
 
-    def failed(self, *, conflict: bool) -> None:
+    def count_failure(self, *, conflict: bool) -> None:
         """Count a failed call, or a write that another client's write made obsolete."""
         (self._conflicts if conflict else self._api_errors).inc()

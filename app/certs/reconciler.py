@@ -8,35 +8,35 @@ from typing import Protocol, cast
 import structlog
 
 from app.certs.atomic_writer import read_served_cert, write_pair
-from app.certs.metrics import CertsMetrics, Written
+from app.certs.metrics import CertsMetrics, SecretChange
 from app.certs.rotation import (
     CertState,
     Lifetimes,
     UnusableCertStateError,
-    also_trust,
+    add_trusted_ca,
     decode_state,
     encode_state,
     expiry,
     is_current,
-    issued,
+    issue_time,
     may_serve,
     new_state,
     next_change,
-    our_cas,
     renew,
     renewal,
     trust_bundle,
+    unexpired_self_signed_cas,
 )
-from app.kube import Stored
+from app.kube import VersionedData
 from app.timestamps import format_timestamp
 
 
 class CertStore(Protocol):
     """The Secret and the webhook configuration. Each method may raise ApiError; the writing ones ConflictError too."""
 
-    def read_secret(self) -> Stored | None: ...
+    def read_secret(self) -> VersionedData | None: ...
     def write_secret(self, data: Mapping[str, bytes], version: str | None) -> None: ...
-    def read_bundles(self) -> Stored | None: ...
+    def read_bundles(self) -> VersionedData | None: ...
     def write_bundles(self, data: Mapping[str, bytes], version: str) -> None: ...
 
 
@@ -64,8 +64,8 @@ class CertReconciler:
         """
         state = self._agree_on_state(now)
         bundles_right = self._reconcile_bundles(state, now)
-        self._metrics.bundles(in_sync=bundles_right)
-        self._metrics.certificates(ca=expiry(state.ca.cert), leaf=expiry(state.leaf.cert))
+        self._metrics.set_bundles_in_sync(in_sync=bundles_right)
+        self._metrics.set_certificate_expiry(ca=expiry(state.ca.cert), leaf=expiry(state.leaf.cert))
         files_due = self._reconcile_files(state, now)
         self._unready = self._unready and self._first_problem(now, bundles_right=bundles_right)
         due = next_change(state, now)
@@ -104,8 +104,8 @@ class CertReconciler:
             return self._write_state(self._new_state(now), version, "ca", reason)
         # A Secret that was lost gets the known state back, because certificates of that CA are being served.
         state = current or cast(CertState, self._state)
-        change: Written | None = None if current else "restored"
-        if self._state and (repaired := also_trust(state, self._state, now)):
+        change: SecretChange | None = None if current else "restored"
+        if self._state and (repaired := add_trusted_ca(state, self._state, now)):
             state, change, reason = repaired, "restored", "a CA of a leaf in use was missing"
         if due := renewal(state, self._hosts, now):
             state, reason = renew(state, due, self._hosts, self._lifetimes, now), due.reason
@@ -115,9 +115,9 @@ class CertReconciler:
         self._state = state
         return state
 
-    def _write_state(self, state: CertState, version: str | None, change: Written, reason: str) -> CertState:
+    def _write_state(self, state: CertState, version: str | None, change: SecretChange, reason: str) -> CertState:
         self._store.write_secret(encode_state(state), version)
-        self._metrics.renewed(change)
+        self._metrics.count_renewal(change)
         self._log.info("certificates written", what=change, reason=reason)
         self._state = state
         return state
@@ -125,7 +125,9 @@ class CertReconciler:
     def _new_state(self, now: datetime) -> CertState:
         # Other replicas may still serve leaves of the CAs that the bundles hold now.
         bundles = self._store.read_bundles()
-        trusted = b"".join({our_cas(bundle, now): None for bundle in (bundles.data if bundles else {}).values()})
+        trusted = b"".join(
+            {unexpired_self_signed_cas(bundle, now): None for bundle in (bundles.data if bundles else {}).values()}
+        )
         return new_state(self._hosts, self._lifetimes, now, trusted, now + self._lifetimes.leaf)
 
     def _reconcile_bundles(self, state: CertState, now: datetime) -> bool:
@@ -137,7 +139,7 @@ class CertReconciler:
         wrong = {name: expected for name, bundle in stored.data.items() if bundle != expected}
         if wrong:
             self._store.write_bundles(wrong, stored.version)
-            self._metrics.bundles_written()
+            self._metrics.count_bundle_write()
             self._log.info("caBundle written", webhooks=sorted(wrong))
         ca = state.ca.cert
         if self._trusted_ca != ca or any(ca not in bundle for bundle in stored.data.values()):
@@ -145,7 +147,7 @@ class CertReconciler:
             # Unless the certificate in the files is valid long enough to wait: then nothing need be assumed.
             was_trusted = not self._trusted_ca and all(ca in bundle for bundle in stored.data.values())
             can_wait = self._is_serving(now + 2 * self._lifetimes.wait)
-            self._trusted_since = issued(ca) if was_trusted and not can_wait else now
+            self._trusted_since = issue_time(ca) if was_trusted and not can_wait else now
             self._trusted_ca = ca
         return True
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from app.certs.issue import BACKDATE, KeyPair, issue_ca, issue_serving_cert, subject_alt_names
 from app.errors import DindWebhookError
 
-_LONGEST_WAIT = timedelta(seconds=30)
+_MAX_WAIT = timedelta(seconds=30)
 
 
 class UnusableCertStateError(DindWebhookError):
@@ -39,7 +39,7 @@ class Lifetimes(NamedTuple):
         API servers watch webhook configurations, so they see a change within about a second. A leaf is renewed when a
         third of its lifetime is left, which must be longer than this.
         """
-        return min(_LONGEST_WAIT, self.leaf / 6)
+        return min(_MAX_WAIT, self.leaf / 6)
 
 
 class CertState(NamedTuple):
@@ -97,7 +97,7 @@ def new_state(
     return CertState(ca, issue_serving_cert(ca, hosts, now, lifetimes.leaf), trusted, until if trusted else None)
 
 
-def also_trust(state: CertState, known: CertState, now: datetime) -> CertState | None:
+def add_trusted_ca(state: CertState, known: CertState, now: datetime) -> CertState | None:
     """Return `state` with the CA of the known leaf added to the bundle, or None if the bundle has it already.
 
     `known` is the state that this replica agreed on before; another writer has replaced it without knowing it.
@@ -130,7 +130,7 @@ def may_serve(
     return nothing_to_replace or same_ca or now >= trusted_since + lifetimes.wait
 
 
-def issued(cert: bytes) -> datetime:
+def issue_time(cert: bytes) -> datetime:
     """Return when a certificate of ours was issued."""
     return _load(cert).not_valid_before_utc + BACKDATE
 
@@ -149,7 +149,7 @@ def is_current(cert: bytes, now: datetime) -> bool:
     return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc
 
 
-def our_cas(bundle: bytes, now: datetime) -> bytes:
+def unexpired_self_signed_cas(bundle: bytes, now: datetime) -> bytes:
     """Return the unexpired self-signed certificates of a bundle, PEM; empty if the bundle cannot be read."""
     try:
         certificates = x509.load_pem_x509_certificates(bundle)

@@ -23,14 +23,14 @@ from app.injection import (
     decide_for_namespace,
     trace_rules,
 )
-from app.manifests import Template, UnknownObject, dump_yaml
+from app.manifests import ManifestPod, UnknownObject, dump_yaml
 from app.model import JsonObject
 from app.settings import load_policy
 
 _MARKS = {RuleState.PASSED: "✓", RuleState.STOPPED: "✗", RuleState.NOT_REACHED: "-", RuleState.NOT_CHECKED: "?"}
 
 
-class Explained(NamedTuple):
+class Explanation(NamedTuple):
     """A pod, the inputs of the decision on it, the decision, and its remedy.
 
     `verdict` replaces the decision's own words. `configuration_known` says whether the webhook configuration was
@@ -78,12 +78,12 @@ def run_explain(
     return FAILED if strict and unknown else code
 
 
-def _explain(template: Template, namespace_label: str, policy: Policy) -> Explained:
+def _explain(template: ManifestPod, namespace_label: str, policy: Policy) -> Explanation:
     decision = decide_for_namespace(template.pod, namespace_label, policy)
     name, _, _ = template.name.partition(" ")
     # Then a note gives the remedy: to move what requests Docker.
     is_misplaced = decision.reason is Reason.NOT_REQUESTED and any(each.key == INJECT for each in template.misplaced)
-    return Explained(
+    return Explanation(
         title=template.name,
         name=name,
         namespace=template.namespace,
@@ -107,7 +107,7 @@ def inputs_of(namespace_label: str, pod: JsonObject) -> tuple[tuple[str, str], .
 
 
 def print_explained(
-    explained: Sequence[Explained], unknown: Iterable[UnknownObject], output: ExplainOutput, color: str
+    explained: Sequence[Explanation], unknown: Iterable[UnknownObject], output: ExplainOutput, color: str
 ) -> int:
     """Print explanations, and return the exit code: 0, or 1 if a pod would be denied."""
     if output is ExplainOutput.TEXT:
@@ -135,7 +135,7 @@ def print_explained(
     return FAILED if any(each.decision.outcome is Outcome.DENIED for each in explained) else 0
 
 
-def _as_tree(explained: Explained) -> JsonObject:
+def _as_tree(explained: Explanation) -> JsonObject:
     decision = explained.decision
     rules = trace_rules(decision, explained.rules, configuration_known=explained.configuration_known)
     return {
@@ -152,7 +152,7 @@ def _as_tree(explained: Explained) -> JsonObject:
     }
 
 
-def _print(explained: Explained, color: str) -> None:
+def _print(explained: Explanation, color: str) -> None:
     decision = explained.decision
     print_line((explained.title, typer.colors.CYAN), color=color)
     for name, value in explained.inputs:

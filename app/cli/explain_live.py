@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from app.cli.explain import Explained, inputs_of, print_explained
+from app.cli.explain import Explanation, inputs_of, print_explained
 from app.cli.output import ExplainOutput, describe
 from app.diagnostics import (
     AdmissionInputs,
@@ -29,7 +29,7 @@ from app.kube import KubeClient
 from app.model import JsonObject, pod_templates
 from app.settings import load_policy
 
-_MOST_PODS = 50
+_MAX_PODS = 50
 
 
 def run_explain_live(
@@ -82,7 +82,7 @@ def _notes(collected: ExplainInputs, pod: JsonObject, decision: Decision) -> tup
     return tuple(notes)
 
 
-def _pod(cluster: KubeClient, pod: JsonObject, collected: ExplainInputs) -> Explained:
+def _pod(cluster: KubeClient, pod: JsonObject, collected: ExplainInputs) -> Explanation:
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
     decision = decide_live(pod, collected.admission)
     inputs = inputs_of(_label(collected.admission), pod)
@@ -102,7 +102,7 @@ def _pod(cluster: KubeClient, pod: JsonObject, collected: ExplainInputs) -> Expl
         change = remedy_for(decision.reason, namespace, owner)
     elif change:
         change = f"{change}, then {recreation_hint(pod)}"
-    return Explained(
+    return Explanation(
         title=f"Pod {namespace}/{name}",
         name=f"pod/{name}",
         namespace=namespace,
@@ -121,7 +121,7 @@ def _is_known(collected: ExplainInputs) -> bool:
     return collected.admission.configuration is not None and not custom_match_conditions(collected.admission)
 
 
-def _workload(target: ResourceRef, workload: JsonObject, collected: ExplainInputs) -> Explained:
+def _workload(target: ResourceRef, workload: JsonObject, collected: ExplainInputs) -> Explanation:
     namespace = workload["metadata"]["namespace"]
     template = next(iter(pod_templates(workload))).pod
     decision = decide_live(template, collected.admission)
@@ -130,7 +130,7 @@ def _workload(target: ResourceRef, workload: JsonObject, collected: ExplainInput
     verdict = f"its pods are injected ({decision.mode}) when they are created" if not change else ""
     if decision.outcome is not Outcome.INJECTED:
         verdict = ""
-    return Explained(
+    return Explanation(
         title=f"{target.kind} {namespace}/{target.name}",
         name=f"{target.kind.lower()}/{target.name}",
         namespace=namespace,
@@ -143,7 +143,7 @@ def _workload(target: ResourceRef, workload: JsonObject, collected: ExplainInput
     )
 
 
-def _namespace(cluster: KubeClient, collected: ExplainInputs) -> Explained:
+def _namespace(cluster: KubeClient, collected: ExplainInputs) -> Explanation:
     admission = collected.admission
     name, label = admission.namespace["metadata"]["name"], _label(admission)
     # A pod that requests Docker shows what its namespace decides.
@@ -160,7 +160,7 @@ def _namespace(cluster: KubeClient, collected: ExplainInputs) -> Explained:
         )
         verdict = who + (f", unless it says {INJECT}: disabled" if label in set(Mode) else "")
     change = remedy_for(decision.reason, name, {"kind": "Namespace", "metadata": {"name": name}})
-    return Explained(
+    return Explanation(
         title=f"Namespace {name}",
         name=f"namespace/{name}",
         namespace=name,
@@ -177,7 +177,7 @@ def _namespace(cluster: KubeClient, collected: ExplainInputs) -> Explained:
 def _list_pods(cluster: KubeClient, namespace: str, admission: AdmissionInputs) -> list[str]:
     lines: list[str] = []
     for pod in cluster.items(f"/api/v1/namespaces/{namespace}/pods"):
-        if len(lines) == _MOST_PODS:
+        if len(lines) == _MAX_PODS:
             lines.append("and more; `dind-webhook explain pod/NAME` looks at one")
             break
         decision = decide_live(pod, admission)

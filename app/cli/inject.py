@@ -12,13 +12,13 @@ import typer
 from app.cli.files import describe_unknown, read_manifests
 from app.cli.output import FAILED, InjectOutput, describe, print_exactly, print_line, style_of
 from app.injection import Decision, Outcome, Policy, decide_for_namespace
-from app.manifests import Change, Manifest, Template, join
+from app.manifests import Change, Manifest, ManifestPod, join
 from app.model import prefix_paths
 from app.settings import load_policy
 
 # Limits on the list of lost comments
 _MAX_COMMENTS = 3
-_LONGEST_COMMENT = 60
+_MAX_COMMENT = 60
 _COLORS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}
 
 
@@ -64,7 +64,7 @@ def run_inject(
     return FAILED if failed else 0
 
 
-def _inject(manifest: Manifest, namespace_label: str, policy: Policy) -> list[tuple[Template, Decision]]:
+def _inject(manifest: Manifest, namespace_label: str, policy: Policy) -> list[tuple[ManifestPod, Decision]]:
     decisions = []
     for template in manifest.templates():
         decision = decide_for_namespace(template.pod, namespace_label, policy)
@@ -83,7 +83,7 @@ def _render(manifests: list[Manifest], output: InjectOutput) -> str:
     return json.dumps(tree, ensure_ascii=False, indent=4) + "\n"
 
 
-def _patch(template: Template, decision: Decision) -> str:
+def _patch(template: ManifestPod, decision: Decision) -> str:
     operations = prefix_paths(template.pointer, decision.operations)
     return orjson.dumps(operations, option=orjson.OPT_INDENT_2).decode() + "\n"
 
@@ -97,7 +97,7 @@ def _print_diff(change: Change, color: str) -> None:
         print_line((line, _COLORS.get(line[:1])), color=color)
 
 
-def _report(template: Template, decision: Decision, color: str) -> None:
+def _report(template: ManifestPod, decision: Decision, color: str) -> None:
     _say(f"{template.name}: {describe(decision)}", style_of(decision), color)
     for warning in decision.warnings:
         _say(f"  warning: {warning}", typer.colors.YELLOW, color)
@@ -107,7 +107,7 @@ def _report(template: Template, decision: Decision, color: str) -> None:
 
 def _report_lost_comments(manifests: list[Manifest], color: str) -> None:
     for change in (change for manifest in manifests for change in manifest.changes() if change.lost_comments):
-        shown = [comment[:_LONGEST_COMMENT] for comment in change.lost_comments[:_MAX_COMMENTS]]
+        shown = [comment[:_MAX_COMMENT] for comment in change.lost_comments[:_MAX_COMMENTS]]
         more = ["..."] if len(change.lost_comments) > _MAX_COMMENTS else []
         names, comments = ", ".join(change.names), ", ".join(shown + more)
         _say(f"{names}: comments are lost: {comments}", typer.colors.YELLOW, color)

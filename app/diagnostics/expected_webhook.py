@@ -12,13 +12,13 @@ from app.injection import INJECT, NAMESPACE_VALUES, mode_of_label
 from app.model import JsonObject, selects
 
 # Names of webhooks end in the project's own domain, those of match conditions begin with it.
-ENTRY_SUFFIX = ".inject.dind.io"
+WEBHOOK_NAME_SUFFIX = ".inject.dind.io"
 PART_OF = "app.kubernetes.io/part-of=dind-webhook"
 EXEMPT_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 NAME_LABEL = "kubernetes.io/metadata.name"
 MINIMUM_VERSION = (1, 30)
 # While the webhook is down, every pod that asks for Docker waits this long.
-LONGEST_TIMEOUT_SECONDS = 10
+MAX_TIMEOUT_SECONDS = 10
 # Below it, a handshake on a busy node may cost a pod.
 SHORTEST_TIMEOUT_SECONDS = 2
 
@@ -29,7 +29,7 @@ WEBHOOK_RULES: list[JsonObject] = [
 CONTRACT: JsonObject = {"admissionReviewVersions": ["v1"], "matchPolicy": "Equivalent", "sideEffects": "None"}
 
 _RULE_MEMBERS = ("operations", "apiGroups", "apiVersions", "resources", "scope")
-_LONGEST_TEXT = 60
+_MAX_TEXT = 60
 _ASKED_FOR = {
     "dind.io/asked-for": f"""
         (has(object.metadata.annotations) && '{INJECT}' in object.metadata.annotations)
@@ -55,7 +55,7 @@ class ExpectedEntry(NamedTuple):
 
     @property
     def name(self) -> str:
-        return self.value + ENTRY_SUFFIX
+        return self.value + WEBHOOK_NAME_SUFFIX
 
 
 def _entry(value: str) -> ExpectedEntry:
@@ -64,7 +64,7 @@ def _entry(value: str) -> ExpectedEntry:
     return ExpectedEntry(value, mutate_path(mode), _CONDITIONS if mode else {**_ASKED_FOR, **_CONDITIONS})
 
 
-ENTRIES: tuple[ExpectedEntry, ...] = tuple(map(_entry, NAMESPACE_VALUES))
+WEBHOOKS: tuple[ExpectedEntry, ...] = tuple(map(_entry, NAMESPACE_VALUES))
 
 
 def find_differences(expected: ExpectedEntry, webhook: JsonObject) -> Iterator[str]:
@@ -108,12 +108,12 @@ def _text(value: Any) -> str:
 
 
 def _abbreviate(text: str) -> str:
-    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
+    return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
 
 
 def _selector_difference(expected: ExpectedEntry, selector: JsonObject | None) -> str | None:
     """Return the namespaces that a selector should match and does not, or the other way round; None if it is right."""
-    for value in (None, *(entry.value for entry in ENTRIES)):
+    for value in (None, *(entry.value for entry in WEBHOOKS)):
         labels = {NAME_LABEL: "some-namespace"} | ({INJECT: value} if value else {})
         namespaces = f"labelled {INJECT}={value}" if value else f"without the label {INJECT}"
         should_match = value == expected.value

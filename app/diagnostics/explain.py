@@ -4,8 +4,15 @@ import json
 import shlex
 from typing import NamedTuple
 
-from app.diagnostics.expected_webhook import ENTRIES, ENTRY_SUFFIX
-from app.diagnostics.snapshot import annotations_of, entries_of, entry_for_namespace, labels_of, name_of, namespace_of
+from app.diagnostics.expected_webhook import WEBHOOK_NAME_SUFFIX, WEBHOOKS
+from app.diagnostics.snapshot import (
+    annotations_of,
+    labels_of,
+    name_of,
+    namespace_of,
+    webhook_for_namespace,
+    webhooks_of,
+)
 from app.injection import (
     INJECT,
     STATUS,
@@ -19,7 +26,7 @@ from app.injection import (
 )
 from app.model import JsonObject, pod_templates, selects
 
-_OUR_CONDITIONS = frozenset(name for entry in ENTRIES for name in entry.conditions)
+_OUR_CONDITIONS = frozenset(name for entry in WEBHOOKS for name in entry.conditions)
 
 
 class AdmissionInputs(NamedTuple):
@@ -42,9 +49,9 @@ def find_exclusion(pod: JsonObject, inputs: AdmissionInputs) -> str | None:
     configuration = inputs.configuration
     if configuration is None:
         return None
-    if not entries_of(configuration):
-        return f"webhook configuration {name_of(configuration)} has no webhook with a name of *{ENTRY_SUFFIX}"
-    entry = entry_for_namespace(configuration, inputs.namespace)
+    if not webhooks_of(configuration):
+        return f"webhook configuration {name_of(configuration)} has no webhook with a name of *{WEBHOOK_NAME_SUFFIX}"
+    entry = webhook_for_namespace(configuration, inputs.namespace)
     if entry is None:
         return f"no namespaceSelector of webhook configuration {name_of(configuration)} matches its namespace"
     if not selects(entry.get("objectSelector"), labels_of(pod)):
@@ -54,7 +61,7 @@ def find_exclusion(pod: JsonObject, inputs: AdmissionInputs) -> str | None:
 
 def custom_match_conditions(inputs: AdmissionInputs) -> list[str]:
     """Return the names of match conditions that the operator has added; only the API server can evaluate them."""
-    entry = entry_for_namespace(inputs.configuration, inputs.namespace) if inputs.configuration else None
+    entry = webhook_for_namespace(inputs.configuration, inputs.namespace) if inputs.configuration else None
     names = [condition["name"] for condition in (entry or {}).get("matchConditions") or []]
     return [name for name in names if name not in _OUR_CONDITIONS]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from app.diagnostics.expected_webhook import ENTRY_SUFFIX, PART_OF
+from app.diagnostics.expected_webhook import PART_OF, WEBHOOK_NAME_SUFFIX
 from app.injection import INJECT, NAMESPACE_VALUES, Mode, Policy
 from app.model import JsonObject, selects
 
@@ -80,15 +80,15 @@ def annotations_of(o: JsonObject) -> Mapping[str, Any]:
     return o.get("metadata", {}).get("annotations") or {}
 
 
-def entries_of(configuration: JsonObject | None) -> dict[str, JsonObject]:
+def webhooks_of(configuration: JsonObject | None) -> dict[str, JsonObject]:
     """Return our webhooks in a configuration, by name."""
     webhooks = (configuration or {}).get("webhooks") or []
-    return {webhook["name"]: webhook for webhook in webhooks if webhook["name"].endswith(ENTRY_SUFFIX)}
+    return {webhook["name"]: webhook for webhook in webhooks if webhook["name"].endswith(WEBHOOK_NAME_SUFFIX)}
 
 
-def entry_for_namespace(configuration: JsonObject, namespace: JsonObject) -> JsonObject | None:
+def webhook_for_namespace(configuration: JsonObject, namespace: JsonObject) -> JsonObject | None:
     """Return the webhook that is called for pods of a namespace, or None if there is none."""
-    for entry in entries_of(configuration).values():
+    for entry in webhooks_of(configuration).values():
         if selects(entry.get("namespaceSelector"), labels_of(namespace)):
             return entry
     return None
@@ -102,7 +102,7 @@ def is_part_of_chart(o: JsonObject) -> bool:
 
 def release_namespace(configuration: JsonObject | None) -> str:
     """Return the namespace of a configuration's server, or an empty text if it is not known."""
-    for entry in entries_of(configuration).values():
+    for entry in webhooks_of(configuration).values():
         if service := entry["clientConfig"].get("service"):
             return str(service["namespace"])
     return str(annotations_of(configuration or {}).get("meta.helm.sh/release-namespace", ""))
@@ -120,7 +120,7 @@ def has_opted_in(namespace: JsonObject) -> bool:
 
 def is_selected(configuration: JsonObject | None, namespace: JsonObject) -> bool:
     """Whether the namespaceSelectors of a configuration match a namespace."""
-    return configuration is not None and entry_for_namespace(configuration, namespace) is not None
+    return configuration is not None and webhook_for_namespace(configuration, namespace) is not None
 
 
 def calls_for_pods(configuration: JsonObject) -> bool:

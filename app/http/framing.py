@@ -3,8 +3,8 @@
 httptools cannot be paused: it parses all of the input that it is given.
 """
 
-# The longest head, and the most bytes in a row that belong to no body: trailers, chunk extensions
-MOST_HEAD_BYTES = 32 * 1024
+from app.http.limits import MAX_HEAD_BYTES
+
 _END_OF_HEAD = b"\r\n\r\n"
 # The longest piece of a chunked body
 _CHUNKED_PIECE_BYTES = 4 * 1024
@@ -60,9 +60,9 @@ class MessageFramer:
         else:
             self.unparsed, data = data[end:], data[:end]
         # A piece with body bytes may have any length. Counted are the bytes since the last body byte.
-        too_large = self.bytes_without_body > MOST_HEAD_BYTES
+        too_large = self.bytes_without_body > MAX_HEAD_BYTES
         self.bytes_without_body += len(data)
-        if too_large or (self.is_in_head and self.bytes_without_body > MOST_HEAD_BYTES):
+        if too_large or (self.is_in_head and self.bytes_without_body > MAX_HEAD_BYTES):
             return b""
         if not is_sized:
             self._tail = b"" if data.endswith(_END_OF_HEAD) else data[1 - len(_END_OF_HEAD) :]

@@ -13,7 +13,7 @@ from app.logs import LEVELS, log_level, set_log_level
 from app.model import is_loopback
 
 # The longest body that is read
-_LONGEST_LEVEL = 16
+_MAX_LEVEL = 16
 
 
 def health_application(registry: CollectorRegistry, not_ready: Callable[[], str | None]) -> FastAPI:
@@ -47,7 +47,7 @@ def health_application(registry: CollectorRegistry, not_ready: Callable[[], str 
         with suppress(ClientDisconnect):
             async for chunk in request.stream():
                 level += chunk.decode("ascii", "replace")
-                if len(level) > _LONGEST_LEVEL:
+                if len(level) > _MAX_LEVEL:
                     break
         if level.strip() not in LEVELS:
             return PlainTextResponse(f"the body must be one of {', '.join(LEVELS)}\n", 400)

@@ -1,4 +1,4 @@
-"""Limits that connections share. At a limit, the remote address that uses most loses connections."""
+"""Limits on heads, and limits that connections share: at these, the address that uses most loses connections."""
 
 import time
 from collections import Counter
@@ -10,13 +10,16 @@ from app.http.endpoint import Endpoint
 from app.http.fair_queue import FairQueue
 from app.http.metrics import Metrics
 
+# The longest head, and the most bytes in a row that belong to no body: trailers, chunk extensions
+MAX_HEAD_BYTES = 32 * 1024
+MAX_HEADERS = 100
 # A healthy client sends a request, or takes a response, within milliseconds.
 _STALLED_SECONDS = 1.0
 # The part of the budget that may stay in use after connections were shed, so that the next request sheds none
 _FILL_AFTER_SHEDDING = 3 / 4
 
 
-class Member(Protocol):
+class LimitedConnection(Protocol):
     """A connection that shares limits with others."""
 
     @property
@@ -48,9 +51,9 @@ class ConnectionPool:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._count = 0
-        self._by_address: dict[str, set[Member]] = {}
+        self._by_address: dict[str, set[LimitedConnection]] = {}
         # Connections that never sent a whole request, oldest first
-        self._silent: dict[Member, None] = {}
+        self._silent: dict[LimitedConnection, None] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -71,29 +74,29 @@ class ConnectionPool:
             leaving = _stalled(own, now) or self._longest_silent(now)
         else:
             crowd = [one for members in self._by_address.values() if len(members) == most for one in members]
-            leaving = _stalled(crowd, now) or min(crowd, key=self._when_to_leave)
+            leaving = _stalled(crowd, now) or min(crowd, key=self._eviction_key)
         if leaving:
             leaving.evict()
         return leaving is not None
 
-    def _longest_silent(self, now: float) -> Member | None:
+    def _longest_silent(self, now: float) -> LimitedConnection | None:
         oldest = next(iter(self._silent), None)
         return oldest if oldest and now - oldest.waiting_since > _STALLED_SECONDS else None
 
-    def _when_to_leave(self, member: Member) -> tuple[bool, float]:
+    def _eviction_key(self, member: LimitedConnection) -> tuple[bool, float]:
         return member not in self._silent, member.waiting_since
 
-    def has_sent_request(self, member: Member) -> None:
+    def mark_request_sent(self, member: LimitedConnection) -> None:
         """Note that the connection sent a whole request."""
         self._silent.pop(member, None)
 
-    def add(self, newcomer: Member) -> None:
+    def add(self, newcomer: LimitedConnection) -> None:
         """Add a connection that `make_room` has let in."""
         self._by_address.setdefault(newcomer.address, set()).add(newcomer)
         self._silent[newcomer] = None
         self._count += 1
 
-    def release(self, member: Member) -> None:
+    def release(self, member: LimitedConnection) -> None:
         """Remove a connection that is closed or being closed."""
         members = self._by_address.get(member.address, set())
         if member in members:
@@ -105,7 +108,7 @@ class ConnectionPool:
                 del self._by_address[member.address]
 
 
-def _stalled(members: Collection[Member], now: float) -> Member | None:
+def _stalled(members: Collection[LimitedConnection], now: float) -> LimitedConnection | None:
     """Return the connection that has been busy longest, or None if that is less than a second."""
     longest = min(members, key=lambda one: one.busy_since, default=None)
     return longest if longest and now - longest.busy_since > _STALLED_SECONDS else None
@@ -118,7 +121,7 @@ class ByteBudget:
     """
 
     def __init__(self, limit: int) -> None:
-        self.members: set[Member] = set()
+        self.members: set[LimitedConnection] = set()
         self._limit = limit
         self._spent = 0
 
@@ -141,7 +144,7 @@ class ByteBudget:
         self._shed(stalled)
         self._shed({member: count for member, count in held.items() if member not in stalled})
 
-    def _shed(self, held: dict[Member, int]) -> None:
+    def _shed(self, held: dict[LimitedConnection, int]) -> None:
         """Close connections until there is room: each time the largest one of the address that holds most."""
         by_address: Counter[str] = Counter()
         for member, count in held.items():
@@ -179,9 +182,9 @@ class ConnectionLimits:
     def count(self) -> None:
         """Update the metric of open connections."""
         if self.metrics:
-            self.metrics.connections(len(self.pool))
+            self.metrics.set_connections(len(self.pool))
 
     def count_closed(self, reason: Literal["timeout", "limit", "overload"]) -> None:
         """Count a connection that was closed to protect the server."""
         if self.metrics:
-            self.metrics.closed(reason)
+            self.metrics.count_closed_connection(reason)

@@ -77,7 +77,7 @@ class Listener:
 
     def _start(self, connection: Connection, accepted: socket.socket) -> None:
         accepted.setblocking(False)
-        starter: Any = _Starter(connection, self._context, self._run_in_turn)
+        starter: Any = _HandshakeProtocol(connection, self._context, self._run_in_turn)
         task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: starter, accepted))
         self._starting.add(task)
         task.add_done_callback(self._starting.discard)
@@ -93,7 +93,7 @@ class _SharedBufferProtocol:
         return self._buffer
 
 
-class _Starter(_SharedBufferProtocol):
+class _HandshakeProtocol(_SharedBufferProtocol):
     """The first protocol of a socket: hands the socket to its connection, after a TLS handshake if there is TLS.
 
     A ClientHello costs more to answer than a review, so the handshake begins in the turn of the remote address.
@@ -142,7 +142,7 @@ class _Starter(_SharedBufferProtocol):
         handshake.add_done_callback(self._finish_handshake)
         return SSLProtocol(
             loop,
-            _Decrypted(self._connection),
+            _DecryptedProtocol(self._connection),
             self._context,
             handshake,
             server_side=True,
@@ -158,7 +158,7 @@ class _Starter(_SharedBufferProtocol):
         self._connection.handshake_finished()
 
 
-class _Decrypted(_SharedBufferProtocol):
+class _DecryptedProtocol(_SharedBufferProtocol):
     """Passes decrypted data to a connection.
 
     uvloop allocates 256 KiB at each read for a protocol that brings no buffer.

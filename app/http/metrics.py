@@ -71,7 +71,7 @@ class Metrics:
             registry=registry,
         )
 
-    def decided(self, decision: Decision, seconds: float) -> None:
+    def count_decision(self, decision: Decision, seconds: float) -> None:
         """Count a decision and the time it took."""
         self._decided(decision.reason, decision.mode).inc()
         self._duration.observe(seconds)
@@ -79,27 +79,27 @@ class Metrics:
     def _series(self, reason: Reason, mode: Mode | None) -> Counter:
         return self._requests.labels(reason.outcome, mode or "", reason.slug)
 
-    def refused(self, code: int) -> None:
+    def count_http_error(self, code: int) -> None:
         """Count a request that was answered with an HTTP error."""
         self._refused.labels(str(code)).inc()
 
-    def connections(self, count: int) -> None:
+    def set_connections(self, count: int) -> None:
         """Set the number of open connections."""
         self._connections.set(count)
 
-    def closed(self, reason: Literal["timeout", "limit", "overload"]) -> None:
+    def count_closed_connection(self, reason: Literal["timeout", "limit", "overload"]) -> None:
         """Count a connection that was closed to protect the server."""
         self._closed.labels(reason).inc()
 
-    def certificate_loaded(self, not_after: float) -> None:
+    def count_certificate_load(self, not_after: float) -> None:
         """Count a loaded certificate; it expires at `not_after`, in seconds since the epoch."""
         self._loads.inc()
         self._expiry.set(not_after)
 
-    def certificate_refused(self) -> None:
+    def count_certificate_load_error(self) -> None:
         """Count certificate files that cannot be served."""
         self._load_errors.inc()
 
-    def certificate_ok(self, *, ok: bool) -> None:
+    def set_certificate_ok(self, *, ok: bool) -> None:
         """Set whether the certificate in the files is the one that is served."""
         self._certificate_ok.set(ok)

@@ -20,7 +20,7 @@ from app.http.metrics import Metrics
 from app.injection import Decision, Mode, Policy
 from app.model import MalformedPodError, MetadataShape, PodShape, read_metadata
 
-_LONGEST_NAME = 253
+_MAX_NAME = 253
 
 
 # With the seconds that the decision took
@@ -101,7 +101,7 @@ class MutateEndpoint:
     def _record(self) -> None:
         decided, self._decided = self._decided, []
         for _, decision, seconds in decided:
-            self._metrics.decided(decision, seconds)
+            self._metrics.count_decision(decision, seconds)
         for review, decision, seconds in decided:
             try:  # noqa: SIM105  # contextlib.suppress costs half a microsecond
                 self._log.info("decision", **_log_fields(review, decision), duration_ms=round(seconds * 1000, 3))
@@ -133,7 +133,7 @@ class MutateEndpoint:
             raise BadRequestError(f"the body is larger than {self._body_limit} bytes", status=413)
 
     def _refuse(self, status: int, text: str) -> EndpointResponse:
-        self._metrics.refused(status)
+        self._metrics.count_http_error(status)
         refusal = _answer(status, b"text/plain; charset=utf-8", f"{text}\n".encode())
         if status == 405:
             refusal.headers.append((b"allow", b"POST"))
@@ -145,7 +145,7 @@ class MutateEndpoint:
 
 def _log_fields(review: Review, decision: Decision) -> dict[str, str]:
     """Return the log fields of a request: its uid, the pod's namespace, name and owner, and the decision."""
-    facts = {"uid": review.uid[:64], "namespace": review.namespace[:_LONGEST_NAME]}
+    facts = {"uid": review.uid[:64], "namespace": review.namespace[:_MAX_NAME]}
     # A pod that cannot be read was denied for that reason, and has no fields.
     if isinstance(review.pod, PodShape):
         facts |= _owner_fields(review.pod.metadata)
@@ -165,11 +165,11 @@ def _owner_fields(metadata: MetadataShape | None) -> dict[str, str]:
     # A pod made by a controller has no name yet.
     name, prefix, owners = metadata.name, metadata.generate_name, metadata.owner_references
     if name:
-        found["name"] = name[:_LONGEST_NAME]
+        found["name"] = name[:_MAX_NAME]
     elif prefix is not None:
-        found["generate_name"] = prefix[:_LONGEST_NAME]
+        found["generate_name"] = prefix[:_MAX_NAME]
     if owners and owners[0].kind and owners[0].name:
-        found["owner"] = f"{owners[0].kind}/{owners[0].name}"[:_LONGEST_NAME]
+        found["owner"] = f"{owners[0].kind}/{owners[0].name}"[:_MAX_NAME]
     return found
 
 

@@ -14,12 +14,11 @@ from uvicorn.server import ServerState
 
 from app.http.endpoint import Headers
 from app.http.framing import MessageFramer
-from app.http.limits import ConnectionLimits
+from app.http.limits import MAX_HEADERS, ConnectionLimits
 from app.http.paced_transport import PacedTransport
 
-MOST_HEADERS = 100
 # Pieces that the parser gets before other connections have their turn
-_MOST_PIECES = 16
+_MAX_PIECES = 16
 # How long a client has to read a last response and close its side
 _CLOSE_SECONDS = 1.0
 # A list of trailers that keeps none
@@ -188,7 +187,7 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # Counted here, not at the end of the head: 32 KiB hold thousands of headers, at 200 bytes of memory each.
-        if len(self.headers) == MOST_HEADERS:
+        if len(self.headers) == MAX_HEADERS:
             raise _HeadTooLargeError
         self.headers.append((name.lower(), value))
 
@@ -207,7 +206,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._framer.message_complete()
-        self._limits.pool.has_sent_request(self)
+        self._limits.pool.mark_request_sent(self)
         if self._state is ConnectionState.SKIPPING:
             self._become_idle()
             return
@@ -282,7 +281,7 @@ class Connection(HttpToolsProtocol):
 
     def _parse(self) -> None:
         framer = self._framer
-        for _ in range(_MOST_PIECES):
+        for _ in range(_MAX_PIECES):
             if not framer.unparsed or not self._may_parse():
                 break
             piece = framer.next_piece()

@@ -110,15 +110,15 @@ class ServedCertificate:
             return
         self._current, self._served = certificate, contents
         self._mark_current()
-        self._metrics.certificate_loaded(certificate.not_after)
-        self._log.info("certificate loaded", file=str(self._files.cert), expires=_when(certificate.not_after))
+        self._metrics.count_certificate_load(certificate.not_after)
+        self._log.info("certificate loaded", file=str(self._files.cert), expires=_format_expiry(certificate.not_after))
 
     def problem(self, now: Callable[[], float] = time.time) -> str | None:
         """Return why TLS cannot be served, or None if it can."""
         if self._current is None:
             return f"no certificate: {self._refused}"
         if now() > self._current.not_after:
-            return f"the certificate expired at {_when(self._current.not_after)}"
+            return f"the certificate expired at {_format_expiry(self._current.not_after)}"
         return None
 
     def _load(self, contents: tuple[bytes, ...]) -> Certificate | None:
@@ -136,14 +136,14 @@ class ServedCertificate:
 
     def _mark_current(self) -> None:
         self._refused = ""
-        self._metrics.certificate_ok(ok=True)
+        self._metrics.set_certificate_ok(ok=True)
 
     def _refuse(self, why: str) -> None:
         if why == self._refused:
             return
         self._refused = why
-        self._metrics.certificate_refused()
-        self._metrics.certificate_ok(ok=False)
+        self._metrics.count_certificate_load_error()
+        self._metrics.set_certificate_ok(ok=False)
         self._log.error("certificate refused", problem=why, still_serving=self._current is not None)
 
     def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> int | None:
@@ -211,5 +211,5 @@ def _error_text(error: Exception) -> str:
     return getattr(error, "reason", None) or "one of them contains no PEM data"
 
 
-def _when(seconds: float) -> str:
+def _format_expiry(seconds: float) -> str:
     return format_timestamp(datetime.fromtimestamp(seconds, UTC))

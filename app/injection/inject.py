@@ -4,7 +4,7 @@ from typing import Any
 
 from app.injection.decision import Decision, Mode
 from app.injection.options import Policy
-from app.injection.rules import Case, decide
+from app.injection.rules import RuleContext, decide
 
 
 def inject(json: Any, namespace_mode: Mode | None, policy: Policy) -> Decision:
@@ -14,7 +14,7 @@ def inject(json: Any, namespace_mode: Mode | None, policy: Policy) -> Decision:
     never changed: the caller applies the operations. `namespace_mode` is the mode that the label of the namespace asks
     for, or None if the namespace only opts in.
     """
-    return decide(Case(json, policy, namespace_mode))
+    return decide(RuleContext(json, policy, namespace_mode))
 
 
 def decide_for_namespace(json: Any, namespace_label: str, policy: Policy, exclusion: str | None = None) -> Decision:
@@ -23,17 +23,17 @@ def decide_for_namespace(json: Any, namespace_label: str, policy: Policy, exclus
     `namespace_label` is empty if the namespace has no label. `exclusion` names the part of the webhook configuration
     that excludes the pod. It is empty if the configuration selects the pod, and None if nobody has read it.
     """
-    case = Case(json, policy)
-    case.namespace_label = namespace_label
-    case.exclusion = exclusion
-    return decide(case)
+    context = RuleContext(json, policy)
+    context.namespace_label = namespace_label
+    context.exclusion = exclusion
+    return decide(context)
 
 
 def decide_request(
     json: Any, namespace_mode: Mode | None, policy: Policy, *, creates_pod: bool, is_subresource: bool
 ) -> Decision:
     """Return the decision about a request of the API server, which may be another than the creation of a pod."""
-    case = Case(json, policy, namespace_mode)
-    case.creates_pod = creates_pod
-    case.is_subresource = is_subresource
-    return decide(case)
+    context = RuleContext(json, policy, namespace_mode)
+    context.creates_pod = creates_pod
+    context.is_subresource = is_subresource
+    return decide(context)

@@ -41,7 +41,7 @@ from app.model import MalformedPodError, Metadata, Operation, Pod, read_metadata
 _INJECTORS: Mapping[Mode, ModeInjector] = {Mode.SIDECAR: SIDECAR, Mode.DAEMONSET: DAEMONSET}
 
 
-class Case:
+class RuleContext:
     """A pod on its way through the rules: the input, and the results of each rule for the rules after it.
 
     `json` and `namespace_mode` are as in `inject`. The API server checks the namespace and the webhook configuration
@@ -73,145 +73,151 @@ class Case:
 
 
 RuleOutcome: TypeAlias = Decision | Denial | None
-RuleCheck: TypeAlias = Callable[[Case], RuleOutcome]
+RuleCheck: TypeAlias = Callable[[RuleContext], RuleOutcome]
 
 
-def _check_namespace_label(case: Case) -> RuleOutcome:
-    if case.namespace_label is None:
+def _check_namespace_label(context: RuleContext) -> RuleOutcome:
+    if context.namespace_label is None:
         return None
-    if case.namespace_label not in NAMESPACE_VALUES:
+    if context.namespace_label not in NAMESPACE_VALUES:
         return Decision(Reason.NAMESPACE_NOT_OPTED_IN)
-    case.namespace_mode = mode_of_label(case.namespace_label)
+    context.namespace_mode = mode_of_label(context.namespace_label)
     return None
 
 
-def _check_selection(case: Case) -> RuleOutcome:
-    return Decision(Reason.NOT_SELECTED) if case.exclusion else None
+def _check_selection(context: RuleContext) -> RuleOutcome:
+    return Decision(Reason.NOT_SELECTED) if context.exclusion else None
 
 
-def _check_operation(case: Case) -> RuleOutcome:
-    if not case.creates_pod:
+def _check_operation(context: RuleContext) -> RuleOutcome:
+    if not context.creates_pod:
         return Decision(Reason.NOT_A_POD_CREATE)
-    return Decision(Reason.SUBRESOURCE) if case.is_subresource else None
+    return Decision(Reason.SUBRESOURCE) if context.is_subresource else None
 
 
-def _read_pod_metadata(case: Case) -> RuleOutcome:
-    case.metadata = read_metadata(case.pod_json)
+def _read_pod_metadata(context: RuleContext) -> RuleOutcome:
+    context.metadata = read_metadata(context.pod_json)
     return None
 
 
-def _check_mirror_pod(case: Case) -> RuleOutcome:
-    return Decision(Reason.MIRROR_POD) if is_mirror_pod(case.metadata) else None
+def _check_mirror_pod(context: RuleContext) -> RuleOutcome:
+    return Decision(Reason.MIRROR_POD) if is_mirror_pod(context.metadata) else None
 
 
-def _read_request(case: Case) -> RuleOutcome:
-    request = read_docker_request(case.metadata, case.namespace_mode)
+def _read_request(context: RuleContext) -> RuleOutcome:
+    request = read_docker_request(context.metadata, context.namespace_mode)
     if isinstance(request, Denial):
         return request
-    case.docker_request = request
+    context.docker_request = request
     return None
 
 
-def _check_request(case: Case) -> RuleOutcome:
-    if case.docker_request.value == DISABLED:
+def _check_request(context: RuleContext) -> RuleOutcome:
+    if context.docker_request.value == DISABLED:
         return Decision(Reason.OPTED_OUT)
-    return None if case.docker_request.mode else Decision(Reason.NOT_REQUESTED)
+    return None if context.docker_request.mode else Decision(Reason.NOT_REQUESTED)
 
 
-def _read_pod_spec(case: Case) -> RuleOutcome:
-    case.pod = read_pod(case.pod_json)
+def _read_pod_spec(context: RuleContext) -> RuleOutcome:
+    context.pod = read_pod(context.pod_json)
     return None
 
 
-def _check_operating_system(case: Case) -> RuleOutcome:
-    if not is_windows_pod(case.pod):
+def _check_operating_system(context: RuleContext) -> RuleOutcome:
+    if not is_windows_pod(context.pod):
         return None
     return (
         Decision(Reason.WINDOWS_POD)
-        if case.docker_request.source == "namespace"
-        else deny_windows_pod(case.docker_request)
+        if context.docker_request.source == "namespace"
+        else deny_windows_pod(context.docker_request)
     )
 
 
-def _check_mode(case: Case) -> RuleOutcome:
-    mode = case.docker_request.mode
-    if mode is None or mode not in case.policy.modes:
-        return deny_disabled_mode(case.docker_request, case.policy)
-    case.mode, case.injector = mode, _INJECTORS[mode]
+def _check_mode(context: RuleContext) -> RuleOutcome:
+    mode = context.docker_request.mode
+    if mode is None or mode not in context.policy.modes:
+        return deny_disabled_mode(context.docker_request, context.policy)
+    context.mode, context.injector = mode, _INJECTORS[mode]
     return None
 
 
-def _check_annotations(case: Case) -> RuleOutcome:
-    texts = find_option_texts(case.metadata.annotations)
+def _check_annotations(context: RuleContext) -> RuleOutcome:
+    texts = find_option_texts(context.metadata.annotations)
     if isinstance(texts, Denial):
         return texts
-    case.option_texts = texts
+    context.option_texts = texts
     return None
 
 
-def _check_permissions(case: Case) -> RuleOutcome:
-    return deny_forbidden_options(case.option_texts, case.policy) if case.option_texts else None
+def _check_permissions(context: RuleContext) -> RuleOutcome:
+    return deny_forbidden_options(context.option_texts, context.policy) if context.option_texts else None
 
 
-def _parse_values(case: Case) -> RuleOutcome:
-    options = parse_options(case.option_texts, case.policy)
+def _parse_values(context: RuleContext) -> RuleOutcome:
+    options = parse_options(context.option_texts, context.policy)
     if isinstance(options, Denial):
         return options
-    case.options = options
-    return case.injector.deny_options(options, case.policy)
+    context.options = options
+    return context.injector.deny_options(options, context.policy)
 
 
-def _check_host_namespaces(case: Case) -> RuleOutcome:
-    return case.injector.deny_host_namespaces(case.pod, case.policy)
+def _check_host_namespaces(context: RuleContext) -> RuleOutcome:
+    return context.injector.deny_host_namespaces(context.pod, context.policy)
 
 
-def _select_containers(case: Case) -> RuleOutcome:
-    injector, options = case.injector, case.options
+def _select_containers(context: RuleContext) -> RuleOutcome:
+    injector, options = context.injector, context.options
     selection = select_clients(
-        case.pod,
+        context.pod,
         options.containers,
-        injector.added_container_name(options, case.policy),
+        injector.added_container_name(options, context.policy),
         starts_first=injector.starts_before_init_containers(options),
     )
     if isinstance(selection, Denial):
         return selection
-    case.selection = selection
+    context.selection = selection
     return None
 
 
-def _share_volumes(case: Case) -> RuleOutcome:
-    shared = case.injector.share_volumes(case.pod, case.selection.clients, case.options, case.policy)
+def _share_volumes(context: RuleContext) -> RuleOutcome:
+    shared = context.injector.share_volumes(context.pod, context.selection.clients, context.options, context.policy)
     if isinstance(shared, Denial):
         return shared
-    case.shared = shared
-    case.additions = case.injector.build_additions(case.pod, case.options, case.policy, case.selection, shared)
+    context.shared = shared
+    context.additions = context.injector.build_additions(
+        context.pod, context.options, context.policy, context.selection, shared
+    )
     return None
 
 
-def _check_status(case: Case) -> RuleOutcome:
-    return conflicts.deny_stale_status(case.pod, case.additions) if STATUS in case.metadata.annotations else None
-
-
-def _check_node_socket(case: Case) -> RuleOutcome:
-    return conflicts.deny_node_socket(case.pod, case.additions, STATUS in case.metadata.annotations)
-
-
-def _check_names_and_paths(case: Case) -> RuleOutcome:
-    was_injected = STATUS in case.metadata.annotations
+def _check_status(context: RuleContext) -> RuleOutcome:
     return (
-        conflicts.deny_taken_names(case.pod, case.additions, was_injected)
-        or conflicts.deny_foreign_mounts(case.pod, case.additions)
-        or conflicts.deny_taken_paths(case.pod, case.additions)
+        conflicts.deny_stale_status(context.pod, context.additions) if STATUS in context.metadata.annotations else None
     )
 
 
-def _check_pod_resources(case: Case) -> RuleOutcome:
-    return conflicts.deny_scarce_resources(case.pod, case.additions)
+def _check_node_socket(context: RuleContext) -> RuleOutcome:
+    return conflicts.deny_node_socket(context.pod, context.additions, STATUS in context.metadata.annotations)
 
 
-def _build_operations(case: Case) -> RuleOutcome:
-    case.operations = missing_operations(case.pod, case.metadata, case.additions, case.mode, case.policy.version)
-    return None if case.operations else Decision(Reason.UNCHANGED)
+def _check_names_and_paths(context: RuleContext) -> RuleOutcome:
+    was_injected = STATUS in context.metadata.annotations
+    return (
+        conflicts.deny_taken_names(context.pod, context.additions, was_injected)
+        or conflicts.deny_foreign_mounts(context.pod, context.additions)
+        or conflicts.deny_taken_paths(context.pod, context.additions)
+    )
+
+
+def _check_pod_resources(context: RuleContext) -> RuleOutcome:
+    return conflicts.deny_scarce_resources(context.pod, context.additions)
+
+
+def _build_operations(context: RuleContext) -> RuleOutcome:
+    context.operations = missing_operations(
+        context.pod, context.metadata, context.additions, context.mode, context.policy.version
+    )
+    return None if context.operations else Decision(Reason.UNCHANGED)
 
 
 class Rule(NamedTuple):
@@ -270,22 +276,22 @@ _CHECKS: tuple[RuleCheck, ...] = tuple(rule.check for rule in RULES)
 NAMESPACE_RULES = RULES[:2]
 
 
-def decide(case: Case) -> Decision:
+def decide(context: RuleContext) -> Decision:
     """Return the decision of the first rule that stops the pod, or its injection if no rule does."""
     index = 0
     try:
         for index, check in enumerate(_CHECKS):
-            result = check(case)
+            result = check(context)
             if result is not None:
-                return Decision(result.reason, case.mode, result.message, result.detail, stopped_by=index)
+                return Decision(result.reason, context.mode, result.message, result.detail, stopped_by=index)
     except MalformedPodError as error:
-        return Decision(Reason.MALFORMED_POD, case.mode, str(error), stopped_by=index)
+        return Decision(Reason.MALFORMED_POD, context.mode, str(error), stopped_by=index)
     warnings = (
-        *case.additions.warnings,
-        *warn_of_kept_members(case.pod, case.additions),
-        *warn_of_options_without_effect(case.metadata, case.mode),
+        *context.additions.warnings,
+        *warn_of_kept_members(context.pod, context.additions),
+        *warn_of_options_without_effect(context.metadata, context.mode),
     )
-    return Decision(Reason.INJECTED, case.mode, operations=tuple(case.operations), warnings=warnings)
+    return Decision(Reason.INJECTED, context.mode, operations=tuple(context.operations), warnings=warnings)
 
 
 class RuleState(StrEnum):

@@ -30,7 +30,7 @@ _FROZEN_TAGS = ("stable", "edge", "test")
 
 
 @dataclass
-class _Template:
+class _SharedAdditions:
     """The additions that all pods with these options share. They are cached and must never be changed."""
 
     volumes: tuple[JsonObject, ...]
@@ -70,7 +70,7 @@ def _build_additions(
 
 # The texts of options are bounded, so the cache is bounded too.
 @lru_cache(maxsize=32)
-def _build_template(options: Options, policy: Policy) -> _Template:
+def _build_template(options: Options, policy: Policy) -> _SharedAdditions:
     is_native = options.placement is Placement.NATIVE
     has_socket_link = is_native and policy.docker_sock and not is_default_socket_dir(options.socket_dir)
     run_mount = Mount.at(options.socket_dir, policy.run_volume)
@@ -80,7 +80,7 @@ def _build_template(options: Options, policy: Policy) -> _Template:
     if policy.storage:
         volumes += ({"name": policy.storage_volume, **_build_storage_source(options)},)
         mounts += (Mount.at(DATA_ROOT, policy.storage_volume),)
-    return _Template(
+    return _SharedAdditions(
         volumes,
         _build_container(options, policy, is_native, has_socket_link),
         mounts,

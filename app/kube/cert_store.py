@@ -21,7 +21,7 @@ _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/strategic-merge-patch+json"
 
 
-class Stored(NamedTuple):
+class VersionedData(NamedTuple):
     """The data of an object, and its resourceVersion."""
 
     data: Mapping[str, bytes]
@@ -48,7 +48,7 @@ class KubeCertStore:
         self._secret = secret
         self._configuration = webhook_configuration
 
-    def read_secret(self) -> Stored | None:
+    def read_secret(self) -> VersionedData | None:
         """Return the data of the Secret, or None if it does not exist."""
         with _convert_errors(f"reading Secret {self._namespace}/{self._secret}"):
             stored_object = _or_none(
@@ -57,7 +57,7 @@ class KubeCertStore:
             if stored_object is None:
                 return None
             data = {key: base64.b64decode(text) for key, text in (stored_object.data or {}).items()}
-            return Stored(data, stored_object.metadata.resource_version)
+            return VersionedData(data, stored_object.metadata.resource_version)
 
     def write_secret(self, data: Mapping[str, bytes], version: str | None) -> None:
         """Replace the data that the Secret has at `version`, or create the Secret if `version` is None.
@@ -82,7 +82,7 @@ class KubeCertStore:
                 _request_timeout=_TIMEOUT,
             )
 
-    def read_bundles(self) -> Stored | None:
+    def read_bundles(self) -> VersionedData | None:
         """Return the caBundle of each webhook by name, or None if the configuration does not exist."""
         with _convert_errors(f"reading MutatingWebhookConfiguration {self._configuration}"):
             stored_object = _or_none(
@@ -96,7 +96,7 @@ class KubeCertStore:
                 entry.name: base64.b64decode(entry.client_config.ca_bundle or "")
                 for entry in stored_object.webhooks or []
             }
-            return Stored(data, stored_object.metadata.resource_version)
+            return VersionedData(data, stored_object.metadata.resource_version)
 
     def write_bundles(self, data: Mapping[str, bytes], version: str) -> None:
         """Set the caBundle of webhooks by name; ConflictError if the configuration has changed since `version`."""

@@ -3,8 +3,8 @@
 Text comes in and goes out; only `read_manifest` opens a file.
 """
 
-from app.manifests.manifest import Change, Manifest, Template, join, read_manifest
+from app.manifests.manifest import Change, Manifest, ManifestPod, join, read_manifest
 from app.manifests.objects import UnknownObject
 from app.manifests.rewrite import dump_yaml
 
-__all__ = ["Change", "Manifest", "Template", "UnknownObject", "dump_yaml", "join", "read_manifest"]
+__all__ = ["Change", "Manifest", "ManifestPod", "UnknownObject", "dump_yaml", "join", "read_manifest"]

@@ -20,7 +20,7 @@ from app.model import JsonObject, Operation, list_objects, pod_templates, pointe
 _BYTE_ORDER_MARK = "\ufeff"
 
 
-class Template(NamedTuple):
+class ManifestPod(NamedTuple):
     """A pod or pod template in a file.
 
     `name` is what kubectl would call its object, `namespace` the one that the object or the user names, or empty;
@@ -76,7 +76,7 @@ class Manifest:
             kind = EmptyManifestError if all(draft.data is None for draft in self._drafts) else ManifestError
             raise kind(f"{source}: contains no Kubernetes object")
 
-    def templates(self) -> Iterator[Template]:
+    def templates(self) -> Iterator[ManifestPod]:
         """Yield each pod and pod template of the file."""
         for number, draft in enumerate(self._drafts):
             places = dict(_places(draft.data, ()))
@@ -87,7 +87,7 @@ class Manifest:
                 if self._namespace:
                     name += f" in namespace {namespace}"
                 misplaced = misplaced_keys(template)
-                yield Template(name, namespace, pod_pointer, pod, misplaced, number, pointer(*places[id(pod)]))
+                yield ManifestPod(name, namespace, pod_pointer, pod, misplaced, number, pointer(*places[id(pod)]))
 
     def unknown_objects(self) -> Iterator[UnknownObject]:
         """Yield the objects of kinds that may hold pods, but are not known."""
@@ -99,7 +99,7 @@ class Manifest:
         for draft in self._drafts:
             yield from list_objects(jsonpatch.apply_patch(draft.data, draft.operations))
 
-    def inject(self, template: Template, operations: Iterable[Operation]) -> None:
+    def inject(self, template: ManifestPod, operations: Iterable[Operation]) -> None:
         """Note that these operations are to be applied to a template of this file."""
         draft = self._drafts[template.document]
         draft.names.append(template.name)

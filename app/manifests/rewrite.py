@@ -135,7 +135,7 @@ def _write_json(body: str, value: Any) -> str:
     return _escape_as_before(text, body) + body[len(body.rstrip()) :]
 
 
-class _Resolver(VersionedResolver):
+class _TextResolver(VersionedResolver):
     """Takes all plain scalars for text, so that each is written as it was read: `yes`, `0644`, `~`."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Tag:
@@ -147,7 +147,7 @@ class _Resolver(VersionedResolver):
 
 def _writer(indent: Indent) -> YAML:
     yaml = YAML()
-    yaml.Resolver = _Resolver
+    yaml.Resolver = _TextResolver
     yaml.preserve_quotes = True
     yaml.width = sys.maxsize
     yaml.indent(mapping=indent.mapping, sequence=indent.sequence, offset=indent.dash)

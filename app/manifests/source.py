@@ -56,7 +56,7 @@ def parse_documents(source: Source) -> list[Document]:
     return [part._replace(tail=part.tail or end, end=end) for part, end in zip(parts, ends, strict=False)]
 
 
-class _Resolver(VersionedResolver):
+class _PlainScalarResolver(VersionedResolver):
     """Tags plain scalars as such: their meaning is not YAML 1.2's but kubectl's, see `to_json`."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Tag:
@@ -89,7 +89,7 @@ def _parse(source: Source) -> Iterator[Document]:
 
 def _compose(source: Source) -> Iterator[Any]:
     yaml = YAML(typ="safe", pure=True)
-    yaml.Composer, yaml.Resolver, yaml.max_depth = _Composer, _Resolver, MAX_DEPTH
+    yaml.Composer, yaml.Resolver, yaml.max_depth = _Composer, _PlainScalarResolver, MAX_DEPTH
     yaml.doc_infos.append(DocInfo())
     try:
         composer = yaml.get_constructor_parser(source.text)[0].composer

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from app.manifests import Manifest, Template
+from app.manifests import Manifest, ManifestPod
 from app.model import Operation, add, pointer
 
 
@@ -18,7 +18,7 @@ def annotate(text: str, annotations: Mapping[str, str], name: str) -> str:
     return manifest.text
 
 
-def _operations(template: Template, annotations: Mapping[str, str]) -> list[Operation]:
+def _operations(template: ManifestPod, annotations: Mapping[str, str]) -> list[Operation]:
     metadata = template.pod.get("metadata")
     if metadata is None:
         return [add("/metadata", {"annotations": dict(annotations)})]

@@ -7,13 +7,13 @@ from itertools import zip_longest
 from app.playground.schema import DiffLine, DiffRow
 
 # The matcher takes time with the square of the lines; people would wait for more.
-_MOST_LINES = 20_000
+_MAX_LINES = 20_000
 
 
 def side_by_side(before: str, after: str) -> list[DiffRow]:
     """Return the rows of two texts, or no rows if the texts are too long to compare."""
     old, new = before.splitlines(), after.splitlines()
-    if len(old) + len(new) > _MOST_LINES:
+    if len(old) + len(new) > _MAX_LINES:
         return []
     return list(_rows(old, new))
 

@@ -17,7 +17,7 @@ from app.injection import (
     decide_for_namespace,
     trace_rules,
 )
-from app.manifests import Manifest, Template
+from app.manifests import Manifest, ManifestPod
 from app.model import MalformedPodError, prefix_paths
 from app.playground.annotate import annotate
 from app.playground.diff import side_by_side
@@ -97,7 +97,7 @@ def _describe_error(details: Mapping[str, object]) -> str:
     return f"{member or 'question'}: {details['msg']}"
 
 
-def _pod_result(template: Template, decision: Decision) -> PodResult:
+def _pod_result(template: ManifestPod, decision: Decision) -> PodResult:
     return PodResult(
         name=template.name,
         outcome=decision.outcome,
@@ -113,7 +113,7 @@ def _pod_result(template: Template, decision: Decision) -> PodResult:
     )
 
 
-def _pod_diagram(template: Template, decision: Decision) -> PodDiagram | None:
+def _pod_diagram(template: ManifestPod, decision: Decision) -> PodDiagram | None:
     try:
         return build_pod_diagram(template.pod, jsonpatch.apply_patch(template.pod, decision.operations))
     except MalformedPodError:

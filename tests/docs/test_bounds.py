@@ -7,8 +7,7 @@ import pytest
 from app.admission.review import MAX_JSON_VALUES
 from app.http import server
 from app.http.fair_queue import WORK_SECONDS
-from app.http.framing import MOST_HEAD_BYTES
-from app.http.protocol import MOST_HEADERS
+from app.http.limits import MAX_HEAD_BYTES, MAX_HEADERS
 from app.model.schema import MAX_CONTAINERS
 from app.processes.serve import SPARE_BYTES
 from app.settings import ServerSettings
@@ -17,7 +16,7 @@ _PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 _MIB = 2**20
 _DEFAULT = ServerSettings()
 _BOUNDS = {
-    "head of a request, trailers": f"{MOST_HEAD_BYTES // 1024} KiB, {MOST_HEADERS} headers; trailers are dropped",
+    "head of a request, trailers": f"{MAX_HEAD_BYTES // 1024} KiB, {MAX_HEADERS} headers; trailers are dropped",
     "body": f"`server.body_limit`, {_DEFAULT.body_limit // _MIB} MiB",
     "JSON values in a body": f"{MAX_JSON_VALUES:,}, counted before it is parsed",
     "containers of a pod": f"{MAX_CONTAINERS:,}, and as many init containers",

@@ -12,8 +12,8 @@ from app.diagnostics import CHECKS, Snapshot, run_checks
 from app.injection import Outcome, Policy, Reason, inject
 
 FILE = Path(__file__).with_name("messages.txt")
-LONGEST_EVENT = 1024
-LONGEST_WARNING = 120
+MAX_EVENT = 1024
+MAX_WARNING = 120
 # The beginning of the event of a Job or a ReplicaSet
 EVENT = 'Error creating: admission webhook "daemonset.inject.dind.io" denied the request: '
 
@@ -71,12 +71,12 @@ def test_every_check_is_among_them() -> None:
 
 @pytest.mark.parametrize("message", [text for texts in denials().values() for text in texts])
 def test_a_denial_fits_into_an_event(message: str) -> None:
-    assert len(EVENT + message) <= LONGEST_EVENT
+    assert len(EVENT + message) <= MAX_EVENT
 
 
 @pytest.mark.parametrize("warning", warnings())
 def test_a_warning_is_passed_on_whole(warning: str) -> None:
-    assert len(warning) <= LONGEST_WARNING
+    assert len(warning) <= MAX_WARNING
 
 
 LONG = "x" * 200
@@ -96,4 +96,4 @@ def test_the_longest_denials_fit_too(annotations: dict[str, str], policy: Policy
     names = [f"container-{number}-{'x' * 40}" for number in range(50)]
     decision = inject({"metadata": metadata, "spec": {"containers": [{"name": name} for name in names]}}, None, policy)
     assert decision.outcome is Outcome.DENIED
-    assert len(EVENT + decision.message) <= LONGEST_EVENT
+    assert len(EVENT + decision.message) <= MAX_EVENT

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from app.errors import ApiError, ConflictError
-from app.kube import Stored
+from app.kube import VersionedData
 
 Kind = Literal["secret", "webhooks"]
 Event = tuple[str, dict[str, Any]]
@@ -179,10 +179,10 @@ class DirectCertStore:
         self._cluster = cluster
         self._before = before
 
-    def read_secret(self) -> Stored | None:
+    def read_secret(self) -> VersionedData | None:
         self._before()
         found = self._cluster.find("secret")
-        return Stored(self._cluster.secret(), _version(found[0])) if found else None
+        return VersionedData(self._cluster.secret(), _version(found[0])) if found else None
 
     def write_secret(self, data: Mapping[str, bytes], version: str | None) -> None:
         self._before()
@@ -191,13 +191,13 @@ class DirectCertStore:
         with _as_errors():
             self._cluster.apply_secret(given, "certs" if version else uuid4().hex, force=bool(version))
 
-    def read_bundles(self) -> Stored | None:
+    def read_bundles(self) -> VersionedData | None:
         self._before()
         found = self._cluster.find("webhooks")
         if not found:
             return None
         names = [entry["name"] for entry in found[0]["webhooks"]]
-        return Stored(dict(zip(names, self._cluster.bundles(), strict=True)), _version(found[0]))
+        return VersionedData(dict(zip(names, self._cluster.bundles(), strict=True)), _version(found[0]))
 
     def write_bundles(self, data: Mapping[str, bytes], version: str) -> None:
         self._before()

@@ -15,14 +15,14 @@ FILES = sorted(path for package in PACKAGES for path in (Path(app.__file__).pare
 
 
 def find_member_assignments(source: str) -> list[int]:
-    """Return the lines that set a member outside of a constructor, except members of `case`."""
+    """Return the lines that set a member outside of a constructor, except members of `context`."""
     line_numbers = []
     for function in ast.walk(ast.parse(source)):
         if isinstance(function, ast.FunctionDef) and function.name != "__init__":
             for node in ast.walk(function):
                 targets = node.targets if isinstance(node, ast.Assign | ast.Delete) else [getattr(node, "target", None)]
                 members = [target for target in targets if isinstance(target, ast.Attribute)]
-                line_numbers += [member.lineno for member in members if ast.unparse(member.value) != "case"]
+                line_numbers += [member.lineno for member in members if ast.unparse(member.value) != "context"]
     return line_numbers
 
 

@@ -10,7 +10,7 @@ from cryptography import x509
 
 from app.certs.issue import subject_alt_names
 from app.diagnostics.check import Category, Check, Problem
-from app.diagnostics.snapshot import ServerEndpoint, Snapshot, entries_of
+from app.diagnostics.snapshot import ServerEndpoint, Snapshot, webhooks_of
 from app.model import JsonObject
 from app.timestamps import format_timestamp
 
@@ -43,7 +43,7 @@ def _load_cas(bundle: bytes) -> list[x509.Certificate]:
 
 
 def check_ca_bundle(snapshot: Snapshot) -> Iterator[Problem]:
-    entries = entries_of(snapshot.configuration)
+    entries = webhooks_of(snapshot.configuration)
     for name, entry in entries.items():
         bundle = bundle_of(entry)
         if not bundle and "service" in entry["clientConfig"]:
@@ -55,7 +55,7 @@ def check_ca_bundle(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def check_ca_valid(snapshot: Snapshot) -> Iterator[Problem]:
-    for name, entry in entries_of(snapshot.configuration).items():
+    for name, entry in webhooks_of(snapshot.configuration).items():
         cas = _load_cas(bundle_of(entry))
         if cas and not any(ca.not_valid_before_utc <= snapshot.taken_at < ca.not_valid_after_utc for ca in cas):
             last_expiry = max(ca.not_valid_after_utc for ca in cas)
@@ -84,7 +84,7 @@ def check_certificate_trusted(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def check_certificate_name(snapshot: Snapshot) -> Iterator[Problem]:
-    expected_names = sorted({server_name_of(entry) for entry in entries_of(snapshot.configuration).values()})
+    expected_names = sorted({server_name_of(entry) for entry in webhooks_of(snapshot.configuration).values()})
     for endpoint, certificate in _served_certificates(snapshot):
         names = subject_alt_names(certificate)
         for name in expected_names:

@@ -8,7 +8,7 @@ from app.diagnostics.snapshot import Snapshot, labels_of, name_of
 from app.injection import INJECT, Mode
 from app.model import JsonObject, clean_path
 
-_MOST_NODES = 5
+_MAX_NODES = 5
 
 
 def check_daemonset(snapshot: Snapshot) -> Iterator[Problem]:
@@ -54,8 +54,8 @@ def check_daemonset_coverage(snapshot: Snapshot) -> Iterator[Problem]:
         name_of(node) for node in snapshot.nodes if _accepts_pods(node) and name_of(node) not in nodes_with_daemon
     )
     if nodes_without_daemon:
-        names = ", ".join(nodes_without_daemon[:_MOST_NODES])
-        more = f" and {len(nodes_without_daemon) - _MOST_NODES} more" if len(nodes_without_daemon) > _MOST_NODES else ""
+        names = ", ".join(nodes_without_daemon[:_MAX_NODES])
+        more = f" and {len(nodes_without_daemon) - _MAX_NODES} more" if len(nodes_without_daemon) > _MAX_NODES else ""
         yield Problem(
             f"no daemon on {names}{more}: pods with {INJECT}: daemonset do not start there",
             {"node": nodes_without_daemon[0]},

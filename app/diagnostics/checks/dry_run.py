@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from app.diagnostics.check import REINSTALL, Category, Check, Problem
 from app.diagnostics.checks.namespaces import pod_security_fix
 from app.diagnostics.explain import AdmissionInputs, find_exclusion
-from app.diagnostics.snapshot import DryRun, Snapshot, annotations_of, calls_for_pods, entries_of, name_of
+from app.diagnostics.snapshot import DryRun, Snapshot, annotations_of, calls_for_pods, name_of, webhooks_of
 from app.injection import INJECT, STALE_STATUS, STATUS, Mode, Policy, Reason, inject
 from app.model import JsonObject
 
@@ -20,7 +20,7 @@ _LIMIT_KINDS = {"exceeded quota: ": "quota", " usage per ": "limitrange"}
 # The first is a message of our policy. The second is one of our webhook, which was called again after another one.
 _LOST_INJECTION = ("has lost its restartPolicy", STALE_STATUS)
 _NOT_INJECTED = re.compile(r"dind\.io/inject: the pod asks for \w+ and has no ")
-_LONGEST_REFUSAL = 400
+_MAX_REFUSAL = 400
 
 
 def dry_run_pod(mode: Mode, policy: Policy) -> JsonObject:
@@ -46,7 +46,7 @@ def _location(run: DryRun) -> str:
 
 def _abbreviate(text: str) -> str:
     text = " ".join(text.split())
-    return text if len(text) <= _LONGEST_REFUSAL else text[: _LONGEST_REFUSAL - 1] + "…"
+    return text if len(text) <= _MAX_REFUSAL else text[: _MAX_REFUSAL - 1] + "…"
 
 
 def check_called(snapshot: Snapshot) -> Iterator[Problem]:
@@ -97,7 +97,7 @@ def _other_webhooks(snapshot: Snapshot) -> dict[str, str]:
     names = [
         name_of(configuration)
         for configuration in snapshot.configurations
-        if not entries_of(configuration) and calls_for_pods(configuration)
+        if not webhooks_of(configuration) and calls_for_pods(configuration)
     ]
     return {"others": ", ".join(names) or "no other webhook is called for pods; see MutatingAdmissionPolicies"}
 
@@ -120,7 +120,7 @@ def check_order(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def check_admitted(snapshot: Snapshot) -> Iterator[Problem]:
-    own_webhooks = entries_of(snapshot.configuration)
+    own_webhooks = webhooks_of(snapshot.configuration)
     for run in snapshot.dry_runs:
         refusal = run.refusal
         denial = _DENIED_BY_WEBHOOK.search(refusal)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from app.diagnostics.check import Category, Check, Problem
-from app.diagnostics.expected_webhook import ENTRY_SUFFIX
+from app.diagnostics.expected_webhook import WEBHOOK_NAME_SUFFIX
 from app.diagnostics.explain import (
     AdmissionInputs,
     annotation_command,
@@ -17,7 +17,7 @@ from app.diagnostics.snapshot import Snapshot, name_of, namespace_of
 from app.injection import INJECT
 from app.model import JsonObject
 
-_MOST_PODS = 20
+_MAX_PODS = 20
 _FINISHED_PHASES = ("Succeeded", "Failed")
 
 
@@ -31,12 +31,12 @@ def check_pods_have_docker(snapshot: Snapshot) -> Iterator[Problem]:
         if namespace is None:
             continue
         count += 1
-        if count > _MOST_PODS:
+        if count > _MAX_PODS:
             continue
         reason, fix = explain_missing_docker(pod, AdmissionInputs(namespace, snapshot.configuration, snapshot.policy))
         yield Problem(f"pod {namespace_of(pod)}/{name_of(pod)}: {reason}", {"fix": fix})
-    if count > _MOST_PODS:
-        yield Problem(f"and {count - _MOST_PODS} more", {"fix": "use --namespace to see the pods of one namespace"})
+    if count > _MAX_PODS:
+        yield Problem(f"and {count - _MAX_PODS} more", {"fix": "use --namespace to see the pods of one namespace"})
 
 
 def check_annotation_on_template(snapshot: Snapshot) -> Iterator[Problem]:
@@ -54,7 +54,7 @@ def check_not_denied(snapshot: Snapshot) -> Iterator[Problem]:
     seen: set[str] = set()
     for event in snapshot.events:
         message = str(event.get("message", ""))
-        if ENTRY_SUFFIX not in message and f": {INJECT}: " not in message:
+        if WEBHOOK_NAME_SUFFIX not in message and f": {INJECT}: " not in message:
             continue
         involved = event.get("involvedObject") or {}
         location = f"{involved.get('kind')} {involved.get('namespace')}/{involved.get('name')}"

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from app.diagnostics.check import REINSTALL, Category, Check, Problem
-from app.diagnostics.snapshot import Snapshot, entries_of, labels_of, name_of
+from app.diagnostics.snapshot import Snapshot, labels_of, name_of, webhooks_of
 from app.model import JsonObject, selects
 
 
 def called_service(configuration: JsonObject | None) -> JsonObject | None:
     """Return the reference to the Service that a configuration calls, or None if it calls a URL."""
-    references = (entry["clientConfig"].get("service") for entry in entries_of(configuration).values())
+    references = (entry["clientConfig"].get("service") for entry in webhooks_of(configuration).values())
     return next(filter(None, references), None)
 
 

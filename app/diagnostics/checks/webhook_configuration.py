@@ -5,23 +5,23 @@ from urllib.parse import urlsplit
 
 from app.diagnostics.check import REINSTALL, Category, Check, Problem
 from app.diagnostics.expected_webhook import (
-    ENTRIES,
     EXEMPT_NAMESPACES,
-    LONGEST_TIMEOUT_SECONDS,
+    MAX_TIMEOUT_SECONDS,
     MINIMUM_VERSION,
     NAME_LABEL,
     SHORTEST_TIMEOUT_SECONDS,
+    WEBHOOKS,
     find_differences,
 )
 from app.diagnostics.snapshot import (
     Snapshot,
     calls_for_pods,
-    entries_of,
-    entry_for_namespace,
     is_part_of_chart,
     name_of,
     release_name,
     release_namespace,
+    webhook_for_namespace,
+    webhooks_of,
 )
 from app.injection import INJECT
 from app.model import JsonObject, selects
@@ -53,14 +53,14 @@ def check_installed(snapshot: Snapshot) -> Iterator[Problem]:
 
 def check_one_installation(snapshot: Snapshot) -> Iterator[Problem]:
     for namespace in snapshot.namespaces:
-        names = sorted(name_of(each) for each in snapshot.configurations if entry_for_namespace(each, namespace))
+        names = sorted(name_of(each) for each in snapshot.configurations if webhook_for_namespace(each, namespace))
         if len(names) > 1:
             yield Problem(f"the API server sends pods of namespace {name_of(namespace)} to {', '.join(names)}")
 
 
 def check_entries(snapshot: Snapshot) -> Iterator[Problem]:
-    installed = entries_of(snapshot.configuration)
-    for expected in ENTRIES:
+    installed = webhooks_of(snapshot.configuration)
+    for expected in WEBHOOKS:
         if expected.name in installed:
             yield from map(Problem, find_differences(expected, installed[expected.name]))
         else:
@@ -89,8 +89,8 @@ def check_exempt_namespaces(snapshot: Snapshot) -> Iterator[Problem]:
 
 def _installed_entries(snapshot: Snapshot) -> Iterator[tuple[str, JsonObject]]:
     """Yield each value of the namespace's label with its webhook, if the webhook is installed."""
-    installed = entries_of(snapshot.configuration)
-    return ((expected.value, installed[expected.name]) for expected in ENTRIES if expected.name in installed)
+    installed = webhooks_of(snapshot.configuration)
+    return ((expected.value, installed[expected.name]) for expected in WEBHOOKS if expected.name in installed)
 
 
 def check_failure_policy(snapshot: Snapshot) -> Iterator[Problem]:
@@ -121,7 +121,7 @@ def check_reinvocation(snapshot: Snapshot) -> Iterator[Problem]:
 def check_timeout(snapshot: Snapshot) -> Iterator[Problem]:
     for _, entry in _installed_entries(snapshot):
         seconds = entry.get("timeoutSeconds", 10)
-        if not SHORTEST_TIMEOUT_SECONDS <= seconds <= LONGEST_TIMEOUT_SECONDS:
+        if not SHORTEST_TIMEOUT_SECONDS <= seconds <= MAX_TIMEOUT_SECONDS:
             yield Problem(f"{entry['name']} has a timeout of {seconds} s")
 
 
@@ -130,7 +130,7 @@ def check_round_0(snapshot: Snapshot) -> Iterator[Problem]:
     own_name = name_of(snapshot.configuration or {})
     for configuration in snapshot.configurations:
         name = name_of(configuration)
-        if entries_of(configuration) or name < own_name:
+        if webhooks_of(configuration) or name < own_name:
             continue
         is_policy_engine = any(engine in name for engine in _POLICY_ENGINES) and calls_for_pods(configuration)
         if is_policy_engine or INJECT in str(configuration["metadata"].get("annotations")):
@@ -219,7 +219,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="timeout",
         category=Category.CONFIGURATION,
-        statement=f"The webhooks have a timeout of {SHORTEST_TIMEOUT_SECONDS} to {LONGEST_TIMEOUT_SECONDS} s",
+        statement=f"The webhooks have a timeout of {SHORTEST_TIMEOUT_SECONDS} to {MAX_TIMEOUT_SECONDS} s",
         hint="set the chart's webhook.timeoutSeconds to 5: an answer takes milliseconds, a new connection to a busy "
         "node takes longer, and pods wait for the whole timeout while the server is down",
         requires=("configurations",),

@@ -10,12 +10,12 @@ from app.diagnostics.collect.reader import ClusterReader, Scope, describe_read_e
 from app.diagnostics.expected_webhook import PART_OF
 from app.diagnostics.snapshot import (
     ServerEndpoint,
-    entries_of,
     is_part_of_chart,
     name_of,
     namespace_of,
     release_name,
     release_namespace,
+    webhooks_of,
 )
 from app.errors import ApiError, ForbiddenError, NotFoundError, SettingsError
 from app.injection import Mode, Policy
@@ -23,7 +23,7 @@ from app.kube import ProbedCertificate
 from app.model import JsonObject
 from app.settings import InjectionSettings, make_policy, parse_settings
 
-_MOST_ENDPOINTS = 10
+_MAX_ENDPOINTS = 10
 
 
 def choose_installation(configurations: Iterable[JsonObject], scope: Scope) -> JsonObject | None:
@@ -37,7 +37,7 @@ def choose_installation(configurations: Iterable[JsonObject], scope: Scope) -> J
 
 
 def _is_installation(configuration: JsonObject) -> bool:
-    return bool(entries_of(configuration)) or is_part_of_chart(configuration)
+    return bool(webhooks_of(configuration)) or is_part_of_chart(configuration)
 
 
 def _is_in_scope(configuration: JsonObject, scope: Scope) -> bool:
@@ -145,7 +145,7 @@ def _read_endpoints(
     configuration: JsonObject,
     slices: tuple[JsonObject, ...],
 ) -> tuple[ServerEndpoint, ...]:
-    entry = next(iter(entries_of(configuration).values()), None)
+    entry = next(iter(webhooks_of(configuration).values()), None)
     if entry is None:
         return ()
     name, bundle = server_name_of(entry), bundle_of(entry)
@@ -155,7 +155,7 @@ def _read_endpoints(
         host, port = url.hostname or "", url.port or 443
         return (_probe(f"{host}:{port}", lambda: reader.cluster.probe_tls_at(host, port, name, bundle)),)
     endpoints = []
-    for pod, port in _ready_pods(slices)[:_MOST_ENDPOINTS]:
+    for pod, port in _ready_pods(slices)[:_MAX_ENDPOINTS]:
         reader.report_progress(f"the certificate of pod {pod['name']}")
         try:
             served = reader.cluster.probe_pod_tls(pod["namespace"], pod["name"], port, name, bundle)

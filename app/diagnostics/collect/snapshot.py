@@ -14,7 +14,7 @@ from app.model import JsonObject
 
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 # Dry-runs in more namespaces rarely find anything else.
-_MOST_NAMESPACES = 10
+_MAX_NAMESPACES = 10
 _WORKLOADS = {
     "Deployment": "/apis/apps/v1/{}deployments",
     "StatefulSet": "/apis/apps/v1/{}statefulsets",
@@ -133,7 +133,7 @@ def _read_dry_runs(
         )
         return ()
     dry_runs = []
-    for namespace in namespaces[:_MOST_NAMESPACES]:
+    for namespace in namespaces[:_MAX_NAMESPACES]:
         for mode in modes:
             reader.report_progress(f"a dry-run in namespace {namespace}")
             try:

@@ -11,19 +11,19 @@ from app.certs.rotation import (
     Lifetimes,
     Renewal,
     UnusableCertStateError,
-    also_trust,
+    add_trusted_ca,
     decode_state,
     encode_state,
     expiry,
     is_current,
-    issued,
+    issue_time,
     may_serve,
     new_state,
     next_change,
-    our_cas,
     renew,
     renewal,
     trust_bundle,
+    unexpired_self_signed_cas,
 )
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -160,20 +160,20 @@ def test_where_nobody_served_before_nobody_waits(state: CertState) -> None:
 
 def test_a_ca_whose_leaf_is_served_is_trusted_again(state: CertState, rotated: CertState) -> None:
     stranger = new_state(HOSTS, LIVES, NOW + DAY)
-    mended = also_trust(stranger, state, NOW + DAY)
+    mended = add_trusted_ca(stranger, state, NOW + DAY)
     assert mended is not None
     assert trust_bundle(mended, NOW + DAY) == stranger.ca.cert + state.ca.cert
     assert mended.previous_until == expiry(state.leaf.cert)
-    assert also_trust(mended, state, NOW + DAY) is None
-    assert also_trust(stranger, state, NOW + 30 * DAY) is None, "its leaf has expired"
-    third = also_trust(rotated, stranger, NOW + 30 * DAY)
+    assert add_trusted_ca(mended, state, NOW + DAY) is None
+    assert add_trusted_ca(stranger, state, NOW + 30 * DAY) is None, "its leaf has expired"
+    third = add_trusted_ca(rotated, stranger, NOW + 30 * DAY)
     assert third is not None
     assert trust_bundle(third, NOW + 30 * DAY) == rotated.ca.cert + state.ca.cert + stranger.ca.cert
     assert third.previous_until == rotated.previous_until, "the later of both"
 
 
 def test_times_of_certificates_are_read_without_the_backdating(state: CertState) -> None:
-    assert (issued(state.ca.cert), expiry(state.leaf.cert)) == (NOW, NOW + 30 * DAY)
+    assert (issue_time(state.ca.cert), expiry(state.leaf.cert)) == (NOW, NOW + 30 * DAY)
     assert is_current(state.leaf.cert, NOW)
     assert not is_current(state.leaf.cert, NOW + 30 * DAY)
     assert not is_current(state.leaf.cert, NOW - BACKDATE - SECOND)
@@ -183,9 +183,9 @@ def test_times_of_certificates_are_read_without_the_backdating(state: CertState)
 def test_of_a_bundle_those_are_kept_that_are_cas_and_valid(state: CertState) -> None:
     old = issue_ca(NOW - 10 * DAY, DAY)
     bundle = state.leaf.cert + state.ca.cert + old.cert
-    assert our_cas(bundle, NOW) == state.ca.cert
-    assert our_cas(bundle, NOW - 10 * DAY) == state.ca.cert + old.cert
-    assert our_cas(b"garbage", NOW) == our_cas(b"", NOW) == b""
+    assert unexpired_self_signed_cas(bundle, NOW) == state.ca.cert
+    assert unexpired_self_signed_cas(bundle, NOW - 10 * DAY) == state.ca.cert + old.cert
+    assert unexpired_self_signed_cas(b"garbage", NOW) == unexpired_self_signed_cas(b"", NOW) == b""
 
 
 def test_a_keyring_goes_into_a_secret_and_comes_back(state: CertState, rotated: CertState) -> None:

@@ -12,7 +12,7 @@ from app.certs import KeyPair
 from app.certs.issue import issue_ca, issue_serving_cert
 from app.diagnostics import Snapshot
 from app.diagnostics.checks.dry_run import dry_run_pod
-from app.diagnostics.expected_webhook import CONTRACT, ENTRIES, EXEMPT_NAMESPACES, WEBHOOK_RULES
+from app.diagnostics.expected_webhook import CONTRACT, EXEMPT_NAMESPACES, WEBHOOK_RULES, WEBHOOKS
 from app.diagnostics.snapshot import DryRun, ServerEndpoint
 from app.injection import Mode, Policy, inject
 from app.settings import InjectionSettings, make_policy
@@ -64,7 +64,7 @@ def entry(expected: Any, bundle: bytes = CA.cert) -> dict[str, Any]:
 def configuration(name: str = "dind-webhook", bundle: bytes = CA.cert) -> dict[str, Any]:
     return {
         "metadata": {"name": name, "labels": labels("webhook")},
-        "webhooks": [entry(expected, bundle) for expected in ENTRIES],
+        "webhooks": [entry(expected, bundle) for expected in WEBHOOKS],
     }
 
 

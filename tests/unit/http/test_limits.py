@@ -100,7 +100,7 @@ def test_strangers_of_many_addresses_leave_one_with_few_alone() -> None:
     kept = [Client("apiserver", waiting_since=NOW - 60), Client("apiserver", waiting_since=NOW - 50)]
     fill(pool, *kept)
     for client in kept:
-        pool.has_sent_request(client)
+        pool.mark_request_sent(client)
     for number in range(200):
         admit(pool, Client(f"stranger {number % 6}", is_idle=False))
     assert not any(client.has_left for client in kept)
@@ -113,7 +113,7 @@ def test_who_has_no_connection_gets_one_though_all_others_have_one_each(all_sent
     kept, *strangers = [Client("apiserver", waiting_since=NOW - 60), *(Client(f"stranger {n}") for n in range(19))]
     fill(pool, kept, *strangers)
     for client in [kept, *strangers] if all_sent_one else [kept]:
-        pool.has_sent_request(client)
+        pool.mark_request_sent(client)
     assert admit(pool, Client("kubelet"))
     assert kept.has_left == all_sent_one, "of those that sent a request, the one that waits longest"
 
@@ -123,7 +123,7 @@ def test_who_has_as_many_as_any_gets_more_for_one_that_sends_nothing(seconds: fl
     pool = ConnectionPool(20)
     kept = Client("apiserver")
     fill(pool, kept, *(Client(f"stranger {number}", waiting_since=NOW - seconds) for number in range(19)))
-    pool.has_sent_request(kept)
+    pool.mark_request_sent(kept)
     assert admit(pool, Client("apiserver")) is admitted
     assert not kept.has_left
 

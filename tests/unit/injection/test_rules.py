@@ -12,7 +12,7 @@ import pytest
 from pods import a_container, a_pod, operator_policy
 
 from app.injection import RULES, Decision, Mode, Reason, RuleState, inject, trace_rules
-from app.injection.rules import Case, decide
+from app.injection.rules import RuleContext, decide
 from app.model import JsonObject
 
 _REASONS = Counter(reason for rule in RULES for reason in rule.reasons)
@@ -38,7 +38,7 @@ class Situation:
         return spec
 
     def decide(self) -> Decision:
-        case = Case(self.pod, operator_policy(**self.settings))
+        case = RuleContext(self.pod, operator_policy(**self.settings))
         for name, value in self.facts.items():
             setattr(case, name, value)
         return decide(case)
