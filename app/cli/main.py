@@ -194,7 +194,7 @@ def _explain(
         typer.Argument(
             metavar="TYPE/NAME",
             autocompletion=one_of(
-                "pod/", "deployment/", "statefulset/", "daemonset/", "job/", "cronjob/", "namespace/"
+                "pod/", "deployment/", "statefulset/", "daemonset/", "replicaset/", "job/", "cronjob/", "namespace/"
             ),
             help="Object in a cluster, such as pod/x, deployment/x, job/x or namespace/x.",
         ),

@@ -14,6 +14,7 @@ from app.diagnostics.snapshot import (
     webhooks_of,
 )
 from app.injection import (
+    DISABLED,
     INJECT,
     STATUS,
     Decision,
@@ -74,7 +75,7 @@ def has_docker(pod: JsonObject) -> bool:
 def requests_docker(pod: JsonObject) -> bool:
     """Whether a pod itself asks for Docker, with an accepted value or another."""
     value = annotations_of(pod).get(INJECT, labels_of(pod).get(INJECT))
-    return value is not None and value != "disabled"
+    return value is not None and value != DISABLED
 
 
 def misplaced_keys_of(workload: JsonObject) -> list[MisplacedKey]:

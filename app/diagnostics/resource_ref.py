@@ -21,17 +21,21 @@ _ROWS_BY_NAME = {name: row for row in _KINDS for name in (row[0].lower(), row[2]
 
 
 class ResourceRef(NamedTuple):
-    """An object: its kind and name, and the API path of its kind."""
+    """An object: its kind and name, and the resource of its kind."""
 
     kind: str
     name: str
-    group: str
     resource: str
 
     def path(self, namespace: str) -> str:
         """Return the path of the object in the API."""
-        prefix = "" if self.kind == "Namespace" else f"namespaces/{namespace}/"
-        return f"{self.group}/{prefix}{self.resource}/{self.name}"
+        return f"{collection_path(self.kind, None if self.kind == 'Namespace' else namespace)}/{self.name}"
+
+
+def collection_path(kind: str, namespace: str | None) -> str:
+    """Return the path of all objects of a kind in the API; of all namespaces if `namespace` is None."""
+    _, group, resource, _ = _ROWS_BY_NAME[kind.lower()]
+    return f"{group}/{f'namespaces/{namespace}/' if namespace else ''}{resource}"
 
 
 def parse_resource_ref(text: str) -> ResourceRef:
@@ -45,4 +49,4 @@ def parse_resource_ref(text: str) -> ResourceRef:
         guess = nearest_word(kind, _ROWS_BY_NAME)
         hint = f"did you mean {guess}?" if guess else f"use one of {', '.join(row[0].lower() for row in _KINDS)}"
         raise ManifestError(f"{kind!r} is not a kind that has pods; {hint}")
-    return ResourceRef(row[0], name, row[1], row[2])
+    return ResourceRef(row[0], name, row[2])

@@ -9,7 +9,7 @@ from app.injection.conflicts import STALE_STATUS
 from app.injection.constants import INJECT, PREFIX, STATUS
 from app.injection.decision import Decision, Mode, Outcome, Reason
 from app.injection.docker_paths import DATA_ROOT, SYSTEM_DIRECTORIES
-from app.injection.eligibility import NAMESPACE_VALUES, POD_VALUES, mode_of_label
+from app.injection.eligibility import DISABLED, NAMESPACE_VALUES, POD_VALUES, mode_of_label
 from app.injection.inject import decide_for_namespace, decide_request, inject
 from app.injection.misplaced import MisplacedKey, misplaced_keys
 from app.injection.options import Options, Placement, Policy, StorageMedium
@@ -20,6 +20,7 @@ from app.injection.shared_volumes import SHAREABLE_KINDS
 
 __all__ = [
     "DATA_ROOT",
+    "DISABLED",
     "ENDING_FLAGS",
     "INJECT",
     "LISTENING_FLAGS",

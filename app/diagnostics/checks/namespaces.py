@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from app.diagnostics.check import Category, Check, Problem
 from app.diagnostics.snapshot import Snapshot, has_opted_in, is_selected, labels_of, name_of
-from app.injection import INJECT, NAMESPACE_VALUES, Reason
+from app.injection import DISABLED, INJECT, NAMESPACE_VALUES, Reason
 from app.model import JsonObject, nearest_word
 
 ENFORCE = "pod-security.kubernetes.io/enforce"
@@ -33,7 +33,7 @@ def check_opted_in(snapshot: Snapshot) -> Iterator[Problem]:
 def check_label_values(snapshot: Snapshot) -> Iterator[Problem]:
     for namespace in snapshot.namespaces:
         value = labels_of(namespace).get(INJECT)
-        if value is not None and value not in (*NAMESPACE_VALUES, "disabled"):
+        if value is not None and value not in (*NAMESPACE_VALUES, DISABLED):
             guess = nearest_word(value, NAMESPACE_VALUES) or "enabled"
             yield Problem(
                 f'namespace {name_of(namespace)} has {INJECT}="{value}", which is not an accepted value',

@@ -7,6 +7,7 @@ from app.diagnostics.checks.dry_run import dry_run_pod
 from app.diagnostics.collect.installation import choose_installation, read_installation
 from app.diagnostics.collect.reader import ClusterApi, ClusterReader, Scope, describe_read_error
 from app.diagnostics.explain import has_docker, misplaced_keys_of, requests_docker
+from app.diagnostics.resource_ref import collection_path
 from app.diagnostics.snapshot import DryRun, Snapshot, has_opted_in, is_part_of_chart, is_selected, name_of
 from app.errors import ForbiddenError, NotFoundError, RefusedError
 from app.injection import Mode, Policy
@@ -15,13 +16,8 @@ from app.model import JsonObject
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 # Dry-runs in more namespaces rarely find anything else.
 _MAX_NAMESPACES = 10
-_WORKLOADS = {
-    "Deployment": "/apis/apps/v1/{}deployments",
-    "StatefulSet": "/apis/apps/v1/{}statefulsets",
-    "DaemonSet": "/apis/apps/v1/{}daemonsets",
-    "CronJob": "/apis/batch/v1/{}cronjobs",
-    "Job": "/apis/batch/v1/{}jobs",
-}
+# The kinds that people write; the others are made by these.
+_WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job")
 
 
 def read_snapshot(
@@ -107,11 +103,11 @@ def _read_workloads(reader: ClusterReader, scope: Scope) -> tuple[JsonObject, ..
     if scope.pod is not None:
         return ()
     workloads: list[JsonObject] = []
-    for kind, path in _WORKLOADS.items():
+    for kind in _WORKLOAD_KINDS:
         # The API server leaves out the kind of objects in a list.
         workloads += (
             {**workload, "kind": kind}
-            for workload in reader.list("workloads", f"{kind}s", path.format(_namespace_prefix(scope)))
+            for workload in reader.list("workloads", f"{kind}s", collection_path(kind, scope.namespace))
             if misplaced_keys_of({**workload, "kind": kind})
         )
     return tuple(workloads)
