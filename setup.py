@@ -16,6 +16,7 @@ _OTHER_MODULES = {
     "app/http/metrics.py",
     "app/http/mutate.py",
     "app/http/paced_transport.py",
+    "app/http/socket_protocols.py",
 }
 # mypyc cannot compile their classes: enums whose members have several values, and msgspec structs.
 _INTERPRETED = {"app/admission/schema.py", "app/injection/decision.py", "app/model/schema.py"}

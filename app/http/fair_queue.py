@@ -20,10 +20,16 @@ class FairQueue:
         # Seconds of work since the event loop polled its sockets
         self._worked = 0.0
         self._is_scheduled = False
+        self._is_running = False
 
     def run(self, address: str, job: Job) -> None:
-        """Run a job for an address: now, or in the turn of the address if jobs are queued or 10 ms are used up."""
-        if self._queues or self._worked > WORK_SECONDS:
+        """Run a job for an address: now, or in the turn of the address if jobs are queued or 10 ms are used up.
+
+        A job that runs in a job is a part of it.
+        """
+        if self._is_running:
+            job()
+        elif self._queues or self._worked > WORK_SECONDS:
             self._enqueue(address, job)
         else:
             self._run_now(job)
@@ -32,8 +38,12 @@ class FairQueue:
         # Before the job, which may raise
         self._schedule()
         started = perf_counter()
-        job()
-        self._worked += perf_counter() - started
+        self._is_running = True
+        try:
+            job()
+        finally:
+            self._is_running = False
+            self._worked += perf_counter() - started
 
     def _enqueue(self, address: str, job: Job) -> None:
         self._queues.setdefault(address, deque()).append(job)

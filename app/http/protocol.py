@@ -131,6 +131,10 @@ class Connection(HttpToolsProtocol):
         self._socket = transport
         return self._state is ConnectionState.HANDSHAKE
 
+    def spend(self, unsent: int) -> None:
+        """Count bytes that TLS wrote by itself and the client has not taken."""
+        self._limits.budget.spend(unsent)
+
     def handshake_finished(self) -> None:
         """Forget the connection unless the handshake led to HTTP."""
         if self._paced is None:

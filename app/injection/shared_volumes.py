@@ -93,7 +93,8 @@ def _exclusion_reason(mount: Mount, existing: Mount | None, sub_paths: _SubPaths
         return "the daemon needs its own files there"
     # dind starts first, and kubelet would create a directory where an init container wants to write a file. An init
     # container that mounts the same subPath itself gets that directory anyway.
-    if mount.sub_path and sub_paths.get(mount.volume, set()) - {mount.sub_path}:
+    prepared = sub_paths.get(mount.volume, set()) if mount.sub_path else set()
+    if len(prepared) > (mount.sub_path in prepared):
         return "an init container may create the subPath"
     if existing and (existing.volume, existing.sub_path) != (mount.volume, mount.sub_path):
         return "another container mounts another volume there"

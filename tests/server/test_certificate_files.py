@@ -107,17 +107,17 @@ def spoilt(what: str, authority: trustme.CA) -> tuple[bytes | None, bytes | None
 @pytest.mark.parametrize(
     ("what", "problem"),
     [
-        ("mismatched", "are no pair of PEM files: KEY_VALUES_MISMATCH"),
-        ("half-written certificate", "are no pair of PEM files"),
-        ("half-written key", "are no pair of PEM files"),
-        ("empty", "are no pair of PEM files"),
+        ("mismatched", "are not a certificate and its key: KEY_VALUES_MISMATCH"),
+        ("half-written certificate", "are not a certificate and its key"),
+        ("half-written key", "are not a certificate and its key"),
+        ("empty", "are not a certificate and its key"),
         ("expired", "tls.crt: certificate has expired"),
         ("not yet valid", "tls.crt: certificate is not yet valid"),
         ("another name", "'localhost'"),
         ("no key", "tls.key cannot be read: No such file or directory"),
         ("nothing", "tls.crt cannot be read: No such file or directory"),
-        ("encrypted key", "are no pair of PEM files"),
-        ("garbage", "are no pair of PEM files"),
+        ("encrypted key", "are not a certificate and its key"),
+        ("garbage", "are not a certificate and its key"),
     ],
 )
 def test_a_bad_pair_keeps_the_old_one_and_is_told_once(

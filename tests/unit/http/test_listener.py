@@ -98,7 +98,7 @@ def test_who_leaves_before_the_turn_of_its_address_is_forgotten() -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01"])
 def test_who_does_not_go_on_is_cut_off(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.http.listener._HANDSHAKE_SECONDS", 0.2)
+    monkeypatch.setattr("app.http.socket_protocols._HANDSHAKE_SECONDS", 0.2)
 
     async def use(server: Server, _: ssl.SSLContext, pool: ConnectionPool) -> None:
         reader, writer = await asyncio.open_connection(*server.bound.getsockname())
