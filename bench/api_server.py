@@ -25,22 +25,22 @@ import samples
 import yaml
 from cluster.cluster import VERSION, Cluster, down, up
 from cluster.errors import ClusterError
-from cluster.places import CHART, Cache, State
+from cluster.paths import CHART, Cache, State
 from cluster.release import Helm
 from cluster.services import API_PORT
 from kube import Kube, Namespace, RefusedError, until
 from load import Load, rotate
 from mutating_policy import GROUP, mutating_policy
-from product import JsonObject
-from report import ALONE, CHART_RELEASE, MAP, NOT_OPTED_IN, NOTHING, OPTED_IN, UNCONFIGURED
+from report import CHART_RELEASE, CHART_WEBHOOK, MAP, NOT_OPTED_IN, NOTHING, OPTED_IN, UNCONFIGURED
 from results import Cells, append
 from servers import OURS, RUNTIME, RUST, Server, prepare, start
+from webhook_api import JsonObject
 
 _CREATORS = (1, 10)
 _LABEL = "bench.dind.io/injector"
 _NOT_INJECTED = "asks for sidecar and has no container dind"
 # The injectors that are compared, each in a namespace of its own, by the name of their release
-_INJECTORS = {ALONE: "alone", CHART_RELEASE: "chart", RUNTIME: "runtime", RUST: "rust", MAP: "policy"}
+_INJECTORS = {CHART_WEBHOOK: "alone", CHART_RELEASE: "chart", RUNTIME: "runtime", RUST: "rust", MAP: "policy"}
 
 
 def main() -> None:
@@ -94,7 +94,7 @@ class Bench:
             return _render_chart(helm, release, servers[server], ca, policy=policy)
 
         objects = {
-            ALONE: chart("alone"),
+            CHART_WEBHOOK: chart("alone"),
             CHART_RELEASE: chart("chart", policy=True),
             RUNTIME: chart("runtime", RUNTIME),
             RUST: chart("rust", RUST),
@@ -152,7 +152,7 @@ class Bench:
 
     def check_same_pods(self) -> None:
         """Exit unless all injectors make the same pod."""
-        expected = _comparable(_dry_run(self.namespaces[ALONE])[0])
+        expected = _comparable(_dry_run(self.namespaces[CHART_WEBHOOK])[0])
         for name in _INJECTORS:
             if difference := jsonpatch.make_patch(expected, _comparable(_dry_run(self.namespaces[name])[0])).patch:
                 sys.exit(f"{name} does not make the same pod: {difference}")
@@ -161,13 +161,13 @@ class Bench:
         """Return how many times the API server calls dind-webhook for one pod."""
         requests = "dind_webhook_requests_total"
         before = self.ours.metrics()[requests]
-        _dry_run(self.namespaces[ALONE])
+        _dry_run(self.namespaces[CHART_WEBHOOK])
         return int(self.ours.metrics()[requests] - before)
 
     def create(self, name: str, creators: int, annotations: JsonObject = samples.DIND) -> dict[str, float]:
         """Let clients create pods in a namespace, and return the latencies."""
         body = self.load.folder / f"created-{len(annotations)}.json"
-        body.write_text(json.dumps(samples.as_created(annotations)), "utf-8")
+        body.write_text(json.dumps(samples.pod_before_admission(annotations)), "utf-8")
         url = f"{self.api}/api/v1/namespaces/{self.namespaces[name].name}/pods"
         measured = self.load.post(url, body, creators)
         return {"p50": measured.p50, "p99": measured.p99}
@@ -250,7 +250,7 @@ def _creator_token(kube: Kube) -> str:
 def _dry_run(namespace: Namespace) -> tuple[JsonObject, str]:
     """Return the pod that would be created for one that asks for Docker, or an empty one and the message of a denial."""
     try:
-        return namespace.make(samples.as_created(samples.DIND), dry_run="All"), ""
+        return namespace.make(samples.pod_before_admission(samples.DIND), dry_run="All"), ""
     except RefusedError as error:
         return {}, error.message
 

@@ -20,9 +20,9 @@ import results
 import samples
 from builds import versions
 from load import SERVER_CORE, Load, rotate
-from product import JsonObject, answer_review
 from results import Cells, append
 from servers import KOPF, OURS, RUNTIME, RUST, SERVERS, Server, prepare, start
+from webhook_api import JsonObject, answer_review
 
 _CONNECTIONS = (1, 16)
 _CONTAINERS = (1, 10, 100, 250, 500)

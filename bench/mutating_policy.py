@@ -7,8 +7,8 @@ from string import Template
 from typing import Any
 
 import yaml
-from product import JsonObject
 from samples import additions
+from webhook_api import JsonObject
 
 GROUP = "admissionregistration.k8s.io"
 _TEMPLATE = Path(__file__).with_name("mutating-policy.yaml")

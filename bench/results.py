@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from product import IS_COMPILED
+from webhook_api import IS_COMPILED
 
 # Figures by situation, server and kind, one for each round
 Cells: TypeAlias = dict[str, dict[str, dict[str, list[float]]]]

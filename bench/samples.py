@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import yaml
-from product import JsonObject, operations
+from webhook_api import JsonObject, make_patch
 
 SIZES = {"4.5 KB": 4_500, "40 KB": 40_000}
 # These differ from pod to pod: the first part of the review's uid, and the suffix of the token volume's name.
@@ -69,7 +69,7 @@ def with_managed_fields(a_pod: JsonObject, labels: int) -> JsonObject:
     return a_pod
 
 
-def as_created(annotations: JsonObject) -> JsonObject:
+def pod_before_admission(annotations: JsonObject) -> JsonObject:
     """Return the small pod as a client creates it, before the API server adds the token and managedFields."""
     created = pod(2, annotations)
     for field in ("namespace", "managedFields", "ownerReferences"):
@@ -93,12 +93,12 @@ def pods_to_compare() -> dict[str, JsonObject]:
     mixed["spec"]["securityContext"] = {"supplementalGroups": [1000]}
     mixed["metadata"]["annotations"][_DEFAULT_CONTAINER] = "step-1"
     by_size = {label: json.loads(review(size))["request"]["object"] for label, size in SIZES.items()}
-    return {**by_size, "mixed": mixed, "bare": _bare()}
+    return {**by_size, "mixed": mixed, "bare": _minimal_pod()}
 
 
 def additions() -> JsonObject:
     """Return the additions of every pod, for the peers: taken from the patch for a pod that has nothing yet."""
-    values = {operation["path"]: operation["value"] for operation in operations(_bare())}
+    values = {operation["path"]: operation["value"] for operation in make_patch(_minimal_pod())}
     prefix = "/metadata/annotations/"
     annotations = {
         path.removeprefix(prefix).replace("~1", "/"): value for path, value in values.items() if path.startswith(prefix)
@@ -114,5 +114,5 @@ def additions() -> JsonObject:
     }
 
 
-def _bare() -> JsonObject:
+def _minimal_pod() -> JsonObject:
     return {"metadata": {"name": "bare", "annotations": dict(DIND)}, "spec": {"containers": [{"name": "only"}]}}

@@ -17,8 +17,8 @@ from urllib.request import urlopen
 
 from builds import PEERS, build
 from load import SERVER_CORE, pin_to_core
-from product import write_certificate
 from samples import additions
+from webhook_api import write_certificate
 
 OURS, RUST, RUNTIME, KOPF, NGINX = "dind-webhook", "Rust handler", "controller-runtime", "kopf", "nginx, static"
 SERVERS = (OURS, RUST, RUNTIME, KOPF, NGINX)

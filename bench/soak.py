@@ -24,9 +24,9 @@ import report
 import results
 import samples
 from load import LOAD_CORE
-from product import write_certificate
 from servers import OURS, PATH, Server, prepare, start
 from verdict import Verdict
+from webhook_api import write_certificate
 
 _CONNECTIONS, _RATE = 8, 20.0
 _HANDSHAKE_RATE = 10.0
@@ -136,16 +136,16 @@ class Soak:
 
     def _keep_connection(self, turns: "itertools.cycle[Kind]") -> None:
         with closing(self.server.connect()) as connection:
-            self._repeat(_RATE, lambda: self._ask(connection, next(turns)))
+            self._repeat(_RATE, lambda: self._send_review(connection, next(turns)))
 
     def _connect_once(self, turns: "itertools.cycle[Kind]") -> None:
         with closing(self.server.connect()) as connection:
             connection.connect()
             if connection.sock.getpeercert(binary_form=True) not in self.valid:
                 raise RuntimeError("the server presented a certificate that was replaced before")
-            self._ask(connection, next(turns))
+            self._send_review(connection, next(turns))
 
-    def _ask(self, connection: HTTPConnection, kind: Kind) -> None:
+    def _send_review(self, connection: HTTPConnection, kind: Kind) -> None:
         started = time.monotonic()
         connection.request("POST", PATH, kind.body, {"Content-Type": "application/json"})
         answer = connection.getresponse()

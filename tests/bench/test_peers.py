@@ -10,10 +10,10 @@ from typing import Any
 
 import builds
 import compare
-import product
 import pytest
 import samples
 import servers
+import webhook_api
 
 PODS = samples.pods_to_compare()
 PROGRAMS = {servers.RUST: "rust", servers.RUNTIME: "controller-runtime", servers.KOPF: "kopf"}
@@ -45,14 +45,14 @@ def test_the_python_injection_makes_the_same_pod(name: str, monkeypatch: pytest.
 @pytest.mark.parametrize("exact", [True, False])
 def test_a_missing_operation_is_a_difference(exact: bool) -> None:
     pod = PODS["4.5 KB"]
-    patch = product.operations(pod)
+    patch = webhook_api.make_patch(pod)
     assert compare.compare_patches(pod, answer_with(patch), exact=exact) == []
     assert compare.compare_patches(pod, answer_with(patch[:-1]), exact=exact)
 
 
 def test_the_order_of_operations_counts_only_if_they_must_be_exact() -> None:
     pod = PODS["4.5 KB"]
-    first, second, *others = product.operations(pod)
+    first, second, *others = webhook_api.make_patch(pod)
     answer = answer_with([second, first, *others])
     assert compare.compare_patches(pod, answer, exact=False) == []
     assert compare.compare_patches(pod, answer, exact=True)

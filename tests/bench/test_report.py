@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import report
-from report import ALONE, MAP, NOT_OPTED_IN, NOTHING, OPTED_IN, UNCONFIGURED
+from report import CHART_WEBHOOK, MAP, NOT_OPTED_IN, NOTHING, OPTED_IN, UNCONFIGURED
 from verdict import Limit, Verdict
 
 
@@ -46,8 +46,8 @@ def test_pods_that_do_not_ask_are_held_against_creations_without_a_webhook(
 
 
 def test_a_noisy_limit_is_not_resolved() -> None:
-    quiet = {NOTHING: [1.0] * 3, ALONE: [2.0] * 3, MAP: [2.0] * 3}
-    noisy = {**quiet, ALONE: [1.2, 1.9, 8.0]}
+    quiet = {NOTHING: [1.0] * 3, CHART_WEBHOOK: [2.0] * 3, MAP: [2.0] * 3}
+    noisy = {**quiet, CHART_WEBHOOK: [1.2, 1.9, 8.0]}
     limits = [report.api_limits({"asking": {"1": cell(**rounds)}, "unasked": {}})[0] for rounds in (quiet, noisy)]
     assert [limit.verdict for limit in limits] == [Verdict.MET, Verdict.UNRESOLVED]
 

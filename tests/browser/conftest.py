@@ -36,14 +36,14 @@ def served() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def site() -> Iterator[str]:
     """Return the address of what `make docs` builds, on a server that does nothing but serve files."""
-    handler = partial(_Quiet, directory=str(ROOT / "site"))
+    handler = partial(_SilentHandler, directory=str(ROOT / "site"))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class _SilentHandler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name there
         """Leave the terminal to pytest."""
 
@@ -68,7 +68,7 @@ def page(browser: webdriver.Chrome, served: str) -> Iterator[Page]:
     page = Page(browser, served)
     page.open()
     yield page
-    page.check_silence()
+    page.check_console_and_requests()
 
 
 @pytest.fixture
@@ -77,4 +77,4 @@ def static_page(browser: webdriver.Chrome, site: str) -> Iterator[Page]:
     page = Page(browser, f"{site}playground/index.html")
     page.open()
     yield page
-    page.check_silence()
+    page.check_console_and_requests()

@@ -127,14 +127,14 @@ class Page:
             for node in violation["nodes"]
         ]
 
-    def picture(self, name: str) -> None:
+    def save_screenshot(self, name: str) -> None:
         """Keep a picture of the whole page in build/screenshots, for people to look at."""
         folder = _BUILD / "screenshots"
         folder.mkdir(parents=True, exist_ok=True)
         shot = self.browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
         (folder / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 
-    def check_silence(self) -> None:
+    def check_console_and_requests(self) -> None:
         """Fail where the browser complained, as about the Content-Security-Policy, or anybody else was requested."""
         complaints = [entry["message"] for entry in self.browser.get_log("browser") if "422" not in entry["message"]]
         messages = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]

@@ -284,7 +284,7 @@ STATES = {"injected": _no_change, "denied": _denied, "broken": _broken, "unfolde
 def test_the_rules_of_accessibility_hold(state: str, width: int, scheme: str, page: Page) -> None:
     page.open(width, scheme)
     STATES[state](page)
-    page.picture(f"{state}-{width}-{scheme}")
+    page.save_screenshot(f"{state}-{width}-{scheme}")
     assert page.violations() == []
 
 

@@ -13,7 +13,7 @@ from app.playground import answer_question
 def test_it_decides_without_a_server(static_page: Page) -> None:
     static_page.click("Deployment")
     static_page.wait_for(lambda: static_page.pods() == ["injected deployment/runner"])
-    static_page.picture("static")
+    static_page.save_screenshot("static")
     assert static_page.violations() == []
 
 

@@ -43,14 +43,14 @@ def helm(name: str, *arguments: str | Path, stdin: str | None = None) -> subproc
     )
 
 
-def template_anew(
+def template_uncached(
     values: str, name: str = "helm4", release: str = RELEASE, namespace: str = NAMESPACE
 ) -> subprocess.CompletedProcess[str]:
     """Render the chart with values in YAML, though it may have been done before."""
     return helm(name, "template", release, CHART, "--namespace", namespace, "--values", "-", stdin=values)
 
 
-_template = cache(template_anew)
+_template = cache(template_uncached)
 
 
 def template(

@@ -21,7 +21,7 @@ from helm import (
     only,
     render,
     template,
-    template_anew,
+    template_uncached,
 )
 
 from app import __version__
@@ -98,7 +98,7 @@ def test_helm_finds_nothing_to_warn_of(name: str) -> None:
 
 @each_scenario
 def test_rendering_twice_gives_the_same_bytes(scenario: str) -> None:
-    assert template_anew(scenario).stdout == template(scenario).stdout
+    assert template_uncached(scenario).stdout == template(scenario).stdout
 
 
 @each_scenario

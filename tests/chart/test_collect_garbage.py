@@ -10,12 +10,12 @@ from helm import CHART
 
 SCRIPT = CHART / "files" / "collect-garbage.sh"
 DF = """echo 'Filesystem 1024-blocks Used Available Capacity Mounted on'
-echo "/dev/disk 100 1 1 $(cat "$TOLD/used")% /var/lib/docker"
+echo "/dev/disk 100 1 1 $(cat "$FAKE_NODE/used")% /var/lib/docker"
 """
-DOCKER = """echo "$*" >> "$TOLD/asked"
+DOCKER = """echo "$*" >> "$FAKE_NODE/asked"
 case "$1 $*" in
-  info*) [ -e "$TOLD/up" ] ;;
-  image*"until=$FREES") echo 60 > "$TOLD/used" ;;
+  info*) [ -e "$FAKE_NODE/up" ] ;;
+  image*"until=$FREES") echo 60 > "$FAKE_NODE/used" ;;
 esac
 """
 # The script sleeps at the end of a round, and leaves when it is told to.
@@ -23,7 +23,7 @@ SLEEP = 'kill -TERM "$PPID"\n'
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Path:
+def fake_node(tmp_path: Path) -> Path:
     for name, text in {"df": DF, "docker": DOCKER, "sleep": SLEEP}.items():
         path = tmp_path / "bin" / name
         path.parent.mkdir(exist_ok=True)
@@ -33,12 +33,12 @@ def told(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def one_round(told: Path, used: int, frees: str = "never") -> tuple[list[str], str]:
+def run_script(fake_node: Path, used: int, frees: str = "never") -> tuple[list[str], str]:
     """Return which ages of images were removed, and what was said of a disk that stays full."""
-    (told / "used").write_text(f"{used}\n")
+    (fake_node / "used").write_text(f"{used}\n")
     environment = {
-        "PATH": f"{told / 'bin'}:{os.defpath}",
-        "TOLD": str(told),
+        "PATH": f"{fake_node / 'bin'}:{os.defpath}",
+        "FAKE_NODE": str(fake_node),
         "FREES": frees,
         "HIGH": "80",
         "LOW": "65",
@@ -47,24 +47,24 @@ def one_round(told: Path, used: int, frees: str = "never") -> tuple[list[str], s
     }
     done = subprocess.run(["sh", SCRIPT], env=environment, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    asked = (told / "asked").read_text().splitlines()
+    asked = (fake_node / "asked").read_text().splitlines()
     return [line.partition("until=")[2] for line in asked if line.startswith("image prune --all")], done.stderr
 
 
-def test_nothing_is_removed_below_the_high_mark(told: Path) -> None:
-    assert one_round(told, 79) == ([], "")
+def test_nothing_is_removed_below_the_high_mark(fake_node: Path) -> None:
+    assert run_script(fake_node, 79) == ([], "")
 
 
-def test_the_oldest_goes_first_and_it_ends_at_the_low_mark(told: Path) -> None:
-    assert one_round(told, 80, frees="24h") == (["168h", "24h"], "")
+def test_the_oldest_goes_first_and_it_ends_at_the_low_mark(fake_node: Path) -> None:
+    assert run_script(fake_node, 80, frees="24h") == (["168h", "24h"], "")
 
 
-def test_a_disk_that_stays_full_is_told_of(told: Path) -> None:
-    removed, said = one_round(told, 95)
+def test_a_disk_that_stays_full_is_told_of(fake_node: Path) -> None:
+    removed, said = run_script(fake_node, 95)
     assert removed == ["168h", "24h", "1h"]
     assert "still 95 % in use" in said
 
 
-def test_a_daemon_that_is_away_is_left_alone(told: Path) -> None:
-    (told / "up").unlink()
-    assert one_round(told, 95) == ([], "")
+def test_a_daemon_that_is_away_is_left_alone(fake_node: Path) -> None:
+    (fake_node / "up").unlink()
+    assert run_script(fake_node, 95) == ([], "")

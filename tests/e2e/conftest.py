@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cluster.cluster import Cluster, find
-from cluster.places import Cache, State
+from cluster.paths import Cache, State
 from cluster.release import NAME, NAMESPACE, Helm
 from kube import Kube, Namespace
 
@@ -38,20 +38,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let tests run beside each other, but one with the marker `alone` only while no other does."""
-    with _turn(State(CLUSTER).root, item.get_closest_marker("alone") is not None) if CLUSTER else nullcontext():
+    """Let tests run beside each other, but one with the marker `serial` only while no other does."""
+    with _test_lock(State(CLUSTER).root, item.get_closest_marker("serial") is not None) if CLUSTER else nullcontext():
         return (yield)
 
 
 @contextmanager
-def _turn(folder: Path, alone: bool) -> Iterator[None]:
+def _test_lock(folder: Path, serial: bool) -> Iterator[None]:
     """Wait for a turn. Who wants to be alone holds the door first, so that nobody comes in while others leave."""
-    lock = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
-    with (folder / "door.lock").open("w") as door, (folder / "room.lock").open("w") as room:
-        fcntl.flock(door, lock)
-        fcntl.flock(room, lock)
-        if not alone:
-            fcntl.flock(door, fcntl.LOCK_UN)
+    lock = fcntl.LOCK_EX if serial else fcntl.LOCK_SH
+    with (folder / "queue.lock").open("w") as queue, (folder / "tests.lock").open("w") as running:
+        fcntl.flock(queue, lock)
+        fcntl.flock(running, lock)
+        if not serial:
+            fcntl.flock(queue, fcntl.LOCK_UN)
         yield
 
 

@@ -187,18 +187,18 @@ class Pod:
     def succeeds(self) -> "Pod":
         """Wait until the pod has completed; its failure fails the test, with its log."""
         self.until(lambda: self.phase in {"Succeeded", "Failed"}, "complete")
-        assert self.phase == "Succeeded", self.story()
+        assert self.phase == "Succeeded", self.describe()
         return self
 
     def ready(self) -> "Pod":
         self.until(lambda: self.is_ready or self.phase in {"Succeeded", "Failed"}, "become ready")
-        assert self.is_ready, self.story()
+        assert self.is_ready, self.describe()
         return self
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
-        until(f"pod {self.name} to {what}", condition, self.story)
+        until(f"pod {self.name} to {what}", condition, self.describe)
 
-    def story(self) -> str:
+    def describe(self) -> str:
         """Return what a person would look at: status, events and logs."""
         pod = self.read()
         told = [yaml.safe_dump(pod["status"]), *Namespace(self.kube, self.namespace).events(self.name)]
@@ -211,12 +211,14 @@ class Pod:
         return "\n".join(told)
 
 
-def until(what: str, condition: Callable[[], bool], story: Callable[[], str] = str, seconds: float = PATIENCE) -> None:
-    """Wait for a condition; after `seconds` the test fails with what it waited for, and a story."""
+def until(
+    what: str, condition: Callable[[], bool], describe: Callable[[], str] = str, seconds: float = PATIENCE
+) -> None:
+    """Wait for a condition; after `seconds` the test fails with what it waited for, and a describe."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            raise AssertionError(f"waited {seconds:.0f} s for {what}\n{story()}")
+            raise AssertionError(f"waited {seconds:.0f} s for {what}\n{describe()}")
         time.sleep(0.3)
 
 

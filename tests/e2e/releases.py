@@ -9,7 +9,7 @@ from typing import Any
 
 import workloads
 from cluster import release
-from cluster.places import CHART
+from cluster.paths import CHART
 from cluster.release import Helm
 from kube import Kube, Manifest, Namespace, RefusedError, until
 from kubernetes.dynamic.resource import ResourceList
@@ -63,14 +63,14 @@ class Release:
 
 
 @contextmanager
-def another(kube: Kube, helm: Helm, values: dict[str, Any]) -> Iterator[Release]:
+def install_release(kube: Kube, helm: Helm, values: dict[str, Any]) -> Iterator[Release]:
     """Install one with the image of the first, one replica, and values as an operator may set them."""
-    with installed(kube, helm, merge({"image": _image(kube)}, values)) as release:
+    with install_chart(kube, helm, merge({"image": _image(kube)}, values)) as release:
         yield release
 
 
 @contextmanager
-def installed(kube: Kube, helm: Helm, values: dict[str, Any]) -> Iterator[Release]:
+def install_chart(kube: Kube, helm: Helm, values: dict[str, Any]) -> Iterator[Release]:
     """Install one under a name of its own; it is gone after the block."""
     name = f"r{token_hex(3)}"
     own = replace(helm, release=name, namespace=f"e2e-{name}")

@@ -17,18 +17,18 @@ import trustme
 import workloads
 from cluster.cluster import OLDEST, VERSION, Cluster
 from cluster.errors import ClusterError
+from control_planes import ControlPlane, Server, oldest_control_plane, run_server
 from kube import Manifest, Namespace, RefusedError, until
 from kubernetes import client
 from kubernetes.dynamic.exceptions import NotFoundError
-from mutators import AFTER, BEFORE, configured, mutating
-from others import strip_restart_policies
-from planes import Plane, Server, oldest, serving
+from mutating_webhooks import AFTER, BEFORE, mutating_webhook, webhook_configuration
+from other_webhooks import strip_restart_policies
 from releases import Release
 
 pytestmark = [
     pytest.mark.node,
     pytest.mark.parametrize(
-        "plane",
+        "control_plane",
         [pytest.param(version, marks=pytest.mark.xdist_group(version)) for version in (OLDEST, VERSION)],
         indirect=True,
         scope="module",
@@ -76,17 +76,17 @@ def is_injected(namespace: Namespace) -> bool:
 
 
 @pytest.fixture(scope="module")
-def plane(request: pytest.FixtureRequest, node: Cluster) -> Iterator[Plane]:
+def control_plane(request: pytest.FixtureRequest, node: Cluster) -> Iterator[ControlPlane]:
     if request.param == OLDEST:
-        with oldest(node) as plane:
-            yield plane
+        with oldest_control_plane(node) as control_plane:
+            yield control_plane
     else:
-        yield Plane.of(node)
+        yield ControlPlane.of(node)
 
 
 @pytest.fixture(scope="module")
-def server(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(plane, tmp_path_factory.mktemp("serve")) as server:
+def server(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with run_server(control_plane, tmp_path_factory.mktemp("serve")) as server:
         yield server
 
 
@@ -97,7 +97,7 @@ def release(server: Server) -> Iterator[Release]:
 
 
 @contextmanager
-def acting(release: Release) -> Iterator[Namespace]:
+def injecting_namespace(release: Release) -> Iterator[Namespace]:
     """Yield a namespace in which pods get Docker by now."""
     with release.namespace_of() as namespace:
         until("pods to get Docker", lambda: is_injected(namespace))
@@ -106,20 +106,20 @@ def acting(release: Release) -> Iterator[Namespace]:
 
 @pytest.fixture
 def ci(release: Release) -> Iterator[Namespace]:
-    with acting(release) as namespace:
+    with injecting_namespace(release) as namespace:
         yield namespace
 
 
 @pytest.fixture(scope="module")
-def called_once(server: Server) -> Iterator[Release]:
+def single_call_release(server: Server) -> Iterator[Release]:
     with server.release(reinvocationPolicy="Never") as release:
         yield release
 
 
 @pytest.fixture
-def once(called_once: Release) -> Iterator[Namespace]:
+def single_call_namespace(single_call_release: Release) -> Iterator[Namespace]:
     """Yield a namespace in which we are called once for each pod."""
-    with acting(called_once) as namespace:
+    with injecting_namespace(single_call_release) as namespace:
         yield namespace
 
 
@@ -189,48 +189,59 @@ class TestNamespaces:
 
 
 class TestOtherMutators:
-    def test_containers_of_one_that_comes_before_have_docker(self, plane: Plane, ci: Namespace) -> None:
-        with mutating(plane, ci, BEFORE, add_container):
+    def test_containers_of_one_that_comes_before_have_docker(self, control_plane: ControlPlane, ci: Namespace) -> None:
+        with mutating_webhook(control_plane, ci, BEFORE, add_container):
             pod = ci.make(gated_pod(), dry_run="All")
         assert has_docker(pod, "added")
 
-    def test_one_that_comes_after_sees_the_daemon(self, plane: Plane, ci: Namespace) -> None:
-        with mutating(plane, ci, AFTER, lambda _: []) as mutator:
+    def test_one_that_comes_after_sees_the_daemon(self, control_plane: ControlPlane, ci: Namespace) -> None:
+        with mutating_webhook(control_plane, ci, AFTER, lambda _: []) as webhook:
             ci.make(gated_pod(), dry_run="All")
-        assert container(mutator.seen[-1], "dind")["restartPolicy"] == "Always"
+        assert container(webhook.seen[-1], "dind")["restartPolicy"] == "Always"
 
     def test_containers_of_one_that_comes_after_have_docker_because_we_are_called_again(
-        self, plane: Plane, ci: Namespace
+        self, control_plane: ControlPlane, ci: Namespace
     ) -> None:
-        with mutating(plane, ci, AFTER, add_container):
+        with mutating_webhook(control_plane, ci, AFTER, add_container):
             pod = ci.make(gated_pod(), dry_run="All")
         assert has_docker(pod, "added")
         assert [one["name"] for one in pod["spec"]["initContainers"]] == ["dind"]
 
-    def test_they_have_none_where_the_operator_wants_no_second_call(self, plane: Plane, once: Namespace) -> None:
-        with mutating(plane, once, AFTER, add_container):
-            pod = once.make(gated_pod(), dry_run="All")
+    def test_they_have_none_where_the_operator_wants_no_second_call(
+        self, control_plane: ControlPlane, single_call_namespace: Namespace
+    ) -> None:
+        with mutating_webhook(control_plane, single_call_namespace, AFTER, add_container):
+            pod = single_call_namespace.make(gated_pod(), dry_run="All")
         assert has_docker(pod)
         assert not has_docker(pod, "added")
 
-    def test_one_that_comes_before_may_ask_for_docker(self, plane: Plane, ci: Namespace) -> None:
-        with mutating(plane, ci, BEFORE, add_inject_annotation):
+    def test_one_that_comes_before_may_ask_for_docker(self, control_plane: ControlPlane, ci: Namespace) -> None:
+        with mutating_webhook(control_plane, ci, BEFORE, add_inject_annotation):
             assert has_docker(ci.make(gated_pod(inject=None), dry_run="All"))
 
-    def test_one_that_comes_after_asks_too_late_and_the_policy_says_so(self, plane: Plane, ci: Namespace) -> None:
+    def test_one_that_comes_after_asks_too_late_and_the_policy_says_so(
+        self, control_plane: ControlPlane, ci: Namespace
+    ) -> None:
         """API servers call nobody again whom they have not called before."""
-        with mutating(plane, ci, AFTER, add_inject_annotation):
+        with mutating_webhook(control_plane, ci, AFTER, add_inject_annotation):
             until("the policy to refuse it", lambda: NOT_INJECTED in refusal(ci, gated_pod(inject=None)))
 
-    def test_one_that_strips_restart_policies_is_caught_by_the_policy(self, plane: Plane, once: Namespace) -> None:
-        with mutating(plane, once, AFTER, strip_restart_policies):
-            until("the policy to refuse it", lambda: "ValidatingAdmissionPolicy" in refusal(once, gated_pod()))
-            assert "init container dind has lost its restartPolicy: Always" in refusal(once, gated_pod())
+    def test_one_that_strips_restart_policies_is_caught_by_the_policy(
+        self, control_plane: ControlPlane, single_call_namespace: Namespace
+    ) -> None:
+        with mutating_webhook(control_plane, single_call_namespace, AFTER, strip_restart_policies):
+            until(
+                "the policy to refuse it",
+                lambda: "ValidatingAdmissionPolicy" in refusal(single_call_namespace, gated_pod()),
+            )
+            assert "init container dind has lost its restartPolicy: Always" in refusal(
+                single_call_namespace, gated_pod()
+            )
 
     def test_one_that_strips_restart_policies_is_caught_when_we_are_called_again(
-        self, plane: Plane, ci: Namespace
+        self, control_plane: ControlPlane, ci: Namespace
     ) -> None:
-        with mutating(plane, ci, AFTER, strip_restart_policies):
+        with mutating_webhook(control_plane, ci, AFTER, strip_restart_policies):
             refused = refusal(ci, gated_pod())
         assert 'admission webhook "enabled.inject.dind.io" denied the request' in refused
         assert "restartPolicy" in refused
@@ -238,8 +249,8 @@ class TestOtherMutators:
 
 class TestAWebhookThatDoesNotAnswer:
     def test_in_time_has_the_pod_refused_and_no_other(self, server: Server) -> None:
-        with server.release(timeoutSeconds=1) as release, acting(release) as namespace:
-            with server.hanging():
+        with server.release(timeoutSeconds=1) as release, injecting_namespace(release) as namespace:
+            with server.paused():
                 refused = refusal(namespace, gated_pod())
                 others = refusal(namespace, gated_pod(inject=None))
             assert 'failed calling webhook "enabled.inject.dind.io"' in refused
@@ -249,19 +260,23 @@ class TestAWebhookThatDoesNotAnswer:
 
     def test_in_time_with_ignore_leaves_the_pod_without_docker_and_the_policy_warns(self, server: Server) -> None:
         install = server.release(timeoutSeconds=1, failurePolicy="Ignore")
-        with install as release, acting(release) as namespace, server.hanging():
+        with install as release, injecting_namespace(release) as namespace, server.paused():
             assert not has_docker(namespace.make(gated_pod(), dry_run="All"))
             until("the policy to warn", lambda: any(NOT_INJECTED in one for one in namespace.warnings(gated_pod())))
 
     def test_at_once_but_in_time_is_waited_for(self, server: Server) -> None:
-        with server.release(timeoutSeconds=30) as release, acting(release) as namespace, server.hanging(seconds=2):
+        with (
+            server.release(timeoutSeconds=30) as release,
+            injecting_namespace(release) as namespace,
+            server.paused(seconds=2),
+        ):
             assert has_docker(namespace.make(gated_pod(), dry_run="All"))
 
     def test_at_all_has_the_pod_refused(self, server: Server) -> None:
         # A port that is taken, so that nobody else is there, and at which nobody listens
         with socket.socket() as taken:
-            taken.bind((server.plane.host, 0))
-            nobody = replace(server, url=f"https://{server.plane.host}:{taken.getsockname()[1]}")
+            taken.bind((server.control_plane.host, 0))
+            nobody = replace(server, url=f"https://{server.control_plane.host}:{taken.getsockname()[1]}")
             with nobody.release() as release, release.namespace_of(answers=False) as namespace:
                 until("the refusal", lambda: "failed calling webhook" in refusal(namespace, gated_pod()))
                 explained(refusal(namespace, gated_pod()), "connection refused")
@@ -276,7 +291,7 @@ class TestAWebhookThatDoesNotAnswer:
 class TestConditions:
     def test_of_an_operator_leave_pods_out_of_webhook_and_policy(self, server: Server) -> None:
         condition = {"name": "example.com/skip-me", "expression": "object.metadata.name != 'skip-me'"}
-        with server.release(matchConditions=[condition]) as release, acting(release) as namespace:
+        with server.release(matchConditions=[condition]) as release, injecting_namespace(release) as namespace:
             assert not has_docker(namespace.make(gated_pod(name="skip-me"), dry_run="All"))
             # API servers learn of a policy a moment later: this one acts.
             set_operations(release, "UPDATE")
@@ -285,7 +300,7 @@ class TestConditions:
 
     def test_that_are_no_cel_are_refused(self, server: Server) -> None:
         condition = {"name": "example.com/broken", "expression": "object.metadata.name !="}
-        log = server.plane.helm.log
+        log = server.control_plane.helm.log
         # Earlier runs have said it too.
         length = log.stat().st_size
         with pytest.raises(ClusterError, match="installing the chart failed"):  # noqa: SIM117
@@ -297,7 +312,7 @@ class TestConditions:
 
 class TestConfigurations:
     def test_stop_acting_when_their_rules_are_taken_and_act_again_with_them(self, own: Release) -> None:
-        with acting(own) as namespace:
+        with injecting_namespace(own) as namespace:
             set_operations(own, "UPDATE")
             until("the policy to refuse it", lambda: NOT_INJECTED in refusal(namespace, gated_pod()))
             set_operations(own, "CREATE")
@@ -306,13 +321,15 @@ class TestConfigurations:
     def test_are_found_and_deleted_by_the_label_of_the_release(self, own: Release) -> None:
         api = client.AdmissionregistrationV1Api(own.kube.api)
         selector = f"app.kubernetes.io/instance={own.helm.release}"
-        with acting(own) as namespace:
+        with injecting_namespace(own) as namespace:
             (found,) = api.list_mutating_webhook_configuration(label_selector=selector).items
             assert found.metadata.name == own.fullname
             api.delete_collection_mutating_webhook_configuration(label_selector=selector)
             until("the policy to refuse it", lambda: NOT_INJECTED in refusal(namespace, gated_pod()))
 
-    def test_are_neither_changed_nor_kept_by_other_webhooks(self, plane: Plane, own: Release, ci: Namespace) -> None:
+    def test_are_neither_changed_nor_kept_by_other_webhooks(
+        self, control_plane: ControlPlane, own: Release, ci: Namespace
+    ) -> None:
         """A webhook that would could never be got rid of again, so API servers ask nobody."""
         reviewed_kinds = []
 
@@ -327,7 +344,7 @@ class TestConfigurations:
             "operations": ["*"],
             "resources": ["mutatingwebhookconfigurations"],
         }
-        with configured(plane, ci, "aa-e2e-deny", [pods, configurations], deny):
+        with webhook_configuration(control_plane, ci, "aa-e2e-deny", [pods, configurations], deny):
             until("the other one to act", lambda: "denied by the other one" in refusal(ci, gated_pod(inject=None)))
             own.upgrade({"webhook": {"timeoutSeconds": 7}})
             found = own.kube.get("MutatingWebhookConfiguration", own.fullname, version=ADMISSION)

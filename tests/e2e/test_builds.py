@@ -68,8 +68,10 @@ def test_a_job_goes_on_after_its_daemon_crashed(ci: Namespace, node: Cluster) ->
     pod.exec("docker pull busybox")
     before = pod.status("dind")
     node.crash(before["containerID"].removeprefix("containerd://"))
-    until("the daemon to start again", lambda: pod.status("dind")["restartCount"] > before["restartCount"], pod.story)
-    until("it to answer", lambda: "yes" in pod.exec("docker info >/dev/null 2>&1 && echo yes || echo no"), pod.story)
+    until(
+        "the daemon to start again", lambda: pod.status("dind")["restartCount"] > before["restartCount"], pod.describe
+    )
+    until("it to answer", lambda: "yes" in pod.exec("docker info >/dev/null 2>&1 && echo yes || echo no"), pod.describe)
     # What it had pulled before, from the volume that outlives it
     assert pod.exec("docker run --rm --pull=never busybox echo goes on") == "goes on\n"
     assert pod.status("build")["restartCount"] == 0

@@ -1,6 +1,6 @@
 """`check` and `explain` on a real install and its pods. tests/chart breaks installs in more ways."""
 
-import doctor
+import cli_plugin
 import workloads
 from cluster.release import NAME
 from kube import Kube, Namespace, until
@@ -12,12 +12,12 @@ FOREVER = "trap 'exit 0' TERM; while true; do sleep 1; done"
 def test_a_healthy_install_passes_every_check(ci: Namespace) -> None:
     """From the certificates that its replicas serve to what became of a pod."""
     ci.run(workloads.pod(FOREVER)).ready()
-    found = doctor.check(ci)
+    found = cli_plugin.check(ci)
     assert {name: one for name, one in found.items() if one.status != "passed"} == {}
 
 
 def test_a_healthy_install_ends_with_a_line_that_says_so_and_0(ci: Namespace) -> None:
-    done = doctor.run_plugin("check", f"--webhook={NAME}", f"--namespace={ci.name}")
+    done = cli_plugin.run_plugin("check", f"--webhook={NAME}", f"--namespace={ci.name}")
     assert done.stdout.splitlines()[-1].startswith("0 failed, ")
     assert done.returncode == 0
 
@@ -25,13 +25,13 @@ def test_a_healthy_install_ends_with_a_line_that_says_so_and_0(ci: Namespace) ->
 def test_a_pod_that_runs_without_docker_since_before_its_namespace_opted_in(kube: Kube) -> None:
     with kube.namespace(inject=None) as namespace:
         pod = namespace.run(workloads.pod(FOREVER)).ready()
-        assert "untouched (namespace-not-opted-in)" in doctor.explain(pod)
+        assert "untouched (namespace-not-opted-in)" in cli_plugin.explain(pod)
         kube.core.patch_namespace(namespace.name, {"metadata": {"labels": {INJECT: "enabled"}}})
 
-        found = doctor.check(namespace)["pods-have-docker"]
+        found = cli_plugin.check(namespace)["pods-have-docker"]
         assert found.status == "warning"
         assert found.sentences[0].startswith(f"pod {namespace.name}/ci: it was created before its namespace opted in")
-        explained = doctor.explain(pod)
+        explained = cli_plugin.explain(pod)
         assert "it has no Docker, but would be injected (sidecar) if it were created now" in explained
         recreate = f"kubectl -n {namespace.name} delete pod ci, then create it from its manifest"
         assert found.hints == [recreate]
@@ -41,5 +41,5 @@ def test_a_pod_that_runs_without_docker_since_before_its_namespace_opted_in(kube
         kube.core.delete_namespaced_pod("ci", namespace.name)
         until("the pod to go", lambda: not namespace.pods())
         namespace.run(workloads.pod(FOREVER)).ready()
-        assert doctor.check(namespace)["pods-have-docker"].status == "passed"
-        assert "it has Docker: injected when it was created" in doctor.explain(pod)
+        assert cli_plugin.check(namespace)["pods-have-docker"].status == "passed"
+        assert "it has Docker: injected when it was created" in cli_plugin.explain(pod)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import doctor
+import cli_plugin
 import pytest
 import workloads
 import yaml
@@ -15,7 +15,7 @@ from cluster.cluster import Cluster
 from cluster.release import Helm
 from kube import Kube, Namespace, Pod, read, until
 from kubernetes import client
-from releases import Release, another
+from releases import Release, install_release
 
 # Tests with one more group are of another one than the rest.
 pytestmark = pytest.mark.xdist_group("daemon of the node")
@@ -28,7 +28,7 @@ _ANSWERS = "docker info >/dev/null 2>&1 && echo 'a daemon' || echo 'no daemon'"
 @pytest.fixture(scope="module")
 def shared(kube: Kube, helm: Helm) -> Iterator[Release]:
     allowed = {"settings": {"injection": {"allowed_options": ["socket-dir", "wait"]}}}
-    with another(kube, helm, {"daemonset": {"enabled": True}, **allowed}) as release:
+    with install_release(kube, helm, {"daemonset": {"enabled": True}, **allowed}) as release:
         yield release
 
 
@@ -101,12 +101,12 @@ def test_new_pods_work_after_the_directory_was_removed_and_running_ones_do_not(
 @pytest.mark.xdist_group("before the daemon")
 def test_a_pod_that_comes_before_the_daemon_waits_and_then_starts(kube: Kube, helm: Helm) -> None:
     nowhere = {"daemonset": {"enabled": True, "nodeSelector": {"kubernetes.io/os": "none-of-these"}}}
-    with another(kube, helm, nowhere) as release, release.namespace_of() as namespace:
+    with install_release(kube, helm, nowhere) as release, release.namespace_of() as namespace:
         pod = namespace.run(_pod("docker info"))
         until(
             "kubelet to say what is missing",
             lambda: any("FailedMount" in event and release.host_path in event for event in namespace.events(pod.name)),
-            pod.story,
+            pod.describe,
         )
         release.upgrade({"daemonset": {"nodeSelector": {"kubernetes.io/os": "linux"}}})
         pod.succeeds()
@@ -123,13 +123,13 @@ def test_the_handwritten_form_shares_the_nodes_own_var_run(kube: Kube, helm: Hel
     (daemonset,) = read(EXAMPLES / "docker-ci.daemonset.yaml")
     (manifest,) = read(EXAMPLES / "business-pod.yaml")
     with (
-        another(kube, helm, values) as release,
+        install_release(kube, helm, values) as release,
         release.namespace_of() as namespace,
     ):
         namespace.make(daemonset)
         until("the daemon's pod", lambda: bool(namespace.pods("app=docker-ci")))
         daemon = namespace.pods("app=docker-ci")[0].ready()
-        until("the daemon to answer", lambda: daemon.exec(_ANSWERS) == "a daemon\n", daemon.story)
+        until("the daemon to answer", lambda: daemon.exec(_ANSWERS) == "a daemon\n", daemon.describe)
         pod = namespace.run(manifest).succeeds()
         assert pod.read()["spec"]["volumes"][-1]["hostPath"]["path"] == "/var/run"
         assert "Server Version" in pod.log("business")
@@ -138,12 +138,12 @@ def test_the_handwritten_form_shares_the_nodes_own_var_run(kube: Kube, helm: Hel
 def test_a_pod_waits_for_the_daemon_unless_it_says_otherwise_and_check_names_the_node(
     business: Namespace, shared: Release
 ) -> None:
-    with _away(shared):
+    with _daemon_removed(shared):
         hasty = business.run(_pod(FOREVER, "hasty", wait="false")).ready()
         patient = business.run(_pod("docker info", "patient"))
         patient.until(lambda: "running" in patient.status("dind-wait").get("state", {}), "wait for the daemon")
         assert "no daemon" in hasty.exec(_ANSWERS)
-        (found,) = doctor.check(business, shared.fullname)["daemonset-coverage"].sentences
+        (found,) = cli_plugin.check(business, shared.fullname)["daemonset-coverage"].sentences
         assert found.startswith(f"no daemon on {hasty.read()['spec']['nodeName']}")
     patient.succeeds()
     assert "a daemon" in hasty.exec(_ANSWERS)
@@ -174,7 +174,7 @@ def _replace(release: Release) -> None:
 
 
 @contextmanager
-def _away(release: Release) -> Iterator[None]:
+def _daemon_removed(release: Release) -> Iterator[None]:
     """Have no daemon on any node, and have it back after the block. Its directory stays."""
     _daemon(release).ready()
     _select_nodes(release, "none-of-these")

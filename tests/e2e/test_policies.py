@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import doctor
+import cli_plugin
 import pytest
 import workloads
 from kube import Manifest, Namespace, RefusedError, until
@@ -89,7 +89,7 @@ class TestPodSecurity:
     def test_is_named_by_check_whose_hint_lets_the_job_have_its_pod(self, baseline: Namespace) -> None:
         baseline.make(job())
         event_of(baseline, "ci", "FailedCreate")
-        found = doctor.check(baseline)
+        found = cli_plugin.check(baseline)
         assert found["pod-security"].status == "failed"
         assert (
             found["pod-security"]

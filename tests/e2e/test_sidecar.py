@@ -6,7 +6,7 @@ import workloads
 import yaml
 from cluster.release import Helm
 from kube import Kube, Namespace, Pod, read, until
-from releases import another
+from releases import install_release
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
 
@@ -26,7 +26,9 @@ done
 def test_the_loop_of_clean_ci_goes_round_as_its_manifest_stands(ci: Namespace) -> None:
     (manifest,) = read(EXAMPLES / "clean-ci.yaml")
     pod = ci.run(manifest).ready()
-    until("the loop to have saved and removed the image", lambda: "/tmp/busybox.tar" in pod.log("clean-ci"), pod.story)
+    until(
+        "the loop to have saved and removed the image", lambda: "/tmp/busybox.tar" in pod.log("clean-ci"), pod.describe
+    )
     log = pod.log("clean-ci")
     assert "Downloaded newer image for busybox:latest" in log
     assert "Untagged: busybox:latest" in log
@@ -79,12 +81,12 @@ def test_the_handwritten_form_is_an_ordinary_container_with_a_tcp_port(
     # Docker Hub is reached without a mirror by those who reach it.
     settings["injection"]["defaults"]["registry-mirrors"] = registry_mirror
     (manifest,) = read(EXAMPLES / "clean-ci.yaml")
-    with another(kube, helm, {"settings": settings}) as release, release.namespace_of() as namespace:
+    with install_release(kube, helm, {"settings": settings}) as release, release.namespace_of() as namespace:
         pod = namespace.run(manifest).ready()
         spec = pod.read()["spec"]
         assert [container["name"] for container in spec["containers"]] == ["clean-ci", "dind"]
         assert "initContainers" not in spec
-        until("the loop to have gone round", lambda: "/tmp/busybox.tar" in pod.log("clean-ci"), pod.story)
+        until("the loop to have gone round", lambda: "/tmp/busybox.tar" in pod.log("clean-ci"), pod.describe)
         # From another pod: whoever reaches the port has the daemon.
         address = pod.read()["status"]["podIP"]
         other = workloads.pod(f"docker --host=tcp://{address}:8000 info", name="other", inject="disabled")
@@ -100,7 +102,7 @@ def _said_at(pod: Pod, container: str, text: str) -> str:
 def _until_complete(namespace: Namespace, job: str) -> None:
     def ended() -> bool:
         status = namespace.kube.get("Job", job, namespace.name, "batch/v1")["status"]
-        assert not status.get("failed"), "\n".join(pod.story() for pod in namespace.pods(f"job-name={job}"))
+        assert not status.get("failed"), "\n".join(pod.describe() for pod in namespace.pods(f"job-name={job}"))
         return bool(status.get("succeeded"))
 
-    until(f"job {job} to complete", ended, lambda: "\n".join(pod.story() for pod in namespace.pods()))
+    until(f"job {job} to complete", ended, lambda: "\n".join(pod.describe() for pod in namespace.pods()))

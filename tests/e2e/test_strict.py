@@ -21,17 +21,17 @@ import yaml
 from cluster import release
 from cluster.cluster import OLDEST, VERSION
 from cluster.release import Helm
+from control_planes import ControlPlane, oldest_control_plane, run_server
 from helm import only, render
 from kube import Kube, Manifest, Namespace, RefusedError, until
 from kubernetes import client
-from planes import Plane, oldest, serving
 from strict_pods import ATTACKS, BODIES, OPERATORS, OPTION_TEXTS, Attack, honest, injected, pod
 
 from app.injection import OPTIONS, STATUS, Mode, Outcome, Policy, decide_for_namespace
 from app.settings import make_policy, parse_settings
 
 pytestmark = pytest.mark.parametrize(
-    "plane",
+    "control_plane",
     [
         pytest.param(OLDEST, marks=[pytest.mark.node, pytest.mark.xdist_group(OLDEST)]),
         pytest.param(VERSION, marks=pytest.mark.xdist_group(VERSION)),
@@ -64,7 +64,7 @@ class Operator:
         """Return with which message a pod is refused; empty where it is taken."""
         return refusal(self.namespace, manifest)
 
-    def made(self, manifest: Manifest) -> str:
+    def create(self, manifest: Manifest) -> str:
         """Create a pod and return its name."""
         manifest = copy.deepcopy(manifest)
         manifest["metadata"]["name"] = f"strict-{token_hex(4)}"
@@ -81,15 +81,15 @@ def refusal(namespace: Namespace, manifest: Manifest) -> str:
 
 
 @pytest.fixture(scope="module")
-def plane(request: pytest.FixtureRequest, kube: Kube, helm: Helm) -> Iterator[Plane]:
+def control_plane(request: pytest.FixtureRequest, kube: Kube, helm: Helm) -> Iterator[ControlPlane]:
     if request.param == OLDEST:
-        with oldest(request.getfixturevalue("node")) as plane:
-            yield plane
+        with oldest_control_plane(request.getfixturevalue("node")) as control_plane:
+            yield control_plane
     elif os.environ.get("E2E_CLUSTER"):
-        yield Plane.of(request.getfixturevalue("node"))
+        yield ControlPlane.of(request.getfixturevalue("node"))
     else:
         # It cannot call anything on this machine, and need not.
-        yield Plane(kube, helm, "")
+        yield ControlPlane(kube, helm, "")
 
 
 class Operators:
@@ -100,14 +100,14 @@ class Operators:
         self._stack = stack
         self._made: dict[str, Operator] = {}
 
-    def of(self, settings: dict[str, Any], **values: Any) -> Operator:
+    def for_settings(self, settings: dict[str, Any], **values: Any) -> Operator:
         key = json.dumps([settings, values], sort_keys=True)
         if key not in self._made:
             self._made[key] = self._make(settings, values)
         return self._made[key]
 
-    def named(self, name: str) -> Operator:
-        return self.of(OPERATORS[name])
+    def by_name(self, name: str) -> Operator:
+        return self.for_settings(OPERATORS[name])
 
     def _make(self, settings: dict[str, Any], values: dict[str, Any]) -> Operator:
         name = f"strict-{token_hex(3)}"
@@ -134,9 +134,9 @@ class Operators:
 
 
 @pytest.fixture(scope="module")
-def operators(plane: Plane) -> Iterator[Operators]:
+def operators(control_plane: ControlPlane) -> Iterator[Operators]:
     with ExitStack() as stack:
-        yield Operators(plane.kube, stack)
+        yield Operators(control_plane.kube, stack)
 
 
 def privileged() -> Manifest:
@@ -151,13 +151,13 @@ HONEST = [
 
 
 class TestHonestPods:
-    @pytest.mark.usefixtures("plane")
+    @pytest.mark.usefixtures("control_plane")
     def test_there_is_one_for_every_option(self) -> None:
         assert sorted(OPTION_TEXTS) == sorted(option.name for option in OPTIONS)
 
     @pytest.mark.parametrize(("operator", "manifest"), HONEST)
     def test_that_are_injected_are_admitted(self, operators: Operators, operator: str, manifest: Manifest) -> None:
-        chosen = operators.named(operator)
+        chosen = operators.by_name(operator)
         assert chosen.refusal(injected(manifest, chosen.policy)) == ""
 
     @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -169,7 +169,7 @@ class TestHonestPods:
         settings = (yaml.safe_load(text) or {}).get("injection") or {}
         # Without the DaemonSet, any directory of the node is one that the operator may choose.
         settings.setdefault("modes", [str(mode) for mode in Mode])
-        operator = operators.of(settings, daemonset={"hostPath": settings.pop("host_path", "")})
+        operator = operators.for_settings(settings, daemonset={"hostPath": settings.pop("host_path", "")})
         for _, own in golden.created_pods(golden.parse_documents(case.manifest.read_text("utf-8"))):
             decision = decide_for_namespace(own, case.namespace_label, operator.policy)
             # Of a pod that says it was injected before, these cases show only a part.
@@ -181,9 +181,9 @@ class TestHonestPods:
 
 
 @pytest.fixture(scope="module")
-def baseline(plane: Plane) -> Iterator[Namespace]:
+def baseline(control_plane: ControlPlane) -> Iterator[Namespace]:
     """Yield a namespace that enforces baseline by Pod Security."""
-    with plane.kube.namespace(None, **{ENFORCE: "baseline"}) as namespace:
+    with control_plane.kube.namespace(None, **{ENFORCE: "baseline"}) as namespace:
         until("the level to count", lambda: "violates PodSecurity" in refusal(namespace, privileged()))
         yield namespace
 
@@ -199,7 +199,7 @@ def without_references(manifest: Manifest) -> Manifest:
 class TestAttacks:
     @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: f"{attack.operator}-{attack.name}")
     def test_on_a_pod_that_is_created_are_refused(self, operators: Operators, attack: Attack) -> None:
-        operator = operators.named(attack.operator)
+        operator = operators.by_name(attack.operator)
         if minor_version(operator.namespace.kube) < attack.since:
             pytest.skip("this API server drops what it does not know")
         manifest = injected(pod(BODIES["workspaces"], attack.mode, attack.options), operator.policy)
@@ -210,12 +210,12 @@ class TestAttacks:
         assert attack.says in refused
 
     def test_with_a_mode_that_is_off_are_refused(self, operators: Operators) -> None:
-        sidecar = operators.named("defaults")
+        sidecar = operators.by_name("defaults")
         manifest = injected(pod(BODIES["plain"]), sidecar.policy)
-        off = operators.of({"modes": ["daemonset"]})
+        off = operators.for_settings({"modes": ["daemonset"]})
         assert "annotation dind.io/status: only dind-webhook writes it" in off.refusal(manifest)
         node = injected(pod(BODIES["plain"], "daemonset"), sidecar.policy)
-        off = operators.of({"modes": ["sidecar"]}, daemonset={"enabled": False})
+        off = operators.for_settings({"modes": ["sidecar"]}, daemonset={"enabled": False})
         assert "annotation dind.io/status: only dind-webhook writes it" in off.refusal(node)
 
 
@@ -282,21 +282,21 @@ UPDATES: list[Change] = [
 @pytest.fixture(scope="module")
 def pods(operators: Operators) -> dict[str, str]:
     """Return the names of pods that exist, by their mode."""
-    operator = operators.named("defaults")
+    operator = operators.by_name("defaults")
     resources = {"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}
     body = {"containers": [strict_pods.build(resources=resources)]}
-    return {mode: operator.made(injected(pod(body, mode), operator.policy)) for mode in Mode}
+    return {mode: operator.create(injected(pod(body, mode), operator.policy)) for mode in Mode}
 
 
 @dataclass(frozen=True)
-class Judges:
+class PolicyComparison:
     """The strict policy, and Pod Security where it is of a version with the same rules."""
 
     strict: Operator
     baseline: Namespace
     same_rules: bool
 
-    def agree(self, own: Manifest, injected: Manifest, refused: bool) -> None:
+    def check_verdict(self, own: Manifest, injected: Manifest, refused: bool) -> None:
         """Check that both refuse a pod, or neither; Pod Security is asked about it without the daemon."""
         assert bool(self.strict.refusal(own)) is refused
         assert bool(self.strict.refusal(injected)) is refused
@@ -305,60 +305,60 @@ class Judges:
 
 
 @pytest.fixture(scope="module")
-def judges(plane: Plane, operators: Operators, baseline: Namespace) -> Judges:
-    return Judges(operators.named("defaults"), baseline, minor_version(plane.kube) >= 37)
+def policies(control_plane: ControlPlane, operators: Operators, baseline: Namespace) -> PolicyComparison:
+    return PolicyComparison(operators.by_name("defaults"), baseline, minor_version(control_plane.kube) >= 37)
 
 
 def minor_version(kube: Kube) -> int:
     return int(client.VersionApi(kube.api).get_code().minor.rstrip("+"))
 
 
-def of(cases: dict[str, tuple[Manifest, bool]]) -> pytest.MarkDecorator:
+def parametrize(cases: dict[str, tuple[Manifest, bool]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("members", "refused"), cases.values(), ids=cases.keys())
 
 
 class TestBaseline:
     """The strict policy judges containers other than the daemon as Pod Security does."""
 
-    @of({**strict_pods.OF_CONTAINERS, **strict_pods.OF_ORDINARY_CONTAINERS})
-    def test_of_containers(self, judges: Judges, members: Manifest, refused: bool) -> None:
+    @parametrize({**strict_pods.OF_CONTAINERS, **strict_pods.OF_ORDINARY_CONTAINERS})
+    def test_of_containers(self, policies: PolicyComparison, members: Manifest, refused: bool) -> None:
         own = pod({"containers": [strict_pods.build(), {"name": "b", "image": "b", **members}]}, "disabled")
-        judges.agree(own, self.injected(judges, own), refused)
+        policies.check_verdict(own, self.injected(policies, own), refused)
 
-    @of(strict_pods.OF_CONTAINERS)
-    def test_of_init_containers(self, judges: Judges, members: Manifest, refused: bool) -> None:
+    @parametrize(strict_pods.OF_CONTAINERS)
+    def test_of_init_containers(self, policies: PolicyComparison, members: Manifest, refused: bool) -> None:
         inits = [{"name": "b", "image": "b", **members}]
         own = pod({"containers": [strict_pods.build()], "initContainers": inits}, "disabled")
-        judges.agree(own, self.injected(judges, own), refused)
+        policies.check_verdict(own, self.injected(policies, own), refused)
 
-    @of(strict_pods.OF_CONTAINERS)
+    @parametrize(strict_pods.OF_CONTAINERS)
     def test_of_ephemeral_containers(
-        self, judges: Judges, pods: dict[str, str], members: Manifest, refused: bool
+        self, policies: PolicyComparison, pods: dict[str, str], members: Manifest, refused: bool
     ) -> None:
         change = {"name": "debug", "image": "debug", **members}
-        assert bool(patch(judges.strict.namespace, pods["sidecar"], "ephemeralcontainers", change)) is refused
+        assert bool(patch(policies.strict.namespace, pods["sidecar"], "ephemeralcontainers", change)) is refused
 
-    def test_of_an_unmasked_proc(self, judges: Judges, pods: dict[str, str]) -> None:
+    def test_of_an_unmasked_proc(self, policies: PolicyComparison, pods: dict[str, str]) -> None:
         own = pod({"containers": [strict_pods.build(**strict_pods.UNMASKED)]}, "disabled")
-        judges.agree(own, self.injected(judges, own), judges.same_rules)
+        policies.check_verdict(own, self.injected(policies, own), policies.same_rules)
         change = {"name": "debug", "image": "debug", **strict_pods.UNMASKED}
-        refused = patch(judges.strict.namespace, pods["sidecar"], "ephemeralcontainers", change)
-        assert bool(refused) is judges.same_rules
+        refused = patch(policies.strict.namespace, pods["sidecar"], "ephemeralcontainers", change)
+        assert bool(refused) is policies.same_rules
 
-    @of(strict_pods.OF_PODS)
-    def test_of_pods(self, judges: Judges, members: Manifest, refused: bool) -> None:
+    @parametrize(strict_pods.OF_PODS)
+    def test_of_pods(self, policies: PolicyComparison, members: Manifest, refused: bool) -> None:
         own = pod({"containers": [strict_pods.build()], **members}, "disabled")
-        judges.agree(own, self.injected(judges, own), refused)
+        policies.check_verdict(own, self.injected(policies, own), refused)
 
     @pytest.mark.parametrize(("value", "refused"), strict_pods.ANNOTATIONS.items())
-    def test_of_annotations(self, judges: Judges, value: str, refused: bool) -> None:
+    def test_of_annotations(self, policies: PolicyComparison, value: str, refused: bool) -> None:
         own = pod(BODIES["plain"], "disabled")
         own["metadata"]["annotations"][strict_pods.APP_ARMOR] = value
-        judges.agree(own, self.injected(judges, own), refused)
+        policies.check_verdict(own, self.injected(policies, own), refused)
 
-    def injected(self, judges: Judges, own: Manifest) -> Manifest:
+    def injected(self, policies: PolicyComparison, own: Manifest) -> Manifest:
         """Return the pod with a daemon, though injection would deny some."""
-        plain = injected(pod(BODIES["plain"]), judges.strict.policy)
+        plain = injected(pod(BODIES["plain"]), policies.strict.policy)
         merged = copy.deepcopy(plain)
         merged["metadata"]["annotations"] |= own["metadata"]["annotations"]
         context = {**plain["spec"]["securityContext"], **own["spec"].get("securityContext", {})}
@@ -374,7 +374,7 @@ class TestUpdates:
     def test_of_a_pod(
         self, operators: Operators, pods: dict[str, str], subresource: str, change: Any, says: str
     ) -> None:
-        namespace = operators.named("defaults").namespace
+        namespace = operators.by_name("defaults").namespace
         if subresource == "resize" and not has_resize(namespace.kube):
             pytest.skip("this API server has no pods/resize")
         refused = patch(namespace, pods["sidecar"], subresource, change)
@@ -385,29 +385,31 @@ class TestUpdates:
     ) -> None:
         mount = {"name": "dind-run", "mountPath": "/run/dind", "readOnly": True}
         change = {"name": "debug", "image": "debug", "volumeMounts": [mount]}
-        refused = patch(operators.named("defaults").namespace, pods["daemonset"], "ephemeralcontainers", change)
+        refused = patch(operators.by_name("defaults").namespace, pods["daemonset"], "ephemeralcontainers", change)
         assert "volume dind-run: an ephemeral container must not mount the Docker socket" in refused
 
     def test_cannot_add_a_status(self, operators: Operators) -> None:
-        operator = operators.named("defaults")
-        name = operator.made(pod(BODIES["plain"], "disabled"))
+        operator = operators.by_name("defaults")
+        name = operator.create(pod(BODIES["plain"], "disabled"))
         change = {"metadata": {"annotations": {STATUS: '{"mode":"sidecar","version":"0.1.0"}'}}}
         assert "annotation dind.io/status: it cannot be" in patch(operator.namespace, name, "", change)
 
-    def test_of_pods_that_were_there_before_the_policy_are_judged_by_what_changes(self, plane: Plane) -> None:
+    def test_of_pods_that_were_there_before_the_policy_are_judged_by_what_changes(
+        self, control_plane: ControlPlane
+    ) -> None:
         """An upgrade must not make pods of earlier settings, or of none, impossible to label or to delete."""
         with ExitStack() as stack:
             # The cluster's own webhook leaves it alone.
-            before = stack.enter_context(plane.kube.namespace(**{release.OTHER_RELEASE: "before"}))
-            old = Operators(plane.kube, stack).named("everything")
+            before = stack.enter_context(control_plane.kube.namespace(**{release.OTHER_RELEASE: "before"}))
+            old = Operators(control_plane.kube, stack).by_name("everything")
             options = {"dockerd-args": '["--debug"]', "image": "registry.example/ci/docker:1"}
             names = {
                 "injected": before.make(injected(pod(BODIES["workspaces"], options=options), old.policy)),
                 "privileged": before.make({**privileged(), "metadata": {"name": "privileged"}}),
             }
-            strict = Operators(plane.kube, stack).of({"allowed_options": []})
+            strict = Operators(control_plane.kube, stack).for_settings({"allowed_options": []})
             label = {release.OTHER_RELEASE: strict.label}
-            plane.kube.core.patch_namespace(before.name, {"metadata": {"labels": label}})
+            control_plane.kube.core.patch_namespace(before.name, {"metadata": {"labels": label}})
             until("the policy to act", lambda: DENIED in refusal(before, privileged()))
             for made in names.values():
                 name = made["metadata"]["name"]
@@ -450,9 +452,9 @@ class TestTheWebhook:
     """Pods as users create them: the API server calls the webhook, then the policy."""
 
     @pytest.fixture
-    def ci(self, plane: Plane, tmp_path: Path) -> Iterator[Namespace]:
+    def ci(self, control_plane: ControlPlane, tmp_path: Path) -> Iterator[Namespace]:
         with ExitStack() as stack:
-            server = stack.enter_context(serving(plane, tmp_path))
+            server = stack.enter_context(run_server(control_plane, tmp_path))
             release = stack.enter_context(server.release({"policy": {"strict": True}}))
             namespace = stack.enter_context(release.namespace_of())
             until("the policy to act", lambda: DENIED in refusal(namespace, privileged()))
@@ -486,9 +488,9 @@ SECRETS: list[tuple[str, Manifest, bool]] = [
 
 class TestTheAccountOfCerts:
     @pytest.fixture
-    def account(self, plane: Plane) -> Iterator[tuple[client.CoreV1Api, str]]:
+    def account(self, control_plane: ControlPlane) -> Iterator[tuple[client.CoreV1Api, str]]:
         """Yield a client that is the account, with the rights that the chart gives it, and its namespace."""
-        kube = plane.kube
+        kube = control_plane.kube
         with kube.namespace(None) as namespace, ExitStack() as stack:
             name = namespace.name
             values = {"fullnameOverride": name, "policy": {"strict": True}, "test": {"enabled": False}}

@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from cluster import Cluster, DirectCertStore
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from fake_cluster import Cluster, DirectCertStore
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +26,7 @@ from app.errors import ApiError
 
 BEGIN = datetime(2030, 1, 2, tzinfo=UTC)
 HOSTS = ("dind-webhook.ci.svc",)
-LIVES = Lifetimes(ca=timedelta(seconds=60), leaf=timedelta(seconds=20))
+LIFETIMES = Lifetimes(ca=timedelta(seconds=60), leaf=timedelta(seconds=20))
 DEEPEST = 2
 
 
@@ -49,7 +49,7 @@ class Replicas:
 
     def start(self, index: int) -> CertReconciler:
         objects = DirectCertStore(self.cluster, self._before_a_call)
-        return CertReconciler(objects, self.directories[index], HOSTS, LIVES, CertsMetrics())
+        return CertReconciler(objects, self.directories[index], HOSTS, LIFETIMES, CertsMetrics())
 
     def step(self, index: int) -> None:
         with suppress(ApiError):
@@ -130,7 +130,7 @@ def test_no_leaf_is_ever_served_that_a_bundle_does_not_trust(number: int, data: 
                 case "away":
                     replicas.is_away = not replicas.is_away
         replicas.settle()
-        replicas.now += LIVES.wait
+        replicas.now += LIFETIMES.wait
         replicas.settle()
         assert replicas.serves_all()
         assert len({path.joinpath("tls.crt").read_bytes() for path in replicas.directories}) == 1
@@ -139,9 +139,9 @@ def test_no_leaf_is_ever_served_that_a_bundle_does_not_trust(number: int, data: 
 @pytest.mark.parametrize("number", [2, 5])
 def test_over_many_lives_as_many_cas_are_made_as_are_due_and_no_replica_is_ever_without_a_leaf(number: int) -> None:
     with TemporaryDirectory() as folder:
-        replicas = Replicas(number, Path(folder), lambda _: 1, LIVES.wait * 0.9)
+        replicas = Replicas(number, Path(folder), lambda _: 1, LIFETIMES.wait * 0.9)
         lifetimes = 6
-        while replicas.now < BEGIN + lifetimes * LIVES.ca:
+        while replicas.now < BEGIN + lifetimes * LIFETIMES.ca:
             for index in range(number):
                 replicas.step(index)
             assert replicas.serves_all()

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from running import Serve, Webhook
-from running import start as run
+from webhook_process import Serve, Webhook, run_program
 
 
 @pytest.fixture(scope="session")
@@ -39,9 +38,9 @@ def serve(authority: trustme.CA, pair: tuple[Path, Path], tmp_path_factory: pyte
         environ = {f"DIND_WEBHOOK_SERVER__{name}": str(value) for name, value in given.items()}
         log_file = tmp_path_factory.mktemp("webhook") / "log"
         flags = ["--tls-cert-file", files[0], "--tls-key-file", files[1], "--host", "127.0.0.1"]
-        with run(["serve", *flags, "--port", 0, "--health-port", 0], environ, log_file) as process:
+        with run_program(["serve", *flags, "--port", 0, "--health-port", 0], environ, log_file) as process:
             webhook = Webhook(process, log_file, context=context)
-            line = webhook.logged("listening")
+            line = webhook.wait_for_log("listening")
             webhook.port, webhook.health_port = line["port"], line["health_port"]
             yield webhook
 

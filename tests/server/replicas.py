@@ -5,15 +5,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from apiserver import ApiServer
-from cluster import CONFIGURATION, NAMESPACE, SECRET
-from running import Running, start
+from fake_api_server import ApiServer
+from fake_cluster import CONFIGURATION, NAMESPACE, SECRET
+from webhook_process import RunningProgram, run_program
 
 READY = (200, "ok\n")
 
 
 @dataclass(kw_only=True)
-class Replica(Running):
+class Replica(RunningProgram):
     """A running `dind-webhook certs` with a directory of its own."""
 
     directory: Path
@@ -39,8 +39,8 @@ def replicas(api: ApiServer, folder: Path, number: int, **settings: object) -> I
     with ExitStack() as stack:
         for name in map(str, range(number)):
             flags = ["certs", "--directory", folder / name, "--health-port", 0, "--kubeconfig", kubeconfig]
-            process = stack.enter_context(start(flags, environ, folder / f"{name}.log"))
+            process = stack.enter_context(run_program(flags, environ, folder / f"{name}.log"))
             started.append(Replica(process, folder / f"{name}.log", directory=folder / name))
         for replica in started:
-            replica.health_port = replica.logged("keeping certificates")["health_port"]
+            replica.health_port = replica.wait_for_log("keeping certificates")["health_port"]
         yield started

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from reviews import pod, review
-from running import Webhook, eventually
+from webhook_process import Webhook, eventually
 
 _BODY = review(pod())
 _HEADERS = {"Content-Type": "application/json"}
@@ -35,7 +35,7 @@ class Load:
     _over: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
 
-    def keep(self, connections: list[http.client.HTTPSConnection]) -> None:
+    def send_on_connections(self, connections: list[http.client.HTTPSConnection]) -> None:
         """Ask on these connections in turn; a connection that the server closes is a failure."""
         for connection in connections:
             connection.connect()
@@ -43,7 +43,7 @@ class Load:
         turns = itertools.cycle(connections)
         self._start(lambda: send_review(next(turns)))
 
-    def renew(self, webhook: Webhook) -> None:
+    def send_on_new_connections(self, webhook: Webhook) -> None:
         """Open a new connection for each request."""
 
         def once() -> http.client.HTTPResponse:
@@ -52,10 +52,10 @@ class Load:
 
         self._start(once)
 
-    def fail_over(self, webhook: Webhook, *, keep: bool) -> None:
+    def send_until_refused(self, webhook: Webhook, *, reuse: bool) -> None:
         """Ask until the webhook, told to stop, takes no connection any more: another replica would.
 
-        A connection is used again where `keep`, as long as the server does not ask for its end.
+        A connection is used again where `reuse`, as long as the server does not ask for its end.
         """
         connection = webhook.connect()
 
@@ -68,7 +68,7 @@ class Load:
                     return None
                 raise
             answer = send_review(connection)
-            if not keep:
+            if not reuse:
                 connection.close()
             return answer
 
@@ -79,7 +79,7 @@ class Load:
         for thread in self._threads:
             thread.join()
 
-    def more(self, answers: int) -> None:
+    def wait_for_answers(self, answers: int) -> None:
         """Wait for so many more answers, or a failure."""
         enough = len(self.answers) + answers
         eventually(lambda: self.failures or len(self.answers) >= enough)

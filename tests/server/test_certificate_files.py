@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import trustme
-from certificates import Mount, pems
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from cryptography.hazmat.primitives.serialization import load_pem_private_key as load_key
 from reviews import pod, review
-from running import Serve, Webhook, eventually
+from secret_volume import SecretVolume, pems
 from server_load import Load, connections, send_review
+from webhook_process import Serve, Webhook, eventually
 
 LOOK_SECONDS = 0.02
 ERRORS = "dind_webhook_certificate_reload_errors_total"
@@ -24,20 +24,20 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
-def mount(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Mount:
-    made = Mount(tmp_path_factory.mktemp("mount"))
+def mount(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> SecretVolume:
+    made = SecretVolume(tmp_path_factory.mktemp("mount"))
     made.put(*pems(authority.issue_cert("localhost")))
     return made
 
 
 @pytest.fixture(scope="module")
-def rotating(serve: Serve, mount: Mount) -> Iterator[Webhook]:
+def rotating(serve: Serve, mount: SecretVolume) -> Iterator[Webhook]:
     """Run a webhook that looks at its files all the time."""
     with serve(mount.pair, RELOAD_SECONDS=LOOK_SECONDS, TLS_SERVER_NAME="localhost") as running:
         yield running
 
 
-def rotate(webhook: Webhook, mount: Mount, authority: trustme.CA) -> bytes:
+def rotate(webhook: Webhook, mount: SecretVolume, authority: trustme.CA) -> bytes:
     """Put a new pair in place and wait until it is served; returned in DER."""
     pair = pems(authority.issue_cert("localhost"))
     mount.put(*pair)
@@ -53,15 +53,15 @@ def served(webhook: Webhook) -> bytes | None:
 
 
 def test_a_swap_under_50_kept_connections_fails_no_request(
-    rotating: Webhook, mount: Mount, authority: trustme.CA
+    rotating: Webhook, mount: SecretVolume, authority: trustme.CA
 ) -> None:
     before = rotating.served()
     with connections(rotating, 50) as kept, Load() as load:
         for first in range(0, 50, 10):
-            load.keep(kept[first : first + 10])
-        load.more(100)
+            load.send_on_connections(kept[first : first + 10])
+        load.wait_for_answers(100)
         after = rotate(rotating, mount, authority)
-        load.more(200)
+        load.wait_for_answers(200)
         shown = {connection.sock.getpeercert(binary_form=True) for connection in kept}
     assert load.failures == []
     assert {answer.status for answer in load.answers} == {200}
@@ -69,14 +69,16 @@ def test_a_swap_under_50_kept_connections_fails_no_request(
     assert rotating.served() == after != before
 
 
-def test_ten_rotations_under_load_fail_no_request(rotating: Webhook, mount: Mount, authority: trustme.CA) -> None:
+def test_ten_rotations_under_load_fail_no_request(
+    rotating: Webhook, mount: SecretVolume, authority: trustme.CA
+) -> None:
     with connections(rotating, 4) as kept, Load() as load:
         for connection in kept:
-            load.keep([connection])
-            load.renew(rotating)
+            load.send_on_connections([connection])
+            load.send_on_new_connections(rotating)
         for _ in range(10):
             rotate(rotating, mount, authority)
-            load.more(20)
+            load.wait_for_answers(20)
     assert load.failures == []
     assert {answer.status for answer in load.answers} == {200}
 
@@ -85,7 +87,7 @@ def encrypted(key: bytes) -> bytes:
     return load_key(key, None).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
 
 
-def spoilt(what: str, authority: trustme.CA) -> tuple[bytes | None, bytes | None]:
+def broken_pair(what: str, authority: trustme.CA) -> tuple[bytes | None, bytes | None]:
     now = datetime.now(UTC)
     cert, key = pems(authority.issue_cert("localhost"))
     other_cert, other_key = pems(authority.issue_cert("elsewhere"))
@@ -121,19 +123,23 @@ def spoilt(what: str, authority: trustme.CA) -> tuple[bytes | None, bytes | None
     ],
 )
 def test_a_bad_pair_keeps_the_old_one_and_is_told_once(
-    rotating: Webhook, mount: Mount, authority: trustme.CA, what: str, problem: str
+    rotating: Webhook, mount: SecretVolume, authority: trustme.CA, what: str, problem: str
 ) -> None:
     good = rotate(rotating, mount, authority)
     eventually(lambda: rotating.metric(SUCCESSFUL) == 1)
-    told, counted, expiry = len(rotating.lines("certificate refused")), rotating.metric(ERRORS), rotating.metric(EXPIRY)
+    told, counted, expiry = (
+        len(rotating.log_lines("certificate refused")),
+        rotating.metric(ERRORS),
+        rotating.metric(EXPIRY),
+    )
 
-    mount.put(*spoilt(what, authority))
+    mount.put(*broken_pair(what, authority))
     eventually(lambda: rotating.metric(SUCCESSFUL) == 0)
     time.sleep(5 * LOOK_SECONDS)
     assert rotating.served() == good
     assert rotating.post(review(pod()))[0] == 200
     assert rotating.get_health("/readyz") == (200, "ok\n")
-    lines = rotating.lines("certificate refused")[told:]
+    lines = rotating.log_lines("certificate refused")[told:]
     assert [(line["level"], line["still_serving"], problem in line["problem"]) for line in lines] == [
         ("error", True, True)
     ], lines
@@ -148,7 +154,7 @@ def test_a_bad_pair_keeps_the_old_one_and_is_told_once(
 def test_a_server_without_files_is_alive_and_gets_ready_when_they_appear(
     serve: Serve, tmp_path: Path, authority: trustme.CA
 ) -> None:
-    mount = Mount(tmp_path)
+    mount = SecretVolume(tmp_path)
     with serve(mount.pair, RELOAD_SECONDS=LOOK_SECONDS) as webhook:
         assert webhook.get_health("/healthz") == (200, "ok\n")
         reason = f"no certificate: {mount.pair[0]} cannot be read: No such file or directory\n"
@@ -160,11 +166,11 @@ def test_a_server_without_files_is_alive_and_gets_ready_when_they_appear(
         rotate(webhook, mount, authority)
         assert webhook.get_health("/readyz") == (200, "ok\n")
         assert webhook.metric("dind_webhook_certificate_reloads_total") == 1
-        assert [line["still_serving"] for line in webhook.lines("certificate refused")] == [False]
+        assert [line["still_serving"] for line in webhook.log_lines("certificate refused")] == [False]
 
 
 def test_an_expired_certificate_makes_it_unready_and_a_new_one_ready(
-    rotating: Webhook, mount: Mount, authority: trustme.CA
+    rotating: Webhook, mount: SecretVolume, authority: trustme.CA
 ) -> None:
     end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
     mount.put(*pems(authority.issue_cert("localhost", not_before=end - DAY, not_after=end)))

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 
 import pytest
-from apiserver import ApiServer, Fault, Verb, api_server
-from cluster import ENTRIES, Cluster, Kind
 from cryptography import x509
+from fake_api_server import ApiServer, Fault, Verb, api_server
+from fake_cluster import ENTRIES, Cluster, Kind
 from replicas import READY, Replica, replicas
-from running import Serve, Webhook, eventually
 from server_load import send_review
+from webhook_process import Serve, Webhook, eventually
 
 HOST = "dind-webhook.ci.svc"
 
@@ -41,7 +41,7 @@ def api() -> Iterator[ApiServer]:
 
 
 @pytest.fixture(scope="module")
-def two(api: ApiServer, certs: Certs) -> Iterator[list[Replica]]:
+def two_replicas(api: ApiServer, certs: Certs) -> Iterator[list[Replica]]:
     """Run two replicas that have agreed, and look again only when a watch tells them to."""
     with certs(api, 2, RESYNC="1h") as replicas:
         eventually(lambda: all(replica.is_ready() for replica in replicas))
@@ -56,10 +56,10 @@ def is_in_order(cluster: Cluster, replicas: list[Replica]) -> bool:
     }
 
 
-def test_two_replicas_agree_on_one_ca_and_are_ready_only_then(api: ApiServer, two: list[Replica]) -> None:
-    assert is_in_order(api.cluster, two)
+def test_two_replicas_agree_on_one_ca_and_are_ready_only_then(api: ApiServer, two_replicas: list[Replica]) -> None:
+    assert is_in_order(api.cluster, two_replicas)
     assert len(api.cluster.cas) == 1
-    for replica in two:
+    for replica in two_replicas:
         assert replica.get_health("/healthz") == READY
         assert replica.metric("dind_webhook_ca_bundle_in_sync") == 1
         end = x509.load_pem_x509_certificate(replica.served()).not_valid_after_utc
@@ -67,68 +67,75 @@ def test_two_replicas_agree_on_one_ca_and_are_ready_only_then(api: ApiServer, tw
         assert replica.metric(expiry) == end.timestamp()
 
 
-def test_a_deleted_secret_comes_back_as_it_was(api: ApiServer, two: list[Replica]) -> None:
+def test_a_deleted_secret_comes_back_as_it_was(api: ApiServer, two_replicas: list[Replica]) -> None:
     before = api.cluster.secret()
     api.cluster.delete("secret")
     eventually(api.cluster.secret)
     assert api.cluster.secret() == before
-    assert is_in_order(api.cluster, two)
+    assert is_in_order(api.cluster, two_replicas)
 
 
-def test_a_damaged_secret_is_mended(api: ApiServer, two: list[Replica]) -> None:
+def test_a_damaged_secret_is_mended(api: ApiServer, two_replicas: list[Replica]) -> None:
     before = api.cluster.secret()
     api.cluster.edit_secret(ca_crt=b"-----BEGIN CERTIFICATE-----\n")
     eventually(lambda: api.cluster.secret() == before)
-    assert is_in_order(api.cluster, two)
+    assert is_in_order(api.cluster, two_replicas)
 
 
-def test_overwritten_bundles_are_repaired_and_counted(api: ApiServer, two: list[Replica]) -> None:
+def test_overwritten_bundles_are_repaired_and_counted(api: ApiServer, two_replicas: list[Replica]) -> None:
     def written() -> float:
-        return sum(replica.metric("dind_webhook_ca_bundle_writes_total") for replica in two)
+        return sum(replica.metric("dind_webhook_ca_bundle_writes_total") for replica in two_replicas)
 
     before = written()
     for bundle in (b"", b"somebody else's"):
         api.cluster.overwrite_bundles(bundle)
-        eventually(lambda: is_in_order(api.cluster, two))
+        eventually(lambda: is_in_order(api.cluster, two_replicas))
     # A replica that came too late was told of a conflict, and wrote nothing.
     eventually(lambda: written() == before + 2)
-    assert all(replica.is_ready() for replica in two)
+    assert all(replica.is_ready() for replica in two_replicas)
 
 
-def test_a_webhook_configuration_that_is_made_anew_gets_its_bundles(api: ApiServer, two: list[Replica]) -> None:
+def test_a_webhook_configuration_that_is_made_anew_gets_its_bundles(
+    api: ApiServer, two_replicas: list[Replica]
+) -> None:
     api.cluster.delete("webhooks")
-    eventually(lambda: all(replica.metric("dind_webhook_ca_bundle_in_sync") == 0 for replica in two))
-    assert all(replica.is_ready() for replica in two), "what is served is as good as before"
+    eventually(lambda: all(replica.metric("dind_webhook_ca_bundle_in_sync") == 0 for replica in two_replicas))
+    assert all(replica.is_ready() for replica in two_replicas), "what is served is as good as before"
     api.cluster.configure((*ENTRIES, "daemonset.dind.io"))
-    eventually(lambda: is_in_order(api.cluster, two))
+    eventually(lambda: is_in_order(api.cluster, two_replicas))
     assert len(api.cluster.bundles()) == 3
 
 
 @pytest.mark.parametrize("fault", [500, "away"])
 def test_while_the_api_fails_everything_stays_and_the_log_says_so(
-    api: ApiServer, two: list[Replica], fault: Fault
+    api: ApiServer, two_replicas: list[Replica], fault: Fault
 ) -> None:
-    secret, told = api.cluster.secret(), [len(replica.lines("certificates not reconciled")) for replica in two]
-    again = [len(replica.lines("certificates reconciled again")) for replica in two]
+    secret, told = (
+        api.cluster.secret(),
+        [len(replica.log_lines("certificates not reconciled")) for replica in two_replicas],
+    )
+    again = [len(replica.log_lines("certificates reconciled again")) for replica in two_replicas]
     with api.failing(fault):
         api.cluster.overwrite_bundles(b"overwritten")
-        for replica, lines in zip(two, told, strict=True):
-            eventually(lambda replica=replica, lines=lines: len(replica.lines("certificates not reconciled")) > lines)
-            line = replica.lines("certificates not reconciled")[-1]
+        for replica, lines in zip(two_replicas, told, strict=True):
+            eventually(
+                lambda replica=replica, lines=lines: len(replica.log_lines("certificates not reconciled")) > lines
+            )
+            line = replica.log_lines("certificates not reconciled")[-1]
             assert line["level"] == "warning"
             assert re.match(r"(reading|writing) (Secret|MutatingWebhookConfiguration) [-/a-z]+: ", line["problem"])
             assert line["next_try_seconds"] > 0
             assert replica.is_ready()
             assert replica.served() == secret["tls.crt"]
-    eventually(lambda: is_in_order(api.cluster, two))
-    for replica, lines in zip(two, again, strict=True):
-        eventually(lambda replica=replica, lines=lines: len(replica.lines("certificates reconciled again")) > lines)
+    eventually(lambda: is_in_order(api.cluster, two_replicas))
+    for replica, lines in zip(two_replicas, again, strict=True):
+        eventually(lambda replica=replica, lines=lines: len(replica.log_lines("certificates reconciled again")) > lines)
     assert api.cluster.secret() == secret
 
 
-def test_no_secret_and_no_key_is_logged(api: ApiServer, two: list[Replica]) -> None:
+def test_no_secret_and_no_key_is_logged(api: ApiServer, two_replicas: list[Replica]) -> None:
     keys = [api.cluster.secret()[name].decode().splitlines()[1] for name in ("ca.key", "tls.key")]
-    for replica in two:
+    for replica in two_replicas:
         log = replica.log_file.read_text()
         assert "Traceback" not in log
         assert not any(key in log for key in (*keys, "PRIVATE"))
@@ -158,7 +165,7 @@ def test_three_replicas_that_start_at_once_in_a_storm_of_faults_make_one_ca(cert
             assert {replica.process.wait(10) for replica in replicas} == {0}
 
 
-class Trusting:
+class AdmissionClient:
     """An API server's side: clients that trust what caBundle is at the moment they connect."""
 
     def __init__(self, cluster: Cluster, webhooks: list[Webhook]) -> None:
@@ -185,7 +192,7 @@ def test_two_replicas_rotate_leaf_and_ca_under_requests_that_never_fail(certs: C
     with api_server(cluster) as api, certs(api, 2, **lives) as replicas, ExitStack() as stack:
         webhooks = [stack.enter_context(serve(replica.files, RELOAD_SECONDS=0.1)) for replica in replicas]
         eventually(lambda: all(webhook.get_health("/readyz") == READY for webhook in webhooks))
-        client = Trusting(cluster, webhooks)
+        client = AdmissionClient(cluster, webhooks)
 
         def have_rotated() -> bool:
             client.send_review()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import trustme
-from certificates import Mount, pems
 from reviews import LAST_REQUEST, REQUEST
-from running import PATIENCE_SECONDS, PROGRAM, Serve, Webhook, eventually, read_to_end
+from secret_volume import SecretVolume, pems
+from webhook_process import PATIENCE_SECONDS, PROGRAM, Serve, Webhook, eventually, read_to_end
 
 CIPHER = "ECDHE-ECDSA-AES256-GCM-SHA384"
 
@@ -77,14 +77,14 @@ def clients() -> trustme.CA:
 
 
 @pytest.fixture(scope="module")
-def mount(authority: trustme.CA, clients: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Mount:
-    made = Mount(tmp_path_factory.mktemp("mount"))
+def mount(authority: trustme.CA, clients: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> SecretVolume:
+    made = SecretVolume(tmp_path_factory.mktemp("mount"))
     made.put(*pems(authority.issue_cert("localhost")), clients.cert_pem.bytes())
     return made
 
 
 @pytest.fixture(scope="module")
-def verifying(serve: Serve, mount: Mount) -> Iterator[Webhook]:
+def verifying(serve: Serve, mount: SecretVolume) -> Iterator[Webhook]:
     """Run a webhook that lets two clients in."""
     names = '["kube-apiserver", "front-proxy"]'
     with serve(mount.pair, CLIENT_CA_FILE=mount.client_ca, CLIENT_NAMES=names, RELOAD_SECONDS=0.02) as running:
@@ -120,7 +120,7 @@ def test_any_other_client_is_refused_and_what_it_sends_is_not_looked_at(
 
 
 def test_a_new_ca_of_clients_takes_effect_like_a_new_certificate(
-    verifying: Webhook, mount: Mount, authority: trustme.CA, clients: trustme.CA
+    verifying: Webhook, mount: SecretVolume, authority: trustme.CA, clients: trustme.CA
 ) -> None:
     leaf, successor = authority.issue_cert("localhost"), trustme.CA()
     old = client(authority, clients.issue_cert("x", common_name="kube-apiserver"))
@@ -129,10 +129,10 @@ def test_a_new_ca_of_clients_takes_effect_like_a_new_certificate(
         mount.put(*pems(leaf), successor.cert_pem.bytes())
         eventually(lambda: first_bytes_of_response(verifying, new))
         assert first_bytes_of_response(verifying, old) == b""
-        refused = len(verifying.lines("certificate refused"))
+        refused = len(verifying.log_lines("certificate refused"))
         mount.put(*pems(leaf), b"no CA\n")
-        eventually(lambda: len(verifying.lines("certificate refused")) > refused)
-        assert "ca.crt has no CA certificate" in verifying.lines("certificate refused")[-1]["problem"]
+        eventually(lambda: len(verifying.log_lines("certificate refused")) > refused)
+        assert "ca.crt has no CA certificate" in verifying.log_lines("certificate refused")[-1]["problem"]
         assert first_bytes_of_response(verifying, new) == b"HTTP/1.1 200 OK", "the CA before it stays"
     finally:
         mount.put(*pems(leaf), clients.cert_pem.bytes())
@@ -141,7 +141,7 @@ def test_a_new_ca_of_clients_takes_effect_like_a_new_certificate(
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_session_from_before_does_not_let_a_client_of_the_old_ca_in(
-    verifying: Webhook, mount: Mount, authority: trustme.CA, clients: trustme.CA, version: ssl.TLSVersion
+    verifying: Webhook, mount: SecretVolume, authority: trustme.CA, clients: trustme.CA, version: ssl.TLSVersion
 ) -> None:
     leaf, successor = authority.issue_cert("localhost"), trustme.CA()
     old = client(authority, clients.issue_cert("x", common_name="kube-apiserver"))

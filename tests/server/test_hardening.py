@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 from reviews import BODY, HEADERS, LAST_REQUEST, REQUEST, pod, review
-from running import PATIENCE_SECONDS, Serve, Webhook, eventually, read_to_end
+from webhook_process import PATIENCE_SECONDS, Serve, Webhook, eventually, read_to_end
 
 TIMEOUTS = 'dind_webhook_connections_closed_total{reason="timeout"}'
 EVICTIONS = 'dind_webhook_connections_closed_total{reason="limit"}'
@@ -21,22 +21,22 @@ OK = b"HTTP/1.1 200 OK\r\n"
 
 
 @pytest.fixture(scope="module")
-def strict(serve: Serve) -> Iterator[Webhook]:
+def short_timeouts(serve: Serve) -> Iterator[Webhook]:
     """Run a webhook that has little patience."""
     with serve(REQUEST_SECONDS=0.4) as running:
         yield running
 
 
 @contextmanager
-def nobody_else(webhook: Webhook) -> Iterator[None]:
+def all_connections_closed(webhook: Webhook) -> Iterator[None]:
     """Wait until the connections of the block are gone."""
     eventually(lambda: webhook.metric(OPEN) == 0)
     yield
     eventually(lambda: webhook.metric(OPEN) == 0)
 
 
-def test_a_request_that_never_ends_is_timed_out_and_counted_once(strict: Webhook) -> None:
-    counted = strict.metric(TIMEOUTS)
+def test_a_request_that_never_ends_is_timed_out_and_counted_once(short_timeouts: Webhook) -> None:
+    counted = short_timeouts.metric(TIMEOUTS)
     starts = [
         b"P",
         HEADERS,
@@ -44,9 +44,9 @@ def test_a_request_that_never_ends_is_timed_out_and_counted_once(strict: Webhook
         HEADERS + b"transfer-encoding: chunked\r\n\r\n5\r\n{",
         HEADERS + b"expect: 100-continue\r\ncontent-length: 100\r\n\r\n",
     ]
-    with nobody_else(strict), ExitStack() as stack:
-        slow = [(stack.enter_context(strict.handshake()), start) for start in starts]
-        used = stack.enter_context(strict.handshake())
+    with all_connections_closed(short_timeouts), ExitStack() as stack:
+        slow = [(stack.enter_context(short_timeouts.handshake()), start) for start in starts]
+        used = stack.enter_context(short_timeouts.handshake())
         assert answered(used)
         for connection, start in [*slow, (used, HEADERS)]:
             connection.sendall(start)
@@ -54,50 +54,50 @@ def test_a_request_that_never_ends_is_timed_out_and_counted_once(strict: Webhook
             found = read_to_end(connection).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
             assert found.startswith(b"HTTP/1.1 408 Request Timeout\r\n"), start
         # Clients that never close their side are not waited for.
-        eventually(lambda: strict.metric(OPEN) == 0)
-    assert strict.metric(TIMEOUTS) == counted + 6
+        eventually(lambda: short_timeouts.metric(OPEN) == 0)
+    assert short_timeouts.metric(TIMEOUTS) == counted + 6
 
 
 @pytest.mark.parametrize("start", [b"", HEADERS + b"content-length: 100000\r\n\r\n"], ids=["headers", "body"])
-def test_a_byte_at_a_time_does_not_gain_time(strict: Webhook, start: bytes) -> None:
-    counted = strict.metric(TIMEOUTS)
-    with nobody_else(strict), strict.handshake() as connection:
+def test_a_byte_at_a_time_does_not_gain_time(short_timeouts: Webhook, start: bytes) -> None:
+    counted = short_timeouts.metric(TIMEOUTS)
+    with all_connections_closed(short_timeouts), short_timeouts.handshake() as connection:
         connection.sendall(start)
         for byte in itertools.chain(HEADERS, b"x-pad: ", itertools.repeat(ord("x"), 500)):
             connection.sendall(bytes([byte]))
             if select.select([connection], [], [], 0.02)[0]:
                 break
         assert read_to_end(connection).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
-    assert strict.metric(TIMEOUTS) == counted + 1
+    assert short_timeouts.metric(TIMEOUTS) == counted + 1
 
 
-def test_a_request_that_begins_right_behind_another_is_timed_out_too(strict: Webhook) -> None:
-    with strict.handshake() as connection:
+def test_a_request_that_begins_right_behind_another_is_timed_out_too(short_timeouts: Webhook) -> None:
+    with short_timeouts.handshake() as connection:
         connection.sendall(REQUEST + HEADERS)
         found = read_to_end(connection)
     assert found.startswith(OK)
     assert b"HTTP/1.1 408 Request Timeout\r\n" in found
 
 
-def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(strict: Webhook) -> None:
-    with strict.handshake() as connection:
+def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(short_timeouts: Webhook) -> None:
+    with short_timeouts.handshake() as connection:
         connection.sendall(HEADERS + b"content-length: 7340033\r\n\r\n")
         assert read_answer(connection)[0] == 413
 
 
 @pytest.mark.parametrize("size", [100_000, 5_000_000], ids=["long", "longer"])
-def test_a_connection_is_usable_after_an_answer_that_came_before_the_body(strict: Webhook, size: int) -> None:
+def test_a_connection_is_usable_after_an_answer_that_came_before_the_body(short_timeouts: Webhook, size: int) -> None:
     # Short ones are awaited: they are on their way already.
     body = b" " * size
-    with strict.handshake() as connection:
+    with short_timeouts.handshake() as connection:
         connection.sendall(HEADERS.replace(b"json", b"yaml") + b"content-length: %d\r\n\r\n" % size)
         assert read_answer(connection)[0] == 415
         connection.sendall(body + REQUEST)
         assert read_answer(connection)[0] == 200
 
 
-def test_an_answer_is_one_write(strict: Webhook) -> None:
-    with strict.handshake() as connection:
+def test_an_answer_is_one_write(short_timeouts: Webhook) -> None:
+    with short_timeouts.handshake() as connection:
         connection.sendall(REQUEST)
         # What is received at a time is one TLS record.
         head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
@@ -105,15 +105,15 @@ def test_an_answer_is_one_write(strict: Webhook) -> None:
     assert body.endswith(b"}")
 
 
-def test_a_body_may_come_in_pieces(strict: Webhook) -> None:
-    with strict.handshake() as connection:
+def test_a_body_may_come_in_pieces(short_timeouts: Webhook) -> None:
+    with short_timeouts.handshake() as connection:
         for byte in REQUEST:
             connection.sendall(bytes([byte]))
         assert read_answer(connection)[0] == 200
 
 
-def test_pipelined_requests_are_all_answered_in_order(strict: Webhook) -> None:
-    with strict.handshake() as connection:
+def test_pipelined_requests_are_all_answered_in_order(short_timeouts: Webhook) -> None:
+    with short_timeouts.handshake() as connection:
         connection.sendall(REQUEST + REQUEST.replace(b"/mutate", b"/nowhere") + REQUEST * 3 + LAST_REQUEST)
         found = read_to_end(connection)
     statuses = [int(part[:3]) for part in found.split(b"HTTP/1.1 ")[1:]]
@@ -129,8 +129,8 @@ def test_hundreds_that_wait_behind_another_are_all_answered(webhook: Webhook) ->
     assert statuses == [404, *[400] * 600, 200]
 
 
-def test_http_1_0_is_answered_once_and_closed(strict: Webhook) -> None:
-    with strict.handshake() as connection:
+def test_http_1_0_is_answered_once_and_closed(short_timeouts: Webhook) -> None:
+    with short_timeouts.handshake() as connection:
         connection.sendall(REQUEST.replace(b"HTTP/1.1", b"HTTP/1.0"))
         found = read_to_end(connection)
     assert found.startswith(OK)
@@ -155,8 +155,8 @@ def test_http_1_0_is_answered_once_and_closed(strict: Webhook) -> None:
         (b"CONNECT a:1 HTTP/1.1\r\nconnection: close\r\n\r\n", 400),
     ],
 )
-def test_nonsense_is_a_client_error_that_names_no_server(strict: Webhook, request_: bytes, status: int) -> None:
-    with strict.handshake() as connection:
+def test_nonsense_is_a_client_error_that_names_no_server(short_timeouts: Webhook, request_: bytes, status: int) -> None:
+    with short_timeouts.handshake() as connection:
         connection.sendall(request_)
         found = read_to_end(connection)
     assert found.startswith(b"HTTP/1.1 %d " % status), found
@@ -169,99 +169,101 @@ def test_nonsense_is_a_client_error_that_names_no_server(strict: Webhook, reques
     [b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n", b"\x00\xff" * 1000, b"\x16\x03\x01\xff\xff\x01"],
     ids=["plain HTTP", "garbage", "a record without end"],
 )
-def test_what_is_no_tls_is_not_answered_and_disturbs_nobody(strict: Webhook, greeting: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", strict.port)) as raw:
+def test_what_is_no_tls_is_not_answered_and_disturbs_nobody(short_timeouts: Webhook, greeting: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", short_timeouts.port)) as raw:
         raw.sendall(greeting)
         raw.shutdown(socket.SHUT_WR)
         assert b"HTTP" not in read_to_end(raw)
-    assert strict.post(review(pod()))[0] == 200
+    assert short_timeouts.post(review(pod()))[0] == 200
 
 
-def test_handshakes_that_never_end_disturb_nobody(strict: Webhook) -> None:
+def test_handshakes_that_never_end_disturb_nobody(short_timeouts: Webhook) -> None:
     with ExitStack() as stack:
         for _ in range(50):
-            raw = stack.enter_context(socket.create_connection(("127.0.0.1", strict.port)))
+            raw = stack.enter_context(socket.create_connection(("127.0.0.1", short_timeouts.port)))
             raw.sendall(b"\x16\x03\x01\x02\x00\x01")
-        assert strict.post(review(pod()))[0] == 200
+        assert short_timeouts.post(review(pod()))[0] == 200
 
 
-def test_what_clients_do_is_never_an_error_of_ours(strict: Webhook) -> None:
+def test_what_clients_do_is_never_an_error_of_ours(short_timeouts: Webhook) -> None:
     for start in (b"", b"\x16\x03", HEADERS, HEADERS + b"content-length: 100\r\n\r\n{", REQUEST * 20):
-        with socket.create_connection(("127.0.0.1", strict.port)) as raw:
+        with socket.create_connection(("127.0.0.1", short_timeouts.port)) as raw:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
             raw.sendall(start)
-        connection = strict.handshake()
+        connection = short_timeouts.handshake()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
         connection.sendall(start)
         connection.close()
-    eventually(lambda: strict.metric(OPEN) == 0)
-    assert [line for line in strict.log() if line["level"] == "error"] == []
+    eventually(lambda: short_timeouts.metric(OPEN) == 0)
+    assert [line for line in short_timeouts.log() if line["level"] == "error"] == []
 
 
 @pytest.fixture(scope="module")
-def capped(serve: Serve) -> Iterator[Webhook]:
+def connection_limited(serve: Serve) -> Iterator[Webhook]:
     """Run a webhook that takes five connections."""
     with serve(CONNECTION_LIMIT=5) as running:
         yield running
 
 
-def test_at_the_limit_the_newcomer_of_the_address_with_most_connections_is_refused(capped: Webhook) -> None:
-    refused = capped.metric(EVICTIONS)
-    with nobody_else(capped), ExitStack() as stack:
-        kept = [stack.enter_context(capped.handshake()) for _ in range(5)]
+def test_at_the_limit_the_newcomer_of_the_address_with_most_connections_is_refused(connection_limited: Webhook) -> None:
+    refused = connection_limited.metric(EVICTIONS)
+    with all_connections_closed(connection_limited), ExitStack() as stack:
+        kept = [stack.enter_context(connection_limited.handshake()) for _ in range(5)]
         assert all(answered(connection) for connection in kept)
-        assert is_refused(capped)
+        assert is_refused(connection_limited)
         assert all(answered(connection) for connection in kept)
-        assert capped.metric(EVICTIONS) == refused + 1
+        assert connection_limited.metric(EVICTIONS) == refused + 1
 
 
-def test_strangers_neither_lock_the_api_server_out_nor_push_it_out(capped: Webhook) -> None:
-    with nobody_else(capped), ExitStack() as stack:
-        kept = stack.enter_context(capped.handshake())
+def test_strangers_neither_lock_the_api_server_out_nor_push_it_out(connection_limited: Webhook) -> None:
+    with all_connections_closed(connection_limited), ExitStack() as stack:
+        kept = stack.enter_context(connection_limited.handshake())
         assert answered(kept)
-        strangers = [stack.enter_context(capped.handshake(source="127.0.0.2")) for _ in range(4)]
+        strangers = [stack.enter_context(connection_limited.handshake(source="127.0.0.2")) for _ in range(4)]
         for connection in strangers:
             connection.sendall(REQUEST[:1])
         # It takes the place of a stranger.
-        another = stack.enter_context(capped.handshake())
+        another = stack.enter_context(connection_limited.handshake())
         assert answered(another)
-        assert is_refused(capped, "127.0.0.2")
+        assert is_refused(connection_limited, "127.0.0.2")
         assert answered(kept)
         assert answered(another)
 
 
-def test_of_one_address_those_that_are_stalled_make_room(capped: Webhook) -> None:
-    with nobody_else(capped), ExitStack() as stack:
-        stalled = stack.enter_context(capped.handshake())
+def test_of_one_address_those_that_are_stalled_make_room(connection_limited: Webhook) -> None:
+    with all_connections_closed(connection_limited), ExitStack() as stack:
+        stalled = stack.enter_context(connection_limited.handshake())
         stalled.sendall(REQUEST[:-1])
-        kept = [stack.enter_context(capped.handshake()) for _ in range(4)]
+        kept = [stack.enter_context(connection_limited.handshake()) for _ in range(4)]
         assert all(answered(connection) for connection in kept)
         time.sleep(1.1)
-        kept.append(stack.enter_context(capped.handshake()))
+        kept.append(stack.enter_context(connection_limited.handshake()))
         assert all(answered(connection) for connection in kept)
         assert read_to_end(stalled) == b""
 
 
-def test_the_limit_counts_those_that_do_not_begin_a_handshake(capped: Webhook) -> None:
-    with nobody_else(capped), ExitStack() as stack:
+def test_the_limit_counts_those_that_do_not_begin_a_handshake(connection_limited: Webhook) -> None:
+    with all_connections_closed(connection_limited), ExitStack() as stack:
         for _ in range(12):
-            stack.enter_context(socket.create_connection(("127.0.0.1", capped.port), source_address=("127.0.0.2", 0)))
-        eventually(lambda: capped.metric(OPEN) == 5)
-        assert answered(stack.enter_context(capped.handshake()))
+            stack.enter_context(
+                socket.create_connection(("127.0.0.1", connection_limited.port), source_address=("127.0.0.2", 0))
+            )
+        eventually(lambda: connection_limited.metric(OPEN) == 5)
+        assert answered(stack.enter_context(connection_limited.handshake()))
 
 
-def test_the_limit_holds_against_clients_that_never_close_their_side(capped: Webhook) -> None:
-    with nobody_else(capped), ExitStack() as stack:
+def test_the_limit_holds_against_clients_that_never_close_their_side(connection_limited: Webhook) -> None:
+    with all_connections_closed(connection_limited), ExitStack() as stack:
         for _ in range(12):
             with suppress(OSError):
-                stack.enter_context(capped.handshake(source="127.0.0.2"))
-        eventually(lambda: capped.metric(OPEN) <= 5)
-        assert answered(stack.enter_context(capped.handshake()))
+                stack.enter_context(connection_limited.handshake(source="127.0.0.2"))
+        eventually(lambda: connection_limited.metric(OPEN) <= 5)
+        assert answered(stack.enter_context(connection_limited.handshake()))
 
 
 @pytest.mark.parametrize("filler", [b"a: b\r\n" * 99, b"a: " + b"b" * 32_000 + b"\r\n"], ids=["headers", "bytes"])
-def test_a_head_may_be_so_large(strict: Webhook, filler: bytes) -> None:
-    with strict.handshake() as connection:
+def test_a_head_may_be_so_large(short_timeouts: Webhook, filler: bytes) -> None:
+    with short_timeouts.handshake() as connection:
         connection.sendall(b"GET /nowhere HTTP/1.1\r\nconnection: close\r\n" + filler + b"\r\n")
         assert read_to_end(connection).startswith(b"HTTP/1.1 404 ")
 
@@ -280,52 +282,52 @@ def test_a_head_may_be_so_large(strict: Webhook, filler: bytes) -> None:
     ],
     ids=["101 headers", "value", "url", "name", "without end", "behind another", "trailers", "chunk extension"],
 )
-def test_a_larger_head_is_refused(strict: Webhook, request_: bytes) -> None:
-    with strict.handshake() as connection:
+def test_a_larger_head_is_refused(short_timeouts: Webhook, request_: bytes) -> None:
+    with short_timeouts.handshake() as connection:
         with suppress(OSError):
             connection.sendall(request_)
         found = read_to_end(connection)
     assert found[found.rindex(b"HTTP/1.1 ") :].startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
 
 
-def test_trailers_are_read_and_dropped(strict: Webhook) -> None:
+def test_trailers_are_read_and_dropped(short_timeouts: Webhook) -> None:
     chunked = HEADERS + b"transfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n" % (len(BODY), BODY)
-    with strict.handshake() as connection:
+    with short_timeouts.handshake() as connection:
         connection.sendall(chunked + b"a: b\r\n" * 200 + b"\r\n" + LAST_REQUEST)
         assert read_to_end(connection).count(OK) == 2
 
 
-def test_an_answer_that_is_not_taken_ends_with_the_time_of_its_request(strict: Webhook) -> None:
-    counted = strict.metric(TIMEOUTS)
+def test_an_answer_that_is_not_taken_ends_with_the_time_of_its_request(short_timeouts: Webhook) -> None:
+    counted = short_timeouts.metric(TIMEOUTS)
     containers = [{"name": f"c{number}", "image": "a"} for number in range(900)]
     large = review(pod(containers=containers))
-    with nobody_else(strict), ExitStack() as stack:
+    with all_connections_closed(short_timeouts), ExitStack() as stack:
         for _ in range(4):
-            connection = stack.enter_context(strict.handshake())
+            connection = stack.enter_context(short_timeouts.handshake())
             connection.sendall((HEADERS + b"content-length: %d\r\n\r\n%s" % (len(large), large)) * 3)
         # The clients read nothing.
-        eventually(lambda: strict.metric(OPEN) == 0)
-    assert strict.metric(TIMEOUTS) == counted + 4
+        eventually(lambda: short_timeouts.metric(OPEN) == 0)
+    assert short_timeouts.metric(TIMEOUTS) == counted + 4
 
 
 @pytest.fixture(scope="module")
-def frugal(serve: Serve) -> Iterator[Webhook]:
+def memory_limited(serve: Serve) -> Iterator[Webhook]:
     """Run a webhook whose connections may hold little more than 5 MiB."""
     with serve(BODY_LIMIT=2**20) as running:
         yield running
 
 
-def test_who_holds_most_gives_way_when_too_much_is_held(frugal: Webhook) -> None:
-    overloads = frugal.metric(OVERLOADS)
+def test_who_holds_most_gives_way_when_too_much_is_held(memory_limited: Webhook) -> None:
+    overloads = memory_limited.metric(OVERLOADS)
     unfinished = HEADERS + b"content-length: 1000000\r\n\r\n" + b" " * 999_999
     with ExitStack() as stack:
-        honest = stack.enter_context(frugal.handshake())
+        honest = stack.enter_context(memory_limited.handshake())
         honest.sendall(unfinished)
-        strangers = [stack.enter_context(frugal.handshake(source="127.0.0.2")) for _ in range(9)]
+        strangers = [stack.enter_context(memory_limited.handshake(source="127.0.0.2")) for _ in range(9)]
         for connection in strangers:
             with suppress(OSError):
                 connection.sendall(unfinished)
-        eventually(lambda: frugal.metric(OVERLOADS) > overloads)
+        eventually(lambda: memory_limited.metric(OVERLOADS) > overloads)
         honest.sendall(b" ")
         assert read_answer(honest)[0] == 400
         refused = [read_to_end(connection) for connection in strangers[:1]]

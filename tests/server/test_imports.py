@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from running import eventually, start
+from webhook_process import eventually, run_program
 
 # Of the commands that make certificates, ask a cluster or read manifests, and of what they need
 NOT_OF_THE_SERVER = {
@@ -18,7 +18,7 @@ def test_a_server_that_serves_has_loaded_little_and_nothing_that_only_other_comm
     config.write_text("injection: {modes: [sidecar]}\n")
     arguments = ["serve", "--config", config, "--tls-cert-file", pair[0], "--tls-key-file", pair[1]]
     arguments += ["--host", "127.0.0.1", "--port", 0, "--health-port", 0]
-    with start(arguments, {"PYTHONPROFILEIMPORTTIME": "1"}, log):
+    with run_program(arguments, {"PYTHONPROFILEIMPORTTIME": "1"}, log):
         eventually(lambda: '"event":"listening"' in log.read_text())
     lines = [line for line in log.read_text().splitlines() if line.startswith("import time:")]
     loaded = {line.rpartition("|")[2].strip() for line in lines}

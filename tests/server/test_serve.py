@@ -15,7 +15,7 @@ from typing import Any
 import jsonpatch
 import pytest
 from reviews import SECRET, UID, pod, review
-from running import PATIENCE_SECONDS, PROGRAM, Serve, Webhook, eventually
+from webhook_process import PATIENCE_SECONDS, PROGRAM, Serve, Webhook, eventually
 
 
 def response(answer: tuple[int, bytes]) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def test_old_tls_is_refused(webhook: Webhook) -> None:
 def test_one_line_is_logged_per_decision_and_nothing_of_the_pod(serve: Serve) -> None:
     with serve() as webhook:
         webhook.post(review(pod()))
-        line = webhook.logged("decision")
+        line = webhook.wait_for_log("decision")
         webhook.post(review(pod("sidcar")))
         webhook.post(review(7))
         webhook.post(b"{")
@@ -308,7 +308,9 @@ def test_the_level_of_the_log_changes_while_it_runs(webhook: Webhook) -> None:
             webhook.get_health("/loglevel")
     finally:
         _put_level(webhook, "info")
-    eventually(lambda: [line["uid"] for line in webhook.lines("decision") if line["uid"] in uids] == [uids[0], uids[2]])
+    eventually(
+        lambda: [line["uid"] for line in webhook.log_lines("decision") if line["uid"] in uids] == [uids[0], uids[2]]
+    )
 
 
 def _put_level(webhook: Webhook, level: str) -> int:

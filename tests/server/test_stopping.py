@@ -7,8 +7,8 @@ import ssl
 from contextlib import ExitStack
 
 from reviews import LAST_REQUEST, REQUEST
-from running import PATIENCE_SECONDS, Serve, Webhook, eventually, read_to_end
 from server_load import Load, send_review
+from webhook_process import PATIENCE_SECONDS, Serve, Webhook, eventually, read_to_end
 
 HALF = len(REQUEST) // 2
 STOPPING = (503, "stopping\n")
@@ -17,9 +17,9 @@ STOPPING = (503, "stopping\n")
 def test_a_stop_under_load_loses_no_request(serve: Serve) -> None:
     with serve(GRACE_SECONDS=0.7) as webhook, Load() as load:
         for _ in range(4):
-            load.fail_over(webhook, keep=True)
-            load.fail_over(webhook, keep=False)
-        load.more(100)
+            load.send_until_refused(webhook, reuse=True)
+            load.send_until_refused(webhook, reuse=False)
+        load.wait_for_answers(100)
         load.stopping.set()
         webhook.process.send_signal(signal.SIGTERM)
         load.finish()

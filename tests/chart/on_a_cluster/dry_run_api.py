@@ -22,7 +22,7 @@ class DryRunApi:
         # Of this run: the last run's take a while to go.
         self.namespaces = {kind: f"chart-test-{run_id}-{kind}" for kind in OPTED_IN}
 
-    def about(self, namespace: str, pod: dict[str, Any]) -> str:
+    def refusal(self, namespace: str, pod: dict[str, Any]) -> str:
         """Return the message with which a pod is refused, empty where it is taken."""
         try:
             self._core.create_namespaced_pod(self.namespaces[namespace], pod, dry_run="All")
@@ -36,14 +36,14 @@ class DryRunApi:
     def until_refused(self, namespace: str, pod: dict[str, Any], message: str) -> None:
         """Wait until what was put before the API server acts: it reads policies and webhooks a moment later."""
         end = time.monotonic() + 120
-        while message not in (said := self.about(namespace, pod)):
+        while message not in (said := self.refusal(namespace, pod)):
             if time.monotonic() > end:
                 pytest.fail(f"it does not act; the API server says {said!r}")
             time.sleep(0.2)
         self._until_there_are_accounts(end)
 
     def _until_there_are_accounts(self, end: float) -> None:
-        while said := self.about("plain", {"metadata": {"name": "pod"}, "spec": {"containers": [PLAIN]}}):
+        while said := self.refusal("plain", {"metadata": {"name": "pod"}, "spec": {"containers": [PLAIN]}}):
             if time.monotonic() > end:
                 pytest.fail(f"pods cannot be made at all: {said}")
             time.sleep(0.2)

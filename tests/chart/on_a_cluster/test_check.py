@@ -20,11 +20,11 @@ from typing import Any
 
 import pytest
 import yaml
-from certificates import Mount
 from helm import CHART, tool
 from kubernetes import client
-from others import answering, patching, strip_restart_policies
-from running import PROGRAM, eventually, start
+from other_webhooks import respond_with_patch, serve_webhook, strip_restart_policies
+from secret_volume import SecretVolume
+from webhook_process import PROGRAM, eventually, run_program
 
 from app.certs import KeyPair
 from app.certs.issue import issue_ca, issue_serving_cert
@@ -53,7 +53,7 @@ class Install:
         self.folder = folder
         self.ca = issue_ca(now(), timedelta(days=30))
         (folder / "tls").mkdir()
-        self.mount = Mount(folder / "tls")
+        self.mount = SecretVolume(folder / "tls")
         self.serve_cert()
 
     def serve_cert(
@@ -63,13 +63,13 @@ class Install:
         self.mount.put(pair.cert, pair.key)
 
     @contextmanager
-    def serving(self, port: int = 0) -> Iterator[int]:
+    def run_server(self, port: int = 0) -> Iterator[int]:
         """Run the server; yield its port."""
         arguments = ["serve", "--tls-cert-file", self.mount.pair[0], "--tls-key-file", self.mount.pair[1]]
         arguments += ["--host", "127.0.0.1", "--port", str(port), "--health-port", "0"]
         environ = {"DIND_WEBHOOK_SERVER__RELOAD_SECONDS": "0.2", "DIND_WEBHOOK_INJECTION__MODES": '["sidecar"]'}
         log_file = self.folder / f"serve-{token_hex(3)}.log"
-        with start(arguments, environ, log_file):
+        with run_program(arguments, environ, log_file):
 
             def listening() -> list[Any]:
                 lines = [json.loads(line) for line in log_file.read_text().splitlines()]
@@ -107,7 +107,7 @@ class Install:
         assert tree["success"] is (done.returncode == 0)
         return {check["name"]: check for check in tree["checks"]}
 
-    def named(self, check: str, sentence: str) -> str:
+    def wait_for_finding(self, check: str, sentence: str) -> str:
         """Wait until a check names what is broken; return the hint of it."""
         end = time.monotonic() + PATIENCE_SECONDS
         while True:
@@ -117,12 +117,12 @@ class Install:
                     return str(finding["hint"])
             assert time.monotonic() < end, found
 
-    def healed(self, check: str) -> None:
+    def wait_until_passed(self, check: str) -> None:
         end = time.monotonic() + PATIENCE_SECONDS
         while (found := self.check()[check])["status"] != "passed":
             assert time.monotonic() < end, found
 
-    def follow(self, hint: str) -> None:
+    def apply_hint(self, hint: str) -> None:
         """Do what a hint says, as a person would who copies the command in it."""
         command = next(iter(re.findall(r"`((?:kubectl|helm) .*?)`", hint)), hint).partition(", then ")[0]
         if command.startswith("helm"):
@@ -160,7 +160,7 @@ def install(
     one = Install(api, kubeconfig, tmp_path_factory.mktemp("install"))
     one.core.create_namespace({"metadata": {"name": one.ci}})
     one.label("enabled")
-    with one.serving() as port:
+    with one.run_server() as port:
         one.install(port)
         try:
             end = time.monotonic() + PATIENCE_SECONDS
@@ -201,8 +201,8 @@ def test_a_configuration_that_was_changed(
     broken: Install, check: str, change: Callable[[dict[str, Any]], object], sentence: str
 ) -> None:
     broken.patch_webhook(change)
-    broken.follow(broken.named(check, sentence))
-    broken.healed(check)
+    broken.apply_hint(broken.wait_for_finding(check, sentence))
+    broken.wait_until_passed(check)
 
 
 @pytest.mark.parametrize(
@@ -211,72 +211,76 @@ def test_a_configuration_that_was_changed(
 )
 def test_a_value_that_does_harm(broken: Install, check: str, member: str, value: Any) -> None:
     broken.patch_webhook(set_to(member, value))
-    found = re.search(r"(webhook\.\w+) to (\w+)", broken.named(check, str(value)))
+    found = re.search(r"(webhook\.\w+) to (\w+)", broken.wait_for_finding(check, str(value)))
     assert found
     flags = ("--reuse-values", "--force-conflicts", "--set", f"{found[1]}={found[2]}")
     broken.helm("upgrade", broken.name, str(CHART), "-n", broken.system, *flags)
-    broken.healed(check)
+    broken.wait_until_passed(check)
 
 
 def test_a_policy_without_its_binding(broken: Install) -> None:
     broken.admission.delete_validating_admission_policy_binding(broken.name)
-    broken.follow(broken.named("policy-binding", "no ValidatingAdmissionPolicyBinding names"))
-    broken.healed("policy-binding")
+    broken.apply_hint(broken.wait_for_finding("policy-binding", "no ValidatingAdmissionPolicyBinding names"))
+    broken.wait_until_passed("policy-binding")
 
 
 def test_a_ca_bundle_of_another(broken: Install) -> None:
     other = base64.b64encode(issue_ca(now(), timedelta(days=1)).cert).decode()
     for which in ("enabled", "sidecar", "daemonset"):
         broken.patch_webhook(lambda entry: entry["clientConfig"].update(caBundle=other), which)
-    hint = broken.named("certificate-trusted", "serves a certificate of CN=dind-webhook CA")
+    hint = broken.wait_for_finding("certificate-trusted", "serves a certificate of CN=dind-webhook CA")
     assert "tls.existingSecret.caBundle" in hint
     assert "cannot call enabled.inject.dind.io" in broken.check()["called"]["findings"][0]["sentence"]
     # It is set already; what was changed behind the chart's back is put back.
     broken.helm("upgrade", broken.name, str(CHART), "-n", broken.system, "--reuse-values", "--force-conflicts")
-    broken.healed("certificate-trusted")
-    broken.healed("called")
+    broken.wait_until_passed("certificate-trusted")
+    broken.wait_until_passed("called")
 
 
 def test_a_certificate_for_another_name(broken: Install) -> None:
     broken.serve_cert("other.example")
-    assert "subjectAltName has 127.0.0.1" in broken.named("certificate-name", "for other.example, not for 127.0.0.1")
+    assert "subjectAltName has 127.0.0.1" in broken.wait_for_finding(
+        "certificate-name", "for other.example, not for 127.0.0.1"
+    )
     broken.serve_cert()
-    broken.healed("certificate-name")
-    broken.healed("called")
+    broken.wait_until_passed("certificate-name")
+    broken.wait_until_passed("called")
 
 
 def test_a_certificate_that_expired(broken: Install) -> None:
     broken.serve_cert(life=timedelta(seconds=3))
-    assert "put a new certificate into it" in broken.named("certificate-valid", "serves a certificate that expired at")
+    assert "put a new certificate into it" in broken.wait_for_finding(
+        "certificate-valid", "serves a certificate that expired at"
+    )
     broken.serve_cert()
-    broken.healed("certificate-valid")
+    broken.wait_until_passed("certificate-valid")
 
 
 def test_a_server_that_is_away(install: tuple[Install, int]) -> None:
     broken, port = install
     # The chart's own address with another port, at which nobody is
     broken.patch_webhook(lambda entry: entry["clientConfig"].update(url="https://127.0.0.1:1/mutate"), "daemonset")
-    hint = broken.named("answers", "127.0.0.1:1 does not answer: Connection refused")
+    hint = broken.wait_for_finding("answers", "127.0.0.1:1 does not answer: Connection refused")
     assert f"kubectl -n {broken.system} logs" in hint
     url = f"https://127.0.0.1:{port}/mutate/daemonset"
     broken.patch_webhook(lambda entry: entry["clientConfig"].update(url=url), "daemonset")
-    broken.healed("answers")
+    broken.wait_until_passed("answers")
 
 
 def test_a_namespace_that_does_not_allow_privileged_pods(broken: Install) -> None:
     broken.label("enabled", **{ENFORCE: "baseline"})
-    hint = broken.named("admitted", "violates PodSecurity")
-    assert broken.named("pod-security", "enforces Pod Security level baseline") == hint
-    broken.follow(hint)
-    broken.healed("pod-security")
-    broken.healed("admitted")
+    hint = broken.wait_for_finding("admitted", "violates PodSecurity")
+    assert broken.wait_for_finding("pod-security", "enforces Pod Security level baseline") == hint
+    broken.apply_hint(hint)
+    broken.wait_until_passed("pod-security")
+    broken.wait_until_passed("admitted")
 
 
 def test_a_label_with_a_typo(broken: Install) -> None:
     broken.label("sidcar")
     assert "has not opted in" in broken.check()["injected"]["skipped"]
-    broken.follow(broken.named("label-values", f'{INJECT}="sidcar", which is not an accepted value'))
-    broken.healed("label-values")
+    broken.apply_hint(broken.wait_for_finding("label-values", f'{INJECT}="sidcar", which is not an accepted value'))
+    broken.wait_until_passed("label-values")
     assert broken.core.read_namespace(broken.ci).metadata.labels[INJECT] == "sidecar"
     broken.label("enabled")
 
@@ -284,14 +288,14 @@ def test_a_label_with_a_typo(broken: Install) -> None:
 def test_a_pod_in_a_namespace_that_has_not_opted_in(broken: Install) -> None:
     broken.label(None)
     broken.pod("early")
-    hint = broken.named("pods-have-docker", "the namespace has no label")
+    hint = broken.wait_for_finding("pods-have-docker", "the namespace has no label")
     # The label, then the pod.
-    broken.follow(hint)
+    broken.apply_hint(hint)
     assert "created before its namespace opted in" in broken.check()["pods-have-docker"]["findings"][0]["sentence"]
-    broken.follow(broken.named("pods-have-docker", "pod"))
+    broken.apply_hint(broken.wait_for_finding("pods-have-docker", "pod"))
     eventually(lambda: not broken.core.list_namespaced_pod(broken.ci).items)
     broken.pod("early")
-    broken.healed("pods-have-docker")
+    broken.wait_until_passed("pods-have-docker")
     broken.core.delete_namespaced_pod("early", broken.ci, grace_period_seconds=0)
 
 
@@ -300,8 +304,8 @@ def test_a_deployment_that_is_annotated_itself(broken: Install) -> None:
     spec = {"selector": {"matchLabels": {"app": "web"}}, "template": template}
     metadata = {"name": "web", "annotations": {INJECT: "sidecar"}}
     broken.apps.create_namespaced_deployment(broken.ci, {"metadata": metadata, "spec": spec})
-    broken.follow(broken.named("annotation-on-template", "its pod template has not"))
-    broken.healed("annotation-on-template")
+    broken.apply_hint(broken.wait_for_finding("annotation-on-template", "its pod template has not"))
+    broken.wait_until_passed("annotation-on-template")
     broken.apps.delete_namespaced_deployment("web", broken.ci)
 
 
@@ -309,15 +313,15 @@ def test_a_job_whose_pods_are_denied(broken: Install, api: client.ApiClient) -> 
     template = {"metadata": {"annotations": {INJECT: "sidcar"}}, "spec": {**POD["spec"], "restartPolicy": "Never"}}
     batch = client.BatchV1Api(api)
     batch.create_namespaced_job(broken.ci, {"metadata": {"name": "typo"}, "spec": {"template": template}})
-    hint = broken.named("not-denied", '"sidcar" is not accepted (did you mean "sidecar"?)')
+    hint = broken.wait_for_finding("not-denied", '"sidcar" is not accepted (did you mean "sidecar"?)')
     assert "pod template" in hint
     batch.delete_namespaced_job("typo", broken.ci, propagation_policy="Background")
     broken.core.delete_collection_namespaced_event(broken.ci)
-    broken.healed("not-denied")
+    broken.wait_until_passed("not-denied")
 
 
 @contextmanager
-def forbidding(install: Install, expression: str) -> Iterator[str]:
+def deny_policy(install: Install, expression: str) -> Iterator[str]:
     """Have a policy of somebody else's in force in the namespace."""
     name = f"no-privileged-{install.run_id}"
     selector = {"matchLabels": {"check": install.run_id}}
@@ -338,16 +342,16 @@ def forbidding(install: Install, expression: str) -> Iterator[str]:
 
 def test_a_policy_that_forbids_privileged_containers(broken: Install) -> None:
     no = "!object.spec.?initContainers.orValue([]).exists(c, c.?securityContext.?privileged.orValue(false))"
-    with forbidding(broken, no) as name:
-        hint = broken.named("admitted", f"ValidatingAdmissionPolicy '{name}'")
+    with deny_policy(broken, no) as name:
+        hint = broken.wait_for_finding("admitted", f"ValidatingAdmissionPolicy '{name}'")
         assert f"exclude namespace {broken.ci}" in hint
-    broken.healed("admitted")
+    broken.wait_until_passed("admitted")
 
 
 def test_a_webhook_that_strips_the_restart_policy(broken: Install) -> None:
     """As those do that were built before native sidecars and write the pod back whole."""
     name = f"zz-old-injector-{broken.run_id}"
-    with answering("127.0.0.1", patching(strip_restart_policies)) as config:
+    with serve_webhook("127.0.0.1", respond_with_patch(strip_restart_policies)) as config:
         webhook = {
             "name": "old.example.com",
             "clientConfig": config,
@@ -358,11 +362,11 @@ def test_a_webhook_that_strips_the_restart_policy(broken: Install) -> None:
         }
         broken.admission.create_mutating_webhook_configuration({"metadata": {"name": name}, "webhooks": [webhook]})
         try:
-            assert name in broken.named("kept", "whose restartPolicy another webhook may have dropped")
+            assert name in broken.wait_for_finding("kept", "whose restartPolicy another webhook may have dropped")
         finally:
             broken.admission.delete_mutating_webhook_configuration(name)
-    broken.healed("kept")
-    broken.healed("injected")
+    broken.wait_until_passed("kept")
+    broken.wait_until_passed("injected")
 
 
 def test_a_daemon_that_is_down_and_a_node_that_has_none(broken: Install) -> None:
@@ -373,7 +377,7 @@ def test_a_daemon_that_is_down_and_a_node_that_has_none(broken: Install) -> None
         labels = {"kubernetes.io/os": "linux", "kubernetes.io/hostname": node}
         broken.core.create_node({"metadata": {"name": node, "labels": labels}})
     try:
-        broken.named("daemonset-coverage", "no daemon on")
+        broken.wait_for_finding("daemonset-coverage", "no daemon on")
         # Without a scheduler a DaemonSet's own pods come to no node. It leaves alone what has another owner.
         (found,) = broken.apps.list_namespaced_daemon_set(broken.system).items
         labels = found.spec.template.metadata.labels
@@ -383,12 +387,12 @@ def test_a_daemon_that_is_down_and_a_node_that_has_none(broken: Install) -> None
             metadata = {"name": f"dind-{node}", "labels": labels, "ownerReferences": [owner]}
             pod = {"metadata": metadata, "spec": {**POD["spec"], "nodeName": node}}
             broken.core.create_namespaced_pod(broken.system, pod)
-        hint = broken.named("daemonset-ready", f"the daemon on {nodes[1]} is not ready: pod dind-{nodes[1]}")
+        hint = broken.wait_for_finding("daemonset-ready", f"the daemon on {nodes[1]} is not ready: pod dind-{nodes[1]}")
         assert f"kubectl -n {broken.system} logs dind-{nodes[1]} -c dind" in hint
         for node in nodes:
             status = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
             broken.core.patch_namespaced_pod_status(f"dind-{node}", broken.system, status)
-        broken.healed("daemonset-coverage")
+        broken.wait_until_passed("daemonset-coverage")
     finally:
         for node in nodes:
             broken.core.delete_node(node)

@@ -22,7 +22,7 @@ APART = (
 CA = base64.b64encode(b"-----BEGIN CERTIFICATE-----\n").decode()
 
 
-def try_out(dynamic: DynamicClient, o: dict[str, Any], namespace: str) -> None:
+def dry_run(dynamic: DynamicClient, o: dict[str, Any], namespace: str) -> None:
     """Have the API server judge an object, every field of it. Only accounts are kept: pods have to find theirs."""
     resource = dynamic.resources.get(api_version=o["apiVersion"], kind=o["kind"])
     # Hooks of a test are for a namespace that is only there during it.
@@ -40,7 +40,7 @@ def try_out(dynamic: DynamicClient, o: dict[str, Any], namespace: str) -> None:
 @pytest.mark.parametrize("scenario", [path.read_text() for path in SCENARIOS], ids=[p.stem for p in SCENARIOS])
 def test_the_api_server_takes_every_object(scenario: str, dynamic: DynamicClient, namespace: str) -> None:
     for o in render(scenario, namespace=namespace):
-        try_out(dynamic, o, namespace)
+        dry_run(dynamic, o, namespace)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
@@ -48,7 +48,7 @@ def test_the_api_server_takes_every_object_of_the_manifests(
     overlay: Path, dynamic: DynamicClient, namespace: str
 ) -> None:
     for o in kustomize(overlay):
-        try_out(dynamic, o, namespace)
+        dry_run(dynamic, o, namespace)
 
 
 class Release:

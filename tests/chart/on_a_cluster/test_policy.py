@@ -72,7 +72,7 @@ WHO = [
 def test_a_pod_without_docker_is_caught_where_the_truth_table_gives_it_docker(
     dry_run_api: DryRunApi, namespace: str, annotation: str | None, label: str | None, expected: str
 ) -> None:
-    found = dry_run_api.about(namespace, pod(annotation, label))
+    found = dry_run_api.refusal(namespace, pod(annotation, label))
     assert expected in found if expected else not found
 
 
@@ -94,5 +94,5 @@ WHAT = [
 
 @pytest.mark.parametrize(("manifest", "expected"), [row[1:] for row in WHAT], ids=[row[0] for row in WHAT])
 def test_what_the_policy_makes_of(dry_run_api: DryRunApi, manifest: dict[str, Any], expected: str) -> None:
-    found = dry_run_api.about("sidecar", manifest)
+    found = dry_run_api.refusal("sidecar", manifest)
     assert expected in found if expected else not found

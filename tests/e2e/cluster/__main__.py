@@ -12,7 +12,7 @@ from typing import Any
 from cluster import cluster, release
 from cluster.cluster import Cluster
 from cluster.errors import ClusterError
-from cluster.places import ROOT, Cache, State
+from cluster.paths import ROOT, Cache, State
 from cluster.steps import say, step
 
 
@@ -142,7 +142,7 @@ def _pytest(arguments: list[str], **environment: str) -> int:
     # As they are named: a long test that is alone in its group would else come last.
     spread = ["-n", "4", "--dist", "loadgroup", "--no-loadscope-reorder"]
     # First those that wait for minutes, beside which others work.
-    everything = ["tests/e2e/test_life.py", "tests/e2e"]
+    everything = ["tests/e2e/test_lifecycle.py", "tests/e2e"]
     # Options alone, as -k mirror, are about all of them.
     chosen = [] if any(one.startswith("tests/") for one in arguments) else everything
     command = [sys.executable, "-m", "pytest", "-q", *spread, *arguments, *chosen]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster import debian
+from cluster.build_inputs import BuildInputs
 from cluster.commands import run
-from cluster.places import Cache
-from cluster.recipe import Recipe
+from cluster.paths import Cache
 from cluster.steps import step
 
 _RUNS = ("python3", "ca-certificates")
@@ -31,15 +31,15 @@ class Base:
 def make(cache: Cache, log: Path) -> list[Base]:
     """Make them, unless the cache has them."""
     settings, bundle = _pip_settings(), _bundle()
-    recipe = Recipe.of([Path(module) for module in (__file__, debian.__file__)], settings.encode(), bundle)
+    inputs = BuildInputs.of([Path(module) for module in (__file__, debian.__file__)], settings.encode(), bundle)
     bases = []
     for argument, packages in (("BASE_IMAGE", _RUNS), ("BUILD_IMAGE", _BUILDS)):
         archive = cache.images / f"python-{argument.partition('_')[0].lower()}.tar"
-        if not recipe.made(archive):
+        if not inputs.is_current(archive):
             with step(f"making {argument} of the webhook from Debian"):
                 _pack(archive, packages, settings, bundle, log)
-            recipe.sign(archive)
-        bases.append(Base(archive, argument, f"dind-webhook-{archive.stem}:{recipe.digest[:12]}"))
+            inputs.record(archive)
+        bases.append(Base(archive, argument, f"dind-webhook-{archive.stem}:{inputs.digest[:12]}"))
     return bases
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.commands import Command, output_of, run
-from cluster.places import ROOT, Cache
+from cluster.paths import ROOT, Cache
 from cluster.steps import step
 
 CONTAINERD = "v2.4.2"
@@ -36,8 +36,8 @@ class Binaries:
 def build(cache: Cache, version: str, node: bool, log: Path) -> Binaries:
     """Build what the cache lacks: the control plane of a version of Kubernetes, with a node also what runs there."""
     built = Binaries(cache.bin("kubernetes", version), cache.bin("containerd", CONTAINERD))
-    kubernetes = _lacking(built.kubernetes, CONTROL_PLANE + (ON_THE_NODE if node else ()))
-    containerd = _lacking(built.containerd, RUNTIME if node else ())
+    kubernetes = _missing_programs(built.kubernetes, CONTROL_PLANE + (ON_THE_NODE if node else ()))
+    containerd = _missing_programs(built.containerd, RUNTIME if node else ())
     if kubernetes or containerd:
         go = _Go.of_machine(log)
         _build_kubernetes(go, version, cache.modules("kubernetes", version), kubernetes)
@@ -45,7 +45,7 @@ def build(cache: Cache, version: str, node: bool, log: Path) -> Binaries:
     return built
 
 
-def _lacking(folder: Path, names: Iterable[str]) -> list[Path]:
+def _missing_programs(folder: Path, names: Iterable[str]) -> list[Path]:
     return [folder / name for name in names if not (folder / name).exists()]
 
 

@@ -18,8 +18,8 @@ from cluster.commands import run
 from cluster.errors import ClusterError
 from cluster.link import Link
 from cluster.node import Node, Service
+from cluster.paths import Cache, State
 from cluster.pki import Pki
-from cluster.places import Cache, State
 from cluster.record import Record
 from cluster.steps import step
 
@@ -120,7 +120,7 @@ def up(state: State, cache: Cache, version: str = VERSION, node: bool = True) ->
     record.save(state)
     cluster = Cluster(state, cache, built, record)
     try:
-        _Ascent(cluster).climb(node)
+        _Startup(cluster).run(node)
     except BaseException:
         down(state)
         raise
@@ -133,7 +133,7 @@ def down(state: State) -> bool:
     if record is None:
         return False
     cgroup = Cgroup(state.cgroup)
-    with _undisturbed():
+    with _ignore_interrupts():
         # Mounts and interfaces go with the last process in the node's namespaces.
         cgroup.kill()
         cgroup.remove()
@@ -144,7 +144,7 @@ def down(state: State) -> bool:
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
+def _ignore_interrupts() -> Iterator[None]:
     """Take no notice of Ctrl-C: a second one would leave half of it behind."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
@@ -173,7 +173,7 @@ def _refuse_a_second(state: State) -> None:
         )
 
 
-class _Ascent:
+class _Startup:
     """The way up, step by step."""
 
     def __init__(self, cluster: Cluster) -> None:
@@ -185,17 +185,17 @@ class _Ascent:
         self._pki = Pki(self._state.pki, server)
         self._pki.kubeconfig("admin", "admin", "system:masters", self._state.kubeconfig)
 
-    def climb(self, with_node: bool) -> None:
+    def run(self, with_node: bool) -> None:
         state, built, address = self._state, self._cluster.binaries, self._record.link.node
         with step("making the node's namespaces"):
             node = Node.make(state.root, Cgroup(state.cgroup), self._record.link, self._cluster.logs)
             self._record.holder = node.holder
             self._record.save(state)
-        plane = services.control_plane(built, state, address, self._pki)
+        commands = services.control_plane_commands(built, state, address, self._pki)
         with step("starting the API server"):
-            self._start(node, {"etcd": plane.etcd, "apiserver": plane.apiserver})
+            self._start(node, {"etcd": commands.etcd, "apiserver": commands.apiserver})
             self._wait_for("the API server", lambda: self._kubectl_works("get", "--raw=/readyz"))
-            self._start(node, {"controller-manager": plane.controller_manager, "scheduler": plane.scheduler})
+            self._start(node, {"controller-manager": commands.controller_manager, "scheduler": commands.scheduler})
         if with_node:
             self._start_node(node)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster.places import State
+from cluster.paths import State
 
 POD_NETWORK = "10.88.0.0/24"
 SERVICE_NETWORK = "10.96.0.0/16"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster import debian, oci
-from cluster.places import Cache
-from cluster.recipe import Recipe
+from cluster.build_inputs import BuildInputs
+from cluster.paths import Cache
 from cluster.steps import step
 
 _BUSYBOX = Path("/bin/busybox")
@@ -78,14 +78,16 @@ ALL = (PAUSE, BUSYBOX, POSTGRES, DOCKER)
 
 
 def pack_all(cache: Cache, log: Path) -> None:
-    """Make the archives that the cache lacks, or has of another recipe."""
-    recipe = Recipe.of([Path(module) for module in (__file__, debian.__file__, oci.__file__)], _BUSYBOX.read_bytes())
+    """Make the archives that the cache lacks, or has of another inputs."""
+    inputs = BuildInputs.of(
+        [Path(module) for module in (__file__, debian.__file__, oci.__file__)], _BUSYBOX.read_bytes()
+    )
     for image in ALL:
         archive = image.archive(cache)
-        if not recipe.made(archive):
+        if not inputs.is_current(archive):
             with step(f"packing the stand-in for {image.names[0]}"):
                 _pack(image, cache, log)
-            recipe.sign(archive)
+            inputs.record(archive)
 
 
 def _pack(image: Image, cache: Cache, log: Path) -> None:

@@ -33,7 +33,7 @@ class Link:
     def exists(self) -> bool:
         return any(entry["ifname"] == self.interface for entry in _interfaces())
 
-    def lay(self, namespace_of: int) -> None:
+    def connect(self, namespace_of: int) -> None:
         """Connect this machine with the network namespace of a process."""
         peer = ["peer", "name", "node0", "netns", str(namespace_of)]
         for command in (

@@ -72,7 +72,7 @@ class Node:
                 holder.wait()
                 raise ClusterError(f"the node's namespaces cannot be made: {last_line(log)}", log)
         node = cls(holder.pid, cgroup, link, logs)
-        link.lay(holder.pid)
+        link.connect(holder.pid)
         node.run("giving the node its address", "ip", "address", "add", f"{link.node}/30", "dev", "node0")
         node.run("switching the node's network on", "ip", "link", "set", "node0", "up")
         node.run("giving the node its route", "ip", "route", "add", "default", "via", link.host)

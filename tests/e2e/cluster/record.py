@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 
 from cluster.errors import ClusterError
 from cluster.link import Link
-from cluster.places import State
+from cluster.paths import State
 
 
 @dataclass

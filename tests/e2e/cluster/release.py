@@ -8,7 +8,7 @@ from typing import Any
 from cluster import webhook_image
 from cluster.cluster import Cluster
 from cluster.commands import output_of, run
-from cluster.places import CHART, ROOT
+from cluster.paths import CHART, ROOT
 from cluster.steps import step
 
 NAME = "dind-webhook"

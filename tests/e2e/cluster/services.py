@@ -5,8 +5,8 @@ from pathlib import Path
 
 from cluster.binaries import Binaries
 from cluster.configs import SERVICE_NETWORK, Configs
+from cluster.paths import State
 from cluster.pki import Pki
-from cluster.places import State
 
 Command = list[str | Path]
 
@@ -17,7 +17,7 @@ _API_SERVICE = "10.96.0.1"
 
 
 @dataclass(frozen=True)
-class ControlPlane:
+class ControlPlaneCommands:
     """etcd, the API server and what works by it, in the order in which they start."""
 
     etcd: Command
@@ -26,13 +26,13 @@ class ControlPlane:
     scheduler: Command
 
 
-def control_plane(binaries: Binaries, state: State, address: str, pki: Pki) -> ControlPlane:
+def control_plane_commands(binaries: Binaries, state: State, address: str, pki: Pki) -> ControlPlaneCommands:
     public, private = pki.service_account_keys()
     names = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost")
     certificate, key = pki.server("apiserver", address, _API_SERVICE, "127.0.0.1", *names)
     to_kubelet, to_kubelet_key = pki.client("apiserver-kubelet", "kube-apiserver", "system:masters")
     issuer = "https://kubernetes.default.svc.cluster.local"
-    return ControlPlane(
+    return ControlPlaneCommands(
         # What is lost in a crash was to be thrown away anyway.
         ["etcd", f"--data-dir={state.root / 'etcd'}", "--unsafe-no-fsync"],
         [

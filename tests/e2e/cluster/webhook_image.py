@@ -15,7 +15,7 @@ from cluster import base_image
 from cluster.cgroups import Cgroup
 from cluster.commands import last_line, output_of, run
 from cluster.errors import ClusterError
-from cluster.places import ROOT, Cache
+from cluster.paths import ROOT, Cache
 from cluster.steps import step
 
 REPOSITORY = "dind-webhook"
@@ -50,7 +50,7 @@ def build(cache: Cache, logs: Path, archive: Path, *, compiled: bool) -> str:
     Users have it `compiled`, which takes half a minute longer.
     """
     bases = base_image.make(cache, logs / "debootstrap.log")
-    with step("building the webhook's image"), _alone(cache), _daemon(cache, logs) as docker:
+    with step("building the webhook's image"), _build_lock(cache), _daemon(cache, logs) as docker:
         for base in bases:
             if not docker.output_of("looking for a base image", "image", "ls", "--quiet", base.name).strip():
                 docker.run("loading a base image", "import", base.archive, base.name)
@@ -84,7 +84,7 @@ exec dockerd "$@"
 
 
 @contextmanager
-def _alone(cache: Cache) -> Iterator[None]:
+def _build_lock(cache: Cache) -> Iterator[None]:
     """Wait until no other cluster's image is being built: two daemons cannot share their layers."""
     with (cache.root / "docker.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -101,9 +101,9 @@ def _daemon(cache: Cache, logs: Path) -> Iterator[_Docker]:
         with_us = ["setpriv", "--pdeathsig", "KILL"]
         namespaces = [*with_us, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         host = f"unix://{folder}/docker.sock"
-        places = [f"--data-root={cache.docker}", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
+        paths = [f"--data-root={cache.docker}", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
         network = ["--bridge=none", "--iptables=false", "--ip-forward=false"]
-        flags = [f"--host={host}", *places, *network, f"--cgroup-parent=/{cgroup.name}"]
+        flags = [f"--host={host}", *paths, *network, f"--cgroup-parent=/{cgroup.name}"]
         daemon = subprocess.Popen(
             [*namespaces, "sh", "-c", _DOCKERD, "dockerd", *flags],
             stdin=subprocess.DEVNULL,

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from apiserver import api_server
 from attackers import ATTACKS, ON_A_HEALTH_PORT, ON_THE_WEBHOOK
-from cluster import Cluster
+from fake_api_server import api_server
+from fake_cluster import Cluster
 from replicas import replicas
 from reviews import pod, review
-from running import Running, Serve, Webhook, eventually
+from webhook_process import RunningProgram, Serve, Webhook, eventually
 
 MOST_BYTES = 128 * 10**6
 # What three attacks at a time leave of the chart's 256 MiB
@@ -29,7 +29,7 @@ _BODY = review(pod())
 
 
 @dataclass
-class Honest:
+class ClientLatencies:
     """What an API server saw during an attack: the longest time to a response, on a kept and on new connections."""
 
     longest: float = 0.0
@@ -46,7 +46,7 @@ Attackers: TypeAlias = list[subprocess.Popen[bytes]]
 
 
 @contextmanager
-def attacked(running: Running, port: int, *names: str, seconds: float, seed: int = 0) -> Iterator[Attackers]:
+def attacked(running: RunningProgram, port: int, *names: str, seconds: float, seed: int = 0) -> Iterator[Attackers]:
     """Run attacks beside each other until the end of the block."""
     script = Path(__file__).with_name("attackers.py")
     given = {"port": port, "health-port": running.health_port, "seconds": seconds, "seed": seed}
@@ -60,9 +60,9 @@ def attacked(running: Running, port: int, *names: str, seconds: float, seed: int
                 attacker.kill()
 
 
-def send_reviews_during(attackers: Attackers, webhook: Webhook) -> Honest:
+def send_reviews_during(attackers: Attackers, webhook: Webhook) -> ClientLatencies:
     """Send reviews as an API server does while attacks go on."""
-    seen = Honest()
+    seen = ClientLatencies()
     with closing(webhook.connect()) as kept:
         while any(attacker.poll() is None for attacker in attackers):
             for connection in (kept, webhook.connect()):
@@ -82,9 +82,9 @@ def send_reviews_during(attackers: Attackers, webhook: Webhook) -> Honest:
     return seen
 
 
-def probe_during(attackers: Attackers, running: Running) -> Honest:
+def probe_during(attackers: Attackers, running: RunningProgram) -> ClientLatencies:
     """Ask as kubelet does while attacks go on."""
-    seen = Honest()
+    seen = ClientLatencies()
     while any(attacker.poll() is None for attacker in attackers):
         started = time.monotonic()
         try:
@@ -98,7 +98,7 @@ def probe_during(attackers: Attackers, running: Running) -> Honest:
     return seen
 
 
-def assert_unharmed(running: Running, seen: Honest, most_bytes: int = MOST_BYTES) -> None:
+def assert_unharmed(running: RunningProgram, seen: ClientLatencies, most_bytes: int = MOST_BYTES) -> None:
     assert running.process.poll() is None, running.log_file.read_text()[-2000:]
     assert seen.failures == []
     assert seen.longest < LONGEST_SECONDS

@@ -7,15 +7,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from apiserver import ApiServer, api_server
-from cluster import CONFIGURATION, NAMESPACE, SECRET, Cluster, DirectCertStore
+from fake_api_server import ApiServer, api_server
+from fake_cluster import CONFIGURATION, NAMESPACE, SECRET, Cluster, DirectCertStore
 from structlog.testing import capture_logs
 
 from app.certs import CertReconciler, CertsMetrics, Controller, Lifetimes
 from app.errors import ApiError, ConflictError
 from app.kube import KubeCertStore
 
-LIVES = Lifetimes(ca=timedelta(seconds=60), leaf=timedelta(seconds=20))
+LIFETIMES = Lifetimes(ca=timedelta(seconds=60), leaf=timedelta(seconds=20))
 KEY = "-----BEGIN PRIVATE KEY-----"
 
 
@@ -23,7 +23,7 @@ class EnoughError(Exception):
     """Ends what would go on for ever."""
 
 
-class Trouble:
+class ApiFault:
     """Raised ahead of the next call to the API server, once switched on."""
 
     error: Exception | None = None
@@ -34,8 +34,8 @@ class Trouble:
 
 
 @pytest.fixture
-def trouble() -> Trouble:
-    return Trouble()
+def api_fault() -> ApiFault:
+    return ApiFault()
 
 
 @pytest.fixture
@@ -44,8 +44,10 @@ def metrics() -> CertsMetrics:
 
 
 @pytest.fixture
-def controller(trouble: Trouble, metrics: CertsMetrics, tmp_path: Path) -> Controller:
-    reconciler = CertReconciler(DirectCertStore(Cluster(), trouble), tmp_path, ("dind-webhook.ci.svc",), LIVES, metrics)
+def controller(api_fault: ApiFault, metrics: CertsMetrics, tmp_path: Path) -> Controller:
+    reconciler = CertReconciler(
+        DirectCertStore(Cluster(), api_fault), tmp_path, ("dind-webhook.ci.svc",), LIFETIMES, metrics
+    )
     return Controller(reconciler, metrics, resync_seconds=3600)
 
 
@@ -57,14 +59,16 @@ def test_the_next_round_is_due_when_something_is_or_after_the_resync(
     controller: Controller, metrics: CertsMetrics, tmp_path: Path
 ) -> None:
     assert 0 < controller.reconcile_once() <= 40 / 3
-    reconciler = CertReconciler(DirectCertStore(Cluster()), tmp_path / "b", ("dind-webhook.ci.svc",), LIVES, metrics)
+    reconciler = CertReconciler(
+        DirectCertStore(Cluster()), tmp_path / "b", ("dind-webhook.ci.svc",), LIFETIMES, metrics
+    )
     assert Controller(reconciler, metrics, resync_seconds=5).reconcile_once() == 5
 
 
 def test_whoever_lost_against_another_tries_again_at_once_and_says_nothing(
-    controller: Controller, trouble: Trouble, metrics: CertsMetrics
+    controller: Controller, api_fault: ApiFault, metrics: CertsMetrics
 ) -> None:
-    trouble.error = ConflictError("slower")
+    api_fault.error = ConflictError("slower")
     with capture_logs() as log:
         pauses = [controller.reconcile_once() for _ in range(20)]
     assert log == []
@@ -74,12 +78,12 @@ def test_whoever_lost_against_another_tries_again_at_once_and_says_nothing(
 
 
 def test_pauses_grow_while_the_api_server_is_away_and_are_never_the_same(
-    controller: Controller, trouble: Trouble, metrics: CertsMetrics
+    controller: Controller, api_fault: ApiFault, metrics: CertsMetrics
 ) -> None:
-    trouble.error = ApiError("reading Secret ci/x: 500 Internal Server Error")
+    api_fault.error = ApiError("reading Secret ci/x: 500 Internal Server Error")
     with capture_logs() as log:
         pauses = [controller.reconcile_once() for _ in range(50)]
-        trouble.error = None
+        api_fault.error = None
         controller.reconcile_once()
     for number, pause in enumerate(pauses):
         longest = min(8, 0.5 * 2**number)
@@ -97,12 +101,12 @@ def test_pauses_grow_while_the_api_server_is_away_and_are_never_the_same(
 
 
 def test_a_bug_is_told_with_its_place_but_not_with_its_text_and_does_not_end_the_work(
-    controller: Controller, trouble: Trouble
+    controller: Controller, api_fault: ApiFault
 ) -> None:
-    trouble.error = ValueError(KEY)
+    api_fault.error = ValueError(KEY)
     with capture_logs() as log:
         assert controller.reconcile_once() > 0
-        trouble.error = None
+        api_fault.error = None
         assert controller.reconcile_once() > 0
     assert log[0]["problem"].startswith("bug: ValueError at ")
     assert "test_controller.py" in log[0]["problem"]
@@ -110,10 +114,12 @@ def test_a_bug_is_told_with_its_place_but_not_with_its_text_and_does_not_end_the
 
 
 def test_files_that_cannot_be_written_are_told_like_an_api_server_that_is_away(
-    trouble: Trouble, metrics: CertsMetrics, tmp_path: Path
+    api_fault: ApiFault, metrics: CertsMetrics, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    reconciler = CertReconciler(DirectCertStore(Cluster(), trouble), tmp_path / "file", ("a.ci.svc",), LIVES, metrics)
+    reconciler = CertReconciler(
+        DirectCertStore(Cluster(), api_fault), tmp_path / "file", ("a.ci.svc",), LIFETIMES, metrics
+    )
     with capture_logs() as log:
         Controller(reconciler, metrics, resync_seconds=5).reconcile_once()
     assert "File exists" in log[-1]["problem"]

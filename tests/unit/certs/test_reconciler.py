@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cluster import Cluster, DirectCertStore
+from fake_cluster import Cluster, DirectCertStore
 
 from app.certs import CertReconciler, CertsMetrics, Lifetimes
 from app.certs.atomic_writer import read_served_cert
@@ -14,7 +14,7 @@ from app.errors import ApiError, ConflictError
 NOW = datetime(2030, 1, 2, tzinfo=UTC)
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
-LIVES = Lifetimes(ca=90 * DAY, leaf=30 * DAY)
+LIFETIMES = Lifetimes(ca=90 * DAY, leaf=30 * DAY)
 HOSTS = ("dind-webhook.ci.svc",)
 
 
@@ -30,7 +30,7 @@ def metrics() -> CertsMetrics:
 
 @pytest.fixture
 def reconciler(cluster: Cluster, metrics: CertsMetrics, tmp_path: Path) -> CertReconciler:
-    return CertReconciler(DirectCertStore(cluster), tmp_path, HOSTS, LIVES, metrics)
+    return CertReconciler(DirectCertStore(cluster), tmp_path, HOSTS, LIFETIMES, metrics)
 
 
 def sample(metrics: CertsMetrics, name: str, **labels: str) -> float | None:
@@ -130,7 +130,7 @@ def test_a_restarted_replica_waits_for_a_new_ca_as_long_as_its_old_leaf_allows(
         reconciler.reconcile(NOW + day * DAY)
     served, now = read_served_cert(tmp_path), NOW + 70 * DAY - left
     # All that it can know: the bundle may have been written a moment ago.
-    restarted = CertReconciler(DirectCertStore(cluster), tmp_path, HOSTS, LIVES, CertsMetrics())
+    restarted = CertReconciler(DirectCertStore(cluster), tmp_path, HOSTS, LIFETIMES, CertsMetrics())
     due = restarted.reconcile(now)
     assert (read_served_cert(tmp_path) == served) is waits
     assert restarted.problem(now) is None
@@ -170,7 +170,7 @@ def test_a_secret_that_was_replaced_gets_back_the_ca_of_the_leaf_that_is_served(
     reconciler: CertReconciler, cluster: Cluster
 ) -> None:
     reconciler.reconcile(NOW)
-    before, stranger = decode_state(cluster.secret()), new_state(HOSTS, LIVES, NOW)
+    before, stranger = decode_state(cluster.secret()), new_state(HOSTS, LIFETIMES, NOW)
     cluster.edit_secret(**{key.replace(".", "_"): value for key, value in encode_state(stranger).items()})
     reconciler.reconcile(NOW + DAY)
     assert set(cluster.bundles()) == {stranger.ca.cert + before.ca.cert}
@@ -181,7 +181,7 @@ def test_a_secret_that_was_replaced_gets_back_the_ca_of_the_leaf_that_is_served(
 def test_a_new_install_keeps_trusting_the_cas_that_the_bundles_have(
     reconciler: CertReconciler, cluster: Cluster, tmp_path: Path
 ) -> None:
-    old = new_state(HOSTS, LIVES, NOW - DAY)
+    old = new_state(HOSTS, LIFETIMES, NOW - DAY)
     cluster.overwrite_bundles(old.ca.cert)
     reconciler.reconcile(NOW)
     assert set(cluster.bundles()) == {decode_state(cluster.secret()).ca.cert + old.ca.cert}
@@ -196,7 +196,7 @@ def test_a_replica_that_comes_later_takes_what_is_there_and_serves_it_at_once(
 ) -> None:
     reconciler.reconcile(NOW)
     events = len(cluster.events)
-    later = CertReconciler(DirectCertStore(cluster), tmp_path / "later", HOSTS, LIVES, CertsMetrics())
+    later = CertReconciler(DirectCertStore(cluster), tmp_path / "later", HOSTS, LIFETIMES, CertsMetrics())
     later.reconcile(NOW + DAY)
     assert later.problem(NOW + DAY) is None
     assert read_served_cert(tmp_path / "later") == read_served_cert(tmp_path)
@@ -212,7 +212,7 @@ def test_what_was_done_before_an_error_stays_and_the_next_step_goes_on(tmp_path:
         if raised := next(calls, None):
             raise raised
 
-    reconciler = CertReconciler(DirectCertStore(cluster, before), tmp_path, HOSTS, LIVES, CertsMetrics())
+    reconciler = CertReconciler(DirectCertStore(cluster, before), tmp_path, HOSTS, LIFETIMES, CertsMetrics())
     with pytest.raises(type(error)):
         reconciler.reconcile(NOW)
     assert len(cluster.cas) == 1

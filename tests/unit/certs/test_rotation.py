@@ -29,7 +29,7 @@ from app.certs.rotation import (
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
-LIVES = Lifetimes(ca=90 * DAY, leaf=30 * DAY)
+LIFETIMES = Lifetimes(ca=90 * DAY, leaf=30 * DAY)
 HOSTS = ("dind-webhook.ci.svc", "fd00::1")
 LEAF_DUE = Renewal(ca=False, reason="the serving certificate has come to two thirds of its life")
 CA_DUE = Renewal(ca=True, reason="the CA has come to two thirds of its life")
@@ -37,14 +37,14 @@ CA_DUE = Renewal(ca=True, reason="the CA has come to two thirds of its life")
 
 @pytest.fixture(scope="module")
 def state() -> CertState:
-    return new_state(HOSTS, LIVES, NOW)
+    return new_state(HOSTS, LIFETIMES, NOW)
 
 
 @pytest.fixture(scope="module")
 def rotated(state: CertState) -> CertState:
     """Return a state whose CA was renewed when it was due, that of the leaf having been renewed on the way."""
-    older = renew(state, LEAF_DUE, HOSTS, LIVES, NOW + 40 * DAY)
-    return renew(older, CA_DUE, HOSTS, LIVES, NOW + 60 * DAY)
+    older = renew(state, LEAF_DUE, HOSTS, LIFETIMES, NOW + 40 * DAY)
+    return renew(older, CA_DUE, HOSTS, LIFETIMES, NOW + 60 * DAY)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_each_certificate_is_renewed_at_two_thirds_of_its_life(
 
 
 def test_a_leaf_from_the_future_is_renewed_alone(state: CertState) -> None:
-    ahead = renew(state, LEAF_DUE, HOSTS, LIVES, NOW + DAY)
+    ahead = renew(state, LEAF_DUE, HOSTS, LIFETIMES, NOW + DAY)
     assert renewal(ahead, HOSTS, NOW) == Renewal(ca=False, reason="the serving certificate is not valid yet")
 
 
@@ -75,14 +75,14 @@ def test_a_host_that_the_leaf_lacks_is_a_reason_to_renew_it(state: CertState) ->
     hosts = (*HOSTS, "10.0.0.1", "webhook.example")
     due = renewal(state, hosts, NOW)
     assert due == Renewal(ca=False, reason="the serving certificate lacks 10.0.0.1, webhook.example")
-    assert renewal(renew(state, due, hosts, LIVES, NOW), hosts, NOW) is None
+    assert renewal(renew(state, due, hosts, LIFETIMES, NOW), hosts, NOW) is None
     assert renewal(state, HOSTS[:1], NOW) is None, "one name too many harms nobody"
 
 
 def test_a_new_leaf_has_the_same_ca_and_a_new_ca_keeps_the_old_one_trusted_until_its_last_leaf_ends(
     state: CertState, rotated: CertState
 ) -> None:
-    leaf = renew(state, LEAF_DUE, HOSTS, LIVES, NOW + 20 * DAY)
+    leaf = renew(state, LEAF_DUE, HOSTS, LIFETIMES, NOW + 20 * DAY)
     assert (leaf.ca, leaf.leaf == state.leaf) == (state.ca, False)
     assert rotated.previous_cas == state.ca.cert
     assert rotated.previous_until == NOW + 70 * DAY
@@ -150,16 +150,16 @@ def test_a_leaf_of_a_new_ca_is_served_once_that_has_been_trusted_for_a_while(
         "garbage": b"garbage",
     }[served]
     since = None if trusted_for is None else now - trusted_for
-    assert may_serve(rotated, cert, since, LIVES, now) is expected
+    assert may_serve(rotated, cert, since, LIFETIMES, now) is expected
 
 
 def test_where_nobody_served_before_nobody_waits(state: CertState) -> None:
-    assert may_serve(state, None, NOW, LIVES, NOW)
-    assert not may_serve(state, None, None, LIVES, NOW)
+    assert may_serve(state, None, NOW, LIFETIMES, NOW)
+    assert not may_serve(state, None, None, LIFETIMES, NOW)
 
 
 def test_a_ca_whose_leaf_is_served_is_trusted_again(state: CertState, rotated: CertState) -> None:
-    stranger = new_state(HOSTS, LIVES, NOW + DAY)
+    stranger = new_state(HOSTS, LIFETIMES, NOW + DAY)
     mended = add_trusted_ca(stranger, state, NOW + DAY)
     assert mended is not None
     assert trust_bundle(mended, NOW + DAY) == stranger.ca.cert + state.ca.cert
@@ -194,9 +194,9 @@ def test_a_keyring_goes_into_a_secret_and_comes_back(state: CertState, rotated: 
     assert encode_state(state)["old-ca.crt"] == b"", "or what was there before would stay"
 
 
-def spoilt(what: str, state: CertState) -> dict[str, bytes]:
+def broken_state(what: str, state: CertState) -> dict[str, bytes]:
     data = encode_state(state)
-    other = new_state(HOSTS, LIVES, NOW)
+    other = new_state(HOSTS, LIFETIMES, NOW)
     rsa = trustme.CA(key_type=trustme.KeyType.RSA).private_key_pem.bytes()
     changes: dict[str, dict[str, bytes]] = {
         "nothing": dict.fromkeys(data, b""),
@@ -228,7 +228,7 @@ def spoilt(what: str, state: CertState) -> dict[str, bytes]:
 )
 def test_what_is_no_keyring_is_refused_without_quoting_it(state: CertState, what: str, problem: str) -> None:
     with pytest.raises(UnusableCertStateError) as refused:
-        decode_state(spoilt(what, state))
+        decode_state(broken_state(what, state))
     assert str(refused.value) == problem
 
 

@@ -44,7 +44,7 @@ def test_a_check_is_found_by_its_name(check: Check) -> None:
     assert check.find_problems.__name__ == "check_" + check.name.replace("-", "_")
 
 
-class _Watched:
+class _RecordingSnapshot:
     """A snapshot that records which members are read."""
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -63,7 +63,7 @@ ALWAYS_THERE = {"taken_at", "policy", "configuration", "orphan"}
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 def test_a_check_needs_what_it_reads(check: Any) -> None:
     for snapshot in [healthy(), *(snapshot for name, snapshot, *_ in BROKEN if name == check.name)]:
-        watched = _Watched(snapshot)
+        watched = _RecordingSnapshot(snapshot)
         list(check.find_problems(watched))
         assert watched.names - ALWAYS_THERE <= set(check.requires)
 

@@ -14,7 +14,7 @@ from app.http import ByteBudget, ConnectionLimits, ConnectionPool, EndpointRespo
 SECONDS = 30.0
 
 
-class LateQueue:
+class PausedQueue:
     """Nobody's turn comes before the test says so."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ async def _listen(queue: Any, use: Callable[[Server, ssl.SSLContext, ConnectionP
 
 
 def test_a_handshake_waits_for_the_turn_of_its_address() -> None:
-    queue = LateQueue()
+    queue = PausedQueue()
 
     async def use(server: Server, trusting: ssl.SSLContext, pool: ConnectionPool) -> None:
         opening = asyncio.create_task(
@@ -81,7 +81,7 @@ def test_a_handshake_waits_for_the_turn_of_its_address() -> None:
 
 
 def test_who_leaves_before_the_turn_of_its_address_is_forgotten() -> None:
-    queue = LateQueue()
+    queue = PausedQueue()
 
     async def use(server: Server, _: ssl.SSLContext, pool: ConnectionPool) -> None:
         _, writer = await asyncio.open_connection(*server.bound.getsockname())

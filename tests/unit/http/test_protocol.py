@@ -23,18 +23,18 @@ REQUEST = "POST {} HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{{}}"
 
 
 @pytest.fixture
-def nothing_is_collected() -> Iterator[None]:
+def garbage_collection_disabled() -> Iterator[None]:
     gc.collect()
     gc.disable()
     yield
     gc.enable()
 
 
-def at_once(*_: object) -> EndpointResponse:
+def answer_at_once(*_: object) -> EndpointResponse:
     return EndpointResponse(200, [(b"content-length", b"7")], b"at once")
 
 
-def at_length(*_: object) -> EndpointResponse:
+def answer_with_large_body(*_: object) -> EndpointResponse:
     """Answer with more than lies between a server and a client that does not read."""
     return EndpointResponse(200, [(b"content-length", b"%d" % LENGTH)], b"7 bytes" + bytes(LENGTH - 7))
 
@@ -46,7 +46,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def running(  # noqa: PLR0913  # each is what some test is about
+async def run_server(  # noqa: PLR0913  # each is what some test is about
     application: ASGIApp = IN_TIME,
     *,
     request_seconds: float = SECONDS,
@@ -62,7 +62,7 @@ async def running(  # noqa: PLR0913  # each is what some test is about
             idle_seconds,
             ConnectionPool(connections),
             ByteBudget(held_bytes),
-            endpoints={b"/endpoint": at_once, b"/length": at_length},
+            endpoints={b"/endpoint": answer_at_once, b"/length": answer_with_large_body},
         )
         server = Server(application, bound, limits, 0, context)
         serving = asyncio.create_task(server.serve())
@@ -91,7 +91,7 @@ async def client(server: Server, request: bytes) -> AsyncIterator[tuple[asyncio.
 async def answers(request: bytes, count: int) -> list[bytes]:
     """Return the bodies of so many answers."""
     found = []
-    async with running() as server:
+    async with run_server() as server:
         reader, writer = await send(server, request)
         for _ in range(count):
             head = await reader.readuntil(b"\r\n\r\n")
@@ -102,9 +102,9 @@ async def answers(request: bytes, count: int) -> list[bytes]:
     return found
 
 
-async def leave_behind(request: bytes, answer: bytes) -> int:
+async def count_leaked_connections(request: bytes, answer: bytes) -> int:
     """Return how many connections are in memory after some have sent this, awaited that answer, and closed."""
-    async with running() as server:
+    async with run_server() as server:
         connections = server.server_state.connections
         for _ in range(3):
             reader, writer = await send(server, request)
@@ -150,22 +150,22 @@ def test_while_a_client_does_not_take_its_answer_no_other_is_made_for_it() -> No
     assert found == [b"7 bytes", b"at once", b"at once"]
 
 
-@pytest.mark.usefixtures("nothing_is_collected")
+@pytest.mark.usefixtures("garbage_collection_disabled")
 @pytest.mark.parametrize(("path", "answer"), [("/endpoint", b"at once"), ("/application", b"in time")])
 def test_a_connection_is_gone_from_memory_without_the_garbage_collector(path: str, answer: bytes) -> None:
-    assert asyncio.run(leave_behind(REQUEST.format(path).encode(), answer)) == 0
+    assert asyncio.run(count_leaked_connections(REQUEST.format(path).encode(), answer)) == 0
 
 
-@pytest.mark.usefixtures("nothing_is_collected")
+@pytest.mark.usefixtures("garbage_collection_disabled")
 def test_so_is_one_that_the_client_breaks_off() -> None:
-    assert asyncio.run(leave_behind(REQUEST.format("/endpoint").encode()[:-1], b"")) == 0
+    assert asyncio.run(count_leaked_connections(REQUEST.format("/endpoint").encode()[:-1], b"")) == 0
 
 
-async def leave_behind_of_tls(first_bytes: bytes) -> int:
+async def count_leaked_tls_connections(first_bytes: bytes) -> int:
     """Return how many connections are in memory after more clients than may connect have sent this and closed."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(context)
-    async with running(connections=3, context=context) as server:
+    async with run_server(connections=3, context=context) as server:
         async with AsyncExitStack() as clients:
             for _ in range(6):
                 await clients.enter_async_context(client(server, first_bytes))
@@ -174,15 +174,15 @@ async def leave_behind_of_tls(first_bytes: bytes) -> int:
     return sum(isinstance(one, Connection) for one in gc.get_objects())
 
 
-@pytest.mark.usefixtures("nothing_is_collected")
+@pytest.mark.usefixtures("garbage_collection_disabled")
 @pytest.mark.parametrize("first_bytes", [b"", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n"])
 def test_so_is_one_whose_handshake_fails_or_for_which_there_is_no_room(first_bytes: bytes) -> None:
-    assert uvloop.run(leave_behind_of_tls(first_bytes)) == 0
+    assert uvloop.run(count_leaked_tls_connections(first_bytes)) == 0
 
 
 async def read_all(request: bytes, **settings: Any) -> bytes:
     """Return what is sent until the server closes the connection."""
-    async with running(**settings) as server, client(server, request) as (reader, _), asyncio.timeout(SECONDS):
+    async with run_server(**settings) as server, client(server, request) as (reader, _), asyncio.timeout(SECONDS):
         return await reader.read()
 
 
@@ -234,7 +234,7 @@ def test_a_connection_that_is_not_used_is_closed() -> None:
 def test_an_answer_that_is_not_taken_keeps_the_connection_busy_and_is_timed_out() -> None:
     async def seconds_until_closed() -> float:
         request = REQUEST.format("/length").encode()
-        async with running(request_seconds=0.5) as server, client(server, request) as (_, writer):
+        async with run_server(request_seconds=0.5) as server, client(server, request) as (_, writer):
             writer.transport.pause_reading()
             started = asyncio.get_running_loop().time()
             await until(lambda: bool(server.server_state.connections))
@@ -251,7 +251,7 @@ def test_an_answer_before_the_end_of_its_request_leaves_the_connection_usable() 
     request = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 300000\r\n\r\n"
 
     async def run() -> tuple[bytes, bytes]:
-        async with running(answer) as server, client(server, request) as (reader, writer):
+        async with run_server(answer) as server, client(server, request) as (reader, writer):
             early = await reader.readuntil(b"early")
             writer.write(b" " * 300_000 + LAST)
             return early, await reader.read()
@@ -272,7 +272,7 @@ def test_who_holds_too_much_is_told_to_come_again() -> None:
     request = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 300000\r\n\r\n" + b" " * 299_999
 
     async def run() -> bytes:
-        async with running(read_body, held_bytes=200_000) as server, client(server, request) as (reader, _):
+        async with run_server(read_body, held_bytes=200_000) as server, client(server, request) as (reader, _):
             return await reader.read()
 
     assert asyncio.run(run()).startswith(b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n")
@@ -281,7 +281,7 @@ def test_who_holds_too_much_is_told_to_come_again() -> None:
 def test_who_holds_too_much_by_taking_nothing_is_cut_off() -> None:
     async def run() -> None:
         request = REQUEST.format("/length").encode()
-        async with running(held_bytes=LENGTH // 2) as server, client(server, request) as (_, writer):
+        async with run_server(held_bytes=LENGTH // 2) as server, client(server, request) as (_, writer):
             writer.transport.pause_reading()
             await until(lambda: bool(server.server_state.connections))
             await until(lambda: not server.server_state.connections)
@@ -292,7 +292,7 @@ def test_who_holds_too_much_by_taking_nothing_is_cut_off() -> None:
 def test_beyond_the_limit_a_newcomer_is_refused() -> None:
     async def run() -> list[bytes]:
         found = []
-        async with running(connections=2) as server, AsyncExitStack() as stack:
+        async with run_server(connections=2) as server, AsyncExitStack() as stack:
             for _ in range(3):
                 reader, _writer = await stack.enter_async_context(client(server, GET + b"\r\n"))
                 with suppress(ConnectionResetError):

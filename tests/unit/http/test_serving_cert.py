@@ -157,7 +157,7 @@ def test_a_client_ca_file_without_a_ca_is_refused(files: TlsFiles, content: byte
         load_certificate(files, ANY)
 
 
-class _Watched(type(Path())):  # type: ignore[misc]  # the class of paths on this system
+class _WatchedPath(type(Path())):  # type: ignore[misc]  # the class of paths on this system
     """A path that tells when it has been read."""
 
     was_read: Callable[[], None]
@@ -168,15 +168,15 @@ class _Watched(type(Path())):  # type: ignore[misc]  # the class of paths on thi
         return content
 
 
-def watched(path: Path, was_read: Callable[[Path], None]) -> Path:
-    made = _Watched(path)
+def watched_path(path: Path, was_read: Callable[[Path], None]) -> Path:
+    made = _WatchedPath(path)
     made.was_read = lambda: was_read(path)
     return made
 
 
 @pytest.mark.parametrize("name", ["cert", "key", "client_ca"])
 def test_a_file_that_vanishes_while_it_is_loaded_is_refused(files: TlsFiles, name: str) -> None:
-    fleeting = files._replace(**{name: watched(getattr(files, name), Path.unlink)})
+    fleeting = files._replace(**{name: watched_path(getattr(files, name), Path.unlink)})
     with pytest.raises(UnusableCertificateError, match=r"No such file"):
         load_certificate(fleeting, ANY)
 
@@ -189,7 +189,7 @@ def test_files_that_change_while_they_are_loaded_wait_for_the_next_look(files: T
             path.write_bytes(path.read_bytes() + b"\n")
 
     metrics = Metrics()
-    served = ServedCertificate(files._replace(cert=watched(files.cert, write_more)), ANY, metrics)
+    served = ServedCertificate(files._replace(cert=watched_path(files.cert, write_more)), ANY, metrics)
     assert served.problem() is not None
     assert sample(metrics, "reload_errors_total") == 0
     served.refresh()
@@ -209,7 +209,7 @@ def test_a_pair_of_which_half_is_replaced_while_it_is_loaded_is_no_bad_pair(
             files.key.write_bytes(old_key)
 
     metrics = Metrics()
-    served = ServedCertificate(files._replace(cert=watched(files.cert, write_the_first_half)), ANY, metrics)
+    served = ServedCertificate(files._replace(cert=watched_path(files.cert, write_the_first_half)), ANY, metrics)
     assert sample(metrics, "reload_errors_total") == 0
     write(files, leaf)
     served.refresh()

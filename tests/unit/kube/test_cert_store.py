@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import trustme
-from apiserver import ApiServer, Fault, api_server
-from cluster import CONFIGURATION, ENTRIES, NAMESPACE, SECRET, Cluster
-from running import eventually
+from fake_api_server import ApiServer, Fault, api_server
+from fake_cluster import CONFIGURATION, ENTRIES, NAMESPACE, SECRET, Cluster
 from structlog.testing import capture_logs
+from webhook_process import eventually
 
 from app.errors import ApiError, ConflictError, SettingsError
 from app.kube import KubeCertStore, cert_store

@@ -5,16 +5,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from secrets import token_hex
 
+from control_planes import ControlPlane
 from kube import Manifest, Namespace, RefusedError, until
-from others import Change, Review, answering, patching
-from planes import Plane
+from other_webhooks import MakePatch, ReviewFunction, respond_with_patch, serve_webhook
 from workloads import pod
 
 BEFORE, AFTER = "aa", "zz"
 
 
 @dataclass(frozen=True)
-class Mutator:
+class MutatingWebhook:
     """One that the API server calls."""
 
     name: str
@@ -22,26 +22,30 @@ class Mutator:
 
 
 @contextmanager
-def mutating(plane: Plane, namespace: Namespace, when: str, change: Change) -> Iterator[Mutator]:
+def mutating_webhook(
+    control_plane: ControlPlane, namespace: Namespace, when: str, change: MakePatch
+) -> Iterator[MutatingWebhook]:
     """Have the pods of a namespace changed BEFORE or AFTER the release is called: API servers go by names."""
-    mutator = Mutator(f"{when}-e2e-{token_hex(4)}")
+    webhook = MutatingWebhook(f"{when}-e2e-{token_hex(4)}")
 
-    def change_what_is_seen(pod: Manifest) -> list[Manifest]:
-        mutator.seen.append(pod)
+    def record_and_patch(pod: Manifest) -> list[Manifest]:
+        webhook.seen.append(pod)
         return change(pod)
 
     pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
-    with configured(plane, namespace, mutator.name, [pods], patching(change_what_is_seen)):
-        until("the other webhook to be called", lambda: bool(_tries(namespace) and mutator.seen))
-        mutator.seen.clear()
-        yield mutator
+    with webhook_configuration(control_plane, namespace, webhook.name, [pods], respond_with_patch(record_and_patch)):
+        until("the other webhook to be called", lambda: bool(_send_pod(namespace) and webhook.seen))
+        webhook.seen.clear()
+        yield webhook
 
 
 @contextmanager
-def configured(plane: Plane, namespace: Namespace, name: str, rules: list[Manifest], review: Review) -> Iterator[None]:
+def webhook_configuration(
+    control_plane: ControlPlane, namespace: Namespace, name: str, rules: list[Manifest], review: ReviewFunction
+) -> Iterator[None]:
     """Have requests of some rules answered by a function; for what is in a namespace, only in this one."""
-    with answering(plane.host, review) as config:
-        plane.kube.make(
+    with serve_webhook(control_plane.host, review) as config:
+        control_plane.kube.make(
             {
                 "apiVersion": "admissionregistration.k8s.io/v1",
                 "kind": "MutatingWebhookConfiguration",
@@ -62,10 +66,10 @@ def configured(plane: Plane, namespace: Namespace, name: str, rules: list[Manife
         try:
             yield
         finally:
-            plane.kube.delete("MutatingWebhookConfiguration", name, version="admissionregistration.k8s.io/v1")
+            control_plane.kube.delete("MutatingWebhookConfiguration", name, version="admissionregistration.k8s.io/v1")
 
 
-def _tries(namespace: Namespace) -> bool:
+def _send_pod(namespace: Namespace) -> bool:
     """Have the API server call whom it calls, for a pod that our webhook is not called for."""
     try:
         namespace.make(pod("true", inject="disabled", name="try"), dry_run="All")

@@ -17,11 +17,11 @@ from kubernetes.client.exceptions import ApiException
 _CREATORS = 2
 _PAUSE_SECONDS = 0.1
 # That it goes on is shown by that many pods of each creator.
-_ENOUGH = 10
+_MORE_PODS = 10
 
 
 @dataclass
-class Stream:
+class PodStream:
     """The outcomes of the pods. No request to the API server is repeated, whatever the answer was."""
 
     namespace: Namespace
@@ -31,52 +31,52 @@ class Stream:
     # Times the API server itself could not be reached, which only its restart may cause.
     unreachable: int = 0
 
-    def goes_on(self) -> None:
+    def wait_for_more_pods(self) -> None:
         """Wait for more pods."""
-        enough = self.created + _CREATORS * _ENOUGH
+        enough = self.created + _CREATORS * _MORE_PODS
         until("the stream to go on", lambda: self.created >= enough or bool(self.refused))
 
-    def lost_nothing(self) -> None:
+    def check_no_pod_lost(self) -> None:
         """Check that every pod was created, and has Docker."""
         assert not self.refused, f"{len(self.refused)} of {self.created} pods were refused: {self.refused[:3]}"
         assert not self.without_docker, f"{len(self.without_docker)} pods have no Docker: {self.without_docker[:1]}"
 
 
 @contextmanager
-def stream(namespace: Namespace, may_be_unreachable: bool = False) -> Iterator[Stream]:
+def create_pods(namespace: Namespace, may_be_unreachable: bool = False) -> Iterator[PodStream]:
     """Create pods until the end of the block, and then check that none was lost.
 
     With `may_be_unreachable` a connection that the API server itself does not take is tried again, as a load
     balancer would, once it is ready. Without it that counts as a refusal.
     """
-    counted = Stream(namespace)
+    counted = PodStream(namespace)
     stop = threading.Event()
     creators = [
-        threading.Thread(target=_create, args=(counted, f"pod-{number}-", stop, may_be_unreachable))
+        threading.Thread(target=_create_pods, args=(counted, f"pod-{number}-", stop, may_be_unreachable))
         for number in range(_CREATORS)
     ]
     for creator in creators:
         creator.start()
     try:
-        counted.goes_on()
+        counted.wait_for_more_pods()
         yield counted
-        counted.goes_on()
+        counted.wait_for_more_pods()
     finally:
         stop.set()
         for creator in creators:
             creator.join()
-    counted.lost_nothing()
+    counted.check_no_pod_lost()
     assert may_be_unreachable or not counted.unreachable
 
 
-def _create(counted: Stream, prefix: str, stop: threading.Event, may_be_unreachable: bool) -> None:
-    core = _core(counted.namespace.kube)
+def _create_pods(counted: PodStream, prefix: str, stop: threading.Event, may_be_unreachable: bool) -> None:
+    core = _client_without_retries(counted.namespace.kube)
     namespace = counted.namespace.name
     number = 0
     while not stop.wait(_PAUSE_SECONDS):
         number += 1
         try:
-            pod = core.create_namespaced_pod(namespace, _pod(f"{prefix}{number}"))
+            pod = core.create_namespaced_pod(namespace, _unscheduled_pod(f"{prefix}{number}"))
         except (ApiException, urllib3.exceptions.HTTPError) as error:
             # An ApiException without a status is a handshake that failed.
             if isinstance(error, ApiException) and error.status:
@@ -95,7 +95,7 @@ def _create(counted: Stream, prefix: str, stop: threading.Event, may_be_unreacha
                 core.delete_namespaced_pod(pod.metadata.name, namespace, grace_period_seconds=0)
 
 
-def _core(kube: Kube) -> client.CoreV1Api:
+def _client_without_retries(kube: Kube) -> client.CoreV1Api:
     """Return a client that tries nothing twice, and makes a connection for each request: none is found closed."""
     configuration = copy.deepcopy(kube.api.configuration)
     configuration.retries = False
@@ -104,7 +104,7 @@ def _core(kube: Kube) -> client.CoreV1Api:
     return client.CoreV1Api(own)
 
 
-def _pod(name: str) -> Manifest:
+def _unscheduled_pod(name: str) -> Manifest:
     """Return a pod that asks for Docker and that nobody schedules."""
     return workloads.pod("true", name=name, schedulingGates=[{"name": "e2e.dind.io/never"}])
 

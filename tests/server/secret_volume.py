@@ -7,7 +7,7 @@ from pathlib import Path
 import trustme
 
 
-class Mount:
+class SecretVolume:
     """The volume of a Secret: `tls.crt` and `tls.key` are links through `..data`, which is what gets replaced."""
 
     def __init__(self, folder: Path) -> None:

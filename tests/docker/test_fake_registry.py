@@ -43,7 +43,7 @@ def pull(dockerd: str, tmp_path: Path) -> Any:
     def run(flags: list[str]) -> str:
         folder = tmp_path / "daemon"
         folder.mkdir()
-        command = [*namespaces, sys.executable, HERE / "pull_from_impostor.py", *files, folder, dockerd, *flags]
+        command = [*namespaces, sys.executable, HERE / "pull_from_fake_registry.py", *files, folder, dockerd, *flags]
         return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=120).stdout
 
     return run

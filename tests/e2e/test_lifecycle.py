@@ -13,34 +13,34 @@ from kube import Kube, Manifest, Namespace, until
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic.exceptions import NotFoundError
-from releases import Release, another
-from streams import stream
+from pod_streams import create_pods
+from releases import Release, install_release
 from workloads import pod
 
 # A busy machine may be slow to answer, and has lost nothing by that.
 TWO = {"replicas": 2, "webhook": {"timeoutSeconds": 30}}
 
-life = pytest.mark.xdist_group("life")
+lifecycle = pytest.mark.xdist_group("life")
 
 
 @pytest.fixture(scope="module")
 def release(kube: Kube, helm: Helm) -> Iterator[Release]:
-    with another(kube, helm, TWO) as release:
+    with install_release(kube, helm, TWO) as release:
         yield release
 
 
 @pytest.fixture
-def builds(release: Release) -> Iterator[Namespace]:
+def build_namespace(release: Release) -> Iterator[Namespace]:
     """Yield a namespace in which pods are created; the release is whole before that."""
-    until("both replicas", lambda: is_whole(release))
+    until("both replicas", lambda: all_replicas_are_ready(release))
     with release.namespace_of() as namespace:
         yield namespace
 
 
 @pytest.mark.xdist_group("a release comes and goes")
 def test_a_release_comes_changes_is_tested_goes_back_and_leaves_nothing(kube: Kube, helm: Helm) -> None:
-    with another(kube, helm, TWO) as release:
-        with release.namespace_of() as namespace, stream(namespace):
+    with install_release(kube, helm, TWO) as release:
+        with release.namespace_of() as namespace, create_pods(namespace):
             release.upgrade(
                 {
                     "settings": {"injection": {"defaults": {"mtu": "1400"}}},
@@ -56,37 +56,42 @@ def test_a_release_comes_changes_is_tested_goes_back_and_leaves_nothing(kube: Ku
         until("everything to be gone", lambda: not release.everything(), lambda: str(release.everything()))
 
 
-@life
-def test_a_rolling_restart_loses_no_pod(release: Release, builds: Namespace) -> None:
+@lifecycle
+def test_a_rolling_restart_loses_no_pod(release: Release, build_namespace: Namespace) -> None:
     before = replicas(release)
-    with stream(builds):
+    with create_pods(build_namespace):
         restart(release)
-        until("other replicas", lambda: is_whole(release) and not before & replicas(release))
+        until("other replicas", lambda: all_replicas_are_ready(release) and not before & replicas(release))
 
 
-@life
-def test_a_replica_that_is_deleted_answers_for_a_while_and_costs_no_pod(release: Release, builds: Namespace) -> None:
-    with stream(builds):
+@lifecycle
+def test_a_replica_that_is_deleted_answers_for_a_while_and_costs_no_pod(
+    release: Release, build_namespace: Namespace
+) -> None:
+    with create_pods(build_namespace):
         gone = min(replicas(release))
         release.kube.core.delete_namespaced_pod(gone, release.helm.namespace)
         # Nodes that learn of it late still send connections there. This one learns of it too soon for a pod to be lost.
         end = time.monotonic() + 3
         while time.monotonic() < end:
-            assert answers(release, gone)
+            assert accepts_connections(release, gone)
             time.sleep(0.1)
-        until("another replica", lambda: is_whole(release) and gone not in replicas(release))
+        until("another replica", lambda: all_replicas_are_ready(release) and gone not in replicas(release))
 
 
-@life
-def test_a_secret_that_is_deleted_is_put_back_and_costs_no_pod(release: Release, builds: Namespace) -> None:
-    with stream(builds):
-        is_put_back(release)
+@lifecycle
+def test_a_secret_that_is_deleted_is_put_back_and_costs_no_pod(release: Release, build_namespace: Namespace) -> None:
+    with create_pods(build_namespace):
+        delete_secret_and_wait_until_restored(release)
 
 
 @pytest.mark.xdist_group("certificates")
 def test_certificates_and_cas_that_are_renewed_cost_no_pod(kube: Kube, helm: Helm) -> None:
-    lives = {"leafLife": "90s", "caLife": "270s"}
-    with another(kube, helm, {**TWO, "tls": {"selfManaged": lives}}) as release, release.namespace_of() as namespace:
+    lifetimes = {"leafLife": "90s", "caLife": "270s"}
+    with (
+        install_release(kube, helm, {**TWO, "tls": {"selfManaged": lifetimes}}) as release,
+        release.namespace_of() as namespace,
+    ):
         first = secret(release)
         served: dict[str, set[float]] = {name: set() for name in replicas(release)}
 
@@ -105,7 +110,7 @@ def test_certificates_and_cas_that_are_renewed_cost_no_pod(kube: Kube, helm: Hel
             read_expiries()
             return all(len(found) >= 3 for found in served.values())
 
-        with stream(namespace):
+        with create_pods(namespace):
             until("a new CA", has_new_ca, lambda: str(served), seconds=400)
             before = read_expiries()
             # API servers that learn of it late know no certificate of it yet; this one learns of it at once.
@@ -115,19 +120,19 @@ def test_certificates_and_cas_that_are_renewed_cost_no_pod(kube: Kube, helm: Hel
 
 
 # The last of them, for all others wait while it waits for one that takes minutes.
-@life
+@lifecycle
 @pytest.mark.node
-@pytest.mark.alone
-def test_a_restart_of_the_api_server_costs_no_pod(release: Release, builds: Namespace, node: Cluster) -> None:
+@pytest.mark.serial
+def test_a_restart_of_the_api_server_costs_no_pod(release: Release, build_namespace: Namespace, node: Cluster) -> None:
     """A connection that it does not take meanwhile is tried again, and nothing else is."""
-    with stream(builds, may_be_unreachable=True) as pods:
+    with create_pods(build_namespace, may_be_unreachable=True) as pods:
         node.restart("apiserver")
         until("the API server to be missed", lambda: pods.unreachable > 0)
-        pods.goes_on()
-        is_put_back(release)
+        pods.wait_for_more_pods()
+        delete_secret_and_wait_until_restored(release)
 
 
-def is_whole(release: Release) -> bool:
+def all_replicas_are_ready(release: Release) -> bool:
     """Return whether all replicas are there and ready, and no other."""
     status = release.kube.get("Deployment", release.fullname, release.helm.namespace, "apps/v1")
     wanted = status["spec"]["replicas"]
@@ -141,7 +146,7 @@ def replicas(release: Release) -> set[str]:
     return {pod.metadata.name for pod in found}
 
 
-def answers(release: Release, replica: str) -> bool:
+def accepts_connections(release: Release, replica: str) -> bool:
     """Return whether a replica takes a connection: who asks for a page is told that pods are posted there."""
     try:
         release.kube.core.connect_get_namespaced_pod_proxy_with_path(
@@ -171,7 +176,7 @@ def secret(release: Release) -> Manifest:
     return found
 
 
-def is_put_back(release: Release) -> None:
+def delete_secret_and_wait_until_restored(release: Release) -> None:
     """Delete the Secret of the certificates, and wait until it is there again as it was."""
     before = secret(release)
     release.kube.delete("Secret", f"{release.fullname}-certs", release.helm.namespace)

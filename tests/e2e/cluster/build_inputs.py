@@ -7,23 +7,23 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Recipe:
+class BuildInputs:
     """The digest of all that decides on an archive's content, but for the versions that Debian has today."""
 
     digest: str
 
     @classmethod
-    def of(cls, files: Iterable[Path], *more: bytes) -> "Recipe":
+    def of(cls, files: Iterable[Path], *more: bytes) -> "BuildInputs":
         """Return that of files with code, and of what the code takes from this machine."""
         digests = [hashlib.sha256(part).digest() for part in (*(file.read_bytes() for file in files), *more)]
         return cls(hashlib.sha256(b"".join(digests)).hexdigest())
 
-    def made(self, archive: Path) -> bool:
+    def is_current(self, archive: Path) -> bool:
         """Return whether an archive is there and was made by it."""
         note = _note(archive)
         return archive.exists() and note.exists() and note.read_text() == self.digest
 
-    def sign(self, archive: Path) -> None:
+    def record(self, archive: Path) -> None:
         _note(archive).write_text(self.digest)
 
 

@@ -13,12 +13,12 @@ import trustme
 from cluster.cluster import OLDEST, Cluster, down, up
 from cluster.release import Helm
 from kube import Kube
-from releases import Release, installed, merge
-from running import Running, start
+from releases import Release, install_chart, merge
+from webhook_process import RunningProgram, run_program
 
 
 @dataclass(frozen=True)
-class Plane:
+class ControlPlane:
     """A control plane."""
 
     kube: Kube
@@ -27,17 +27,17 @@ class Plane:
     host: str
 
     @classmethod
-    def of(cls, cluster: Cluster) -> "Plane":
+    def of(cls, cluster: Cluster) -> "ControlPlane":
         helm = replace(Helm.of(cluster.kubeconfig, cluster.logs), waits=False)
         return cls(Kube.load(str(cluster.kubeconfig)), helm, cluster.record.link.host)
 
 
 @contextmanager
-def oldest(beside: Cluster) -> Iterator[Plane]:
+def oldest_control_plane(beside: Cluster) -> Iterator[ControlPlane]:
     """Bring the oldest one up, which make e2e has built."""
     state = beside.state.oldest
     try:
-        yield Plane.of(up(state, beside.cache, OLDEST, node=False))
+        yield ControlPlane.of(up(state, beside.cache, OLDEST, node=False))
     finally:
         down(state)
 
@@ -46,7 +46,7 @@ def oldest(beside: Cluster) -> Iterator[Plane]:
 class Server:
     """`dind-webhook serve` as a process of this machine."""
 
-    plane: Plane
+    control_plane: ControlPlane
     url: str
     ca: str
     process: int
@@ -65,11 +65,11 @@ class Server:
             "webhook": {"url": self.url, **webhook},
             "tls": {"mode": "existingSecret", "existingSecret": {"name": "not-in-a-pod", "caBundle": self.ca}},
         }
-        with installed(self.plane.kube, self.plane.helm, merge(values, more or {})) as release:
+        with install_chart(self.control_plane.kube, self.control_plane.helm, merge(values, more or {})) as release:
             yield release
 
     @contextmanager
-    def hanging(self, seconds: float | None = None) -> Iterator[None]:
+    def paused(self, seconds: float | None = None) -> Iterator[None]:
         """Have it take connections and answer nothing, to the end of the block or for some seconds of it."""
         os.kill(self.process, signal.SIGSTOP)
         end = threading.Timer(seconds or 0, os.kill, [self.process, signal.SIGCONT])
@@ -83,15 +83,17 @@ class Server:
 
 
 @contextmanager
-def serving(plane: Plane, folder: Path) -> Iterator[Server]:
+def run_server(control_plane: ControlPlane, folder: Path) -> Iterator[Server]:
     """Run the server where an API server reaches it."""
     ca = trustme.CA()
-    issued = ca.issue_cert(plane.host)
+    issued = ca.issue_cert(control_plane.host)
     certificate, key, log = folder / "tls.crt", folder / "tls.key", folder / "serve.log"
     issued.cert_chain_pems[0].write_to_path(certificate)
     issued.private_key_pem.write_to_path(key)
-    address = ["--host", plane.host, "--port", "0", "--health-port", "0"]
+    address = ["--host", control_plane.host, "--port", "0", "--health-port", "0"]
     files = ["--tls-cert-file", certificate, "--tls-key-file", key]
-    with start(["serve", *address, *files], {}, log) as process:
-        port = Running(process, log).logged("listening")["port"]
-        yield Server(plane, f"https://{plane.host}:{port}", ca.cert_pem.bytes().decode(), process.pid, log)
+    with run_program(["serve", *address, *files], {}, log) as process:
+        port = RunningProgram(process, log).wait_for_log("listening")["port"]
+        yield Server(
+            control_plane, f"https://{control_plane.host}:{port}", ca.cert_pem.bytes().decode(), process.pid, log
+        )

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import trustme
-from cluster import CONFIGURATION, NAMESPACE, SECRET, Cluster, Kind, RefusedError
+from fake_cluster import CONFIGURATION, NAMESPACE, SECRET, Cluster, Kind, RefusedError
 
 Verb = Literal["get", "patch", "watch"]
 Fault = int | bytes | float | Literal["away", "cut"]
@@ -38,7 +38,7 @@ class ApiServer(ThreadingHTTPServer):
     block_on_close = False
 
     def __init__(self, cluster: Cluster) -> None:
-        super().__init__(("127.0.0.1", 0), _Answering)
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.cluster = cluster
         self.fault: Callable[[Verb, Kind], Fault | None] = lambda _verb, _kind: None
         self.requests: Counter[tuple[Verb, Kind]] = Counter()
@@ -75,7 +75,7 @@ class ApiServer(ThreadingHTTPServer):
         """Say nothing of clients that went away."""
 
 
-class _Answering(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: ApiServer
 

@@ -23,7 +23,7 @@ def answer_review(body: bytes) -> bytes:
     return encode_review(review, decide_review(review, None, _POLICY))
 
 
-def operations(pod: JsonObject) -> list[JsonObject]:
+def make_patch(pod: JsonObject) -> list[JsonObject]:
     """Return the JSONPatch for a pod."""
     return [dict(operation) for operation in inject(pod, None, _POLICY).operations]
 

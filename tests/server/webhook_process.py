@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 90
 
 
 @dataclass
-class Running:
+class RunningProgram:
     """A running command, with a health port and a log in JSON."""
 
     process: subprocess.Popen[bytes]
@@ -43,22 +43,22 @@ class Running:
     def log(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log_file.read_text().splitlines()]
 
-    def lines(self, event: str) -> list[dict[str, Any]]:
+    def log_lines(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.log() if line["event"] == event]
 
-    def logged(self, event: str) -> dict[str, Any]:
+    def wait_for_log(self, event: str) -> dict[str, Any]:
         """Wait for a line of the log."""
 
         def is_there() -> bool:
             assert self.process.poll() is None, self.log_file.read_text()
-            return bool(self.lines(event))
+            return bool(self.log_lines(event))
 
         eventually(is_there)
-        return self.lines(event)[0]
+        return self.log_lines(event)[0]
 
 
 @dataclass
-class Webhook(Running):
+class Webhook(RunningProgram):
     """A running `dind-webhook serve`."""
 
     port: int = 0
@@ -106,7 +106,9 @@ Serve = Callable[..., AbstractContextManager[Webhook]]
 
 
 @contextmanager
-def start(arguments: Sequence[object], environ: Mapping[str, str], log_file: Path) -> Iterator[subprocess.Popen[bytes]]:
+def run_program(
+    arguments: Sequence[object], environ: Mapping[str, str], log_file: Path
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run the program until the end of the block, which tells it to stop."""
     with log_file.open("wb") as log:
         process = subprocess.Popen([PROGRAM, *map(str, arguments)], stderr=log, env={**os.environ, **environ})

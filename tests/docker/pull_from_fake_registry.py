@@ -1,6 +1,6 @@
-"""Has a Docker daemon pull an image of Docker Hub, whose address is that of an impostor here, and prints what it says.
+"""Pull an image of Docker Hub through a fake registry, and print the daemon's response.
 
-`pull_from_impostor.py CERTIFICATE KEY FOLDER dockerd FLAG...`, in a network, a mount and a PID namespace of its own
+`pull_from_fake_registry.py CERTIFICATE KEY FOLDER dockerd FLAG...`; run it in new network, mount and PID namespaces.
 """
 
 import gzip
@@ -41,13 +41,13 @@ def _image() -> dict[str, tuple[str, bytes]]:
         {"mediaType": f"application/vnd.oci.image.{kind}", "size": len(data), "digest": _digest(data)}
         for kind, data in (("config.v1+json", config), ("layer.v1.tar+gzip", layer))
     ]
-    named = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": descriptors[0], "layers": descriptors[1:]}
-    manifest = json.dumps(named).encode()
+    descriptor = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": descriptors[0], "layers": descriptors[1:]}
+    manifest = json.dumps(descriptor).encode()
     blobs = {_digest(data): ("application/octet-stream", data) for data in (config, layer)}
     return blobs | {_digest(manifest): (_MANIFEST, manifest), "latest": (_MANIFEST, manifest)}
 
 
-class _Impostor(BaseHTTPRequestHandler):
+class _FakeRegistry(BaseHTTPRequestHandler):
     """A registry without authentication, as far as a pull asks."""
 
     image = _image()
@@ -105,19 +105,19 @@ def main() -> None:
     subprocess.run(["mount", "--bind", hosts, "/etc/hosts"], check=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    server = ThreadingHTTPServer((_ADDRESS, 443), _Impostor)
+    server = ThreadingHTTPServer((_ADDRESS, 443), _FakeRegistry)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     path = Path(folder, "docker.sock")
-    places = [
+    paths = [
         f"--data-root={folder}/data",
         f"--exec-root={folder}/exec",
         f"--pidfile={folder}/pid",
         f"--host=unix://{path}",
     ]
     # None of these has to do with registries; they keep the daemon off the machine's network and its other programs.
-    apart = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--feature=embedded-containerd"]
-    with subprocess.Popen([*command, *places, *apart], stdout=subprocess.DEVNULL) as daemon:
+    isolated = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--feature=embedded-containerd"]
+    with subprocess.Popen([*command, *paths, *isolated], stdout=subprocess.DEVNULL) as daemon:
         try:
             _wait_for(path, daemon)
             connection = _Daemon(path)

@@ -13,9 +13,9 @@ import trustme
 
 Json = dict[str, Any]
 # From a pod to the operations of a JSON patch
-Change = Callable[[Json], list[Json]]
+MakePatch = Callable[[Json], list[Json]]
 # From a request for admission to its response, without the uid
-Review = Callable[[Json], Json]
+ReviewFunction = Callable[[Json], Json]
 
 
 def strip_restart_policies(pod: Json) -> list[Json]:
@@ -29,7 +29,7 @@ def strip_restart_policies(pod: Json) -> list[Json]:
     ]
 
 
-def patching(change: Change) -> Review:
+def respond_with_patch(change: MakePatch) -> ReviewFunction:
     """Return what answers with the operations of a change."""
 
     def review(request: Json) -> Json:
@@ -40,7 +40,7 @@ def patching(change: Change) -> Review:
 
 
 @contextmanager
-def answering(host: str, review: Review) -> Iterator[Json]:
+def serve_webhook(host: str, review: ReviewFunction) -> Iterator[Json]:
     """Yield the clientConfig with which an API server reaches it."""
     ca = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -57,7 +57,7 @@ def answering(host: str, review: Review) -> Iterator[Json]:
             thread.join()
 
 
-def _handler(review: Review) -> type[BaseHTTPRequestHandler]:
+def _handler(review: ReviewFunction) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:  # as the base class has it
             sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -8,14 +8,14 @@ from typing import Any
 
 from cluster.release import NAME
 from kube import Namespace, Pod
-from running import PROGRAM
+from webhook_process import PROGRAM
 
 # kubectl finds its plugins on the PATH, where a virtual environment need not be.
 _ENVIRONMENT = {**os.environ, "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}", "COLUMNS": "200"}
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckResult:
     """The result of a check."""
 
     status: str
@@ -23,16 +23,16 @@ class Check:
     hints: list[str]
 
     @classmethod
-    def of(cls, printed: dict[str, Any]) -> "Check":
+    def of(cls, printed: dict[str, Any]) -> "CheckResult":
         findings = printed["findings"]
         return cls(printed["status"], [one["sentence"] for one in findings], [one["hint"] for one in findings])
 
 
-def check(namespace: Namespace, webhook: str = NAME) -> dict[str, Check]:
+def check(namespace: Namespace, webhook: str = NAME) -> dict[str, CheckResult]:
     """Return what is found about a namespace and an install, by the names of the checks."""
     done = run_plugin("check", "--output=json", f"--webhook={webhook}", f"--namespace={namespace.name}")
     assert done.returncode in {0, 1}, done.stderr
-    return {one["name"]: Check.of(one) for one in json.loads(done.stdout)["checks"]}
+    return {one["name"]: CheckResult.of(one) for one in json.loads(done.stdout)["checks"]}
 
 
 def explain(pod: Pod) -> str:
