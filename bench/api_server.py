@@ -39,7 +39,7 @@ from webhook_api import JsonObject
 _CREATORS = (1, 10)
 _LABEL = "bench.dind.io/injector"
 _NOT_INJECTED = "asks for sidecar and has no container dind"
-# The injectors that are compared, each in a namespace of its own, by the name of their release
+# The compared injectors and the names of their releases; each has its own namespace
 _INJECTORS = {CHART_WEBHOOK: "alone", CHART_RELEASE: "chart", RUNTIME: "runtime", RUST: "rust", MAP: "policy"}
 
 
@@ -62,7 +62,7 @@ def main() -> None:
 
 @contextmanager
 def control_plane() -> Iterator[Cluster]:
-    """Start an API server and etcd, as the tests of admission do."""
+    """Start an API server and etcd, as tests/e2e/test_admission.py does."""
     state = State("bench-api")
     try:
         yield up(state, Cache.of_user(), VERSION, node=False)
@@ -79,7 +79,7 @@ class Bench:
     load: Load
     api: str
     namespaces: Mapping[str, Namespace]
-    # The objects that install an injector, the one that injects last
+    # The objects that install an injector; the object that injects comes last
     objects: Mapping[str, list[JsonObject]]
 
     @classmethod
@@ -106,7 +106,7 @@ class Bench:
         namespaces[NOT_OPTED_IN] = stack.enter_context(kube.namespace(inject=None, **{_LABEL: "unasked"}))
         namespaces[UNCONFIGURED] = namespaces[OPTED_IN]
         load = Load(folder, seconds, _creator_token(kube))
-        # Pods are only created and deleted from here on: nothing else needs to watch them.
+        # From here on, pods are only created and deleted: stop all other processes that watch them.
         for service in ("scheduler", "controller-manager"):
             os.kill(cluster.record.services[service], signal.SIGTERM)
         api = f"https://{cluster.record.link.node}:{API_PORT}"
@@ -176,7 +176,7 @@ class Bench:
         """Delete all pods in these namespaces at the same time."""
 
         def delete(namespace: str) -> None:
-            # The answer has all deleted pods: megabytes that need not be parsed.
+            # The response contains all deleted pods: do not parse these megabytes.
             self.kube.core.delete_collection_namespaced_pod(
                 namespace, grace_period_seconds=0, _preload_content=False
             ).drain_conn()
@@ -260,7 +260,7 @@ def _has_daemon(pod: JsonObject) -> bool:
 
 
 def _comparable(pod: JsonObject) -> JsonObject:
-    """Return a pod without the names that the API server chooses anew for each pod."""
+    """Return a pod without the names that the API server generates for each pod."""
     text = json.dumps({"spec": pod["spec"], "annotations": pod["metadata"]["annotations"]})
     for volume in pod["spec"]["volumes"]:
         if volume["name"].startswith("kube-api-access-"):

@@ -72,7 +72,7 @@ def _build_go(source: Path, folder: Path) -> None:
 def _build_rust(source: Path, folder: Path) -> None:
     shutil.copytree(source, folder, dirs_exist_ok=True)
     lock = folder / "Cargo.lock"
-    # It has the address of the registry that cargo uses here, which the committed lock leaves out.
+    # The generated lock has the address of cargo's registry on this machine; the committed lock omits the address.
     subprocess.run(["cargo", "generate-lockfile", "--quiet"], cwd=folder, check=True)
     address = next(line for line in lock.read_text("utf-8").splitlines() if line.startswith("source = "))
     text = (folder / "Cargo.lock.in").read_text("utf-8")

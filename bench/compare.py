@@ -109,7 +109,7 @@ def compare_patches(pod: JsonObject, review: JsonObject, *, exact: bool) -> list
 
 
 def without_go_defaults(value: Any) -> Any:
-    """Return JSON without the empty fields that Go's types add to it."""
+    """Return JSON without the empty fields that Go's types add."""
     if isinstance(value, dict):
         kept = {key: one for key, one in value.items() if key not in _GO_DEFAULTS or one != _GO_DEFAULTS[key]}
         return {key: without_go_defaults(one) for key, one in kept.items()}

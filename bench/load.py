@@ -1,4 +1,4 @@
-"""Load from wrk, on a core of its own."""
+"""Generate load with wrk, on a separate core."""
 
 import os
 import re
@@ -84,7 +84,7 @@ def pin_to_core(core: int, command: list[str]) -> list[str]:
 
 
 def rotate(items: Sequence[_Item], count: int) -> list[_Item]:
-    """Return the items in the order of a round: each round begins with another one, as the first finds an idle machine."""
+    """Return the items in the order of a round. Each round begins with another item: the first finds an idle machine."""
     first = count % len(items)
     return [*items[first:], *items[:first]]
 

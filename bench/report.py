@@ -45,7 +45,7 @@ def write() -> None:
 
 
 def print_limits(limits: Iterable[Limit]) -> None:
-    """Print verdicts, and the file that has the rest."""
+    """Print the verdicts, and the path of the page with all figures."""
     for limit in limits:
         print(f"{limit.verdict.strip('*'):<14}{limit.text}: {limit.figure}")
     print(f"written: {PAGE}")

@@ -1,4 +1,4 @@
-"""bench/results.json: a section for each command, on a line of its own, with the figures that the page needs."""
+"""Read and write bench/results.json: one line with the figures for the page for each command."""
 
 import json
 import os

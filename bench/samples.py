@@ -97,7 +97,7 @@ def pods_to_compare() -> dict[str, JsonObject]:
 
 
 def additions() -> JsonObject:
-    """Return the additions of every pod, for the peers: taken from the patch for a pod that has nothing yet."""
+    """Return the additions to every pod, for the peers. They come from the patch for a minimal pod."""
     values = {operation["path"]: operation["value"] for operation in make_patch(_minimal_pod())}
     prefix = "/metadata/annotations/"
     annotations = {

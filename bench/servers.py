@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is started on one core, and what is read of its process."""
+"""Start the compared servers, each on one core, and read figures of their processes."""
 
 import json
 import os
@@ -103,7 +103,7 @@ def start(name: str, folder: Path, stack: ExitStack, host: str = "127.0.0.1") ->
         "TLS_CERT": server.cert,
         "TLS_KEY": server.key,
         "ADDITIONS": str(folder / "additions.json"),
-        # One scheduler for one core, and fewer collections, as those who tune Go servers set them.
+        # One scheduler for one core and fewer garbage collections: the usual tuning of Go servers.
         "GOMAXPROCS": "1",
         "GOGC": "400",
     }
@@ -131,7 +131,7 @@ def _kopf(_: Server) -> list[str]:
 
 
 def _nginx(at: Server) -> list[str]:
-    # In parts: a parameter of nginx has at most 4 KiB.
+    # In parts, because a parameter of nginx has at most 4 KiB.
     text = (at.folder / "static.json").read_text("utf-8").replace("\\", "\\\\").replace("'", "\\'")
     parts = [text[position : position + 2048] for position in range(0, len(text), 2048)]
     variables = "".join(f"set $part{number} '{part}'; " for number, part in enumerate(parts))

@@ -31,7 +31,7 @@ from webhook_api import write_certificate
 _CONNECTIONS, _RATE = 8, 20.0
 _HANDSHAKE_RATE = 10.0
 _ROTATION_SECONDS = 30.0
-# The server reads its files once per second. A busy machine needs longer, so both certificates are accepted meanwhile.
+# The server reads its files once per second. A busy machine needs longer, so both certificates are valid until then.
 _RELOAD_SECONDS = 5.0
 _POINTS = 40
 
@@ -46,7 +46,7 @@ class Kind(NamedTuple):
 
 
 def kinds() -> list[Kind]:
-    """Return the requests that are sent by turns."""
+    """Return the requests that the clients send in turn."""
     typo, opted_out = ({"dind.io/inject": value} for value in ("sidcar", "disabled"))
     small = samples.review(samples.SIZES["4.5 KB"])
     return [
@@ -156,7 +156,7 @@ class Soak:
         self.answers[kind.name] += 1
 
     def _rotate(self) -> None:
-        """Replace the certificate, and accept no other one as soon as the server has had time to reload."""
+        """Replace the certificate. After the time for a reload, accept only the new one."""
         self.valid.append(_leaf(write_certificate(self.server.folder, self.server.host)))
         self.rotations += 1
         time.sleep(_RELOAD_SECONDS)
@@ -178,7 +178,7 @@ class Soak:
 
 
 def _leaf(certificates: bytes) -> bytes:
-    """Return the first of some certificates in PEM, in DER."""
+    """Return the first of the PEM certificates in DER."""
     end = "-----END CERTIFICATE-----"
     return ssl.PEM_cert_to_DER_cert(certificates.decode().partition(end)[0] + end)
 

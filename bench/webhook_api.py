@@ -1,4 +1,4 @@
-"""All that the benchmarks import from dind-webhook; they use everything else through its command."""
+"""The only imports from dind-webhook in the benchmarks; all other uses go through its command."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ _POLICY = make_policy(InjectionSettings())
 
 
 def answer_review(body: bytes) -> bytes:
-    """Return the answer to an AdmissionReview, without HTTP."""
+    """Return the encoded response to an encoded AdmissionReview, without HTTP."""
     review = decode_review(body)
     return encode_review(review, decide_review(review, None, _POLICY))
 

@@ -14,7 +14,7 @@ from app.settings import InjectionSettings, make_policy
 
 _HERE = Path(__file__).parent
 
-# Pure Python reads YAML slowly, and machines do other things too: nothing here is a matter of time.
+# No deadlines: PyYAML is slow, and the machine may be busy.
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("commit", _PATIENT, derandomize=True, max_examples=40)
 settings.register_profile("thorough", _PATIENT, max_examples=2000)
@@ -23,13 +23,13 @@ settings.load_profile("commit")
 
 @pytest.fixture
 def policy() -> Policy:
-    """Return the policy of an operator who changed nothing."""
+    """Return the policy under the default settings."""
     return make_policy(InjectionSettings())
 
 
 @pytest.fixture
 def logs_as_before() -> Iterator[None]:
-    """Undo what `configure_logs` sets up for its process, which is ours here."""
+    """Restore the logging configuration, which `configure_logs` changes in this process."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield
@@ -41,7 +41,7 @@ def logs_as_before() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Take coverage of tests that were written to see a line work, not of those that come by it a thousand times."""
+    """Leave these folders out of the coverage: their tests run many lines, but do not check what each line does."""
     for item in items:
         if item.path.relative_to(_HERE).parts[0] in {"cost", "docs", "property", "schema"}:
             item.add_marker(pytest.mark.no_cover)

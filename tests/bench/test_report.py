@@ -1,4 +1,4 @@
-"""Ratios, limits and sizes that are made of measurements."""
+"""Ratios, limits and sizes that the report calculates from measurements."""
 
 import math
 from typing import Any
@@ -69,7 +69,7 @@ def test_there_is_no_replica_too_many() -> None:
 
 class TestSoak:
     def soak(self, **changed: Any) -> dict[str, Any]:
-        """Return a run of 20 points in which all is well but for `changed`."""
+        """Return a run of 20 points within all limits, except for `changed`."""
         flat = {"p50": 0.001, "p99": 0.002, "resident_mb": 60.0, "other_descriptors": 17.0}
         run = {"answers": {"4.5 KB": 1000}, "failed": 0, "rotations": 4, "served": 4}
         return {**run, "points": {name: [value] * 20 for name, value in flat.items()}, **changed}

@@ -1,4 +1,4 @@
-"""Verdicts: noise that is larger than the effect resolves nothing."""
+"""Verdicts: a limit is not resolved if the noise is larger than the effect."""
 
 import math
 
@@ -15,8 +15,8 @@ QUIET = [1.00, 1.01, 1.02]
         (QUIET, 0.7, Verdict.MISSED),
         (QUIET, 1.015, Verdict.UNRESOLVED),
         ([1.17, 0.21, 7.14], 1.3, Verdict.UNRESOLVED),  # The median is within the limit, the noise is 5.97.
-        ([1.5, 0.2, 7.1], 1.3, Verdict.UNRESOLVED),  # It is beyond the limit, the noise is 1.3.
-        ([1.17, 0.21, 1.25], 1.3, Verdict.MET),  # Noise away from the limit hides nothing.
+        ([1.5, 0.2, 7.1], 1.3, Verdict.UNRESOLVED),  # The median is beyond the limit, the noise is 1.3.
+        ([1.17, 0.21, 1.25], 1.3, Verdict.MET),  # Noise on the other side of the median does not count.
         ([1.5, 1.4, 7.1], 1.3, Verdict.MISSED),
         ([1.0, 1.0, 1.0], 1.0, Verdict.MET),  # Neither effect nor noise
         ([math.inf, 1.0, math.inf], 1.3, Verdict.UNRESOLVED),

@@ -1,4 +1,4 @@
-"""A real Chromium, and the two places that have the page: the program, and the files of the documentation."""
+"""A headless Chromium, and the two servers of the playground: the program, and the built documentation."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ def served() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def site() -> Iterator[str]:
-    """Return the address of what `make docs` builds, on a server that does nothing but serve files."""
+    """Return the address of a static file server with the output of `make docs`."""
     handler = partial(_SilentHandler, directory=str(ROOT / "site"))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -44,13 +44,13 @@ def site() -> Iterator[str]:
 
 
 class _SilentHandler(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name there
-        """Leave the terminal to pytest."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name in the base class
+        """Log nothing."""
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[webdriver.Chrome]:
-    """Return a headless Chromium, as Debian has it."""
+    """Return a headless Chromium from Debian's packages."""
     options = webdriver.ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
     for argument in _ARGUMENTS:
@@ -64,7 +64,7 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 @pytest.fixture
 def page(browser: webdriver.Chrome, served: str) -> Iterator[Page]:
-    """Return the page of the program, fresh; a test ends with nothing complained of and nobody else asked."""
+    """Open the program's playground. After the test, check the browser's console and requests."""
     page = Page(browser, served)
     page.open()
     yield page
@@ -73,7 +73,7 @@ def page(browser: webdriver.Chrome, served: str) -> Iterator[Page]:
 
 @pytest.fixture
 def static_page(browser: webdriver.Chrome, site: str) -> Iterator[Page]:
-    """Return the page of the documentation, fresh, under the same condition."""
+    """Open the documentation's playground. After the test, check the browser's console and requests."""
     page = Page(browser, f"{site}playground/index.html")
     page.open()
     yield page

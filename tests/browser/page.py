@@ -1,4 +1,4 @@
-"""The playground as a person has it before them: keys and clicks in, what can be seen and heard out."""
+"""Use the playground in a browser: send keys and clicks, and read the visible text and the accessibility tree."""
 
 import base64
 import json
@@ -16,18 +16,18 @@ from selenium.webdriver.remote.webelement import WebElement
 
 _BUILD = Path(__file__).parents[2] / "build"
 _AXE = _BUILD / "axe/node_modules/axe-core/axe.min.js"
-# Far more than it takes, even where Python starts in the browser of a busy machine
+# Long enough for a busy machine on which Python starts in the browser
 _SECONDS = 180
-# What has the focus: its id, or its words
+# The focused element: its id, or its text
 _FOCUS = "const e = document.activeElement; return e === document.body ? '' : e.id || e.textContent.trim();"
 
-# At once: between two questions the page may show another decision.
+# One script reads all pods: between two scripts the page may show another decision.
 _PODS = """return [...document.querySelectorAll(".verdict")].map(
     (verdict) => `${verdict.querySelector(".badge").innerText} ${verdict.querySelector("h3").innerText}`)"""
 
 
 class Page:
-    """One opened page."""
+    """The playground in a browser."""
 
     def __init__(self, browser: webdriver.Chrome, address: str) -> None:
         self.browser = browser
@@ -48,20 +48,20 @@ class Page:
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": feature, "value": value}]})
 
     def wait_for(self, holds: Callable[[], bool]) -> None:
-        """Return as soon as it holds."""
+        """Wait until the function returns True."""
         end = time.monotonic() + _SECONDS
         while not holds():
             assert time.monotonic() < end, f"after {_SECONDS} s: {self.status()}, {self.pods()}"
             time.sleep(0.05)
 
-    # Keys and clicks.
+    # Input
 
     def press(self, *keys: str) -> None:
         for key in keys:
             ActionChains(self.browser).send_keys(key).perform()
 
     def tab_to(self, name: str) -> None:
-        """Go with the Tab key to what has this id or these words."""
+        """Press Tab until the element with this id or text has the focus."""
         for _ in range(200):
             if self.focus() == name:
                 return
@@ -69,12 +69,12 @@ class Page:
         raise AssertionError(f"the Tab key does not lead to {name}")
 
     def paste(self, text: str) -> None:
-        """Replace what is in the focused field, as Ctrl-A and Ctrl-V do."""
+        """Replace the text of the focused field, as Ctrl-A and Ctrl-V do."""
         ActionChains(self.browser).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL).perform()
         self.browser.execute_cdp_cmd("Input.insertText", {"text": text})
 
     def paste_into(self, field: str, text: str) -> None:
-        """Replace what is in a field, the fold around it opened first."""
+        """Replace the text of a field. Open the <details> element around the field first."""
         self.run("document.getElementById(arguments[0]).closest('details')?.setAttribute('open', '')", field)
         self.find(f"#{field}").click()
         self.paste(text)
@@ -82,7 +82,7 @@ class Page:
     def click(self, words: str) -> None:
         self.browser.find_element(By.XPATH, f"//button[normalize-space()='{words}']").click()
 
-    # What is there.
+    # Content of the page
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.browser.execute_script(script, *arguments)
@@ -105,12 +105,12 @@ class Page:
         return self.find("#status").text
 
     def pods(self) -> list[str]:
-        """Return outcome and name of each pod that is decided on."""
+        """Return the outcome and the name of each pod in the shown decision."""
         found: list[str] = self.run(_PODS)
         return found
 
     def evaluate(self, question: dict[str, Any]) -> Any:
-        """Return the answer of the page's own core."""
+        """Return the response of the page's core.js to a question."""
         script = """
             const [question, done] = arguments;
             import("./core.js").then((core) => core.evaluate(question)).then(done, (error) => done(error.message));
@@ -118,7 +118,7 @@ class Page:
         return self.browser.execute_async_script(script, question)
 
     def violations(self) -> list[str]:
-        """Return what axe finds against the Web Content Accessibility Guidelines 2.2, AA, and its best practices."""
+        """Return the violations of WCAG 2.2, level AA, and of the best practices of axe."""
         self.run(_AXE.read_text("utf-8"))
         found = self.browser.execute_async_script("axe.run(document).then(arguments[arguments.length - 1])")
         return [
@@ -128,14 +128,14 @@ class Page:
         ]
 
     def save_screenshot(self, name: str) -> None:
-        """Keep a picture of the whole page in build/screenshots, for people to look at."""
+        """Save a screenshot of the whole page in build/screenshots, for review by people."""
         folder = _BUILD / "screenshots"
         folder.mkdir(parents=True, exist_ok=True)
         shot = self.browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
         (folder / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 
     def check_console_and_requests(self) -> None:
-        """Fail where the browser complained, as about the Content-Security-Policy, or anybody else was requested."""
+        """Check that the console has no errors, and that the page sent requests to its own origin only."""
         complaints = [entry["message"] for entry in self.browser.get_log("browser") if "422" not in entry["message"]]
         messages = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
         requested = [

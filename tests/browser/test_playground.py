@@ -1,4 +1,4 @@
-"""The page in use, with what a person sees, hears and reaches."""
+"""The playground of the program: its content, its use by keyboard, and its accessibility."""
 
 import pytest
 from page import Page
@@ -73,7 +73,7 @@ def test_the_picture_shows_what_was_added_and_who_mounts_it(page: Page) -> None:
     mounts = "[data-container=build] .mount"
     assert page.texts(f"{mounts} .what") == ["/work", "/run/dind", "/var/run/docker.sock"]
     assert page.texts(f"{mounts}.added .what") == ["/run/dind", "/var/run/docker.sock"]
-    # One for each mount, from the mount's row to the volume's box
+    # One line for each mount, from the mount's row to the volume's box
     assert page.run("return document.querySelectorAll('.wire').length") == len(page.texts(".mount"))
     ends = page.run("""
         const wire = document.querySelector(".wire[data-container=build][data-volume=work]");

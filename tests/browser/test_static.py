@@ -1,4 +1,4 @@
-"""The page of the documentation: the same decisions, from the webhook's code in the browser itself."""
+"""The documentation's playground runs the webhook's code in the browser, and makes the same decisions."""
 
 import json
 from urllib.parse import urljoin

@@ -1,4 +1,4 @@
-"""Lets the tests here import what they share."""
+"""Allow these tests to import the shared modules of tests/chart."""
 
 import sys
 from pathlib import Path

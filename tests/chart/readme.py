@@ -12,7 +12,7 @@ from helm import CHART, ROOT, helm, tool
 
 from app.settings import Settings
 
-# The chart decides these itself.
+# The chart sets these itself.
 DECIDED = {
     "injection.host_path",
     "server.port",
@@ -26,13 +26,13 @@ DECIDED = {
 
 
 def open_settings(group: str) -> list[str]:
-    """Return the members of a group of settings that the values may set."""
+    """Return the settings of a group that the values may set."""
     return [field for field in type(getattr(Settings(), group)).model_fields if f"{group}.{field}" not in DECIDED]
 
 
 def settings_table(group: str) -> str:
-    """Return the table of a group's members that the values may set."""
-    # Sets have no order of their own.
+    """Return a Markdown table of the settings of a group that the values may set."""
+    # Sets have no order, so they are sorted below.
     defaults = getattr(Settings(), group).model_dump(mode="json")
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for field in open_settings(group):
@@ -55,7 +55,7 @@ def readme() -> str:
             template = template.replace(f"<!-- settings.{group} -->", settings_table(group))
         Path(folder, "README.md.gotmpl").write_text(template)
         subprocess.run(
-            # In the order of the file, which begins with the most common values.
+            # Keep the order of the file, which begins with the most common values.
             [tool("helm-docs"), "--chart-search-root", folder, "--sort-values-order", "file", "--log-level", "error"],
             check=True,
         )
@@ -69,10 +69,10 @@ POLICIES = tuple(
 
 
 def strict_overlay(file: str) -> str:
-    """Return the contents of a file of the strict overlay, which is too much CEL to write by hand."""
+    """Return the contents of a file of the strict overlay. It has too much CEL to be written by hand."""
     flags = ["--namespace=dind-webhook", "--set=policy.strict=true", f"--show-only=templates/{file}"]
     rendered = helm("helm4", "template", "dind-webhook", CHART, *flags).stdout.partition(f"templates/{file}\n")[2]
-    # kustomize adds all labels but one.
+    # Remove all labels but one: kustomize adds them.
     own = re.sub(r"^    (app\.kubernetes\.io/(?!component)|helm\.sh/).*\n", "", rendered, flags=re.MULTILINE)
     return own.rstrip() + "\n"
 

@@ -62,7 +62,7 @@ def webhooks(values: Any) -> Any:
 
 
 def policies(values: Any) -> list[Any]:
-    """Return the policies for pods of users: the one on what became of them, then the strict one, if it is made."""
+    """Return the policies for users' pods: the one that checks the injection, then the strict one, if it exists."""
     found = [o for o in render(values) if o["kind"] == "ValidatingAdmissionPolicy"]
     of_pods = [o for o in found if not o["metadata"]["name"].endswith("-certs")]
     return sorted(of_pods, key=lambda o: str(o["metadata"]["name"]))
@@ -73,7 +73,7 @@ def dind(values: Any) -> Any:
 
 
 def settings(values: Any, tmp_path: Any) -> Settings:
-    """Return what the program makes of the file that the chart gives it; SettingsError where it takes no such file."""
+    """Return the settings that the program reads from the chart's file. Raise SettingsError if the file is invalid."""
     (config,) = [
         o for o in render(values) if o["kind"] == "ConfigMap" and "settings.yaml" in o["data"] and not is_hook(o)
     ]
@@ -119,7 +119,7 @@ def test_every_object_carries_the_common_labels_and_is_in_the_release_namespace(
     for o in render(scenario):
         labels = o["metadata"].get("labels", {})
         if o["metadata"]["name"].endswith(("-note", "-critical")):
-            continue  # extraObjects are the operator's own
+            continue  # extraObjects come from the operator
         assert labels["app.kubernetes.io/instance"] == RELEASE
         assert labels["app.kubernetes.io/managed-by"] == "Helm"
         if "team: ci-platform" in scenario:
@@ -190,7 +190,7 @@ def test_clusters_that_are_too_old_are_told_so(name: str) -> None:
 
 
 def test_whoever_installs_is_told_the_next_commands() -> None:
-    # helm 3 would ask a cluster first.
+    # helm 3 would query a cluster first.
     done = helm(
         "helm4", "install", RELEASE, CHART, "--namespace", NAMESPACE, "--dry-run=client", "--values", "-", stdin="{}"
     )
@@ -215,7 +215,7 @@ def test_a_package_has_what_is_rendered_and_nothing_for_tests(name: str, tmp_pat
     assert rendered.stdout == template("{}", name).stdout
 
 
-# --- who is asked about -------------------------------------------------------------------------------
+# --- selected pods and namespaces ---------------------------------------------------------------------
 
 
 def test_each_value_of_the_namespaces_label_has_an_entry_and_a_path() -> None:
@@ -737,7 +737,7 @@ def test_who_may_create_pods_is_there_during_the_test_only() -> None:
     for o in hooks:
         assert o["metadata"]["annotations"]["helm.sh/hook"] == "test"
         gone = set(o["metadata"]["annotations"]["helm.sh/hook-delete-policy"].split(","))
-        # A pod that failed stays for its log.
+        # A failed pod is kept for its log.
         assert gone >= ({"hook-succeeded"} if o["kind"] == "Pod" else {"hook-succeeded", "hook-failed"})
     able = [o for o in render(DEFAULTS) if o["kind"] in {"Role", "ClusterRole"} and "pods" in json.dumps(o["rules"])]
     assert [o["kind"] for o in able if not is_hook(o)] == []

@@ -1,4 +1,4 @@
-"""The script that frees the disk of a node's daemon, with a disk and a Docker that do as they are told."""
+"""The script that removes images when the disk of a node's daemon is full, with fake `df`, `docker` and `sleep`."""
 
 import os
 import stat
@@ -18,7 +18,7 @@ case "$1 $*" in
   image*"until=$FREES") echo 60 > "$FAKE_NODE/used" ;;
 esac
 """
-# The script sleeps at the end of a round, and leaves when it is told to.
+# The script sleeps at the end of a round; the fake sleep ends the script with SIGTERM.
 SLEEP = 'kill -TERM "$PPID"\n'
 
 
@@ -34,7 +34,7 @@ def fake_node(tmp_path: Path) -> Path:
 
 
 def run_script(fake_node: Path, used: int, frees: str = "never") -> tuple[list[str], str]:
-    """Return which ages of images were removed, and what was said of a disk that stays full."""
+    """Run one round. Return the ages of the removed images, and the message about a disk that is still full."""
     (fake_node / "used").write_text(f"{used}\n")
     environment = {
         "PATH": f"{fake_node / 'bin'}:{os.defpath}",

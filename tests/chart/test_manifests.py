@@ -1,4 +1,4 @@
-"""The manifests of deploy/ are what the chart makes, written by hand."""
+"""The handwritten manifests of deploy/ must be equal to the chart's objects."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def by_name(objects: list[Any]) -> dict[tuple[str, str], Any]:
 
 
 def _in_order(value: Any) -> Any:
-    """Sort lists of named things, whose order means nothing: kustomize puts what it merges first."""
+    """Sort lists of named items, whose order has no meaning: kustomize puts merged items first."""
     if isinstance(value, dict):
         return {key: _in_order(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -40,7 +40,7 @@ def _in_order(value: Any) -> Any:
 
 
 def manifests(overlay: Path) -> dict[tuple[str, str], Any]:
-    """Return an overlay's objects without its namespace, which helm makes, and hashes in names of ConfigMaps."""
+    """Return an overlay's objects, without the namespace, which helm creates, and without the ConfigMaps' hashes."""
     objects = kustomize(overlay)
     text = json.dumps([o for o in objects if o["kind"] != "Namespace"])
     for o in objects:
@@ -50,7 +50,7 @@ def manifests(overlay: Path) -> dict[tuple[str, str], Any]:
 
 
 def chart(values: Any) -> dict[tuple[str, str], Any]:
-    """Return the chart's objects without the labels of helm and the hash of the settings."""
+    """Return the chart's objects, without helm's labels and the checksum of the settings."""
     objects = json.loads(
         json.dumps([o for o in render(values, release=RELEASE, namespace=NAMESPACE) if not is_hook(o)])
     )
@@ -63,7 +63,7 @@ def chart(values: Any) -> dict[tuple[str, str], Any]:
 
 
 def _with_settings_read(objects: dict[tuple[str, str], Any]) -> dict[tuple[str, str], Any]:
-    """Put in place of the settings file what the program makes of it, defaults included."""
+    """Replace the text of the settings file by the loaded settings, including defaults."""
     files = objects["ConfigMap", RELEASE]["data"]
     with NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(files["settings.yaml"])

@@ -1,4 +1,4 @@
-"""The strict policy as the chart renders it; tests/e2e/test_strict.py has API servers evaluate it."""
+"""The strict policy, as rendered by the chart. In tests/e2e/test_strict.py, API servers evaluate it."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def with_injection(**injection: Any) -> Any:
 
 
 def injected_args(values: Any) -> list[str]:
-    """Return dockerd's arguments in a pod that is injected with the settings that the chart makes."""
+    """Return dockerd's arguments in a pod that was injected with the chart's settings."""
     text = only(render({**STRICT, **values}), "ConfigMap", RELEASE)["data"]["settings.yaml"]
     policy = make_policy(parse_settings(text, "settings.yaml", {}).settings.injection)
     decision = inject({"metadata": {}, "spec": {"containers": [{"name": "main"}]}}, Mode.SIDECAR, policy)
@@ -44,7 +44,7 @@ def test_there_is_none_unless_it_is_wanted() -> None:
 
 
 def test_it_always_denies_and_leaves_nothing_to_a_pods_labels() -> None:
-    """Whatever an operator says of the webhook; a label or a condition would be a way around it."""
+    """The operator's webhook values do not change this: a label or a condition could be used to bypass the policy."""
     values = {
         "webhook": {
             "failurePolicy": "Ignore",
@@ -170,7 +170,7 @@ def test_every_refusal_has_a_sentence() -> None:
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_the_overlay_is_what_the_chart_makes(name: str) -> None:
-    """`make readme` writes this file."""
+    """If this fails, run `make readme`, which writes the file."""
     assert (OVERLAY / name).read_text() == strict_overlay(name)
 
 

@@ -1,4 +1,4 @@
-"""Which values there are, and what becomes of wrong ones."""
+"""The values of the chart: their schema, defaults and comments, and the errors for wrong values."""
 
 import copy
 import json
@@ -16,7 +16,7 @@ from readme import open_settings, readme
 from app.injection import OPTIONS
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
-# For umbrella charts, and not used here
+# helm sets these in umbrella charts; this chart does not use them
 HELMS_OWN = {"global", "enabled"}
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
@@ -254,7 +254,7 @@ def _places(values: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...
 
 
 def _without(place: tuple[str, ...]) -> Any:
-    """Return the default values, with everything on, and `null` in one place, with which helm takes a default away."""
+    """Return the default values with all features on, and one value `null`, for which helm removes the default."""
     values = copy.deepcopy(VALUES)
     for on in ("daemonset", "networkPolicy", "autoscaling"):
         values[on]["enabled"] = True
@@ -269,7 +269,7 @@ def _without(place: tuple[str, ...]) -> Any:
 
 @cache
 def _is_valid(manifest: str) -> None:
-    """Raise where Kubernetes would not take a manifest; most are the same whatever the values are."""
+    """Raise an error if a manifest is invalid. The cache helps: most manifests do not depend on the values."""
     o = yaml.safe_load(manifest)
     if o and o["kind"] not in CUSTOM:
         kubernetes_validate.validate(o, "1.37", strict=True)
@@ -318,7 +318,7 @@ def test_a_map_of_kubernetes_has_every_member_that_kubernetes_knows(ours: str, t
     assert set(SCHEMA["definitions"][ours]["properties"]) == set(kubernetes) - {"windowsOptions"}
 
 
-# Without a default, since it goes with one type of strategy only
+# It has no default, because it is valid for one type of strategy only
 UNSET = {"rollingUpdate"}
 
 
@@ -383,7 +383,7 @@ def test_each_value_has_a_comment() -> None:
 
 
 def test_the_readme_is_made_from_the_values_as_they_are() -> None:
-    """`make readme` writes this file."""
+    """If this fails, run `make readme`, which writes the file."""
     assert (CHART / "README.md").read_text() == readme()
 
 

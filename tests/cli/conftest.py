@@ -50,7 +50,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
-    logs_as_before: None,  # noqa: ARG001  # `serve` and `certs` set logging up
+    logs_as_before: None,  # noqa: ARG001  # `serve` and `certs` configure logging
 ) -> Run:
     """Return the function that runs a command line; `stdin` is piped into it."""
 

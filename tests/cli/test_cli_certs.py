@@ -1,4 +1,4 @@
-"""`dind-webhook certs`, before it has anything to keep; its work is tested in tests/server."""
+"""`dind-webhook certs`: errors at the start. tests/server tests the running command."""
 
 from collections.abc import Callable
 from typing import Any

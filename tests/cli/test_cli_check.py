@@ -297,7 +297,7 @@ def test_an_address_without_a_scheme_is_said(run: Run, tmp_path: Path) -> None:
 
 
 def called_through_a_service(**more: Answer) -> dict[str, Answer]:
-    """Return what an install of two replicas has in which the API server calls the Service, with daemons on nodes."""
+    """Return the objects of an install with two replicas, a Service that the API server calls, and daemons on nodes."""
     own = configuration()
     own["metadata"]["annotations"] = {"meta.helm.sh/release-namespace": "docker-system"}
     ready = {"conditions": {"ready": True}}

@@ -13,7 +13,7 @@ Run = Callable[..., Any]
 Write = Callable[..., Path]
 Annotated = Callable[..., Path]
 
-# Annotations that make a pod stop at a reason; other reasons need more than an annotation.
+# Annotations with which a pod stops at a reason. Other reasons need more than an annotation.
 ANNOTATIONS = {
     Reason.MIRROR_POD: {"kubernetes.io/config.mirror": "x"},
     Reason.UNKNOWN_VALUE: {"dind.io/inject": "sidcar"},
@@ -38,7 +38,7 @@ SPECS = {
 
 @pytest.fixture
 def annotated(text: str, write: Write) -> Annotated:
-    """Return the function that writes the pod with other annotations, None for one less, and a line more of spec."""
+    """Return the function that writes the pod with changed annotations (None removes one) and one more line of spec."""
 
     def annotated_(annotations: dict[str, str | None], spec: str = "") -> Path:
         values = {"dind.io/inject": "sidecar", **annotations}
@@ -58,7 +58,7 @@ def marks(stdout: str) -> dict[str, str]:
 def marks_at(reason: Reason) -> dict[str, str]:
     """Return the marks that must be shown if a pod stops at a reason."""
     stops = [index for index, rule in enumerate(RULES) if reason in rule.reasons]
-    # What is malformed here is the spec.
+    # In this case the spec is malformed.
     stop = stops[-1 if reason is Reason.MALFORMED_POD else 0] if stops else len(RULES)
     passed = {rule.statement: "?" if Reason.NOT_SELECTED in rule.reasons else "✓" for rule in RULES[:stop]}
     return passed | {rule.statement: "-" if index else "✗" for index, rule in enumerate(RULES[stop:])}
@@ -112,7 +112,7 @@ def test_the_operators_settings_count(
 
 
 def test_a_rule_before_the_one_that_stops_a_pod_holds(run: Run, annotated: Annotated) -> None:
-    # Two things are wrong here: either may be shown, but neither as right.
+    # The pod has two faults: either may be shown, but no rule may show a faulty member as valid.
     manifest = annotated({"dind.io/containers": "nobody"}, "hostNetwork: true")
     shown = marks(run("explain", "-f", manifest).stdout)
     assert shown["The containers that get Docker exist, and start in time"] == "-"

@@ -52,7 +52,7 @@ Explain = Callable[..., Any]
 def test_a_pod_that_was_injected_has_docker(explain: Explain) -> None:
     ran = explain(cluster(**{f"{PODS}/build": injected(pod())}), "pod/build")
     assert (ran.exit_code, ran.stderr) == (0, "")
-    # No rule was run for it now.
+    # explain ran no rule for the injected pod.
     assert not {"✓", "✗", "-"} & {line.strip()[:1] for line in ran.stdout.splitlines()}
     assert '  => it has Docker: injected when it was created ({"mode":"sidecar"' in ran.stdout
 

@@ -1,4 +1,4 @@
-"""`--filename` as kubectl has it: files, directories and standard input; and objects that need a remark."""
+"""`--filename` works as in kubectl: files, directories and standard input; and remarks about objects."""
 
 import json
 from collections.abc import Callable
@@ -157,7 +157,7 @@ def test_an_annotation_one_level_too_high_is_named_with_the_place_where_it_belon
         "move it to spec.template.metadata.annotations\n"
     )
     assert (f"  note: {note}" in ran.stderr) if command == "inject" else (f"     {note}" in ran.stdout)
-    # This one is in both places.
+    # dind.io/containers is on the pod template too, so there is no note about it.
     assert "annotation dind.io/containers is on" not in ran.stdout + ran.stderr
     assert ran.exit_code == 0
 
@@ -204,7 +204,7 @@ def test_an_annotation_between_a_cron_job_and_its_pods_is_named(run: Run, write:
     ran = run(command, "-f", write(CRON_JOB))
     target = "spec.jobTemplate.spec.template.metadata.annotations"
     assert f"move it to {target}\n" in ran.stdout + ran.stderr
-    # One remedy is enough.
+    # The note above is the only remedy.
     assert "to change that" not in ran.stdout
 
 

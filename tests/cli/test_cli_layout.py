@@ -13,7 +13,7 @@ PAGE = " ".join((Path(__file__).parents[2] / "docs" / "cli.md").read_text("utf-8
 
 
 class Case(NamedTuple):
-    """A part of a pod's spec, and how it is written again; the same unless given."""
+    """A part of a pod's spec, and the expected text after injection: the same, unless given."""
 
     before: str
     after: str | None = None
@@ -50,7 +50,7 @@ SENTENCES = {
 
 
 def spec(before: str) -> str:
-    """Return a pod with lists in their keys' columns, and these lines in its spec."""
+    """Return a pod with lists at the column of their keys, and these lines in its spec."""
     return (
         "kind: Pod\nmetadata:\n  annotations:\n    dind.io/inject: daemonset\n  labels:\n    a: b\nspec:\n"
         f"{before}  containers:\n  - name: build\n    args:\n    - x\n    env:\n    - name: A\n"

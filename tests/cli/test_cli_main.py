@@ -78,7 +78,7 @@ def test_help_shows_no_type_of_a_flag_without_a_value_and_breaks_no_sentence(run
     printed = run(command, "--help").stdout
     assert "<bool>" not in printed
     prose = [line.strip() for line in printed.partition("╭")[0].splitlines()]
-    # A line that ends before the width of the terminal ends a paragraph.
+    # A line that is shorter than the terminal's width ends a paragraph.
     assert [line for line in prose if line and len(line) < 90 and not line.endswith(".") and "Usage" not in line] == []
 
 
@@ -131,7 +131,7 @@ def test_a_reader_that_has_gone_away_is_no_error(pod: Path) -> None:
     with os.fdopen(theirs, "wb") as stdout:
         command = [DIND_WEBHOOK, "inject", "-f", pod]
         ran = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
-    # 1 would say that a pod was denied.
+    # Exit code 1 means that a pod was denied.
     assert (ran.returncode, ran.stderr) == (0, "pod/ci: injected (sidecar)\n")
 
 

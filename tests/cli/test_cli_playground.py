@@ -1,4 +1,4 @@
-"""`dind-webhook playground`: the real program, requests over a real socket, the end by a signal."""
+"""`dind-webhook playground` as a process: requests over a real socket, and a signal that ends it."""
 
 import json
 import os

@@ -83,5 +83,5 @@ def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 4096)
     except OSError:
-        # Linux says so when the other side is closed.
+        # Linux raises this error when the other side is closed.
         return b""

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# build-dockerd.sh: prints the path of dockerd, the newest that is published as a Go module, whose checksum Go verifies. It
-# is built unless the cache has it: four minutes on two cores. PYTHON is what has pip.
+# build-dockerd.sh: prints the path of the newest dockerd that is published as a Go module, whose checksum Go verifies.
+# Builds dockerd unless it is cached, which takes four minutes on two cores. PYTHON is a Python with pip.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 release=29.8.1
-# What releases/versions.yaml of the module calls that release
+# The name of that release in releases/versions.yaml of the module
 module=v2.0.0-beta.24
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/dind-webhook
 target=$cache/bin/dockerd-$release/dockerd

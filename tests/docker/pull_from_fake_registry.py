@@ -18,7 +18,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-# Not of the loopback network, in which a daemon takes each registry as insecure
+# Not a loopback address: the daemon treats every registry on loopback as insecure
 _ADDRESS = "192.0.2.1"
 _HOSTS = f"127.0.0.1 localhost\n{_ADDRESS} registry-1.docker.io auth.docker.io index.docker.io\n"
 _START_SECONDS = 60
@@ -30,7 +30,7 @@ def _digest(data: bytes) -> str:
 
 
 def _image() -> dict[str, tuple[str, bytes]]:
-    """Return an image of one empty file: what is answered to the ends of paths, with the type of each."""
+    """Return an image with one empty file: for the last part of each URL path, the content type and the content."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("impostor"))
@@ -48,7 +48,7 @@ def _image() -> dict[str, tuple[str, bytes]]:
 
 
 class _FakeRegistry(BaseHTTPRequestHandler):
-    """A registry without authentication, as far as a pull asks."""
+    """The requests of a pull, without authentication."""
 
     image = _image()
 
@@ -65,14 +65,14 @@ class _FakeRegistry(BaseHTTPRequestHandler):
         if self.command == "GET":
             self.wfile.write(data)
 
-    do_HEAD = do_GET  # noqa: N815  # as the base class looks it up
+    do_HEAD = do_GET  # noqa: N815  # the name in the base class
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class _Daemon(http.client.HTTPConnection):
-    """The API of a daemon at a socket."""
+    """A connection to the API of a daemon on a Unix socket."""
 
     def __init__(self, path: Path) -> None:
         super().__init__("docker")
@@ -96,7 +96,7 @@ def _wait_for(path: Path, daemon: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> None:
-    """Pull, and print the daemon's answer: JSON objects, of which the last has an error where the pull failed."""
+    """Pull, and print the daemon's response: JSON objects, the last of which has an error if the pull failed."""
     certificate, key, folder, *command = sys.argv[1:]
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["ip", "address", "add", f"{_ADDRESS}/24", "dev", "lo"], check=True)
@@ -115,7 +115,7 @@ def main() -> None:
         f"--pidfile={folder}/pid",
         f"--host=unix://{path}",
     ]
-    # None of these has to do with registries; they keep the daemon off the machine's network and its other programs.
+    # These flags do not change the use of registries: they isolate the daemon from the machine's network and programs.
     isolated = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--feature=embedded-containerd"]
     with subprocess.Popen([*command, *paths, *isolated], stdout=subprocess.DEVNULL) as daemon:
         try:

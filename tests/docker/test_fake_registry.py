@@ -1,4 +1,4 @@
-"""No options that injection accepts have the daemon believe an impostor of Docker Hub: seen on the newest Docker."""
+"""Options that injection accepts must not make the newest Docker trust a fake Docker Hub."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from pods import a_pod, injected_pod, permissive_policy
 from app.injection import Outcome, inject
 
 HERE = Path(__file__).parent
-# Nobody listens there: Docker Hub is asked when a mirror does not answer.
+# This port refuses connections: the daemon asks Docker Hub if the mirror does not respond.
 MIRROR = "192.0.2.2:5000"
 MIRRORED = {"registry-mirrors": f"http://{MIRROR}"}
 TRUSTED = {"insecure-registries": MIRROR}
@@ -20,7 +20,7 @@ POLICY = permissive_policy()
 
 
 def registry_flags(options: dict[str, str]) -> list[str]:
-    """Return what the daemon of a pod is told of registries."""
+    """Return the registry flags of the daemon in a pod with these options."""
     (daemon,) = injected_pod(a_pod(options=options), POLICY)["spec"]["initContainers"]
     return [flag for flag in daemon["args"] if "registry" in flag]
 
@@ -33,7 +33,7 @@ def dockerd() -> str:
 
 @pytest.fixture
 def pull(dockerd: str, tmp_path: Path) -> Any:
-    """Pull an image with a daemon that has these flags; return what it says."""
+    """Return a function that pulls an image with a daemon with these flags, and returns the output."""
     certificate = trustme.CA().issue_cert("registry-1.docker.io")
     files = [tmp_path / "certificate", tmp_path / "key"]
     certificate.cert_chain_pems[0].write_to_path(files[0])
@@ -71,5 +71,5 @@ def test_a_mirror_is_not_named_insecure_for_then_the_daemon_believes_an_impostor
     decision = inject(a_pod(options=MIRRORED | TRUSTED), None, POLICY)
     assert decision.outcome is Outcome.DENIED
     assert "Docker Hub" in decision.message
-    # Where this fails, Docker has changed, and the rule may go.
+    # If this fails, Docker has changed, and the rule can be removed.
     assert "Downloaded" in pull(registry_flags(MIRRORED) + registry_flags(TRUSTED))

@@ -30,7 +30,7 @@ class Fence(NamedTuple):
 
     @property
     def leads(self) -> dict[str, str]:
-        """Return the comments at its head: the denial, the settings, or the kind of file."""
+        """Return the comments in its first lines: the denial, the settings, or the kind of file."""
         head = re.match(r"(?:#[^\n]*\n)*", self.text)
         return dict(_LEAD.findall(head[0] if head else ""))
 

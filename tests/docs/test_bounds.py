@@ -1,4 +1,4 @@
-"""The bounds that the page about security names are those of the code."""
+"""The limits in the security page are equal to those of the code."""
 
 from pathlib import Path
 

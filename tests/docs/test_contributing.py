@@ -1,4 +1,4 @@
-"""CONTRIBUTING names what is in the tree, in the order of the layers."""
+"""CONTRIBUTING lists the packages in the order of the layers, and names only existing files."""
 
 import re
 import tomllib

@@ -34,7 +34,7 @@ def _maps(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _asked(value: dict[str, Any]) -> dict[str, str]:
-    """Return the annotations that a map sets: as such, or as GitLab's variables."""
+    """Return the annotations that a map sets, directly or as variables of GitLab."""
     assigned = [
         str(text).partition("=") for key, text in value.items() if str(key).startswith("KUBERNETES_POD_ANNOTATIONS_")
     ]

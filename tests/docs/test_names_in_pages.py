@@ -20,7 +20,7 @@ from app.settings import Settings
 CHART = ROOT / "charts/dind-webhook"
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
 ANNOTATIONS = {INJECT, STATUS, *(option.key for option in OPTIONS)}
-# Endings that make a name with a dot the name of a file
+# File extensions: names with them are files, not settings
 FILES = {"crt", "key", "lock", "md", "py", "sock", "yaml"}
 DEFAULT_IMAGE = next(option.default for option in OPTIONS if option.name == "image")
 
@@ -72,7 +72,7 @@ def _find_value(path: list[str]) -> None:
     place: Any = VALUES
     for key in path:
         if place == {}:
-            return  # what is in it is Kubernetes' business, or another tool's
+            return  # the chart does not define the keys of an empty map
         assert key in place, ".".join(path)
         place = place[key]
 
@@ -90,7 +90,7 @@ def _invocations() -> Iterator[tuple[str, str]]:
 
 
 def test_commands_and_flags_exist() -> None:
-    known = typer.main.get_command(cli).commands  # type: ignore[attr-defined]  # it is a group
+    known = typer.main.get_command(cli).commands  # type: ignore[attr-defined]  # the command is a group
     checked = 0
     for place, line in _invocations():
         words = re.split(r" [#|>] ?|…", line)[0].split()[1:]
@@ -174,7 +174,7 @@ def test_warnings_are_those_of_the_code() -> None:
 
 
 def _templates(path: Path) -> Iterator[re.Pattern[str]]:
-    """Yield a pattern for each text of a module that is long enough to be a sentence; what is filled in matches all."""
+    """Yield a pattern for each text of a module with the length of a sentence. Fields of f-strings match any text."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.JoinedStr):
             parts = [str(part.value) if isinstance(part, ast.Constant) else None for part in node.values]

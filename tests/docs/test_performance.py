@@ -1,4 +1,4 @@
-"""The page on performance has the figures of bench/results.json, and nothing else."""
+"""docs/performance.md is equal to the page that bench/report.py makes from bench/results.json."""
 
 import report
 import results

@@ -1,4 +1,4 @@
-"""The pictures of a terminal show what the commands print now."""
+"""The pictures of terminals show the current output of the commands."""
 
 import re
 from html import unescape

@@ -1,4 +1,4 @@
-"""The stand-in for orjson in the playground's page must behave like orjson."""
+"""The replacement for orjson in the playground's page must behave like orjson."""
 
 import json
 from typing import Any

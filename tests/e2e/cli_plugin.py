@@ -1,4 +1,4 @@
-"""The program's own view of an install, as people ask for it: `kubectl dind check` and `kubectl dind explain`."""
+"""Run the kubectl plugin: `kubectl dind check` and `kubectl dind explain`."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from cluster.release import NAME
 from kube import Namespace, Pod
 from webhook_process import PROGRAM
 
-# kubectl finds its plugins on the PATH, where a virtual environment need not be.
+# kubectl searches for plugins on the PATH, which may not have the virtual environment.
 _ENVIRONMENT = {**os.environ, "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}", "COLUMNS": "200"}
 
 
@@ -29,21 +29,21 @@ class CheckResult:
 
 
 def check(namespace: Namespace, webhook: str = NAME) -> dict[str, CheckResult]:
-    """Return what is found about a namespace and an install, by the names of the checks."""
+    """Run `kubectl dind check` for a namespace and an install, and return the results by the names of the checks."""
     done = run_plugin("check", "--output=json", f"--webhook={webhook}", f"--namespace={namespace.name}")
     assert done.returncode in {0, 1}, done.stderr
     return {one["name"]: CheckResult.of(one) for one in json.loads(done.stdout)["checks"]}
 
 
 def explain(pod: Pod) -> str:
-    """Return what is said of a pod that is there."""
+    """Return the output of `kubectl dind explain` for an existing pod."""
     done = run_plugin("explain", f"pod/{pod.name}", "--namespace", pod.namespace)
     assert done.returncode in {0, 1}, done.stderr
     return done.stdout
 
 
 def run_plugin(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the plugin as a person does who has it and a kubeconfig."""
+    """Run the plugin with the kubeconfig of the cluster."""
     command = ["kubectl", "dind", *arguments]
     environment = {**_ENVIRONMENT, "KUBECONFIG": os.environ["E2E_KUBECONFIG"]}
     return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)

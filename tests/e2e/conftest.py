@@ -1,4 +1,4 @@
-"""Fixtures of the scenarios, which README.md tells how to run."""
+"""Fixtures of the end-to-end tests. README.md says how to run these tests."""
 
 import fcntl
 import os
@@ -26,7 +26,7 @@ def pytest_configure() -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        # pytest-xdist 3.8 writes the group of a test there, where pytest 9.2 does not look: no group would hold.
+        # pytest-xdist 3.8 writes the group of a test into _nodeid, but pytest 9.2 reads _id: groups had no effect.
         if grouped := getattr(item, "_nodeid", None):
             item._id = type(item.id).parse(grouped)  # noqa: SLF001
     if CLUSTER:
@@ -38,14 +38,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let tests run beside each other, but one with the marker `serial` only while no other does."""
+    """Run tests in parallel, but a test with the marker `serial` only while no other test runs."""
     with _test_lock(State(CLUSTER).root, item.get_closest_marker("serial") is not None) if CLUSTER else nullcontext():
         return (yield)
 
 
 @contextmanager
 def _test_lock(folder: Path, serial: bool) -> Iterator[None]:
-    """Wait for a turn. Who wants to be alone holds the door first, so that nobody comes in while others leave."""
+    """Hold the lock of a test: exclusive for a serial test, otherwise shared.
+
+    A serial test keeps `queue.lock` while it waits for the running tests to end, so that no other test starts.
+    """
     lock = fcntl.LOCK_EX if serial else fcntl.LOCK_SH
     with (folder / "queue.lock").open("w") as queue, (folder / "tests.lock").open("w") as running:
         fcntl.flock(queue, lock)
@@ -63,21 +66,21 @@ def kube() -> Kube:
 
 @pytest.fixture
 def ci(kube: Kube) -> Iterator[Namespace]:
-    """Yield a namespace whose pods may ask for Docker."""
+    """Yield a namespace that has opted in."""
     with kube.namespace() as namespace:
         yield namespace
 
 
 @pytest.fixture(scope="session")
 def helm() -> Helm:
-    """Return helm, for the release that is there for all tests."""
+    """Return helm for the main release, which all tests share."""
     assert KUBECONFIG
     return Helm.of(Path(KUBECONFIG), Cache.of_user().logs("tests"))
 
 
 @pytest.fixture(scope="session")
 def node() -> Cluster:
-    """Return the cluster from within; for tests with the marker `node`."""
+    """Return the cluster whose node is on this machine, for tests with the marker `node`."""
     assert CLUSTER
     found = find(State(CLUSTER), Cache.of_user())
     assert found
@@ -86,7 +89,7 @@ def node() -> Cluster:
 
 @pytest.fixture(scope="session")
 def registry_mirror(kube: Kube) -> str:
-    """Return the mirror that the release's operator has set for everybody, or an empty text."""
+    """Return the registry mirror in the settings of the main release, or an empty string."""
     text = kube.get("ConfigMap", NAME, NAMESPACE)["data"]["settings.yaml"]
     found: str = yaml.safe_load(text)["injection"]["defaults"].get("registry-mirrors", "")
     return found

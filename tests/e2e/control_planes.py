@@ -1,4 +1,4 @@
-"""API servers that call webhooks on this machine, so that no node is needed: the oldest supported one, and today's."""
+"""The oldest supported and the current API server, with the webhook as a process of this machine; no node is needed."""
 
 import os
 import signal
@@ -19,11 +19,11 @@ from webhook_process import RunningProgram, run_program
 
 @dataclass(frozen=True)
 class ControlPlane:
-    """A control plane."""
+    """A control plane, with clients of its API server."""
 
     kube: Kube
     helm: Helm
-    # Address at which its API server reaches this machine
+    # The address of this machine for the API server
     host: str
 
     @classmethod
@@ -34,7 +34,7 @@ class ControlPlane:
 
 @contextmanager
 def oldest_control_plane(beside: Cluster) -> Iterator[ControlPlane]:
-    """Bring the oldest one up, which make e2e has built."""
+    """Start the control plane of the oldest supported version, which `make e2e` has built."""
     state = beside.state.oldest
     try:
         yield ControlPlane.of(up(state, beside.cache, OLDEST, node=False))
@@ -44,7 +44,7 @@ def oldest_control_plane(beside: Cluster) -> Iterator[ControlPlane]:
 
 @dataclass(frozen=True)
 class Server:
-    """`dind-webhook serve` as a process of this machine."""
+    """A running `dind-webhook serve` on this machine."""
 
     control_plane: ControlPlane
     url: str
@@ -53,14 +53,14 @@ class Server:
     log: Path
 
     def reviews(self, namespace: str) -> int:
-        """Return how many pods of a namespace it was asked about so far, by what it has logged."""
+        """Return the number of logged reviews for a namespace."""
         return sum(f'"namespace":"{namespace}"' in line for line in self.log.read_text("utf-8").splitlines())
 
     @contextmanager
     def release(self, more: dict[str, Any] | None = None, **webhook: Any) -> Iterator[Release]:
-        """Install the chart, with values of `webhook` and more, so that the API server calls this server."""
+        """Install the chart so that the API server calls this server. `webhook` and `more` are chart values."""
         values = {
-            # Its Deployment need not run, and does not.
+            # No node has this label, so the Deployment's pods never run: this process serves instead.
             "nodeSelector": {"e2e.dind.io/webhook": "elsewhere"},
             "webhook": {"url": self.url, **webhook},
             "tls": {"mode": "existingSecret", "existingSecret": {"name": "not-in-a-pod", "caBundle": self.ca}},
@@ -70,7 +70,7 @@ class Server:
 
     @contextmanager
     def paused(self, seconds: float | None = None) -> Iterator[None]:
-        """Have it take connections and answer nothing, to the end of the block or for some seconds of it."""
+        """Stop the process with SIGSTOP: it does not respond until the end of the block, or for `seconds`."""
         os.kill(self.process, signal.SIGSTOP)
         end = threading.Timer(seconds or 0, os.kill, [self.process, signal.SIGCONT])
         try:
@@ -84,7 +84,7 @@ class Server:
 
 @contextmanager
 def run_server(control_plane: ControlPlane, folder: Path) -> Iterator[Server]:
-    """Run the server where an API server reaches it."""
+    """Run the server at an address that the API server can reach."""
     ca = trustme.CA()
     issued = ca.issue_cert(control_plane.host)
     certificate, key, log = folder / "tls.crt", folder / "tls.key", folder / "serve.log"

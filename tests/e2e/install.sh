@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install.sh: installs from Debian what a cluster of tests/e2e/cluster needs and this machine does not have. As root.
+# install.sh: installs the missing Debian packages that a cluster of tests/e2e/cluster needs. Run it as root.
 set -euo pipefail
 
 packages=(
@@ -12,7 +12,7 @@ for package in "${packages[@]}"; do
 done
 [ ${#missing[@]} -eq 0 ] && exit
 echo "installing ${missing[*]}"
-# Their services are not wanted here: the cluster starts its own.
+# Do not start the services of the packages: the cluster starts its own.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
   printf '#!/bin/sh\nexit 101\n' > "$policy"

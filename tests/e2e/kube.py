@@ -1,4 +1,4 @@
-"""The cluster as a test sees it: objects are made of manifests, waited for, and looked into."""
+"""A client of the cluster for tests: create objects from manifests, wait for them, and read their state."""
 
 import json
 import time
@@ -17,12 +17,12 @@ from kubernetes.stream.ws_client import STDERR_CHANNEL, STDOUT_CHANNEL
 
 Manifest = dict[str, Any]
 
-# Long enough for a machine that does other things as well; nothing waits longer than it has to.
+# Long enough for a busy machine
 PATIENCE = 180.0
 
 
 class RefusedError(AssertionError):
-    """The API server did not take an object; `message` is what a user reads."""
+    """The API server refused an object; `message` is the text that a user sees."""
 
     def __init__(self, error: ApiException) -> None:
         self.status = error.status
@@ -53,7 +53,7 @@ class Kube:
 
     @contextmanager
     def namespace(self, inject: str | None = "enabled", **labels: str) -> Iterator["Namespace"]:
-        """Yield a namespace that has opted in, or has not, and allows privileged pods; it goes when it is left."""
+        """Yield a namespace with this value of the opt-in label, which allows privileged pods. Delete it afterwards."""
         name = f"e2e-{token_hex(4)}"
         marks = {"pod-security.kubernetes.io/enforce": "privileged", **labels}
         if inject:
@@ -67,12 +67,12 @@ class Kube:
             self.core.delete_namespace(name)
 
     def remove_namespace(self, name: str) -> None:
-        """Delete a namespace, unless it is not there."""
+        """Delete a namespace if it exists."""
         with suppress(NotFoundException):
             self.core.delete_namespace(name)
 
     def make(self, manifest: Manifest, namespace: str | None = None, **parameters: Any) -> Manifest:
-        """Create an object of any kind and return what became of it; RefusedError where it is not taken."""
+        """Create an object of any kind and return it as stored. Raise RefusedError if the API server refuses it."""
         resource = self.objects.resources.get(api_version=manifest["apiVersion"], kind=manifest["kind"])
         try:
             made: Manifest = resource.create(body=manifest, namespace=namespace, **parameters).to_dict()
@@ -92,7 +92,7 @@ class Kube:
 
 @dataclass(frozen=True)
 class Namespace:
-    """A namespace of a test."""
+    """The namespace of a test."""
 
     kube: Kube
     name: str
@@ -101,7 +101,7 @@ class Namespace:
         return self.kube.make(manifest, self.name, **parameters)
 
     def warnings(self, manifest: Manifest) -> list[str]:
-        """Return what the API server warns of where an object is created, dry-run."""
+        """Return the API server's warnings about the creation of an object, in a dry run."""
         resource = self.kube.objects.resources.get(api_version=manifest["apiVersion"], kind=manifest["kind"])
         answer = resource.create(body=manifest, namespace=self.name, dry_run="All", serialize=False)
         found: list[str] = answer.headers.getlist("Warning")
@@ -120,7 +120,7 @@ class Namespace:
         return [Pod(self.kube, self.name, pod.metadata.name) for pod in found]
 
     def events(self, about: str) -> list[str]:
-        """Return what events say of an object, by its name."""
+        """Return the messages of all events about the object with this name."""
         found = self.kube.core.list_namespaced_event(self.name, field_selector=f"involvedObject.name={about}").items
         return [f"{event.reason}: {event.message}" for event in found]
 
@@ -131,7 +131,7 @@ class Namespace:
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod by its name."""
+    """A pod, identified by its name."""
 
     kube: Kube
     namespace: str
@@ -153,7 +153,7 @@ class Pod:
         return any(found["type"] == "Ready" and found["status"] == "True" for found in conditions)
 
     def status(self, container: str) -> Manifest:
-        """Return the status of a container, an init container's too; empty before kubelet has seen the pod."""
+        """Return the status of a container or init container. It is empty before kubelet has seen the pod."""
         status = self.read()["status"]
         statuses = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
         return next((dict(one) for one in statuses if one["name"] == container), {})
@@ -164,7 +164,7 @@ class Pod:
         return text or ""
 
     def exec(self, script: str, container: str | None = None) -> str:
-        """Run a shell script in a container and return what it prints; a script that fails fails the test."""
+        """Run a shell script in a container and return its output. The test fails if the script fails."""
         connection = stream(
             self.kube.core.connect_get_namespaced_pod_exec,
             self.name,
@@ -176,7 +176,7 @@ class Pod:
             _preload_content=False,
         )
         connection.run_forever(timeout=PATIENCE)
-        # close() would leave the socket of a connection that the other side has ended.
+        # close() would not close the socket of a connection that the other side has ended.
         connection.sock.shutdown()
         code = connection.returncode
         output: str = connection.read_channel(STDOUT_CHANNEL)
@@ -185,7 +185,7 @@ class Pod:
         return output
 
     def succeeds(self) -> "Pod":
-        """Wait until the pod has completed; its failure fails the test, with its log."""
+        """Wait until the pod has completed. If it failed, the test fails with the pod's log."""
         self.until(lambda: self.phase in {"Succeeded", "Failed"}, "complete")
         assert self.phase == "Succeeded", self.describe()
         return self
@@ -199,7 +199,7 @@ class Pod:
         until(f"pod {self.name} to {what}", condition, self.describe)
 
     def describe(self) -> str:
-        """Return what a person would look at: status, events and logs."""
+        """Return the status, the events and the logs, for the message of a failed test."""
         pod = self.read()
         told = [yaml.safe_dump(pod["status"]), *Namespace(self.kube, self.namespace).events(self.name)]
         for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]:
@@ -214,7 +214,7 @@ class Pod:
 def until(
     what: str, condition: Callable[[], bool], describe: Callable[[], str] = str, seconds: float = PATIENCE
 ) -> None:
-    """Wait for a condition; after `seconds` the test fails with what it waited for, and a describe."""
+    """Wait for a condition. After `seconds`, fail with `what` and the text of `describe`."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -223,5 +223,5 @@ def until(
 
 
 def read(path: Path) -> list[Manifest]:
-    """Return the manifests of a file."""
+    """Return the manifests in a file."""
     return [manifest for manifest in yaml.safe_load_all(path.read_text("utf-8")) if manifest]

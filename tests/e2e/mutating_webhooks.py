@@ -1,4 +1,4 @@
-"""Mutating webhooks of other people that an API server calls for the pods of a test."""
+"""Register other mutating webhooks, which the API server calls for the pods of a test."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ BEFORE, AFTER = "aa", "zz"
 
 @dataclass(frozen=True)
 class MutatingWebhook:
-    """One that the API server calls."""
+    """A mutating webhook: its name, and the pods that it received."""
 
     name: str
     seen: list[Manifest] = field(default_factory=list)
@@ -25,7 +25,10 @@ class MutatingWebhook:
 def mutating_webhook(
     control_plane: ControlPlane, namespace: Namespace, when: str, change: MakePatch
 ) -> Iterator[MutatingWebhook]:
-    """Have the pods of a namespace changed BEFORE or AFTER the release is called: API servers go by names."""
+    """Register a webhook that changes the pods of a namespace.
+
+    The API server calls it BEFORE or AFTER the release's webhook, because it calls webhooks in the order of names.
+    """
     webhook = MutatingWebhook(f"{when}-e2e-{token_hex(4)}")
 
     def record_and_patch(pod: Manifest) -> list[Manifest]:
@@ -43,7 +46,10 @@ def mutating_webhook(
 def webhook_configuration(
     control_plane: ControlPlane, namespace: Namespace, name: str, rules: list[Manifest], review: ReviewFunction
 ) -> Iterator[None]:
-    """Have requests of some rules answered by a function; for what is in a namespace, only in this one."""
+    """Register a webhook with these rules; a function makes its responses.
+
+    For namespaced objects, the API server calls the webhook only in this namespace.
+    """
     with serve_webhook(control_plane.host, review) as config:
         control_plane.kube.make(
             {
@@ -70,10 +76,10 @@ def webhook_configuration(
 
 
 def _send_pod(namespace: Namespace) -> bool:
-    """Have the API server call whom it calls, for a pod that our webhook is not called for."""
+    """Create a pod in a dry run, for which the API server calls the other webhook but not ours. Always return True."""
     try:
         namespace.make(pod("true", inject="disabled", name="try"), dry_run="All")
     except RefusedError:
-        # What the other one makes of it need not be a good pod.
+        # The other webhook may make an invalid pod.
         return True
     return True

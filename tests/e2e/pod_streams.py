@@ -1,4 +1,4 @@
-"""Pods that are created without a pause, to see what a change of the install means to those who create pods."""
+"""Create pods continuously while the install changes, and check that no pod is refused or left without Docker."""
 
 import copy
 import threading
@@ -16,38 +16,38 @@ from kubernetes.client.exceptions import ApiException
 
 _CREATORS = 2
 _PAUSE_SECONDS = 0.1
-# That it goes on is shown by that many pods of each creator.
+# The number of further pods of each creator that wait_for_more_pods() waits for
 _MORE_PODS = 10
 
 
 @dataclass
 class PodStream:
-    """The outcomes of the pods. No request to the API server is repeated, whatever the answer was."""
+    """The results of the created pods. A request to the API server is never repeated."""
 
     namespace: Namespace
     created: int = 0
     refused: list[str] = field(default_factory=list)
     without_docker: list[Manifest] = field(default_factory=list)
-    # Times the API server itself could not be reached, which only its restart may cause.
+    # The number of failed connections to the API server, which only a restart of the API server may cause
     unreachable: int = 0
 
     def wait_for_more_pods(self) -> None:
-        """Wait for more pods."""
+        """Wait until more pods are created."""
         enough = self.created + _CREATORS * _MORE_PODS
         until("the stream to go on", lambda: self.created >= enough or bool(self.refused))
 
     def check_no_pod_lost(self) -> None:
-        """Check that every pod was created, and has Docker."""
+        """Check that every pod was created and has Docker."""
         assert not self.refused, f"{len(self.refused)} of {self.created} pods were refused: {self.refused[:3]}"
         assert not self.without_docker, f"{len(self.without_docker)} pods have no Docker: {self.without_docker[:1]}"
 
 
 @contextmanager
 def create_pods(namespace: Namespace, may_be_unreachable: bool = False) -> Iterator[PodStream]:
-    """Create pods until the end of the block, and then check that none was lost.
+    """Create pods until the end of the block, and then check that no pod was lost.
 
-    With `may_be_unreachable` a connection that the API server itself does not take is tried again, as a load
-    balancer would, once it is ready. Without it that counts as a refusal.
+    If `may_be_unreachable`, a failed connection to the API server is tried again when the API server is ready, as a
+    load balancer does. Otherwise it counts as a refusal.
     """
     counted = PodStream(namespace)
     stop = threading.Event()
@@ -78,7 +78,7 @@ def _create_pods(counted: PodStream, prefix: str, stop: threading.Event, may_be_
         try:
             pod = core.create_namespaced_pod(namespace, _unscheduled_pod(f"{prefix}{number}"))
         except (ApiException, urllib3.exceptions.HTTPError) as error:
-            # An ApiException without a status is a handshake that failed.
+            # An ApiException without a status is a failed TLS handshake.
             if isinstance(error, ApiException) and error.status:
                 counted.refused.append(str(error.body))
                 continue
@@ -90,13 +90,13 @@ def _create_pods(counted: PodStream, prefix: str, stop: threading.Event, may_be_
             counted.created += 1
             if not any(one.name == "dind" for one in pod.spec.init_containers or []):
                 counted.without_docker.append(core.api_client.sanitize_for_serialization(pod))
-            # What is left goes with the namespace.
+            # The deletion of the namespace removes the remaining pods.
             with suppress(ApiException, urllib3.exceptions.HTTPError):
                 core.delete_namespaced_pod(pod.metadata.name, namespace, grace_period_seconds=0)
 
 
 def _client_without_retries(kube: Kube) -> client.CoreV1Api:
-    """Return a client that tries nothing twice, and makes a connection for each request: none is found closed."""
+    """Return a client without retries. It opens a connection for each request, so that no idle one is closed."""
     configuration = copy.deepcopy(kube.api.configuration)
     configuration.retries = False
     own = client.ApiClient(configuration)
@@ -105,7 +105,7 @@ def _client_without_retries(kube: Kube) -> client.CoreV1Api:
 
 
 def _unscheduled_pod(name: str) -> Manifest:
-    """Return a pod that asks for Docker and that nobody schedules."""
+    """Return a pod that asks for Docker and is never scheduled."""
     return workloads.pod("true", name=name, schedulingGates=[{"name": "e2e.dind.io/never"}])
 
 

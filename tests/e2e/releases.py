@@ -1,4 +1,4 @@
-"""More releases of the chart, for what an operator may set: each acts only in the namespaces of its test."""
+"""Install more releases of the chart with other values. Each selects only the namespaces of its test."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from kubernetes.dynamic.resource import ResourceList
 
 @dataclass(frozen=True)
 class Release:
-    """A release that a test has installed."""
+    """A release that a test installed."""
 
     kube: Kube
     helm: Helm
@@ -25,29 +25,29 @@ class Release:
 
     @contextmanager
     def namespace_of(self, inject: str | None = "enabled", answers: bool = True, **labels: str) -> Iterator[Namespace]:
-        """Yield a namespace in which this release acts, and no other; once it answers, unless it never will."""
+        """Yield a namespace that only this release selects. If `answers`, wait until the webhook responds."""
         with self.kube.namespace(inject, **{release.OTHER_RELEASE: self.helm.release}, **labels) as namespace:
-            # kube-proxy learns of the Service a moment after helm has seen the pod ready.
+            # kube-proxy updates the Service shortly after helm has seen the ready pod.
             if answers:
                 until("the webhook to be reached", lambda: _answers(namespace))
             yield namespace
 
     def upgrade(self, values: dict[str, Any]) -> None:
-        """Change some of the values."""
+        """Upgrade the release with these values merged over the current ones."""
         self.helm.install(merge(self.values, values))
 
     @property
     def fullname(self) -> str:
-        """Return the name of its objects."""
+        """Return the name of the release's objects."""
         return f"{self.helm.release}-{CHART.name}"
 
     @property
     def host_path(self) -> str:
-        """Return where the socket of its DaemonSet is on the node."""
+        """Return the directory on the node with the socket of the release's DaemonSet."""
         return f"/var/run/dind/{self.helm.namespace}-{self.helm.release}"
 
     def everything(self) -> set[str]:
-        """Return what there is of it, of any kind and in any namespace."""
+        """Return kind and name of all objects of the release, in all namespaces."""
         kinds = [one for one in self.kube.objects.resources.search() if not isinstance(one, ResourceList)]
         listed = [one for one in kinds if "list" in one.verbs]
         selector = f"app.kubernetes.io/instance={self.helm.release}"
@@ -55,7 +55,7 @@ class Release:
         return {f"{one.kind} {one.metadata.name}" for one in found}
 
     def daemon_pods(self) -> list[Manifest]:
-        """Return the pods of its DaemonSet."""
+        """Return the pods of the release's DaemonSet."""
         selector = f"app.kubernetes.io/instance={self.helm.release},app.kubernetes.io/component=dind"
         found = self.kube.core.list_namespaced_pod(self.helm.namespace, label_selector=selector)
         pods: list[Manifest] = self.kube.api.sanitize_for_serialization(found)["items"]
@@ -64,14 +64,14 @@ class Release:
 
 @contextmanager
 def install_release(kube: Kube, helm: Helm, values: dict[str, Any]) -> Iterator[Release]:
-    """Install one with the image of the first, one replica, and values as an operator may set them."""
+    """Install a release with the image of the main release, one replica, and these values. Uninstall it afterwards."""
     with install_chart(kube, helm, merge({"image": _image(kube)}, values)) as release:
         yield release
 
 
 @contextmanager
 def install_chart(kube: Kube, helm: Helm, values: dict[str, Any]) -> Iterator[Release]:
-    """Install one under a name of its own; it is gone after the block."""
+    """Install a release with a unique name and these values. Uninstall it afterwards."""
     name = f"r{token_hex(3)}"
     own = replace(helm, release=name, namespace=f"e2e-{name}")
     requirement = {"key": release.OTHER_RELEASE, "operator": "In", "values": [name]}
@@ -90,7 +90,7 @@ def install_chart(kube: Kube, helm: Helm, values: dict[str, Any]) -> Iterator[Re
 
 
 def merge(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """Return values laid over others, as helm does it."""
+    """Return values merged over other values, as helm merges them."""
     merged = dict(base)
     for key, value in more.items():
         below = merged.get(key)
@@ -102,7 +102,7 @@ def _answers(namespace: Namespace) -> bool:
     try:
         namespace.make(workloads.pod("true", name="asks"), dry_run="All")
     except RefusedError as error:
-        # What it denies, it has answered.
+        # A denial is a response too.
         return error.status != HTTPStatus.INTERNAL_SERVER_ERROR
     return True
 

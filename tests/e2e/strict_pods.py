@@ -1,4 +1,4 @@
-"""Pods for the strict policy: honest ones under several operators, and attacks."""
+"""Pods for the tests of the strict policy: allowed pods under several operators' settings, and attacks."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from app.injection import OPTIONS, STATUS, Option, Outcome, Policy, inject
 
 ALL = [option.name for option in OPTIONS]
 
-# What operators set in `settings.injection`. Pods in both modes, and in each placement that is allowed, are tried with each.
+# Values of `settings.injection`, by operator. Each is tested with pods of both modes and of each allowed placement.
 OPERATORS: dict[str, dict[str, Any]] = {
     "defaults": {},
     "everything": {
@@ -79,7 +79,7 @@ OPERATORS: dict[str, dict[str, Any]] = {
     },
 }
 
-# Texts that each option may have. A new option without texts fails a test.
+# Valid values of each option. A test fails if an option has none.
 OPTION_TEXTS: dict[str, list[str]] = {
     "containers": ["build", "build,setup"],
     "placement": ["native", "container"],
@@ -148,7 +148,7 @@ RESTRICTED = {
     "readOnlyRootFilesystem": True,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-# Specs of honest pods
+# The specs of allowed pods
 BODIES: dict[str, Manifest] = {
     "plain": {"containers": [build()]},
     "workspaces": {
@@ -174,14 +174,14 @@ BODIES: dict[str, Manifest] = {
 
 
 def pod(body: Manifest, mode: str = "sidecar", options: dict[str, str] | None = None) -> Manifest:
-    """Return a pod that asks for Docker and is never started."""
+    """Return a pod that asks for Docker and is never scheduled."""
     made = workloads.pod(inject=mode, options=options, name="strict")
     spec = {"restartPolicy": "Never", "nodeSelector": {"e2e.dind.io/never": "true"}, **copy.deepcopy(body)}
     return {**made, "spec": spec}
 
 
 def injected(pod: Manifest, policy: Policy) -> Manifest:
-    """Return the pod as the webhook leaves it."""
+    """Return the pod after injection."""
     decision = inject(pod, None, policy)
     assert decision.outcome is Outcome.INJECTED, decision.message
     patched: Manifest = jsonpatch.apply_patch(pod, list(decision.operations))
@@ -189,10 +189,10 @@ def injected(pod: Manifest, policy: Policy) -> Manifest:
 
 
 def honest(settings: dict[str, Any]) -> Iterator[tuple[str, Manifest]]:
-    """Yield the names and pods of one operator, not injected yet."""
+    """Yield names and pods that the policy must allow under one operator's settings, before injection."""
     defaults = settings.get("defaults", {})
     allowed = settings.get("allowed_options", [option.name for option in OPTIONS if option.allowed_by_default])
-    # A volume that the operator names, each pod has to have.
+    # Each pod must have the volumes that the operator's settings name.
     volumes_named = isinstance(defaults.get("share-volumes"), str)
     bodies = {name: body for name, body in BODIES.items() if "volumes" in body or not volumes_named}
     modes = [{"placement": "native"}, {"placement": "container"}] if "placement" in allowed else [{}]
@@ -209,7 +209,7 @@ def honest(settings: dict[str, Any]) -> Iterator[tuple[str, Manifest]]:
 
 
 def _is_allowed(option: Option, text: str, settings: dict[str, Any]) -> bool:
-    """Return whether a value of an option that pods may set is one that the operator allows."""
+    """Return whether the operator allows this value of an option."""
     if option.name == "tcp":
         return text not in NOT_LOOPBACK or bool(settings.get("allow_public_tcp"))
     if option.name == "image":
@@ -219,7 +219,7 @@ def _is_allowed(option: Option, text: str, settings: dict[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class Attack:
-    """A change of an injected pod that the policy has to refuse, and a part of the message."""
+    """A change to an injected pod that the policy must refuse, and a part of the message."""
 
     name: str
     says: str
@@ -227,7 +227,7 @@ class Attack:
     operator: str = "defaults"
     mode: str = "sidecar"
     options: dict[str, str] = field(default_factory=dict)
-    # Minor version of the first Kubernetes that has the members
+    # The first minor version of Kubernetes that has the members
     since: int = 30
 
 
@@ -250,7 +250,7 @@ def _args(*arguments: str) -> Callable[[Manifest], object]:
 
 
 def _mount(volume: Manifest | None, **mount: Any) -> Callable[[Manifest], object]:
-    """Mount a volume in the daemon; where one is given, the pod gets it first."""
+    """Mount a volume in the daemon's container. If a volume is given, add it to the pod first."""
 
     def change(pod: Manifest) -> None:
         if volume:
@@ -288,7 +288,7 @@ def _status(text: str | None) -> Callable[[Manifest], object]:
 
 
 def _other_daemon(placement: str) -> Callable[[Manifest], object]:
-    """Give the pod a status of `{}` and a daemon of its own, with another image, TCP and a hostPath."""
+    """Set the pod's status annotation to `{}`, and add another daemon, with another image, TCP and a hostPath."""
 
     def change(pod: Manifest) -> None:
         own = {
@@ -322,7 +322,7 @@ def _moved(pod: Manifest) -> None:
 
 
 def _opted_out_with_our_names(pod: Manifest) -> None:
-    """Use the names that an exemption in Kyverno or Gatekeeper would go by."""
+    """Use the names that an exemption in Kyverno or Gatekeeper would match."""
     pod["metadata"]["annotations"] = {workloads.INJECT: "disabled"}
     pod["spec"]["initContainers"] = []
     pod["spec"]["containers"].append(
@@ -345,7 +345,7 @@ def _remove_mount(name: str) -> Callable[[Manifest], object]:
 
 
 def _change_mounts(name: str, **members: Any) -> Callable[[Manifest], object]:
-    """Change the mounts of a volume in the pod's own containers."""
+    """Change the mounts of a volume in the containers other than the daemon."""
 
     def change(pod: Manifest) -> None:
         for container in pod["spec"]["containers"]:
@@ -368,7 +368,7 @@ _TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 _FORGED = '{"mode":"sidecar","version":"0.1.0"}'
 
 ATTACKS = [
-    # Of the review, sections 3, 5 and 8
+    # Sections 3, 5 and 8 of the security review
     Attack("forged-status-and-native-daemon", "annotation dind.io/status: only dind-webhook", _other_daemon("native")),
     Attack("forged-status-and-ordinary-daemon", "annotation dind.io/status: only", _other_daemon("container")),
     Attack("opted-out-with-our-names", "volume dind-run: a hostPath", _opted_out_with_our_names),
@@ -409,7 +409,7 @@ ATTACKS = [
     Attack("env-twice", "env is not as", lambda pod: daemon(pod)["env"].append({"name": "A", "value": "b"}), operator="closed"),
     Attack("env-without-a-variable-of-the-operator", "env is not as", lambda pod: daemon(pod)["env"].pop(), operator="closed"),
     Attack("env-from-all-of-a-secret", "does not set envFrom", _set(envFrom=[{"secretRef": {"name": "s"}}])),
-    # Members
+    # Members of the container
     Attack("restart-policy-stripped", "restartPolicy", _without_restart_policy, operator="memory", options={"socket-dir": "/var/run"}),
     Attack("capabilities-and-privileged", "securityContext", _set(securityContext={**_CONTEXT, "capabilities": {"add": ["ALL"]}})),
     Attack("another-user", "securityContext", _set(securityContext={**_CONTEXT, "runAsUser": 1000, "runAsNonRoot": True})),
@@ -485,7 +485,7 @@ def _storage_class(pod: Manifest, name: str) -> None:
     volume["ephemeral"]["volumeClaimTemplate"]["spec"]["storageClassName"] = name
 
 
-# Pod Security `baseline` of Kubernetes 1.37: members of a container, and whether they are refused.
+# Pod Security `baseline` of Kubernetes 1.37: members of a container, and whether the policy refuses them
 def _context(**members: Any) -> Manifest:
     return {"securityContext": members}
 
@@ -514,7 +514,7 @@ _CONTEXTS: dict[str, tuple[Manifest, bool]] = {
     "apparmor-localhost": ({"appArmorProfile": {"type": "Localhost", "localhostProfile": "a"}}, False),
     "host-process": ({"windowsOptions": {"hostProcess": True}}, True),
 }
-# Of every kind of container
+# For every kind of container
 OF_CONTAINERS: dict[str, tuple[Manifest, bool]] = {
     "privileged": (_context(privileged=True), True),
     "not-privileged": (_context(privileged=False), False),
@@ -524,9 +524,9 @@ OF_CONTAINERS: dict[str, tuple[Manifest, bool]] = {
     "proc-mount-default": (_context(procMount="Default"), False),
     **{name: (_context(**members), refused) for name, (members, refused) in _CONTEXTS.items()},
 }
-# Refused where the API server knows the member; others drop it
+# Refused if the API server knows the member; older API servers drop it
 UNMASKED = _context(procMount="Unmasked")
-# Of ordinary containers only
+# For ordinary containers only
 OF_ORDINARY_CONTAINERS: dict[str, tuple[Manifest, bool]] = {
     "host-port": ({"ports": [{"containerPort": 80}, {"containerPort": 81, "hostPort": 81}]}, True),
     "port": ({"ports": [{"containerPort": 80}]}, False),
@@ -549,7 +549,7 @@ OF_ORDINARY_CONTAINERS: dict[str, tuple[Manifest, bool]] = {
         }.items()
     },
 }
-# Of the pod itself
+# For the pod itself
 OF_PODS: dict[str, tuple[Manifest, bool]] = {
     "host-network": ({"hostNetwork": True}, True),
     "host-pid": ({"hostPID": True}, True),

@@ -1,8 +1,8 @@
-"""The API server and the webhook together: Kubernetes' own conformance cases for mutating webhooks.
+"""Admission by a real API server and the webhook: the conformance cases of Kubernetes for mutating webhooks.
 
-On the oldest API server that is supported and on today's. Nothing here has to run, so there need be no node: the server
-is a process of this machine, and the chart has the API server call it there. The cases are those of "AdmissionWebhook"
-in Kubernetes' test/e2e/apimachinery/webhook.go that apply to a webhook for pods.
+The tests run on the oldest supported and on the current API server. No pod has to run, so no node is needed: the
+webhook is a process of this machine, which the API server calls by URL. The cases are those of "AdmissionWebhook" in
+test/e2e/apimachinery/webhook.go of Kubernetes that apply to a webhook for pods.
 """
 
 import socket
@@ -41,7 +41,7 @@ NOT_INJECTED = "the pod asks for sidecar and has no container dind; is the webho
 
 
 def gated_pod(inject: str | None = "sidecar", name: str = "ci", **spec: Any) -> Manifest:
-    """Return a pod that asks for Docker and is never started."""
+    """Return a pod that asks for Docker and is never scheduled."""
     gates = [{"name": "e2e.dind.io/never"}]
     return workloads.pod(
         "true", inject=inject, name=name, schedulingGates=gates, automountServiceAccountToken=False, **spec
@@ -59,7 +59,7 @@ def has_docker(pod: Manifest, name: str = "build") -> bool:
 
 
 def refusal(namespace: Namespace, pod: Manifest) -> str:
-    """Return with which message a pod is refused; empty where it is taken."""
+    """Return the message with which the API server refuses a pod, or "" if it accepts the pod."""
     try:
         namespace.make(pod, dry_run="All")
     except RefusedError as error:
@@ -68,7 +68,7 @@ def refusal(namespace: Namespace, pod: Manifest) -> str:
 
 
 def is_injected(namespace: Namespace) -> bool:
-    """Return whether pods get Docker by now: API servers learn of what is new a moment later."""
+    """Return whether pods get Docker already: API servers apply a new configuration after a delay."""
     try:
         return has_docker(namespace.make(gated_pod(), dry_run="All"))
     except RefusedError:
@@ -98,7 +98,7 @@ def release(server: Server) -> Iterator[Release]:
 
 @contextmanager
 def injecting_namespace(release: Release) -> Iterator[Namespace]:
-    """Yield a namespace in which pods get Docker by now."""
+    """Yield a namespace after its pods get Docker."""
     with release.namespace_of() as namespace:
         until("pods to get Docker", lambda: is_injected(namespace))
         yield namespace
@@ -118,7 +118,7 @@ def single_call_release(server: Server) -> Iterator[Release]:
 
 @pytest.fixture
 def single_call_namespace(single_call_release: Release) -> Iterator[Namespace]:
-    """Yield a namespace in which we are called once for each pod."""
+    """Yield a namespace in which the API server calls the webhook once for each pod."""
     with injecting_namespace(single_call_release) as namespace:
         yield namespace
 
@@ -145,13 +145,13 @@ class TestPods:
         assert (tried["spec"], tried["metadata"]["annotations"]) == (made["spec"], made["metadata"]["annotations"])
 
     def test_one_with_a_token_is_asked_about_once(self, server: Server, ci: Namespace) -> None:
-        """The API server would change it after us, and ask again, if our container were without the token."""
+        """If the injected container had no token, the API server would add it and call the webhook again."""
         pod = gated_pod()
         pod["spec"]["automountServiceAccountToken"] = True
         before = server.reviews(ci.name)
         places = [mount["mountPath"] for mount in container(ci.make(pod, dry_run="All"), "dind")["volumeMounts"]]
         assert places.count("/var/run/secrets/kubernetes.io/serviceaccount") == 1
-        # The lines come in the order of the reviews, but after their answers.
+        # Log lines are in the order of the reviews, but the server may write them after its response.
         ci.make(gated_pod(), dry_run="All")
         until("the last review to be logged", lambda: server.reviews(ci.name) >= before + 2)
         assert server.reviews(ci.name) == before + 2
@@ -180,7 +180,7 @@ class TestNamespaces:
             core = release.kube.core
             core.patch_namespace(exempt, {"metadata": {"labels": wanted}})
             try:
-                # The API server learns of both in this order.
+                # The API server sees both changes in this order.
                 core.patch_namespace(later.name, {"metadata": {"labels": wanted}})
                 until("the labels to count", lambda: is_injected(later))
                 assert not has_docker(release.kube.make(gated_pod(), exempt, dry_run="All"))
@@ -222,7 +222,7 @@ class TestOtherMutators:
     def test_one_that_comes_after_asks_too_late_and_the_policy_says_so(
         self, control_plane: ControlPlane, ci: Namespace
     ) -> None:
-        """API servers call nobody again whom they have not called before."""
+        """The API server calls again only webhooks that it has already called for this pod."""
         with mutating_webhook(control_plane, ci, AFTER, add_inject_annotation):
             until("the policy to refuse it", lambda: NOT_INJECTED in refusal(ci, gated_pod(inject=None)))
 
@@ -273,7 +273,7 @@ class TestAWebhookThatDoesNotAnswer:
             assert has_docker(namespace.make(gated_pod(), dry_run="All"))
 
     def test_at_all_has_the_pod_refused(self, server: Server) -> None:
-        # A port that is taken, so that nobody else is there, and at which nobody listens
+        # Bind a port without listening, so that connections to it are refused.
         with socket.socket() as taken:
             taken.bind((server.control_plane.host, 0))
             nobody = replace(server, url=f"https://{server.control_plane.host}:{taken.getsockname()[1]}")
@@ -293,7 +293,7 @@ class TestConditions:
         condition = {"name": "example.com/skip-me", "expression": "object.metadata.name != 'skip-me'"}
         with server.release(matchConditions=[condition]) as release, injecting_namespace(release) as namespace:
             assert not has_docker(namespace.make(gated_pod(name="skip-me"), dry_run="All"))
-            # API servers learn of a policy a moment later: this one acts.
+            # An API server applies a policy after a delay: check that the policy is in force.
             set_operations(release, "UPDATE")
             until("the policy to refuse another", lambda: NOT_INJECTED in refusal(namespace, gated_pod()))
             assert not refusal(namespace, gated_pod(name="skip-me"))
@@ -301,7 +301,7 @@ class TestConditions:
     def test_that_are_no_cel_are_refused(self, server: Server) -> None:
         condition = {"name": "example.com/broken", "expression": "object.metadata.name !="}
         log = server.control_plane.helm.log
-        # Earlier runs have said it too.
+        # The log has the same message from earlier runs.
         length = log.stat().st_size
         with pytest.raises(ClusterError, match="installing the chart failed"):  # noqa: SIM117
             with server.release(matchConditions=[condition]):
@@ -330,7 +330,7 @@ class TestConfigurations:
     def test_are_neither_changed_nor_kept_by_other_webhooks(
         self, control_plane: ControlPlane, own: Release, ci: Namespace
     ) -> None:
-        """A webhook that would could never be got rid of again, so API servers ask nobody."""
+        """API servers call no webhook for webhook configurations: such a webhook could prevent its own removal."""
         reviewed_kinds = []
 
         def deny(request: Manifest) -> Manifest:
@@ -356,13 +356,13 @@ class TestConfigurations:
 
     @pytest.fixture
     def own(self, server: Server) -> Iterator[Release]:
-        """Yield a release whose configuration may be broken."""
+        """Yield a release whose configuration a test may break."""
         with server.release() as release:
             yield release
 
 
 def explained(refused: str, cause: str) -> None:
-    """Check that a message has a cause that the page on troubleshooting explains."""
+    """Check that the message has this cause, and that the troubleshooting page explains it."""
     assert cause in refused
     assert f"`{cause}`" in TROUBLESHOOTING
 

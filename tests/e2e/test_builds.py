@@ -11,12 +11,12 @@ POSTGRES = "postgres:17-alpine"
 
 
 def run(namespace: Namespace, script: str) -> list[str]:
-    """Run a script in a pod to its end and return the lines it prints."""
+    """Run a script in a pod until it ends, and return the lines of its output."""
     return namespace.run(workloads.pod(script)).succeeds().log("build").splitlines()
 
 
 def test_an_image_is_built_and_run(ci: Namespace) -> None:
-    # Debian's BuildKit, of Docker 20.10, speaks TLS only to a mirror that is not an insecure registry, too.
+    # Debian's BuildKit, from Docker 20.10, uses a mirror over plain HTTP only if it is an insecure registry too.
     script = """\
 export DOCKER_BUILDKIT=0
 mkdir /tmp/context && cd /tmp/context
@@ -41,7 +41,7 @@ exit 1
 
 
 def test_a_container_that_mounts_var_run_docker_sock_reaches_the_same_daemon(ci: Namespace) -> None:
-    # The client and its libraries, as an image.
+    # An image with the Docker client and its libraries
     script = """\
 docker create --name sibling busybox
 tar --create --dereference --file - /usr/bin/docker $(ldd /usr/bin/docker | grep --only-matching '/[^ ]*') |
@@ -56,7 +56,7 @@ def test_a_tool_that_ignores_docker_host_finds_the_socket(ci: Namespace) -> None
 
 
 def test_what_an_image_keeps_in_var_run_is_still_there(ci: Namespace) -> None:
-    """A stand-in for postgres, with the directory that the image has for its socket."""
+    """The image is a replacement for postgres: it has the directory for the socket, but no server."""
     keeps = container("test -d /var/run/postgresql && touch /var/run/postgresql/.s && echo kept", "db", POSTGRES)
     pod = ci.run(workloads.pod(keeps)).succeeds()
     assert pod.log("db") == "kept\n"
@@ -72,6 +72,6 @@ def test_a_job_goes_on_after_its_daemon_crashed(ci: Namespace, node: Cluster) ->
         "the daemon to start again", lambda: pod.status("dind")["restartCount"] > before["restartCount"], pod.describe
     )
     until("it to answer", lambda: "yes" in pod.exec("docker info >/dev/null 2>&1 && echo yes || echo no"), pod.describe)
-    # What it had pulled before, from the volume that outlives it
+    # The image pulled before the crash is still in the volume.
     assert pod.exec("docker run --rm --pull=never busybox echo goes on") == "goes on\n"
     assert pod.status("build")["restartCount"] == 0

@@ -1,4 +1,4 @@
-"""`check` and `explain` on a real install and its pods. tests/chart breaks installs in more ways."""
+"""`check` and `explain` on a real install and its pods. tests/chart/on_a_cluster tests more broken installs."""
 
 import cli_plugin
 import workloads
@@ -10,7 +10,7 @@ FOREVER = "trap 'exit 0' TERM; while true; do sleep 1; done"
 
 
 def test_a_healthy_install_passes_every_check(ci: Namespace) -> None:
-    """From the certificates that its replicas serve to what became of a pod."""
+    """The checks cover everything from the replicas' certificates to an injected pod."""
     ci.run(workloads.pod(FOREVER)).ready()
     found = cli_plugin.check(ci)
     assert {name: one for name, one in found.items() if one.status != "passed"} == {}
@@ -37,7 +37,7 @@ def test_a_pod_that_runs_without_docker_since_before_its_namespace_opted_in(kube
         assert found.hints == [recreate]
         assert recreate in explained
 
-        # As they say
+        # The fix that the hint names
         kube.core.delete_namespaced_pod("ci", namespace.name)
         until("the pod to go", lambda: not namespace.pods())
         namespace.run(workloads.pod(FOREVER)).ready()

@@ -1,6 +1,6 @@
-"""One Docker daemon per node, in the DaemonSet of the chart, and business pods that use it.
+"""daemonset mode: the chart's DaemonSet runs one Docker daemon per node, and business pods use it.
 
-Releases of their own for these tests: they restart, break and remove its daemon.
+The tests install separate releases, because they restart, break and remove the daemon.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from kube import Kube, Namespace, Pod, read, until
 from kubernetes import client
 from releases import Release, install_release
 
-# Tests with one more group are of another one than the rest.
+# A test with an own group marker belongs to that group instead.
 pytestmark = pytest.mark.xdist_group("daemon of the node")
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
@@ -90,7 +90,7 @@ def test_a_directory_in_the_sockets_place_is_cleared_by_the_next_daemon_pod(
 def test_new_pods_work_after_the_directory_was_removed_and_running_ones_do_not(
     business: Namespace, shared: Release
 ) -> None:
-    """A running pod keeps the removed directory: the pod must be created again, as the docs say."""
+    """A running pod still mounts the removed directory. The docs say that such a pod must be created again."""
     before = business.run(_pod(FOREVER, "before")).ready()
     _on_the_node(business, shared, "rm -rf $DIR")
     _replace(shared)
@@ -115,10 +115,10 @@ def test_a_pod_that_comes_before_the_daemon_waits_and_then_starts(kube: Kube, he
 @pytest.mark.node
 @pytest.mark.xdist_group("handwritten")
 def test_the_handwritten_form_shares_the_nodes_own_var_run(kube: Kube, helm: Helm) -> None:
-    """The operator's settings of deploy/examples bring back what people wrote by hand."""
+    """With the settings of deploy/examples, injection makes the manifest that people wrote by hand."""
     settings = yaml.safe_load((EXAMPLES / "handwritten-daemonset.settings.yaml").read_text("utf-8"))
     settings["injection"]["modes"] = ["daemonset"]
-    # The chart has it among its own values.
+    # In the chart, the host path is a value outside of the settings.
     values = {"settings": settings, "daemonset": {"hostPath": settings["injection"].pop("host_path")}}
     (daemonset,) = read(EXAMPLES / "docker-ci.daemonset.yaml")
     (manifest,) = read(EXAMPLES / "business-pod.yaml")
@@ -150,7 +150,7 @@ def test_a_pod_waits_for_the_daemon_unless_it_says_otherwise_and_check_names_the
 
 
 def _pod(script: str, name: str = "business", **options: str) -> dict[str, object]:
-    """Return a business pod; options are written with _ for the - of their names."""
+    """Return a business pod. Names of options have _ instead of -."""
     spelt = {option.replace("_", "-"): value for option, value in options.items()}
     return workloads.pod(script, name=name, inject="daemonset", options=spelt)
 
@@ -175,7 +175,7 @@ def _replace(release: Release) -> None:
 
 @contextmanager
 def _daemon_removed(release: Release) -> Iterator[None]:
-    """Have no daemon on any node, and have it back after the block. Its directory stays."""
+    """Remove the daemon from all nodes, and start it again after the block. Its directory remains."""
     _daemon(release).ready()
     _select_nodes(release, "none-of-these")
     until("the daemon to go", lambda: not release.daemon_pods())
@@ -193,7 +193,7 @@ def _select_nodes(release: Release, label: str | None) -> None:
 
 
 def _on_the_node(namespace: Namespace, release: Release, script: str) -> None:
-    """Run a script in which $DIR is the socket's directory of a release."""
+    """Run a script on the node. $DIR is the directory of a release's socket."""
     above, _, directory = release.host_path.rpartition("/")
     mounts = [{"name": "above", "mountPath": "/above"}]
     janitor = workloads.container(f"DIR=/above/{directory}; {script}", image=workloads.BUSYBOX, volumeMounts=mounts)

@@ -1,4 +1,4 @@
-"""The life of an install: whatever happens to it, pods are created and get Docker."""
+"""The lifecycle of an install: upgrades, restarts and renewals must not cost a pod or its Docker."""
 
 import time
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from pod_streams import create_pods
 from releases import Release, install_release
 from workloads import pod
 
-# A busy machine may be slow to answer, and has lost nothing by that.
+# A long timeout: a slow response of a busy machine must not count as a lost pod.
 TWO = {"replicas": 2, "webhook": {"timeoutSeconds": 30}}
 
 lifecycle = pytest.mark.xdist_group("life")
@@ -31,7 +31,7 @@ def release(kube: Kube, helm: Helm) -> Iterator[Release]:
 
 @pytest.fixture
 def build_namespace(release: Release) -> Iterator[Namespace]:
-    """Yield a namespace in which pods are created; the release is whole before that."""
+    """Wait until all replicas are ready, and yield a namespace for the pods."""
     until("both replicas", lambda: all_replicas_are_ready(release))
     with release.namespace_of() as namespace:
         yield namespace
@@ -71,7 +71,8 @@ def test_a_replica_that_is_deleted_answers_for_a_while_and_costs_no_pod(
     with create_pods(build_namespace):
         gone = min(replicas(release))
         release.kube.core.delete_namespaced_pod(gone, release.helm.namespace)
-        # Nodes that learn of it late still send connections there. This one learns of it too soon for a pod to be lost.
+        # Nodes that see the deletion late still send connections to the pod. The single node here sees it too early for
+        # the stream to lose a pod, so ask the pod itself.
         end = time.monotonic() + 3
         while time.monotonic() < end:
             assert accepts_connections(release, gone)
@@ -113,18 +114,19 @@ def test_certificates_and_cas_that_are_renewed_cost_no_pod(kube: Kube, helm: Hel
         with create_pods(namespace):
             until("a new CA", has_new_ca, lambda: str(served), seconds=400)
             before = read_expiries()
-            # API servers that learn of it late know no certificate of it yet; this one learns of it at once.
+            # API servers that see the new CA late do not trust its certificates yet. The API server here sees it at
+            # once, so check the delay itself.
             time.sleep(5)
             assert read_expiries() == before
             until("three certificates of each replica", renewed, lambda: str(served))
 
 
-# The last of them, for all others wait while it waits for one that takes minutes.
+# The last test of this module: while it waits for a test that takes minutes, all other tests wait too.
 @lifecycle
 @pytest.mark.node
 @pytest.mark.serial
 def test_a_restart_of_the_api_server_costs_no_pod(release: Release, build_namespace: Namespace, node: Cluster) -> None:
-    """A connection that it does not take meanwhile is tried again, and nothing else is."""
+    """Only connections that the API server refuses during the restart are tried again."""
     with create_pods(build_namespace, may_be_unreachable=True) as pods:
         node.restart("apiserver")
         until("the API server to be missed", lambda: pods.unreachable > 0)
@@ -133,21 +135,21 @@ def test_a_restart_of_the_api_server_costs_no_pod(release: Release, build_namesp
 
 
 def all_replicas_are_ready(release: Release) -> bool:
-    """Return whether all replicas are there and ready, and no other."""
+    """Return whether all replicas are ready and no other pod of the webhook exists."""
     status = release.kube.get("Deployment", release.fullname, release.helm.namespace, "apps/v1")
     wanted = status["spec"]["replicas"]
     return len(replicas(release)) == wanted and status["status"].get("readyReplicas") == wanted
 
 
 def replicas(release: Release) -> set[str]:
-    """Return the names of the webhook's pods, those on their way out included."""
+    """Return the names of the webhook's pods, including terminating ones."""
     selector = f"app.kubernetes.io/instance={release.helm.release},app.kubernetes.io/component=webhook"
     found = release.kube.core.list_namespaced_pod(release.helm.namespace, label_selector=selector).items
     return {pod.metadata.name for pod in found}
 
 
 def accepts_connections(release: Release, replica: str) -> bool:
-    """Return whether a replica takes a connection: who asks for a page is told that pods are posted there."""
+    """Return whether a replica accepts a connection: it must respond to GET /mutate with 405."""
     try:
         release.kube.core.connect_get_namespaced_pod_proxy_with_path(
             f"https:{replica}:10250", release.helm.namespace, "mutate"
@@ -165,7 +167,7 @@ def restart(release: Release) -> None:
 
 
 def flags(namespace: Namespace) -> list[str]:
-    """Return the flags of the daemon that a pod would get now."""
+    """Return the daemon's flags in a new pod, from a dry run."""
     made = namespace.make(pod("true"), dry_run="All")
     (dind,) = [one for one in made["spec"]["initContainers"] if one["name"] == "dind"]
     return list(dind["args"])
@@ -177,7 +179,7 @@ def secret(release: Release) -> Manifest:
 
 
 def delete_secret_and_wait_until_restored(release: Release) -> None:
-    """Delete the Secret of the certificates, and wait until it is there again as it was."""
+    """Delete the Secret of the certificates, and wait until it exists again with the same content."""
     before = secret(release)
     release.kube.delete("Secret", f"{release.fullname}-certs", release.helm.namespace)
 

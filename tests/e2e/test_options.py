@@ -1,4 +1,4 @@
-"""Each option of the annotation table, by what it does to a running daemon. Those of daemonset mode are elsewhere."""
+"""Each option of sidecar mode, by its effect on a running daemon. test_daemonset.py tests those of daemonset mode."""
 
 import json
 from collections.abc import Iterator
@@ -20,19 +20,19 @@ IN_WORKSPACE = {"volumeMounts": [{"name": "workspace", "mountPath": "/workspace"
 
 
 def with_options(namespace: Namespace, script: str = FOREVER, **options: str) -> Pod:
-    """Run a pod with options, written with _ for the - of their names."""
+    """Run a pod with options, whose names have _ instead of -."""
     spelt = {name.replace("_", "-"): value for name, value in options.items()}
     return namespace.run(workloads.pod(script, options=spelt))
 
 
 def file_system(pod: Pod) -> str:
-    """Return the type of file system on which the daemon keeps its layers."""
+    """Return the type of the file system under the daemon's data directory."""
     return pod.exec("stat --file-system --format=%T /var/lib/docker", "dind").strip()
 
 
 @contextmanager
 def node_directory(kube: Kube, name: str, storage_class: str) -> Iterator[None]:
-    """Offer a directory of the node to claims of a class, or with "" to those without one."""
+    """Create a PersistentVolume in a directory of the node, for claims of this storage class ("": of none)."""
     volume = {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
@@ -53,7 +53,7 @@ def node_directory(kube: Kube, name: str, storage_class: str) -> Iterator[None]:
 
 
 def claim_that_goes(pod: Pod) -> V1PersistentVolumeClaimSpec:
-    """Use the daemon, delete the pod, and return the claim that was there for as long as the pod was."""
+    """Use the daemon, delete the pod, check that its claim is deleted too, and return the claim."""
     core = pod.kube.core
     (claim,) = core.list_namespaced_persistent_volume_claim(pod.namespace).items
     pod.exec("docker run --rm busybox true")
@@ -135,7 +135,7 @@ class TestNetwork:
 
 class TestRegistries:
     def test_images_of_docker_hub_come_from_the_first_mirror_that_answers(self, ci: Namespace, mirror: str) -> None:
-        """The operator's, which is the second here; nobody listens at the first."""
+        """The first mirror is a port that refuses connections; the second is the operator's."""
         nobody = f"{mirror.rpartition(':')[0]}:1"
         pod = with_options(ci, registry_mirrors=f"{nobody}, {mirror}").ready()
         assert nobody in pod.exec("docker info --format '{{.RegistryConfig.Mirrors}}'")
@@ -144,7 +144,7 @@ class TestRegistries:
     def test_an_insecure_registry_is_spoken_to_without_tls(self, ci: Namespace, mirror: str) -> None:
         registry = mirror.removeprefix("http://")
         pull = f"docker pull {registry}/library/busybox"
-        # A registry that is insecure cannot be a mirror as well.
+        # An insecure registry must not be a mirror too.
         with_options(ci, pull, insecure_registries=registry, registry_mirrors="http://192.0.2.1:5000").succeeds()
 
     def test_any_other_registry_is_not(self, ci: Namespace, mirror: str) -> None:
@@ -164,7 +164,7 @@ class TestDaemon:
         assert "proxy.invalid:3128" in pod.exec("docker info --format '{{.HTTPSProxy}}'")
 
     def test_has_the_image_that_the_pod_chose(self, ci: Namespace) -> None:
-        """Here both tags are the same stand-in; what is shown is that the pod runs with the other name."""
+        """Both tags are the same image here: the test shows only that the pod runs with the other name."""
         pod = with_options(ci, image="docker:dind").ready()
         (dind,) = pod.read()["spec"]["initContainers"]
         assert dind["image"] == "docker:dind"

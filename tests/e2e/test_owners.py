@@ -1,4 +1,4 @@
-"""Pods that controllers make: the annotation stands on the template, and the webhook sees pods without a name yet."""
+"""Pods of controllers: the annotation is on the pod template, and the pods have no name at admission."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ LABELS = {"app": "ci"}
 
 
 def controlled(kind: str, **spec: Any) -> Manifest:
-    """Return a workload of apps/v1 whose pods hold a daemon and are ready when it answers."""
+    """Return a workload of apps/v1 whose pods have a daemon, and are ready when the daemon responds."""
     probe = {"exec": {"command": ["docker", "info"]}, "timeoutSeconds": 10}
     script = "trap 'exit 0' TERM; while true; do sleep 1; done"
     template = workloads.template(workloads.container(script, readinessProbe=probe), restartPolicy="Always")

@@ -1,4 +1,4 @@
-"""Pod Security, LimitRange and ResourceQuota judge pods too; users see the messages in the docs."""
+"""Pods under Pod Security, LimitRange and ResourceQuota: the results and messages that the docs show."""
 
 import re
 from pathlib import Path
@@ -99,12 +99,12 @@ class TestPodSecurity:
         assert VIOLATION in found["admitted"].sentences[0]
         hint = f"kubectl label namespace {baseline.name} {ENFORCE}=privileged --overwrite"
         assert f"`{hint}`" in found["pod-security"].hints[0]
-        # As the hint says
+        # The fix in the hint
         label(baseline, **{ENFORCE: "privileged"})
         until("the Job to have a pod", lambda: bool(baseline.pods()), lambda: "\n".join(baseline.events("ci")))
 
     def test_that_only_warns_says_nothing_of_the_daemon(self, ci: Namespace) -> None:
-        """It speaks of a workload as it was written."""
+        """Pod Security checks the workload before injection."""
         label(ci, **{WARN: "baseline"})
         until("the level to count", lambda: any("dind" in one for one in ci.warnings(workloads.pod("true"))))
         assert not ci.warnings(deployment())
@@ -114,7 +114,7 @@ class TestResourceQuota:
     def test_counts_the_daemon_of_a_pod_that_fits(self, ci: Namespace) -> None:
         ci.make(quota({"requests.memory": "1Gi", "limits.memory": "5Gi"}))
         ci.make(small())
-        # 512Mi and 4Gi of them are the daemon's.
+        # The daemon's share is 512Mi and 4Gi.
         until("the quota to be counted", lambda: used(ci) == {"requests.memory": "544Mi", "limits.memory": "4160Mi"})
 
     def test_that_is_exceeded_by_the_daemon_is_told_as_docs_say(self, ci: Namespace) -> None:
@@ -143,7 +143,7 @@ class TestLimitRange:
 
 
 def is_refused(namespace: Namespace) -> bool:
-    """Return whether pods with a daemon are refused by now."""
+    """Return whether pods with a daemon are refused already."""
     try:
         namespace.make(small(), dry_run="All")
     except RefusedError:
@@ -152,7 +152,7 @@ def is_refused(namespace: Namespace) -> bool:
 
 
 def small(**more: Any) -> Manifest:
-    """Return a pod whose own container has requests and limits, as a quota wants; it is never started."""
+    """Return a pod that is never scheduled, whose container has the requests and limits that a quota requires."""
     resources = {"requests": {"memory": "32Mi"}, "limits": {"memory": "64Mi"}}
     gates = [{"name": "e2e.dind.io/never"}]
     return workloads.pod(workloads.container("true", resources=resources), schedulingGates=gates, **more)
@@ -163,7 +163,7 @@ def quota(hard: dict[str, str]) -> Manifest:
 
 
 def used(namespace: Namespace) -> dict[str, str]:
-    """Return what a quota has counted of pods."""
+    """Return the usage in the status of the quota."""
     counted: dict[str, str] = namespace.kube.get("ResourceQuota", "ci", namespace.name)["status"].get("used", {})
     return counted
 
@@ -184,6 +184,6 @@ def replica_sets(namespace: Namespace) -> list[str]:
 
 
 def replica_failure(namespace: Namespace) -> str:
-    """Return what the command of the docs prints."""
+    """Return the output of the command in the docs."""
     conditions = namespace.kube.get("Deployment", "ci", namespace.name, "apps/v1")["status"].get("conditions", [])
     return "".join(one["message"] for one in conditions if one["type"] == "ReplicaFailure")

@@ -1,4 +1,4 @@
-"""A Docker daemon of the pod's own."""
+"""sidecar mode: each pod has its own Docker daemon."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_pull_run_save_and_rmi_work_and_the_pod_completes(ci: Namespace) -> None
 
 
 def test_docker_is_there_before_the_first_container_starts(ci: Namespace) -> None:
-    """A client that comes too early succeeds as well: dockerd makes its socket first, and answers a second later."""
+    """An early client succeeds too: dockerd creates its socket first, and responds a second later."""
     pod = ci.run(workloads.pod("echo started; docker info")).succeeds()
     assert _said_at(pod, "dind", "API listen on /run/dind/docker.sock") < _said_at(pod, "build", "started")
 
@@ -60,7 +60,7 @@ def test_a_job_completes_though_its_daemon_would_run_for_ever(ci: Namespace) -> 
 def test_the_job_of_the_examples_builds_an_image_and_runs_it_over_its_workspace(ci: Namespace) -> None:
     (manifest,) = read(EXAMPLES / "job.yaml")
     del manifest["metadata"]["namespace"]
-    # As in test_builds.py: BuildKit of Docker 20.10 does not ask a mirror of plain HTTP.
+    # As in test_builds.py: BuildKit of Docker 20.10 does not use a mirror over plain HTTP.
     (build,) = manifest["spec"]["template"]["spec"]["containers"]
     build["env"] = [*build.get("env", []), {"name": "DOCKER_BUILDKIT", "value": "0"}]
     ci.make(manifest)
@@ -72,13 +72,13 @@ def test_the_job_of_the_examples_builds_an_image_and_runs_it_over_its_workspace(
 def test_the_handwritten_form_is_an_ordinary_container_with_a_tcp_port(
     kube: Kube, helm: Helm, registry_mirror: str
 ) -> None:
-    """The operator's settings of deploy/examples bring back what people wrote by hand, port 8000 included.
+    """With the settings of deploy/examples, injection makes the manifest that people wrote by hand, with port 8000.
 
-    Debian's 26.1 stands in for docker:stable-dind, which is 19.03, and waits some seconds before it opens a port
+    Debian's Docker 26.1 replaces docker:stable-dind, which is 19.03. It waits some seconds before it opens a port
     without TLS.
     """
     settings = yaml.safe_load((EXAMPLES / "handwritten-sidecar.settings.yaml").read_text("utf-8"))
-    # Docker Hub is reached without a mirror by those who reach it.
+    # A cluster without a mirror reaches Docker Hub directly.
     settings["injection"]["defaults"]["registry-mirrors"] = registry_mirror
     (manifest,) = read(EXAMPLES / "clean-ci.yaml")
     with install_release(kube, helm, {"settings": settings}) as release, release.namespace_of() as namespace:
@@ -87,14 +87,14 @@ def test_the_handwritten_form_is_an_ordinary_container_with_a_tcp_port(
         assert [container["name"] for container in spec["containers"]] == ["clean-ci", "dind"]
         assert "initContainers" not in spec
         until("the loop to have gone round", lambda: "/tmp/busybox.tar" in pod.log("clean-ci"), pod.describe)
-        # From another pod: whoever reaches the port has the daemon.
+        # From another pod: everyone who reaches the port can use the daemon.
         address = pod.read()["status"]["podIP"]
         other = workloads.pod(f"docker --host=tcp://{address}:8000 info", name="other", inject="disabled")
         namespace.run(other).succeeds()
 
 
 def _said_at(pod: Pod, container: str, text: str) -> str:
-    """Return when a container wrote a line, by the clock of the node, as text that sorts by time."""
+    """Return the node's time at which a container wrote a line, as text that sorts by time."""
     log = pod.kube.core.read_namespaced_pod_log(pod.name, pod.namespace, container=container, timestamps=True)
     return next(line.split()[0] for line in log.splitlines() if text in line)
 

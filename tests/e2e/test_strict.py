@@ -1,6 +1,6 @@
-"""The strict policy on real API servers: today's, and the oldest that the chart supports.
+"""The strict policy on the current API server and on the oldest one that the chart supports.
 
-Pods are injected by the core, as the webhook does it, and then created, so that only the policy judges them.
+The tests inject pods with app.injection, as the webhook does, and then create them, so that only the policy decides.
 """
 
 import copy
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.parametrize(
 ADMISSION = "admissionregistration.k8s.io/v1"
 ENFORCE = "pod-security.kubernetes.io/enforce"
 DENIED = "ValidatingAdmissionPolicy"
-# The chart refuses to make a strict policy of the others: baseline has no namespaces of the host.
+# The chart makes no strict policy from the other settings: baseline allows no namespaces of the host.
 CASES = [
     case
     for case in golden.all_cases()
@@ -53,15 +53,15 @@ CASES = [
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator's policy in a namespace of its own."""
+    """The strict policy for one operator's settings, in its own namespace."""
 
     namespace: Namespace
     policy: Policy
-    # Value of the label that namespaces of this operator have
+    # The label value of this operator's namespaces
     label: str
 
     def refusal(self, manifest: Manifest) -> str:
-        """Return with which message a pod is refused; empty where it is taken."""
+        """Return the message with which the API server refuses a pod, or "" if it accepts the pod."""
         return refusal(self.namespace, manifest)
 
     def create(self, manifest: Manifest) -> str:
@@ -88,12 +88,12 @@ def control_plane(request: pytest.FixtureRequest, kube: Kube, helm: Helm) -> Ite
     elif os.environ.get("E2E_CLUSTER"):
         yield ControlPlane.of(request.getfixturevalue("node"))
     else:
-        # It cannot call anything on this machine, and need not.
+        # The API server cannot reach this machine; these tests do not need that.
         yield ControlPlane(kube, helm, "")
 
 
 class Operators:
-    """The policies of operators, each made when it is first asked for."""
+    """The policies of operators. Each is installed on its first use."""
 
     def __init__(self, kube: Kube, stack: ExitStack) -> None:
         self._kube = kube
@@ -164,15 +164,15 @@ class TestHonestPods:
     def test_of_the_golden_cases_are_admitted_where_their_own_containers_keep_to_baseline(
         self, operators: Operators, baseline: Namespace, case: golden.Case
     ) -> None:
-        """Pod Security of the same API server says whether they do, of the pod before injection."""
+        """The tests ask Pod Security of the same API server about the pod before injection."""
         text = case.settings.read_text("utf-8") if case.settings else "{}"
         settings = (yaml.safe_load(text) or {}).get("injection") or {}
-        # Without the DaemonSet, any directory of the node is one that the operator may choose.
+        # Without the DaemonSet, the operator may choose any directory of the node.
         settings.setdefault("modes", [str(mode) for mode in Mode])
         operator = operators.for_settings(settings, daemonset={"hostPath": settings.pop("host_path", "")})
         for _, own in golden.created_pods(golden.parse_documents(case.manifest.read_text("utf-8"))):
             decision = decide_for_namespace(own, case.namespace_label, operator.policy)
-            # Of a pod that says it was injected before, these cases show only a part.
+            # The pods in these cases that claim to be injected are incomplete.
             if decision.outcome is not Outcome.INJECTED or STATUS in (own["metadata"].get("annotations") or {}):
                 continue
             forbidden = "violates PodSecurity" in refusal(baseline, without_references(own))
@@ -182,14 +182,14 @@ class TestHonestPods:
 
 @pytest.fixture(scope="module")
 def baseline(control_plane: ControlPlane) -> Iterator[Namespace]:
-    """Yield a namespace that enforces baseline by Pod Security."""
+    """Yield a namespace in which Pod Security enforces baseline."""
     with control_plane.kube.namespace(None, **{ENFORCE: "baseline"}) as namespace:
         until("the level to count", lambda: "violates PodSecurity" in refusal(namespace, privileged()))
         yield namespace
 
 
 def without_references(manifest: Manifest) -> Manifest:
-    """Return a pod without names of objects that there have to be, in a cluster where there are none."""
+    """Return a pod without references to objects that do not exist in this cluster."""
     references = {"serviceAccountName", "serviceAccount", "priorityClassName", "runtimeClassName"}
     spec = {key: value for key, value in manifest["spec"].items() if key not in references}
     metadata = {key: value for key, value in (manifest.get("metadata") or {}).items() if key != "namespace"}
@@ -219,9 +219,9 @@ class TestAttacks:
         assert "annotation dind.io/status: only dind-webhook writes it" in off.refusal(node)
 
 
-# Changes of a pod that exists: a name, the subresource, the change, and the message; empty where the change is taken.
+# Changes to an existing pod: name, subresource, change, and message; "" if the change is allowed.
 Change = tuple[str, str, Any, str]
-# Those that the API server adds, and one more
+# The tolerations that the API server adds, and one more
 TOLERATIONS = [
     *(
         {"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
@@ -281,7 +281,7 @@ UPDATES: list[Change] = [
 
 @pytest.fixture(scope="module")
 def pods(operators: Operators) -> dict[str, str]:
-    """Return the names of pods that exist, by their mode."""
+    """Return the names of existing pods by mode."""
     operator = operators.by_name("defaults")
     resources = {"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}
     body = {"containers": [strict_pods.build(resources=resources)]}
@@ -290,14 +290,14 @@ def pods(operators: Operators) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class PolicyComparison:
-    """The strict policy, and Pod Security where it is of a version with the same rules."""
+    """Compares the strict policy with Pod Security, if Pod Security has the same rules in this version."""
 
     strict: Operator
     baseline: Namespace
     same_rules: bool
 
     def check_verdict(self, own: Manifest, injected: Manifest, refused: bool) -> None:
-        """Check that both refuse a pod, or neither; Pod Security is asked about it without the daemon."""
+        """Check that both refuse the pod, or both allow it. Pod Security checks the pod without the daemon."""
         assert bool(self.strict.refusal(own)) is refused
         assert bool(self.strict.refusal(injected)) is refused
         if self.same_rules:
@@ -318,7 +318,7 @@ def parametrize(cases: dict[str, tuple[Manifest, bool]]) -> pytest.MarkDecorator
 
 
 class TestBaseline:
-    """The strict policy judges containers other than the daemon as Pod Security does."""
+    """For containers other than the daemon, the strict policy decides like Pod Security."""
 
     @parametrize({**strict_pods.OF_CONTAINERS, **strict_pods.OF_ORDINARY_CONTAINERS})
     def test_of_containers(self, policies: PolicyComparison, members: Manifest, refused: bool) -> None:
@@ -357,7 +357,7 @@ class TestBaseline:
         policies.check_verdict(own, self.injected(policies, own), refused)
 
     def injected(self, policies: PolicyComparison, own: Manifest) -> Manifest:
-        """Return the pod with a daemon, though injection would deny some."""
+        """Return the pod with a daemon, even if injection would deny the pod."""
         plain = injected(pod(BODIES["plain"]), policies.strict.policy)
         merged = copy.deepcopy(plain)
         merged["metadata"]["annotations"] |= own["metadata"]["annotations"]
@@ -397,9 +397,9 @@ class TestUpdates:
     def test_of_pods_that_were_there_before_the_policy_are_judged_by_what_changes(
         self, control_plane: ControlPlane
     ) -> None:
-        """An upgrade must not make pods of earlier settings, or of none, impossible to label or to delete."""
+        """After an upgrade, it must be possible to label and delete pods of previous settings, or without injection."""
         with ExitStack() as stack:
-            # The cluster's own webhook leaves it alone.
+            # The main release does not select this namespace.
             before = stack.enter_context(control_plane.kube.namespace(**{release.OTHER_RELEASE: "before"}))
             old = Operators(control_plane.kube, stack).by_name("everything")
             options = {"dockerd-args": '["--debug"]', "image": "registry.example/ci/docker:1"}
@@ -427,7 +427,7 @@ def has_resize(kube: Kube) -> bool:
 
 
 def patch(namespace: Namespace, name: str, subresource: str, change: Any) -> str:
-    """Patch a pod for real, and return with which message that is refused."""
+    """Patch a pod without dry-run, and return the message if the patch is refused."""
     core, content = namespace.kube.core, "application/strategic-merge-patch+json"
     try:
         match subresource:
@@ -449,7 +449,7 @@ def patch(namespace: Namespace, name: str, subresource: str, change: Any) -> str
 
 @pytest.mark.node
 class TestTheWebhook:
-    """Pods as users create them: the API server calls the webhook, then the policy."""
+    """Pods created by users: the API server calls the webhook, then evaluates the policy."""
 
     @pytest.fixture
     def ci(self, control_plane: ControlPlane, tmp_path: Path) -> Iterator[Namespace]:
@@ -489,7 +489,7 @@ SECRETS: list[tuple[str, Manifest, bool]] = [
 class TestTheAccountOfCerts:
     @pytest.fixture
     def account(self, control_plane: ControlPlane) -> Iterator[tuple[client.CoreV1Api, str]]:
-        """Yield a client that is the account, with the rights that the chart gives it, and its namespace."""
+        """Yield a client with the service account's token and the RBAC rules of the chart, and the namespace."""
         kube = control_plane.kube
         with kube.namespace(None) as namespace, ExitStack() as stack:
             name = namespace.name
@@ -515,7 +515,7 @@ class TestTheAccountOfCerts:
 
 
 def apply_secret(core: client.CoreV1Api, namespace: str, secret: Manifest) -> str:
-    """Have an account write the Secret of the certificates, dry-run, and return with which message it is refused."""
+    """Apply the certificates' Secret as this account, in a dry run, and return the message if it is refused."""
     name = f"{namespace}-certs"
     metadata = {"name": name, "annotations": {"kubernetes.io/service-account.name": "default"}}
     body = {"apiVersion": "v1", "kind": "Secret", **secret, "metadata": {**metadata, **secret.get("metadata", {})}}

@@ -1,11 +1,11 @@
-"""Manifests of what the scenarios run, as short as they can be."""
+"""Build short manifests of pods and workloads."""
 
 from typing import Any
 
 from kube import Manifest
 
 INJECT = "dind.io/inject"
-# The client, as in deploy/examples; make e2e has a stand-in of Debian under this name.
+# The Docker client, as in deploy/examples. `make e2e` builds an image with this name from Debian packages.
 DOCKER = "docker:29.7.2-cli"
 BUSYBOX = "busybox:1.37"
 
@@ -16,7 +16,10 @@ def container(script: str, name: str = "build", image: str = DOCKER, **more: Any
 
 def pod(*containers: Manifest | str, inject: str | None = "sidecar", options: Manifest | None = None, name: str = "ci",
         **spec: Any) -> Manifest:  # fmt: skip
-    """Return a pod of containers, a text being the script of one; `options` are annotations without dind.io/."""
+    """Return a pod with these containers; a string is the script of a container.
+
+    `options` are annotations without their prefix dind.io/.
+    """
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -26,7 +29,7 @@ def pod(*containers: Manifest | str, inject: str | None = "sidecar", options: Ma
 
 def template(*containers: Manifest | str, inject: str | None = "sidecar", options: Manifest | None = None,
              name: str | None = None, **spec: Any) -> Manifest:  # fmt: skip
-    """Return what stands in a workload's template."""
+    """Return the pod template of a workload."""
     annotations = {f"dind.io/{key}": value for key, value in (options or {}).items()}
     if inject is not None:
         annotations[INJECT] = inject
@@ -34,7 +37,7 @@ def template(*containers: Manifest | str, inject: str | None = "sidecar", option
     if name:
         metadata["name"] = name
     made = [container(one) if isinstance(one, str) else one for one in containers]
-    # No seconds are lost at the end of a test; nothing here has to be ended with care.
+    # No grace period: tests end sooner, and no process needs a clean shutdown.
     return {
         "metadata": metadata,
         "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 2, "containers": made, **spec},

@@ -62,7 +62,7 @@ def _fuzz(seconds: int, seed: int) -> int:
 
 
 def _run_target(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run the target in a process of its own: libFuzzer ends its process."""
+    """Run the target in a separate process, because libFuzzer ends its process."""
     path = os.pathsep.join([*_SHARED, *filter(None, [os.environ.get("PYTHONPATH")])])
     replay = not arguments[-1].startswith("-")
     return subprocess.run(

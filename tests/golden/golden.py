@@ -233,7 +233,7 @@ def _create_from_template(owner: JsonObject, template: JsonObject) -> JsonObject
 
 
 def _copy_as_json(pod: JsonObject) -> JsonObject:
-    """Return a copy by way of JSON: a YAML alias becomes an object of its own."""
+    """Return a copy by way of JSON, in which YAML aliases are separate objects."""
     return json.loads(json.dumps(pod))
 
 

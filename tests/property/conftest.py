@@ -8,7 +8,7 @@ from app.settings import InjectionSettings, make_policy
 
 @pytest.fixture(scope="session")
 def policy() -> Policy:
-    """Return the policy of an operator who lets pods set every option."""
+    """Return the policy of an operator who allows pods to set all options."""
     return make_policy(
         InjectionSettings(
             allowed_options=frozenset(option.name for option in OPTIONS),

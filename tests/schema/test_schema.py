@@ -1,4 +1,4 @@
-"""The application holds to openapi.yaml, whatever it is sent."""
+"""The responses of the application conform to openapi.yaml for generated requests."""
 
 from pathlib import Path
 

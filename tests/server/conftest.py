@@ -28,7 +28,7 @@ def pair(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> tup
 
 @pytest.fixture(scope="session")
 def serve(authority: trustme.CA, pair: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Serve:
-    """Start a webhook with these files and server settings; it ends with the block."""
+    """Return a function that runs a webhook with these files and server settings until the end of the block."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
 
@@ -49,6 +49,6 @@ def serve(authority: trustme.CA, pair: tuple[Path, Path], tmp_path_factory: pyte
 
 @pytest.fixture(scope="module")
 def webhook(serve: Serve) -> Iterator[Webhook]:
-    """Run a webhook under built-in settings, one for a module."""
+    """Run a webhook with the built-in settings, one for each module."""
     with serve() as running:
         yield running

@@ -1,4 +1,4 @@
-"""The part of an API server that `dind-webhook certs` uses, over HTTP, with objects in memory and faults to inject."""
+"""A fake API server for `dind-webhook certs`, over HTTP, with objects in memory and injected faults."""
 
 import json
 import ssl
@@ -17,7 +17,7 @@ from fake_cluster import CONFIGURATION, NAMESPACE, SECRET, Cluster, Kind, Refuse
 
 Verb = Literal["get", "patch", "watch"]
 Fault = int | bytes | float | Literal["away", "cut"]
-"""A status to refuse with, a body with 200, seconds to wait before the answer, or a connection that breaks."""
+"""The status of a refusal, the body of a response with 200, a delay in seconds, or a broken connection."""
 
 _SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
 _WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
@@ -32,7 +32,7 @@ _COLLECTIONS: dict[str, tuple[Kind, str, dict[str, str]]] = {
 
 
 class ApiServer(ThreadingHTTPServer):
-    """An API server on a free port of loopback."""
+    """A fake API server on a free port of loopback."""
 
     daemon_threads = True
     block_on_close = False
@@ -43,10 +43,10 @@ class ApiServer(ThreadingHTTPServer):
         self.fault: Callable[[Verb, Kind], Fault | None] = lambda _verb, _kind: None
         self.requests: Counter[tuple[Verb, Kind]] = Counter()
         self.watch_seconds = 60.0
-        """How long a watch lasts at most, whatever is url for."""
+        """The longest duration of a watch, even if the URL asks for more."""
 
     def speak_tls(self, leaf: trustme.LeafCert) -> None:
-        """Take TLS from now on, which the kubeconfig says not to verify."""
+        """Use TLS from now on. The kubeconfig tells clients not to verify the certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         leaf.configure_cert(context)
         self.socket = context.wrap_socket(self.socket, server_side=True)
@@ -64,7 +64,7 @@ class ApiServer(ThreadingHTTPServer):
 
     @contextmanager
     def failing(self, fault: Fault, *verbs: Verb) -> Iterator[None]:
-        """Answer every call with this fault, or only those with these verbs; open watches break off."""
+        """Fail every call with this fault, or only calls with these verbs, and end open watches."""
         self.fault = lambda verb, _kind: fault if not verbs or verb in verbs else None
         try:
             yield
@@ -72,7 +72,7 @@ class ApiServer(ThreadingHTTPServer):
             self.fault = lambda _verb, _kind: None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that went away."""
+        """Ignore disconnected clients."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -165,12 +165,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: Any) -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
 
 @contextmanager
 def api_server(cluster: Cluster) -> Iterator[ApiServer]:
-    """Run an API server."""
+    """Run a fake API server until the end of the block."""
     with ApiServer(cluster) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()

@@ -1,4 +1,4 @@
-"""A Secret and a webhook configuration in memory, with what the API server says of resourceVersions and owners."""
+"""A Secret and a webhook configuration in memory, with the resourceVersions and field owners of an API server."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ ENTRIES = ("enabled.dind.io", "sidecar.dind.io")
 
 
 class RefusedError(Exception):
-    """An answer with an HTTP status other than 200."""
+    """The API server responds with an HTTP status other than 200."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -30,13 +30,13 @@ class RefusedError(Exception):
 
 
 class Cluster:
-    """Both objects, who owns which key of the Secret, and all that happened. Safe for threads."""
+    """Both objects, the field owners of the Secret's keys, and the history of changes. Thread-safe."""
 
     def __init__(self, entries: tuple[str, ...] = ENTRIES) -> None:
         self.changed = threading.Condition()
         self.events: list[tuple[Kind, Event]] = []
         self.cas: list[str] = []
-        """Each CA that ever stood in the Secret, base64, in the order in which they came."""
+        """All CAs that the Secret has contained, in base64, oldest first."""
         self._revision = 0
         self._objects: dict[Kind, dict[str, Any] | None] = {"secret": None, "webhooks": None}
         self._owners: dict[str, set[str]] = {}
@@ -64,7 +64,7 @@ class Cluster:
             self._tell(kind, "DELETED", found)
 
     def configure(self, entries: tuple[str, ...]) -> None:
-        """Put a webhook configuration in place as the chart has it, without any caBundle."""
+        """Create the webhook configuration as the chart does, without any caBundle."""
         webhooks = [
             {
                 "name": name,
@@ -78,7 +78,7 @@ class Cluster:
             self._put("webhooks", {"metadata": {"name": CONFIGURATION}, "webhooks": webhooks})
 
     def overwrite_bundles(self, bundle: bytes) -> None:
-        """Do what `kubectl edit` and Argo CD do."""
+        """Overwrite every caBundle, as `kubectl edit` or Argo CD may do."""
         with self.changed:
             webhooks = self.get("webhooks")
             for entry in webhooks["webhooks"]:
@@ -98,7 +98,7 @@ class Cluster:
             return {key: base64.b64decode(text) for key, text in (found or {}).get("data", {}).items()}
 
     def edit_secret(self, **data: bytes) -> None:
-        """Write keys of the Secret by hand; dots in their names are underscores here."""
+        """Set keys of the Secret. Names of arguments have _ instead of the dots."""
         with self.changed:
             secret = self.get("secret")
             for key, value in data.items():
@@ -106,7 +106,7 @@ class Cluster:
             self._put("secret", secret)
 
     def apply_secret(self, given: dict[str, Any], manager: str, *, force: bool) -> dict[str, Any]:
-        """Server-side apply: make the Secret or change it, whichever is due."""
+        """Create or change the Secret by server-side apply."""
         with self.changed:
             found = self._objects["secret"]
             version = given["metadata"].get("resourceVersion")
@@ -129,7 +129,7 @@ class Cluster:
             return self._put("secret", {"metadata": metadata, "type": given["type"], "data": data})
 
     def patch_webhooks(self, patch: dict[str, Any]) -> dict[str, Any]:
-        """Strategic merge: entries of `webhooks` are the same where their names are."""
+        """Apply a strategic merge patch, which identifies entries of `webhooks` by name."""
         with self.changed:
             webhooks = self.get("webhooks")
             if patch["metadata"]["resourceVersion"] != webhooks["metadata"]["resourceVersion"]:
@@ -142,7 +142,7 @@ class Cluster:
             return self._put("webhooks", webhooks)
 
     def watch(self, kind: Kind, is_over: Callable[[float], bool]) -> Iterator[Event]:
-        """Yield what is there, then each change, until `is_over`, which is asked with how long to wait in seconds."""
+        """Yield the current object, then each change. `is_over` waits for some seconds and returns whether to end."""
         with self.changed:
             seen = len(self.events)
             there = self.find(kind)
@@ -173,7 +173,7 @@ class Cluster:
 
 
 class DirectCertStore:
-    """The calls of app.kube without a network. `before` runs before each call, and may raise."""
+    """Implements the calls of app.kube without a network. `before` runs before each call, and may raise."""
 
     def __init__(self, cluster: Cluster, before: Callable[[], None] = lambda: None) -> None:
         self._cluster = cluster

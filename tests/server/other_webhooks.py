@@ -1,4 +1,4 @@
-"""Mutating webhooks of other people, as servers on this machine: what each does to a pod is a function."""
+"""Run other mutating webhooks on this machine. A function makes the response of each."""
 
 import base64
 import json
@@ -12,25 +12,25 @@ from typing import Any
 import trustme
 
 Json = dict[str, Any]
-# From a pod to the operations of a JSON patch
+# Returns the operations of a JSON patch for a pod.
 MakePatch = Callable[[Json], list[Json]]
-# From a request for admission to its response, without the uid
+# Returns the response, without uid, to an AdmissionRequest.
 ReviewFunction = Callable[[Json], Json]
 
 
 def strip_restart_policies(pod: Json) -> list[Json]:
-    """Do what webhooks do that were built for Kubernetes before native sidecars."""
+    """Remove restartPolicy from init containers, as webhooks do that were built before native sidecars."""
     return [
         {"op": "remove", "path": f"/spec/initContainers/{index}/{member}"}
         for index, one in enumerate(pod["spec"].get("initContainers", []))
-        # What only a native sidecar may have would have the pod refused for another reason.
+        # Also remove the members that only native sidecars may have: the API server would refuse the pod for them.
         for member in ("restartPolicy", "startupProbe", "lifecycle")
         if member in one
     ]
 
 
 def respond_with_patch(change: MakePatch) -> ReviewFunction:
-    """Return what answers with the operations of a change."""
+    """Return a review function that allows the pod and responds with a patch."""
 
     def review(request: Json) -> Json:
         patch = json.dumps(change(request["object"])).encode()
@@ -41,7 +41,7 @@ def respond_with_patch(change: MakePatch) -> ReviewFunction:
 
 @contextmanager
 def serve_webhook(host: str, review: ReviewFunction) -> Iterator[Json]:
-    """Yield the clientConfig with which an API server reaches it."""
+    """Serve a webhook until the end of the block, and yield its clientConfig for the webhook configuration."""
     ca = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert(host).configure_cert(context)
@@ -59,7 +59,7 @@ def serve_webhook(host: str, review: ReviewFunction) -> Iterator[Json]:
 
 def _handler(review: ReviewFunction) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # as the base class has it
+        def do_POST(self) -> None:  # the name in the base class
             sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             response = {"uid": sent["request"]["uid"], **review(sent["request"])}
             body = json.dumps({"apiVersion": sent["apiVersion"], "kind": sent["kind"], "response": response}).encode()
@@ -70,6 +70,6 @@ def _handler(review: ReviewFunction) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     return Handler

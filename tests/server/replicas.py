@@ -1,4 +1,4 @@
-"""Running `dind-webhook certs`, one or several that know of each other only through an API server."""
+"""Run one or more `dind-webhook certs` processes, which communicate only through an API server."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +14,7 @@ READY = (200, "ok\n")
 
 @dataclass(kw_only=True)
 class Replica(RunningProgram):
-    """A running `dind-webhook certs` with a directory of its own."""
+    """A running `dind-webhook certs` with its own directory."""
 
     directory: Path
 
@@ -31,7 +31,7 @@ class Replica(RunningProgram):
 
 @contextmanager
 def replicas(api: ApiServer, folder: Path, number: int, **settings: object) -> Iterator[list[Replica]]:
-    """Start replicas at once under these settings, with their files in a folder; they end with the block."""
+    """Start replicas at the same time with these settings, with their files in `folder`. Stop them afterwards."""
     given = {"NAMESPACE": NAMESPACE, "SECRET": SECRET, "WEBHOOK_CONFIGURATION": CONFIGURATION, **settings}
     environ = {f"DIND_WEBHOOK_CERTS__{name}": str(value) for name, value in given.items()}
     kubeconfig = api.write_kubeconfig(folder / "kubeconfig")

@@ -1,4 +1,4 @@
-"""Pods, and the reviews that the API server sends about them."""
+"""Pods, and AdmissionReviews of pods as the API server sends them."""
 
 import json
 from typing import Any
@@ -29,6 +29,6 @@ def review(object_: Any, version: str = "v1", **request: Any) -> bytes:
 BODY = review(pod())
 HEADERS = b"POST /mutate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 REQUEST = HEADERS + b"content-length: %d\r\n\r\n%s" % (len(BODY), BODY)
-"""A whole request, as a client writes it that has no library."""
+"""The bytes of a complete HTTP request"""
 LAST_REQUEST = HEADERS + b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(BODY), BODY)
-"""The same, after which the server is to close the connection."""
+"""The same request with `connection: close`"""

@@ -1,4 +1,4 @@
-"""Certificates as kubelet mounts them."""
+"""Write certificates to files as kubelet does for the volume of a Secret."""
 
 import shutil
 from itertools import count
@@ -8,7 +8,7 @@ import trustme
 
 
 class SecretVolume:
-    """The volume of a Secret: `tls.crt` and `tls.key` are links through `..data`, which is what gets replaced."""
+    """The volume of a Secret: its files are links through `..data`, and an update replaces `..data`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -19,7 +19,7 @@ class SecretVolume:
             file.symlink_to(Path("..data", file.name))
 
     def put(self, *contents: bytes | None) -> None:
-        """Replace the certificate, the key and the CA of clients in one step; None leaves the file out."""
+        """Replace the certificate, the key and the client CA in one step. None removes the file."""
         data, new = self._folder / "..data", self._folder / f"..{next(self._numbers)}"
         new.mkdir()
         for file, content in zip((*self.pair, self.client_ca), contents, strict=False):
@@ -34,5 +34,5 @@ class SecretVolume:
 
 
 def pems(leaf: trustme.LeafCert) -> tuple[bytes, bytes]:
-    """Return the certificate and its key."""
+    """Return the certificate and its key in PEM."""
     return leaf.cert_chain_pems[0].bytes(), leaf.private_key_pem.bytes()

@@ -1,4 +1,4 @@
-"""Clients that do not stop asking."""
+"""Send reviews continuously from several threads."""
 
 import contextlib
 import http.client
@@ -18,7 +18,7 @@ _HEADERS = {"Content-Type": "application/json"}
 
 
 def send_review(connection: http.client.HTTPSConnection) -> http.client.HTTPResponse:
-    """Send one review and read the whole answer."""
+    """Send one review and read the complete response."""
     connection.request("POST", "/mutate?timeout=5s", _BODY, _HEADERS)
     answer = connection.getresponse()
     answer.read()
@@ -27,7 +27,7 @@ def send_review(connection: http.client.HTTPSConnection) -> http.client.HTTPResp
 
 @dataclass
 class Load:
-    """Threads that send_review the webhook until the block ends, and what came of it."""
+    """Threads that send reviews until the end of the block, and their results."""
 
     answers: list[http.client.HTTPResponse] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Load:
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def send_on_connections(self, connections: list[http.client.HTTPSConnection]) -> None:
-        """Ask on these connections in turn; a connection that the server closes is a failure."""
+        """Send reviews on these connections in turn. A connection that the server closes is a failure."""
         for connection in connections:
             connection.connect()
             connection.auto_open = 0
@@ -44,7 +44,7 @@ class Load:
         self._start(lambda: send_review(next(turns)))
 
     def send_on_new_connections(self, webhook: Webhook) -> None:
-        """Open a new connection for each request."""
+        """Send each review on a new connection."""
 
         def once() -> http.client.HTTPResponse:
             with contextlib.closing(webhook.connect()) as connection:
@@ -53,9 +53,9 @@ class Load:
         self._start(once)
 
     def send_until_refused(self, webhook: Webhook, *, reuse: bool) -> None:
-        """Ask until the webhook, told to stop, takes no connection any more: another replica would.
+        """Send reviews until the webhook, after SIGTERM, refuses a connection: another replica would accept it.
 
-        A connection is used again where `reuse`, as long as the server does not ask for its end.
+        If `reuse`, use one connection until the server asks to close it.
         """
         connection = webhook.connect()
 
@@ -75,12 +75,12 @@ class Load:
         self._start(once)
 
     def finish(self) -> None:
-        """Wait until no thread asks any more."""
+        """Wait until all threads have ended."""
         for thread in self._threads:
             thread.join()
 
     def wait_for_answers(self, answers: int) -> None:
-        """Wait for so many more answers, or a failure."""
+        """Wait for this number of further responses, or for a failure."""
         enough = len(self.answers) + answers
         eventually(lambda: self.failures or len(self.answers) >= enough)
 
@@ -110,7 +110,7 @@ class Load:
 
 @contextmanager
 def connections(webhook: Webhook, number: int) -> Iterator[list[http.client.HTTPSConnection]]:
-    """Return so many connections, which are closed at the end."""
+    """Yield this number of connections, and close them afterwards."""
     made = [webhook.connect() for _ in range(number)]
     try:
         yield made

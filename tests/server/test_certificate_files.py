@@ -1,4 +1,4 @@
-"""The server reads its certificate from files that somebody else replaces."""
+"""The server reloads its certificate when another process replaces the files."""
 
 import contextlib
 import ssl
@@ -32,13 +32,13 @@ def mount(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Se
 
 @pytest.fixture(scope="module")
 def rotating(serve: Serve, mount: SecretVolume) -> Iterator[Webhook]:
-    """Run a webhook that looks at its files all the time."""
+    """Run a webhook that checks its files at very short intervals."""
     with serve(mount.pair, RELOAD_SECONDS=LOOK_SECONDS, TLS_SERVER_NAME="localhost") as running:
         yield running
 
 
 def rotate(webhook: Webhook, mount: SecretVolume, authority: trustme.CA) -> bytes:
-    """Put a new pair in place and wait until it is served; returned in DER."""
+    """Replace the certificate and key, wait until the server uses them, and return the certificate in DER."""
     pair = pems(authority.issue_cert("localhost"))
     mount.put(*pair)
     der = ssl.PEM_cert_to_DER_cert(pair[0].decode())

@@ -1,4 +1,4 @@
-"""`dind-webhook certs`: processes that know of each other only through an API server, which may misbehave."""
+"""`dind-webhook certs`: several replicas, which communicate only through an API server that may fail."""
 
 import itertools
 import json
@@ -26,7 +26,7 @@ Certs = Callable[..., AbstractContextManager[list[Replica]]]
 
 @pytest.fixture(scope="module")
 def certs(tmp_path_factory: pytest.TempPathFactory) -> Certs:
-    """Start replicas at once under these settings; they end with the block."""
+    """Return a function that runs replicas with these settings until the end of the block."""
 
     def run(api: ApiServer, number: int, **settings: object) -> AbstractContextManager[list[Replica]]:
         return replicas(api, tmp_path_factory.mktemp("certs"), number, **settings)
@@ -42,14 +42,14 @@ def api() -> Iterator[ApiServer]:
 
 @pytest.fixture(scope="module")
 def two_replicas(api: ApiServer, certs: Certs) -> Iterator[list[Replica]]:
-    """Run two replicas that have agreed, and look again only when a watch tells them to."""
+    """Run two replicas until they have the same CA. They reconcile again only after a watch event."""
     with certs(api, 2, RESYNC="1h") as replicas:
         eventually(lambda: all(replica.is_ready() for replica in replicas))
         yield replicas
 
 
 def is_in_order(cluster: Cluster, replicas: list[Replica]) -> bool:
-    """Whether all replicas serve what is in the Secret, and every bundle has its CA and no other."""
+    """Return whether all replicas serve the Secret's certificate, and every caBundle has the Secret's CA only."""
     secret = cluster.secret()
     return {replica.served() for replica in replicas} == {secret.get("tls.crt")} and set(cluster.bundles()) == {
         secret.get("ca.crt")
@@ -90,7 +90,7 @@ def test_overwritten_bundles_are_repaired_and_counted(api: ApiServer, two_replic
     for bundle in (b"", b"somebody else's"):
         api.cluster.overwrite_bundles(bundle)
         eventually(lambda: is_in_order(api.cluster, two_replicas))
-    # A replica that came too late was told of a conflict, and wrote nothing.
+    # The second replica to write got a conflict, and wrote nothing.
     eventually(lambda: written() == before + 2)
     assert all(replica.is_ready() for replica in two_replicas)
 
@@ -148,8 +148,8 @@ def test_three_replicas_that_start_at_once_in_a_storm_of_faults_make_one_ca(cert
 
     def fault(verb: Verb, _kind: Kind) -> Fault | None:
         found = next(faults) if chance.random() < 0.7 else None
-        # A write that is answered so is taken to be done: a CA that was made in vain is then trusted beside the other
-        # for as long as what it signed may be served, as it should be.
+        # The replica assumes that such a write has succeeded. Then the bundles also trust the discarded CA, for as long
+        # as a replica may serve a certificate of that CA. This is intended.
         return None if found == b"{}" and verb == "patch" else found
 
     with api_server(cluster) as api:
@@ -166,7 +166,7 @@ def test_three_replicas_that_start_at_once_in_a_storm_of_faults_make_one_ca(cert
 
 
 class AdmissionClient:
-    """An API server's side: clients that trust what caBundle is at the moment they connect."""
+    """Connects as an API server does, with the caBundle at the time of the connection."""
 
     def __init__(self, cluster: Cluster, webhooks: list[Webhook]) -> None:
         self._cluster = cluster
@@ -196,7 +196,7 @@ def test_two_replicas_rotate_leaf_and_ca_under_requests_that_never_fail(certs: C
 
         def have_rotated() -> bool:
             client.send_review()
-            time.sleep(0.02)  # seconds of handshakes without a pause are what the other tests have to wait for
+            time.sleep(0.02)  # handshakes without a pause would slow down the other tests
             return len(cluster.cas) >= 2 and len(client.leaves) >= 4 and is_in_order(cluster, replicas)
 
         eventually(have_rotated)

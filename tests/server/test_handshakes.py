@@ -17,7 +17,7 @@ CIPHER = "ECDHE-ECDSA-AES256-GCM-SHA384"
 
 
 def client(authority: trustme.CA, leaf: trustme.LeafCert | None = None) -> ssl.SSLContext:
-    """Return the context of a client; `leaf` is its own certificate."""
+    """Return the TLS context of a client. `leaf` is the client's certificate."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
     if leaf:
@@ -26,7 +26,7 @@ def client(authority: trustme.CA, leaf: trustme.LeafCert | None = None) -> ssl.S
 
 
 def first_bytes_of_response(webhook: Webhook, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> bytes:
-    """Return the first bytes of the answer to a request that is sent at once, none where the client is refused."""
+    """Send a request at once, and return the first bytes of the response, or b"" if the client is refused."""
     with contextlib.suppress(ssl.SSLError, ConnectionError), webhook.handshake(context, session=session) as connection:
         connection.sendall(REQUEST)
         return connection.recv(15)
@@ -85,7 +85,7 @@ def mount(authority: trustme.CA, clients: trustme.CA, tmp_path_factory: pytest.T
 
 @pytest.fixture(scope="module")
 def verifying(serve: Serve, mount: SecretVolume) -> Iterator[Webhook]:
-    """Run a webhook that lets two clients in."""
+    """Run a webhook that accepts client certificates of two names."""
     names = '["kube-apiserver", "front-proxy"]'
     with serve(mount.pair, CLIENT_CA_FILE=mount.client_ca, CLIENT_NAMES=names, RELOAD_SECONDS=0.02) as running:
         yield running

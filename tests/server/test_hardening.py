@@ -1,4 +1,4 @@
-"""Anybody in the cluster's network can connect; none of them keeps the API server from being answered."""
+"""Limits against hostile clients in the cluster's network: the webhook must still respond to the API server."""
 
 import http.client
 import itertools
@@ -22,14 +22,14 @@ OK = b"HTTP/1.1 200 OK\r\n"
 
 @pytest.fixture(scope="module")
 def short_timeouts(serve: Serve) -> Iterator[Webhook]:
-    """Run a webhook that has little patience."""
+    """Run a webhook with a short timeout for requests."""
     with serve(REQUEST_SECONDS=0.4) as running:
         yield running
 
 
 @contextmanager
 def all_connections_closed(webhook: Webhook) -> Iterator[None]:
-    """Wait until the connections of the block are gone."""
+    """Wait until the webhook has no connection, before and after the block."""
     eventually(lambda: webhook.metric(OPEN) == 0)
     yield
     eventually(lambda: webhook.metric(OPEN) == 0)
@@ -53,7 +53,7 @@ def test_a_request_that_never_ends_is_timed_out_and_counted_once(short_timeouts:
         for connection, start in [*slow, (used, HEADERS)]:
             found = read_to_end(connection).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
             assert found.startswith(b"HTTP/1.1 408 Request Timeout\r\n"), start
-        # Clients that never close their side are not waited for.
+        # The server does not wait for clients that never close their side.
         eventually(lambda: short_timeouts.metric(OPEN) == 0)
     assert short_timeouts.metric(TIMEOUTS) == counted + 6
 
@@ -87,7 +87,7 @@ def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(short_t
 
 @pytest.mark.parametrize("size", [100_000, 5_000_000], ids=["long", "longer"])
 def test_a_connection_is_usable_after_an_answer_that_came_before_the_body(short_timeouts: Webhook, size: int) -> None:
-    # Short ones are awaited: they are on their way already.
+    # The server reads a short body to its end: most of it is in transit already.
     body = b" " * size
     with short_timeouts.handshake() as connection:
         connection.sendall(HEADERS.replace(b"json", b"yaml") + b"content-length: %d\r\n\r\n" % size)
@@ -99,7 +99,7 @@ def test_a_connection_is_usable_after_an_answer_that_came_before_the_body(short_
 def test_an_answer_is_one_write(short_timeouts: Webhook) -> None:
     with short_timeouts.handshake() as connection:
         connection.sendall(REQUEST)
-        # What is received at a time is one TLS record.
+        # One read returns one TLS record.
         head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
     assert head.startswith(OK)
     assert body.endswith(b"}")
@@ -200,7 +200,7 @@ def test_what_clients_do_is_never_an_error_of_ours(short_timeouts: Webhook) -> N
 
 @pytest.fixture(scope="module")
 def connection_limited(serve: Serve) -> Iterator[Webhook]:
-    """Run a webhook that takes five connections."""
+    """Run a webhook with a limit of five connections."""
     with serve(CONNECTION_LIMIT=5) as running:
         yield running
 
@@ -222,7 +222,7 @@ def test_strangers_neither_lock_the_api_server_out_nor_push_it_out(connection_li
         strangers = [stack.enter_context(connection_limited.handshake(source="127.0.0.2")) for _ in range(4)]
         for connection in strangers:
             connection.sendall(REQUEST[:1])
-        # It takes the place of a stranger.
+        # The new connection replaces one of a stranger.
         another = stack.enter_context(connection_limited.handshake())
         assert answered(another)
         assert is_refused(connection_limited, "127.0.0.2")
@@ -305,14 +305,14 @@ def test_an_answer_that_is_not_taken_ends_with_the_time_of_its_request(short_tim
         for _ in range(4):
             connection = stack.enter_context(short_timeouts.handshake())
             connection.sendall((HEADERS + b"content-length: %d\r\n\r\n%s" % (len(large), large)) * 3)
-        # The clients read nothing.
+        # The clients do not read the responses.
         eventually(lambda: short_timeouts.metric(OPEN) == 0)
     assert short_timeouts.metric(TIMEOUTS) == counted + 4
 
 
 @pytest.fixture(scope="module")
 def memory_limited(serve: Serve) -> Iterator[Webhook]:
-    """Run a webhook whose connections may hold little more than 5 MiB."""
+    """Run a webhook whose connections may buffer little more than 5 MiB in total."""
     with serve(BODY_LIMIT=2**20) as running:
         yield running
 
@@ -335,7 +335,7 @@ def test_who_holds_most_gives_way_when_too_much_is_held(memory_limited: Webhook)
 
 
 def is_refused(webhook: Webhook, source: str = "") -> bool:
-    """Whether a new connection from an address is closed without an answer."""
+    """Return whether the server closes a new connection from an address without a response."""
     try:
         with webhook.handshake(source=source) as connection:
             return not answered(connection)

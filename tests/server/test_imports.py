@@ -1,10 +1,10 @@
-"""The modules that a serving process has loaded: each costs memory and start-up time, and some give reach."""
+"""The modules that `serve` imports: each takes memory and start-up time, and some allow access to a cluster."""
 
 from pathlib import Path
 
 from webhook_process import eventually, run_program
 
-# Of the commands that make certificates, ask a cluster or read manifests, and of what they need
+# Modules of the commands that issue certificates, query a cluster or read manifests, and their dependencies
 NOT_OF_THE_SERVER = {
     *("app.certs", "app.diagnostics", "app.kube", "app.manifests", "app.playground", "app.processes.certs"),
     *("cryptography", "jsonpatch", "kubernetes", "urllib3", "websocket"),
@@ -23,7 +23,7 @@ def test_a_server_that_serves_has_loaded_little_and_nothing_that_only_other_comm
     lines = [line for line in log.read_text().splitlines() if line.startswith("import time:")]
     loaded = {line.rpartition("|")[2].strip() for line in lines}
     assert "app.processes.serve" in loaded
-    # A budget, most of which FastAPI, uvicorn and prometheus-client take; a start takes a millisecond for each.
+    # FastAPI, uvicorn and prometheus-client have most of them. Each import takes about a millisecond at start-up.
     assert len(loaded) < 820, "what is new among them, and does a server need it?"
     parents = {name: {name, name.split(".")[0], ".".join(name.split(".")[:2])} for name in loaded}
     assert {name for name in loaded if parents[name] & NOT_OF_THE_SERVER} == set()

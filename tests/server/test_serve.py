@@ -304,7 +304,7 @@ def test_the_level_of_the_log_changes_while_it_runs(webhook: Webhook) -> None:
         for level, uid in zip(("info", "warning", "info"), uids, strict=True):
             assert _put_level(webhook, level) == 200
             webhook.post(review(pod(), uid=uid))
-            # The line is written once the answer is out: one more answer, and it is there or never will be.
+            # The server writes the log line after the response: after one more response, an expected line must exist.
             webhook.get_health("/loglevel")
     finally:
         _put_level(webhook, "info")

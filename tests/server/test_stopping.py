@@ -1,4 +1,4 @@
-"""SIGTERM: what was sent is answered, and the process is gone within a bound."""
+"""SIGTERM: the server responds to all requests that were sent, and the process ends within a time limit."""
 
 import contextlib
 import signal
@@ -96,7 +96,7 @@ def test_connections_that_nobody_uses_do_not_delay_the_exit(serve: Serve) -> Non
         assert used.recv(15) == b"HTTP/1.1 200 OK"
         webhook.process.send_signal(signal.SIGTERM)
         eventually(lambda: is_refused(webhook))
-        # It connected in time and shakes hands only now.
+        # This client connected before SIGTERM, and starts its handshake only now.
         late = stack.enter_context(webhook.context.wrap_socket(raw, server_hostname="localhost"))
         half.sendall(REQUEST[HALF:])
         assert read_to_end(half).startswith(b"HTTP/1.1 200 OK\r\n")

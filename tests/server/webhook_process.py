@@ -1,4 +1,4 @@
-"""A webhook that runs as it does in a pod: a process of its own, TLS over real sockets."""
+"""Run the program as a separate process, with TLS over real sockets, as in a pod."""
 
 import contextlib
 import http.client
@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 PROGRAM = Path(sys.executable).with_name("dind-webhook")
-# Only what never comes takes as long; a machine with other work to do takes its time.
+# Long enough for a busy machine; only a failing test waits this long.
 PATIENCE_SECONDS = 90
 
 
 @dataclass
 class RunningProgram:
-    """A running command, with a health port and a log in JSON."""
+    """A running command of the program, with a health port and a JSON log."""
 
     process: subprocess.Popen[bytes]
     log_file: Path
@@ -36,7 +36,7 @@ class RunningProgram:
             return response.status, response.read().decode()
 
     def metric(self, name: str) -> float:
-        """Return a sample of /metrics, named with its labels."""
+        """Return the value of a sample of /metrics. `name` includes the labels."""
         _, page = self.get_health("/metrics")
         return next(float(line.rpartition(" ")[2]) for line in page.splitlines() if line.rpartition(" ")[0] == name)
 
@@ -47,7 +47,7 @@ class RunningProgram:
         return [line for line in self.log() if line["event"] == event]
 
     def wait_for_log(self, event: str) -> dict[str, Any]:
-        """Wait for a line of the log."""
+        """Wait for the first log line of an event, and return it."""
 
         def is_there() -> bool:
             assert self.process.poll() is None, self.log_file.read_text()
@@ -68,12 +68,12 @@ class Webhook(RunningProgram):
         return http.client.HTTPSConnection("localhost", self.port, context=self.context, timeout=PATIENCE_SECONDS)
 
     def handshake(self, context: ssl.SSLContext | None = None, source: str = "", **options: Any) -> ssl.SSLSocket:
-        """Connect, from an address of this machine, as a client that writes its requests by hand."""
+        """Return a TLS connection from an address of this machine, for tests that write the bytes of requests."""
         raw = socket.create_connection(("127.0.0.1", self.port), PATIENCE_SECONDS, source_address=(source, 0))
         return (context or self.context).wrap_socket(raw, server_hostname="localhost", **options)
 
     def served(self) -> bytes:
-        """Return the certificate that a new client is shown, in DER."""
+        """Return the certificate that the server presents to a new client, in DER."""
         with self.handshake() as connection:
             return connection.getpeercert(binary_form=True) or b""
 
@@ -85,7 +85,7 @@ class Webhook(RunningProgram):
 
 
 def eventually(holds: Callable[[], object]) -> None:
-    """Wait until this is true."""
+    """Wait until the function returns a true value."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not holds():
         assert time.monotonic() < end, "it never came true"
@@ -93,7 +93,7 @@ def eventually(holds: Callable[[], object]) -> None:
 
 
 def read_to_end(connection: socket.socket) -> bytes:
-    """Return what the server sends until it closes the connection; the test fails where it never does."""
+    """Return all bytes until the server closes the connection. The test fails if the server does not close it."""
     connection.settimeout(PATIENCE_SECONDS)
     found = b""
     with contextlib.suppress(ConnectionResetError, ssl.SSLEOFError):
@@ -109,7 +109,7 @@ Serve = Callable[..., AbstractContextManager[Webhook]]
 def run_program(
     arguments: Sequence[object], environ: Mapping[str, str], log_file: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the program until the end of the block, which tells it to stop."""
+    """Run the program, and send SIGTERM at the end of the block."""
     with log_file.open("wb") as log:
         process = subprocess.Popen([PROGRAM, *map(str, arguments)], stderr=log, env={**os.environ, **environ})
     try:

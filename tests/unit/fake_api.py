@@ -1,4 +1,4 @@
-"""An API server in this process, on a real socket. A map holds an object, a list or a refusal for each path."""
+"""A fake API server in this process, on a real socket. For each path, a map has an object, a list or a refusal."""
 
 import base64
 import json

@@ -10,12 +10,12 @@ from app.settings import InjectionSettings, make_policy
 
 
 def operator_policy(**settings: Any) -> Policy:
-    """Return the policy of an operator who changed these settings."""
+    """Return the policy under the default settings with these changes."""
     return make_policy(InjectionSettings(**settings))
 
 
 def permissive_policy(**settings: Any) -> Policy:
-    """Return the policy of an operator who lets pods set every option."""
+    """Return the policy of an operator who allows pods to set all options."""
     return operator_policy(allowed_options=frozenset(option.name for option in OPTIONS), **settings)
 
 

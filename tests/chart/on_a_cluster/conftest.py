@@ -1,4 +1,4 @@
-"""The cluster to try the chart on. It has to be named for these tests, so that they never meet one by accident."""
+"""The cluster for these tests. CHART_KUBECONFIG must name it, so that the tests never use a cluster by accident."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from dry_run_api import DryRunApi, dry_run_namespaces
 from kubernetes import client, config
 from kubernetes.dynamic import DynamicClient
 
-# Of operators that need not be there; their CRDs here take anything.
+# Kinds of operators that the cluster may lack. The CRDs of these tests accept any content.
 CUSTOM = {
     "cert-manager.io/v1": ("Certificate", "Issuer"),
     "monitoring.coreos.com/v1": ("ServiceMonitor", "PrometheusRule"),
@@ -24,7 +24,7 @@ CUSTOM = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say once for all tests here that a cluster's certificate need not be one that this machine trusts."""
+    """Ignore the warning about unverified HTTPS: this machine may not trust the certificate of the cluster."""
     for item in items:
         item.add_marker(pytest.mark.filterwarnings("ignore:Unverified HTTPS request"))
 
@@ -52,7 +52,7 @@ def dry_run_api(api: client.ApiClient) -> Iterator[DryRunApi]:
 
 @pytest.fixture
 def namespace(api: client.ApiClient) -> Iterator[str]:
-    """Yield a namespace that goes after the test."""
+    """Yield a namespace, and delete it after the test."""
     name = f"chart-test-{token_hex(3)}"
     core = client.CoreV1Api(api)
     core.create_namespace({"metadata": {"name": name}})
@@ -62,7 +62,7 @@ def namespace(api: client.ApiClient) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def dynamic(api: client.ApiClient) -> Iterator[DynamicClient]:
-    """Yield a client for any kind, with those of cert-manager and the Prometheus operator."""
+    """Yield a client for all kinds, including those of cert-manager and the Prometheus operator."""
     extensions = client.ApiextensionsV1Api(api)
     there = {crd.metadata.name for crd in extensions.list_custom_resource_definition().items}
     made = [crd for crd in _crds() if crd["metadata"]["name"] not in there]

@@ -1,4 +1,4 @@
-"""Namespaces of each kind, and what an API server says of pods in them, dry-run."""
+"""Create pods with dry-run in namespaces with each value of the opt-in label."""
 
 import time
 from collections.abc import Iterator
@@ -15,26 +15,26 @@ PLAIN = {"name": "build", "image": "build"}
 
 
 class DryRunApi:
-    """An API server with a namespace for each value of the label."""
+    """An API server with one namespace for each value of the opt-in label."""
 
     def __init__(self, core: client.CoreV1Api, run_id: str) -> None:
         self._core = core
-        # Of this run: the last run's take a while to go.
+        # Names of this run only: the API server needs some time to delete the namespaces of the previous run.
         self.namespaces = {kind: f"chart-test-{run_id}-{kind}" for kind in OPTED_IN}
 
     def refusal(self, namespace: str, pod: dict[str, Any]) -> str:
-        """Return the message with which a pod is refused, empty where it is taken."""
+        """Return the message with which the API server refuses a pod, or "" if it accepts the pod."""
         try:
             self._core.create_namespaced_pod(self.namespaces[namespace], pod, dry_run="All")
         except client.ApiException as error:
-            # Refused by a policy, by an account that is not there yet, for a webhook that cannot be called
+            # 422: a policy denies; 403: the service account does not exist yet; 500: the webhook cannot be called
             if error.status not in {422, 403, 500}:
                 raise
             return str(error.body)
         return ""
 
     def until_refused(self, namespace: str, pod: dict[str, Any], message: str) -> None:
-        """Wait until what was put before the API server acts: it reads policies and webhooks a moment later."""
+        """Wait until the API server refuses the pod: it applies new policies and webhooks after a delay."""
         end = time.monotonic() + 120
         while message not in (said := self.refusal(namespace, pod)):
             if time.monotonic() > end:
@@ -51,7 +51,7 @@ class DryRunApi:
 
 @contextmanager
 def dry_run_namespaces(api: client.ApiClient) -> Iterator[DryRunApi]:
-    """Make the namespaces, and remove them in the end."""
+    """Create the namespaces, and delete them afterwards."""
     core = client.CoreV1Api(api)
     dry_run_api = DryRunApi(core, token_hex(3))
     for kind, value in OPTED_IN.items():
@@ -72,7 +72,7 @@ def pod(
     volumes: list[Any] | None = None,
     **more: Any,
 ) -> dict[str, Any]:
-    """Return a pod that asks by annotation or label."""
+    """Return a pod that asks for Docker by annotation or label."""
     metadata: dict[str, Any] = {"name": "pod"}
     if annotation is not None:
         metadata["annotations"] = {INJECT: annotation}

@@ -1,4 +1,4 @@
-"""Whom the API server calls the webhook for: it is away here, so that each call is a refusal that names the entry."""
+"""The pods for which the API server calls each webhook entry. No server runs, so each call is a refusal."""
 
 from collections.abc import Iterator
 from secrets import token_hex
@@ -18,7 +18,7 @@ OTHERS["metadata"]["labels"] = {"app": "of-others"}
 
 @pytest.fixture(scope="module", autouse=True)
 def configuration(api: client.ApiClient, dry_run_api: DryRunApi) -> Iterator[None]:
-    """Have the API server call a Service that is not there, for pods in the namespaces of these tests."""
+    """Install the webhook configuration for the namespaces of these tests, with a Service that does not exist."""
     admission = client.AdmissionregistrationV1Api(api)
     only = {
         "key": "kubernetes.io/metadata.name",
@@ -36,7 +36,7 @@ def configuration(api: client.ApiClient, dry_run_api: DryRunApi) -> Iterator[Non
 
 
 CALLED = [
-    # namespace, pod, the entry that is called
+    # namespace, pod, called entry
     ("plain", pod("sidecar"), None),
     ("plain", pod("sidcar"), None),
     ("enabled", pod(), None),

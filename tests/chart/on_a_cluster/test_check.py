@@ -1,6 +1,7 @@
-"""Each test breaks an install in one way: `dind-webhook check` names the fault, and its hint fixes it.
+"""Each test breaks an install in one way: `dind-webhook check` must report the fault, and its hint must fix it.
 
-The server runs here and is called by URL, so the cluster needs no node; what needs one is faked in the objects.
+The server is a process of this machine, which the API server calls by URL, so the cluster needs no node. The tests
+write the status of nodes and pods themselves.
 """
 
 import base64
@@ -40,7 +41,7 @@ def now() -> datetime:
 
 
 class Install:
-    """A release with a server, a namespace that opted in, and a way to break each."""
+    """A release, its server, and a namespace that opted in, with methods to break them."""
 
     def __init__(self, api: client.ApiClient, kubeconfig: Path, folder: Path) -> None:
         self.core = client.CoreV1Api(api)
@@ -87,7 +88,7 @@ class Install:
         values = {
             "webhook": {
                 "url": f"https://127.0.0.1:{port}",
-                # Must not answer for others' pods.
+                # The release must not select pods of other tests.
                 "namespaceSelector": [{"key": "check", "operator": "In", "values": [self.run_id]}],
             },
             "tls": {"mode": "existingSecret", "existingSecret": {"name": "own", "caBundle": self.ca.cert.decode()}},
@@ -97,7 +98,7 @@ class Install:
         self.helm("install", self.name, str(CHART), "-n", self.system, "--create-namespace", "-f", str(file))
 
     def check(self, *arguments: str) -> dict[str, Any]:
-        """Return the checks by name."""
+        """Run `dind-webhook check`, and return the checks by name."""
         scope = ("--webhook", self.name, "--namespace", self.ci, "--kubeconfig", str(self.kubeconfig))
         command = [PROGRAM, "check", "-o", "json", *scope, *arguments]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -108,7 +109,7 @@ class Install:
         return {check["name"]: check for check in tree["checks"]}
 
     def wait_for_finding(self, check: str, sentence: str) -> str:
-        """Wait until a check names what is broken; return the hint of it."""
+        """Wait until a check has a finding with this sentence, and return the hint of the finding."""
         end = time.monotonic() + PATIENCE_SECONDS
         while True:
             found = self.check()[check]
@@ -123,7 +124,7 @@ class Install:
             assert time.monotonic() < end, found
 
     def apply_hint(self, hint: str) -> None:
-        """Do what a hint says, as a person would who copies the command in it."""
+        """Run the command in a hint."""
         command = next(iter(re.findall(r"`((?:kubectl|helm) .*?)`", hint)), hint).partition(", then ")[0]
         if command.startswith("helm"):
             self.helm(*[str(CHART) if word == "CHART" else word for word in shlex.split(command)[1:]])
@@ -231,7 +232,7 @@ def test_a_ca_bundle_of_another(broken: Install) -> None:
     hint = broken.wait_for_finding("certificate-trusted", "serves a certificate of CN=dind-webhook CA")
     assert "tls.existingSecret.caBundle" in hint
     assert "cannot call enabled.inject.dind.io" in broken.check()["called"]["findings"][0]["sentence"]
-    # It is set already; what was changed behind the chart's back is put back.
+    # The value is set already; the upgrade reverts the change that was made without helm.
     broken.helm("upgrade", broken.name, str(CHART), "-n", broken.system, "--reuse-values", "--force-conflicts")
     broken.wait_until_passed("certificate-trusted")
     broken.wait_until_passed("called")
@@ -258,7 +259,7 @@ def test_a_certificate_that_expired(broken: Install) -> None:
 
 def test_a_server_that_is_away(install: tuple[Install, int]) -> None:
     broken, port = install
-    # The chart's own address with another port, at which nobody is
+    # The same address with a port that refuses connections
     broken.patch_webhook(lambda entry: entry["clientConfig"].update(url="https://127.0.0.1:1/mutate"), "daemonset")
     hint = broken.wait_for_finding("answers", "127.0.0.1:1 does not answer: Connection refused")
     assert f"kubectl -n {broken.system} logs" in hint
@@ -289,7 +290,7 @@ def test_a_pod_in_a_namespace_that_has_not_opted_in(broken: Install) -> None:
     broken.label(None)
     broken.pod("early")
     hint = broken.wait_for_finding("pods-have-docker", "the namespace has no label")
-    # The label, then the pod.
+    # The first hint sets the label, the second deletes the pod.
     broken.apply_hint(hint)
     assert "created before its namespace opted in" in broken.check()["pods-have-docker"]["findings"][0]["sentence"]
     broken.apply_hint(broken.wait_for_finding("pods-have-docker", "pod"))
@@ -322,7 +323,7 @@ def test_a_job_whose_pods_are_denied(broken: Install, api: client.ApiClient) -> 
 
 @contextmanager
 def deny_policy(install: Install, expression: str) -> Iterator[str]:
-    """Have a policy of somebody else's in force in the namespace."""
+    """Install another ValidatingAdmissionPolicy for the namespace."""
     name = f"no-privileged-{install.run_id}"
     selector = {"matchLabels": {"check": install.run_id}}
     rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]
@@ -349,7 +350,7 @@ def test_a_policy_that_forbids_privileged_containers(broken: Install) -> None:
 
 
 def test_a_webhook_that_strips_the_restart_policy(broken: Install) -> None:
-    """As those do that were built before native sidecars and write the pod back whole."""
+    """Webhooks do this that were built before native sidecars and return the complete pod."""
     name = f"zz-old-injector-{broken.run_id}"
     with serve_webhook("127.0.0.1", respond_with_patch(strip_restart_policies)) as config:
         webhook = {
@@ -378,7 +379,8 @@ def test_a_daemon_that_is_down_and_a_node_that_has_none(broken: Install) -> None
         broken.core.create_node({"metadata": {"name": node, "labels": labels}})
     try:
         broken.wait_for_finding("daemonset-coverage", "no daemon on")
-        # Without a scheduler a DaemonSet's own pods come to no node. It leaves alone what has another owner.
+        # Without a scheduler the pods of a DaemonSet get no node, so the test creates pods on the nodes. They have
+        # another owner, because the controller of the DaemonSet ignores such pods.
         (found,) = broken.apps.list_namespaced_daemon_set(broken.system).items
         labels = found.spec.template.metadata.labels
         system = broken.core.read_namespace(broken.system).metadata
@@ -400,7 +402,7 @@ def test_a_daemon_that_is_down_and_a_node_that_has_none(broken: Install) -> None
 
 
 def test_a_user_of_one_namespace_gets_what_he_may_read(broken: Install, api: client.ApiClient) -> None:
-    """No error, no traceback: what is skipped names the right that is missing."""
+    """There is no error and no traceback: the skipped checks name the missing permission."""
     rbac = client.RbacAuthorizationV1Api(api)
     account = f"user-{broken.run_id}"
     broken.core.create_namespaced_service_account(broken.ci, {"metadata": {"name": account}})

@@ -1,4 +1,4 @@
-"""Installing, changing and removing, on a real API server. No pod has to start, so the cluster needs no node."""
+"""Install, upgrade, roll back and uninstall on a real API server. No pod must start, so the cluster needs no node."""
 
 import base64
 import time
@@ -13,7 +13,7 @@ from kubernetes import client
 from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.resource import ResourceList
 
-# A release that is there for a test must not answer for pods of others.
+# The release of a test must not select pods of other tests.
 APART = (
     "--set=webhook.namespaceSelector[0].key=kubernetes.io/metadata.name",
     "--set=webhook.namespaceSelector[0].operator=In",
@@ -23,9 +23,9 @@ CA = base64.b64encode(b"-----BEGIN CERTIFICATE-----\n").decode()
 
 
 def dry_run(dynamic: DynamicClient, o: dict[str, Any], namespace: str) -> None:
-    """Have the API server judge an object, every field of it. Only accounts are kept: pods have to find theirs."""
+    """Apply an object with dry-run and strict field validation. Create service accounts for real: pods need theirs."""
     resource = dynamic.resources.get(api_version=o["apiVersion"], kind=o["kind"])
-    # Hooks of a test are for a namespace that is only there during it.
+    # The hooks of helm test name a namespace that exists only during a test.
     o = {**o, "metadata": {**o["metadata"], **({"namespace": namespace} if resource.namespaced else {})}}
     resource.server_side_apply(
         body=o,
@@ -52,7 +52,7 @@ def test_the_api_server_takes_every_object_of_the_manifests(
 
 
 class Release:
-    """A release of one helm's, under a name of its own."""
+    """A release with a unique name, managed by one version of helm."""
 
     def __init__(self, helm: str, kubeconfig: Path, namespace: str) -> None:
         self.name = f"dind-webhook-{helm}-{token_hex(3)}"
@@ -66,7 +66,7 @@ class Release:
 
 
 def everything_of(dynamic: DynamicClient, release: str) -> set[str]:
-    """Return what there is of a release, of any kind and in any namespace."""
+    """Return kind and name of all objects of a release, in all namespaces."""
     listed = [r for r in dynamic.resources.search() if not isinstance(r, ResourceList) and "list" in r.verbs]
     found = [o for r in listed for o in r.get(label_selector=f"app.kubernetes.io/instance={release}").items]
     return {f"{o.kind} {o.metadata.name}" for o in found}
@@ -74,7 +74,7 @@ def everything_of(dynamic: DynamicClient, release: str) -> set[str]:
 
 @pytest.fixture(params=HELMS)
 def release(request: pytest.FixtureRequest, kubeconfig: Path, namespace: str) -> Iterator[Release]:
-    """Yield a name for a release, which is gone after the test whatever happens in it."""
+    """Yield a release that is not installed yet, and uninstall it after the test."""
     release = Release(request.param, kubeconfig.absolute(), namespace)
     yield release
     release.helm("uninstall", "--ignore-not-found")
@@ -91,7 +91,7 @@ def test_a_release_comes_changes_goes_back_and_leaves_nothing(
         return list(admission.read_mutating_webhook_configuration(name).webhooks)
 
     release.helm("install", CHART, *APART)
-    # As `dind-webhook certs` writes them, which needs a node to run.
+    # Write the CA as `dind-webhook certs` does, which would need a node.
     bundles = [{"name": hook.name, "clientConfig": {"caBundle": CA}} for hook in webhooks()]
     admission.patch_mutating_webhook_configuration(name, {"webhooks": bundles}, field_manager="dind-webhook")
     core.patch_namespaced_secret(f"{name}-certs", namespace, {"data": {"ca.crt": CA}}, field_manager="dind-webhook")
@@ -110,7 +110,7 @@ def test_a_release_comes_changes_goes_back_and_leaves_nothing(
 
 
 def _until_nothing_is_left(dynamic: DynamicClient, release: str) -> set[str]:
-    """Return what is still there a while after it was deleted; the controllers' own objects take a moment."""
+    """Return the objects that remain after a timeout: controllers delete their objects with a delay."""
     end = time.monotonic() + 120
     while (left := everything_of(dynamic, release)) and time.monotonic() < end:
         time.sleep(1)

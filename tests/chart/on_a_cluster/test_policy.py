@@ -1,4 +1,4 @@
-"""The policy's CEL, judged by a real API server, dry-run throughout."""
+"""The CEL of the policy, evaluated by a real API server for dry-run requests."""
 
 from collections.abc import Iterator
 from secrets import token_hex
@@ -9,7 +9,7 @@ from dry_run_api import MIRROR, PLAIN, DryRunApi, pod
 from helm import render
 from kubernetes import client
 
-# Of this run: objects of the cluster as a whole are everybody's.
+# A name of this run only: the objects are cluster-scoped.
 NAME = f"chart-test-{token_hex(3)}"
 
 MOUNT = [{"name": "dind-run", "mountPath": "/run/dind"}]
@@ -23,7 +23,7 @@ CONNECTED = {"name": "build", "image": "build", "volumeMounts": MOUNT}
 
 @pytest.fixture(scope="module", autouse=True)
 def policy(api: client.ApiClient, dry_run_api: DryRunApi) -> Iterator[None]:
-    """Have the API server take the policy, with no webhook that could hide what it finds."""
+    """Install the policy without the webhook, whose denials would hide the policy's."""
     admission = client.AdmissionregistrationV1Api(api)
     objects = {o["kind"]: o for o in render({"fullnameOverride": NAME}, release="policy", namespace="policy")}
     admission.create_validating_admission_policy(objects["ValidatingAdmissionPolicy"])
@@ -43,7 +43,7 @@ NOT_MOUNTED = "no container of the pod mounts volume dind-run"
 UNKNOWN = "is not accepted; use one of sidecar, daemonset, disabled"
 
 WHO = [
-    # namespace, annotation, label, what is missing in a pod that nobody injected
+    # namespace, annotation, label, and the missing member in a pod that was not injected
     ("plain", "sidecar", None, ""),
     ("plain", "sidcar", None, ""),
     ("enabled", None, None, ""),

@@ -1,8 +1,8 @@
-"""A real one-node Kubernetes on this machine, made of package registries alone, and gone without a trace.
+"""Run a one-node Kubernetes cluster on this machine, built from package registries only, and remove it completely.
 
-Rooms, low to high: `errors`, `places` (which file is where), `steps` (what the person sees), `commands` (running a
-program); `prerequisites`; `binaries`, `debian`, `oci`, `images`, `webhook_image` (what is built once and cached);
-`pki`, `cgroups`, `sysctls`, `link`, `node` (the namespaces that are the node); `configs`, `services` (what runs in
-it); `cluster` (brings it up and down), `release` (the chart in it), `__main__` (the command line). A module imports
-only from rooms before its own.
+Modules, from low to high level: `errors`, `paths`, `steps` (progress on the terminal), `commands` (running a
+program); `prerequisites`; `binaries`, `debian`, `oci`, `images`, `webhook_image` (builds, which are cached); `pki`,
+`cgroups`, `sysctls`, `link`, `node` (the Linux namespaces of the node); `configs`, `services` (the processes on the
+node); `cluster` (starts and removes a cluster), `release` (installs the chart), `__main__` (the command line). A
+module imports only modules of lower levels.
 """

@@ -17,8 +17,8 @@ from cluster.steps import say, step
 
 
 def main() -> int:
-    """Run a command and return its exit code; what goes wrong is said in a sentence."""
-    # As Ctrl-C, so that everything is given back.
+    """Run a command and return its exit code. Print one sentence for a ClusterError."""
+    # Handle SIGTERM and SIGHUP like Ctrl-C, so that all resources are released.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     arguments = _parser().parse_args()
@@ -68,7 +68,7 @@ def _up(state: State, cache: Cache) -> int:
             raise
         running.record.kept = True
         running.record.save(state)
-    # On standard output, for eval "$(make -s cluster)".
+    # Standard output is for eval "$(make -s cluster)".
     sys.stdout.write(f"export KUBECONFIG={running.kubeconfig} PATH={running.binaries.kubernetes}:$PATH\n")
     say("Run that line, then kubectl. After a change of app/ or charts/: make cluster. At the end: make cluster-down.")
     return 0
@@ -90,12 +90,12 @@ def _test(state: State, cache: Cache, pytest: list[str]) -> int:
         release.install(running, compiled=True)
         return _test_here(running, pytest)
     finally:
-        # No line of its own: pytest's closes the output.
+        # Print nothing: the summary of pytest must be the last line.
         cluster.down(state)
 
 
 def _test_elsewhere(kubeconfig: Path, cache: Cache, pytest: list[str]) -> int:
-    """Run the tests on a cluster that is there, with an image that it can pull."""
+    """Run the tests on an existing cluster, with an image that the cluster can pull."""
     image = os.environ.get("E2E_IMAGE")
     if image is None:
         raise ClusterError(
@@ -114,7 +114,7 @@ def _install_or_leave_nothing(helm: release.Helm, values: dict[str, Any]) -> Non
     try:
         helm.install(values)
     except BaseException:
-        # Why it could not be installed is what counts, also where nothing can be uninstalled.
+        # Report why the installation failed, not why the cleanup failed.
         with suppress(ClusterError):
             helm.uninstall()
         raise
@@ -128,29 +128,29 @@ def _again(state: State, cache: Cache, pytest: list[str]) -> int:
 
 
 def _test_here(running: Cluster, pytest: list[str]) -> int:
-    """Run the tests on a cluster whose node is on this machine, and on the oldest API server beside it."""
+    """Run the tests on a cluster whose node is on this machine, and on the oldest supported API server."""
     cluster.prepare(running.cache, running.state.oldest.name, cluster.OLDEST, node=False)
     try:
         path = f"{running.binaries.kubernetes}:{os.environ['PATH']}"
         return _pytest(pytest, E2E_KUBECONFIG=str(running.kubeconfig), E2E_CLUSTER=running.state.name, PATH=path)
     finally:
-        # A fixture takes it down, unless the tests were cut short.
+        # A fixture removes the second cluster, unless the tests were interrupted.
         cluster.down(running.state.oldest)
 
 
 def _pytest(arguments: list[str], **environment: str) -> int:
-    # As they are named: a long test that is alone in its group would else come last.
+    # Keep the given order: pytest-xdist would run a long test that is the only one of its group last.
     spread = ["-n", "4", "--dist", "loadgroup", "--no-loadscope-reorder"]
-    # First those that wait for minutes, beside which others work.
+    # First the tests that wait for minutes: other tests run in the meantime.
     everything = ["tests/e2e/test_lifecycle.py", "tests/e2e"]
-    # Options alone, as -k mirror, are about all of them.
+    # Without a path, options such as -k mirror select from all tests.
     chosen = [] if any(one.startswith("tests/") for one in arguments) else everything
     command = [sys.executable, "-m", "pytest", "-q", *spread, *arguments, *chosen]
     child = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment})
     try:
         return child.wait()
     except BaseException:
-        # It removes what its tests made; Ctrl-C has reached it too.
+        # pytest removes the objects of its tests; Ctrl-C has reached pytest too.
         child.terminate()
         child.wait()
         raise

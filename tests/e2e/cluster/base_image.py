@@ -1,4 +1,4 @@
-"""The bases of the webhook's image: a Debian with Python, and one that builds, in which pip works as it does here."""
+"""Build the base images of the webhook's image: Debian with Python, and Debian with this machine's pip settings."""
 
 import re
 import subprocess
@@ -21,7 +21,7 @@ _BUNDLE = Path("etc/ssl/certs/ca-certificates.crt")
 
 @dataclass(frozen=True)
 class Base:
-    """An archive of files, the Dockerfile's argument that it is for, and a name that tells what it is made of."""
+    """The archive of a base image, the Dockerfile's argument for the image, and a tag derived from the build inputs."""
 
     archive: Path
     argument: str
@@ -29,7 +29,7 @@ class Base:
 
 
 def make(cache: Cache, log: Path) -> list[Base]:
-    """Make them, unless the cache has them."""
+    """Return the base images. Build those that the cache does not have."""
     settings, bundle = _pip_settings(), _bundle()
     inputs = BuildInputs.of([Path(module) for module in (__file__, debian.__file__)], settings.encode(), bundle)
     bases = []
@@ -44,7 +44,7 @@ def make(cache: Cache, log: Path) -> list[Base]:
 
 
 def _pack(archive: Path, packages: tuple[str, ...], pip_settings: str, bundle: bytes, log: Path) -> None:
-    # Not in /tmp, which may be in memory.
+    # Not in /tmp: it may be a tmpfs, which takes memory.
     with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
         root = Path(folder) / "root"
         debian.bootstrap(root, "bookworm", packages, log)
@@ -57,16 +57,16 @@ def _pack(archive: Path, packages: tuple[str, ...], pip_settings: str, bundle: b
 
 
 def _bundle() -> bytes:
-    """Return the certificates that this machine trusts."""
+    """Return the CA certificates that this machine trusts."""
     path = Path("/") / _BUNDLE
     return path.read_bytes() if path.exists() else b""
 
 
 def _pip_settings() -> str:
-    """Return a pip.conf with the index or proxy that this machine's pip uses."""
+    """Return a pip.conf with the index and the proxy that pip uses on this machine."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    # As in global.index-url='https://…' and :env:.index-url='https://…'
+    # Lines have the form global.index-url='https://…' or :env:.index-url='https://…'.
     stated = dict(re.findall(r"^[\w:-]+\.([\w-]+)='(.*)'$", listing, re.MULTILINE))
     settings = {"cert": f"/{_BUNDLE}", **{name: stated[name] for name in _PIP_SETTINGS if name in stated}}
     return "\n".join(["[global]", *(f"{name} = {value}" for name, value in settings.items()), ""])

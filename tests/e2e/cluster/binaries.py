@@ -1,4 +1,4 @@
-"""Kubernetes and containerd, built from Go modules, whose checksums Go verifies."""
+"""Build Kubernetes and containerd from Go modules, whose checksums Go verifies."""
 
 import json
 import re
@@ -19,7 +19,7 @@ RUNTIME = ("containerd", "containerd-shim-runc-v2", "ctr")
 
 @dataclass(frozen=True)
 class Binaries:
-    """Where the programs of a cluster are."""
+    """The paths of the programs of a cluster."""
 
     kubernetes: Path
     containerd: Path
@@ -34,7 +34,7 @@ class Binaries:
 
 
 def build(cache: Cache, version: str, node: bool, log: Path) -> Binaries:
-    """Build what the cache lacks: the control plane of a version of Kubernetes, with a node also what runs there."""
+    """Build the control plane of a Kubernetes version, and the node's programs if `node`, unless they are cached."""
     built = Binaries(cache.bin("kubernetes", version), cache.bin("containerd", CONTAINERD))
     kubernetes = _missing_programs(built.kubernetes, CONTROL_PLANE + (ON_THE_NODE if node else ()))
     containerd = _missing_programs(built.containerd, RUNTIME if node else ())
@@ -51,14 +51,14 @@ def _missing_programs(folder: Path, names: Iterable[str]) -> list[Path]:
 
 @dataclass(frozen=True)
 class _Go:
-    """A Go that is new enough."""
+    """A Go toolchain of the required version."""
 
     program: Path
     log: Path
 
     @classmethod
     def of_machine(cls, log: Path) -> "_Go":
-        """Return the one that the tools of the chart's tests are built with; it is installed unless it is there."""
+        """Return the Go toolchain of the chart's tests. Install it if it is missing."""
         install = ROOT / "tests/chart/install-go.sh"
         return cls(Path(output_of("finding Go", [install], log, {"PYTHON": sys.executable}).strip()), log)
 
@@ -66,7 +66,7 @@ class _Go:
         """Build a program in a folder with a go.mod."""
         unfinished = target.with_name(f".{target.name}")
         command: Command = [self.program, "build", "-o", unfinished, "-ldflags", f"-s -w {stamp}", package]
-        # -mod=mod: go.mod names what is needed, and Go adds the checksums.
+        # -mod=mod lets Go add the checksums of the modules that go.mod requires.
         environment = {"GOFLAGS": "-mod=mod -buildvcs=false", **environment}
         run(f"building {target.name}", command, self.log, environment, source)
         unfinished.rename(target)
@@ -96,7 +96,7 @@ def _build_containerd(go: _Go, source: Path, targets: Iterable[Path]) -> None:
 
 
 def _go_mod_of_kubernetes(go: _Go, version: str, folder: Path) -> str:
-    """Return a go.mod with which a version of k8s.io/kubernetes is built.
+    """Return the go.mod for building a version of k8s.io/kubernetes.
 
     k8s.io/kubernetes replaces its staging modules by folders of its own tree. A module that depends on it has to
     repeat those replacements, with the published versions, v0.MINOR.PATCH.
@@ -105,7 +105,7 @@ def _go_mod_of_kubernetes(go: _Go, version: str, folder: Path) -> str:
     what = f"fetching the source of Kubernetes {version}"
     module = f"k8s.io/kubernetes@{version}"
     download: Command = [go.program, "mod", "download"]
-    # Without -json it says on standard error what goes wrong.
+    # Without -json, Go prints errors on standard error.
     run(what, [*download, module], go.log, folder=folder)
     upstream = Path(
         json.loads(output_of(what, [*download, "-json", module], go.log, folder=folder))["GoMod"]

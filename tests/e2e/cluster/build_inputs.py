@@ -1,4 +1,4 @@
-"""The inputs of an archive in the cache. An archive with other inputs is built again."""
+"""Detect changed inputs of a cached archive, which is then built again."""
 
 import hashlib
 from collections.abc import Iterable
@@ -8,18 +8,18 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class BuildInputs:
-    """The digest of all that decides on an archive's content, but for the versions that Debian has today."""
+    """The digest of the inputs of an archive, except for the versions of Debian's packages."""
 
     digest: str
 
     @classmethod
     def of(cls, files: Iterable[Path], *more: bytes) -> "BuildInputs":
-        """Return that of files with code, and of what the code takes from this machine."""
+        """Return the digest of source files, and of settings of this machine that the code uses."""
         digests = [hashlib.sha256(part).digest() for part in (*(file.read_bytes() for file in files), *more)]
         return cls(hashlib.sha256(b"".join(digests)).hexdigest())
 
     def is_current(self, archive: Path) -> bool:
-        """Return whether an archive is there and was made by it."""
+        """Return whether an archive exists and was built from these inputs."""
         note = _note(archive)
         return archive.exists() and note.exists() and note.read_text() == self.digest
 

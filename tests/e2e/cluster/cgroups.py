@@ -1,4 +1,4 @@
-"""The cgroup in which everything of a cluster runs: the kernel's own record of what there is to end."""
+"""The cgroup of all processes of a cluster, from which the kernel lists the processes to end."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ _END_SECONDS = 60
 
 
 def _hierarchies() -> Iterator[Path]:
-    """Yield where cgroups are mounted: one place with version 2, one for each controller with version 1."""
+    """Yield the mount points of cgroups: one for version 2, one for each controller of version 1."""
     for line in _MOUNTS.read_text().splitlines():
         _, place, kind, *_ = line.split()
         if kind in {"cgroup", "cgroup2"} and place.startswith("/sys/fs/cgroup"):
@@ -24,7 +24,7 @@ def _hierarchies() -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Cgroup:
-    """A cgroup of one name in every hierarchy, and all that is below it."""
+    """The cgroup with one name in every hierarchy, and its child cgroups."""
 
     name: str
 
@@ -34,20 +34,20 @@ class Cgroup:
             (hierarchy / self.name / "node").mkdir(parents=True, exist_ok=True)
 
     def entrance(self) -> list[Path]:
-        """Return the files into which a process writes its ID to run here; processes are in leaves only (version 2)."""
+        """Return the files into which a process writes its ID to join. In version 2, only a leaf may have processes."""
         return [hierarchy / self.name / "node" / "cgroup.procs" for hierarchy in _tracking()]
 
     def processes(self) -> set[int]:
         found: set[int] = set()
         for hierarchy in _tracking():
             for file in (hierarchy / self.name).rglob("cgroup.procs"):
-                # It may go while it is looked at.
+                # The cgroup may disappear while it is read.
                 with contextlib.suppress(FileNotFoundError, OSError):
                     found |= {int(line) for line in file.read_text().split()}
         return found
 
     def kill(self) -> None:
-        """End everything in it; a process that forks meanwhile is found in the next round."""
+        """Kill all processes. Repeat until none is left, because a process may fork in the meantime."""
         end = time.monotonic() + _END_SECONDS
         while running := self.processes():
             if time.monotonic() > end:
@@ -64,7 +64,7 @@ class Cgroup:
                 _remove(folder)
 
     def _delegate(self, hierarchy: Path) -> None:
-        """Let version 2 control resources below the root, as an init system does where there is one."""
+        """Enable the controllers of version 2 below the root, as an init system does."""
         controllers = hierarchy / "cgroup.controllers"
         if controllers.exists():
             wanted = " ".join(f"+{name}" for name in controllers.read_text().split())
@@ -77,12 +77,12 @@ class Cgroup:
 
 
 def _tracking() -> list[Path]:
-    """Return the hierarchies that are enough to find processes in."""
+    """Return the hierarchies to search for processes."""
     return [path for path in _hierarchies() if path.name in {"cgroup", "unified", "pids"}]
 
 
 def _remove(folder: Path) -> None:
-    # The kernel takes a moment to let go of what was killed, on a busy machine many seconds.
+    # The kernel needs some time to release killed processes; many seconds on a busy machine.
     end = time.monotonic() + _END_SECONDS
     while True:
         try:

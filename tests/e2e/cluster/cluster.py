@@ -1,4 +1,4 @@
-"""Bringing a cluster up, and taking it down."""
+"""Start and remove a cluster."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ from cluster.record import Record
 from cluster.steps import step
 
 VERSION = "v1.37.2"
-# The chart's kubeVersion begins there.
+# The lower bound of the chart's kubeVersion
 OLDEST = "v1.30.14"
 _READY_SECONDS = 180
 _END_SECONDS = 20
@@ -32,7 +32,7 @@ _END_SECONDS = 20
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster that is up."""
+    """A running cluster."""
 
     state: State
     cache: Cache
@@ -45,7 +45,7 @@ class Cluster:
 
     @property
     def registry(self) -> str:
-        """Return the address at which the node, its pods and their daemons reach the registry."""
+        """Return the registry's address for the node, its pods and their daemons."""
         return f"{self.record.link.node}:{configs.REGISTRY_PORT}"
 
     @property
@@ -57,11 +57,11 @@ class Cluster:
         return Node(self.record.holder, Cgroup(self.state.cgroup), self.record.link, self.logs)
 
     def restart(self, service: str) -> None:
-        """End a service as an init system does, killing it if it takes too long, and start it again."""
+        """Stop a service as an init system does, kill it after a timeout, and start it again."""
         process = self.record.services[service]
         command = Path(f"/proc/{process}/cmdline").read_text().rstrip("\0").split("\0")
         os.kill(process, signal.SIGTERM)
-        # It may wait for requests that are open. After 40 s without the API server, nodes count as lost.
+        # The API server waits for open requests. After 40 s without it, nodes become NotReady.
         kill_at = time.monotonic() + _END_SECONDS
         while process in Cgroup(self.state.cgroup).processes():
             if time.monotonic() > kill_at:
@@ -72,11 +72,11 @@ class Cluster:
         self.record.save(self.state)
 
     def crash(self, container_id: str) -> None:
-        """Kill the first process of a container, from outside, where nothing in it can prevent that."""
+        """Kill the first process of a container with SIGKILL from the host."""
         self._ctr("crashing a container", "tasks", "kill", "--signal=SIGKILL", container_id)
 
     def load(self, archive: Path, names: Sequence[str] = ()) -> None:
-        """Put the image of an archive on the node, under more names where some are given."""
+        """Import the image of an archive into the node's containerd, also under the given names."""
         self._ctr(f"loading {archive.name}", "images", "import", archive)
         for name in names[1:]:
             self._ctr(f"naming {name}", "images", "tag", "--force", names[0], name)
@@ -87,7 +87,7 @@ class Cluster:
 
 
 def find(state: State, cache: Cache) -> Cluster | None:
-    """Return a cluster that is up, or None."""
+    """Return the running cluster, or None if it is not running."""
     record = Record.load(state)
     if record is None or record.holder not in Cgroup(state.cgroup).processes():
         return None
@@ -96,10 +96,10 @@ def find(state: State, cache: Cache) -> Cluster | None:
 
 
 def prepare(cache: Cache, name: str, version: str = VERSION, node: bool = True) -> Binaries:
-    """Check the machine, and build what a cluster needs and the cache does not have."""
+    """Check the machine, and build the programs and images that the cache does not have."""
     prerequisites.check(prerequisites.CONTROL_PLANE + (prerequisites.NODE if node else ()))
     logs = cache.logs(name)
-    # Those of the last one of this name
+    # Remove the logs of the previous cluster with this name.
     shutil.rmtree(logs)
     logs.mkdir()
     built = binaries.build(cache, version, node, logs / "go.log")
@@ -109,10 +109,10 @@ def prepare(cache: Cache, name: str, version: str = VERSION, node: bool = True) 
 
 
 def up(state: State, cache: Cache, version: str = VERSION, node: bool = True) -> Cluster:
-    """Bring a cluster up: a control plane, and a node unless none is wanted. Whatever goes wrong, nothing is left."""
+    """Start a control plane, and a node if `node`. On any error, release all resources."""
     _refuse_a_second(state)
     built = prepare(cache, state.name, version, node)
-    # One that was left behind, as by a power cut, also where that was while it was taken down
+    # Remove a cluster that was left behind, for example by a power cut, even in the middle of down().
     down(state)
     shutil.rmtree(state.root, ignore_errors=True)
     state.root.mkdir(mode=0o700)
@@ -128,13 +128,13 @@ def up(state: State, cache: Cache, version: str = VERSION, node: bool = True) ->
 
 
 def down(state: State) -> bool:
-    """End everything of a cluster and give back what it took; whether there was one."""
+    """End all processes of a cluster and release its resources. Return whether the cluster existed."""
     record = Record.load(state)
     if record is None:
         return False
     cgroup = Cgroup(state.cgroup)
     with _ignore_interrupts():
-        # Mounts and interfaces go with the last process in the node's namespaces.
+        # The kernel removes mounts and interfaces with the last process in the node's namespaces.
         cgroup.kill()
         cgroup.remove()
         record.link.remove()
@@ -145,7 +145,7 @@ def down(state: State) -> bool:
 
 @contextlib.contextmanager
 def _ignore_interrupts() -> Iterator[None]:
-    """Take no notice of Ctrl-C: a second one would leave half of it behind."""
+    """Ignore Ctrl-C and similar signals: a second one would interrupt the removal."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
@@ -156,7 +156,7 @@ def _ignore_interrupts() -> Iterator[None]:
 
 
 def _sysctls_before() -> dict[str, str]:
-    """Return what they were before any cluster that is up now."""
+    """Return the sysctls from before the first of the running clusters."""
     others = [record.sysctls for record in Record.of_all() if record.sysctls]
     return others[0] if others else sysctls.read()
 
@@ -174,7 +174,7 @@ def _refuse_a_second(state: State) -> None:
 
 
 class _Startup:
-    """The way up, step by step."""
+    """The steps that start a cluster."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster

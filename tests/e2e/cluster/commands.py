@@ -1,4 +1,4 @@
-"""Running a program to its end, with what it prints in a log."""
+"""Run a program until it ends, with its output in a log."""
 
 import os
 import re
@@ -15,9 +15,9 @@ Command = Sequence[str | Path]
 def run(
     what: str, command: Command, log: Path, environment: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> None:
-    """Run a command; what it prints is added to the log.
+    """Run a command, and append its output to the log.
 
-    What it does is said as "building kubelet"; where it fails, the error says so and names the log.
+    `what` says what the command does, for example "building kubelet". The error of a failed command has it and the log.
     """
     with log.open("a") as output:
         _execute(what, command, log, _start(command, output.fileno(), output.fileno(), environment, folder))
@@ -26,13 +26,13 @@ def run(
 def output_of(
     what: str, command: Command, log: Path, environment: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> str:
-    """Run a command and return its standard output; what else it prints is added to the log."""
+    """Run a command and return its standard output. Append its standard error to the log."""
     with log.open("a") as output:
         return _execute(what, command, log, _start(command, subprocess.PIPE, output.fileno(), environment, folder))
 
 
 def last_line(log: Path) -> str:
-    """Return the last line of a log that says something, without colours."""
+    """Return the last non-empty line of a log, without colours."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text("utf-8", "replace"))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "it printed nothing"
@@ -57,7 +57,7 @@ def _execute(what: str, command: Command, log: Path, child: subprocess.Popen[str
     try:
         output, _ = child.communicate()
     except BaseException:
-        # The whole group: go and docker have children of their own.
+        # Kill the process group: go and docker start child processes.
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
         raise

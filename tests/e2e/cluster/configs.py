@@ -1,4 +1,4 @@
-"""The files that configure what runs on the node."""
+"""Write the configuration files of the processes on the node."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ REGISTRY_PORT = 5000
 
 @dataclass(frozen=True)
 class Configs:
-    """Where they are."""
+    """The paths of the configuration files."""
 
     containerd: Path
     kubelet: Path
@@ -23,7 +23,7 @@ class Configs:
 
 
 def write(state: State, node: str, ca: Path, kube_proxy_kubeconfig: Path, pause: str) -> Configs:
-    """Write all of them into a folder of the cluster's state; `node` is the node's address."""
+    """Write all configuration files into the cluster's state folder. `node` is the node's address."""
     folder = state.root / "config"
     (folder / "cni").mkdir(parents=True)
     (folder / "cni" / "10-pods.conflist").write_text(json.dumps(_pod_network()))
@@ -42,7 +42,7 @@ def write(state: State, node: str, ca: Path, kube_proxy_kubeconfig: Path, pause:
 
 
 def _pod_network() -> dict[str, Any]:
-    # A wire from the node to each pod, no bridge: what Services need is then done without the br_netfilter module.
+    # ptp: a veth pair for each pod, no bridge, so that Services work without the br_netfilter module.
     addresses = {"type": "host-local", "subnet": POD_NETWORK, "routes": [{"dst": "0.0.0.0/0"}]}
     plugins = [
         {"type": "ptp", "ipMasq": False, "ipam": addresses},
@@ -84,16 +84,16 @@ def _kubelet(state: State, folder: Path, node: str, ca: Path) -> dict[str, Any]:
         "authorization": {"mode": "AlwaysAllow"},
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{state.cgroup}",
-        # Nobody answers there, and says so at once.
+        # Connections to this address are refused at once.
         "clusterDNS": [node],
         "clusterDomain": "cluster.local",
         "containerRuntimeEndpoint": f"unix://{state.containerd}",
         "enforceNodeAllocatable": [],
         "evictionHard": {"nodefs.available": "1%", "imagefs.available": "1%", "memory.available": "100Mi"},
-        # Where the machine still mounts version 1.
+        # The machine may still mount cgroups version 1.
         "failCgroupV1": False,
         "failSwapOn": False,
-        # 100 is never: an image that is removed cannot be pulled again.
+        # 100 disables garbage collection: a removed image could not be pulled again.
         "imageGCHighThresholdPercent": 100,
         "maxPods": 250,
         "resolvConf": str(folder / "resolv.conf"),
@@ -106,7 +106,7 @@ def _kube_proxy(kubeconfig: Path) -> dict[str, Any]:
         "kind": "KubeProxyConfiguration",
         "clientConnection": {"kubeconfig": str(kubeconfig)},
         "clusterCIDR": POD_NETWORK,
-        # 0: as they are; they cannot be set in a network namespace.
+        # 0 keeps the kernel's values: they cannot be set in a network namespace.
         "conntrack": {"maxPerCore": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
         "mode": "iptables",
     }

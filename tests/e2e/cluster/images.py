@@ -1,4 +1,4 @@
-"""Images that stand in for those of registries that cannot be reached: each is packed from Debian."""
+"""Build the container images of the tests from Debian packages, because no registry can be reached."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ Fill = Callable[[Path, Path], None]
 
 @dataclass(frozen=True)
 class Image:
-    """An image by the names under which containerd has it; `fill` puts its files into a folder."""
+    """An image: its names in containerd, and the function `fill`, which writes its files into a folder."""
 
     file: str
     names: tuple[str, ...]
@@ -47,7 +47,7 @@ def _busybox(root: Path, _log: Path) -> None:
 
 
 def _postgres(root: Path, log: Path) -> None:
-    """Fill in what matters of postgres here: the directory for its socket that the image has at /var/run."""
+    """Write the part of postgres that the tests use: the directory for its socket at /var/run."""
     _busybox(root, log)
     (root / "run" / "postgresql").mkdir(parents=True)
     os.chown(root / "run" / "postgresql", 70, 70)
@@ -56,7 +56,7 @@ def _postgres(root: Path, log: Path) -> None:
 
 
 def _docker(root: Path, log: Path) -> None:
-    # bookworm's Docker is 20.10, and lacks flags that injection uses.
+    # Not bookworm: its Docker is 20.10, which lacks flags that injection uses.
     packages = ("docker.io", "docker-cli", "docker-buildx", "iptables", "ca-certificates", "procps", "iproute2")
     debian.bootstrap(root, "trixie", packages, log)
 
@@ -64,7 +64,7 @@ def _docker(root: Path, log: Path) -> None:
 PAUSE = Image("pause", ("localhost/pause:1",), ("/bin/busybox", "sleep", "2147483647"), _busybox)
 BUSYBOX = Image("busybox", ("docker.io/library/busybox:latest", "docker.io/library/busybox:1.37"), ("sh",), _busybox)
 POSTGRES = Image("postgres", ("docker.io/library/postgres:17-alpine",), ("sh",), _postgres)
-# Debian's Docker has no entrypoint, and is 26.1.
+# Debian's package is Docker 26.1 and has no entrypoint script.
 DOCKER = Image(
     "docker-trixie",
     tuple(
@@ -78,7 +78,7 @@ ALL = (PAUSE, BUSYBOX, POSTGRES, DOCKER)
 
 
 def pack_all(cache: Cache, log: Path) -> None:
-    """Make the archives that the cache lacks, or has of another inputs."""
+    """Build the archives that the cache does not have, or that have other build inputs."""
     inputs = BuildInputs.of(
         [Path(module) for module in (__file__, debian.__file__, oci.__file__)], _BUSYBOX.read_bytes()
     )
@@ -91,7 +91,7 @@ def pack_all(cache: Cache, log: Path) -> None:
 
 
 def _pack(image: Image, cache: Cache, log: Path) -> None:
-    # Not in /tmp, which may be in memory: Debian with Docker is 600 MB.
+    # Not in /tmp: it may be a tmpfs, and Debian with Docker takes 600 MB.
     with tempfile.TemporaryDirectory(dir=cache.images) as folder:
         root = Path(folder) / "root"
         root.mkdir()

@@ -1,4 +1,4 @@
-"""The one wire between this machine and the node: a pair of interfaces with an address each."""
+"""The veth pair between this machine and the node, with one address on each side."""
 
 import ipaddress
 import json
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from cluster.errors import ClusterError
 
-# RFC 2544: for tests of networks, so that nothing real is there.
+# RFC 2544 reserves this range for network tests, so no real host has these addresses.
 _RANGE = ipaddress.ip_network("198.18.0.0/24")
 
 
 @dataclass(frozen=True)
 class Link:
-    """Addresses at both ends. The interface of this machine goes when the node's network namespace goes."""
+    """The addresses of a veth pair. The kernel removes both interfaces with the node's network namespace."""
 
     interface: str
     host: str
@@ -21,7 +21,7 @@ class Link:
 
     @classmethod
     def choose(cls, interface: str) -> "Link":
-        """Return a link with addresses that nobody has; another cluster may be up."""
+        """Return a link with unused addresses: another cluster may be running."""
         taken = {ipaddress.ip_address(address) for address in _addresses()}
         for subnet in _RANGE.subnets(new_prefix=30):
             host, node = subnet.hosts()
@@ -48,7 +48,7 @@ class Link:
             try:
                 _ip(["ip", "link", "delete", self.interface])
             except ClusterError:
-                # It went meanwhile, with the node's network namespace.
+                # The kernel removed the interface in the meantime, with the node's network namespace.
                 if self.exists:
                     raise
 

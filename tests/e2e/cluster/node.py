@@ -1,4 +1,4 @@
-"""The node: a mount and a network namespace on this machine, in which files and ports are a cluster's own."""
+"""The node: a mount and a network namespace on this machine, which isolate the cluster's files and ports."""
 
 import os
 import subprocess
@@ -11,8 +11,8 @@ from cluster.commands import last_line, run
 from cluster.errors import ClusterError
 from cluster.link import Link
 
-# What is written on a node goes to these places, here to folders of the cluster's state. /run is a tmpfs, as it is on
-# any node, and begins empty: nothing of this machine's own runtime is seen, a Docker socket least of all.
+# Processes on a node write to these paths; here they are folders of the cluster's state. /run is a tmpfs, as on any
+# node, and is empty at first: the node must not see the runtime of this machine, in particular its Docker socket.
 _SETUP = """\
 set -eu
 for place in /var/lib /var/log; do
@@ -32,21 +32,21 @@ _JOIN = 'for file in $CGROUP; do echo $$ > "$file"; done; exec "$@"'
 
 @dataclass
 class Service:
-    """A process that runs on the node until it is ended."""
+    """A process that runs on the node until the cluster ends it."""
 
     name: str
     process: subprocess.Popen[bytes]
     log: Path
 
     def check(self) -> None:
-        """Raise when it has ended by itself."""
+        """Raise ClusterError if the process has exited."""
         if (code := self.process.poll()) is not None:
             raise ClusterError(f"{self.name} ended with {code}: {last_line(self.log)}", self.log)
 
 
 @dataclass(frozen=True)
 class Node:
-    """Namespaces, kept by a process that does nothing else."""
+    """The namespaces of the node, held open by an idle process."""
 
     holder: int
     cgroup: Cgroup
@@ -66,7 +66,7 @@ class Node:
                 env={**os.environ, "STATE": str(state), "CGROUP": " ".join(map(str, cgroup.entrance()))},
                 start_new_session=True,
             )
-        assert holder.stdout  # a pipe was asked for
+        assert holder.stdout  # stdout is a pipe
         with holder.stdout:
             if holder.stdout.readline() != b"ready\n":
                 holder.wait()
@@ -79,7 +79,7 @@ class Node:
         return node
 
     def start(self, name: str, command: Sequence[str | Path]) -> Service:
-        """Start a service; what it prints goes to a log of its name."""
+        """Start a service, with its output in a log named after the service."""
         log = self.logs / f"{name}.log"
         with log.open("w") as output:
             process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Container images from folders, as the one-layer OCI archives that containerd and skopeo read."""
+"""Pack folders into OCI image archives with one layer, which containerd and skopeo can read."""
 
 import hashlib
 import io
@@ -18,7 +18,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 @dataclass(frozen=True)
 class _Blob:
-    """A file of an archive, named by its digest."""
+    """A blob of an archive. Its name is its digest."""
 
     media_type: str
     digest: str
@@ -37,7 +37,7 @@ class _Blob:
 
 
 def pack(name: str, root: Path, command: Sequence[str], archive: Path) -> None:
-    """Write the archive of an image that has a folder's content as its one layer and a command, but no entrypoint."""
+    """Write the archive of an image with a folder's content as its only layer, a command, and no entrypoint."""
     layer_file = archive.with_suffix(".layer")
     subprocess.run(["tar", "--numeric-owner", "--sort=name", "-C", root, "-cf", layer_file, "."], check=True)
     with layer_file.open("rb") as file:

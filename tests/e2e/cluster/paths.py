@@ -1,4 +1,4 @@
-"""Which file is where: the cache outlives clusters, the state of a cluster goes with it."""
+"""Paths of the cache, which is kept, and of a cluster's state, which is removed with the cluster."""
 
 import os
 import re
@@ -14,7 +14,7 @@ CHART = ROOT / "charts" / "dind-webhook"
 
 @dataclass(frozen=True)
 class Cache:
-    """The directory of things that are built once (programs, images) and of logs."""
+    """The directory of built programs and images, and of logs."""
 
     root: Path
 
@@ -29,7 +29,7 @@ class Cache:
 
     @property
     def docker(self) -> Path:
-        """Return where the daemon that builds the webhook's image keeps its layers."""
+        """Return the data directory of the Docker daemon that builds the webhook's image."""
         return self._folder("docker")
 
     def bin(self, component: str, version: str) -> Path:
@@ -39,7 +39,7 @@ class Cache:
         return self._folder("modules", f"{component}-{version}")
 
     def logs(self, name: str) -> Path:
-        """Return the folder of a cluster's logs; it is here because its state goes when bringing it up fails."""
+        """Return the folder of a cluster's logs, which are kept if the start fails; the state folder is removed."""
         return self._folder("logs", name)
 
     def _folder(self, *parts: str) -> Path:
@@ -50,12 +50,12 @@ class Cache:
 
 @dataclass(frozen=True)
 class State:
-    """The folder of one cluster, by its name."""
+    """The state folder of the cluster with this name."""
 
     name: str
 
     def __post_init__(self) -> None:
-        # The name is part of a network link's, which has 15 characters.
+        # The name of the network interface contains it, and has at most 15 characters.
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,9}", self.name):
             raise ClusterError(
                 f'"{self.name}" is no name for a cluster: use up to 10 of a to z, 0 to 9 and "-", as in CLUSTER=dev'
@@ -63,13 +63,13 @@ class State:
 
     @classmethod
     def all(cls) -> "list[State]":
-        """Return those of all clusters on this machine."""
+        """Return the states of all clusters on this machine."""
         records = Path(tempfile.gettempdir()).glob("dind-webhook-*/cluster.json")
         return [cls(record.parent.name.removeprefix("dind-webhook-")) for record in records]
 
     @property
     def oldest(self) -> "State":
-        """Return that of the control plane beside it, of the oldest Kubernetes that is supported."""
+        """Return the state of the second control plane, which runs the oldest supported Kubernetes."""
         return State(f"{self.name[:6]}-old")
 
     @property

@@ -1,4 +1,4 @@
-"""The identities in a cluster: one CA, and a certificate and a kubeconfig for each component."""
+"""Create the PKI of a cluster: one CA, and a certificate and a kubeconfig for each component."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 
 class Pki:
-    """Writes certificates below a folder. Names and groups are those that Kubernetes' built-in roles are bound to."""
+    """Writes certificates into a folder. Users and groups are those of Kubernetes' built-in role bindings."""
 
     def __init__(self, folder: Path, server: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -23,16 +23,16 @@ class Pki:
         return self._folder / "ca.crt"
 
     def server(self, name: str, *hosts: str) -> tuple[Path, Path]:
-        """Return certificate and key of a server that is called by these names."""
+        """Return the paths of the certificate and the key of a server with these names."""
         return self._write(name, self._authority.issue_cert(*hosts, common_name=hosts[0]))
 
     def client(self, name: str, user: str, group: str) -> tuple[Path, Path]:
-        """Return certificate and key of a client that is this user, in this group."""
+        """Return the paths of the certificate and the key of a client with this user and group."""
         issued = self._authority.issue_cert(user.replace(":", "-"), common_name=user, organization_name=group)
         return self._write(name, issued)
 
     def kubeconfig(self, name: str, user: str, group: str, target: Path | None = None) -> Path:
-        """Return a kubeconfig with which a component is this user, in this group."""
+        """Return the path of a kubeconfig for a component with this user and group."""
         certificate, key = self.client(name, user, group)
         target = target or self._folder / f"{name}.kubeconfig"
         clusters = [{"name": "e2e", "cluster": {"server": self._server, "certificate-authority": str(self.ca)}}]
@@ -55,7 +55,7 @@ class Pki:
         return target
 
     def service_account_keys(self) -> tuple[Path, Path]:
-        """Return the public and private key of service-account tokens."""
+        """Return the paths of the public and the private key for service account tokens."""
         public, private = self._folder / "sa.pub", self._folder / "sa.key"
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))

@@ -1,4 +1,4 @@
-"""Checks of the machine before anything starts."""
+"""Check this machine before a cluster is started."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from cluster.errors import ClusterError
 
 @dataclass(frozen=True)
 class Tool:
-    """A program, and the package of Debian that brings it."""
+    """A program, and the Debian package that contains it."""
 
     program: str
     package: str
@@ -36,7 +36,7 @@ NODE = (
 
 
 def check(tools: tuple[Tool, ...]) -> None:
-    """Raise with every prerequisite that is missing, each in a sentence."""
+    """Raise ClusterError with one sentence for each missing prerequisite."""
     sentences = [*_not_root(), *_missing(tools)]
     if sentences:
         raise ClusterError("\n".join(sentences))
@@ -49,7 +49,7 @@ def _not_root() -> list[str]:
 
 
 def _missing(tools: tuple[Tool, ...]) -> list[str]:
-    # Not every shell of root's has these in its PATH.
+    # The PATH of root may lack these directories.
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
     return [
         f"{tool.program} is not there: apt-get install {tool.package}"

@@ -10,12 +10,12 @@ from cluster.paths import State
 
 @dataclass
 class Record:
-    """A cluster that is up, on its way up, or was left behind."""
+    """The record of a cluster that is running, is starting, or was left behind."""
 
     name: str
     version: str
     link: Link
-    # Process that brings it up, and takes it down again unless it is kept
+    # Process that starts the cluster, and removes the cluster unless it is kept
     owner: int
     sysctls: dict[str, str] = field(default_factory=dict)
     holder: int = 0

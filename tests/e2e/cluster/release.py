@@ -1,4 +1,4 @@
-"""The chart in a cluster, with the image of the work tree."""
+"""Install the chart in a cluster, with the webhook's image built from the work tree."""
 
 import json
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from cluster.steps import step
 
 NAME = "dind-webhook"
 NAMESPACE = "docker-system"
-# A namespace with this label belongs to another release, which a test has installed under the label's value.
+# The label of namespaces that belong to another release, installed by a test. Its value is the name of that release.
 OTHER_RELEASE = "e2e.dind.io/release"
-# What only an operator may allow, so that every option can be tried.
+# Permissions that an operator has to give, so that tests can use every option.
 _OPTIONS = (
     "address-pools", "containers", "cpu-limit", "cpu-request", "dockerd-args", "env", "group", "image",
     "insecure-registries", "memory-limit", "memory-request", "mtu", "placement", "registry-mirrors", "share-volumes",
@@ -25,26 +25,26 @@ _OPTIONS = (
 
 @dataclass(frozen=True)
 class Helm:
-    """helm, on a cluster."""
+    """The helm command, for one release in a cluster."""
 
     program: Path
     kubeconfig: Path
     log: Path
     release: str = NAME
     namespace: str = NAMESPACE
-    # Without a node nothing works in the end.
+    # Whether to wait for ready pods: without a node there are none.
     waits: bool = True
 
     @classmethod
     def of(cls, kubeconfig: Path, logs: Path) -> "Helm":
-        """Return the helm that the tests of the chart use, built unless it is there, for the release of everybody."""
+        """Return the helm of the chart's tests for the main release. Build helm if it is missing."""
         with step("making sure of helm"):
             listing = output_of("building helm", [ROOT / "tests/chart/install-helm.sh"], logs / "helm.log")
         tools = dict(line.split("=", 1) for line in listing.splitlines())
         return cls(Path(tools["helm4"]), kubeconfig, logs / "helm.log")
 
     def install(self, values: dict[str, Any]) -> None:
-        """Install the chart, or upgrade it, and wait until it works, unless told not to."""
+        """Install or upgrade the chart, and wait until its pods are ready if `waits`."""
         file = self.log.with_name(f"values-{self.release}.json")
         file.write_text(json.dumps(values, indent=2))
         flags = ["--create-namespace", f"--values={file}", *(["--wait", "--timeout=3m"] if self.waits else [])]
@@ -54,13 +54,13 @@ class Helm:
         self("uninstalling the chart", "uninstall", self.release, "--ignore-not-found", "--wait")
 
     def __call__(self, what: str, *arguments: str | Path) -> None:
-        """Run any command of helm, in the namespace of the release."""
+        """Run a helm command in the namespace of the release."""
         where = [f"--kubeconfig={self.kubeconfig}", f"--namespace={self.namespace}"]
         run(what, [self.program, *where, *arguments], self.log)
 
 
 def values(image: dict[str, str], mirror: str | None) -> dict[str, Any]:
-    """Return the chart's values for tests: everything is allowed and both modes are on, the rest is as it comes."""
+    """Return the chart's values for tests: all options are allowed, both modes are on, other values are defaults."""
     daemon = {"registry-mirrors": mirror} if mirror else {}
     return {
         "image": image,
@@ -75,14 +75,14 @@ def values(image: dict[str, str], mirror: str | None) -> dict[str, Any]:
         "daemonset": {
             "enabled": True,
             "extraArgs": [f"--registry-mirror={mirror}"] if mirror else [],
-            # Room for sidecars, on a node of two cores.
+            # Small requests, so that sidecars fit on a node with two cores.
             "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},
         },
     }
 
 
 def image_values(image: str) -> dict[str, str]:
-    """Return the chart's values for an image's name: its registry, which may have a port, is a value of its own."""
+    """Return the chart's values for an image reference. The registry, which may have a port, is a separate value."""
     name, _, digest = image.partition("@")
     host, slash, path = name.partition("/")
     has_registry = bool(slash) and ("." in host or ":" in host or host == "localhost")

@@ -1,4 +1,4 @@
-"""The processes of a cluster, as commands."""
+"""The command lines of the processes of a cluster."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,13 @@ Command = list[str | Path]
 
 API_PORT = 6443
 NODE_NAME = "node1"
-# The first address of the network of Services.
+# The first address of the Service network
 _API_SERVICE = "10.96.0.1"
 
 
 @dataclass(frozen=True)
 class ControlPlaneCommands:
-    """etcd, the API server and what works by it, in the order in which they start."""
+    """The commands of the control plane, in start order."""
 
     etcd: Command
     apiserver: Command
@@ -33,7 +33,7 @@ def control_plane_commands(binaries: Binaries, state: State, address: str, pki: 
     to_kubelet, to_kubelet_key = pki.client("apiserver-kubelet", "kube-apiserver", "system:masters")
     issuer = "https://kubernetes.default.svc.cluster.local"
     return ControlPlaneCommands(
-        # What is lost in a crash was to be thrown away anyway.
+        # Data may be lost in a crash: the cluster is temporary.
         ["etcd", f"--data-dir={state.root / 'etcd'}", "--unsafe-no-fsync"],
         [
             binaries.kubernetes / "kube-apiserver",
@@ -86,7 +86,7 @@ def kube_proxy(binaries: Binaries, configs: Configs) -> Command:
 
 
 def containerd(binaries: Binaries, configs: Configs) -> Command:
-    # It looks for its shim in PATH.
+    # containerd searches for its shim in PATH.
     return ["env", f"PATH={binaries.containerd}:/usr/sbin:/usr/bin:/sbin:/bin", binaries.containerd / "containerd",
             f"--config={configs.containerd}"]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Progress: what is being done, and how long it took."""
+"""Print progress: the current step and its duration."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ _console = Console(stderr=True, highlight=False)
 
 @contextmanager
 def step(what: str) -> Iterator[None]:
-    """Show a step while it is done, and then its time; a spinner where a terminal is there, plain lines elsewhere."""
+    """Show a step while it runs, and then its duration: a spinner on a terminal, plain lines otherwise."""
     begin = time.monotonic()
     if _console.is_terminal:
         with _console.status(what):
@@ -24,6 +24,6 @@ def step(what: str) -> Iterator[None]:
 
 
 def say(line: str) -> None:
-    """Print a line for the person, beside what the command prints for programs."""
+    """Print a line for the user on standard error; standard output is for programs."""
     _console.print(line, markup=False, soft_wrap=True)
     sys.stderr.flush()

@@ -1,10 +1,10 @@
-"""Kernel settings of the whole machine that kubelet changes."""
+"""Save and restore the machine-wide kernel settings that kubelet changes."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 _ROOT = Path("/proc/sys")
-# kubelet's setupKernelTunables
+# The sysctls in kubelet's setupKernelTunables
 _CHANGED = (
     "vm/overcommit_memory",
     "vm/panic_on_oom",
@@ -16,7 +16,7 @@ _CHANGED = (
 
 
 def read() -> dict[str, str]:
-    """Return what they are now."""
+    """Return the current values."""
     return {name: (_ROOT / name).read_text().strip() for name in _CHANGED if (_ROOT / name).exists()}
 
 

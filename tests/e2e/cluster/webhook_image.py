@@ -1,4 +1,4 @@
-"""The webhook's image, built from the Dockerfile as users build it: by Docker, here one that is started for it."""
+"""Build the webhook's image from the Dockerfile, with a Docker daemon that is started only for the build."""
 
 import fcntl
 import json
@@ -24,13 +24,13 @@ _PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 
 @dataclass(frozen=True)
 class _Docker:
-    """A daemon of our own, which nobody else uses."""
+    """A Docker daemon that only this build uses."""
 
     host: str
     log: Path
 
     def run(self, what: str, *arguments: str | Path) -> None:
-        # The classic builder: BuildKit is not part of Debian's Docker.
+        # Use the classic builder: Debian's Docker has no BuildKit.
         run(what, [*self._client, *arguments], self.log, {"DOCKER_BUILDKIT": "0"}, ROOT)
 
     def output_of(self, what: str, *arguments: str) -> str:
@@ -45,9 +45,9 @@ class _Docker:
 
 
 def build(cache: Cache, logs: Path, archive: Path, *, compiled: bool) -> str:
-    """Build the image of what is in the work tree, write it to an archive, and return its tag, of its content.
+    """Build the image of the work tree, write it to an archive, and return its tag, which is derived from its content.
 
-    Users have it `compiled`, which takes half a minute longer.
+    `compiled` builds the native modules as in a release, which takes half a minute longer.
     """
     bases = base_image.make(cache, logs / "debootstrap.log")
     with step("building the webhook's image"), _build_lock(cache), _daemon(cache, logs) as docker:
@@ -64,7 +64,7 @@ def build(cache: Cache, logs: Path, archive: Path, *, compiled: bool) -> str:
         docker.run("naming the image", "tag", latest, f"{REPOSITORY}:{tag}")
         docker.run("writing the image", "save", "--output", archive, f"{REPOSITORY}:{tag}")
         docker.run("forgetting the name", "rmi", f"{REPOSITORY}:{tag}")
-        # Not all that have no name: the builder's cache is among them.
+        # Do not remove all untagged images: they include the build cache.
         docker.run("removing old images", "image", "prune", "--force", "--filter=until=168h")
     return tag
 
@@ -74,7 +74,7 @@ def _proxies() -> list[tuple[str, str]]:
     return [(name, os.environ[name]) for name in names if name in os.environ]
 
 
-# /etc is laid over, for dockerd writes a key there.
+# Mount an overlay on /etc: dockerd writes a key there.
 _DOCKERD = """\
 set -eu
 mkdir upper work
@@ -85,7 +85,7 @@ exec dockerd "$@"
 
 @contextmanager
 def _build_lock(cache: Cache) -> Iterator[None]:
-    """Wait until no other cluster's image is being built: two daemons cannot share their layers."""
+    """Wait until no other cluster builds an image: two daemons cannot share a data directory."""
     with (cache.root / "docker.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -93,11 +93,11 @@ def _build_lock(cache: Cache) -> Iterator[None]:
 
 @contextmanager
 def _daemon(cache: Cache, logs: Path) -> Iterator[_Docker]:
-    """Start dockerd in namespaces and a cgroup of its own, so that nothing of it is left when it is ended."""
+    """Start dockerd in its own namespaces and cgroup, so that all its processes end with it."""
     log = logs / "dockerd.log"
     cgroup = Cgroup(f"dind-webhook-build-{os.getpid()}")
     with tempfile.TemporaryDirectory() as folder, log.open("w") as output:
-        # Also where this process is killed and ends nothing itself.
+        # --kill-child also ends dockerd if this process is killed.
         with_us = ["setpriv", "--pdeathsig", "KILL"]
         namespaces = [*with_us, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         host = f"unix://{folder}/docker.sock"
@@ -117,7 +117,7 @@ def _daemon(cache: Cache, logs: Path) -> Iterator[_Docker]:
             _wait_for(daemon, docker, log)
             yield docker
         finally:
-            # With it the whole of its PID namespace goes.
+            # The kernel ends all other processes of the PID namespace with it.
             daemon.kill()
             daemon.wait()
             cgroup.remove()

@@ -1,6 +1,6 @@
-"""Attacks that strangers in the cluster's network can make. Each one runs until its time is over.
+"""Attacks by hostile clients in the cluster's network. Each attack runs for a given time.
 
-Run as a process of its own, with less of a claim to the processor than the server: `attackers.py NAME --port ...`.
+The tests run them in a separate process, with a lower priority than the server: `attackers.py NAME --port ...`.
 """
 
 import argparse
@@ -32,7 +32,7 @@ _GET = b"GET / HTTP/1.1\r\n\r\n"
 
 @dataclass
 class Target:
-    """The ports of a process; `port` is 0 where it has none but that for health. All ends at `end`."""
+    """The ports of the attacked process; `port` is 0 if it has only a health port. The attack ends at `end`."""
 
     port: int
     health_port: int
@@ -43,7 +43,7 @@ class Target:
         return time.monotonic() > self.end
 
     def connect(self, *, tls: bool, source: str = "") -> socket.socket:
-        """Connect from an address, or else one of a few that no honest client has."""
+        """Connect from `source`, or from one of a few addresses that the honest clients do not use."""
         source = source or f"127.0.0.{self.chance.randint(2, 9)}"
         port = self.port if tls else self.health_port
         raw = socket.create_connection(("127.0.0.1", port), 2, source_address=(source, 0))
@@ -83,7 +83,7 @@ def _pieces(data: bytes) -> Iterator[bytes]:
 
 
 def _flood(target: Target, *, tls: bool, connections: int, send: Callable[[socket.socket, int], None]) -> None:
-    """Keep so many connections open, each of which sends something and reads nothing, again and again."""
+    """Keep this number of connections open. Each sends data repeatedly and reads nothing."""
 
     def keep(number: int) -> None:
         while not target.is_over():
@@ -102,13 +102,13 @@ def _flood(target: Target, *, tls: bool, connections: int, send: Callable[[socke
 
 
 def _is_open(connection: socket.socket) -> bool:
-    """Whether the server has not closed it; nothing is taken from what it sent."""
+    """Return whether the server has not closed the connection, without reading from the connection."""
     info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
     return info[0] == 1  # TCP_ESTABLISHED
 
 
 def _send_reviews(target: Target, bodies: list[bytes], connections: int = 4) -> None:
-    """Have whole reviews answered, the answers read."""
+    """Send complete reviews and read the responses."""
 
     def send(connection: socket.socket, number: int) -> None:
         while not target.is_over():
@@ -145,7 +145,7 @@ def _annotated(count: int, **annotations: str) -> bytes:
 
 
 def _of_spec(text: bytes, **more: Any) -> bytes:
-    """Return a review whose pod has a member of the spec written by hand, in place of the word HERE."""
+    """Return a review of a pod in which `text` replaces the word HERE in the spec."""
     return review(pod(**more)).replace(b'"HERE"', text)
 
 
@@ -166,7 +166,7 @@ def headers_without_end(target: Target, *, tls: bool = True) -> None:
 
 
 def many_heads_that_are_not_complete(target: Target) -> None:
-    # As many headers as fit below what ends a connection
+    # The most headers that fit below the limit at which the server closes a connection
     head = b"POST /mutate HTTP/1.1\r\nhost: x\r\n" + b"aa:bb\r\n" * 4600
     _flood(target, tls=True, connections=280, send=lambda connection, _: connection.sendall(head))
 
@@ -340,7 +340,7 @@ def status_with_many_mounts(target: Target) -> None:
 
 
 def large_answers_on_many_connections(target: Target) -> None:
-    # What a large answer or body leaves behind in a connection's buffers is there as often as there are connections.
+    # Every connection keeps buffers after a large response or body, so many connections multiply that memory.
     large = pod(containers=[{"name": f"c{number}", "image": "a"} for number in range(900)])
     _send_reviews(target, [review(large)], connections=290)
 
@@ -406,7 +406,7 @@ def main() -> None:
     os.nice(10)
     end = time.monotonic() + given.seconds
     ATTACKS[given.name](Target(given.port, given.health_port, end, random.Random(given.seed)))
-    # Threads that still wait for a closed connection need not be waited for.
+    # Do not wait for threads that are blocked on a closed connection.
     os._exit(0)
 
 

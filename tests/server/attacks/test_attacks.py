@@ -1,4 +1,4 @@
-"""Nothing that a stranger sends ends a process or holds up an honest client; see attackers.py for what is sent."""
+"""No attack of attackers.py ends a process or delays an honest client too long."""
 
 import os
 import random
@@ -20,7 +20,7 @@ from reviews import pod, review
 from webhook_process import RunningProgram, Serve, Webhook, eventually
 
 MOST_BYTES = 128 * 10**6
-# What three attacks at a time leave of the chart's 256 MiB
+# The chart's limit is 256 MiB; three attacks run at the same time.
 MOST_BYTES_OF_A_MIXTURE = 160 * 10**6
 LONGEST_SECONDS = 1.0
 SECONDS = 4.0
@@ -30,14 +30,14 @@ _BODY = review(pod())
 
 @dataclass
 class ClientLatencies:
-    """What an API server saw during an attack: the longest time to a response, on a kept and on new connections."""
+    """The longest time to a response for an honest client during an attack, on one kept and on new connections."""
 
     longest: float = 0.0
     failures: list[str] = field(default_factory=list)
 
 
 def peak_bytes(process: subprocess.Popen[bytes]) -> int:
-    """Return the largest resident size that a process ever had."""
+    """Return the peak resident memory of a process."""
     status = Path(f"/proc/{process.pid}/status").read_text("ascii")
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
@@ -47,7 +47,7 @@ Attackers: TypeAlias = list[subprocess.Popen[bytes]]
 
 @contextmanager
 def attacked(running: RunningProgram, port: int, *names: str, seconds: float, seed: int = 0) -> Iterator[Attackers]:
-    """Run attacks beside each other until the end of the block."""
+    """Run attacks in parallel until the end of the block."""
     script = Path(__file__).with_name("attackers.py")
     given = {"port": port, "health-port": running.health_port, "seconds": seconds, "seed": seed}
     flags = [f"--{name}={value}" for name, value in given.items()]
@@ -61,7 +61,7 @@ def attacked(running: RunningProgram, port: int, *names: str, seconds: float, se
 
 
 def send_reviews_during(attackers: Attackers, webhook: Webhook) -> ClientLatencies:
-    """Send reviews as an API server does while attacks go on."""
+    """Send reviews during attacks, as an API server does."""
     seen = ClientLatencies()
     with closing(webhook.connect()) as kept:
         while any(attacker.poll() is None for attacker in attackers):
@@ -83,7 +83,7 @@ def send_reviews_during(attackers: Attackers, webhook: Webhook) -> ClientLatenci
 
 
 def probe_during(attackers: Attackers, running: RunningProgram) -> ClientLatencies:
-    """Ask as kubelet does while attacks go on."""
+    """Send probes during attacks, as kubelet does."""
     seen = ClientLatencies()
     while any(attacker.poll() is None for attacker in attackers):
         started = time.monotonic()
@@ -109,7 +109,7 @@ def assert_unharmed(running: RunningProgram, seen: ClientLatencies, most_bytes: 
 
 @pytest.fixture
 def limited(serve: Serve) -> Iterator[Webhook]:
-    """Run a webhook as the chart has it; the memory of one attack is not that of another."""
+    """Run a webhook with the chart's settings, a new one for each test, so that attacks do not share its memory."""
     with serve() as running:
         assert running.post(_BODY)[0] == 200
         yield running

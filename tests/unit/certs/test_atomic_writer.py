@@ -1,4 +1,4 @@
-"""Files that a reader finds whole, at any moment."""
+"""write_pair and its helpers: a reader sees either the previous or the new files, never a mixture."""
 
 import stat
 import threading

@@ -1,4 +1,4 @@
-"""When the next step is due, and what is said of one that failed."""
+"""Controller: the time of the next reconciliation, retries, and log lines about failures."""
 
 import threading
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ KEY = "-----BEGIN PRIVATE KEY-----"
 
 
 class EnoughError(Exception):
-    """Ends what would go on for ever."""
+    """Ends a loop that has no end."""
 
 
 class ApiFault:
-    """Raised ahead of the next call to the API server, once switched on."""
+    """Raises `error`, if set, before each call to the API server."""
 
     error: Exception | None = None
 

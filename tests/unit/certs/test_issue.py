@@ -1,4 +1,4 @@
-"""Certificates that an API server accepts."""
+"""issue_ca and issue_serving_cert: an API server must accept the certificates."""
 
 import ipaddress
 import ssl

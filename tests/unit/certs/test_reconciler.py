@@ -1,4 +1,4 @@
-"""What one replica does at a moment, with the objects in memory."""
+"""CertReconciler: one reconciliation of one replica, with the objects in memory."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -129,7 +129,7 @@ def test_a_restarted_replica_waits_for_a_new_ca_as_long_as_its_old_leaf_allows(
     for day in (0, 20, 40, 60):
         reconciler.reconcile(NOW + day * DAY)
     served, now = read_served_cert(tmp_path), NOW + 70 * DAY - left
-    # All that it can know: the bundle may have been written a moment ago.
+    # After a restart, the replica must assume that the bundle was written a moment ago.
     restarted = CertReconciler(DirectCertStore(cluster), tmp_path, HOSTS, LIFETIMES, CertsMetrics())
     due = restarted.reconcile(now)
     assert (read_served_cert(tmp_path) == served) is waits

@@ -1,4 +1,4 @@
-"""Renewal as a pure function: any moment of a life can be stood at."""
+"""Renewal as pure functions of the time: the tests choose any time in the lifetime of a certificate."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -42,7 +42,7 @@ def state() -> CertState:
 
 @pytest.fixture(scope="module")
 def rotated(state: CertState) -> CertState:
-    """Return a state whose CA was renewed when it was due, that of the leaf having been renewed on the way."""
+    """Return a state after the renewal of the leaf and then of the CA, each at its due time."""
     older = renew(state, LEAF_DUE, HOSTS, LIFETIMES, NOW + 40 * DAY)
     return renew(older, CA_DUE, HOSTS, LIFETIMES, NOW + 60 * DAY)
 
@@ -98,7 +98,7 @@ def test_what_needs_nothing_now_says_when_it_will(state: CertState, rotated: Cer
 
 
 def test_lives_are_short_enough_for_what_has_to_happen_in_them() -> None:
-    """A certificate that is served is never older than its life, at any moment of many lives."""
+    """No replica ever serves an expired certificate, over many lifetimes."""
     lifetimes = Lifetimes(ca=timedelta(seconds=60), leaf=timedelta(seconds=20))
     now, state = NOW, new_state(HOSTS, lifetimes, NOW)
     cas = {state.ca.cert}
@@ -108,7 +108,7 @@ def test_lives_are_short_enough_for_what_has_to_happen_in_them() -> None:
         while due := renewal(state, HOSTS, now):
             state = renew(state, due, HOSTS, lifetimes, now)
         cas.add(state.ca.cert)
-        # The leaf before is served until the new CA has been in the bundle for long enough.
+        # The previous leaf is served until the new CA has been in the bundle for long enough.
         handover = now + lifetimes.wait
         assert is_current(before.leaf.cert, handover)
         for moment in (now, handover):

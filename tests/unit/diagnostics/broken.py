@@ -99,7 +99,7 @@ NOT_INJECTED = (
     "for sidecar and has no container dind; is the webhook dind-webhook ready?"
 )
 EXPIRED = NOW - timedelta(days=31)
-# The name of the check, the snapshot, a part of the sentence, a part of the hint
+# The name of the check, the snapshot, a part of the finding's sentence, a part of the hint
 BROKEN: list[tuple[str, Snapshot, str, str]] = [
     ("api-version", healthy(version="1.29"), "the API server is 1.29", "upgrade the cluster"),
     ("installed", healthy(configuration=None), "there is no MutatingWebhookConfiguration", "helm install"),

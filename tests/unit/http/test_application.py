@@ -1,4 +1,4 @@
-"""When a decision is counted and logged."""
+"""The application counts and logs each decision."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ def review(uid: str, metadata: JsonObject | None = None, spec: JsonObject | None
 
 
 def logged(policy: Policy, body: bytes) -> EventDict:
-    """Return the line of one request."""
+    """Return the log line of one request."""
 
     async def send_review() -> None:
         webhook_application(policy, Metrics(), 2**20, FairQueue()).endpoints[b"/mutate"](JSON, body)

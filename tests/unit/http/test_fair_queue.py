@@ -1,4 +1,4 @@
-"""Whose request is answered next."""
+"""FairQueue: the order of jobs of several addresses."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ def work(seconds: float) -> None:
 
 
 async def order_of(jobs: list[tuple[str, float]]) -> list[str]:
-    """Return in which order jobs of so many seconds are done that are all there at once."""
+    """Queue all jobs at the same time, given as address and duration in seconds. Return the order of execution."""
     queue = FairQueue()
     done: list[str] = []
 
@@ -23,7 +23,7 @@ async def order_of(jobs: list[tuple[str, float]]) -> list[str]:
 
     for address, seconds in jobs:
         queue.run(address, lambda address=address, seconds=seconds: job(address, seconds))
-    while len(done) < len(jobs):  # noqa: ASYNC110  # it is the turns of the loop that count
+    while len(done) < len(jobs):  # noqa: ASYNC110  # the test counts iterations of the event loop
         await asyncio.sleep(0)
     return done
 
@@ -86,7 +86,7 @@ def test_jobs_go_on_after_one_that_fails() -> None:
         queue.run("a", lambda: work(0.02))
         queue.run("a", fail)
         queue.run("a", lambda: done.append(1))
-        while not done:  # noqa: ASYNC110  # as above
+        while not done:  # noqa: ASYNC110  # no event signals the change
             await asyncio.sleep(0)
         return done
 

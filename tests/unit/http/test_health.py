@@ -1,4 +1,4 @@
-"""The health port: the level of the log is changed from inside the pod only."""
+"""The health port: probes, metrics, and the log level, which only clients inside the pod may change."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""Who gives way when connections, or the bytes they hold, are too many."""
+"""ConnectionPool and ByteBudget: the connections that are closed at the limits on connections and buffered bytes."""
 
 import math
 import time
@@ -13,7 +13,7 @@ NOW = 100.0
 
 @dataclass(eq=False)
 class Client:
-    """A connection of which only what counts here is known."""
+    """A connection with only the members that the limits use."""
 
     address: str
     is_idle: bool = True
@@ -38,7 +38,7 @@ class Client:
 
 
 def admit(pool: ConnectionPool, newcomer: Client) -> bool:
-    """Return whether there is room for it."""
+    """Return whether the pool admits the new connection."""
     newcomer.pool = pool
     has_room = pool.make_room(newcomer.address, NOW)
     if has_room:

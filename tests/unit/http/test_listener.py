@@ -1,4 +1,4 @@
-"""When a TLS handshake goes on."""
+"""The listener: TLS handshakes wait for their turn in the fair queue."""
 
 import asyncio
 import ssl
@@ -15,7 +15,7 @@ SECONDS = 30.0
 
 
 class PausedQueue:
-    """Nobody's turn comes before the test says so."""
+    """A queue that runs no job: the test takes the jobs and runs them."""
 
     def __init__(self) -> None:
         self.taken: asyncio.Queue[tuple[str, Callable[[], None]]] = asyncio.Queue()
@@ -25,7 +25,7 @@ class PausedQueue:
 
 
 def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Return one for a server and one for its client."""
+    """Return a TLS context for a server, and one for a client that trusts the server."""
     authority = trustme.CA()
     server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority.issue_cert("localhost").configure_cert(server)
@@ -38,7 +38,7 @@ def answer(*_: object) -> EndpointResponse:
 
 
 def listen(queue: Any, use: Callable[[Server, ssl.SSLContext, ConnectionPool], Any]) -> None:
-    """Have a server with TLS and these turns used, in an event loop as that of `serve`."""
+    """Run a TLS server with this queue, and call `use` with it, in the same kind of event loop as `serve`."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_listen(queue, use))
 
@@ -48,7 +48,7 @@ async def _listen(queue: Any, use: Callable[[Server, ssl.SSLContext, ConnectionP
     pool = ConnectionPool(10)
     with bind("127.0.0.1", 0, "server.port") as bound:
         limits = ConnectionLimits(SECONDS, SECONDS, pool, ByteBudget(2**20), queue, endpoints={b"/": answer})
-        server = Server(answer, bound, limits, 0, context)  # type: ignore[arg-type]  # nothing gets to the application
+        server = Server(answer, bound, limits, 0, context)  # type: ignore[arg-type]  # no request reaches the application
         serving = asyncio.create_task(server.serve())
         async with asyncio.timeout(SECONDS):
             await use(server, trusting, pool)
@@ -74,7 +74,7 @@ def test_a_handshake_waits_for_the_turn_of_its_address() -> None:
         job()
         _, writer = await opening
         writer.transport.abort()
-        while len(pool):  # noqa: ASYNC110  # nothing tells of it
+        while len(pool):  # noqa: ASYNC110  # no event signals the change
             await asyncio.sleep(0.01)
 
     listen(queue, use)
@@ -90,7 +90,7 @@ def test_who_leaves_before_the_turn_of_its_address_is_forgotten() -> None:
         writer.transport.abort()
         await asyncio.sleep(0.05)
         job()
-        while len(pool):  # noqa: ASYNC110  # nothing tells of it
+        while len(pool):  # noqa: ASYNC110  # no event signals the change
             await asyncio.sleep(0.01)
 
     listen(queue, use)
@@ -105,7 +105,7 @@ def test_who_does_not_go_on_is_cut_off(sent: bytes, monkeypatch: pytest.MonkeyPa
         writer.write(sent)
         assert await reader.read() == b""
         writer.close()
-        while len(pool):  # noqa: ASYNC110  # nothing tells of it
+        while len(pool):  # noqa: ASYNC110  # no event signals the change
             await asyncio.sleep(0.01)
 
     listen(FairQueue(), use)

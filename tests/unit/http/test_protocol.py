@@ -1,4 +1,4 @@
-"""Who answers a request, and what is left of a connection once it is over."""
+"""Connection: responses of endpoints and of the application, timeouts, and no leaked connections."""
 
 import asyncio
 import gc
@@ -35,18 +35,18 @@ def answer_at_once(*_: object) -> EndpointResponse:
 
 
 def answer_with_large_body(*_: object) -> EndpointResponse:
-    """Answer with more than lies between a server and a client that does not read."""
+    """Respond with more bytes than the socket buffers between a server and a client that does not read."""
     return EndpointResponse(200, [(b"content-length", b"%d" % LENGTH)], b"7 bytes" + bytes(LENGTH - 7))
 
 
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(SECONDS):
-        while not holds():  # noqa: ASYNC110  # nothing tells of it
+        while not holds():  # noqa: ASYNC110  # no event signals the change
             await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
-async def run_server(  # noqa: PLR0913  # each is what some test is about
+async def run_server(  # noqa: PLR0913  # each parameter is the subject of some test
     application: ASGIApp = IN_TIME,
     *,
     request_seconds: float = SECONDS,
@@ -55,7 +55,7 @@ async def run_server(  # noqa: PLR0913  # each is what some test is about
     held_bytes: int = 2 * LENGTH,
     context: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Server]:
-    """Run a server with an application, and with endpoints apart from it."""
+    """Run a server with an application and separate endpoints."""
     with bind("127.0.0.1", 0, "server.port") as bound:
         limits = ConnectionLimits(
             request_seconds,
@@ -80,7 +80,7 @@ async def send(server: Server, request: bytes) -> tuple[asyncio.StreamReader, as
 
 @asynccontextmanager
 async def client(server: Server, request: bytes) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Connect, send a request, and break the connection off at the end of the block."""
+    """Connect, send a request, and reset the connection at the end of the block."""
     reader, writer = await send(server, request)
     yield reader, writer
     writer.transport.abort()
@@ -89,7 +89,7 @@ async def client(server: Server, request: bytes) -> AsyncIterator[tuple[asyncio.
 
 
 async def answers(request: bytes, count: int) -> list[bytes]:
-    """Return the bodies of so many answers."""
+    """Send a request, and return the first bytes of the bodies of `count` responses."""
     found = []
     async with run_server() as server:
         reader, writer = await send(server, request)
@@ -103,7 +103,7 @@ async def answers(request: bytes, count: int) -> list[bytes]:
 
 
 async def count_leaked_connections(request: bytes, answer: bytes) -> int:
-    """Return how many connections are in memory after some have sent this, awaited that answer, and closed."""
+    """Return the number of connections in memory after clients sent `request`, read `answer`, and closed."""
     async with run_server() as server:
         connections = server.server_state.connections
         for _ in range(3):
@@ -162,7 +162,7 @@ def test_so_is_one_that_the_client_breaks_off() -> None:
 
 
 async def count_leaked_tls_connections(first_bytes: bytes) -> int:
-    """Return how many connections are in memory after more clients than may connect have sent this and closed."""
+    """Return the number of connections in memory after too many TLS clients sent these bytes and closed."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(context)
     async with run_server(connections=3, context=context) as server:
@@ -181,7 +181,7 @@ def test_so_is_one_whose_handshake_fails_or_for_which_there_is_no_room(first_byt
 
 
 async def read_all(request: bytes, **settings: Any) -> bytes:
-    """Return what is sent until the server closes the connection."""
+    """Return all bytes until the server closes the connection."""
     async with run_server(**settings) as server, client(server, request) as (reader, _), asyncio.timeout(SECONDS):
         return await reader.read()
 

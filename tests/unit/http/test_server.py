@@ -1,4 +1,4 @@
-"""Where a server listens."""
+"""bind: the addresses on which a server listens, and errors."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""From PEM files to a certificate that is known to work."""
+"""Load the serving certificate from PEM files, validate it, and reload changed files."""
 
 import os
 import ssl
@@ -30,7 +30,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def files(tmp_path: Path, authority: trustme.CA) -> TlsFiles:
-    """Write a good pair and the CA of clients."""
+    """Write a valid certificate, its key, and the client CA."""
     found = TlsFiles(tmp_path / "tls.crt", tmp_path / "tls.key", tmp_path / "ca.crt")
     write(found, authority.issue_cert("webhook.ci.svc", not_after=END))
     authority.cert_pem.write_to_path(tmp_path / "ca.crt")
@@ -45,7 +45,7 @@ def write(files: TlsFiles, leaf: trustme.LeafCert) -> None:
 def self_signed(
     files: TlsFiles, usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH, san: str | None = None
 ) -> None:
-    """Write a pair whose common name is the service's."""
+    """Write a self-signed certificate whose common name is the name of the Service."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SERVICE.host)])
     cert = (
@@ -157,8 +157,8 @@ def test_a_client_ca_file_without_a_ca_is_refused(files: TlsFiles, content: byte
         load_certificate(files, ANY)
 
 
-class _WatchedPath(type(Path())):  # type: ignore[misc]  # the class of paths on this system
-    """A path that tells when it has been read."""
+class _WatchedPath(type(Path())):  # type: ignore[misc]  # the concrete class of Path on this system
+    """A path that calls `was_read` after each read."""
 
     was_read: Callable[[], None]
 

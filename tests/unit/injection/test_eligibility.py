@@ -1,4 +1,4 @@
-"""Which pods are injected: the truth table of eligibility.py, row by row."""
+"""Eligible pods: the truth table of eligibility.py, row by row."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The function that the webhook, the command line and the tests share."""
+"""inject, which the webhook, the command line and the tests call."""
 
 import copy
 from typing import Any

@@ -1,4 +1,4 @@
-"""The values of the options."""
+"""The parsed values of the options."""
 
 from dataclasses import FrozenInstanceError, fields
 

@@ -30,7 +30,7 @@ def test_the_container_that_is_added_has_the_token_as_the_others_do(mode: str, n
 
 
 def test_what_the_api_server_would_change_afterwards_is_there(policy: Policy) -> None:
-    """The plugin adds the token to each container without it. If none lacks it, the webhook is not called again."""
+    """The plugin adds the token to containers without it. If it adds none, the API server does not call us again."""
     pod = injected_pod(_with_a_token("sidecar", _MOUNT), policy)
     for container in [*pod["spec"]["initContainers"], *pod["spec"]["containers"]]:
         assert [mount for mount in container["volumeMounts"] if mount["mountPath"] == _PLACE] == [_MOUNT]

@@ -1,4 +1,4 @@
-"""Why an API server cannot be reached, from the exceptions that the client raises for it."""
+"""The messages about an unreachable API server, which are derived from the client's exceptions."""
 
 import socket
 import threading

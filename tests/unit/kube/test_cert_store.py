@@ -1,4 +1,4 @@
-"""The two objects through the real client, against an API server on loopback."""
+"""KubeCertStore with the real Kubernetes client and a fake API server on loopback."""
 
 import base64
 import json
@@ -170,7 +170,7 @@ def test_an_api_server_that_nobody_reaches_is_away(tmp_path: Path) -> None:
 
 
 def test_that_the_api_server_is_not_verified_is_said_once(api: ApiServer, tmp_path: Path) -> None:
-    # The library's own warning would be an error here.
+    # Without this, the library's warning would fail the test.
     api.speak_tls(trustme.CA().issue_cert("127.0.0.1"))
     with capture_logs() as log:
         kube = KubeCertStore(NAMESPACE, SECRET, CONFIGURATION, api.write_kubeconfig(tmp_path / "kubeconfig"))

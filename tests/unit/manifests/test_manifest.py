@@ -1,4 +1,4 @@
-"""Files of manifests: the data that is read, the text that is written, and the bounds on both."""
+"""Manifest files: the data that is read, the text that is written, and the limits of both."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Additions to the text of documents: exact layouts in a table, and what holds of any."""
+"""Additions to the text of documents: a table of exact layouts, and properties of all layouts."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ MANY = {"name": "x", "args": ["a", "1.0"]}
 
 
 class Layout(NamedTuple):
-    """A text, operations on it, and the exact text that comes of them."""
+    """A text, operations, and the exact text after the operations."""
 
     before: str
     operations: list[Operation]
@@ -158,7 +158,7 @@ def test_a_document_that_the_writer_cannot_write_is_written_from_its_data(monkey
     )
 
 
-# Any layout: random data, written in a random style, with the comments and blank lines people leave.
+# Property tests: random data, written in a random style, with random comments and blank lines.
 
 _WORDS = st.text("abyno019:#-'\"{[&*!é~ ", min_size=1, max_size=6)
 _SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | _WORDS | st.just("two\n\n lines\n")
@@ -175,7 +175,7 @@ _DOCUMENTS = st.dictionaries(_WORDS, _DATA, min_size=1, max_size=4)
 
 
 class _Writer:
-    """Writes data as YAML, at random wherever people differ."""
+    """Writes data as YAML in a random style."""
 
     def __init__(self, random: Random, flow: bool) -> None:
         self._choose = random.choice
@@ -238,7 +238,7 @@ def _texts(draw: st.DrawFn, flow: bool) -> str:
 
 @st.composite
 def _operations(draw: st.DrawFn, data: Any) -> list[Operation]:
-    """Return additions in places that exist, what moves items last."""
+    """Return additions at existing paths. Operations that move items of lists come last."""
     places = list(_places(data, ()))
     behind = [add(*operation) for operation in draw(st.lists(st.sampled_from(places), max_size=6, unique_by=str))]
     lists = [place for place, value in places if place.endswith("/-")]

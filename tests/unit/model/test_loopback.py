@@ -1,4 +1,4 @@
-"""Which hosts are this machine."""
+"""The hosts that are loopback."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The playground over HTTP: who is answered, with what, and who is not."""
+"""The playground over HTTP: its responses, and the requests that it refuses."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Client:
-    """Sends requests to an application, each as if from a browser on this machine."""
+    """Sends requests to an application, like a browser on this machine."""
 
     def __init__(self) -> None:
         self._application = playground_application("injection: {modes: [sidecar]}\n", {})

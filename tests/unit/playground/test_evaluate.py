@@ -1,4 +1,4 @@
-"""What the page is told: the decision that the webhook makes, and what it shows of it."""
+"""The playground's response to the page: the webhook's decision and the parts that the page shows."""
 
 import json
 from pathlib import Path
@@ -98,7 +98,7 @@ def test_a_pod_that_cannot_be_read_has_no_picture() -> None:
 def test_a_pod_stops_at_one_rule_and_reaches_none_behind_it() -> None:
     (pod,) = evaluate(POD.replace("sidecar", "sidcar")).pods
     assert (pod.outcome, pod.reason) == ("denied", "unknown-value")
-    # Whether a cluster's configuration selects it, no page can tell.
+    # The page cannot know whether the configuration of a cluster selects the namespace.
     before = ["passed", "not checked here", "passed", "passed", "passed"]
     assert [rule.state for rule in pod.rules] == [*before, "stopped", *["not reached"] * (len(RULES) - 6)]
     assert pod.patch == []

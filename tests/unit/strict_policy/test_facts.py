@@ -1,4 +1,4 @@
-"""The facts are what the code does."""
+"""The facts of the strict policy are equal to the behaviour of injection."""
 
 import json
 import re
@@ -54,7 +54,7 @@ def test_the_flags_of_an_example_are_those_that_a_pod_may_cause(name: str) -> No
 
 @pytest.mark.parametrize("name", sorted(BY_FLAG))
 def test_flags_come_from_a_text_as_the_code_makes_them(name: str) -> None:
-    """As the chart's templates do it for the operator's defaults."""
+    """The chart's templates make the operator's default flags in the same way."""
     facts = BY_FLAG[name]
     (option,) = (option for option in OPTIONS if option.name == name)
     items = option.example.split(",") if facts["list"] else [option.example]
@@ -122,7 +122,7 @@ def test_a_setting_that_is_an_axis_changes_the_container(setting: str) -> None:
 
 
 def test_a_new_member_of_the_container_is_compared_or_judged() -> None:
-    """Under defaults and with every option, so that none is overlooked."""
+    """The test injects pods with default settings and with each option, so that no member is missed."""
     options = {option.name: option.example for option in OPTIONS if option.name not in ("containers", "share-volumes")}
     for placement in ("native", "container"):
         members = set(daemon_container({**options, "placement": placement, "storage-medium": "Volume"}))
