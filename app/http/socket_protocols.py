@@ -25,8 +25,8 @@ _HELLO_HEADER = struct.Struct(">BHHB3s")
 _HANDSHAKE_RECORD, _CLIENT_HELLO = 22, 1
 # A record has at most 16 KiB. More bytes without content are a handshake of no healthy client, or key updates.
 _MAX_BYTES_WITHOUT_CONTENT = 48 * 1024
-# The most bytes that are decrypted in one turn: the longest TLS record, and less while no content comes. 4 KiB can be 150
-# key updates, which take some milliseconds.
+# The most bytes that are decrypted in one turn: the longest TLS record, and less while no content comes. 4 KiB can be
+# 150 key updates, which take some milliseconds.
 _ENCRYPTED_BYTES = 16 * 1024
 _ENCRYPTED_BYTES_WITHOUT_CONTENT = 4 * 1024
 _DECRYPTED_BYTES = 64 * 1024

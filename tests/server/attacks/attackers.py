@@ -14,6 +14,7 @@ import struct
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any, TypeAlias
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from openssl import TlsClient
 from reviews import HEADERS, REQUEST, pod, review
 
 MIB = 2**20
@@ -254,6 +256,47 @@ def client_hellos(target: Target) -> None:
             raw.recv(1)
 
 
+def long_client_hellos(target: Target) -> None:
+    length = 128 * 1024
+    message = b"\x01" + length.to_bytes(3) + b"\x03\x03" + bytes(length)
+    pieces = (message[start : start + 16_000] for start in range(0, len(message), 16_000))
+    records = b"".join(b"\x16\x03\x01" + len(piece).to_bytes(2) + piece for piece in pieces)
+    held: deque[socket.socket] = deque(maxlen=290)
+    while not target.is_over():
+        with contextlib.suppress(OSError):
+            raw = socket.socket()
+            raw.bind((f"127.0.0.{target.chance.randint(2, 9)}", 0))
+            raw.settimeout(1)
+            raw.connect(("127.0.0.1", target.port))
+            held.append(raw)
+            raw.sendall(records)
+
+
+def _send_records(target: Target, connections: int, make: Callable[[TlsClient], bytes]) -> None:
+    """Prepare connections from twenty addresses, then send the records of all at once; and again."""
+    while not target.is_over():
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            prepared = []
+            for number in range(connections):
+                source = (f"127.0.0.{2 + number % 20}", 0)
+                raw = socket.create_connection(("127.0.0.1", target.port), 2, source_address=source)
+                client = stack.enter_context(contextlib.closing(TlsClient(raw)))
+                prepared.append((raw, make(client)))
+            for raw, records in prepared:
+                raw.settimeout(0.1)
+                with contextlib.suppress(OSError):
+                    raw.sendall(records)
+            time.sleep(1)
+
+
+def key_updates(target: Target) -> None:
+    _send_records(target, 100, lambda client: client.key_updates(2000))
+
+
+def records_of_one_byte(target: Target) -> None:
+    _send_records(target, 100, lambda client: client.records_of_one_byte(HEADERS + b"a: " + bytes(3000).hex().encode()))
+
+
 def a_byte_each(target: Target) -> None:
     _flood(target, tls=True, connections=350, send=lambda connection, _: connection.sendall(b"P"))
 
@@ -339,6 +382,17 @@ def status_with_many_mounts(target: Target) -> None:
     _send_reviews(target, bodies)
 
 
+def mounts_of_many_sub_paths(target: Target) -> None:
+    def mounts(prefix: str) -> list[dict[str, str]]:
+        return [{"name": "w", "mountPath": f"/{prefix}{at}", "subPath": f"{prefix}{at}"} for at in range(11_000)]
+
+    made = pod()
+    made["spec"]["volumes"] = [{"name": "w", "emptyDir": {}}]
+    made["spec"]["initContainers"] = [{"name": "first", "volumeMounts": mounts("a")}]
+    made["spec"]["containers"] = [{"name": "build", "volumeMounts": mounts("b")}]
+    _send_reviews(target, [review(made)], connections=1)
+
+
 def large_answers_on_many_connections(target: Target) -> None:
     # Every connection keeps buffers after a large response or body, so many connections multiply that memory.
     large = pod(containers=[{"name": f"c{number}", "image": "a"} for number in range(900)])
@@ -374,6 +428,9 @@ ON_THE_WEBHOOK: dict[str, Attack] = {
         answers_that_nobody_reads,
         sockets_without_a_handshake,
         client_hellos,
+        long_client_hellos,
+        key_updates,
+        records_of_one_byte,
         a_byte_each,
         connections_that_are_reset,
         nested_values,
@@ -381,6 +438,7 @@ ON_THE_WEBHOOK: dict[str, Attack] = {
         long_texts,
         options_that_are_not_alike,
         status_with_many_mounts,
+        mounts_of_many_sub_paths,
         large_answers_on_many_connections,
         reviews_without_a_pause,
     )

@@ -85,7 +85,7 @@ def test_who_leaves_before_the_turn_of_its_address_is_forgotten() -> None:
 
     async def use(server: Server, _: ssl.SSLContext, pool: ConnectionPool) -> None:
         _, writer = await asyncio.open_connection(*server.bound.getsockname())
-        writer.write(b"\x16\x03\x01")
+        writer.write(b"\x16\x03\x01".ljust(9, b"\0"))
         _, job = await queue.taken.get()
         writer.transport.abort()
         await asyncio.sleep(0.05)
