@@ -19,12 +19,12 @@ from app.http.protocol import Connection
 # A healthy client needs milliseconds.
 _HANDSHAKE_SECONDS = 5.0
 # A ClientHello has some 2 KB. OpenSSL accepts 128 KiB, and allocates its length as soon as it has read that.
-_MAX_CLIENT_HELLO_BYTES = 16 * 1024
+MAX_CLIENT_HELLO_BYTES = 16 * 1024
 # Headers of a TLS record and of a handshake message (RFC 8446, sections 4 and 5.1)
 _HELLO_HEADER = struct.Struct(">BHHB3s")
 _HANDSHAKE_RECORD, _CLIENT_HELLO = 22, 1
 # A record has at most 16 KiB. More bytes without content are a handshake of no healthy client, or key updates.
-_MAX_BYTES_WITHOUT_CONTENT = 48 * 1024
+MAX_BYTES_WITHOUT_CONTENT = 48 * 1024
 # The most bytes that are decrypted in one turn: the longest TLS record, and less while no content comes. 4 KiB can be
 # 150 key updates, which take some milliseconds.
 _ENCRYPTED_BYTES = 16 * 1024
@@ -137,11 +137,11 @@ class TlsProtocol:
         if self._tls is None:
             return
         self._bytes_without_content += received
-        if self._bytes_without_content > _MAX_BYTES_WITHOUT_CONTENT:
+        if self._bytes_without_content > MAX_BYTES_WITHOUT_CONTENT:
             self._transport.abort()
             return
         if not self._is_handshake_begun:
-            if _client_hello_bytes(self._buffer) > _MAX_CLIENT_HELLO_BYTES:
+            if _client_hello_bytes(self._buffer) > MAX_CLIENT_HELLO_BYTES:
                 self._transport.abort()
                 return
             self._is_handshake_begun = True

@@ -128,7 +128,7 @@ def deny_taken_names(pod: Pod, additions: Additions, was_injected: bool) -> Deni
 
 
 def deny_foreign_mounts(pod: Pod, additions: Additions) -> Denial | None:
-    """Return a denial if a container mounts an injected volume in another way than injection does, or None.
+    """Return a denial if a container uses an injected volume in another way than injection does, or None.
 
     Such a mount could reach more of the volume than injection gives.
     """
@@ -136,6 +136,13 @@ def deny_foreign_mounts(pod: Pod, additions: Additions) -> Denial | None:
     own_name = additions.container["name"] if additions.container else None
     for container in (*pod.init_containers, *pod.containers):
         injected = additions.container_mounts if container.name == own_name else additions.client_mounts
+        for device in container.raw.volume_devices or ():
+            if device.name in volume_names:
+                return Denial(
+                    Reason.NAME_TAKEN,
+                    f"container {quote(container.name)} uses volume {quote(device.name)} as a device; "
+                    "only injection may use a volume of that name; remove the device",
+                )
         for mount in container.mounts:
             if mount.volume in volume_names and not any(mount.is_same_as(desired) for desired in injected):
                 return Denial(

@@ -102,12 +102,19 @@ class ContainerSecurityShape(Struct, gc=False):
     privileged: bool | None = None
 
 
+class DeviceShape(Struct, gc=False, rename="camel"):
+    """One entry of `volumeDevices`."""
+
+    name: str
+
+
 class ContainerShape(Struct, gc=False, rename="camel"):
     """One entry of `containers` or `initContainers`."""
 
     name: ObjectName
     env: list[VariableShape] | None = None
     volume_mounts: list[MountShape] | None = None
+    volume_devices: list[DeviceShape] | None = None
     resources: ResourcesShape | None = None
     restart_policy: str | None = None
     security_context: ContainerSecurityShape | None = None

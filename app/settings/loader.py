@@ -91,6 +91,8 @@ def _parse_yaml(text: str, name: str) -> Mapping[str, Any]:
         raise SettingsError([f"{name}: is not YAML: {position}{error.problem}"]) from None
     except YAMLError as error:
         raise SettingsError([f"{name}: is not YAML: {error}"]) from None
+    except RecursionError:
+        raise SettingsError([f"{name}: is nested too deeply"]) from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):

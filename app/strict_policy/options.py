@@ -18,7 +18,8 @@ _VALUES = {
     "registry-mirrors": f"https?://{_HOST_AND_PORT}(?:/[A-Za-z0-9._~/-]*)?",
     "insecure-registries": f"(?:{_CIDR}|{_HOST_AND_PORT})",
     "address-pools": f"base={_CIDR},size=[0-9]{{1,3}}",
-    "tcp": rf"(?:localhost|127\.[0-9.]+|\[::1\]):{_PORT}",
+    # All four parts: a name such as 127.0.0.1.5 may be an alias of any address (hostAliases).
+    "tcp": rf"(?:localhost|127(?:\.[0-9]{{1,3}}){{3}}|\[::1\]):{_PORT}",
 }
 _PUBLIC_TCP = rf"(?:localhost|[0-9.]+|\[[0-9a-f:]+\]):{_PORT}"
 # The value in the flag, from an item of the option's text, if the two differ

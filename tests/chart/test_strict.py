@@ -102,7 +102,7 @@ def test_flags_of_defaults_that_pods_may_not_set_are_those_that_are_injected(
 
 def test_options_that_pods_may_set_have_the_default_as_well() -> None:
     spec = strict(with_injection(allowed_options=["tcp"], defaults={"tcp": "0.0.0.0:2375"}))
-    (text,) = re.findall(r'matches\(("(?:[^"\\]|\\.)*")\)', variable(spec, "unknownArgs"))
+    text, _ = re.findall(r'matches\(("(?:[^"\\]|\\.)*")\)', variable(spec, "unknownArgs"))
     for address, known in {"0.0.0.0:2375": True, "127.0.0.1:80": True, "0.0.0.0:80": False}.items():
         assert bool(re.search(json.loads(text), f"--host=tcp://{address}")) is known
 

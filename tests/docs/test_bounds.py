@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.admission.review import MAX_JSON_VALUES
-from app.http import server
+from app.http import server, socket_protocols
 from app.http.fair_queue import WORK_SECONDS
 from app.http.limits import MAX_HEAD_BYTES, MAX_HEADERS
 from app.model.schema import MAX_CONTAINERS
@@ -20,11 +20,13 @@ _BOUNDS = {
     "body": f"`server.body_limit`, {_DEFAULT.body_limit // _MIB} MiB",
     "JSON values in a body": f"{MAX_JSON_VALUES:,}, counted before it is parsed",
     "containers of a pod": f"{MAX_CONTAINERS:,}, and as many init containers",
+    "bytes of TLS without content, and of a ClientHello": f"{socket_protocols.MAX_BYTES_WITHOUT_CONTENT // 1024} KiB, "
+    f"{socket_protocols.MAX_CLIENT_HELLO_BYTES // 1024} KiB",
     "connections, TLS handshakes included": f"`server.connection_limit`, {_DEFAULT.connection_limit}; "
     f"{server.HEALTH_CONNECTIONS} to a health port",
     "bytes that all connections hold, read or not taken yet": f"`server.body_limit` and {SPARE_BYTES // _MIB} MiB",
     "time of a request, until its answer is taken": f"`server.request_seconds`, {_DEFAULT.request_seconds:.0f}",
-    "processor for TLS handshakes and requests": f"{WORK_SECONDS * 1000:.0f} ms, then remote addresses take turns",
+    "processor for TLS and requests": f"{WORK_SECONDS * 1000:.0f} ms, then remote addresses take turns",
 }
 
 

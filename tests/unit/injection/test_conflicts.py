@@ -311,3 +311,11 @@ def test_the_place_of_the_token_is_shared_only_from_a_projected_volume(policy: P
         pod = a_pod(containers=[a_container(volumeMounts=[mount])], volumes=[volume])
         (daemon,) = injected_pod(pod, policy)["spec"]["initContainers"]
         assert ("kube-api-access-x" in {one["name"] for one in daemon["volumeMounts"]}) is is_shared
+
+
+def test_a_volume_of_an_injected_name_is_not_used_as_a_device(policy: Policy) -> None:
+    volume = {"name": "dind-storage", "ephemeral": {"volumeClaimTemplate": {"spec": {"volumeMode": "Block"}}}}
+    devices = [{"name": "dind-storage", "devicePath": "/dev/x"}]
+    for volumes in ([volume], []):
+        decision = inject(a_pod(containers=[a_container(volumeDevices=devices)], volumes=volumes), None, policy)
+        assert decision.reason is Reason.NAME_TAKEN

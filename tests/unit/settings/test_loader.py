@@ -91,7 +91,13 @@ def test_an_unknown_option_among_the_defaults_is_told_with_the_nearest(config: P
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("- a\n", "must be a map of settings"), ("a: [", "is not YAML"), ("a: 1\na: 2\n", "is not YAML")]
+    ("text", "says"),
+    [
+        ("- a\n", "must be a map of settings"),
+        ("a: [", "is not YAML"),
+        ("a: 1\na: 2\n", "is not YAML"),
+        ("[" * 5000, "is nested too deeply"),
+    ],
 )
 def test_a_file_that_is_no_map_is_refused(text: str, says: str, config: Path) -> None:
     config.write_text(text)
