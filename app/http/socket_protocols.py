@@ -121,11 +121,11 @@ class TlsProtocol:
             self._transport.pause_reading()
 
     def eof_received(self) -> None:
-        if self._is_handshake_begun:
+        if self._is_handshake_begun and self._tls:
             self._tls.eof_received()
 
     def pause_writing(self) -> None:
-        if self._is_handshake_begun:
+        if self._is_handshake_begun and self._tls:
             self._tls.pause_writing()
 
     def resume_writing(self) -> None:

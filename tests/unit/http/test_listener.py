@@ -1,6 +1,7 @@
 """The listener: TLS handshakes wait for their turn in the fair queue."""
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ import uvloop
 from app.http import ByteBudget, ConnectionLimits, ConnectionPool, EndpointResponse, FairQueue, Server, bind
 
 SECONDS = 30.0
+REQUEST = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}"
 
 
 class PausedQueue:
@@ -78,6 +80,70 @@ def test_a_handshake_waits_for_the_turn_of_its_address() -> None:
             await asyncio.sleep(0.01)
 
     listen(queue, use)
+
+
+def test_what_comes_after_the_handshake_waits_for_the_turn_of_its_address_too() -> None:
+    queue = PausedQueue()
+
+    async def use(server: Server, trusting: ssl.SSLContext, _: ConnectionPool) -> None:
+        opening = asyncio.create_task(
+            asyncio.open_connection(*server.bound.getsockname(), ssl=trusting, server_hostname="localhost")
+        )
+        (await queue.taken.get())[1]()
+        reader, writer = await opening
+        writer.write(REQUEST)
+        response = asyncio.create_task(reader.readexactly(15))
+        _, job = await queue.taken.get()
+        await asyncio.sleep(0.05)
+        assert not response.done()
+        job()
+        while not response.done():
+            while not queue.taken.empty():
+                queue.taken.get_nowait()[1]()
+            await asyncio.sleep(0.01)
+        assert await response == b"HTTP/1.1 200 OK"
+        writer.transport.abort()
+
+    listen(queue, use)
+
+
+def test_a_client_hello_may_come_byte_by_byte() -> None:
+    async def use(server: Server, trusting: ssl.SSLContext, _: ConnectionPool) -> None:
+        reader, writer = await asyncio.open_connection(*server.bound.getsockname())
+        received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = trusting.wrap_bio(received, sent, server_hostname="localhost")
+        while True:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+                break
+            for byte in sent.read():
+                writer.write(bytes([byte]))
+                await asyncio.sleep(0)
+            received.write(await reader.read(65536))
+        tls.write(REQUEST)
+        writer.write(sent.read())
+        answered = b""
+        while b"200 OK" not in answered:
+            received.write(await reader.read(65536))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                answered += tls.read()
+        writer.transport.abort()
+
+    listen(FairQueue(), use)
+
+
+def test_who_announces_a_long_client_hello_is_cut_off_at_once() -> None:
+    async def use(server: Server, _: ssl.SSLContext, pool: ConnectionPool) -> None:
+        reader, writer = await asyncio.open_connection(*server.bound.getsockname())
+        # A handshake record with the start of a ClientHello of 16 KiB and a byte
+        writer.write(b"\x16\x03\x01\x40\x00\x01\x00\x40\x01")
+        with contextlib.suppress(ConnectionError):
+            await asyncio.wait_for(reader.read(), 1)
+        writer.close()
+        while len(pool):  # noqa: ASYNC110  # no event signals the change
+            await asyncio.sleep(0.01)
+
+    listen(FairQueue(), use)
 
 
 def test_who_leaves_before_the_turn_of_its_address_is_forgotten() -> None:
