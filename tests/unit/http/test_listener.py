@@ -82,31 +82,6 @@ def test_a_handshake_waits_for_the_turn_of_its_address() -> None:
     listen(queue, use)
 
 
-def test_what_comes_after_the_handshake_waits_for_the_turn_of_its_address_too() -> None:
-    queue = PausedQueue()
-
-    async def use(server: Server, trusting: ssl.SSLContext, _: ConnectionPool) -> None:
-        opening = asyncio.create_task(
-            asyncio.open_connection(*server.bound.getsockname(), ssl=trusting, server_hostname="localhost")
-        )
-        (await queue.taken.get())[1]()
-        reader, writer = await opening
-        writer.write(REQUEST)
-        response = asyncio.create_task(reader.readexactly(15))
-        _, job = await queue.taken.get()
-        await asyncio.sleep(0.05)
-        assert not response.done()
-        job()
-        while not response.done():
-            while not queue.taken.empty():
-                queue.taken.get_nowait()[1]()
-            await asyncio.sleep(0.01)
-        assert await response == b"HTTP/1.1 200 OK"
-        writer.transport.abort()
-
-    listen(queue, use)
-
-
 def test_a_client_hello_may_come_byte_by_byte() -> None:
     async def use(server: Server, trusting: ssl.SSLContext, _: ConnectionPool) -> None:
         reader, writer = await asyncio.open_connection(*server.bound.getsockname())
