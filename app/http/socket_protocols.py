@@ -62,6 +62,7 @@ class TlsProtocol:
         self, connection: Connection, context: ssl.SSLContext, run_in_turn: Callable[[str, Job], None]
     ) -> None:
         self._connection = connection
+        self._address = connection.address
         self._run_in_turn = run_in_turn
         self._transport: Any = None
         self._is_handshake_begun = False
@@ -70,7 +71,8 @@ class TlsProtocol:
         self._held = 0
         # Bytes in the buffer that wait for their turn; nothing is read meanwhile
         self._received = 0
-        self._is_paused_by_tls = False
+        self._is_paused = self._is_paused_by_tls = False
+        self._decrypt_in_turn: Job | None = self._decrypt
         loop = asyncio.get_running_loop()
         handshake: asyncio.Future[None] = loop.create_future()
         handshake.add_done_callback(self._finish_handshake)
@@ -85,6 +87,7 @@ class TlsProtocol:
             ssl_shutdown_timeout=_HANDSHAKE_SECONDS,
         )
         self._buffer: Any = self._tls.get_buffer(_ENCRYPTED_BYTES)[:_ENCRYPTED_BYTES]
+        self._small_buffer: Any = self._buffer[:_ENCRYPTED_BYTES_WITHOUT_CONTENT]
 
     # Called by the socket's transport
 
@@ -101,12 +104,11 @@ class TlsProtocol:
         else:
             self._connection.handshake_finished()
         # Break the reference cycles, so that the memory need not wait for the garbage collector.
-        self._tls = self._buffer = None
+        self._tls = self._buffer = self._small_buffer = self._decrypt_in_turn = None
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's signature
-        most = _ENCRYPTED_BYTES_WITHOUT_CONTENT if self._bytes_without_content else _ENCRYPTED_BYTES
-        buffer: memoryview = self._buffer[self._held : most]
-        return buffer
+        buffer: memoryview = self._small_buffer if self._bytes_without_content else self._buffer
+        return buffer[self._held :] if self._held else buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         received = self._held + nbytes
@@ -115,9 +117,11 @@ class TlsProtocol:
             return
         self._held = 0
         self._received = received
-        self._run_in_turn(self._connection.address, self._decrypt)
+        if self._decrypt_in_turn:
+            self._run_in_turn(self._address, self._decrypt_in_turn)
         if self._received:
             # The turn comes later.
+            self._is_paused = True
             self._transport.pause_reading()
 
     def eof_received(self) -> None:
@@ -153,8 +157,10 @@ class TlsProtocol:
         if unsent > _UNSENT_BYTES:
             # Such as answers to key updates
             self._connection.spend(unsent)
-        if not self._is_paused_by_tls and not self._transport.is_closing():
-            self._transport.resume_reading()
+        if self._is_paused:
+            self._is_paused = False
+            if not self._is_paused_by_tls and not self._transport.is_closing():
+                self._transport.resume_reading()
 
     def _finish_handshake(self, handshake: asyncio.Future[None]) -> None:
         self._time_out.cancel()

@@ -226,15 +226,16 @@ def _read_host_path(index: int, name: str, source: Any) -> Volume:
 
 
 def _read_mount(raw: MountShape) -> Mount:
+    path, propagation, recursive_read_only = raw.mount_path, raw.mount_propagation, raw.recursive_read_only
     values = (
         raw.name,
-        raw.mount_path,
-        clean_path(raw.mount_path),
+        path,
+        clean_path(path),
         raw.sub_path or "",
         raw.sub_path_expr or "",
         bool(raw.read_only),
-        "" if raw.mount_propagation == "None" else raw.mount_propagation or "",
-        "" if raw.recursive_read_only == "Disabled" else raw.recursive_read_only or "",
+        "" if propagation is None or propagation == "None" else propagation,
+        "" if recursive_read_only is None or recursive_read_only == "Disabled" else recursive_read_only,
     )
     # Mount(*values) takes three times as long: the constructor of a named tuple is Python code.
     return tuple.__new__(Mount, values)
