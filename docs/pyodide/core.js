@@ -21,8 +21,8 @@ export function load(say) {
   return call("form", "");
 }
 
-export function ask(question) {
-  return call("ask", JSON.stringify(question));
+export function evaluate(question) {
+  return call("evaluate", JSON.stringify(question));
 }
 
 function call(name, text) {

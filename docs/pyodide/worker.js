@@ -11,7 +11,7 @@ async function start() {
   const environ = python.toPy({});
   const playground = python.pyimport("app.playground");
   return {
-    ask: (text) => playground.answer_question(text, environ).model_dump_json(),
+    evaluate: (text) => playground.answer_question(text, environ).model_dump_json(),
     form: (text) => playground.build_form(text, environ).model_dump_json(),
   };
 }
