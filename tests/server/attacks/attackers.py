@@ -46,9 +46,7 @@ class Target:
 
     def connect(self, *, tls: bool, source: str = "") -> socket.socket:
         """Connect from `source`, or from one of a few addresses that the honest clients do not use."""
-        source = source or f"127.0.0.{self.chance.randint(2, 9)}"
-        port = self.port if tls else self.health_port
-        raw = socket.create_connection(("127.0.0.1", port), 2, source_address=(source, 0))
+        raw = self.connect_tcp(self.port if tls else self.health_port, 2, source)
         if not tls:
             return raw
         try:
@@ -56,6 +54,11 @@ class Target:
         except BaseException:
             raw.close()
             raise
+
+    def connect_tcp(self, port: int, timeout: float, source: str = "") -> socket.socket:
+        """Connect without TLS, from the same addresses as `connect`. `timeout` is in seconds."""
+        source = source or f"127.0.0.{self.chance.randint(2, 9)}"
+        return socket.create_connection(("127.0.0.1", port), timeout, source_address=(source, 0))
 
 
 Attack: TypeAlias = Callable[[Target], None]
@@ -226,10 +229,7 @@ def sockets_without_a_handshake(target: Target) -> None:
     held: list[socket.socket] = []
     while not target.is_over():
         with contextlib.suppress(OSError):
-            raw = socket.socket()
-            raw.bind((f"127.0.0.{target.chance.randint(2, 9)}", 0))
-            raw.settimeout(1)
-            raw.connect(("127.0.0.1", target.port))
+            raw = target.connect_tcp(target.port, 1)
             if target.chance.random() < 0.5:
                 raw.sendall(b"\x16\x03\x01\x02\x00\x01")
             held.append(raw)
@@ -264,10 +264,7 @@ def long_client_hellos(target: Target) -> None:
     held: deque[socket.socket] = deque(maxlen=290)
     while not target.is_over():
         with contextlib.suppress(OSError):
-            raw = socket.socket()
-            raw.bind((f"127.0.0.{target.chance.randint(2, 9)}", 0))
-            raw.settimeout(1)
-            raw.connect(("127.0.0.1", target.port))
+            raw = target.connect_tcp(target.port, 1)
             held.append(raw)
             raw.sendall(records)
 
@@ -278,8 +275,7 @@ def _send_records(target: Target, connections: int, make: Callable[[TlsClient], 
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             prepared = []
             for number in range(connections):
-                source = (f"127.0.0.{2 + number % 20}", 0)
-                raw = socket.create_connection(("127.0.0.1", target.port), 2, source_address=source)
+                raw = target.connect_tcp(target.port, 2, f"127.0.0.{2 + number % 20}")
                 client = stack.enter_context(contextlib.closing(TlsClient(raw)))
                 prepared.append((raw, make(client)))
             for raw, records in prepared:
