@@ -17,6 +17,7 @@ _OTHER_MODULES = {
     "app/http/mutate.py",
     "app/http/paced_transport.py",
     "app/http/socket_protocols.py",
+    "app/logs/batch.py",
 }
 # mypyc cannot compile their classes: enums whose members have several values, and msgspec structs.
 _INTERPRETED = {"app/admission/schema.py", "app/injection/decision.py", "app/model/schema.py"}

@@ -7,7 +7,7 @@ reads the body itself, and rejects a body that is too large as early as possible
 from asyncio import Future, get_running_loop
 from contextlib import suppress
 from time import perf_counter
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import structlog
 from starlette.types import Receive, Scope, Send
@@ -18,6 +18,7 @@ from app.http.endpoint import EndpointResponse, Headers
 from app.http.fair_queue import FairQueue
 from app.http.metrics import Metrics
 from app.injection import Decision, Mode, Policy
+from app.logs import BatchLogger
 from app.model import MalformedPodError, MetadataShape, PodShape, read_metadata
 
 _MAX_NAME = 253
@@ -39,8 +40,8 @@ class MutateEndpoint:
         self._metrics = metrics
         self._body_limit = body_limit
         self._decided: list[_Decided] = []
-        # Bound here, once: structlog otherwise binds a new logger at each use.
-        self._log = structlog.get_logger().bind()
+        self._log = structlog.get_logger()
+        self._batch_log = BatchLogger()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await self._receive_and_answer(scope, receive)
@@ -102,12 +103,11 @@ class MutateEndpoint:
         decided, self._decided = self._decided, []
         for _, decision, seconds in decided:
             self._metrics.count_decision(decision, seconds)
-        for review, decision, seconds in decided:
-            try:  # noqa: SIM105  # contextlib.suppress costs half a microsecond
-                self._log.info("decision", **_log_fields(review, decision), duration_ms=round(seconds * 1000, 3))
-            except OSError:
-                # A log line that cannot be written is lost; the next one may be written.
-                pass
+        # Lines that cannot be written are lost; later ones may be written.
+        with suppress(OSError):
+            self._batch_log.info(
+                "decision", [_log_fields(review, decision, seconds) for review, decision, seconds in decided]
+            )
 
     async def _read(self, receive: Receive) -> bytearray | None:
         """Return the body, or None if the client disconnected before its end."""
@@ -143,9 +143,9 @@ class MutateEndpoint:
         self._log.error("bug", error=type(error).__name__, frames=frames_of(error))
 
 
-def _log_fields(review: Review, decision: Decision) -> dict[str, str]:
-    """Return the log fields of a request: its uid, the pod's namespace, name and owner, and the decision."""
-    facts = {"uid": review.uid[:64], "namespace": review.namespace[:_MAX_NAME]}
+def _log_fields(review: Review, decision: Decision, seconds: float) -> dict[str, Any]:
+    """Return the log fields of a request: its uid, the pod's namespace, name and owner, the decision and its time."""
+    facts: dict[str, Any] = {"uid": review.uid[:64], "namespace": review.namespace[:_MAX_NAME]}
     # A pod that cannot be read was denied for that reason, and has no fields.
     if isinstance(review.pod, PodShape):
         facts |= _owner_fields(review.pod.metadata)
@@ -155,6 +155,7 @@ def _log_fields(review: Review, decision: Decision) -> dict[str, str]:
     facts |= {"outcome": decision.reason.outcome, "reason": decision.reason.slug}
     if decision.mode:
         facts["mode"] = decision.mode
+    facts["duration_ms"] = round(seconds * 1000, 3)
     return facts
 
 

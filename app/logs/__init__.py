@@ -1,5 +1,6 @@
 """The program's log: one line per event, as JSON or text."""
 
+from app.logs.batch import BatchLogger
 from app.logs.configure import LEVELS, configure_logs, log_level, set_log_level
 
-__all__ = ["LEVELS", "configure_logs", "log_level", "set_log_level"]
+__all__ = ["LEVELS", "BatchLogger", "configure_logs", "log_level", "set_log_level"]

@@ -47,23 +47,20 @@ def set_log_level(level: str) -> None:
 def configure_logs(format_: Literal["json", "text"], level: str) -> None:
     """Log to standard error from now on, in this format, lines of this level or higher."""
     set_log_level(level)
-    log_factory: Any
-    if format_ == "json":
-        renderers: list[Any] = [_render_json]
-        log_factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
-    else:
+    renderers: list[Any] = [_render_json]
+    if format_ == "text":
         renderers = [
             _escape_values,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             structlog.processors.LogfmtRenderer(key_order=["time", "level", "event"]),
+            _encode,
         ]
-        log_factory = structlog.WriteLoggerFactory(sys.stderr)
     logging.basicConfig(handlers=[_LibraryLogHandler()], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[_level_filter, *renderers],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
-        logger_factory=log_factory,
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
 
@@ -95,3 +92,7 @@ def _escape_values(_logger: Any, _method: str, line: MutableMapping[str, Any]) -
         elif not isinstance(value, bool | int | float):
             line[key] = printable(str(value))
     return line
+
+
+def _encode(_logger: Any, _method: str, line: str) -> bytes:
+    return line.encode()
