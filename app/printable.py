@@ -30,3 +30,9 @@ def printable_json(document: bytes, indent: int | None = None) -> bytes:
     if document.decode(errors="replace").replace("\n", "").isprintable():
         return document
     return json.dumps(orjson.loads(document), indent=indent).replace("\x7f", "\\u007f").encode()
+
+
+def printable_as_before(text: str, before: str) -> str:
+    r"""Return the text with each unprintable character escaped as `\u202e`, except line ends and those in `before`."""
+    unprintable = {char for char in set(text) - set(before) if not char.isprintable()} - {"\n"}
+    return text.translate({ord(char): ascii(char)[1:-1] for char in unprintable})

@@ -11,10 +11,12 @@ import jsonpatch
 
 from app.errors import EmptyManifestError, ManifestError
 from app.injection import MisplacedKey, misplaced_keys
+from app.manifests.json_writer import is_json
 from app.manifests.objects import UnknownObject, display_name, namespace_in_metadata, unknown_objects
-from app.manifests.rewrite import Rewritten, dump_yaml, is_json, rewrite
+from app.manifests.rewrite import Rewritten, rewrite
 from app.manifests.source import Document, Source, parse_documents
 from app.manifests.to_json import to_json
+from app.manifests.yaml_writer import dump_yaml
 from app.model import JsonObject, Operation, list_objects, pod_templates, pointer, prefix_paths
 
 _BYTE_ORDER_MARK = "\ufeff"

@@ -6,10 +6,8 @@ The text before and the text after are written by the same writer, so only the a
 import copy
 import io
 import json
-import re
-import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -17,24 +15,17 @@ import jsonpatch
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedBase, CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from ruamel.yaml.resolver import VersionedResolver
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString, ScalarString, SingleQuotedScalarString
-from ruamel.yaml.tag import Tag
+from ruamel.yaml.nodes import Node, ScalarNode
+from ruamel.yaml.scalarstring import ScalarString
 
 from app.errors import ManifestError
+from app.manifests.json_writer import is_json, write_json
 from app.manifests.source import Source, parse_documents
-from app.manifests.to_json import resolve, to_json
+from app.manifests.to_json import to_json
+from app.manifests.yaml_writer import Indent, all_nodes, detect_indent, dump_yaml, marked_copy, marked_text, yaml_writer
 from app.model import Operation
+from app.printable import printable_as_before
 
-# yaml.org/type: bool, and the forms of int, float and timestamp that YAML 1.2 dropped
-_OTHER_IN_YAML_1_1 = re.compile(
-    r"y|n|yes|no|on|off|[-+]?0b[01_]+|[-+]?0[0-7_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?|[-+]?[0-9][0-9_.]*"
-    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?|=|<<",
-    re.IGNORECASE,
-)
-_JSON_INDENT = re.compile(r"\{\s*\n([ \t]+)")
-_COMPACT_JSON = re.compile(r'\{"[^"\n]*":\S')
 # ruamel.yaml's own errors are not all YAMLError: its emitter also runs into these.
 _WRITER_ERRORS = (YAMLError, ManifestError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
 
@@ -54,8 +45,8 @@ def rewrite(body: str, root: Node, data: Any, operations: list[Operation]) -> Re
     """
     wanted = jsonpatch.apply_patch(data, operations)
     if is_json(body):
-        return Rewritten(_write_json(body, data), _write_json(body, wanted))
-    indent = _detect_indent(root)
+        return Rewritten(write_json(body, data), write_json(body, wanted))
+    indent = detect_indent(root)
     # An addition to an aliased part would appear at every alias. Some documents must end with a newline; for others, a
     # newline changes the last scalar. So all four variants are tried.
     for text, unshare in product((body.removesuffix("\n") + "\n", body), (False, True)):
@@ -96,66 +87,8 @@ def _collect_comments(comment: Any, found: dict[int, Any]) -> None:
         found[id(comment)] = comment
 
 
-class Indent(NamedTuple):
-    """Columns of indentation: of a mapping in a mapping, of an item's content, and of its dash."""
-
-    mapping: int = 2
-    sequence: int = 2
-    dash: int = 0
-
-
-def dump_yaml(value: Any, indent: Indent | None = None) -> str:
-    """Return JSON as YAML in block style, which kubectl reads as that JSON."""
-    out = io.StringIO()
-    _writer(indent or Indent()).dump(_marked(value, ""), out)
-    return out.getvalue()
-
-
-def is_json(body: str) -> bool:
-    """Whether the text of a document is a JSON object."""
-    if not body.lstrip().startswith("{"):
-        return False
-    try:
-        json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _write_json(body: str, value: Any) -> str:
-    """Return JSON with the indentation and the spaces that `body` has."""
-    indented = _JSON_INDENT.match(body.lstrip())
-    compact = _COMPACT_JSON.match(body.lstrip())
-    text = json.dumps(
-        value,
-        ensure_ascii=body.isascii(),
-        indent=indented[1] if indented else None,
-        separators=(",", ":") if compact else (",", ": ") if indented else (", ", ": "),
-    )
-    return _escape_as_before(text, body) + body[len(body.rstrip()) :]
-
-
-class _TextResolver(VersionedResolver):
-    """Takes all plain scalars for text, so that each is written as it was read: `yes`, `0644`, `~`."""
-
-    def resolve(self, kind: Any, value: Any, implicit: Any) -> Tag:
-        if kind is ScalarNode and implicit[0] and value != "<<":
-            return Tag(suffix="tag:yaml.org,2002:str")
-        tag: Tag = super().resolve(kind, value, implicit)
-        return tag
-
-
-def _writer(indent: Indent) -> YAML:
-    yaml = YAML()
-    yaml.Resolver = _TextResolver
-    yaml.preserve_quotes = True
-    yaml.width = sys.maxsize
-    yaml.indent(mapping=indent.mapping, sequence=indent.sequence, offset=indent.dash)
-    return yaml
-
-
 def _round_trip(body: str, operations: Iterable[Operation], indent: Indent, unshare: bool) -> Rewritten:
-    yaml = _writer(indent)
+    yaml = yaml_writer(indent)
     tree = yaml.load(body)
     _prepare(tree, set())
     if unshare:
@@ -174,14 +107,8 @@ def _round_trip(body: str, operations: Iterable[Operation], indent: Indent, unsh
     after = io.StringIO()
     yaml.dump(tree, after)
     texts = before.getvalue(), _settle_comments(after.getvalue(), mark)
-    before_text, after_text = (_escape_as_before(text, body) for text in texts)
+    before_text, after_text = (printable_as_before(text, body) for text in texts)
     return Rewritten(before_text, after_text)
-
-
-def _escape_as_before(text: str, body: str) -> str:
-    r"""Return a text in which what is not printable stays escaped in double quotes, such as `\u202e`."""
-    unprintable = {char for char in set(text) - set(body) if not char.isprintable()} - {"\n"}
-    return text.translate({ord(char): ascii(char)[1:-1] for char in unprintable})
 
 
 def _prepare(node: Any, seen: set[int]) -> None:
@@ -220,33 +147,11 @@ def _add(tree: Any, place: list[str], value: Any, mark: str) -> None:
         node = node[int(token)] if isinstance(node, list) else node[token]
     node.fa.set_block_style()
     if isinstance(node, list):
-        node.insert(len(node) if last == "-" else int(last), _marked(value, mark, mark))
+        node.insert(len(node) if last == "-" else int(last), marked_copy(value, mark, mark))
     elif last in node:
-        node[last] = _marked(value, mark)
+        node[last] = marked_copy(value, mark)
     else:
-        node[_text(last, mark)] = _marked(value, mark)
-
-
-def _marked(value: Any, mark: str, here: str = "") -> Any:
-    """Return a copy of JSON for the writer, with a mark in each line that it makes; `here` is for the first.
-
-    A copy, because one value may stand in several places, and YAML would show that as an alias.
-    """
-    if isinstance(value, dict):
-        return {_text(key, mark): _marked(member, mark) for key, member in value.items()}
-    if isinstance(value, list):
-        return [_marked(item, mark, mark) for item in value]
-    return _text(value, here) if isinstance(value, str) else json.dumps(value) + here
-
-
-def _text(text: str, mark: str) -> Any:
-    """Return a text for the writer, quoted if kubectl, which reads YAML 1.1, would read it as something else."""
-    if not text.isprintable():
-        return DoubleQuotedScalarString(text + mark)
-    # The last of these conditions are the writer's own, which the mark would hide from it.
-    if not isinstance(resolve(text), str) or _OTHER_IN_YAML_1_1.fullmatch(text) or text[-1] in " :" or text in "-?":
-        return SingleQuotedScalarString(text + mark)
-    return text + mark
+        node[marked_text(last, mark)] = marked_copy(value, mark)
 
 
 def _settle_comments(marked: str, mark: str) -> str:
@@ -273,7 +178,7 @@ def _lines_inside_scalars(text: str) -> set[int]:
     lines = text.split("\n")
     inside: set[int] = set()
     for root in (document.root for document in parse_documents(Source("", text))):
-        for scalar in _nodes(root, set()):
+        for scalar in all_nodes(root, set()):
             if isinstance(scalar, ScalarNode) and scalar.start_mark.line != scalar.end_mark.line:
                 first, last = scalar.start_mark.line, scalar.end_mark.line
                 if scalar.style in {"|", ">"}:
@@ -283,40 +188,6 @@ def _lines_inside_scalars(text: str) -> set[int]:
                         last -= 1
                 inside.update(range(first + 1, last + 1))
     return inside
-
-
-def _detect_indent(root: Node) -> Indent:
-    """Return the indentation of most lists and mappings of a document."""
-    mappings: Counter[int] = Counter()
-    lists: Counter[tuple[int, int]] = Counter()
-    for parent in _nodes(root, set()):
-        if not isinstance(parent, MappingNode) or parent.flow_style or not parent.value:
-            continue
-        column = parent.value[0][0].start_mark.column
-        for _, child in parent.value:
-            if isinstance(child, ScalarNode) or child.flow_style or not child.value:
-                continue
-            if isinstance(child, MappingNode):
-                mappings[child.value[0][0].start_mark.column - column] += 1
-            elif child.start_mark.line == (item := child.value[0]).start_mark.line:
-                lists[item.start_mark.column - column, child.start_mark.column - column] += 1
-    # An alias has the marks of what it stands for, which may be anywhere.
-    mapping = next((width for width, _ in mappings.most_common() if width > 0), 2)
-    sequence, dash = next((widths for widths, _ in lists.most_common() if widths[0] - 1 > widths[1] >= 0), (2, 0))
-    return Indent(mapping, sequence, dash)
-
-
-def _nodes(node: Node, seen: set[int]) -> Iterator[Node]:
-    if id(node) in seen:
-        return
-    seen.add(id(node))
-    yield node
-    if isinstance(node, SequenceNode):
-        for item in node.value:
-            yield from _nodes(item, seen)
-    elif isinstance(node, MappingNode):
-        for _, value in node.value:
-            yield from _nodes(value, seen)
 
 
 def _holds(text: str, wanted: Any) -> bool:
