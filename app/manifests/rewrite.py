@@ -178,7 +178,7 @@ def _lines_inside_scalars(text: str) -> set[int]:
     lines = text.split("\n")
     inside: set[int] = set()
     for root in (document.root for document in parse_documents(Source("", text))):
-        for scalar in all_nodes(root, set()):
+        for scalar in all_nodes(root):
             if isinstance(scalar, ScalarNode) and scalar.start_mark.line != scalar.end_mark.line:
                 first, last = scalar.start_mark.line, scalar.end_mark.line
                 if scalar.style in {"|", ">"}:

@@ -43,7 +43,7 @@ def detect_indent(root: Node) -> Indent:
     """Return the indentation of most lists and mappings of a document."""
     mappings: Counter[int] = Counter()
     lists: Counter[tuple[int, int]] = Counter()
-    for parent in all_nodes(root, set()):
+    for parent in all_nodes(root):
         if not isinstance(parent, MappingNode) or parent.flow_style or not parent.value:
             continue
         column = parent.value[0][0].start_mark.column
@@ -60,17 +60,20 @@ def detect_indent(root: Node) -> Indent:
     return Indent(mapping, sequence, dash)
 
 
-def all_nodes(node: Node, seen: set[int]) -> Iterator[Node]:
-    if id(node) in seen:
-        return
-    seen.add(id(node))
-    yield node
-    if isinstance(node, SequenceNode):
-        for item in node.value:
-            yield from all_nodes(item, seen)
-    elif isinstance(node, MappingNode):
-        for _, value in node.value:
-            yield from all_nodes(value, seen)
+def all_nodes(root: Node) -> Iterator[Node]:
+    """Yield the nodes of a document in their order, each once."""
+    seen: set[int] = set()
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        yield node
+        if isinstance(node, SequenceNode):
+            waiting += reversed(node.value)
+        elif isinstance(node, MappingNode):
+            waiting += (value for _, value in reversed(node.value))
 
 
 class _TextResolver(VersionedResolver):
@@ -84,6 +87,7 @@ class _TextResolver(VersionedResolver):
 
 
 def yaml_writer(indent: Indent) -> YAML:
+    """Return a reader and writer that keeps quotes and comments, and wraps no lines."""
     yaml = YAML()
     yaml.Resolver = _TextResolver
     yaml.preserve_quotes = True
