@@ -24,7 +24,7 @@ from app.injection import (
     trace_rules,
 )
 from app.manifests import ManifestPod, UnknownObject, dump_yaml
-from app.model import JsonObject
+from app.model import JsonObject, as_object
 from app.settings import load_policy
 
 _MARKS = {RuleState.PASSED: "✓", RuleState.STOPPED: "✗", RuleState.NOT_REACHED: "-", RuleState.NOT_CHECKED: "?"}
@@ -96,12 +96,10 @@ def _explain(template: ManifestPod, namespace_label: str, policy: Policy) -> Exp
 
 def inputs_of(namespace_label: str, pod: JsonObject) -> tuple[tuple[str, str], ...]:
     """Return the inputs that decide who is injected: namespace label, annotation, label."""
-    metadata = pod.get("metadata")
-    metadata = metadata if isinstance(metadata, dict) else {}
+    metadata = as_object(pod.get("metadata"))
     inputs = [(f"namespace label {INJECT}", namespace_label or "absent")]
     for name, member in (("pod annotation", "annotations"), ("pod label", "labels")):
-        values = metadata.get(member)
-        value = values[INJECT] if isinstance(values, dict) and INJECT in values else "absent"
+        value = as_object(metadata.get(member)).get(INJECT, "absent")
         inputs.append((f"{name} {INJECT}", value if isinstance(value, str) else json.dumps(value)))
     return tuple(inputs)
 

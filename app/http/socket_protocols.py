@@ -101,6 +101,7 @@ class TlsProtocol:
         self._time_out.cancel()
         if self._is_handshake_begun:
             self._tls.connection_lost(exc)
+            self._is_handshake_begun = False
         else:
             self._connection.handshake_finished()
         # Break the reference cycles, so that the memory need not wait for the garbage collector.
@@ -125,15 +126,15 @@ class TlsProtocol:
             self._transport.pause_reading()
 
     def eof_received(self) -> None:
-        if self._is_handshake_begun and self._tls:
+        if self._is_handshake_begun:
             self._tls.eof_received()
 
     def pause_writing(self) -> None:
-        if self._is_handshake_begun and self._tls:
+        if self._is_handshake_begun:
             self._tls.pause_writing()
 
     def resume_writing(self) -> None:
-        if self._is_handshake_begun and self._tls:
+        if self._is_handshake_begun:
             self._tls.resume_writing()
 
     def _decrypt(self) -> None:

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from app.injection.constants import INJECT, PREFIX
-from app.model import JsonObject, PodTemplate
+from app.model import PodTemplate, as_object
 
 
 class MisplacedKey(NamedTuple):
@@ -24,18 +24,14 @@ class MisplacedKey(NamedTuple):
 
 def misplaced_keys(template: PodTemplate) -> tuple[MisplacedKey, ...]:
     """Return the keys that stand above a pod template and not on it, each once."""
-    own = _object(template.pod.get("metadata"))
+    own = as_object(template.pod.get("metadata"))
     kind, path = str(template.owner.get("kind")).lower(), template.pointer[1:].replace("/", ".")
     found: dict[str, MisplacedKey] = {}
     for metadata in template.outer_metadata():
         for member in ("annotations", "labels"):
             target = f"{path}.metadata.{member}"
-            for key, value in _object(metadata.get(member)).items():
+            for key, value in as_object(metadata.get(member)).items():
                 is_ours = key.startswith(PREFIX) if member == "annotations" else key == INJECT
-                if is_ours and key not in _object(own.get(member)):
+                if is_ours and key not in as_object(own.get(member)):
                     found[f"{target}/{key}"] = MisplacedKey(key, value, kind, target)
     return tuple(found.values())
-
-
-def _object(value: Any) -> JsonObject:
-    return value if isinstance(value, dict) else {}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from app.model import WORKLOAD_KINDS, JsonObject, list_objects, nearest_word, pod_templates
+from app.model import WORKLOAD_KINDS, JsonObject, as_object, list_objects, nearest_word, pod_templates
 
 # API groups built into Kubernetes. All kinds in them that have pods are known.
 _KUBERNETES_GROUPS = frozenset({
@@ -63,14 +63,10 @@ def unknown_objects(document: Any) -> Iterator[UnknownObject]:
 
 def display_name(owner: JsonObject) -> str:
     """Return the name of an object, its `generateName` if it has none, or `?`."""
-    metadata = _object(owner.get("metadata"))
+    metadata = as_object(owner.get("metadata"))
     return str(metadata.get("name") or metadata.get("generateName") or "?")
 
 
 def namespace_in_metadata(owner: JsonObject) -> str:
     """Return the namespace of an object, or an empty text if it names none."""
-    return str(_object(owner.get("metadata")).get("namespace") or "")
-
-
-def _object(value: Any) -> JsonObject:
-    return value if isinstance(value, dict) else {}
+    return str(as_object(owner.get("metadata")).get("namespace") or "")

@@ -21,7 +21,7 @@ from app.model.schema import (
     describe_validation_error,
 )
 from app.model.spelling import nearest_word
-from app.model.workload import WORKLOAD_KINDS, PodTemplate, list_objects, pod_templates
+from app.model.workload import WORKLOAD_KINDS, PodTemplate, as_object, list_objects, pod_templates
 
 __all__ = [
     "WORKLOAD_KINDS",
@@ -43,6 +43,7 @@ __all__ = [
     "ResourcesShape",
     "Volume",
     "add",
+    "as_object",
     "clean_path",
     "describe_validation_error",
     "is_dns_label",

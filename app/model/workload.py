@@ -38,6 +38,11 @@ class PodTemplate(NamedTuple):
             node = node[step]
 
 
+def as_object(value: Any) -> JsonObject:
+    """Return a value that is an object, or an empty object for any other value."""
+    return value if isinstance(value, dict) else {}
+
+
 def list_objects(manifest: Any) -> Iterator[JsonObject]:
     """Yield the objects of a manifest: the items of a List, or the manifest itself if it is an object."""
     if not isinstance(manifest, dict):

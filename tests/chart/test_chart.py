@@ -736,9 +736,9 @@ def test_who_may_create_pods_is_there_during_the_test_only() -> None:
     assert {o["kind"] for o in hooks} == {"Namespace", "ServiceAccount", "Role", "RoleBinding", "ConfigMap", "Pod"}
     for o in hooks:
         assert o["metadata"]["annotations"]["helm.sh/hook"] == "test"
-        gone = set(o["metadata"]["annotations"]["helm.sh/hook-delete-policy"].split(","))
+        deleted = set(o["metadata"]["annotations"]["helm.sh/hook-delete-policy"].split(","))
         # A failed pod is kept for its log.
-        assert gone >= ({"hook-succeeded"} if o["kind"] == "Pod" else {"hook-succeeded", "hook-failed"})
+        assert deleted >= ({"hook-succeeded"} if o["kind"] == "Pod" else {"hook-succeeded", "hook-failed"})
     able = [o for o in render(DEFAULTS) if o["kind"] in {"Role", "ClusterRole"} and "pods" in json.dumps(o["rules"])]
     assert [o["kind"] for o in able if not is_hook(o)] == []
     assert [(o["kind"], o["metadata"]["namespace"]) for o in able] == [("Role", f"{RELEASE}-test")]

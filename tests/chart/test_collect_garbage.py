@@ -60,9 +60,9 @@ def test_the_oldest_goes_first_and_it_ends_at_the_low_mark(fake_node: Path) -> N
 
 
 def test_a_disk_that_stays_full_is_told_of(fake_node: Path) -> None:
-    removed, said = run_script(fake_node, 95)
+    removed, log = run_script(fake_node, 95)
     assert removed == ["168h", "24h", "1h"]
-    assert "still 95 % in use" in said
+    assert "still 95 % in use" in log
 
 
 def test_a_daemon_that_is_away_is_left_alone(fake_node: Path) -> None:

@@ -202,9 +202,9 @@ def test_values_that_contradict_each_other_do_not_render(sentence: str, values: 
 
 
 def test_all_contradictions_are_told_at_once() -> None:
-    said = refusal({"replicas": 0, "hostNetwork": True})
-    assert "replicas is 0" in said
-    assert "hostNetwork is on" in said
+    message = refusal({"replicas": 0, "hostNetwork": True})
+    assert "replicas is 0" in message
+    assert "hostNetwork is on" in message
 
 
 @each_helm
@@ -366,20 +366,20 @@ def test_a_default_of_an_option_may_be_its_text_or_what_yaml_makes_of_it(name: s
 
 def test_each_value_has_a_comment() -> None:
     """The value has a comment, or the map that holds the value has one."""
-    said = False
+    has_comment = False
     outer: list[tuple[int, bool]] = []
     for number, line in enumerate((CHART / "values.yaml").read_text().splitlines(), 1):
         text = line.strip()
         if text.startswith("# --"):
-            said = True
+            has_comment = True
         if not text or text.startswith("#"):
             continue
         indent = len(line) - len(line.lstrip())
         outer = [level for level in outer if level[0] < indent]
-        covered = said or any(level[1] for level in outer)
-        assert covered or text.endswith(":"), f"line {number}: {line}"
-        outer.append((indent, covered))
-        said = False
+        is_covered = has_comment or any(level[1] for level in outer)
+        assert is_covered or text.endswith(":"), f"line {number}: {line}"
+        outer.append((indent, is_covered))
+        has_comment = False
 
 
 def test_the_readme_is_made_from_the_values_as_they_are() -> None:

@@ -126,9 +126,9 @@ def test_serve_without_a_certificate_says_what_it_needs(run: Run) -> None:
 
 
 def test_a_reader_that_has_gone_away_is_no_error(pod: Path) -> None:
-    ours, theirs = os.pipe()
-    os.close(ours)
-    with os.fdopen(theirs, "wb") as stdout:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as stdout:
         command = [DIND_WEBHOOK, "inject", "-f", pod]
         ran = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     # Exit code 1 means that a pod was denied.
@@ -159,11 +159,11 @@ def test_a_command_imports_only_what_it_needs(command: str, works_offline: bool,
 def test_auto_colours_on_a_terminal_that_has_and_a_user_who_wants_them(
     pod: Path, environ: dict[str, str], line: bytes
 ) -> None:
-    ours, theirs = os.openpty()
-    with os.fdopen(ours, "rb", buffering=0) as terminal, os.fdopen(theirs, "wb", buffering=0) as stderr:
+    reader, writer = os.openpty()
+    with os.fdopen(reader, "rb", buffering=0) as terminal, os.fdopen(writer, "wb", buffering=0) as stderr:
         command = [DIND_WEBHOOK, "inject", "-f", pod, "--diff"]
         env = {"PATH": os.environ["PATH"], **environ}
         subprocess.run(command, stdout=subprocess.DEVNULL, stderr=stderr, timeout=60, check=True, env=env)
         stderr.write(b"|")
-        said = b"".join(iter(lambda: terminal.read(1), b"|"))
-    assert said == line + b"\r\n"
+        shown = b"".join(iter(lambda: terminal.read(1), b"|"))
+    assert shown == line + b"\r\n"

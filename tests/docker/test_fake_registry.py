@@ -62,9 +62,9 @@ def pull(dockerd: str, tmp_path: Path) -> Any:
 def test_the_daemon_refuses_an_impostor(options: dict[str, str], pull: Any) -> None:
     flags = registry_flags(options)
     assert len(flags) == len(options)
-    said = pull(flags)
-    assert "Downloaded" not in said
-    assert "certificate" in said or MIRROR in said
+    output = pull(flags)
+    assert "Downloaded" not in output
+    assert "certificate" in output or MIRROR in output
 
 
 def test_a_mirror_is_not_named_insecure_for_then_the_daemon_believes_an_impostor(pull: Any) -> None:

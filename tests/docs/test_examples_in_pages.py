@@ -92,9 +92,9 @@ def test_a_manifest_that_asks_for_docker_gets_it_without_a_warning(
     fence: Fence, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = _inject(fence, tmp_path)
-    said = capsys.readouterr().err
-    assert code == 0, said
-    assert all(": injected (" in line for line in said.splitlines()), said
+    errors = capsys.readouterr().err
+    assert code == 0, errors
+    assert all(": injected (" in line for line in errors.splitlines()), errors
 
 
 @pytest.mark.parametrize("fence", [fence for fence in BLOCKS if fence.place in SENTENCES], ids=_place)

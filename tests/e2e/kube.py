@@ -201,14 +201,14 @@ class Pod:
     def describe(self) -> str:
         """Return the status, the events and the logs, for the message of a failed test."""
         pod = self.read()
-        told = [yaml.safe_dump(pod["status"]), *Namespace(self.kube, self.namespace).events(self.name)]
+        details = [yaml.safe_dump(pod["status"]), *Namespace(self.kube, self.namespace).events(self.name)]
         for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]:
             try:
                 log = self.log(container["name"])
             except ApiException as error:
                 log = f"no log: {error.reason}"
-            told.append(f"--- {container['name']}\n{log[-3000:]}")
-        return "\n".join(told)
+            details.append(f"--- {container['name']}\n{log[-3000:]}")
+        return "\n".join(details)
 
 
 def until(

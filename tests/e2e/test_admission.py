@@ -306,8 +306,8 @@ class TestConditions:
         with pytest.raises(ClusterError, match="installing the chart failed"):  # noqa: SIM117
             with server.release(matchConditions=[condition]):
                 pytest.fail("it was installed")
-        said = log.read_bytes()[length:].decode()
-        assert 'matchConditions[2].expression: Invalid value: "object.metadata.name !=": compilation failed' in said
+        added = log.read_bytes()[length:].decode()
+        assert 'matchConditions[2].expression: Invalid value: "object.metadata.name !=": compilation failed' in added
 
 
 class TestConfigurations:

@@ -69,15 +69,15 @@ def test_a_replica_that_is_deleted_answers_for_a_while_and_costs_no_pod(
     release: Release, build_namespace: Namespace
 ) -> None:
     with create_pods(build_namespace):
-        gone = min(replicas(release))
-        release.kube.core.delete_namespaced_pod(gone, release.helm.namespace)
+        deleted = min(replicas(release))
+        release.kube.core.delete_namespaced_pod(deleted, release.helm.namespace)
         # Nodes that see the deletion late still send connections to the pod. The single node here sees it too early for
         # the stream to lose a pod, so ask the pod itself.
         end = time.monotonic() + 3
         while time.monotonic() < end:
-            assert accepts_connections(release, gone)
+            assert accepts_connections(release, deleted)
             time.sleep(0.1)
-        until("another replica", lambda: all_replicas_are_ready(release) and gone not in replicas(release))
+        until("another replica", lambda: all_replicas_are_ready(release) and deleted not in replicas(release))
 
 
 @lifecycle

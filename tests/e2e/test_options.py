@@ -150,8 +150,8 @@ class TestRegistries:
     def test_any_other_registry_is_not(self, ci: Namespace, mirror: str) -> None:
         registry = mirror.removeprefix("http://")
         pod = with_options(ci, insecure_registries="registry.invalid:5000").ready()
-        said = pod.exec(f"docker pull {registry}/library/busybox 2>&1 || true")
-        assert "server gave HTTP response to HTTPS client" in said
+        output = pod.exec(f"docker pull {registry}/library/busybox 2>&1 || true")
+        assert "server gave HTTP response to HTTPS client" in output
 
 
 class TestDaemon:

@@ -127,7 +127,7 @@ def test_a_bad_pair_keeps_the_old_one_and_is_told_once(
 ) -> None:
     good = rotate(rotating, mount, authority)
     eventually(lambda: rotating.metric(SUCCESSFUL) == 1)
-    told, counted, expiry = (
+    refusals, counted, expiry = (
         len(rotating.log_lines("certificate refused")),
         rotating.metric(ERRORS),
         rotating.metric(EXPIRY),
@@ -139,7 +139,7 @@ def test_a_bad_pair_keeps_the_old_one_and_is_told_once(
     assert rotating.served() == good
     assert rotating.post(review(pod()))[0] == 200
     assert rotating.get_health("/readyz") == (200, "ok\n")
-    lines = rotating.log_lines("certificate refused")[told:]
+    lines = rotating.log_lines("certificate refused")[refusals:]
     assert [(line["level"], line["still_serving"], problem in line["problem"]) for line in lines] == [
         ("error", True, True)
     ], lines

@@ -110,14 +110,14 @@ def test_a_webhook_configuration_that_is_made_anew_gets_its_bundles(
 def test_while_the_api_fails_everything_stays_and_the_log_says_so(
     api: ApiServer, two_replicas: list[Replica], fault: Fault
 ) -> None:
-    secret, told = (
+    secret, logs = (
         api.cluster.secret(),
         [len(replica.log_lines("certificates not reconciled")) for replica in two_replicas],
     )
     again = [len(replica.log_lines("certificates reconciled again")) for replica in two_replicas]
     with api.failing(fault):
         api.cluster.overwrite_bundles(b"overwritten")
-        for replica, lines in zip(two_replicas, told, strict=True):
+        for replica, lines in zip(two_replicas, logs, strict=True):
             eventually(
                 lambda replica=replica, lines=lines: len(replica.log_lines("certificates not reconciled")) > lines
             )

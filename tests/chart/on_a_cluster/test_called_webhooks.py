@@ -67,8 +67,8 @@ CALLED = [
 def test_only_pods_that_docker_is_for_depend_on_the_webhook(
     dry_run_api: DryRunApi, namespace: str, manifest: dict[str, Any], entry: str | None
 ) -> None:
-    said = dry_run_api.refusal(namespace, manifest)
+    message = dry_run_api.refusal(namespace, manifest)
     if entry is None:
-        assert not said
+        assert not message
     else:
-        assert f'failed calling webhook \\"{entry}.inject.dind.io\\"' in said
+        assert f'failed calling webhook \\"{entry}.inject.dind.io\\"' in message

@@ -149,8 +149,8 @@ class Install:
         labels = {INJECT: value, ENFORCE: "privileged", "check": self.run_id, **more}
         self.core.patch_namespace(self.ci, {"metadata": {"labels": labels}})
 
-    def pod(self, name: str, said: str | None = "sidecar") -> None:
-        metadata = {"name": name, "annotations": {INJECT: said} if said else {}}
+    def pod(self, name: str, mode: str | None = "sidecar") -> None:
+        metadata = {"name": name, "annotations": {INJECT: mode} if mode else {}}
         self.core.create_namespaced_pod(self.ci, {"metadata": metadata, **POD})
 
 

@@ -22,10 +22,10 @@ class Link:
     @classmethod
     def choose(cls, interface: str) -> "Link":
         """Return a link with unused addresses: another cluster may be running."""
-        taken = {ipaddress.ip_address(address) for address in _addresses()}
+        in_use = {ipaddress.ip_address(address) for address in _addresses()}
         for subnet in _RANGE.subnets(new_prefix=30):
             host, node = subnet.hosts()
-            if not taken & {host, node}:
+            if not in_use & {host, node}:
                 return cls(interface, str(host), str(node))
         raise ClusterError(f"no addresses are left in {_RANGE}: take a cluster down first")
 

@@ -56,8 +56,8 @@ def test_members_that_may_be_absent_may_be_null(absent: str) -> None:
 
 
 def _review(**members: Any) -> JsonObject:
-    whole: JsonObject = {**orjson.loads(_body()), **members}
-    return whole
+    review: JsonObject = {**orjson.loads(_body()), **members}
+    return review
 
 
 @pytest.mark.parametrize(

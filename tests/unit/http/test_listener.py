@@ -20,10 +20,10 @@ class PausedQueue:
     """A queue that runs no job: the test takes the jobs and runs them."""
 
     def __init__(self) -> None:
-        self.taken: asyncio.Queue[tuple[str, Callable[[], None]]] = asyncio.Queue()
+        self.accepted: asyncio.Queue[tuple[str, Callable[[], None]]] = asyncio.Queue()
 
     def run(self, address: str, job: Callable[[], None]) -> None:
-        self.taken.put_nowait((address, job))
+        self.accepted.put_nowait((address, job))
 
 
 def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
@@ -70,7 +70,7 @@ def test_a_handshake_waits_for_the_turn_of_its_address() -> None:
                 local_addr=("127.0.0.2", 0),
             )
         )
-        address, job = await queue.taken.get()
+        address, job = await queue.accepted.get()
         assert address == "127.0.0.2"
         assert not opening.done()
         job()
@@ -127,7 +127,7 @@ def test_who_leaves_before_the_turn_of_its_address_is_forgotten() -> None:
     async def use(server: Server, _: ssl.SSLContext, pool: ConnectionPool) -> None:
         _, writer = await asyncio.open_connection(*server.bound.getsockname())
         writer.write(b"\x16\x03\x01".ljust(9, b"\0"))
-        _, job = await queue.taken.get()
+        _, job = await queue.accepted.get()
         writer.transport.abort()
         await asyncio.sleep(0.05)
         job()

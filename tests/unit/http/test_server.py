@@ -38,6 +38,6 @@ def test_on_a_node_without_ipv6_they_stand_for_those_of_ipv4(monkeypatch: pytest
     [("192.0.2.1", "Cannot assign requested address"), ("nowhere.invalid", "Name or service not known")],
 )
 def test_an_address_that_cannot_be_had_is_said_with_the_setting(host: str, why: str) -> None:
-    with pytest.raises(SettingsError) as told:
+    with pytest.raises(SettingsError) as raised:
         bind(host, 443, "certs.health_port")
-    assert str(told.value) == f"certs.health_port: cannot listen on {host}:443: {why}"
+    assert str(raised.value) == f"certs.health_port: cannot listen on {host}:443: {why}"

@@ -60,9 +60,9 @@ def test_a_present_list_gets_one_operation_for_each_element(member: str, filled:
     place = _LISTS[member]
     end = f"{place}/0" if member == "initContainers" else f"{place}/-"
     found = [operation for operation in _operations(pod, policy) if operation["path"].startswith(place)]
-    whole = next(operation for operation in _operations(a_pod(), policy) if operation["path"] == place)
+    operation_for_all = next(operation for operation in _operations(a_pod(), policy) if operation["path"] == place)
     assert [(operation["path"], operation["value"]) for operation in found if operation["path"] == end] == [
-        (end, value) for value in whole["value"]
+        (end, value) for value in operation_for_all["value"]
     ]
     assert place not in [operation["path"] for operation in found]
 

@@ -15,6 +15,6 @@ from app.settings import CertsSettings
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings: CertsSettings, problem: str) -> None:
-    with pytest.raises(SettingsError) as told:
+    with pytest.raises(SettingsError) as raised:
         maintain_certs(settings)
-    assert str(told.value).startswith(problem)
+    assert str(raised.value).startswith(problem)
