@@ -244,22 +244,22 @@ RULES: tuple[Rule, ...] = (
     Rule("The operator has switched this mode on", (Reason.MODE_OFF,), _check_mode),
     Rule("All dind.io/* annotations are known", (Reason.UNKNOWN_ANNOTATION,), _check_annotations),
     Rule(
-        "The operator lets pods set these options",
+        "The operator allows these options, and each value that can be read",
         (Reason.OPTION_NOT_ALLOWED, Reason.IMAGE_NOT_ALLOWED),
         _check_permissions,
     ),
     Rule("The values of the options are accepted", (Reason.INVALID_OPTION,), _parse_values),
     Rule(
-        "No host namespace (network, PID, IPC), and no user namespace",
+        "The pod's host and user namespaces are allowed in this mode",
         (Reason.HOST_NETWORK, Reason.HOST_PID, Reason.HOST_IPC, Reason.HOST_USERS),
         _check_host_namespaces,
     ),
     Rule(
-        "The containers that get Docker exist, and start in time",
+        "The named containers exist, and at least one container can have Docker",
         (Reason.UNKNOWN_CONTAINER, Reason.INVALID_OPTION),
         _select_containers,
     ),
-    Rule("The volumes to share can be shared", (Reason.INVALID_OPTION,), _share_volumes),
+    Rule("In sidecar mode, the named volumes can be shared", (Reason.INVALID_OPTION,), _share_volumes),
     Rule("dind.io/status is absent, or correct", (Reason.STALE_STATUS,), _check_status),
     Rule("The pod does not mount the node's Docker socket", (Reason.NODE_DOCKER_SOCKET,), _check_node_socket),
     Rule(
@@ -267,8 +267,8 @@ RULES: tuple[Rule, ...] = (
         (Reason.NAME_TAKEN, Reason.MOUNT_PATH_TAKEN),
         _check_names_and_paths,
     ),
-    Rule("The daemon fits into the pod's own resources", (Reason.POD_RESOURCES,), _check_pod_resources),
-    Rule("Not injected yet", (Reason.UNCHANGED,), _build_operations),
+    Rule("The injected containers fit into the pod's own resources", (Reason.POD_RESOURCES,), _check_pod_resources),
+    Rule("The pod lacks a part of the injection", (Reason.UNCHANGED,), _build_operations),
 )
 _CHECKS: tuple[RuleCheck, ...] = tuple(rule.check for rule in RULES)
 

@@ -115,7 +115,7 @@ def test_a_rule_before_the_one_that_stops_a_pod_holds(run: Run, annotated: Annot
     # The pod has two faults: either may be shown, but no rule may show a faulty member as valid.
     manifest = annotated({"dind.io/containers": "nobody"}, "hostNetwork: true")
     shown = marks(run("explain", "-f", manifest).stdout)
-    assert shown["The containers that get Docker exist, and start in time"] == "-"
+    assert shown["The named containers exist, and at least one container can have Docker"] == "-"
 
 
 def test_the_inputs_of_the_decision_are_shown(run: Run, write: Write, text: str) -> None:

@@ -62,16 +62,18 @@ _RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
     "The pod runs on Linux": lambda s: s.spec.update(os={"name": "windows"}),
     "The operator has switched this mode on": lambda s: s.settings.update(modes=frozenset({Mode.DAEMONSET})),
     "All dind.io/* annotations are known": lambda s: s.annotations.update({"dind.io/colour": "blue"}),
-    "The operator lets pods set these options": lambda s: (
+    "The operator allows these options, and each value that can be read": lambda s: (
         s.settings.update(allowed_options=frozenset({"image", "mtu", "containers", "share-volumes"})),
         s.annotations.update({"dind.io/image": "evil.example/x:1"}),
     ),
     "The values of the options are accepted": lambda s: s.annotations.update({"dind.io/mtu": "many"}),
-    "No host namespace (network, PID, IPC), and no user namespace": lambda s: s.spec.update(hostNetwork=True),
-    "The containers that get Docker exist, and start in time": lambda s: s.annotations.update(
+    "The pod's host and user namespaces are allowed in this mode": lambda s: s.spec.update(hostNetwork=True),
+    "The named containers exist, and at least one container can have Docker": lambda s: s.annotations.update(
         {"dind.io/containers": "nobody"}
     ),
-    "The volumes to share can be shared": lambda s: s.annotations.update({"dind.io/share-volumes": "nothing"}),
+    "In sidecar mode, the named volumes can be shared": lambda s: s.annotations.update(
+        {"dind.io/share-volumes": "nothing"}
+    ),
     "dind.io/status is absent, or correct": lambda s: s.annotations.update({"dind.io/status": "{}"}),
     "The pod does not mount the node's Docker socket": lambda s: s.spec["volumes"].append(
         {"name": "sock", "hostPath": {"path": "/var/run/docker.sock"}}
@@ -79,21 +81,23 @@ _RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
     "The names and paths of the injection are free": lambda s: next(
         item for item in s.spec["initContainers"] if item["name"] == "setup"
     ).update(volumeMounts=[{"name": "dind-run", "mountPath": "/rw"}]),
-    "The daemon fits into the pod's own resources": lambda s: s.spec.update(resources={"limits": {"memory": "1Mi"}}),
-    "Not injected yet": _inject_first,
+    "The injected containers fit into the pod's own resources": lambda s: s.spec.update(
+        resources={"limits": {"memory": "1Mi"}}
+    ),
+    "The pod lacks a part of the injection": _inject_first,
 }
 # Pairs that change the same member, or whose rules apply to different pods
 _EXCLUDE_EACH_OTHER = {
     ("dind.io/inject has an accepted value", "The pod or its namespace asks for Docker"),
-    ("The daemon fits into the pod's own resources", "Not injected yet"),
-    ("dind.io/status is absent, or correct", "Not injected yet"),
+    ("The injected containers fit into the pod's own resources", "The pod lacks a part of the injection"),
+    ("dind.io/status is absent, or correct", "The pod lacks a part of the injection"),
 }
 
 
 def _break_rules(*statements: str) -> Situation:
     situation = Situation()
     # Injection comes first: the other changes break the injected pod.
-    for statement in sorted(statements, key=lambda item: item != "Not injected yet"):
+    for statement in sorted(statements, key=lambda item: item != "The pod lacks a part of the injection"):
         _RULE_BREAKERS[statement](situation)
     return situation
 
