@@ -4,7 +4,7 @@ The steps are separate: decide (`eligibility`, `annotations`, `selection`), buil
 the pod (`conflicts`), and render what the pod lacks (`patch`). `rules` runs them in order.
 """
 
-from app.injection.annotations import OPTIONS, Option, apply_defaults, built_in_options
+from app.injection.annotations import apply_defaults
 from app.injection.conflicts import STALE_STATUS
 from app.injection.constants import INJECT, PREFIX, STATUS
 from app.injection.decision import Decision, Mode, Outcome, Reason
@@ -12,8 +12,10 @@ from app.injection.docker_paths import DATA_ROOT, SYSTEM_DIRECTORIES
 from app.injection.eligibility import DISABLED, NAMESPACE_VALUES, POD_VALUES, mode_of_label
 from app.injection.inject import decide_for_namespace, decide_request, inject
 from app.injection.misplaced import MisplacedKey, misplaced_keys
-from app.injection.options import Options, Placement, Policy, StorageMedium
+from app.injection.option_table import OPTIONS, Option, built_in_options
+from app.injection.options import Options, Placement, StorageMedium
 from app.injection.parsers import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
+from app.injection.policy import Policy
 from app.injection.rules import NAMESPACE_RULES, RULES, Rule, RuleState, trace_rules
 from app.injection.service_account_token import TOKEN_PATH
 from app.injection.shared_volumes import SHAREABLE_KINDS

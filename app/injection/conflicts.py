@@ -9,7 +9,7 @@ from app.injection.additions import Additions
 from app.injection.constants import PREFIX, STATUS
 from app.injection.decision import Denial, Reason
 from app.injection.docker_paths import SOCKET_NAME
-from app.injection.messages import abbreviate, quote
+from app.injection.message_parts import abbreviate, quote
 from app.model import (
     Container,
     Demand,

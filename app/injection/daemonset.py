@@ -3,13 +3,15 @@
 from app.injection.additions import Additions
 from app.injection.constants import PREFIX
 from app.injection.decision import Denial, Reason
-from app.injection.docker_paths import DEFAULT_DIR_WARNING, is_default_socket_dir, unix_socket_address, wait_script
-from app.injection.messages import warn_of_names
+from app.injection.docker_paths import DEFAULT_DIR_WARNING, is_default_socket_dir, unix_socket_address
+from app.injection.message_parts import warn_of_names
 from app.injection.mode_injector import ModeInjector
-from app.injection.options import Options, Policy
+from app.injection.options import Options
+from app.injection.policy import Policy
 from app.injection.selection import Selection
 from app.injection.service_account_token import token_mounts
 from app.injection.shared_volumes import SharedVolumes
+from app.injection.wait_script import wait_script
 from app.model import JsonObject, Mount, Pod, clean_path
 
 # Any user except root. To reach the socket, a process needs only its group.

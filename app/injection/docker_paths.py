@@ -26,19 +26,6 @@ def is_default_socket_dir(socket_dir: str) -> bool:
     return clean_path(f"{socket_dir}/{SOCKET_NAME}") == clean_path(DEFAULT_SOCKET)
 
 
-def wait_script(docker: str, seconds: int, pause: str, on_timeout: str) -> str:
-    """Return a shell script that waits until a daemon answers, or runs `on_timeout` after `seconds`.
-
-    `docker` is the command line of the client. `pause` is the time between two tries in seconds. The script always
-    tries once.
-    """
-    return (
-        f"end=$(($(date +%s) + {seconds})); "
-        f"until timeout 5 {docker} info >/dev/null 2>&1; do "
-        f'if [ "$(date +%s)" -ge "$end" ]; then {on_timeout}; fi; sleep {pause}; done'
-    )
-
-
 def hides_daemon_files(socket_dir: str) -> bool:
     """Return whether a mount at this path would hide programs, the data root or the runtime files of dockerd."""
     path = clean_path(socket_dir)

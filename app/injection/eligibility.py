@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from app.injection.constants import INJECT
 from app.injection.decision import Denial, Mode, Reason
-from app.injection.messages import quote
-from app.injection.options import Policy
+from app.injection.message_parts import quote
+from app.injection.policy import Policy
 from app.model import Metadata, Pod, nearest_word
 
 DISABLED = "disabled"

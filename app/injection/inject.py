@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.injection.decision import Decision, Mode
-from app.injection.options import Policy
+from app.injection.policy import Policy
 from app.injection.rules import RuleContext, decide
 
 

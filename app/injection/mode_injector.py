@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from app.injection.additions import Additions
 from app.injection.decision import Denial
-from app.injection.options import Options, Policy
+from app.injection.options import Options
+from app.injection.policy import Policy
 from app.injection.selection import Selection
 from app.injection.shared_volumes import SharedVolumes
 from app.model import Container, Pod

@@ -1,10 +1,9 @@
-"""The choices of a pod (`Options`) and of the operator (`Policy`). Frozen values, no rules."""
+"""The values of the per-pod options. Frozen, no rules."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.injection.decision import Mode
 from app.model import is_loopback
 
 
@@ -39,7 +38,7 @@ class TcpAddress(NamedTuple):
 
 @dataclass(frozen=True)
 class Options:
-    """The values of the per-pod options, one member for each row of `annotations.OPTIONS`.
+    """The values of the per-pod options, one member for each row of `option_table.OPTIONS`.
 
     Quantities stay text, as Kubernetes accepts them. None or an empty tuple means that the option is not set.
     """
@@ -69,35 +68,3 @@ class Options:
     def __hash__(self) -> int:
         # A few members distinguish most options. A hash of all members would cost as much as the cached work itself.
         return hash((self.image, self.memory_limit, self.storage_size))
-
-
-@dataclass(frozen=True, eq=False)
-class Policy:
-    """The operator's decisions: defaults of the options, options that pods may set, names, and features.
-
-    `version` goes into the status annotation. `host_path` and `host_path_type` describe the socket directory of the
-    DaemonSet on the node.
-    """
-
-    version: str
-    defaults: Options
-    modes: frozenset[Mode]
-    allowed_options: frozenset[str]
-    allowed_images: tuple[str, ...]
-    container_name: str
-    wait_container_name: str
-    run_volume: str
-    storage_volume: str
-    storage: bool
-    startup_probe: bool
-    tls_flag: bool
-    docker_sock: bool
-    allow_host_network: bool
-    allow_host_pid: bool
-    allow_host_ipc: bool
-    allow_host_users: bool
-    allow_public_tcp: bool
-    host_path: str
-    host_path_type: str
-    host_path_read_only: bool
-    wait_seconds: int

@@ -13,7 +13,7 @@ import orjson
 from app.injection.additions import Additions
 from app.injection.constants import STATUS
 from app.injection.decision import Mode
-from app.injection.messages import warn_of_names
+from app.injection.message_parts import warn_of_names
 from app.model import Container, JsonObject, Metadata, Mount, Operation, Pod, add, clean_path, pointer
 
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"

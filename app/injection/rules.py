@@ -31,8 +31,9 @@ from app.injection.eligibility import (
     read_docker_request,
 )
 from app.injection.mode_injector import ModeInjector
-from app.injection.options import Options, Policy
+from app.injection.options import Options
 from app.injection.patch import missing_operations, warn_of_kept_members
+from app.injection.policy import Policy
 from app.injection.selection import Selection, select_clients
 from app.injection.shared_volumes import SharedVolumes
 from app.injection.sidecar import SIDECAR

@@ -2,7 +2,7 @@
 
 from app.injection.constants import PREFIX
 from app.injection.decision import Denial, Reason
-from app.injection.messages import join_first, quote
+from app.injection.message_parts import join_first, quote
 from app.model import Container, Pod, nearest_word
 
 

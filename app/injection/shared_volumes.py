@@ -10,8 +10,9 @@ from typing import TypeAlias
 from app.injection.constants import PREFIX
 from app.injection.decision import Denial, Reason
 from app.injection.docker_paths import daemon_directories
-from app.injection.messages import join_first, quote, warn_of_names
-from app.injection.options import Options, Placement, Policy
+from app.injection.message_parts import join_first, quote, warn_of_names
+from app.injection.options import Options, Placement
+from app.injection.policy import Policy
 from app.model import Container, Mount, PathSet, Pod
 
 _SubPaths: TypeAlias = Mapping[str, set[str]]

@@ -14,14 +14,15 @@ from app.injection.docker_paths import (
     SOCKET_NAME,
     is_default_socket_dir,
     unix_socket_address,
-    wait_script,
 )
-from app.injection.messages import truncate_warning, warn_of_names
+from app.injection.message_parts import truncate_warning, warn_of_names
 from app.injection.mode_injector import ModeInjector
-from app.injection.options import Options, Placement, Policy, StorageMedium
+from app.injection.options import Options, Placement, StorageMedium
+from app.injection.policy import Policy
 from app.injection.selection import Selection
 from app.injection.service_account_token import token_mounts
 from app.injection.shared_volumes import SharedVolumes, share_volumes
+from app.injection.wait_script import wait_script
 from app.model import JsonObject, Mount, Pod, parse_image
 
 _START_SECONDS = 180

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.injection.messages import join_first, quote, truncate_warning, warn_of_names
+from app.injection.message_parts import join_first, quote, truncate_warning, warn_of_names
 
 
 @pytest.mark.parametrize("length", [0, 1, 119, 120])

@@ -1,0 +1,310 @@
+"""The table of per-pod options. Parsing, messages, the reference page and its test all use this table."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from app.injection import parsers
+from app.injection.constants import PREFIX
+from app.injection.decision import Mode
+from app.injection.options import Options, Placement, StorageMedium
+
+_BOTH_MODES = frozenset(Mode)
+_SIDECAR_ONLY = frozenset({Mode.SIDECAR})
+_DAEMONSET_ONLY = frozenset({Mode.DAEMONSET})
+
+
+class Option(NamedTuple):
+    """One per-pod option: a row of the table.
+
+    `parse` turns the text of the annotation into the member of `Options` with the same name. It raises ValueError with
+    the rest of a sentence that begins with the value. `default` is such a text; if it is empty, the option has
+    `unset_value`. A `required` option cannot be unset. The text has at most `max_length` characters, and a list or map
+    in it at most `max_items` items. Pods may set an `allowed_by_default` option unless the operator changes that.
+    """
+
+    name: str
+    parse: Callable[[str], Any]
+    default: str
+    accepts: str
+    example: str
+    help: str
+    max_length: int
+    max_items: int = 0
+    modes: frozenset[Mode] = _SIDECAR_ONLY
+    allowed_by_default: bool = False
+    required: bool = False
+    unset_value: Any = None
+
+    @property
+    def key(self) -> str:
+        return PREFIX + self.name
+
+    @property
+    def field(self) -> str:
+        return self.name.replace("-", "_")
+
+    @property
+    def bounds(self) -> str:
+        """The bounds of the text, as a phrase for the reference page."""
+        characters = f"{self.max_length} characters"
+        return f"{self.max_items} items, {characters}" if self.max_items else characters
+
+    def read(self, text: str) -> Any:
+        """Return the value of a text, or `unset_value` if it is empty. Raise ValueError if the text is not accepted."""
+        if not text:
+            return self.unset_value
+        if len(text) > self.max_length:
+            raise ValueError(f"has {len(text)} characters; at most {self.max_length} are accepted")
+        value = self.parse(text)
+        if isinstance(value, tuple) and len(value) > self.max_items > 0:
+            raise ValueError(f"has {len(value)} items; at most {self.max_items} are accepted")
+        return value
+
+    def read_annotation(self, text: str) -> Any:
+        """Return the value of an annotation's text. Raise ValueError if the text is empty or not accepted."""
+        if not text:
+            raise ValueError("is empty; remove it to use the default")
+        return self.read(text)
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        name="containers",
+        parse=parsers.parse_names,
+        default="",
+        accepts="names of containers, comma-separated",
+        max_length=4096,
+        max_items=64,
+        example="build,test",
+        help="Containers that get Docker. Unset: all, except native sidecars of other injectors.",
+        modes=_BOTH_MODES,
+        allowed_by_default=True,
+        unset_value=(),
+    ),
+    Option(
+        name="placement",
+        parse=parsers.choice_parser(Placement),
+        default="native",
+        accepts="`native` or `container`",
+        max_length=64,
+        example="container",
+        help=(
+            "A native sidecar starts before init containers and lets a Job complete; an ordinary container does "
+            "neither."
+        ),
+        allowed_by_default=True,
+        required=True,
+    ),
+    Option(
+        name="share-volumes",
+        parse=parsers.parse_shared_volumes,
+        default="true",
+        accepts="`true`, `false` or names of volumes, comma-separated",
+        max_length=4096,
+        max_items=64,
+        example="workspace",
+        help=(
+            "Mount the containers' emptyDir, PVC and ephemeral volumes in the daemon too, so that "
+            "`docker run -v $PWD:/w` sees their files."
+        ),
+        allowed_by_default=True,
+        required=True,
+    ),
+    Option(
+        name="wait",
+        parse=parsers.parse_boolean,
+        default="true",
+        accepts="`true` or `false`",
+        max_length=64,
+        example="false",
+        help="Delay the start of the pod until the node's daemon answers, for a bounded time.",
+        modes=_DAEMONSET_ONLY,
+        allowed_by_default=True,
+        required=True,
+    ),
+    Option(
+        name="cpu-request",
+        parse=parsers.parse_cpu,
+        default="250m",
+        accepts="a quantity",
+        max_length=64,
+        example="500m",
+        help="CPU request of the daemon.",
+        allowed_by_default=True,
+    ),
+    Option(
+        name="cpu-limit",
+        parse=parsers.parse_cpu,
+        default="2",
+        accepts="a quantity",
+        max_length=64,
+        example="4",
+        help="CPU limit of the daemon; on nodes with cgroup v1 also of all containers that it runs.",
+        allowed_by_default=True,
+    ),
+    Option(
+        name="memory-request",
+        parse=parsers.parse_byte_size,
+        default="512Mi",
+        accepts="a quantity",
+        max_length=64,
+        example="1Gi",
+        help="Memory request of the daemon.",
+        allowed_by_default=True,
+    ),
+    Option(
+        name="memory-limit",
+        parse=parsers.parse_byte_size,
+        default="4Gi",
+        accepts="a quantity",
+        max_length=64,
+        example="8Gi",
+        help="Memory limit of the daemon; on nodes with cgroup v1 also of all containers that it runs.",
+        allowed_by_default=True,
+    ),
+    Option(
+        name="storage-size",
+        parse=parsers.parse_byte_size,
+        default="20Gi",
+        accepts="a quantity",
+        max_length=64,
+        example="50Gi",
+        help="Size of the storage for the daemon's images, layers and containers.",
+        allowed_by_default=True,
+    ),
+    Option(
+        name="storage-medium",
+        parse=parsers.choice_parser(StorageMedium),
+        default="Disk",
+        accepts="`Disk`, `Memory` or `Volume`",
+        max_length=64,
+        example="Memory",
+        help="Kind of that storage: an emptyDir on the node's disk or in memory, or a generic ephemeral volume.",
+        required=True,
+    ),
+    Option(
+        name="storage-class",
+        parse=parsers.parse_storage_class,
+        default="",
+        accepts="a StorageClass",
+        max_length=253,
+        example="fast-ssd",
+        help="StorageClass of the generic ephemeral volume; implies the medium `Volume`.",
+    ),
+    Option(
+        name="group",
+        parse=parsers.whole_number_parser(0, 2**31 - 1),
+        default="2375",
+        accepts="a numeric group ID",
+        max_length=64,
+        example="1001",
+        help="Group that owns the socket, added to the pod's supplementalGroups so that non-root users reach it.",
+        allowed_by_default=True,
+    ),
+    Option(
+        name="mtu",
+        parse=parsers.whole_number_parser(68, 65535),
+        default="",
+        accepts="a number from 68 to 65535",
+        max_length=64,
+        example="1450",
+        help="MTU of the daemon's default bridge and of the networks created in it.",
+        allowed_by_default=True,
+    ),
+    Option(
+        name="registry-mirrors",
+        parse=parsers.parse_registry_mirrors,
+        default="",
+        accepts="URLs, comma-separated",
+        max_length=4096,
+        max_items=16,
+        example="https://mirror.example",
+        help=(
+            "Mirrors that the daemon asks first for images of Docker Hub, by https or plain http. None may be an "
+            "insecure registry: dockerd would no longer check the certificate of Docker Hub itself."
+        ),
+        allowed_by_default=True,
+        unset_value=(),
+    ),
+    Option(
+        name="insecure-registries",
+        parse=parsers.parse_insecure_registries,
+        default="",
+        accepts="HOST[:PORT] or CIDRs, comma-separated",
+        max_length=4096,
+        max_items=64,
+        example="registry.ci:5000,10.0.0.0/8",
+        help="Registries that the daemon may talk to without TLS, or whose certificate it does not check.",
+        unset_value=(),
+    ),
+    Option(
+        name="address-pools",
+        parse=parsers.parse_address_pools,
+        default="",
+        accepts="CIDR:SIZE, comma-separated",
+        max_length=1024,
+        max_items=16,
+        example="10.200.0.0/16:24",
+        help="Address pools from which the daemon takes the subnets of its networks.",
+        unset_value=(),
+    ),
+    Option(
+        name="image",
+        parse=parsers.parse_daemon_image,
+        default="docker:29.7.2-dind",
+        accepts="an image reference",
+        max_length=512,
+        example="docker:29-dind",
+        help="Image of the daemon.",
+        required=True,
+    ),
+    Option(
+        name="socket-dir",
+        parse=parsers.parse_socket_dir,
+        default="/run/dind",
+        accepts="an absolute path",
+        max_length=128,
+        example="/var/run",
+        help="Directory of `docker.sock` in the containers.",
+        modes=_BOTH_MODES,
+        required=True,
+    ),
+    Option(
+        name="tcp",
+        parse=parsers.parse_tcp_address,
+        default="",
+        accepts="ADDRESS:PORT",
+        max_length=64,
+        example="127.0.0.1:2375",
+        help="Listen on TCP as well, without TLS. An address that is not loopback needs the operator's consent.",
+    ),
+    Option(
+        name="env",
+        parse=parsers.parse_environment,
+        default="",
+        accepts="a JSON object of strings",
+        max_length=16384,
+        max_items=64,
+        example='{"HTTPS_PROXY": "http://proxy:3128"}',
+        help="Environment variables of the daemon.",
+        unset_value=(),
+    ),
+    Option(
+        name="dockerd-args",
+        parse=parsers.parse_dockerd_args,
+        default="",
+        accepts="a JSON array of strings",
+        max_length=8192,
+        max_items=64,
+        example='["--log-level=debug"]',
+        help="More flags for dockerd, each as `--flag` or `--flag=value`, except flags reserved for injection.",
+        unset_value=(),
+    ),
+)
+
+OPTIONS_BY_KEY: Mapping[str, Option] = {option.key: option for option in OPTIONS}
+
+
+def built_in_options() -> Options:
+    """Return the options of a pod that sets none, if the operator changed no default."""
+    return Options(**{option.field: option.read(option.default) for option in OPTIONS})

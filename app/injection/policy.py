@@ -1,0 +1,38 @@
+"""The operator's decisions. Frozen values, no rules."""
+
+from dataclasses import dataclass
+
+from app.injection.decision import Mode
+from app.injection.options import Options
+
+
+@dataclass(frozen=True, eq=False)
+class Policy:
+    """The operator's decisions: defaults of the options, options that pods may set, names, and features.
+
+    `version` goes into the status annotation. `host_path` and `host_path_type` describe the socket directory of the
+    DaemonSet on the node.
+    """
+
+    version: str
+    defaults: Options
+    modes: frozenset[Mode]
+    allowed_options: frozenset[str]
+    allowed_images: tuple[str, ...]
+    container_name: str
+    wait_container_name: str
+    run_volume: str
+    storage_volume: str
+    storage: bool
+    startup_probe: bool
+    tls_flag: bool
+    docker_sock: bool
+    allow_host_network: bool
+    allow_host_pid: bool
+    allow_host_ipc: bool
+    allow_host_users: bool
+    allow_public_tcp: bool
+    host_path: str
+    host_path_type: str
+    host_path_read_only: bool
+    wait_seconds: int

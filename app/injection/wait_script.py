@@ -1,0 +1,14 @@
+"""The shell script that waits for a daemon."""
+
+
+def wait_script(docker: str, seconds: int, pause: str, on_timeout: str) -> str:
+    """Return a shell script that waits until a daemon answers, or runs `on_timeout` after `seconds`.
+
+    `docker` is the command line of the client. `pause` is the time between two tries in seconds. The script always
+    tries once.
+    """
+    return (
+        f"end=$(($(date +%s) + {seconds})); "
+        f"until timeout 5 {docker} info >/dev/null 2>&1; do "
+        f'if [ "$(date +%s)" -ge "$end" ]; then {on_timeout}; fi; sleep {pause}; done'
+    )
