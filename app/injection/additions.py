@@ -11,9 +11,10 @@ class Additions:
     may delete when it drains a node.
     """
 
-    # Written out: mypyc leaves the constructor of a dataclass to Python (docs/decisions/0018).
-    def __init__(  # noqa: PLR0913, PLR0917  # one parameter for each member
+    # No dataclass: mypyc would not compile its constructor (docs/decisions/0018).
+    def __init__(  # noqa: PLR0913  # one parameter for each member
         self,
+        *,
         volumes: tuple[JsonObject, ...],
         container: JsonObject | None,
         container_mounts: tuple[Mount, ...],

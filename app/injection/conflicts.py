@@ -38,7 +38,7 @@ def deny_stale_status(pod: Pod, additions: Additions) -> Denial | None:
     """Return a denial if the pod claims to be injected but lacks an injected member, or None."""
     problem = None
     if additions.container:
-        problem = _describe_container_mismatch(pod, additions.container, additions.as_container)
+        problem = _describe_container_mismatch(pod, additions.container, as_container=additions.as_container)
     for volume in additions.volumes:
         existing = pod.volumes.get(volume["name"])
         if existing is None and not additions.container:
@@ -50,7 +50,7 @@ def deny_stale_status(pod: Pod, additions: Additions) -> Denial | None:
     return Denial(Reason.STALE_STATUS, f"{STALE_STATUS} {problem}; remove the annotation", problem)
 
 
-def _describe_container_mismatch(pod: Pod, desired: JsonObject, as_container: bool) -> str | None:
+def _describe_container_mismatch(pod: Pod, desired: JsonObject, *, as_container: bool) -> str | None:
     """Return how the container of our name differs from the injected one, or None.
 
     Older webhooks are known to drop restartPolicy.
@@ -74,10 +74,10 @@ def _is_same_kind(existing: Volume, desired: JsonObject) -> bool:
     return existing.kind in desired and ("hostPath" not in desired or existing.path == desired["hostPath"]["path"])
 
 
-def deny_node_socket(pod: Pod, additions: Additions, was_injected: bool) -> Denial | None:
+def deny_node_socket(pod: Pod, additions: Additions, *, was_injected: bool) -> Denial | None:
     """Return a denial if a volume of the pod leads to the node's Docker socket, or None."""
     for name, volume in pod.volumes.items():
-        if volume.kind != "hostPath" or _is_injected_volume(volume, additions, was_injected):
+        if volume.kind != "hostPath" or _is_injected_volume(volume, additions, was_injected=was_injected):
             continue
         path = clean_path(volume.path)
         if path in _NODE_SOCKET_PATHS or any(path == proc or is_under(path, proc) for proc in _PROC_PATHS):
@@ -90,7 +90,7 @@ def deny_node_socket(pod: Pod, additions: Additions, was_injected: bool) -> Deni
     return None
 
 
-def _is_injected_volume(existing: Volume, additions: Additions, was_injected: bool) -> bool:
+def _is_injected_volume(existing: Volume, additions: Additions, *, was_injected: bool) -> bool:
     """Return whether a volume is one of the additions: injected before, or a hostPath of the same name and path.
 
     An emptyDir of the same name is another volume, with other content.
@@ -106,7 +106,7 @@ def _is_same_host_path(existing: Volume, desired: JsonObject) -> bool:
     return host_path is not None and (existing.path, existing.type) == (host_path["path"], host_path.get("type", ""))
 
 
-def deny_taken_names(pod: Pod, additions: Additions, was_injected: bool) -> Denial | None:
+def deny_taken_names(pod: Pod, additions: Additions, *, was_injected: bool) -> Denial | None:
     """Return a denial if the pod uses the name of an added container or volume for its own, or None."""
     if was_injected:
         return None
@@ -114,7 +114,7 @@ def deny_taken_names(pod: Pod, additions: Additions, was_injected: bool) -> Deni
         ("volume", volume["name"])
         for volume in additions.volumes
         if volume["name"] in pod.volumes
-        and not _is_injected_volume(pod.volumes[volume["name"]], additions, was_injected)
+        and not _is_injected_volume(pod.volumes[volume["name"]], additions, was_injected=was_injected)
     ]
     if additions.container and additions.container["name"] in pod.containers_by_name:
         taken.insert(0, ("container", additions.container["name"]))

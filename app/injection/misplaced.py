@@ -23,7 +23,7 @@ class MisplacedKey(NamedTuple):
 
 
 def misplaced_keys(template: PodTemplate) -> tuple[MisplacedKey, ...]:
-    """Return the keys that stand above a pod template and not on it, each once."""
+    """Return the keys that are on the workload but not on its pod template, each once."""
     own = as_object(template.pod.get("metadata"))
     kind, path = str(template.owner.get("kind")).lower(), template.pointer[1:].replace("/", ".")
     found: dict[str, MisplacedKey] = {}

@@ -150,7 +150,7 @@ def _warn_of_kept_env(additions: Additions) -> Iterable[str]:
 
 
 def _is_injected_daemon(address: str | None, additions: Additions) -> bool:
-    """Whether a DOCKER_HOST names the injected socket, by the path that we set or by that of a mounted link."""
+    """Return whether a DOCKER_HOST names the injected socket, by the path that we set or by that of a mounted link."""
     injected: str = additions.client_env["value"]
     if address is None or not address.startswith(_UNIX):
         return False

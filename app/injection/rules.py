@@ -198,13 +198,14 @@ def _check_status(context: RuleContext) -> RuleOutcome:
 
 
 def _check_node_socket(context: RuleContext) -> RuleOutcome:
-    return conflicts.deny_node_socket(context.pod, context.additions, STATUS in context.metadata.annotations)
+    was_injected = STATUS in context.metadata.annotations
+    return conflicts.deny_node_socket(context.pod, context.additions, was_injected=was_injected)
 
 
 def _check_names_and_paths(context: RuleContext) -> RuleOutcome:
     was_injected = STATUS in context.metadata.annotations
     return (
-        conflicts.deny_taken_names(context.pod, context.additions, was_injected)
+        conflicts.deny_taken_names(context.pod, context.additions, was_injected=was_injected)
         or conflicts.deny_foreign_mounts(context.pod, context.additions)
         or conflicts.deny_taken_paths(context.pod, context.additions)
     )

@@ -83,7 +83,7 @@ def _build_template(options: Options, policy: Policy) -> _SharedAdditions:
         mounts += (Mount.at(DATA_ROOT, policy.storage_volume),)
     return _SharedAdditions(
         volumes,
-        _build_container(options, policy, is_native, has_socket_link),
+        _build_container(options, policy, is_native=is_native, has_socket_link=has_socket_link),
         mounts,
         {"name": "DOCKER_HOST", "value": unix_socket_address(options.socket_dir)},
         (run_mount, link_mount) if has_socket_link else (run_mount,),
@@ -136,7 +136,7 @@ def _build_storage_source(options: Options) -> JsonObject:
     return {"emptyDir": empty_dir}
 
 
-def _build_container(options: Options, policy: Policy, is_native: bool, has_socket_link: bool) -> JsonObject:
+def _build_container(options: Options, policy: Policy, *, is_native: bool, has_socket_link: bool) -> JsonObject:
     container: JsonObject = {"name": policy.container_name, "image": options.image}
     if is_native:
         container["restartPolicy"] = "Always"

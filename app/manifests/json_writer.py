@@ -11,7 +11,7 @@ _COMPACT_JSON = re.compile(r'\{"[^"\n]*":\S')
 
 
 def is_json(body: str) -> bool:
-    """Whether the text of a document is a JSON object."""
+    """Return whether the text of a document is a JSON object."""
     if not body.lstrip().startswith("{"):
         return False
     try:

@@ -26,8 +26,9 @@ class ManifestPod(NamedTuple):
     """A pod or pod template in a file.
 
     `name` is what kubectl would call its object, `namespace` the one that the object or the user names, or empty;
-    `pointer` leads from the object to the pod, which is JSON. `misplaced` holds the annotations and labels that stand
-    on the object instead. The template is in the document of that number, at that place.
+    `pointer` leads from the object to the pod, which is JSON. `misplaced` holds the annotations and labels that are on
+    the object and belong on the template. `document` is the index of the document in the file, `place` the JSON pointer
+    of the template in the document.
     """
 
     name: str
@@ -42,7 +43,7 @@ class ManifestPod(NamedTuple):
 class Change(NamedTuple):
     """The text of a document before and after injection into the objects of these names.
 
-    `lost_comments` are the comments of the file that neither text has.
+    `lost_comments` are the comments of the file that both texts lack.
     """
 
     names: tuple[str, ...]
@@ -69,8 +70,8 @@ class Manifest:
     def __init__(self, text: str, source: str, namespace: str = "") -> None:
         self.name = source
         self._namespace = namespace
-        self._mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
-        self._source = Source(source, text.removeprefix(self._mark))
+        self._byte_order_mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
+        self._source = Source(source, text.removeprefix(self._byte_order_mark))
         self._drafts = [
             _Draft(document, to_json(self._source, document.root)) for document in parse_documents(self._source)
         ]
@@ -111,12 +112,12 @@ class Manifest:
     @property
     def text(self) -> str:
         """The file with all that was injected; a document without additions is as it was read."""
-        return self._mark + "".join(self._rewrite(draft).after for draft in self._drafts)
+        return self._byte_order_mark + "".join(self._rewrite(draft).after for draft in self._drafts)
 
     @property
     def text_before(self) -> str:
         """The file as `text` has it, but without what was injected."""
-        return self._mark + "".join(self._rewrite(draft).before for draft in self._drafts)
+        return self._byte_order_mark + "".join(self._rewrite(draft).before for draft in self._drafts)
 
     def changes(self) -> Iterator[Change]:
         """Yield the documents that something was injected into."""
@@ -126,7 +127,7 @@ class Manifest:
 
     @property
     def is_json(self) -> bool:
-        """Whether the file is JSON."""
+        """Return whether the file is JSON."""
         return is_json(self._source.text)
 
     def to_yaml(self) -> str:
@@ -181,7 +182,7 @@ def read_manifest(filename: str, namespace: str = "") -> Manifest:
         raise Source(source, readable).error(len(readable), f"not UTF-8: {error.reason}") from None
 
 
-def join(manifests: list[Manifest], as_yaml: bool = False) -> str:
+def join(manifests: list[Manifest], *, as_yaml: bool = False) -> str:
     """Return one text with the documents of all files; `as_yaml` says whether files of JSON are converted."""
     parts: list[str] = []
     for manifest in manifests:

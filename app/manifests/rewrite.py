@@ -1,4 +1,4 @@
-"""A document written again with additions: by ruamel.yaml's round trip, or as JSON if it is JSON.
+"""Rewrites a document with additions: by ruamel.yaml's round trip, or as JSON if it is JSON.
 
 The text before and the text after are written by the same writer, so only the additions differ.
 """
@@ -31,7 +31,7 @@ _WRITER_ERRORS = (YAMLError, ManifestError, AttributeError, LookupError, NotImpl
 
 
 class Rewritten(NamedTuple):
-    """A document as its writer puts it, before and after the additions, and the comments that neither has."""
+    """A document as it is written before and after the additions, and the comments that both texts lack."""
 
     before: str
     after: str
@@ -51,7 +51,7 @@ def rewrite(body: str, root: Node, data: Any, operations: list[Operation]) -> Re
     # newline changes the last scalar. So all four variants are tried.
     for text, unshare in product((body.removesuffix("\n") + "\n", body), (False, True)):
         try:
-            rewritten = _round_trip(text, operations, indent, unshare)
+            rewritten = _round_trip(text, operations, indent, unshare=unshare)
         except _WRITER_ERRORS:
             continue
         if _holds(rewritten.after, wanted):
@@ -87,7 +87,7 @@ def _collect_comments(comment: Any, found: dict[int, Any]) -> None:
         found[id(comment)] = comment
 
 
-def _round_trip(body: str, operations: Iterable[Operation], indent: Indent, unshare: bool) -> Rewritten:
+def _round_trip(body: str, operations: Iterable[Operation], indent: Indent, *, unshare: bool) -> Rewritten:
     yaml = yaml_writer(indent)
     tree = yaml.load(body)
     _prepare(tree, set())
@@ -157,7 +157,7 @@ def _add(tree: Any, place: list[str], value: Any, mark: str) -> None:
 def _settle_comments(marked: str, mark: str) -> str:
     """Return a text without marks, in which comments and blank lines stay above the same line.
 
-    ruamel.yaml takes them for a part of what is before them, so that it puts additions below them.
+    ruamel.yaml attaches them to the node before them, so additions would come below them.
     """
     inside = _lines_inside_scalars(marked)
     lines: list[str] = []
@@ -198,7 +198,7 @@ def _holds(text: str, wanted: Any) -> bool:
 
 
 def _unshare(node: Any, seen: set[int]) -> Any:
-    """Return a node in which no part stands twice, and nothing has an anchor."""
+    """Return a node in which no part is used twice, and no part has an anchor."""
     if isinstance(node, CommentedMap):
         if node.merge:
             node = CommentedMap((key, value) for key, value in node.items())

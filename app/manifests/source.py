@@ -57,7 +57,7 @@ def parse_documents(source: Source) -> list[Document]:
 
 
 class _PlainScalarResolver(VersionedResolver):
-    """Tags plain scalars as such: their meaning is not YAML 1.2's but kubectl's, see `to_json`."""
+    """Tags plain scalars, because kubectl resolves them differently from YAML 1.2 (see `to_json`)."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Tag:
         if kind is ScalarNode and implicit[0]:

@@ -54,7 +54,7 @@ def detect_indent(root: Node) -> Indent:
                 mappings[child.value[0][0].start_mark.column - column] += 1
             elif child.start_mark.line == (item := child.value[0]).start_mark.line:
                 lists[item.start_mark.column - column, child.start_mark.column - column] += 1
-    # An alias has the marks of what it stands for, which may be anywhere.
+    # An alias has the position of its anchor, which may be anywhere.
     mapping = next((width for width, _ in mappings.most_common() if width > 0), 2)
     sequence, dash = next((widths for widths, _ in lists.most_common() if widths[0] - 1 > widths[1] >= 0), (2, 0))
     return Indent(mapping, sequence, dash)
@@ -112,7 +112,7 @@ def marked_text(text: str, mark: str) -> Any:
     """Return a text for the writer, quoted if kubectl, which reads YAML 1.1, would read it as something else."""
     if not text.isprintable():
         return DoubleQuotedScalarString(text + mark)
-    # The last of these conditions are the writer's own, which the mark would hide from it.
+    # ruamel.yaml checks the last two conditions itself, but would see the mark instead of the end of the text.
     if not isinstance(resolve(text), str) or _OTHER_IN_YAML_1_1.fullmatch(text) or text[-1] in " :" or text in "-?":
         return SingleQuotedScalarString(text + mark)
     return text + mark

@@ -3,7 +3,7 @@
 Pure: values in, values out.
 """
 
-from app.model.dns_names import is_dns_label, is_dns_subdomain
+from app.model.dns_names import MAX_NAME_LENGTH, is_dns_label, is_dns_name, is_dns_subdomain
 from app.model.image import ImageReference, parse_image
 from app.model.jsonpatch import JsonObject, Operation, add, pointer, prefix_paths
 from app.model.labels import selects
@@ -24,6 +24,7 @@ from app.model.spelling import nearest_word
 from app.model.workload import WORKLOAD_KINDS, PodTemplate, as_object, list_objects, pod_templates
 
 __all__ = [
+    "MAX_NAME_LENGTH",
     "WORKLOAD_KINDS",
     "Container",
     "Demand",
@@ -47,6 +48,7 @@ __all__ = [
     "clean_path",
     "describe_validation_error",
     "is_dns_label",
+    "is_dns_name",
     "is_dns_subdomain",
     "is_loopback",
     "is_under",

@@ -2,6 +2,8 @@
 
 import re
 
+# The longest RFC 1123 subdomain, and so the longest name of an object in Kubernetes
+MAX_NAME_LENGTH = 253
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
@@ -13,4 +15,9 @@ def is_dns_label(text: str) -> bool:
 
 def is_dns_subdomain(text: str) -> bool:
     """Return whether `text` is an RFC 1123 subdomain, the form of StorageClass names."""
-    return len(text) <= 253 and _DNS_SUBDOMAIN.fullmatch(text) is not None
+    return len(text) <= MAX_NAME_LENGTH and _DNS_SUBDOMAIN.fullmatch(text) is not None
+
+
+def is_dns_name(text: str) -> bool:
+    """Return whether `text` is a name that DNS can resolve: a subdomain in which each part is a label."""
+    return len(text) <= MAX_NAME_LENGTH and all(map(is_dns_label, text.split(".")))

@@ -6,10 +6,10 @@ Members that nothing reads are not checked.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from app.model.dns_names import MAX_NAME_LENGTH
 from app.model.jsonpatch import JsonObject
 from app.model.paths import clean_path
 from app.model.schema import (
-    MAX_NAME_LENGTH,
     MAX_PATH_LENGTH,
     ContainerShape,
     MalformedPodError,
@@ -87,11 +87,12 @@ class Container:
     `pointer` is its JSON pointer in the pod, `position` its index in the list.
     """
 
-    # Written out: mypyc leaves the constructor of a dataclass to Python (docs/decisions/0018).
-    def __init__(  # noqa: PLR0913, PLR0917  # one parameter for each member
+    # No dataclass: mypyc would not compile its constructor (docs/decisions/0018).
+    def __init__(  # noqa: PLR0913  # one parameter for each member
         self,
         pointer: str,
         position: int,
+        *,
         is_init: bool,
         name: str,
         env: Mapping[str, VariableShape],
@@ -121,7 +122,7 @@ class Container:
 class Metadata:
     """The annotations and labels of a pod, empty if the pod has none. A value may be null."""
 
-    # Written out: mypyc leaves the constructor of a dataclass to Python (docs/decisions/0018).
+    # No dataclass: mypyc would not compile its constructor (docs/decisions/0018).
     def __init__(
         self, annotations: Mapping[str, str | None], labels: Mapping[str, str | None], raw: MetadataShape | None
     ) -> None:
@@ -133,7 +134,7 @@ class Metadata:
 class Pod:
     """The members of a pod's spec that injection reads."""
 
-    # Written out: mypyc leaves the constructor of a dataclass to Python (docs/decisions/0018).
+    # No dataclass: mypyc would not compile its constructor (docs/decisions/0018).
     def __init__(  # noqa: PLR0913, PLR0917  # one parameter for each member
         self,
         spec: SpecShape,
@@ -184,15 +185,23 @@ def read_pod(json: Any) -> Pod:
 
 def _read_containers(key: str, raw: list[ContainerShape]) -> tuple[Container, ...]:
     is_init = key == "initContainers"
-    return tuple([_read_container(f"/spec/{key}/{index}", index, is_init, shape) for index, shape in enumerate(raw)])
+    return tuple(
+        [_read_container(f"/spec/{key}/{index}", index, shape, is_init=is_init) for index, shape in enumerate(raw)]
+    )
 
 
-def _read_container(pointer: str, index: int, is_init: bool, raw: ContainerShape) -> Container:
+def _read_container(pointer: str, index: int, raw: ContainerShape, *, is_init: bool) -> Container:
     variables = raw.env
     env = {variable.name: variable for variable in variables} if variables else {}
     mounts = raw.volume_mounts
     return Container(
-        pointer, index, is_init, raw.name, env, tuple([_read_mount(mount) for mount in mounts]) if mounts else (), raw
+        pointer,
+        index,
+        is_init=is_init,
+        name=raw.name,
+        env=env,
+        mounts=tuple([_read_mount(mount) for mount in mounts]) if mounts else (),
+        raw=raw,
     )
 
 

@@ -11,12 +11,11 @@ from msgspec import DecodeError, Meta, Raw, Struct, ValidationError, convert, fi
 from msgspec.json import Decoder
 
 from app.errors import DindWebhookError
+from app.model.dns_names import MAX_NAME_LENGTH
 
 _Shape = TypeVar("_Shape")
 # Kubernetes states no bound. etcd's limit of 1.5 MiB holds no more containers with the API server's defaults.
 MAX_CONTAINERS = 1000
-# The length of an RFC 1123 subdomain, the longest form of a name in Kubernetes
-MAX_NAME_LENGTH = 253
 ObjectName = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
 # PATH_MAX of Linux
 MAX_PATH_LENGTH = 4096

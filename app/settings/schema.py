@@ -20,7 +20,7 @@ from pydantic import (
 
 from app import __version__
 from app.injection import OPTIONS, Mode, Policy, apply_defaults, built_in_options
-from app.model import is_dns_label, nearest_word
+from app.model import is_dns_label, is_dns_name, nearest_word
 from app.settings.duration import format_duration, parse_duration
 
 _COMMA_SEPARATED = frozenset(option.name for option in OPTIONS if "comma-separated" in option.accepts)
@@ -33,7 +33,7 @@ def _check_dns_label(name: str) -> str:
 
 
 def _check_dns_name(name: str) -> str:
-    if len(name) > 253 or not all(is_dns_label(label) for label in name.split(".")):
+    if not is_dns_name(name):
         raise ValueError(f"{name!r} is not a DNS name: labels of a-z, 0-9 and '-', joined by dots")
     return name
 
