@@ -8,7 +8,7 @@ from app.injection.annotations import apply_defaults
 from app.injection.conflicts import STALE_STATUS
 from app.injection.constants import INJECT, PREFIX, STATUS
 from app.injection.decision import Decision, Mode, Outcome, Reason
-from app.injection.docker_paths import DATA_ROOT, SYSTEM_DIRECTORIES
+from app.injection.docker_paths import DATA_ROOT, RUNTIME_DIRECTORIES, SYSTEM_DIRECTORIES
 from app.injection.eligibility import DISABLED, NAMESPACE_VALUES, POD_VALUES, mode_of_label
 from app.injection.inject import decide_for_namespace, decide_request, inject
 from app.injection.misplaced import MisplacedKey, misplaced_keys
@@ -34,6 +34,7 @@ __all__ = [
     "PREFIX",
     "REFUSED_VARIABLES",
     "RULES",
+    "RUNTIME_DIRECTORIES",
     "SHAREABLE_KINDS",
     "STALE_STATUS",
     "STATUS",

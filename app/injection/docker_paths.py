@@ -13,7 +13,9 @@ DEFAULT_DIR_WARNING = "the socket directory hides what the containers' images ke
 DATA_ROOT = "/var/lib/docker"
 SYSTEM_DIRECTORIES = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr", "/etc", "/proc", "/sys", "/dev")
 _RESERVED_DIRECTORIES = PathSet.from_paths(*SYSTEM_DIRECTORIES, DATA_ROOT)
-_EXEC_ROOTS = ("/run/docker/", "/run/containerd/")
+# The exec roots of dockerd and containerd
+RUNTIME_DIRECTORIES = ("/run/docker", "/run/containerd")
+_RUNTIME_PREFIXES = tuple(f"{directory}/" for directory in RUNTIME_DIRECTORIES)
 
 
 def unix_socket_address(socket_dir: str) -> str:
@@ -29,7 +31,7 @@ def is_default_socket_dir(socket_dir: str) -> bool:
 def hides_daemon_files(socket_dir: str) -> bool:
     """Return whether a mount at this path would hide programs, the data root or the runtime files of dockerd."""
     path = clean_path(socket_dir)
-    return _RESERVED_DIRECTORIES.overlaps(path) or f"{path}/".startswith(_EXEC_ROOTS)
+    return _RESERVED_DIRECTORIES.overlaps(path) or f"{path}/".startswith(_RUNTIME_PREFIXES)
 
 
 @lru_cache(maxsize=64)
