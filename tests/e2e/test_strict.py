@@ -388,6 +388,15 @@ class TestUpdates:
         refused = patch(operators.by_name("defaults").namespace, pods["daemonset"], "ephemeralcontainers", change)
         assert "volume dind-run: an ephemeral container must not mount the Docker socket" in refused
 
+    def test_of_a_pod_with_500_containers_are_within_the_cost_limit_of_cel(self, operators: Operators) -> None:
+        """Otherwise no controller could remove the finalizers of such a pod, and it would never be deleted."""
+        operator = operators.by_name("defaults")
+        containers = [{"name": f"build-{index}", "image": "build"} for index in range(500)]
+        name = operator.create(injected(pod({"containers": containers}), operator.policy))
+        image = {"spec": {"containers": [{"name": "build-7", "image": "build:2"}]}}
+        for change in ({"metadata": {"labels": {"a": "b"}}}, image):
+            assert patch(operator.namespace, name, "", change) == ""
+
     def test_cannot_add_a_status(self, operators: Operators) -> None:
         operator = operators.by_name("defaults")
         name = operator.create(pod(BODIES["plain"], "disabled"))
