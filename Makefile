@@ -60,7 +60,7 @@ chart: $(DEV_STAMP) ## Render the chart with helm 3 and 4 and test it (builds he
 	@$(BIN)/python -m pytest -q -n auto tests/chart --ignore=tests/chart/on_a_cluster
 
 .PHONY: docker
-docker: $(DEV_STAMP) ## Test on the newest Docker that no option lets an impostor of Docker Hub in (root; builds Docker once)
+docker: $(DEV_STAMP) ## Test that no option makes the newest Docker trust a fake Docker Hub (root; builds Docker once)
 	@PYTHON=$(BIN)/python $(BIN)/python -m pytest -q tests/docker
 
 .PHONY: readme

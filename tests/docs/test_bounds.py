@@ -24,9 +24,13 @@ _BOUNDS = {
     f"{socket_protocols.MAX_CLIENT_HELLO_BYTES // 1024} KiB",
     "connections, TLS handshakes included": f"`server.connection_limit`, {_DEFAULT.connection_limit}; "
     f"{server.HEALTH_CONNECTIONS} to a health port",
-    "bytes that all connections hold, read or not taken yet": f"`server.body_limit` and {SPARE_BYTES // _MIB} MiB",
-    "time of a request, until its answer is taken": f"`server.request_seconds`, {_DEFAULT.request_seconds:.0f}",
-    "processor for TLS and requests": f"{WORK_SECONDS * 1000:.0f} ms, then remote addresses take turns",
+    "bytes that all connections hold, received but not answered, or sent but not read": (
+        f"`server.body_limit` and {SPARE_BYTES // _MIB} MiB"
+    ),
+    "time of a request, until the client has read the response": (
+        f"`server.request_seconds`, {_DEFAULT.request_seconds:.0f}"
+    ),
+    "CPU time for TLS and requests": f"{WORK_SECONDS * 1000:.0f} ms, then remote addresses take turns",
 }
 
 

@@ -1,21 +1,34 @@
-"""CONTRIBUTING lists the packages in the order of the layers, and names only existing files."""
+"""CONTRIBUTING lists the packages with their layers, and names only existing files."""
 
 import re
 import tomllib
 
 from pages import ROOT
 
+import app
+
 PAGE = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+LAYERS = [layer.split(" | ") for contract in CONTRACTS if contract["type"] == "layers" for layer in contract["layers"]]
 
 
-def test_the_packages_stand_in_the_order_of_the_layers() -> None:
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
-    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
-    rank = {module: number for number, layer in enumerate(layers) for module in layer.split(" | ")}
-    rows = re.findall(r"^\| (`app/.*?) \|", PAGE, re.MULTILINE)
-    named = [re.sub(r"\.py$", "", path).replace("/", ".") for row in rows for path in re.findall(r"`([^`]+)`", row)]
-    assert sorted(named) == sorted(rank)
-    assert [rank[module] for module in named] == sorted(rank.values())
+def test_the_table_has_each_package_with_the_number_of_its_layer() -> None:
+    rows = re.findall(r"^\| (\d+) \| `(app/[\w.]+)` \|", PAGE, re.MULTILINE)
+    named = [(int(number), path.removesuffix(".py").replace("/", ".")) for number, path in rows]
+    numbered = [(number, package) for number, layer in enumerate(reversed(LAYERS), 1) for package in layer]
+    assert sorted(named) == sorted(numbered)
+    assert [number for number, _ in named] == sorted((number for number, _ in numbered), reverse=True)
+
+
+def test_packages_of_a_layer_may_not_import_each_other() -> None:
+    """import-linter allows it only where a layer is written with `:` instead of `|`."""
+    assert all(re.fullmatch(r"app\.\w+", package) for layer in LAYERS for package in layer)
+
+
+def test_the_package_describes_the_same_layers() -> None:
+    described = (app.__doc__ or "").partition("from the top:")[2].partition(". A package")[0]
+    layers = [re.findall(r"`(\w+)`", layer) for layer in described.split(";")]
+    assert layers == [[package.removeprefix("app.") for package in layer] for layer in LAYERS]
 
 
 def test_the_files_that_it_names_exist() -> None:
