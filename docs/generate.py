@@ -252,18 +252,22 @@ dind-webhook check --wait 2m -o short     # in a pipeline, after an install
 
 | flag | what it does |
 |---|---|
-| `-o table` | print every check, in groups; in colour on a terminal |
+| `-n`, `--namespace` | check one namespace |
+| `-A`, `--all-namespaces` | check all namespaces, as without `--namespace` |
+| `--pod` | check one pod, of `--namespace` or of the kubeconfig's namespace |
+| `-o table`, `--output table` | print every check, in groups; in colour on a terminal |
 | `-o short` | print one line for each finding, and nothing if all checks pass |
 | `-o json` | print `success` and `checks`: {_code(_JSON_OF_CHECK)}; `findings` have a `sentence` and a `hint` |
 | `--wait 2m` | retry for that time, until no check fails |
 | `--release`, `--webhook` | select one of several installations, by its release or its webhook configuration |
 | `--kubeconfig`, `--context` | select the cluster, as with kubectl |
+| `--color` | `auto` (on a terminal), `always` or `never` |
 
 | exit code | meaning |
 |---|---|
-| 0 | no check failed; there may be warnings |
+| 0 | no check failed, though there may be warnings |
 | 1 | a check failed |
-| 2 | no kubeconfig, no connection, invalid credentials, or the namespace or pod does not exist |
+| 2 | the cluster can't be reached or refuses you, the namespace or pod does not exist, or a flag is wrong |
 
 If you may not read an object, its checks are skipped, and the report names the missing right. If you have rights in one
 namespace only, pass `--namespace`. Then the command checks the namespace's label, Pod Security level, pods, workloads
