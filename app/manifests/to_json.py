@@ -1,5 +1,6 @@
 """The JSON that kubectl would send for a document."""
 
+import math
 import re
 from typing import Any
 
@@ -31,7 +32,7 @@ def to_json(source: Source, root: Node) -> Any:
 
 
 def resolve(text: str) -> Any:
-    """Return the value of plain text: null, boolean, number, or the text itself."""
+    """Return the value of plain text: null, boolean, finite number, or the text itself."""
     if text in NULLS:
         return None
     if text in _BOOLEANS:
@@ -40,7 +41,10 @@ def resolve(text: str) -> Any:
     if match := _INTEGER.fullmatch(digits):
         sign, *numbers = match.groups()
         return next(int(sign + number, base) for number, base in zip(numbers, _BASES, strict=True) if number)
-    return float(digits) if _FLOAT.fullmatch(digits) else text
+    if _FLOAT.fullmatch(digits) and math.isfinite(number := float(digits)):
+        return number
+    # Such as 1E400, which goyaml leaves text because it is out of range
+    return text
 
 
 class _Converter:

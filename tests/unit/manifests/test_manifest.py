@@ -125,8 +125,8 @@ def test_the_text_before_is_written_as_the_text_after_but_for_the_additions() ->
         ),
         pytest.param("a: 08\nb: 1e3\nc: .5\nd: 1.\n", {"a": 8.0, "b": 1000.0, "c": 0.5, "d": 1.0}, id="floats"),
         pytest.param(
-            "a: 2001-01-01\nb: 12:30\nc: 1.2.3\nd: .\n",
-            {"a": "2001-01-01", "b": "12:30", "c": "1.2.3", "d": "."},
+            "a: 2001-01-01\nb: 12:30\nc: 1.2.3\nd: .\ne: 1E400\n",
+            {"a": "2001-01-01", "b": "12:30", "c": "1.2.3", "d": ".", "e": "1E400"},
             id="text",
         ),
         pytest.param(
