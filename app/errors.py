@@ -11,6 +11,7 @@ __all__ = [
     "BadRequestError",
     "ConflictError",
     "DindWebhookError",
+    "EmptyManifestError",
     "ForbiddenError",
     "ManifestError",
     "NoClusterError",
@@ -51,7 +52,11 @@ class SettingsError(DindWebhookError):
 
 
 class ManifestError(DindWebhookError):
-    """A file on the command line holds no readable Kubernetes manifest."""
+    """A file on the command line holds no readable Kubernetes manifest. `line`, from 1, is the place if it is known."""
+
+    def __init__(self, message: str, hint: str = "", line: int | None = None) -> None:
+        super().__init__(message, hint)
+        self.line = line
 
 
 class EmptyManifestError(ManifestError):

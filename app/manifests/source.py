@@ -33,7 +33,7 @@ class Source(NamedTuple):
         """Return the error that something is wrong at this place."""
         before = self.text[:offset]
         line, column = before.count("\n") + 1, offset - before.rfind("\n")
-        return ManifestError(f"{self.name}: line {line}, column {column}: {problem}")
+        return ManifestError(f"{self.name}: line {line}, column {column}: {problem}", line=line)
 
 
 class Document(NamedTuple):

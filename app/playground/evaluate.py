@@ -44,13 +44,13 @@ def answer_question(question: bytes | str, environ: Mapping[str, str]) -> Evalua
     except ValidationError as error:
         return _refuse("question", map(_describe_error, error.errors()))
     except ManifestError as error:
-        return _refuse("manifest", [str(error)])
+        return _refuse("manifest", [str(error)], error.line)
     except SettingsError as error:
         return _refuse("settings", error.problems)
 
 
-def _refuse(part: InputPart, texts: Iterable[str]) -> Refusal:
-    return Refusal(problems=[InputProblem(part=part, text=text) for text in texts])
+def _refuse(part: InputPart, texts: Iterable[str], line: int | None = None) -> Refusal:
+    return Refusal(problems=[InputProblem(part=part, text=text, line=line) for text in texts])
 
 
 def evaluate(question: Question, environ: Mapping[str, str]) -> Evaluation:

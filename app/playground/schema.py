@@ -36,10 +36,11 @@ InputPart: TypeAlias = Literal["question", "manifest", "settings"]
 
 
 class InputProblem(FrozenModel):
-    """A part of a question that cannot be used, and a sentence that says why."""
+    """A part of a question that cannot be used, a sentence that says why, and the line in that part if it is known."""
 
     part: InputPart
     text: str
+    line: int | None = None
 
 
 class Refusal(FrozenModel):

@@ -90,21 +90,26 @@ function showStatus(text, isError = false) {
 
 function showProblems(problems) {
   for (const part of ["manifest", "settings"]) {
-    const texts = problems.filter((problem) => problem.part === part).map((problem) => problem.text);
+    const found = problems.filter((problem) => problem.part === part);
     const field = byId(part);
     field.toggleAttribute("aria-invalid", false);
-    if (texts.length) field.setAttribute("aria-invalid", "true");
-    byId(`${part}-problem`).hidden = texts.length === 0;
-    byId(`${part}-problem`).replaceChildren(...texts.map((text) => drawProblem(field, text)));
-    if (texts.length) field.closest("details")?.setAttribute("open", "");
+    if (found.length) field.setAttribute("aria-invalid", "true");
+    byId(`${part}-problem`).hidden = found.length === 0;
+    byId(`${part}-problem`).replaceChildren(...found.map((problem) => drawProblem(field, problem)));
+    if (found.length) field.closest("details")?.setAttribute("open", "");
   }
 }
 
-function drawProblem(field, text) {
-  const line = Number(text.match(/line (\d+)/)?.[1]);
+function drawProblem(field, problem) {
+  const line = problem.line ?? lineOfSettings(problem);
   const button = line ? element("button", { type: "button" }, `Go to line ${line}`) : null;
   button?.addEventListener("click", () => goTo(field, line));
-  return element("p", {}, text, " ", button);
+  return element("p", {}, problem.text, " ", button);
+}
+
+// Errors about settings have their line only in the text.
+function lineOfSettings({ part, text }) {
+  return part === "settings" ? Number(text.match(/line (\d+)/)?.[1]) : null;
 }
 
 function goTo(field, line) {

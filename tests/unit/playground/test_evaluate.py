@@ -189,6 +189,18 @@ def test_a_manifest_that_is_no_yaml_is_refused_with_the_line() -> None:
     ]
 
 
+def test_a_problem_of_a_manifest_has_the_line_for_the_page() -> None:
+    found = answer_question(json.dumps({"manifest": "kind: Pod\nspec: [\n"}), {})
+    assert isinstance(found, Refusal)
+    assert [problem.line for problem in found.problems] == [3]
+
+
+def test_a_problem_without_a_place_has_no_line() -> None:
+    found = answer_question(json.dumps({"manifest": ""}), {})
+    assert isinstance(found, Refusal)
+    assert [problem.line for problem in found.problems] == [None]
+
+
 def test_every_mistake_in_the_settings_is_told_with_its_place() -> None:
     assert refused(settings="injection:\n  modes: [swarm]\n  storage: perhaps\n") == [
         ("settings", "injection.modes.0: must be one of 'sidecar' or 'daemonset' (operator settings)"),
