@@ -105,11 +105,11 @@ def _pod_result(template: ManifestPod, decision: Decision) -> PodResult:
         reason=decision.reason.slug,
         meaning=decision.reason.meaning,
         message=decision.message,
-        change=decision.reason.remedy_in("NAME"),
+        remedy=decision.reason.remedy_in("NAME"),
         warnings=decision.warnings,
         rules=[RuleResult(statement=rule.statement, state=state) for rule, state in trace_rules(decision)],
         patch=prefix_paths(template.pointer, decision.operations),
-        picture=_pod_diagram(template, decision),
+        pod_diagram=_pod_diagram(template, decision),
     )
 
 

@@ -125,7 +125,7 @@ class RuleResult(FrozenModel):
 
 
 class PodResult(FrozenModel):
-    """The decision on a pod; `change` says how to get another one.
+    """The decision on a pod; `remedy` says how to get another one.
 
     `patch` is for the pod's object, as `inject --patch` prints it.
     """
@@ -136,11 +136,11 @@ class PodResult(FrozenModel):
     reason: str
     meaning: str
     message: str
-    change: str
+    remedy: str
     warnings: tuple[str, ...]
     rules: list[RuleResult]
     patch: list[Operation]
-    picture: PodDiagram | None
+    pod_diagram: PodDiagram | None
 
 
 class OptionField(FrozenModel):

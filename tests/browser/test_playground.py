@@ -67,17 +67,17 @@ def test_warnings_are_shown(page: Page) -> None:
     assert page.status().endswith("1 warning")
 
 
-def test_the_picture_shows_what_was_added_and_who_mounts_it(page: Page) -> None:
+def test_the_diagram_shows_what_was_added_and_who_mounts_it(page: Page) -> None:
     assert page.texts(".containers .name") == ["dind added", "build"]
     assert page.texts(".volumes .name") == ["work", "dind-run added", "dind-storage added"]
     mounts = "[data-container=build] .mount"
     assert page.texts(f"{mounts} .what") == ["/work", "/run/dind", "/var/run/docker.sock"]
     assert page.texts(f"{mounts}.added .what") == ["/run/dind", "/var/run/docker.sock"]
     # One line for each mount, from the mount's row to the volume's box
-    assert page.run("return document.querySelectorAll('.wire').length") == len(page.texts(".mount"))
+    assert page.run("return document.querySelectorAll('.connection').length") == len(page.texts(".mount"))
     ends = page.run("""
-        const wire = document.querySelector(".wire[data-container=build][data-volume=work]");
-        const end = wire.getPointAtLength(wire.getTotalLength()).matrixTransform(wire.getScreenCTM());
+        const connection = document.querySelector(".connection[data-container=build][data-volume=work]");
+        const end = connection.getPointAtLength(connection.getTotalLength()).matrixTransform(connection.getScreenCTM());
         const box = document.querySelector("[data-volume-box=work]").getBoundingClientRect();
         return [end.x - box.left, end.y - (box.top + box.height / 2)];
     """)
@@ -300,7 +300,7 @@ def test_light_and_dark_follow_the_system(page: Page) -> None:
 
 def test_who_wants_no_motion_gets_none(page: Page) -> None:
     page.emulate("prefers-reduced-motion", "reduce")
-    assert page.run("return getComputedStyle(document.querySelector('.wire')).transitionDuration") == "0s"
+    assert page.run("return getComputedStyle(document.querySelector('.connection')).transitionDuration") == "0s"
 
 
 @pytest.mark.parametrize("width", WIDTHS)

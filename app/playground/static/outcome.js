@@ -1,7 +1,7 @@
 // The decision on each pod, and its reason.
 
 import { count, element, prose } from "./dom.js";
-import { drawPicture } from "./picture.js";
+import { drawPodDiagram } from "./pod-diagram.js";
 
 const SYMBOLS = { passed: "✓", stopped: "✗", "not reached": "–", "not checked here": "?" };
 
@@ -35,7 +35,7 @@ function drawPod(pod, index) {
     ),
     pod.message ? element("p", { class: "message" }, pod.message) : null,
     element("p", { class: pod.message ? "meaning" : "message" }, prose(pod.meaning)),
-    pod.change ? element("p", { class: "meaning" }, pod.change) : null,
+    pod.remedy ? element("p", { class: "meaning" }, pod.remedy) : null,
     pod.warnings.length
       ? element(
           "ul",
@@ -44,7 +44,7 @@ function drawPod(pod, index) {
         )
       : null,
     drawRules(pod),
-    pod.picture ? drawPicture(pod) : null,
+    pod.pod_diagram ? drawPodDiagram(pod) : null,
   );
 }
 

@@ -65,16 +65,16 @@ def test_the_rows_are_both_texts_side_by_side() -> None:
     assert all(row.same is (row.before is not None and row.after is not None) for row in found.rows)
 
 
-def test_the_picture_says_who_mounts_what_and_what_of_it_is_new() -> None:
+def test_the_diagram_says_who_mounts_what_and_what_of_it_is_new() -> None:
     (pod,) = evaluate().pods
-    assert pod.picture is not None
-    seen = [(container.name, container.role, container.added) for container in pod.picture.containers]
+    assert pod.pod_diagram is not None
+    seen = [(container.name, container.role, container.added) for container in pod.pod_diagram.containers]
     assert seen == [
         ("dind", "native sidecar", True),
         ("clone", "init container", False),
         ("build", "container", False),
     ]
-    dind, _, build = pod.picture.containers
+    dind, _, build = pod.pod_diagram.containers
     assert (dind.privileged, build.privileged) == (True, False)
     assert [(mount.volume, mount.path, mount.added) for mount in build.mounts] == [
         ("work", "/work", False),
@@ -82,16 +82,16 @@ def test_the_picture_says_who_mounts_what_and_what_of_it_is_new() -> None:
         ("dind-run", "/var/run/docker.sock", True),
     ]
     assert [variable.name for variable in build.variables] == ["DOCKER_HOST"]
-    assert [(volume.name, volume.kind, volume.details, volume.added) for volume in pod.picture.volumes] == [
+    assert [(volume.name, volume.kind, volume.details, volume.added) for volume in pod.pod_diagram.volumes] == [
         ("work", "emptyDir", "", False),
         ("dind-run", "emptyDir", "", True),
         ("dind-storage", "emptyDir", "20Gi", True),
     ]
 
 
-def test_a_pod_that_cannot_be_read_has_no_picture() -> None:
+def test_a_pod_that_cannot_be_read_has_no_diagram() -> None:
     (pod,) = evaluate(POD.replace("image: docker", "env: no list")).pods
-    assert (pod.reason, pod.picture) == ("malformed-pod", None)
+    assert (pod.reason, pod.pod_diagram) == ("malformed-pod", None)
     assert "spec.containers[0].env" in pod.message
 
 
@@ -267,5 +267,5 @@ def test_texts_too_long_to_compare_have_no_rows() -> None:
 
 def test_a_volume_without_a_source_is_an_empty_directory() -> None:
     (pod,) = evaluate(POD.replace("      emptyDir: {}\n", "")).pods
-    assert pod.picture is not None
-    assert pod.picture.volumes[0].kind == "emptyDir"
+    assert pod.pod_diagram is not None
+    assert pod.pod_diagram.volumes[0].kind == "emptyDir"

@@ -1,5 +1,5 @@
-// The pod as boxes: containers in the order in which they start, volumes beside them, and wires from each mount to its
-// volume. The wires are hidden from screen readers; the boxes have the same facts as text.
+// The diagram of a pod: a box for each container, in the order in which they start, a box for each volume, and a
+// connection from each mount to its volume. Screen readers skip the connections; the boxes have the same facts as text.
 
 import { drawing, element } from "./dom.js";
 
@@ -9,19 +9,19 @@ const ROLES = {
   container: "container",
 };
 
-export function drawPicture(pod) {
-  const { containers, volumes } = pod.picture;
+export function drawPodDiagram(pod) {
+  const { containers, volumes } = pod.pod_diagram;
   const inside = volumes.filter((volume) => volume.kind !== "hostPath");
   const outside = volumes.filter((volume) => volume.kind === "hostPath");
-  const wires = drawing("svg", { class: "wires", "aria-hidden": "true" });
+  const connections = drawing("svg", { class: "connections", "aria-hidden": "true" });
   const figure = element(
     "figure",
-    { class: "picture" },
+    { class: "pod-diagram" },
     element("figcaption", {}, pod.outcome === "injected" ? "The pod as it starts" : "The pod as it is"),
     element(
       "div",
       { class: "scene" },
-      wires,
+      connections,
       drawColumn("Containers", "containers", "ol", containers.map(drawContainer)),
       element(
         "div",
@@ -33,7 +33,7 @@ export function drawPicture(pod) {
     drawLegend(pod),
   );
   // The positions of boxes are known only after layout, and change with it.
-  new ResizeObserver(() => drawWires(figure.querySelector(".scene"), wires)).observe(figure);
+  new ResizeObserver(() => drawConnections(figure.querySelector(".scene"), connections)).observe(figure);
   for (const event of ["pointerover", "pointerout"]) figure.addEventListener(event, (e) => highlight(figure, e));
   return figure;
 }
@@ -105,17 +105,17 @@ function drawLegend(pod) {
   );
 }
 
-function drawWires(scene, svg) {
+function drawConnections(scene, svg) {
   const frame = scene.getBoundingClientRect();
   svg.setAttribute("viewBox", `0 0 ${frame.width} ${frame.height}`);
   const paths = [...scene.querySelectorAll(".mount")].map((mount) => {
     const box = scene.querySelector(`[data-volume-box="${CSS.escape(mount.dataset.volume)}"]`);
-    return box ? drawWire(mount, box, frame) : null;
+    return box ? drawConnection(mount, box, frame) : null;
   });
   svg.replaceChildren(...paths.filter(Boolean));
 }
 
-function drawWire(mount, box, frame) {
+function drawConnection(mount, box, frame) {
   const from = mount.getBoundingClientRect();
   const to = box.getBoundingClientRect();
   const [x1, y1] = [from.right - frame.left, from.top + from.height / 2 - frame.top];
@@ -123,24 +123,24 @@ function drawWire(mount, box, frame) {
   const middle = (x1 + x2) / 2;
   return drawing("path", {
     d: `M ${x1} ${y1} C ${middle} ${y1}, ${middle} ${y2}, ${x2} ${y2}`,
-    class: `wire ${mount.classList.contains("added") ? "added" : ""}`,
+    class: `connection ${mount.classList.contains("added") ? "added" : ""}`,
     "data-container": mount.closest(".box").dataset.container,
     "data-volume": mount.dataset.volume,
   });
 }
 
-// Highlights the box or mount under the pointer, and its wires.
+// Highlights the box or mount under the pointer, and its connections.
 function highlight(figure, event) {
-  const on = event.type === "pointerover" ? event.target.closest(".mount, .box") : null;
-  const { container, volume, volumeBox } = on?.dataset ?? {};
-  const owner = on?.closest("[data-container]")?.dataset.container;
-  for (const wire of figure.querySelectorAll(".wire")) {
-    const lit = volume
-      ? wire.dataset.volume === volume && wire.dataset.container === owner
+  const target = event.type === "pointerover" ? event.target.closest(".mount, .box") : null;
+  const { container, volume, volumeBox } = target?.dataset ?? {};
+  const owner = target?.closest("[data-container]")?.dataset.container;
+  for (const connection of figure.querySelectorAll(".connection")) {
+    const isHighlighted = volume
+      ? connection.dataset.volume === volume && connection.dataset.container === owner
       : volumeBox
-        ? wire.dataset.volume === volumeBox
-        : wire.dataset.container === container;
-    wire.classList.toggle("lit", Boolean(on) && lit);
+        ? connection.dataset.volume === volumeBox
+        : connection.dataset.container === container;
+    connection.classList.toggle("highlighted", Boolean(target) && isHighlighted);
   }
-  figure.classList.toggle("lighting", Boolean(on));
+  figure.classList.toggle("highlighting", Boolean(target));
 }
