@@ -16,11 +16,11 @@ WEBHOOK_NAME_SUFFIX = ".inject.dind.io"
 PART_OF = "app.kubernetes.io/part-of=dind-webhook"
 EXEMPT_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 NAME_LABEL = "kubernetes.io/metadata.name"
-MINIMUM_VERSION = (1, 30)
+MIN_VERSION = (1, 30)
 # While the webhook is down, every pod that asks for Docker waits this long.
 MAX_TIMEOUT_SECONDS = 10
 # Below it, a handshake on a busy node may cost a pod.
-SHORTEST_TIMEOUT_SECONDS = 2
+MIN_TIMEOUT_SECONDS = 2
 
 WEBHOOK_RULES: list[JsonObject] = [
     {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"], "scope": "Namespaced"}

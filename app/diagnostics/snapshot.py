@@ -43,9 +43,9 @@ class Snapshot:
     configuration: JsonObject | None = None
     # Without a configuration: another object of an installation whose configuration was deleted
     orphan: JsonObject | None = None
-    policies: tuple[JsonObject, ...] = ()
-    bindings: tuple[JsonObject, ...] = ()
-    policy: Policy
+    admission_policies: tuple[JsonObject, ...] = ()
+    policy_bindings: tuple[JsonObject, ...] = ()
+    injection_policy: Policy
     service: JsonObject | None = None
     deployment: JsonObject | None = None
     slices: tuple[JsonObject, ...] = ()
@@ -60,24 +60,24 @@ class Snapshot:
     dry_runs: tuple[DryRun, ...] = ()
 
 
-def name_of(o: JsonObject) -> str:
+def name_of(resource: JsonObject) -> str:
     """Return an object's name."""
-    return str(o.get("metadata", {}).get("name", ""))
+    return str(resource.get("metadata", {}).get("name", ""))
 
 
-def namespace_of(o: JsonObject) -> str:
+def namespace_of(resource: JsonObject) -> str:
     """Return an object's namespace."""
-    return str(o.get("metadata", {}).get("namespace", ""))
+    return str(resource.get("metadata", {}).get("namespace", ""))
 
 
-def labels_of(o: JsonObject) -> Mapping[str, Any]:
+def labels_of(resource: JsonObject) -> Mapping[str, Any]:
     """Return an object's labels."""
-    return o.get("metadata", {}).get("labels") or {}
+    return resource.get("metadata", {}).get("labels") or {}
 
 
-def annotations_of(o: JsonObject) -> Mapping[str, Any]:
+def annotations_of(resource: JsonObject) -> Mapping[str, Any]:
     """Return an object's annotations."""
-    return o.get("metadata", {}).get("annotations") or {}
+    return resource.get("metadata", {}).get("annotations") or {}
 
 
 def webhooks_of(configuration: JsonObject | None) -> dict[str, JsonObject]:
@@ -94,10 +94,10 @@ def webhook_for_namespace(configuration: JsonObject, namespace: JsonObject) -> J
     return None
 
 
-def is_part_of_chart(o: JsonObject) -> bool:
+def is_part_of_chart(resource: JsonObject) -> bool:
     """Whether an object has the chart's label."""
     key, _, value = PART_OF.partition("=")
-    return labels_of(o).get(key) == value
+    return labels_of(resource).get(key) == value
 
 
 def release_namespace(configuration: JsonObject | None) -> str:

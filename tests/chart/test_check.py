@@ -24,11 +24,11 @@ def installed(objects: tuple[dict[str, Any], ...]) -> Snapshot:
     configurations = of_kind(objects, "MutatingWebhookConfiguration")
     return Snapshot(
         taken_at=datetime.now(UTC),
-        policy=default_policy(),
+        injection_policy=default_policy(),
         configurations=configurations,
         configuration=configurations[0],
-        policies=of_kind(objects, "ValidatingAdmissionPolicy"),
-        bindings=of_kind(objects, "ValidatingAdmissionPolicyBinding"),
+        admission_policies=of_kind(objects, "ValidatingAdmissionPolicy"),
+        policy_bindings=of_kind(objects, "ValidatingAdmissionPolicyBinding"),
     )
 
 

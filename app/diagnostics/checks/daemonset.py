@@ -12,7 +12,7 @@ _MAX_NODES = 5
 
 
 def check_daemonset(snapshot: Snapshot) -> Iterator[Problem]:
-    if Mode.DAEMONSET in snapshot.policy.modes and snapshot.daemonset is None:
+    if Mode.DAEMONSET in snapshot.injection_policy.modes and snapshot.daemonset is None:
         yield Problem("daemonset mode is on, but this release has no DaemonSet")
 
 
@@ -21,7 +21,7 @@ def check_daemonset_path(snapshot: Snapshot) -> Iterator[Problem]:
         return
     volumes = snapshot.daemonset["spec"]["template"]["spec"].get("volumes") or []
     paths = [volume["hostPath"]["path"] for volume in volumes if volume.get("hostPath")]
-    expected = snapshot.policy.host_path
+    expected = snapshot.injection_policy.host_path
     if clean_path(expected) not in map(clean_path, paths):
         yield Problem(
             f"pods mount {expected} of the node, but the DaemonSet mounts {', '.join(paths) or 'no hostPath'}"
@@ -80,7 +80,7 @@ CHECKS: tuple[Check, ...] = (
         statement="The release has a DaemonSet if daemonset mode is on",
         fatal=True,
         hint="set the chart's daemonset.enabled to true, or remove daemonset from settings.injection.modes",
-        requires=("policy", "daemonset"),
+        requires=("injection_policy", "daemonset"),
         after=("installed",),
         find_problems=check_daemonset,
     ),
@@ -91,7 +91,7 @@ CHECKS: tuple[Check, ...] = (
         fatal=True,
         hint="set the directory only in the chart's daemonset.hostPath, then "
         "`kubectl -n {system} rollout restart deploy/{server}`",
-        requires=("policy", "daemonset"),
+        requires=("injection_policy", "daemonset"),
         after=("installed", "daemonset"),
         find_problems=check_daemonset_path,
     ),

@@ -75,8 +75,8 @@ def _exclusion(run: DryRun, snapshot: Snapshot) -> str | None:
     namespace = next((each for each in snapshot.namespaces if name_of(each) == run.namespace), None)
     if namespace is None:
         return None
-    inputs = AdmissionInputs(namespace, snapshot.configuration, snapshot.policy)
-    return find_exclusion(dry_run_pod(run.mode, snapshot.policy), inputs)
+    inputs = AdmissionInputs(namespace, snapshot.configuration, snapshot.injection_policy)
+    return find_exclusion(dry_run_pod(run.mode, snapshot.injection_policy), inputs)
 
 
 def check_kept(snapshot: Snapshot) -> Iterator[Problem]:
@@ -84,7 +84,7 @@ def check_kept(snapshot: Snapshot) -> Iterator[Problem]:
         if _lost_injection(run):
             yield Problem(f"{_location(run)}: {_abbreviate(run.refusal)}", _other_webhooks(snapshot))
         elif run.pod is not None and STATUS in annotations_of(run.pod):
-            decision = inject(run.pod, None, snapshot.policy)
+            decision = inject(run.pod, None, snapshot.injection_policy)
             if decision.reason is Reason.STALE_STATUS:
                 yield Problem(f"{_location(run)}: the pod {decision.detail}", _other_webhooks(snapshot))
 
@@ -106,7 +106,9 @@ def check_order(snapshot: Snapshot) -> Iterator[Problem]:
     for run in snapshot.dry_runs:
         names = [container["name"] for container in (run.pod or {"spec": {}})["spec"].get("initContainers") or []]
         own_container = (
-            snapshot.policy.container_name if run.mode is Mode.SIDECAR else snapshot.policy.wait_container_name
+            snapshot.injection_policy.container_name
+            if run.mode is Mode.SIDECAR
+            else snapshot.injection_policy.wait_container_name
         )
         if (
             own_container in names
@@ -179,7 +181,7 @@ CHECKS: tuple[Check, ...] = (
         statement="No other webhook or policy removes what was injected",
         fatal=True,
         hint="update or reconfigure the webhook or policy that removes it: {others}",
-        requires=("configurations", "policy", "dry_runs"),
+        requires=("configurations", "injection_policy", "dry_runs"),
         after=("installed", "called", "admitted"),
         find_problems=check_kept,
     ),
@@ -198,7 +200,7 @@ CHECKS: tuple[Check, ...] = (
         category=Category.DRY_RUN,
         statement="Docker starts before the pod's own init containers",
         hint="reconfigure the webhook or policy that moves init containers: {others}",
-        requires=("configurations", "policy", "dry_runs"),
+        requires=("configurations", "injection_policy", "dry_runs"),
         after=("installed", "called", "admitted", "kept", "injected"),
         find_problems=check_order,
     ),

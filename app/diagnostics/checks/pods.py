@@ -33,7 +33,9 @@ def check_pods_have_docker(snapshot: Snapshot) -> Iterator[Problem]:
         count += 1
         if count > _MAX_PODS:
             continue
-        reason, fix = explain_missing_docker(pod, AdmissionInputs(namespace, snapshot.configuration, snapshot.policy))
+        reason, fix = explain_missing_docker(
+            pod, AdmissionInputs(namespace, snapshot.configuration, snapshot.injection_policy)
+        )
         yield Problem(f"pod {namespace_of(pod)}/{name_of(pod)}: {reason}", {"fix": fix})
     if count > _MAX_PODS:
         yield Problem(f"and {count - _MAX_PODS} more", {"fix": "use --namespace to see the pods of one namespace"})
@@ -64,7 +66,7 @@ def check_not_denied(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def check_daemons_run(snapshot: Snapshot) -> Iterator[Problem]:
-    name = snapshot.policy.container_name
+    name = snapshot.injection_policy.container_name
     for pod in snapshot.pods:
         if not has_docker(pod):
             continue
@@ -129,7 +131,7 @@ CHECKS: tuple[Check, ...] = (
         category=Category.PODS,
         statement="The daemons of injected pods run",
         hint="{fix}",
-        requires=("pods", "policy"),
+        requires=("pods", "injection_policy"),
         find_problems=check_daemons_run,
     ),
 )

@@ -18,9 +18,9 @@ def is_ready(endpoint: JsonObject) -> bool:
     return (endpoint.get("conditions") or {}).get("ready") is not False
 
 
-def has_condition(o: JsonObject, kind: str) -> bool:
+def has_condition(resource: JsonObject, kind: str) -> bool:
     """Whether a condition of an object's status is true."""
-    conditions = (o.get("status") or {}).get("conditions") or []
+    conditions = (resource.get("status") or {}).get("conditions") or []
     return any(condition["type"] == kind and condition["status"] == "True" for condition in conditions)
 
 

@@ -7,9 +7,9 @@ from app.diagnostics.check import REINSTALL, Category, Check, Problem
 from app.diagnostics.expected_webhook import (
     EXEMPT_NAMESPACES,
     MAX_TIMEOUT_SECONDS,
-    MINIMUM_VERSION,
+    MIN_TIMEOUT_SECONDS,
+    MIN_VERSION,
     NAME_LABEL,
-    SHORTEST_TIMEOUT_SECONDS,
     WEBHOOKS,
     find_differences,
 )
@@ -32,7 +32,7 @@ _POLICY_ENGINES = ("kyverno", "gatekeeper", "kubewarden", "jspolicy")
 
 
 def check_api_version(snapshot: Snapshot) -> Iterator[Problem]:
-    if version_of(snapshot.version) < MINIMUM_VERSION:
+    if version_of(snapshot.version) < MIN_VERSION:
         yield Problem(f"the API server is {snapshot.version}")
 
 
@@ -95,18 +95,18 @@ def _installed_entries(snapshot: Snapshot) -> Iterator[tuple[str, JsonObject]]:
 
 def check_failure_policy(snapshot: Snapshot) -> Iterator[Problem]:
     names = [entry["name"] for _, entry in _installed_entries(snapshot) if entry.get("failurePolicy") != "Fail"]
-    policies = {name_of(policy) for policy in snapshot.policies if is_part_of_chart(policy)}
-    if names and not any(binding["spec"].get("policyName") in policies for binding in snapshot.bindings):
+    policies = {name_of(policy) for policy in snapshot.admission_policies if is_part_of_chart(policy)}
+    if names and not any(binding["spec"].get("policyName") in policies for binding in snapshot.policy_bindings):
         yield Problem(f"failurePolicy is Ignore for {', '.join(names)}, and no policy checks that pods were injected")
 
 
 def check_policy_binding(snapshot: Snapshot) -> Iterator[Problem]:
-    bound = {binding["spec"].get("policyName") for binding in snapshot.bindings}
-    for policy in snapshot.policies:
+    bound = {binding["spec"].get("policyName") for binding in snapshot.policy_bindings}
+    for policy in snapshot.admission_policies:
         if is_part_of_chart(policy) and name_of(policy) not in bound:
             yield Problem(f"no ValidatingAdmissionPolicyBinding names {name_of(policy)}")
-    policies = set(map(name_of, snapshot.policies))
-    for binding in snapshot.bindings:
+    policies = set(map(name_of, snapshot.admission_policies))
+    for binding in snapshot.policy_bindings:
         policy_name = binding["spec"].get("policyName")
         if is_part_of_chart(binding) and policy_name not in policies:
             yield Problem(f"there is no ValidatingAdmissionPolicy {policy_name} for binding {name_of(binding)}")
@@ -121,7 +121,7 @@ def check_reinvocation(snapshot: Snapshot) -> Iterator[Problem]:
 def check_timeout(snapshot: Snapshot) -> Iterator[Problem]:
     for _, entry in _installed_entries(snapshot):
         seconds = entry.get("timeoutSeconds", 10)
-        if not SHORTEST_TIMEOUT_SECONDS <= seconds <= MAX_TIMEOUT_SECONDS:
+        if not MIN_TIMEOUT_SECONDS <= seconds <= MAX_TIMEOUT_SECONDS:
             yield Problem(f"{entry['name']} has a timeout of {seconds} s")
 
 
@@ -193,7 +193,7 @@ CHECKS: tuple[Check, ...] = (
         category=Category.CONFIGURATION,
         statement="The API server refuses pods that the webhook could not inject",
         hint="set the chart's webhook.failurePolicy to Fail, or policy.enabled to true",
-        requires=("configurations", "policies", "bindings"),
+        requires=("configurations", "admission_policies", "policy_bindings"),
         after=("installed",),
         find_problems=check_failure_policy,
     ),
@@ -202,7 +202,7 @@ CHECKS: tuple[Check, ...] = (
         category=Category.CONFIGURATION,
         statement="The policy that checks injected pods is bound",
         hint=REINSTALL,
-        requires=("policies", "bindings"),
+        requires=("admission_policies", "policy_bindings"),
         after=("installed",),
         find_problems=check_policy_binding,
     ),
@@ -219,7 +219,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="timeout",
         category=Category.CONFIGURATION,
-        statement=f"The webhooks have a timeout of {SHORTEST_TIMEOUT_SECONDS} to {MAX_TIMEOUT_SECONDS} s",
+        statement=f"The webhooks have a timeout of {MIN_TIMEOUT_SECONDS} to {MAX_TIMEOUT_SECONDS} s",
         hint="set the chart's webhook.timeoutSeconds to 5: an answer takes milliseconds, a new connection to a busy "
         "node takes longer, and pods wait for the whole timeout while the server is down",
         requires=("configurations",),

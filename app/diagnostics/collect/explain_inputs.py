@@ -39,7 +39,7 @@ def collect_explain_inputs(
         notes.append(f"assumed: the webhook is installed as shipped ({reader.unavailable['configurations']})")
     elif configuration is None:
         notes.append("this cluster has no webhook: `dind-webhook check` says how to install it")
-    if policy is None or "policy" in reader.unavailable:
+    if policy is None or "injection_policy" in reader.unavailable:
         notes.append("assumed: settings as shipped; use --config to give those of the cluster")
     namespace_object = _read_namespace(cluster, namespace, label)
     return ExplainInputs(AdmissionInputs(namespace_object, configuration, policy or default_policy()), tuple(notes))
@@ -60,17 +60,17 @@ def _read_namespace(cluster: ClusterApi, name: str, label: str | None) -> JsonOb
         raise NotFoundError(f"there is no namespace {name}", "see `kubectl get namespaces`") from None
 
 
-def find_owner(cluster: ClusterApi, o: JsonObject, namespace: str) -> JsonObject | None:
+def find_owner(cluster: ClusterApi, resource: JsonObject, namespace: str) -> JsonObject | None:
     """Return the workload that owns a pod, such as the Deployment of its ReplicaSet; None if it cannot be read."""
     workload = None
-    while owner := _controller_of(o):
+    while owner := _controller_of(resource):
         try:
             ref = parse_resource_ref(f"{owner['kind']}/{owner['name']}")
-            workload = o = {**cluster.get(ref.path(namespace)), "kind": ref.kind}
+            workload = resource = {**cluster.get(ref.path(namespace)), "kind": ref.kind}
         except (ForbiddenError, NotFoundError, ManifestError):
             break
     return workload
 
 
-def _controller_of(o: JsonObject) -> JsonObject | None:
-    return next((owner for owner in o["metadata"].get("ownerReferences") or [] if owner.get("controller")), None)
+def _controller_of(resource: JsonObject) -> JsonObject | None:
+    return next((owner for owner in resource["metadata"].get("ownerReferences") or [] if owner.get("controller")), None)

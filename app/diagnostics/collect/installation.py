@@ -48,7 +48,7 @@ def read_installation(reader: ClusterReader, configuration: JsonObject | None) -
     """Return the members of a snapshot that belong to an installation."""
     system = release_namespace(configuration)
     empty: dict[str, Any] = {
-        "policy": default_policy(),
+        "injection_policy": default_policy(),
         "service": None,
         "deployment": None,
         "slices": (),
@@ -66,10 +66,10 @@ def read_installation(reader: ClusterReader, configuration: JsonObject | None) -
     daemonsets = reader.list("daemonset", "the DaemonSet", f"{apps}/daemonsets", labelSelector=dind)
     policy = read_policy(reader, configuration)
     service, slices = _read_service(reader, configuration)
-    if not daemonsets and "policy" not in reader.unavailable and Mode.DAEMONSET not in policy.modes:
+    if not daemonsets and "injection_policy" not in reader.unavailable and Mode.DAEMONSET not in policy.modes:
         reader.unavailable.update(dict.fromkeys(("daemonset", "daemons"), "daemonset mode is off"))
     return {
-        "policy": policy,
+        "injection_policy": policy,
         "service": service,
         "deployment": next(iter(deployments), None),
         "slices": slices,
@@ -134,9 +134,9 @@ def read_policy(reader: ClusterReader, configuration: JsonObject) -> Policy:
     """Return the policy of an installation, by default the one with built-in settings."""
     path = f"/api/v1/namespaces/{release_namespace(configuration)}/configmaps"
     selector = _selector(configuration, "webhook")
-    policy = policy_of(reader.list("policy", "settings", path, labelSelector=selector))
+    policy = policy_of(reader.list("injection_policy", "settings", path, labelSelector=selector))
     if policy is None:
-        reader.unavailable.setdefault("policy", "no ConfigMap has settings that can be used")
+        reader.unavailable.setdefault("injection_policy", "no ConfigMap has settings that can be used")
     return policy or default_policy()
 
 

@@ -36,23 +36,27 @@ def read_snapshot(
     )
     configuration = choose_installation(configurations, scope)
     release = read_installation(reader, configuration)
-    policy = release.pop("policy")
-    policies = reader.list("policies", "admission policies", f"{_ADMISSION}/validatingadmissionpolicies")
-    bindings = reader.list("bindings", "their bindings", f"{_ADMISSION}/validatingadmissionpolicybindings")
+    injection_policy = release.pop("injection_policy")
+    admission_policies = reader.list(
+        "admission_policies", "admission policies", f"{_ADMISSION}/validatingadmissionpolicies"
+    )
+    policy_bindings = reader.list(
+        "policy_bindings", "their bindings", f"{_ADMISSION}/validatingadmissionpolicybindings"
+    )
     namespaces = _read_namespaces(reader, scope)
     pods = _read_pods(reader, scope)
     names = [name_of(each) for each in namespaces if _can_get_pods(each) and is_selected(configuration, each)]
-    modes = _modes(policy, release["daemonset"], "policy" in reader.unavailable)
+    modes = _modes(injection_policy, release["daemonset"], "injection_policy" in reader.unavailable)
     return Snapshot(
         taken_at=datetime.now(UTC),
         unavailable=reader.unavailable,
         version=version,
         configurations=configurations,
         configuration=configuration,
-        orphan=next(filter(is_part_of_chart, (*policies, *bindings)), None),
-        policies=policies,
-        bindings=bindings,
-        policy=policy,
+        orphan=next(filter(is_part_of_chart, (*admission_policies, *policy_bindings)), None),
+        admission_policies=admission_policies,
+        policy_bindings=policy_bindings,
+        injection_policy=injection_policy,
         nodes=reader.list("nodes", "nodes", "/api/v1/nodes") if release["daemonset"] else (),
         namespaces=namespaces,
         pods=pods,
@@ -60,7 +64,7 @@ def read_snapshot(
         events=reader.list(
             "events", "events", f"/api/v1/{_namespace_prefix(scope)}events", fieldSelector="reason=FailedCreate"
         ),
-        dry_runs=_read_dry_runs(reader, scope, names, policy, modes),
+        dry_runs=_read_dry_runs(reader, scope, names, injection_policy, modes),
         **release,
     )
 

@@ -184,19 +184,19 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     ),
     (
         "failure-policy",
-        replace(configuration_with(set_to("failurePolicy", "Ignore")), bindings=()),
+        replace(configuration_with(set_to("failurePolicy", "Ignore")), policy_bindings=()),
         f"failurePolicy is Ignore for {ENABLED}, and no policy checks that pods were injected",
         "webhook.failurePolicy to Fail",
     ),
     (
         "policy-binding",
-        healthy(bindings=()),
+        healthy(policy_bindings=()),
         "no ValidatingAdmissionPolicyBinding names dind-webhook",
         "helm upgrade",
     ),
     (
         "policy-binding",
-        healthy(policies=(), bindings=({**orphan_of(), "spec": {"policyName": "dind-webhook"}},)),
+        healthy(admission_policies=(), policy_bindings=({**orphan_of(), "spec": {"policyName": "dind-webhook"}},)),
         "there is no ValidatingAdmissionPolicy dind-webhook for binding dind-webhook",
         "helm upgrade",
     ),
@@ -312,7 +312,7 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     ),
     (
         "daemonset-path",
-        healthy(policy=replace(POLICY, host_path="/elsewhere")),
+        healthy(injection_policy=replace(POLICY, host_path="/elsewhere")),
         "pods mount /elsewhere of the node, but the DaemonSet mounts /var/run/dind/x",
         "daemonset.hostPath",
     ),

@@ -115,9 +115,9 @@ def healthy(**changes: Any) -> Snapshot:
         "version": "1.37",
         "configurations": tuple(both),
         "configuration": both[0],
-        "policies": ({"metadata": {"name": "dind-webhook", "labels": labels("policy")}, "spec": {}},),
-        "bindings": ({"metadata": {"name": "dind-webhook"}, "spec": {"policyName": "dind-webhook"}},),
-        "policy": POLICY,
+        "admission_policies": ({"metadata": {"name": "dind-webhook", "labels": labels("policy")}, "spec": {}},),
+        "policy_bindings": ({"metadata": {"name": "dind-webhook"}, "spec": {"policyName": "dind-webhook"}},),
+        "injection_policy": POLICY,
         "service": {
             "metadata": {"name": "dind-webhook"},
             "spec": {"ports": [{"port": 443}], "selector": labels("webhook")},

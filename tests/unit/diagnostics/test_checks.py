@@ -57,7 +57,7 @@ class _RecordingSnapshot:
 
 
 # These have a value even if they could not be read.
-ALWAYS_THERE = {"taken_at", "policy", "configuration", "orphan"}
+ALWAYS_THERE = {"taken_at", "injection_policy", "configuration", "orphan"}
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
