@@ -1,9 +1,11 @@
 """A snapshot of a cluster, read once for all checks."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from app.diagnostics.expected_webhook import PART_OF, WEBHOOK_NAME_SUFFIX
 from app.injection import INJECT, NAMESPACE_VALUES, Mode, Policy
@@ -92,6 +94,30 @@ def webhook_for_namespace(configuration: JsonObject, namespace: JsonObject) -> J
         if selects(entry.get("namespaceSelector"), labels_of(namespace)):
             return entry
     return None
+
+
+def called_service(configuration: JsonObject | None) -> JsonObject | None:
+    """Return the reference to the Service that a configuration calls, or None if it calls a URL."""
+    references = (entry["clientConfig"].get("service") for entry in webhooks_of(configuration).values())
+    return next(filter(None, references), None)
+
+
+def bundle_of(entry: JsonObject) -> bytes:
+    """Return the caBundle of a webhook in PEM, empty if it has none."""
+    return base64.b64decode(entry["clientConfig"].get("caBundle") or "")
+
+
+def server_name_of(entry: JsonObject) -> str:
+    """Return the host name that the API server expects in the certificate."""
+    client = entry["clientConfig"]
+    if service := client.get("service"):
+        return f"{service['name']}.{service['namespace']}.svc"
+    return urlsplit(client.get("url", "")).hostname or ""
+
+
+def is_ready(endpoint: JsonObject) -> bool:
+    """Whether an endpoint of an EndpointSlice receives traffic; without a condition, it does."""
+    return (endpoint.get("conditions") or {}).get("ready") is not False
 
 
 def is_part_of_chart(resource: JsonObject) -> bool:

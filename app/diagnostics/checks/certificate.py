@@ -1,17 +1,13 @@
 """The certificate that the server serves, and the CA that the API server trusts."""
 
-import base64
 import ipaddress
 from collections.abc import Iterator
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from app.certs.issue import subject_alt_names
 from app.diagnostics.check import Category, Check, Problem
-from app.diagnostics.snapshot import ServerEndpoint, Snapshot, webhooks_of
-from app.model import JsonObject
+from app.diagnostics.snapshot import ServerEndpoint, Snapshot, bundle_of, server_name_of, webhooks_of
 from app.timestamps import format_timestamp
 
 # The chart's certificates are renewed when a third of their lifetime remains.
@@ -20,19 +16,6 @@ _RENEWAL_HINT = (
     "self-managed: see `kubectl -n {system} logs deploy/{server} -c certs` for why it was not renewed; cert-manager: "
     "see `kubectl -n {system} describe certificate`; your own Secret: put a new certificate into it"
 )
-
-
-def bundle_of(entry: JsonObject) -> bytes:
-    """Return the caBundle of a webhook in PEM, empty if it has none."""
-    return base64.b64decode(entry["clientConfig"].get("caBundle") or "")
-
-
-def server_name_of(entry: JsonObject) -> str:
-    """Return the host name that the API server expects in the certificate."""
-    client = entry["clientConfig"]
-    if service := client.get("service"):
-        return f"{service['name']}.{service['namespace']}.svc"
-    return urlsplit(client.get("url", "")).hostname or ""
 
 
 def _load_cas(bundle: bytes) -> list[x509.Certificate]:
@@ -86,13 +69,21 @@ def check_certificate_trusted(snapshot: Snapshot) -> Iterator[Problem]:
 def check_certificate_name(snapshot: Snapshot) -> Iterator[Problem]:
     expected_names = sorted({server_name_of(entry) for entry in webhooks_of(snapshot.configuration).values()})
     for endpoint, certificate in _served_certificates(snapshot):
-        names = subject_alt_names(certificate)
+        names = _subject_alt_names(certificate)
         for name in expected_names:
             if not any(_matches_host(pattern, name) for pattern in names):
                 yield Problem(
                     f"{endpoint.address} serves a certificate for {', '.join(names) or 'no host'}, not for {name}",
                     {"name": name},
                 )
+
+
+def _subject_alt_names(certificate: x509.Certificate) -> list[str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))]
 
 
 def _matches_host(pattern: str, name: str) -> bool:

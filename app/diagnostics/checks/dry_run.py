@@ -5,12 +5,11 @@ from collections.abc import Iterator
 
 from app.diagnostics.check import REINSTALL, Category, Check, Problem
 from app.diagnostics.checks.namespaces import pod_security_fix
+from app.diagnostics.dry_run_pod import INIT_CONTAINER, dry_run_pod
 from app.diagnostics.explain import AdmissionInputs, find_exclusion
 from app.diagnostics.snapshot import DryRun, Snapshot, annotations_of, calls_for_pods, name_of, webhooks_of
-from app.injection import INJECT, STALE_STATUS, STATUS, Mode, Policy, Reason, inject
-from app.model import JsonObject
+from app.injection import STALE_STATUS, STATUS, Mode, Reason, inject
 
-_INIT_CONTAINER = "prepare"
 # The API server reports refusals as text only, hence these.
 _CALL_FAILED = re.compile(r'failed calling webhook "([^"]+)"[^:]*: (?:failed to call webhook: )?(.*)', re.DOTALL)
 _DENIED_BY_WEBHOOK = re.compile(r'admission webhook "([^"]+)" denied the request')
@@ -21,23 +20,6 @@ _LIMIT_KINDS = {"exceeded quota: ": "quota", " usage per ": "limitrange"}
 _LOST_INJECTION = ("has lost its restartPolicy", STALE_STATUS)
 _NOT_INJECTED = re.compile(r"dind\.io/inject: the pod asks for \w+ and has no ")
 _MAX_REFUSAL = 400
-
-
-def dry_run_pod(mode: Mode, policy: Policy) -> JsonObject:
-    """Return a pod that asks for Docker; its init container shows in which order containers start."""
-    # The daemon's own image, so that policies for images allow the pod.
-    image = policy.defaults.image
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"generateName": "dind-webhook-check-", "annotations": {INJECT: mode.value}},
-        "spec": {
-            "automountServiceAccountToken": False,
-            "restartPolicy": "Never",
-            "initContainers": [{"name": _INIT_CONTAINER, "image": image}],
-            "containers": [{"name": "build", "image": image}],
-        },
-    }
 
 
 def _location(run: DryRun) -> str:
@@ -112,8 +94,8 @@ def check_order(snapshot: Snapshot) -> Iterator[Problem]:
         )
         if (
             own_container in names
-            and _INIT_CONTAINER in names
-            and names.index(own_container) > names.index(_INIT_CONTAINER)
+            and INIT_CONTAINER in names
+            and names.index(own_container) > names.index(INIT_CONTAINER)
         ):
             yield Problem(
                 f"{_location(run)}: {own_container} starts after the pod's own init container",

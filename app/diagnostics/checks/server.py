@@ -3,19 +3,8 @@
 from collections.abc import Iterator
 
 from app.diagnostics.check import REINSTALL, Category, Check, Problem
-from app.diagnostics.snapshot import Snapshot, labels_of, name_of, webhooks_of
+from app.diagnostics.snapshot import Snapshot, called_service, is_ready, labels_of, name_of
 from app.model import JsonObject, selects
-
-
-def called_service(configuration: JsonObject | None) -> JsonObject | None:
-    """Return the reference to the Service that a configuration calls, or None if it calls a URL."""
-    references = (entry["clientConfig"].get("service") for entry in webhooks_of(configuration).values())
-    return next(filter(None, references), None)
-
-
-def is_ready(endpoint: JsonObject) -> bool:
-    """Whether an endpoint of an EndpointSlice receives traffic; without a condition, it does."""
-    return (endpoint.get("conditions") or {}).get("ready") is not False
 
 
 def has_condition(resource: JsonObject, kind: str) -> bool:

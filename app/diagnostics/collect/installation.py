@@ -4,17 +4,19 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.diagnostics.checks.certificate import bundle_of, server_name_of
-from app.diagnostics.checks.server import called_service, is_ready
 from app.diagnostics.collect.reader import ClusterReader, Scope, describe_read_error
 from app.diagnostics.expected_webhook import PART_OF
 from app.diagnostics.snapshot import (
     ServerEndpoint,
+    bundle_of,
+    called_service,
     is_part_of_chart,
+    is_ready,
     name_of,
     namespace_of,
     release_name,
     release_namespace,
+    server_name_of,
     webhooks_of,
 )
 from app.errors import ApiError, ForbiddenError, NotFoundError, SettingsError

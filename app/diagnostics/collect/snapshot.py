@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from app.diagnostics.checks.dry_run import dry_run_pod
 from app.diagnostics.collect.installation import choose_installation, read_installation
 from app.diagnostics.collect.reader import ClusterApi, ClusterReader, Scope, describe_read_error
+from app.diagnostics.dry_run_pod import dry_run_pod
 from app.diagnostics.explain import has_docker, misplaced_keys_of, requests_docker
 from app.diagnostics.resource_ref import collection_path
 from app.diagnostics.snapshot import DryRun, Snapshot, has_opted_in, is_part_of_chart, is_selected, name_of

@@ -24,7 +24,7 @@ from diagnostics.healthy import (
 
 from app.certs.issue import issue_ca
 from app.diagnostics import Snapshot
-from app.diagnostics.checks.dry_run import dry_run_pod
+from app.diagnostics.dry_run_pod import dry_run_pod
 from app.diagnostics.snapshot import DryRun, ServerEndpoint
 from app.injection import Mode
 

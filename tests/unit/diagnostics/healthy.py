@@ -11,7 +11,7 @@ from jsonpatch import apply_patch
 from app.certs import KeyPair
 from app.certs.issue import issue_ca, issue_serving_cert
 from app.diagnostics import Snapshot
-from app.diagnostics.checks.dry_run import dry_run_pod
+from app.diagnostics.dry_run_pod import dry_run_pod
 from app.diagnostics.expected_webhook import CONTRACT, EXEMPT_NAMESPACES, WEBHOOK_RULES, WEBHOOKS
 from app.diagnostics.snapshot import DryRun, ServerEndpoint
 from app.injection import Mode, Policy, inject

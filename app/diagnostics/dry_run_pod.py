@@ -1,0 +1,23 @@
+"""The pod of a dry-run."""
+
+from app.injection import INJECT, Mode, Policy
+from app.model import JsonObject
+
+INIT_CONTAINER = "prepare"
+
+
+def dry_run_pod(mode: Mode, policy: Policy) -> JsonObject:
+    """Return a pod that asks for Docker; its init container shows in which order containers start."""
+    # The daemon's own image, so that policies for images allow the pod.
+    image = policy.defaults.image
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"generateName": "dind-webhook-check-", "annotations": {INJECT: mode.value}},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "restartPolicy": "Never",
+            "initContainers": [{"name": INIT_CONTAINER, "image": image}],
+            "containers": [{"name": "build", "image": image}],
+        },
+    }
