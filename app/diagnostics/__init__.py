@@ -16,12 +16,13 @@ from app.diagnostics.explain import (
     find_exclusion,
     has_docker,
     misplaced_keys_of,
+    reaches_webhook,
     recreation_hint,
     remedy_for,
 )
 from app.diagnostics.registry import CHECKS
 from app.diagnostics.resource_ref import ResourceRef, parse_resource_ref
-from app.diagnostics.snapshot import Snapshot
+from app.diagnostics.snapshot import Snapshot, annotations_of, name_of, namespace_label_of, namespace_of
 
 __all__ = [
     "CHECKS",
@@ -36,6 +37,7 @@ __all__ = [
     "Scope",
     "Snapshot",
     "Status",
+    "annotations_of",
     "collect_explain_inputs",
     "custom_match_conditions",
     "decide_live",
@@ -43,9 +45,13 @@ __all__ = [
     "find_owner",
     "has_docker",
     "misplaced_keys_of",
+    "name_of",
+    "namespace_label_of",
+    "namespace_of",
     "parse_resource_ref",
     "pod_security_fix",
     "pod_security_problem",
+    "reaches_webhook",
     "read_snapshot",
     "recreation_hint",
     "remedy_for",

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from app.admission import mutate_path
+from app.diagnostics.truncate import truncate
 from app.injection import INJECT, NAMESPACE_VALUES, mode_of_label
 from app.model import JsonObject, selects
 
@@ -29,7 +30,7 @@ WEBHOOK_RULES: list[JsonObject] = [
 CONTRACT: JsonObject = {"admissionReviewVersions": ["v1"], "matchPolicy": "Equivalent", "sideEffects": "None"}
 
 _RULE_MEMBERS = ("operations", "apiGroups", "apiVersions", "resources", "scope")
-_MAX_TEXT = 60
+_MAX_TEXT_LENGTH = 60
 _ASKED_FOR = {
     "dind.io/asked-for": f"""
         (has(object.metadata.annotations) && '{INJECT}' in object.metadata.annotations)
@@ -77,7 +78,8 @@ def find_differences(expected: ExpectedEntry, webhook: JsonObject) -> Iterator[s
         if not installed.get(member):
             yield f"{expected.name} has no {member}"
         elif installed[member] != value:
-            yield f"{expected.name} has {member} {_abbreviate(installed[member])} instead of {_abbreviate(value)}"
+            actual, original = (truncate(text, _MAX_TEXT_LENGTH) for text in (installed[member], value))
+            yield f"{expected.name} has {member} {actual} instead of {original}"
     if difference := _selector_difference(expected, webhook.get("namespaceSelector")):
         yield f"the namespaceSelector of {expected.name} {difference}"
 
@@ -105,10 +107,6 @@ def _members(webhook: JsonObject) -> dict[str, str]:
 
 def _text(value: Any) -> str:
     return ",".join(value) if isinstance(value, list) else str(value or "")
-
-
-def _abbreviate(text: str) -> str:
-    return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
 
 
 def _selector_difference(expected: ExpectedEntry, selector: JsonObject | None) -> str | None:

@@ -7,8 +7,10 @@ from typing import NamedTuple
 from app.diagnostics.expected_webhook import WEBHOOK_NAME_SUFFIX, WEBHOOKS
 from app.diagnostics.snapshot import (
     annotations_of,
+    controller_of,
     labels_of,
     name_of,
+    namespace_label_of,
     namespace_of,
     webhook_for_namespace,
     webhooks_of,
@@ -16,6 +18,7 @@ from app.diagnostics.snapshot import (
 from app.injection import (
     DISABLED,
     INJECT,
+    NAMESPACE_RULES,
     STATUS,
     Decision,
     MisplacedKey,
@@ -27,6 +30,7 @@ from app.injection import (
 )
 from app.model import JsonObject, pod_templates, selects
 
+_REASONS_BEFORE_WEBHOOK = frozenset(reason for rule in NAMESPACE_RULES for reason in rule.reasons)
 _OUR_CONDITIONS = frozenset(name for entry in WEBHOOKS for name in entry.conditions)
 
 
@@ -40,9 +44,17 @@ class AdmissionInputs(NamedTuple):
 
 def decide_live(pod: JsonObject, inputs: AdmissionInputs) -> Decision:
     """Return the decision on a pod if it were created now."""
-    label = str(labels_of(inputs.namespace).get(INJECT, ""))
     # Without a configuration, assume that of the chart, which selects the pod.
-    return decide_for_namespace(pod, label, inputs.policy, find_exclusion(pod, inputs) or "")
+    exclusion = find_exclusion(pod, inputs) or ""
+    return decide_for_namespace(pod, namespace_label_of(inputs.namespace), inputs.policy, exclusion)
+
+
+def reaches_webhook(decision: Decision) -> bool:
+    """Return whether the API server calls the webhook before this decision: the namespace and the selectors allow it.
+
+    The match conditions that the operator has added are not evaluated, see `custom_match_conditions`.
+    """
+    return decision.reason not in _REASONS_BEFORE_WEBHOOK
 
 
 def find_exclusion(pod: JsonObject, inputs: AdmissionInputs) -> str | None:
@@ -108,8 +120,7 @@ def remedy_for(reason: Reason, namespace: str, workload: JsonObject) -> str:
 
 def recreation_hint(pod: JsonObject) -> str:
     """Return how to create a pod again."""
-    owners = pod["metadata"].get("ownerReferences") or []
-    owner = next((owner for owner in owners if owner.get("controller")), None)
+    owner = controller_of(pod)
     delete = f"kubectl -n {namespace_of(pod)} delete pod {name_of(pod)}"
     if owner is None:
         return f"{delete}, then create it from its manifest"

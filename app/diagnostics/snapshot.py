@@ -82,6 +82,23 @@ def annotations_of(resource: JsonObject) -> Mapping[str, Any]:
     return resource.get("metadata", {}).get("annotations") or {}
 
 
+def namespace_label_of(namespace: JsonObject) -> str:
+    """Return the value of a namespace's label that requests injection, or an empty text."""
+    return str(labels_of(namespace).get(INJECT, ""))
+
+
+def controller_of(resource: JsonObject) -> JsonObject | None:
+    """Return the reference to the owner that controls an object, such as the ReplicaSet of a pod, or None."""
+    owners = resource["metadata"].get("ownerReferences") or []
+    return next((owner for owner in owners if owner.get("controller")), None)
+
+
+def container_statuses_of(pod: JsonObject) -> list[JsonObject]:
+    """Return the statuses of a pod's containers, init containers first."""
+    status = pod.get("status") or {}
+    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+
+
 def webhooks_of(configuration: JsonObject | None) -> dict[str, JsonObject]:
     """Return our webhooks in a configuration, by name."""
     webhooks = (configuration or {}).get("webhooks") or []

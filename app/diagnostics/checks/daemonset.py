@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from app.diagnostics.check import Category, Check, Problem
 from app.diagnostics.checks.server import has_condition
-from app.diagnostics.snapshot import Snapshot, labels_of, name_of
+from app.diagnostics.snapshot import Snapshot, container_statuses_of, labels_of, name_of
 from app.injection import INJECT, Mode
 from app.model import JsonObject, clean_path
 
@@ -39,9 +39,7 @@ def check_daemonset_ready(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _waiting_reasons(pod: JsonObject) -> str:
-    status = pod.get("status") or {}
-    containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-    states = [container.get("state") or {} for container in containers]
+    states = [container.get("state") or {} for container in container_statuses_of(pod)]
     reasons = [state["waiting"].get("reason") for state in states if state.get("waiting")]
     return f" ({', '.join(filter(None, reasons))})" if any(reasons) else ""
 

@@ -8,6 +8,7 @@ from app.diagnostics.checks.namespaces import pod_security_fix
 from app.diagnostics.dry_run_pod import INIT_CONTAINER, dry_run_pod
 from app.diagnostics.explain import AdmissionInputs, find_exclusion
 from app.diagnostics.snapshot import DryRun, Snapshot, annotations_of, calls_for_pods, name_of, webhooks_of
+from app.diagnostics.truncate import truncate
 from app.injection import STALE_STATUS, STATUS, Mode, Reason, inject
 
 # The API server reports refusals as text only, hence these.
@@ -19,22 +20,21 @@ _LIMIT_KINDS = {"exceeded quota: ": "quota", " usage per ": "limitrange"}
 # The first is a message of our policy. The second is one of our webhook, which was called again after another one.
 _LOST_INJECTION = ("has lost its restartPolicy", STALE_STATUS)
 _NOT_INJECTED = re.compile(r"dind\.io/inject: the pod asks for \w+ and has no ")
-_MAX_REFUSAL = 400
+_MAX_REFUSAL_LENGTH = 400
 
 
 def _location(run: DryRun) -> str:
     return f"namespace {run.namespace}, {run.mode}"
 
 
-def _abbreviate(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _MAX_REFUSAL else text[: _MAX_REFUSAL - 1] + "…"
+def _as_one_line(refusal: str) -> str:
+    return truncate(" ".join(refusal.split()), _MAX_REFUSAL_LENGTH)
 
 
 def check_called(snapshot: Snapshot) -> Iterator[Problem]:
     for run in snapshot.dry_runs:
         if match := _CALL_FAILED.search(run.refusal):
-            yield Problem(f"{_location(run)}: the API server cannot call {match[1]}: {_abbreviate(match[2])}")
+            yield Problem(f"{_location(run)}: the API server cannot call {match[1]}: {_as_one_line(match[2])}")
 
 
 def check_injected(snapshot: Snapshot) -> Iterator[Problem]:
@@ -64,7 +64,7 @@ def _exclusion(run: DryRun, snapshot: Snapshot) -> str | None:
 def check_kept(snapshot: Snapshot) -> Iterator[Problem]:
     for run in snapshot.dry_runs:
         if _lost_injection(run):
-            yield Problem(f"{_location(run)}: {_abbreviate(run.refusal)}", _other_webhooks(snapshot))
+            yield Problem(f"{_location(run)}: {_as_one_line(run.refusal)}", _other_webhooks(snapshot))
         elif run.pod is not None and STATUS in annotations_of(run.pod):
             decision = inject(run.pod, None, snapshot.injection_policy)
             if decision.reason is Reason.STALE_STATUS:
@@ -111,7 +111,7 @@ def check_admitted(snapshot: Snapshot) -> Iterator[Problem]:
         if not refusal or _CALL_FAILED.search(refusal) or _lost_injection(run) or _lacks_docker(run):
             continue
         yield Problem(
-            f"{_location(run)}: {_abbreviate(refusal)}",
+            f"{_location(run)}: {_as_one_line(refusal)}",
             _refusal_fix(run, denial is not None and denial[1] in own_webhooks),
         )
 

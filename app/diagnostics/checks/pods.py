@@ -13,7 +13,7 @@ from app.diagnostics.explain import (
     recreation_hint,
     requests_docker,
 )
-from app.diagnostics.snapshot import Snapshot, name_of, namespace_of
+from app.diagnostics.snapshot import Snapshot, container_statuses_of, name_of, namespace_of
 from app.injection import INJECT
 from app.model import JsonObject
 
@@ -70,8 +70,7 @@ def check_daemons_run(snapshot: Snapshot) -> Iterator[Problem]:
     for pod in snapshot.pods:
         if not has_docker(pod):
             continue
-        status = pod.get("status") or {}
-        for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+        for container in container_statuses_of(pod):
             waiting = (container.get("state") or {}).get("waiting") or {}
             if container["name"] == name and waiting.get("reason") not in (
                 None,

@@ -4,8 +4,10 @@ from typing import NamedTuple
 
 from app.diagnostics.collect.installation import choose_installation, default_policy, read_policy
 from app.diagnostics.collect.reader import ClusterApi, ClusterReader, Scope
+from app.diagnostics.expected_webhook import NAME_LABEL
 from app.diagnostics.explain import AdmissionInputs
 from app.diagnostics.resource_ref import parse_resource_ref
+from app.diagnostics.snapshot import controller_of
 from app.errors import ForbiddenError, ManifestError, NoClusterError, NotFoundError
 from app.injection import INJECT, Policy
 from app.model import JsonObject
@@ -47,7 +49,7 @@ def collect_explain_inputs(
 
 def _read_namespace(cluster: ClusterApi, name: str, label: str | None) -> JsonObject:
     if label is not None:
-        labels = {"kubernetes.io/metadata.name": name} | ({INJECT: label} if label else {})
+        labels = {NAME_LABEL: name} | ({INJECT: label} if label else {})
         return {"metadata": {"name": name, "labels": labels}}
     try:
         return cluster.get(f"/api/v1/namespaces/{name}")
@@ -63,14 +65,10 @@ def _read_namespace(cluster: ClusterApi, name: str, label: str | None) -> JsonOb
 def find_owner(cluster: ClusterApi, resource: JsonObject, namespace: str) -> JsonObject | None:
     """Return the workload that owns a pod, such as the Deployment of its ReplicaSet; None if it cannot be read."""
     workload = None
-    while owner := _controller_of(resource):
+    while owner := controller_of(resource):
         try:
             ref = parse_resource_ref(f"{owner['kind']}/{owner['name']}")
             workload = resource = {**cluster.get(ref.path(namespace)), "kind": ref.kind}
         except (ForbiddenError, NotFoundError, ManifestError):
             break
     return workload
-
-
-def _controller_of(resource: JsonObject) -> JsonObject | None:
-    return next((owner for owner in resource["metadata"].get("ownerReferences") or [] if owner.get("controller")), None)
