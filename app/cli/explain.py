@@ -42,7 +42,7 @@ class Explanation(NamedTuple):
     namespace: str
     inputs: tuple[tuple[str, str], ...]
     decision: Decision
-    change: str
+    remedy: str
     verdict: str = ""
     notes: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = RULES
@@ -89,7 +89,7 @@ def _explain(template: ManifestPod, namespace_label: str, policy: Policy) -> Exp
         namespace=template.namespace,
         inputs=inputs_of(namespace_label, template.pod),
         decision=decision,
-        change="" if is_misplaced else decision.reason.remedy_in(template.namespace or "NAME"),
+        remedy="" if is_misplaced else decision.reason.remedy_in(template.namespace or "NAME"),
         notes=tuple(map(str, template.misplaced)),
     )
 
@@ -146,7 +146,7 @@ def _as_tree(explained: Explanation) -> JsonObject:
         "rules": [{"statement": rule.statement, "state": state.value} for rule, state in rules],
         "warnings": list(decision.warnings),
         "notes": list(explained.notes),
-        "remedy": explained.change or None,
+        "remedy": explained.remedy or None,
     }
 
 
@@ -171,5 +171,5 @@ def _print(explained: Explanation, color: str) -> None:
         print_line((f"     warning: {warning}", typer.colors.YELLOW), color=color)
     for note in explained.notes:
         print_line(f"     {note}")
-    if explained.change:
-        print_line(f"     to change that: {explained.change}")
+    if explained.remedy:
+        print_line(f"     to change that: {explained.remedy}")

@@ -8,8 +8,8 @@ from app.cli.output import ExplainOutput, describe
 from app.diagnostics import (
     AdmissionInputs,
     ExplainInputs,
-    ResourceRef,
     Scope,
+    annotations_of,
     collect_explain_inputs,
     custom_match_conditions,
     decide_live,
@@ -17,14 +17,18 @@ from app.diagnostics import (
     find_owner,
     has_docker,
     misplaced_keys_of,
+    name_of,
+    namespace_label_of,
+    namespace_of,
     parse_resource_ref,
     pod_security_fix,
     pod_security_problem,
+    reaches_webhook,
     recreation_hint,
     remedy_for,
 )
 from app.errors import NotFoundError
-from app.injection import INJECT, NAMESPACE_RULES, RULES, STATUS, Decision, MisplacedKey, Mode, Outcome, Reason
+from app.injection import INJECT, NAMESPACE_RULES, STATUS, Decision, Mode, Outcome, Reason
 from app.kube import KubeClient
 from app.model import JsonObject, pod_templates
 from app.settings import load_policy
@@ -44,134 +48,121 @@ def run_explain_live(
     config: Path | None,
 ) -> int:
     """Explain an object in a cluster; return the exit code: 0, or 1 if a pod would be denied."""
-    wanted = parse_resource_ref(target)
+    ref = parse_resource_ref(target)
     cluster = KubeClient(kubeconfig, context)
     cluster.version()
-    where = wanted.name if wanted.kind == "Namespace" else namespace or cluster.namespace
-    collected = collect_explain_inputs(
-        cluster, where, namespace_label, load_policy(config, os.environ) if config else None, Scope()
-    )
-    if wanted.kind == "Namespace":
-        return print_explained([_namespace(cluster, collected)], [], output, color)
+    namespace_name = ref.name if ref.kind == "Namespace" else namespace or cluster.namespace
+    policy = load_policy(config, os.environ) if config else None
+    inputs = collect_explain_inputs(cluster, namespace_name, namespace_label, policy, Scope())
+    if ref.kind == "Namespace":
+        return print_explained([_explain_namespace(cluster, inputs)], [], output, color)
     try:
-        found = {**cluster.get(wanted.path(where)), "kind": wanted.kind}
+        resource = {**cluster.get(ref.path(namespace_name)), "kind": ref.kind}
     except NotFoundError:
         raise NotFoundError(
-            f"there is no {wanted.kind.lower()} {wanted.name} in namespace {where}",
-            f"see `kubectl get {wanted.resource} --namespace {where}`, or choose another with --namespace",
+            f"there is no {ref.kind.lower()} {ref.name} in namespace {namespace_name}",
+            f"see `kubectl get {ref.resource} --namespace {namespace_name}`, or choose another with --namespace",
         ) from None
-    explained = _pod(cluster, found, collected) if wanted.kind == "Pod" else _workload(wanted, found, collected)
+    is_pod = ref.kind == "Pod"
+    explained = _explain_pod(cluster, resource, inputs) if is_pod else _explain_workload(resource, inputs)
     return print_explained([explained], [], output, color)
 
 
-def _label(admission: AdmissionInputs) -> str:
-    return str((admission.namespace["metadata"].get("labels") or {}).get(INJECT, ""))
-
-
-def _notes(collected: ExplainInputs, pod: JsonObject, decision: Decision) -> tuple[str, ...]:
-    notes = list(collected.notes)
-    if decision.reason is Reason.NOT_SELECTED and (exclusion := find_exclusion(pod, collected.admission)):
-        notes.insert(0, exclusion)
-    if decision.reason not in (Reason.NAMESPACE_NOT_OPTED_IN, Reason.NOT_SELECTED):
-        notes += (
-            f"match condition {name} is the operator's own; only the API server can evaluate it"
-            for name in custom_match_conditions(collected.admission)
-        )
-    if decision.outcome is Outcome.INJECTED and (problem := pod_security_problem(collected.admission.namespace)):
-        notes.append(f"{problem}; {pod_security_fix(collected.admission.namespace['metadata']['name'])}")
-    return tuple(notes)
-
-
-def _pod(cluster: KubeClient, pod: JsonObject, collected: ExplainInputs) -> Explanation:
-    namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
-    decision = decide_live(pod, collected.admission)
-    inputs = inputs_of(_label(collected.admission), pod)
-    change = remedy_for(decision.reason, namespace, pod)
-    verdict, rules = "", RULES
-    misplaced: list[MisplacedKey] = []
+def _explain_pod(cluster: KubeClient, pod: JsonObject, inputs: ExplainInputs) -> Explanation:
     if has_docker(pod):
-        status = pod["metadata"]["annotations"][STATUS]
-        verdict = f"it has Docker: injected when it was created ({status})"
-        # The rules would judge the pod as if it were created again; what ran is in the status annotation.
-        decision, change, rules = Decision(Reason.INJECTED, decision.mode), "", ()
-    elif decision.outcome is Outcome.INJECTED:
-        verdict = f"it has no Docker, but would be injected ({decision.mode}) if it were created now"
-        change = recreation_hint(pod)
-    elif decision.reason is Reason.NOT_REQUESTED and (owner := find_owner(cluster, pod, namespace)):
-        misplaced = misplaced_keys_of(owner)
-        change = remedy_for(decision.reason, namespace, owner)
-    elif change:
-        change = f"{change}, then {recreation_hint(pod)}"
+        return _explain_injected_pod(pod, inputs)
+    decision = decide_live(pod, inputs.admission)
+    owner = find_owner(cluster, pod, namespace_of(pod)) if decision.reason is Reason.NOT_REQUESTED else None
+    misplaced = misplaced_keys_of(owner) if owner else []
     return Explanation(
-        title=f"Pod {namespace}/{name}",
-        name=f"pod/{name}",
-        namespace=namespace,
-        inputs=inputs,
+        title=f"Pod {namespace_of(pod)}/{name_of(pod)}",
+        name=f"pod/{name_of(pod)}",
+        namespace=namespace_of(pod),
+        inputs=inputs_of(namespace_label_of(inputs.admission.namespace), pod),
         decision=decision,
-        change=change,
-        verdict=verdict,
-        notes=(*_notes(collected, pod, decision), *map(str, misplaced)),
-        rules=rules,
-        configuration_known=_is_known(collected),
+        remedy=_pod_remedy(pod, owner, decision),
+        verdict=_pod_verdict(decision),
+        notes=(*_list_notes(inputs, pod, decision), *map(str, misplaced)),
+        configuration_known=_is_configuration_known(inputs),
     )
 
 
-def _is_known(collected: ExplainInputs) -> bool:
-    """Return whether the webhook configuration can be judged here: it was read, and has only our match conditions."""
-    return collected.admission.configuration is not None and not custom_match_conditions(collected.admission)
-
-
-def _workload(target: ResourceRef, workload: JsonObject, collected: ExplainInputs) -> Explanation:
-    namespace = workload["metadata"]["namespace"]
-    template = next(iter(pod_templates(workload))).pod
-    decision = decide_live(template, collected.admission)
-    inputs = inputs_of(_label(collected.admission), template)
-    change = remedy_for(decision.reason, namespace, workload)
-    verdict = f"its pods are injected ({decision.mode}) when they are created" if not change else ""
+def _pod_verdict(decision: Decision) -> str:
     if decision.outcome is not Outcome.INJECTED:
-        verdict = ""
+        return ""
+    return f"it has no Docker, but would be injected ({decision.mode}) if it were created now"
+
+
+def _pod_remedy(pod: JsonObject, owner: JsonObject | None, decision: Decision) -> str:
+    if decision.outcome is Outcome.INJECTED:
+        return recreation_hint(pod)
+    if owner is not None:
+        return remedy_for(decision.reason, namespace_of(pod), owner)
+    remedy = remedy_for(decision.reason, namespace_of(pod), pod)
+    return f"{remedy}, then {recreation_hint(pod)}" if remedy else ""
+
+
+def _explain_injected_pod(pod: JsonObject, inputs: ExplainInputs) -> Explanation:
+    # The rules would judge the pod as if it were created again; what ran is in the status annotation.
+    decision = Decision(Reason.INJECTED, decide_live(pod, inputs.admission).mode)
     return Explanation(
-        title=f"{target.kind} {namespace}/{target.name}",
-        name=f"{target.kind.lower()}/{target.name}",
-        namespace=namespace,
-        inputs=inputs,
+        title=f"Pod {namespace_of(pod)}/{name_of(pod)}",
+        name=f"pod/{name_of(pod)}",
+        namespace=namespace_of(pod),
+        inputs=inputs_of(namespace_label_of(inputs.admission.namespace), pod),
         decision=decision,
-        change=change,
-        verdict=verdict,
-        notes=(*_notes(collected, template, decision), *map(str, misplaced_keys_of(workload))),
-        configuration_known=_is_known(collected),
+        remedy="",
+        verdict=f"it has Docker: injected when it was created ({annotations_of(pod)[STATUS]})",
+        notes=_list_notes(inputs, pod, decision),
+        rules=(),
+        configuration_known=_is_configuration_known(inputs),
     )
 
 
-def _namespace(cluster: KubeClient, collected: ExplainInputs) -> Explanation:
-    admission = collected.admission
-    name, label = admission.namespace["metadata"]["name"], _label(admission)
+def _explain_workload(workload: JsonObject, inputs: ExplainInputs) -> Explanation:
+    kind, namespace, name = workload["kind"], namespace_of(workload), name_of(workload)
+    template = next(iter(pod_templates(workload))).pod
+    decision = decide_live(template, inputs.admission)
+    is_injected = decision.outcome is Outcome.INJECTED
+    return Explanation(
+        title=f"{kind} {namespace}/{name}",
+        name=f"{kind.lower()}/{name}",
+        namespace=namespace,
+        inputs=inputs_of(namespace_label_of(inputs.admission.namespace), template),
+        decision=decision,
+        remedy=remedy_for(decision.reason, namespace, workload),
+        verdict=f"its pods are injected ({decision.mode}) when they are created" if is_injected else "",
+        notes=(*_list_notes(inputs, template, decision), *map(str, misplaced_keys_of(workload))),
+        configuration_known=_is_configuration_known(inputs),
+    )
+
+
+def _explain_namespace(cluster: KubeClient, inputs: ExplainInputs) -> Explanation:
+    namespace = inputs.admission.namespace
+    name, label = name_of(namespace), namespace_label_of(namespace)
     # A pod that requests Docker shows what its namespace decides.
     probe = {"metadata": {"annotations": {INJECT: Mode.SIDECAR.value}}, "spec": {"containers": [{"name": "build"}]}}
-    decision = decide_live(probe, admission)
-    if decision.reason not in (Reason.NAMESPACE_NOT_OPTED_IN, Reason.NOT_SELECTED):
-        decision = Decision(Reason.INJECTED)
-    verdict = ""
-    if decision.outcome is Outcome.INJECTED:
-        who = (
-            f"every pod gets a {label}"
-            if label in set(Mode)
-            else f"pods that say {INJECT}: sidecar or daemonset get it"
-        )
-        verdict = who + (f", unless it says {INJECT}: disabled" if label in set(Mode) else "")
-    change = remedy_for(decision.reason, name, {"kind": "Namespace", "metadata": {"name": name}})
+    probe_decision = decide_live(probe, inputs.admission)
+    is_called = reaches_webhook(probe_decision)
+    decision = Decision(Reason.INJECTED) if is_called else probe_decision
     return Explanation(
         title=f"Namespace {name}",
         name=f"namespace/{name}",
         namespace=name,
         inputs=((f"namespace label {INJECT}", label or "absent"),),
         decision=decision,
-        change=change,
-        verdict=verdict,
-        notes=(*_notes(collected, probe, decision), *_list_pods(cluster, name, admission)),
+        remedy=remedy_for(decision.reason, name, {"kind": "Namespace", "metadata": {"name": name}}),
+        verdict=_namespace_verdict(label) if is_called else "",
+        notes=(*_list_notes(inputs, probe, decision), *_list_pods(cluster, name, inputs.admission)),
         rules=NAMESPACE_RULES,
-        configuration_known=_is_known(collected),
+        configuration_known=_is_configuration_known(inputs),
     )
+
+
+def _namespace_verdict(label: str) -> str:
+    if label in set(Mode):
+        return f"every pod gets a {label}, unless it says {INJECT}: disabled"
+    return f"pods that say {INJECT}: sidecar or daemonset get it"
 
 
 def _list_pods(cluster: KubeClient, namespace: str, admission: AdmissionInputs) -> list[str]:
@@ -182,5 +173,24 @@ def _list_pods(cluster: KubeClient, namespace: str, admission: AdmissionInputs) 
             break
         decision = decide_live(pod, admission)
         state = "has Docker" if has_docker(pod) else f"has no Docker; created now: {describe(decision)}"
-        lines.append(f"pod/{pod['metadata']['name']} {state}")
+        lines.append(f"pod/{name_of(pod)} {state}")
     return lines
+
+
+def _list_notes(inputs: ExplainInputs, pod: JsonObject, decision: Decision) -> tuple[str, ...]:
+    notes = list(inputs.notes)
+    if decision.reason is Reason.NOT_SELECTED and (exclusion := find_exclusion(pod, inputs.admission)):
+        notes.insert(0, exclusion)
+    if reaches_webhook(decision):
+        notes += (
+            f"match condition {name} is the operator's own; only the API server can evaluate it"
+            for name in custom_match_conditions(inputs.admission)
+        )
+    if decision.outcome is Outcome.INJECTED and (problem := pod_security_problem(inputs.admission.namespace)):
+        notes.append(f"{problem}; {pod_security_fix(name_of(inputs.admission.namespace))}")
+    return tuple(notes)
+
+
+def _is_configuration_known(inputs: ExplainInputs) -> bool:
+    """Return whether the configuration can be evaluated here: it was read, and has only our match conditions."""
+    return inputs.admission.configuration is not None and not custom_match_conditions(inputs.admission)
