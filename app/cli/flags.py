@@ -24,7 +24,7 @@ class Color(StrEnum):
 
 
 class _ReadableHelp:
-    """Help without types of flags that take no value, and without line ends inside paragraphs."""
+    """Help without types of arguments and of flags that take no value, and without line ends inside paragraphs."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         text = inspect.cleandoc(options.get("help") or "")
@@ -36,6 +36,9 @@ class _ReadableHelp:
         for parameter in parameters:
             if getattr(parameter, "is_flag", False) and parameter.metavar is None:
                 parameter.metavar = ""
+            if parameter.param_type_name == "argument":
+                # The name of an argument, such as TYPE/NAME, already says what it is.
+                parameter.display_type_rich = lambda **_: None
         return parameters
 
 
