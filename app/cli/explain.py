@@ -65,7 +65,7 @@ def run_explain(
     `strict` says whether an object of an unknown kind counts as a denial.
     """
     policy = load_policy(config, os.environ)
-    manifests = read_manifests("explain", filenames, recursive, namespace)
+    manifests = read_manifests("explain", filenames, recursive=recursive, namespace=namespace)
     explained = [
         _explain(template, namespace_label, policy) for manifest in manifests for template in manifest.templates()
     ]

@@ -12,7 +12,7 @@ _EXTENSIONS = (".json", ".yaml", ".yml")
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
-def read_manifests(command: str, filenames: Iterable[str], recursive: bool, namespace: str) -> list[Manifest]:
+def read_manifests(command: str, filenames: Iterable[str], *, recursive: bool, namespace: str) -> list[Manifest]:
     """Return the manifests in these files and directories; raise ManifestError if one cannot be read.
 
     Empty files in a directory are skipped, as kubectl does. `command` is named in messages; `namespace` is the one of
@@ -21,7 +21,7 @@ def read_manifests(command: str, filenames: Iterable[str], recursive: bool, name
     return [
         manifest
         for filename in filenames
-        for manifest in _read(filename, list(_expand(command, filename, recursive)), namespace)
+        for manifest in _read(filename, list(_expand(command, filename, recursive=recursive)), namespace)
     ]
 
 
@@ -44,7 +44,7 @@ def describe_unknown(unknown: UnknownObject) -> str:
     return f"{unknown}: unknown kind, not changed"
 
 
-def _expand(command: str, filename: str, recursive: bool) -> Iterator[str]:
+def _expand(command: str, filename: str, *, recursive: bool) -> Iterator[str]:
     if not filename:
         # Path("") would be the current directory.
         raise ManifestError("--filename has no value: name a file, a directory, or - for standard input")

@@ -38,7 +38,7 @@ def run_inject(
     `strict` says whether an object of an unknown kind counts as a denial.
     """
     policy = load_policy(config, os.environ)
-    manifests = read_manifests("inject", filenames, recursive, namespace)
+    manifests = read_manifests("inject", filenames, recursive=recursive, namespace=namespace)
     patches: list[str] = []
     failed = False
     for manifest in manifests:

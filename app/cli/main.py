@@ -112,7 +112,7 @@ def _serve(
         "health_port": health_port,
     }
     flags: dict[str, Any] = {"server": {name: value for name, value in given.items() if value is not None}}
-    raise typer.Exit(run_serve(config, flags, dev))
+    raise typer.Exit(run_serve(config, flags, dev=dev))
 
 
 @cli.command("certs", cls=Command)
@@ -328,7 +328,7 @@ def _playground(
     """Show injection in a browser on this machine, until Ctrl-C."""
     from app.cli.playground import run_playground
 
-    run_playground(host, port, browser, config)
+    run_playground(host, port, config, browser=browser)
 
 
 @cli.command("version", cls=Command)

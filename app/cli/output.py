@@ -70,7 +70,7 @@ def print_line(*parts: Part, color: str = "never", file: TextIO | None = None) -
     file = file or sys.stdout
     seen = file.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     is_painted = color == "always" or (color == "auto" and seen)
-    print("".join(_render(part, is_painted) for part in parts), file=file, flush=True)
+    print("".join(_render(part, is_painted=is_painted) for part in parts), file=file, flush=True)
 
 
 def print_json(value: Any) -> None:
@@ -104,7 +104,7 @@ def style_of(decision: "Decision") -> str:
     ]
 
 
-def _render(part: Part, is_painted: bool) -> str:
+def _render(part: Part, *, is_painted: bool) -> str:
     text, style = (part, None) if isinstance(part, str) else part
     text = printable(text)
     if not is_painted or not style:

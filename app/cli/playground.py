@@ -9,7 +9,7 @@ from app.processes.playground import serve_playground
 from app.settings import load_settings
 
 
-def run_playground(host: str, port: int, browser: bool | None, config: Path | None) -> None:
+def run_playground(host: str, port: int, config: Path | None, *, browser: bool | None) -> None:
     """Serve the playground until Ctrl-C; `browser` says whether to open a browser, None: if there is a desktop."""
     load_settings(config, os.environ, {})
     settings = config.read_text("utf-8") if config else ""

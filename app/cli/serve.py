@@ -21,7 +21,7 @@ _DEV_SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def run_serve(config: Path | None, flags: dict[str, Any], dev: bool) -> int:
+def run_serve(config: Path | None, flags: dict[str, Any], *, dev: bool) -> int:
     """Load settings and serve; return the exit code: 0, or 1 if requests were cut off. `dev` issues a certificate."""
     if not dev:
         return _serve_with(config, flags)

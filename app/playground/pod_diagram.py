@@ -42,7 +42,7 @@ def _container(before_pod: Pod, container: Container, image: str) -> DiagramCont
         role=_role(container),
         privileged=container.is_privileged,
         added=original is None,
-        mounts=[_mount(mount, original is None or mount not in original.mounts) for mount in container.mounts],
+        mounts=[_mount(mount, added=original is None or mount not in original.mounts) for mount in container.mounts],
         variables=list(_variables(original, container)),
     )
 
@@ -53,7 +53,7 @@ def _role(container: Container) -> Role:
     return Role.INIT if container.is_init else Role.CONTAINER
 
 
-def _mount(mount: Mount, added: bool) -> DiagramMount:
+def _mount(mount: Mount, *, added: bool) -> DiagramMount:
     return DiagramMount(
         volume=mount.volume,
         path=mount.mount_path,

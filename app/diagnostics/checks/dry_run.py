@@ -112,11 +112,11 @@ def check_admitted(snapshot: Snapshot) -> Iterator[Problem]:
             continue
         yield Problem(
             f"{_location(run)}: {_as_one_line(refusal)}",
-            _refusal_fix(run, denial is not None and denial[1] in own_webhooks),
+            _refusal_fix(run, is_own_denial=denial is not None and denial[1] in own_webhooks),
         )
 
 
-def _refusal_fix(run: DryRun, is_own_denial: bool) -> dict[str, str]:
+def _refusal_fix(run: DryRun, *, is_own_denial: bool) -> dict[str, str]:
     if is_own_denial:
         return {"fix": "see the settings in ConfigMap {server} of namespace {system}"}
     if _POD_SECURITY in run.refusal:

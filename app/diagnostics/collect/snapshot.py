@@ -46,7 +46,7 @@ def read_snapshot(
     namespaces = _read_namespaces(reader, scope)
     pods = _read_pods(reader, scope)
     names = [name_of(each) for each in namespaces if _can_get_pods(each) and is_selected(configuration, each)]
-    modes = _modes(injection_policy, release["daemonset"], "injection_policy" in reader.unavailable)
+    modes = _modes(injection_policy, release["daemonset"], is_default="injection_policy" in reader.unavailable)
     return Snapshot(
         taken_at=datetime.now(UTC),
         unavailable=reader.unavailable,
@@ -117,7 +117,7 @@ def _read_workloads(reader: ClusterReader, scope: Scope) -> tuple[JsonObject, ..
     return tuple(workloads)
 
 
-def _modes(policy: Policy, daemonset: JsonObject | None, is_default: bool) -> list[Mode]:
+def _modes(policy: Policy, daemonset: JsonObject | None, *, is_default: bool) -> list[Mode]:
     if is_default:
         return [Mode.SIDECAR, *([Mode.DAEMONSET] if daemonset else [])]
     return [mode for mode in Mode if mode in policy.modes]
