@@ -1,4 +1,4 @@
-"""The command line. Each command imports what it needs when it runs, so that none pays for another."""
+"""The command line. Each command imports its modules when it runs, to keep start-up fast."""
 
 from app.cli.main import main
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from app.cli.output import FAILED, CheckOutput, Part, print_json, print_line
+from app.cli.exit_codes import FAILED
+from app.cli.output import CheckOutput, Part, print_json, print_line
 from app.diagnostics import CHECKS, Result, Scope, Status, read_snapshot, run_checks
 from app.errors import NoClusterError
 from app.kube import KubeClient

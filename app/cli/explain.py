@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import typer
 
+from app.cli.exit_codes import FAILED
 from app.cli.files import describe_unknown, read_manifests
-from app.cli.output import FAILED, ExplainOutput, describe, print_exactly, print_json, print_line, style_of
+from app.cli.output import ExplainOutput, describe, print_exactly, print_json, print_line, style_of
 from app.injection import (
     INJECT,
     RULES,

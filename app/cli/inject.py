@@ -9,8 +9,9 @@ from pathlib import Path
 import orjson
 import typer
 
+from app.cli.exit_codes import FAILED
 from app.cli.files import describe_unknown, read_manifests
-from app.cli.output import FAILED, InjectOutput, describe, print_exactly, print_line, style_of
+from app.cli.output import InjectOutput, describe, print_exactly, print_line, style_of
 from app.injection import Decision, Outcome, Policy, decide_for_namespace
 from app.manifests import Change, Manifest, ManifestPod, join
 from app.model import prefix_paths

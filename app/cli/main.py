@@ -11,6 +11,7 @@ import typer
 from typer.completion import get_completion_script  # type: ignore[attr-defined]  # it has no __all__
 
 from app import __version__
+from app.cli.exit_codes import ERROR
 from app.cli.flags import (
     Color,
     ColorFlag,
@@ -43,7 +44,6 @@ from app.cli.output import (
 from app.errors import DindWebhookError
 
 PROGRAM = "dind-webhook"
-USAGE = 2
 
 cli = typer.Typer(
     name=PROGRAM,
@@ -59,10 +59,7 @@ _SHELLS = ("bash", "zsh", "fish")
 
 
 def main(program: str = PROGRAM) -> None:
-    """Run the command line and exit: 0 done, 1 a pod was denied or a check failed, 2 it could not be done.
-
-    `program` is its name in help.
-    """
+    """Run the command line and exit with a code, see `app.cli.exit_codes`. `program` is its name in help."""
     try:
         cli(prog_name=program)
     except DindWebhookError as error:
@@ -70,7 +67,7 @@ def main(program: str = PROGRAM) -> None:
             print_line(f"error: {line}", file=sys.stderr)
         if error.hint:
             print_line(f"hint: {error.hint}", file=sys.stderr)
-        sys.exit(USAGE)
+        sys.exit(ERROR)
 
 
 @cli.callback(invoke_without_command=True)
@@ -145,7 +142,7 @@ def _settings(
     from app.cli.settings import run_settings
 
     form = parse_output(output, SettingsOutput)
-    raise typer.Exit(_printing(lambda: run_settings(config, form)))
+    raise typer.Exit(_run_ignoring_closed_pipe(lambda: run_settings(config, form)))
 
 
 @cli.command("inject", cls=Command)
@@ -184,7 +181,7 @@ def _inject(
         color=color.value,
         config=config,
     )
-    raise typer.Exit(_printing(inject_files))
+    raise typer.Exit(_run_ignoring_closed_pipe(inject_files))
 
 
 @cli.command("explain", cls=Command)
@@ -242,7 +239,7 @@ def _explain(
             color=color.value,
             config=config,
         )
-        raise typer.Exit(_printing(explain_live))
+        raise typer.Exit(_run_ignoring_closed_pipe(explain_live))
     from app.cli.explain import run_explain
 
     explain_files = partial(
@@ -256,7 +253,7 @@ def _explain(
         color=color.value,
         config=config,
     )
-    raise typer.Exit(_printing(explain_files))
+    raise typer.Exit(_run_ignoring_closed_pipe(explain_files))
 
 
 @cli.command("check", cls=Command)
@@ -310,7 +307,7 @@ def _check(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--wait") from None
     scope = Scope(namespace, pod, webhook, release)
-    raise typer.Exit(_printing(lambda: run_check(kubeconfig, context, scope, span, form, color.value)))
+    raise typer.Exit(_run_ignoring_closed_pipe(lambda: run_check(kubeconfig, context, scope, span, form, color.value)))
 
 
 @cli.command("playground", cls=Command)
@@ -337,7 +334,7 @@ def _version(output: Annotated[str, output_flag(*VersionOutput)] = "text") -> No
     from app.cli.version import run_version
 
     form = parse_output(output, VersionOutput)
-    raise typer.Exit(_printing(lambda: run_version(form)))
+    raise typer.Exit(_run_ignoring_closed_pipe(lambda: run_version(form)))
 
 
 @cli.command("completion", cls=Command)
@@ -352,16 +349,19 @@ def _completion(
         raise typer.BadParameter(f"{shell!r} is none of {', '.join(_SHELLS)}", param_hint="SHELL")
     variable = f"_{PROGRAM.replace('-', '_').upper()}_COMPLETE"
     script = get_completion_script(prog_name=PROGRAM, complete_var=variable, shell=shell)
-    raise typer.Exit(_printing(lambda: print_exactly(f"{script}\n")))
+    raise typer.Exit(_run_ignoring_closed_pipe(lambda: print_exactly(f"{script}\n")))
 
 
-def _printing(run: Callable[[], int | None]) -> int:
-    """Return the exit code of a command that prints, 0 for None; a closed pipe, as in `… | head`, isn't an error."""
+def _run_ignoring_closed_pipe(run: Callable[[], int | None]) -> int:
+    """Run a command that prints, and return its exit code, 0 for None.
+
+    It is not an error if the reader closes the pipe, as in `… | head`.
+    """
     try:
         code = run()
         sys.stdout.flush()
     except BrokenPipeError:
-        # Or Python would try once more at exit, and complain.
+        # Otherwise Python flushes again at exit, and prints a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code or 0

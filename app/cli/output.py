@@ -10,11 +10,8 @@ import typer
 
 from app.printable import printable, printable_json, printable_lines
 
-if TYPE_CHECKING:  # commands without pods do not pay for this import
+if TYPE_CHECKING:  # imported late, to keep start-up fast
     from app.injection import Decision
-
-# Exit code of a command if a pod was denied, or would be, or a check failed
-FAILED = 1
 
 # Text, or text and its style: a colour of click or `bold`
 Part: TypeAlias = str | tuple[str, str | None]

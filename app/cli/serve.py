@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from app.cli.exit_codes import FAILED
 from app.errors import SettingsError
 from app.logs import configure_logs
 from app.processes.serve import serve
@@ -36,7 +37,7 @@ def run_serve(config: Path | None, flags: dict[str, Any], *, dev: bool) -> int:
 def _serve_with(config: Path | None, flags: dict[str, Any]) -> int:
     settings = load_settings(config, os.environ, flags).settings
     configure_logs(settings.log.format, settings.log.level)
-    return 0 if serve(settings) else 1
+    return 0 if serve(settings) else FAILED
 
 
 @contextmanager
