@@ -46,19 +46,19 @@ replicas is 0 and webhook.failurePolicy is Fail: all pods that request Docker wo
 {{- if and $scaling.enabled (lt (int $scaling.maxReplicas) (int $scaling.minReplicas)) }}
 autoscaling.maxReplicas is {{ $scaling.maxReplicas }}, less than autoscaling.minReplicas, {{ $scaling.minReplicas }}
 {{- end }}
-{{- $stay := .Values.podDisruptionBudget.minAvailable -}}
-{{- $away := .Values.podDisruptionBudget.maxUnavailable -}}
-{{- if not (or (kindIs "invalid" $stay) (kindIs "invalid" $away)) }}
+{{- $minAvailable := .Values.podDisruptionBudget.minAvailable -}}
+{{- $maxUnavailable := .Values.podDisruptionBudget.maxUnavailable -}}
+{{- if not (or (kindIs "invalid" $minAvailable) (kindIs "invalid" $maxUnavailable)) }}
 podDisruptionBudget.minAvailable and podDisruptionBudget.maxUnavailable are both set: set only one
 {{- end }}
 {{- if and .Values.podDisruptionBudget.enabled (gt $least 0) }}
 {{- /* A percentage is rounded up, as Kubernetes does. */ -}}
-{{- $share := divf (mulf (toString $stay | trimSuffix "%") $least) 100 | ceil -}}
-{{- if and (not (kindIs "invalid" $stay)) (ge (kindIs "string" $stay | ternary $share $stay | int) $least) }}
-podDisruptionBudget.minAvailable is {{ $stay }}, of {{ $least }} replicas: a node with a replica could never be drained
+{{- $share := divf (mulf (toString $minAvailable | trimSuffix "%") $least) 100 | ceil -}}
+{{- if and (not (kindIs "invalid" $minAvailable)) (ge (kindIs "string" $minAvailable | ternary $share $minAvailable | int) $least) }}
+podDisruptionBudget.minAvailable is {{ $minAvailable }}, of {{ $least }} replicas: a node with a replica could never be drained
 {{- end }}
-{{- if has (toString $away) (list "0" "0%") }}
-podDisruptionBudget.maxUnavailable is {{ $away }}: a node with a replica could never be drained
+{{- if has (toString $maxUnavailable) (list "0" "0%") }}
+podDisruptionBudget.maxUnavailable is {{ $maxUnavailable }}: a node with a replica could never be drained
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -31,11 +31,11 @@ tls.certManager.issuerRef.name is empty: set the name of the issuer, or leave is
 tls.clientCA.names is set without tls.clientCA.configMap: without a CA the server asks for no client certificate; set configMap
 {{- end }}
 {{- if ne $mode "existingSecret" -}}
-{{- include (printf "dind-webhook.validate.lives.%s" $mode) (get .Values.tls $mode) }}
+{{- include (printf "dind-webhook.validate.lifetimes.%s" $mode) (get .Values.tls $mode) }}
 {{- end }}
 {{- end -}}
 
-{{- define "dind-webhook.validate.lives.selfManaged" -}}
+{{- define "dind-webhook.validate.lifetimes.selfManaged" -}}
 {{- range $name, $time := dict "leafLife" .leafLife "resync" .resync -}}
 {{- if lt (include "dind-webhook.seconds" $time | float64) 1.0 }}
 tls.selfManaged.{{ $name }} is {{ $time }}, less than a second
@@ -46,7 +46,7 @@ tls.selfManaged.caLife is {{ .caLife }}, less than three times tls.selfManaged.l
 {{- end }}
 {{- end -}}
 
-{{- define "dind-webhook.validate.lives.certManager" -}}
+{{- define "dind-webhook.validate.lifetimes.certManager" -}}
 {{- $life := include "dind-webhook.seconds" .duration | float64 -}}
 {{- if ge (include "dind-webhook.seconds" .renewBefore | float64) $life }}
 tls.certManager.renewBefore is {{ .renewBefore }}, not less than tls.certManager.duration, {{ .duration }}: certificates would be renewed all the time
