@@ -15,7 +15,6 @@ def run_certs(config: Path | None, flags: dict[str, Any]) -> NoReturn:
     settings = load_settings(config, os.environ, flags).settings
     configure_logs(settings.log.format, settings.log.level)
     maintain_certs(settings.certs)
-    # Python's own shutdown aborts if a thread holds the lock of standard error, or is inside of the library for
-    # certificates.
+    # Python's shutdown aborts if a thread holds the lock of standard error, or runs code of the cryptography library.
     sys.stderr.flush()
     os._exit(0)

@@ -82,7 +82,7 @@ def run_explain(
 def _explain(template: ManifestPod, namespace_label: str, policy: Policy) -> Explanation:
     decision = decide_for_namespace(template.pod, namespace_label, policy)
     name, _, _ = template.name.partition(" ")
-    # Then a note gives the remedy: to move what requests Docker.
+    # A note gives the remedy then: move the key to the pod template.
     is_misplaced = decision.reason is Reason.NOT_REQUESTED and any(each.key == INJECT for each in template.misplaced)
     return Explanation(
         title=template.name,

@@ -161,15 +161,15 @@ def _explain_namespace(cluster: KubeClient, inputs: ExplainInputs) -> Explanatio
 
 def _namespace_verdict(label: str) -> str:
     if label in set(Mode):
-        return f"every pod gets a {label}, unless it says {INJECT}: disabled"
-    return f"pods that say {INJECT}: sidecar or daemonset get it"
+        return f"every pod gets Docker ({label}), unless it has {INJECT}: disabled"
+    return f"pods that have {INJECT}: sidecar or daemonset get Docker"
 
 
 def _list_pods(cluster: KubeClient, namespace: str, admission: AdmissionInputs) -> list[str]:
     lines: list[str] = []
     for pod in cluster.items(f"/api/v1/namespaces/{namespace}/pods"):
         if len(lines) == _MAX_PODS:
-            lines.append("and more; `dind-webhook explain pod/NAME` looks at one")
+            lines.append("and more; `dind-webhook explain pod/NAME` explains one")
             break
         decision = decide_live(pod, admission)
         state = "has Docker" if has_docker(pod) else f"has no Docker; created now: {describe(decision)}"

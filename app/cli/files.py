@@ -7,7 +7,7 @@ from pathlib import Path
 from app.errors import EmptyManifestError, ManifestError
 from app.manifests import Manifest, UnknownObject, read_manifest
 
-# Those that kubectl reads in a directory
+# The files that kubectl reads in a directory
 _EXTENSIONS = (".json", ".yaml", ".yml")
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 
@@ -40,7 +40,7 @@ def _read(filename: str, names: list[str], namespace: str) -> list[Manifest]:
 
 
 def describe_unknown(unknown: UnknownObject) -> str:
-    """Return the line about an object of a kind that is not known."""
+    """Return the line about an object of an unknown kind."""
     return f"{unknown}: unknown kind, not changed"
 
 

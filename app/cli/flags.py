@@ -76,7 +76,7 @@ def parse_output(value: str, format_: type[_Format], *words: str) -> _Format:
 def check_namespace(name: str | None) -> str | None:
     """Return the name of a namespace; raise BadParameter if no namespace can have it."""
     if name and not is_dns_label(name):
-        raise typer.BadParameter(f"{name!r} is no name of a namespace: use lower-case letters, digits and -")
+        raise typer.BadParameter(f"{name!r} is not a valid name of a namespace: use lower-case letters, digits and -")
     return name
 
 

@@ -51,10 +51,10 @@ def run_inject(
                 patches.append(_patch(template, decision))
         for unknown in manifest.unknown_objects():
             failed |= strict
-            _say(describe_unknown(unknown), typer.colors.YELLOW, color)
+            _print_to_stderr(describe_unknown(unknown), typer.colors.YELLOW, color)
         if not decisions:
             where = "this file" if len(manifests) == 1 else manifest.name
-            _say(f"no pod or workload in {where}, nothing to do", typer.colors.YELLOW, color)
+            _print_to_stderr(f"no pod or workload in {where}, nothing to do", typer.colors.YELLOW, color)
     if output not in {InjectOutput.PATCH, InjectOutput.JSON}:
         _report_lost_comments(manifests, color)
     if output is InjectOutput.DIFF:
@@ -99,11 +99,11 @@ def _print_diff(change: Change, color: str) -> None:
 
 
 def _report(template: ManifestPod, decision: Decision, color: str) -> None:
-    _say(f"{template.name}: {describe(decision)}", style_of(decision), color)
+    _print_to_stderr(f"{template.name}: {describe(decision)}", style_of(decision), color)
     for warning in decision.warnings:
-        _say(f"  warning: {warning}", typer.colors.YELLOW, color)
+        _print_to_stderr(f"  warning: {warning}", typer.colors.YELLOW, color)
     for note in template.misplaced:
-        _say(f"  note: {note}", typer.colors.YELLOW, color)
+        _print_to_stderr(f"  note: {note}", typer.colors.YELLOW, color)
 
 
 def _report_lost_comments(manifests: list[Manifest], color: str) -> None:
@@ -111,8 +111,8 @@ def _report_lost_comments(manifests: list[Manifest], color: str) -> None:
         shown = [comment[:_MAX_COMMENT] for comment in change.lost_comments[:_MAX_COMMENTS]]
         more = ["..."] if len(change.lost_comments) > _MAX_COMMENTS else []
         names, comments = ", ".join(change.names), ", ".join(shown + more)
-        _say(f"{names}: comments are lost: {comments}", typer.colors.YELLOW, color)
+        _print_to_stderr(f"{names}: comments are lost: {comments}", typer.colors.YELLOW, color)
 
 
-def _say(text: str, style: str, color: str) -> None:
+def _print_to_stderr(text: str, style: str, color: str) -> None:
     print_line((text, style), color=color, file=sys.stderr)

@@ -2,7 +2,7 @@
 
 kubectl runs the program `kubectl-dind` on the PATH for `kubectl dind`. For completion kubectl runs
 `kubectl_complete-dind` with the words of the command line, the last of which may be empty. It prints a line for each
-completion, and a number that says which completions the shell may add:
+completion, and a number that tells the shell whether to add names of files:
 https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/
 """
 
@@ -17,7 +17,7 @@ from app.cli.output import print_exactly, print_line
 
 # ShellCompDirectiveDefault and ShellCompDirectiveNoFileComp of cobra
 _WITH_FILES, _WITHOUT_FILES = ":0", ":4"
-_OF_FILES = ("-f", "--filename", "--config", "--kubeconfig", "--tls-cert-file", "--tls-key-file", "--directory")
+_FILE_FLAGS = ("-f", "--filename", "--config", "--kubeconfig", "--tls-cert-file", "--tls-key-file", "--directory")
 
 
 def plugin() -> None:
@@ -28,7 +28,7 @@ def plugin() -> None:
 def complete() -> None:
     """Print the completions of the last word of the command line."""
     words = sys.argv[1:]
-    # In the format of fish, which is that of kubectl: a word, a tab, its meaning.
+    # kubectl expects the format of fish: a word, a tab, its description.
     os.environ[f"_{PROGRAM.replace('-', '_').upper()}_COMPLETE"] = "complete_fish"
     os.environ["_TYPER_COMPLETE_FISH_ACTION"] = "get-args"
     os.environ["_TYPER_COMPLETE_ARGS"] = shlex.join([PROGRAM, *words[:-1]]) + " " + "".join(words[-1:])
@@ -37,4 +37,4 @@ def complete() -> None:
         cli(prog_name=PROGRAM)
     for line in filter(None, lines.getvalue().splitlines()):
         print_exactly(f"{line}\n")
-    print_line(_WITH_FILES if words[-2:-1] and words[-2] in _OF_FILES else _WITHOUT_FILES)
+    print_line(_WITH_FILES if words[-2:-1] and words[-2] in _FILE_FLAGS else _WITHOUT_FILES)

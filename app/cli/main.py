@@ -283,7 +283,8 @@ def _check(
         str | None, typer.Option("--release", help="Release to check, if there are several.", metavar="NAME")
     ] = None,
     webhook: Annotated[
-        str | None, typer.Option("--webhook", help="Release to check, by its configuration's name.", metavar="NAME")
+        str | None,
+        typer.Option("--webhook", help="Release to check, by the name of its webhook configuration.", metavar="NAME"),
     ] = None,
     kubeconfig: KubeconfigFlag = None,
     context: ContextFlag = None,

@@ -65,9 +65,9 @@ def print_line(*parts: Part, color: str = "never", file: TextIO | None = None) -
     `file` is standard output unless given. See https://no-color.org for NO_COLOR.
     """
     file = file or sys.stdout
-    seen = file.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    is_painted = color == "always" or (color == "auto" and seen)
-    print("".join(_render(part, is_painted=is_painted) for part in parts), file=file, flush=True)
+    is_color_terminal = file.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    is_colored = color == "always" or (color == "auto" and is_color_terminal)
+    print("".join(_render(part, is_colored=is_colored) for part in parts), file=file, flush=True)
 
 
 def print_json(value: Any) -> None:
@@ -101,9 +101,9 @@ def style_of(decision: "Decision") -> str:
     ]
 
 
-def _render(part: Part, *, is_painted: bool) -> str:
+def _render(part: Part, *, is_colored: bool) -> str:
     text, style = (part, None) if isinstance(part, str) else part
     text = printable(text)
-    if not is_painted or not style:
+    if not is_colored or not style:
         return text
     return typer.style(text, bold=True) if style == "bold" else typer.style(text, fg=style)

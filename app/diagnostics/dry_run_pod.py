@@ -7,7 +7,7 @@ INIT_CONTAINER = "prepare"
 
 
 def dry_run_pod(mode: Mode, policy: Policy) -> JsonObject:
-    """Return a pod that asks for Docker; its init container shows in which order containers start."""
+    """Return a pod that requests Docker; its init container shows in which order containers start."""
     # The daemon's own image, so that policies for images allow the pod.
     image = policy.defaults.image
     return {

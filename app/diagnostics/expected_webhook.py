@@ -1,6 +1,6 @@
 """The webhook configuration as the chart installs it, and the comparison with an installed one.
 
-A test renders the chart and compares it with this.
+A test renders the chart and compares it with this module.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,9 +18,9 @@ PART_OF = "app.kubernetes.io/part-of=dind-webhook"
 EXEMPT_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 NAME_LABEL = "kubernetes.io/metadata.name"
 MIN_VERSION = (1, 30)
-# While the webhook is down, every pod that asks for Docker waits this long.
+# While the webhook is down, every pod that requests Docker waits this long.
 MAX_TIMEOUT_SECONDS = 10
-# Below it, a handshake on a busy node may cost a pod.
+# With a shorter timeout, a slow handshake on a busy node may make the API server reject a pod.
 MIN_TIMEOUT_SECONDS = 2
 
 WEBHOOK_RULES: list[JsonObject] = [
@@ -61,7 +61,7 @@ class ExpectedEntry(NamedTuple):
 
 def _entry(value: str) -> ExpectedEntry:
     mode = mode_of_label(value)
-    # Without a default mode, the API server skips pods that do not ask for Docker.
+    # Without a default mode, the API server skips pods that do not request Docker.
     return ExpectedEntry(value, mutate_path(mode), _CONDITIONS if mode else {**_ASKED_FOR, **_CONDITIONS})
 
 
@@ -123,6 +123,6 @@ def _selector_difference(expected: ExpectedEntry, selector: JsonObject | None) -
 
 
 def _has_own_requirements(selector: JsonObject | None) -> bool:
-    """Whether an operator has added requirements on namespaces, so that fewer match."""
+    """Return whether an operator has added requirements on namespaces, so that fewer match."""
     keys = {each["key"] for each in (selector or {}).get("matchExpressions") or []}
     return INJECT in keys and not keys <= {INJECT, NAME_LABEL}

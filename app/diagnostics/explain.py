@@ -80,12 +80,12 @@ def custom_match_conditions(inputs: AdmissionInputs) -> list[str]:
 
 
 def has_docker(pod: JsonObject) -> bool:
-    """Whether a pod was injected when it was created."""
+    """Return whether a pod was injected when it was created."""
     return STATUS in annotations_of(pod)
 
 
 def requests_docker(pod: JsonObject) -> bool:
-    """Whether a pod itself asks for Docker, with an accepted value or another."""
+    """Return whether a pod itself requests Docker, with an accepted value or another."""
     value = annotations_of(pod).get(INJECT, labels_of(pod).get(INJECT))
     return value is not None and value != DISABLED
 
@@ -128,7 +128,7 @@ def recreation_hint(pod: JsonObject) -> str:
 
 
 def explain_missing_docker(pod: JsonObject, inputs: AdmissionInputs) -> tuple[str, str]:
-    """Return why a pod that asks for Docker runs without it, and the fix."""
+    """Return why a pod that requests Docker runs without it, and the fix."""
     decision = decide_live(pod, inputs)
     if decision.outcome is Outcome.INJECTED:
         reason = "it was created before its namespace opted in, before the webhook was installed, or while it was down"

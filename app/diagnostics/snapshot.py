@@ -15,7 +15,7 @@ from app.model import JsonObject, selects
 class ServerEndpoint(NamedTuple):
     """An address of the server, and the certificate that it serves, in DER, or why there is none.
 
-    `trust_error` says why the CA in caBundle does not vouch for the certificate; None if it does.
+    `trust_error` says why the CA bundle does not trust the certificate; None if it does.
     """
 
     address: str
@@ -25,7 +25,7 @@ class ServerEndpoint(NamedTuple):
 
 
 class DryRun(NamedTuple):
-    """A dry-run of a pod that asks for Docker: the pod after admission, or the API server's refusal."""
+    """A dry-run of a pod that requests Docker: the pod after admission, or the API server's refusal."""
 
     namespace: str
     mode: Mode
@@ -133,12 +133,12 @@ def server_name_of(entry: JsonObject) -> str:
 
 
 def is_ready(endpoint: JsonObject) -> bool:
-    """Whether an endpoint of an EndpointSlice receives traffic; without a condition, it does."""
+    """Return whether an endpoint of an EndpointSlice receives traffic; without a condition, it does."""
     return (endpoint.get("conditions") or {}).get("ready") is not False
 
 
 def is_part_of_chart(resource: JsonObject) -> bool:
-    """Whether an object has the chart's label."""
+    """Return whether an object has the chart's label."""
     key, _, value = PART_OF.partition("=")
     return labels_of(resource).get(key) == value
 
@@ -157,16 +157,16 @@ def release_name(configuration: JsonObject | None) -> str:
 
 
 def has_opted_in(namespace: JsonObject) -> bool:
-    """Whether a namespace has a label that asks for injection."""
+    """Return whether a namespace has a label that requests injection."""
     return labels_of(namespace).get(INJECT) in NAMESPACE_VALUES
 
 
 def is_selected(configuration: JsonObject | None, namespace: JsonObject) -> bool:
-    """Whether the namespaceSelectors of a configuration match a namespace."""
+    """Return whether the namespaceSelectors of a configuration match a namespace."""
     return configuration is not None and webhook_for_namespace(configuration, namespace) is not None
 
 
 def calls_for_pods(configuration: JsonObject) -> bool:
-    """Whether a webhook configuration has rules for pods."""
+    """Return whether a webhook configuration has rules for pods."""
     rules = [rule for webhook in configuration.get("webhooks") or [] for rule in webhook.get("rules") or []]
     return any({"pods", "*", "*/*"} & set(rule.get("resources", [])) for rule in rules)

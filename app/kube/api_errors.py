@@ -26,7 +26,7 @@ def root_cause(error: BaseException) -> BaseException:
 
 
 def describe_cause(error: BaseException) -> str:
-    """Return why a connection failed, without what clients put around it."""
+    """Return why a connection failed, without the text that clients add."""
     cause = root_cause(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return cause.verify_message

@@ -11,11 +11,11 @@ from app.kube.api_errors import describe_cause
 _SECONDS = 10
 _CHUNK = 16 * 1024
 # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED: the chain is complete otherwise.
-_ABOUT_TIME = (9, 10)
+_VALIDITY_PERIOD_ERRORS = (9, 10)
 
 
 class ProbedCertificate(NamedTuple):
-    """A served certificate in DER, and why a bundle of CAs does not vouch for it; None if it does."""
+    """A served certificate in DER, and why the CA bundle does not trust it; None if it does."""
 
     certificate: bytes
     trust_error: str | None
@@ -44,7 +44,7 @@ def probe_tls(connect: Callable[[], Stream], server_name: str, bundle: bytes) ->
     Expiry and names are not checked: the caller can read both from the certificate. Raise ApiError if nothing answers,
     or the answer is not TLS.
     """
-    # Two handshakes: the first one, without verification, gets a certificate that is not trusted, too.
+    # Two handshakes: the first one does not verify, so it also gets a certificate that is not trusted.
     _, certificate = _handshake(connect, _unverified_context(), server_name)
     try:
         verifying = _unverified_context()
@@ -76,7 +76,7 @@ def _handshake(connect: Callable[[], Stream], context: ssl.SSLContext, server_na
         stream.settimeout(_SECONDS)
         return None, _complete_handshake(stream, context, server_name)
     except ssl.SSLCertVerificationError as error:
-        return (None if error.verify_code in _ABOUT_TIME else error.verify_message), b""
+        return (None if error.verify_code in _VALIDITY_PERIOD_ERRORS else error.verify_message), b""
     except ssl.SSLError as error:
         raise ApiError(f"the server does not speak TLS: {describe_cause(error)}") from None
     except OSError as error:

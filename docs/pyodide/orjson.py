@@ -8,7 +8,7 @@ __all__ = ["JSONDecodeError", "dumps", "loads"]
 
 
 def loads(text: str | bytes) -> Any:
-    """Return the value of a JSON text; JSONDecodeError where it is none, NaN and Infinity included."""
+    """Return the value of a JSON text; JSONDecodeError if it is not JSON, such as NaN and Infinity."""
     try:
         return json.loads(text, parse_constant=_refuse)
     except RecursionError:

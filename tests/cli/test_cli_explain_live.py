@@ -145,7 +145,7 @@ def test_a_deployment_whose_pods_are_injected_needs_no_change(explain: Explain) 
 def test_a_namespace_is_explained_with_its_pods(explain: Explain) -> None:
     answers = cluster(**{PODS: [pod(), injected(pod("other")), pod("third", None)]})
     ran = explain(answers, "namespace/ci")
-    assert "  => pods that say dind.io/inject: sidecar or daemonset get it\n" in ran.stdout
+    assert "  => pods that have dind.io/inject: sidecar or daemonset get Docker\n" in ran.stdout
     assert "     pod/build has no Docker; created now: injected (sidecar)\n     pod/other has Docker\n" in ran.stdout
     assert "     pod/third has no Docker; created now: untouched (not-requested)" in ran.stdout
 
@@ -153,7 +153,7 @@ def test_a_namespace_is_explained_with_its_pods(explain: Explain) -> None:
 def test_pod_security_that_forbids_it_is_said(explain: Explain) -> None:
     strict = opted_in("ci", "sidecar", **{"pod-security.kubernetes.io/enforce": "restricted"})
     ran = explain(cluster(**{"/api/v1/namespaces/ci": strict}), "ns/ci")
-    assert "every pod gets a sidecar, unless it says dind.io/inject: disabled" in ran.stdout
+    assert "every pod gets Docker (sidecar), unless it has dind.io/inject: disabled" in ran.stdout
     assert "namespace ci enforces Pod Security level restricted" in ran.stdout
 
 
@@ -161,8 +161,11 @@ def test_what_may_not_be_read_is_assumed_and_said(explain: Explain) -> None:
     may_not = forbidden("list", "mutatingwebhookconfigurations", "admissionregistration.k8s.io")
     ran = explain(cluster(**{MUTATING: may_not}), "pod/build")
     assert ran.exit_code == 0
-    assert "assumed: the webhook is installed as shipped (you may not list mutatingwebhookconfigurations." in ran.stdout
-    assert "assumed: settings as shipped" in ran.stdout
+    assert (
+        "assumed: the webhook is installed with the chart's defaults (you may not list mutatingwebhookconfigurations."
+        in ran.stdout
+    )
+    assert "assumed: the default settings;" in ran.stdout
     assert "  ? The webhook configuration selects the pod: not checked here\n" in ran.stdout
 
 

@@ -87,7 +87,7 @@ def _subject_alt_names(certificate: x509.Certificate) -> list[str]:
 
 
 def _matches_host(pattern: str, name: str) -> bool:
-    """Whether a name in a certificate matches a host; a wildcard matches one label (RFC 6125, section 6.4.3)."""
+    """Return whether a name in a certificate matches a host; a wildcard matches one label (RFC 6125, section 6.4.3)."""
     try:
         return ipaddress.ip_address(pattern) == ipaddress.ip_address(name)
     except ValueError:

@@ -61,7 +61,7 @@ def check_daemonset_coverage(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _accepts_pods(node: JsonObject) -> bool:
-    """Whether a node accepts users' pods: not cordoned, Linux, without the taint of a control plane."""
+    """Return whether a node accepts users' pods: not cordoned, Linux, without the taint of a control plane."""
     spec = node.get("spec") or {}
     taints = {taint["key"] for taint in spec.get("taints") or [] if taint.get("effect") != "PreferNoSchedule"}
     return (

@@ -11,13 +11,13 @@ from app.diagnostics.snapshot import DryRun, Snapshot, annotations_of, calls_for
 from app.diagnostics.truncate import truncate
 from app.injection import STALE_STATUS, STATUS, Mode, Reason, inject
 
-# The API server reports refusals as text only, hence these.
+# The API server reports refusals as text only.
 _CALL_FAILED = re.compile(r'failed calling webhook "([^"]+)"[^:]*: (?:failed to call webhook: )?(.*)', re.DOTALL)
 _DENIED_BY_WEBHOOK = re.compile(r'admission webhook "([^"]+)" denied the request')
 _POD_SECURITY = "violates PodSecurity"
-# Quotas and limit ranges, by the API server's messages about them
+# Parts of the API server's messages about quotas and limit ranges
 _LIMIT_KINDS = {"exceeded quota: ": "quota", " usage per ": "limitrange"}
-# The first is a message of our policy. The second is one of our webhook, which was called again after another one.
+# The first text is of our admission policy, the second of our webhook when it is called again after another webhook.
 _LOST_INJECTION = ("has lost its restartPolicy", STALE_STATUS)
 _NOT_INJECTED = re.compile(r"dind\.io/inject: the pod asks for \w+ and has no ")
 _MAX_REFUSAL_LENGTH = 400
@@ -47,7 +47,7 @@ def check_injected(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _lacks_docker(run: DryRun) -> bool:
-    """Whether the pod came back without Docker, or our policy refused the pod because of that."""
+    """Return whether the pod came back without Docker, or our policy refused the pod because of that."""
     if run.pod is None:
         return _NOT_INJECTED.search(run.refusal) is not None
     return STATUS not in annotations_of(run.pod)

@@ -1,4 +1,4 @@
-"""Pods that ask for Docker, and their daemons."""
+"""Pods that request Docker, and their daemons."""
 
 from collections.abc import Iterator
 

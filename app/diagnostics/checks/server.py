@@ -8,7 +8,7 @@ from app.model import JsonObject, selects
 
 
 def has_condition(resource: JsonObject, kind: str) -> bool:
-    """Whether a condition of an object's status is true."""
+    """Return whether a condition of an object's status is true."""
     conditions = (resource.get("status") or {}).get("conditions") or []
     return any(condition["type"] == kind and condition["status"] == "True" for condition in conditions)
 

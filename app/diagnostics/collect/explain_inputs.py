@@ -38,11 +38,13 @@ def collect_explain_inputs(
         policy = read_policy(reader, configuration)
     notes = []
     if "configurations" in reader.unavailable:
-        notes.append(f"assumed: the webhook is installed as shipped ({reader.unavailable['configurations']})")
+        notes.append(
+            f"assumed: the webhook is installed with the chart's defaults ({reader.unavailable['configurations']})"
+        )
     elif configuration is None:
         notes.append("this cluster has no webhook: `dind-webhook check` says how to install it")
     if policy is None or "injection_policy" in reader.unavailable:
-        notes.append("assumed: settings as shipped; use --config to give those of the cluster")
+        notes.append("assumed: the default settings; use --config to give those of the cluster")
     namespace_object = _read_namespace(cluster, namespace, label)
     return ExplainInputs(AdmissionInputs(namespace_object, configuration, policy or default_policy()), tuple(notes))
 

@@ -14,9 +14,9 @@ from app.injection import Mode, Policy
 from app.model import JsonObject
 
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
-# Dry-runs in more namespaces rarely find anything else.
+# Dry-runs in more namespaces rarely find other problems.
 _MAX_NAMESPACES = 10
-# The kinds that people write; the others are made by these.
+# The kinds that people write; controllers create the other kinds from them.
 _WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job")
 
 
@@ -82,7 +82,7 @@ def _read_namespaces(reader: ClusterReader, scope: Scope) -> tuple[JsonObject, .
 
 
 def _can_get_pods(namespace: JsonObject) -> bool:
-    """Whether pods that ask for Docker can be created in a namespace: it has opted in and is not being deleted."""
+    """Return whether a namespace accepts pods that request Docker: it has opted in and is not being deleted."""
     return has_opted_in(namespace) and "deletionTimestamp" not in namespace["metadata"]
 
 
@@ -144,6 +144,6 @@ def _read_dry_runs(
             except RefusedError as error:
                 dry_runs.append(DryRun(namespace, mode, None, str(error)))
     if dry_runs:
-        # Some namespaces allowed them.
+        # Some namespaces allowed the dry-runs.
         reader.unavailable.pop("dry_runs", None)
     return tuple(dry_runs)

@@ -1,4 +1,4 @@
-// The page: makes a question of what people type, and shows the answer.
+// The page: sends what people type as a question, and shows the answer.
 
 import { evaluate, load } from "./core.js";
 import { drawDiff } from "./diff.js";
@@ -26,17 +26,17 @@ async function start() {
   fillSelect(byId("inject"), [["", "as in the manifest"], ...facts.pod_values.map((value) => [value, value])]);
   byId("settings").value = facts.settings;
   drawOptions(byId("options"), facts.options);
-  form.addEventListener("input", () => askSoon(PAUSE));
+  form.addEventListener("input", () => scheduleEvaluation(PAUSE));
   form.addEventListener("submit", (event) => event.preventDefault());
-  await askNow();
+  await evaluateFields();
 }
 
-function askSoon(pause) {
+function scheduleEvaluation(pause) {
   clearTimeout(timer);
-  timer = setTimeout(askNow, pause);
+  timer = setTimeout(evaluateFields, pause);
 }
 
-async function askNow() {
+async function evaluateFields() {
   const number = ++lastNumber;
   const annotations = annotationsOf(byId("options"));
   byId("options-count").textContent = Object.keys(annotations).length ? `${Object.keys(annotations).length} set` : "";
@@ -137,21 +137,21 @@ async function loadExample(address) {
 for (const button of document.querySelectorAll("[data-example]")) {
   button.addEventListener("click", async () => {
     await loadExample(button.dataset.example);
-    askSoon(0);
+    scheduleEvaluation(0);
   });
 }
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", async () => {
     const texts = { annotated: answer.annotated, injected: answer.injected, patch: patches() };
-    const words = button.textContent;
+    const label = button.textContent;
     try {
       await navigator.clipboard.writeText(texts[button.dataset.copy]);
       button.textContent = "Copied";
     } catch {
       button.textContent = "Not allowed by the browser";
     }
-    setTimeout(() => (button.textContent = words), 1500);
+    setTimeout(() => (button.textContent = label), 1500);
   });
 }
 
