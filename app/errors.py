@@ -44,11 +44,15 @@ class BadRequestError(DindWebhookError):
 
 
 class SettingsError(DindWebhookError):
-    """The operator's settings cannot be used. `problems` has one line for each mistake."""
+    """The operator's settings cannot be used. `problems` has one text for each mistake.
 
-    def __init__(self, problems: list[str]) -> None:
+    `line`, from 1, is the line of the file that is not YAML, or None.
+    """
+
+    def __init__(self, problems: list[str], line: int | None = None) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+        self.line = line
 
 
 class ManifestError(DindWebhookError):

@@ -46,7 +46,7 @@ def answer_question(question: bytes | str, environ: Mapping[str, str]) -> Evalua
     except ManifestError as error:
         return _refuse("manifest", [str(error)], error.line)
     except SettingsError as error:
-        return _refuse("settings", error.problems)
+        return _refuse("settings", error.problems, error.line)
 
 
 def _refuse(part: InputPart, texts: Iterable[str], line: int | None = None) -> Refusal:

@@ -87,8 +87,9 @@ def _parse_yaml(text: str, name: str) -> Mapping[str, Any]:
         tree = YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark
-        position = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise SettingsError([f"{name}: is not YAML: {position}{error.problem}"]) from None
+        line = mark.line + 1 if mark else None
+        position = f"line {line}, column {mark.column + 1}: " if mark else ""
+        raise SettingsError([f"{name}: is not YAML: {position}{error.problem}"], line) from None
     except YAMLError as error:
         raise SettingsError([f"{name}: is not YAML: {error}"]) from None
     except RecursionError:

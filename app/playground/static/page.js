@@ -101,15 +101,10 @@ function showProblems(problems) {
 }
 
 function drawProblem(field, problem) {
-  const line = problem.line ?? lineOfSettings(problem);
+  const { line } = problem;
   const button = line ? element("button", { type: "button" }, `Go to line ${line}`) : null;
   button?.addEventListener("click", () => goTo(field, line));
   return element("p", {}, problem.text, " ", button);
-}
-
-// Errors about settings have their line only in the text.
-function lineOfSettings({ part, text }) {
-  return part === "settings" ? Number(text.match(/line (\d+)/)?.[1]) : null;
 }
 
 function goTo(field, line) {

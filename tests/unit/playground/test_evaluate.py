@@ -189,8 +189,11 @@ def test_a_manifest_that_is_no_yaml_is_refused_with_the_line() -> None:
     ]
 
 
-def test_a_problem_of_a_manifest_has_the_line_for_the_page() -> None:
-    found = answer_question(json.dumps({"manifest": "kind: Pod\nspec: [\n"}), {})
+@pytest.mark.parametrize(
+    "texts", [{"manifest": "kind: Pod\nspec: [\n"}, {"manifest": POD, "settings": "injection:\n  modes: {\n"}]
+)
+def test_text_that_is_no_yaml_has_the_line_for_the_page(texts: dict[str, str]) -> None:
+    found = answer_question(json.dumps(texts), {})
     assert isinstance(found, Refusal)
     assert [problem.line for problem in found.problems] == [3]
 
