@@ -4,22 +4,23 @@ from app.http.application import webhook_application
 from app.http.endpoint import Endpoint, EndpointResponse
 from app.http.fair_queue import FairQueue
 from app.http.health import health_application
-from app.http.limits import ByteBudget, ConnectionLimits, ConnectionPool
+from app.http.limits import ByteBudget, ConnectionRegistry
 from app.http.metrics import Metrics
 from app.http.server import IDLE_SECONDS, Server, bind, health_server
+from app.http.server_context import ServerContext
 from app.http.serving_cert import ServedCertificate, TlsFiles, TlsRules
 
 __all__ = [
     "IDLE_SECONDS",
     "ByteBudget",
-    "ConnectionLimits",
-    "ConnectionPool",
+    "ConnectionRegistry",
     "Endpoint",
     "EndpointResponse",
     "FairQueue",
     "Metrics",
     "ServedCertificate",
     "Server",
+    "ServerContext",
     "TlsFiles",
     "TlsRules",
     "bind",

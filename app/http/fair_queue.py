@@ -17,8 +17,8 @@ class FairQueue:
 
     def __init__(self) -> None:
         self._queues: dict[str, deque[Job]] = {}
-        # Seconds of work since the event loop polled its sockets
-        self._worked = 0.0
+        # Since the event loop polled its sockets
+        self._worked_seconds = 0.0
         self._is_scheduled = False
         self._is_running = False
 
@@ -29,7 +29,7 @@ class FairQueue:
         """
         if self._is_running:
             job()
-        elif self._queues or self._worked > WORK_SECONDS:
+        elif self._queues or self._worked_seconds > WORK_SECONDS:
             self._enqueue(address, job)
         else:
             self._run_now(job)
@@ -43,7 +43,7 @@ class FairQueue:
             job()
         finally:
             self._is_running = False
-            self._worked += perf_counter() - started
+            self._worked_seconds += perf_counter() - started
 
     def _enqueue(self, address: str, job: Job) -> None:
         self._queues.setdefault(address, deque()).append(job)
@@ -56,8 +56,8 @@ class FairQueue:
 
     def _run_queued(self) -> None:
         self._is_scheduled = False
-        self._worked = 0.0
-        while self._queues and self._worked <= WORK_SECONDS:
+        self._worked_seconds = 0.0
+        while self._queues and self._worked_seconds <= WORK_SECONDS:
             self._run_now(self._next_job())
 
     def _next_job(self) -> Job:

@@ -15,7 +15,7 @@ class FastPathConnection(Connection):
     __slots__ = ("_endpoint", "_endpoint_body", "_endpoint_headers")
 
     def _begin_request(self, headers: Headers) -> None:
-        endpoint = self._limits.endpoints.get(self.url.partition(b"?")[0])
+        endpoint = self._context.endpoints.get(self.url.partition(b"?")[0])
         self._endpoint = endpoint if endpoint and self._is_bufferable(headers) else None
         if self._endpoint:
             self._endpoint_headers, self._endpoint_body = headers, b""
@@ -41,7 +41,7 @@ class FastPathConnection(Connection):
         if endpoint is None:
             super()._finish_request()
             return
-        keep_alive = self.parser.should_keep_alive() and not self._limits.closing
+        keep_alive = self.parser.should_keep_alive() and not self._context.closing
         response = endpoint(self._endpoint_headers, self._endpoint_body)
         self._endpoint, self._endpoint_body = None, b""
         self._respond(response.encode(keep_alive=keep_alive), keep_alive=keep_alive)

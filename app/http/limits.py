@@ -2,13 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
-
-from app.http.endpoint import Endpoint
-from app.http.fair_queue import FairQueue
-from app.http.metrics import Metrics
+from collections.abc import Collection
+from typing import Protocol
 
 # The longest head, and the most bytes in a row that belong to no body: trailers, chunk extensions
 MAX_HEAD_BYTES = 32 * 1024
@@ -45,7 +40,7 @@ class LimitedConnection(Protocol):
         """Close: the connections hold too many bytes."""
 
 
-class ConnectionPool:
+class ConnectionRegistry:
     """The open connections of one server, at most `limit`; connections in a TLS handshake count."""
 
     def __init__(self, limit: int) -> None:
@@ -69,48 +64,50 @@ class ConnectionPool:
         if self._count < self.limit:
             return True
         own = self._by_address.get(address, ())
-        most = max(map(len, self._by_address.values()))
-        if own and len(own) + 1 >= most:
-            leaving = _stalled(own, now) or self._longest_silent(now)
+        largest_count = max(map(len, self._by_address.values()))
+        if own and len(own) + 1 >= largest_count:
+            victim = _longest_stalled(own, now) or self._longest_silent(now)
         else:
-            crowd = [one for members in self._by_address.values() if len(members) == most for one in members]
-            leaving = _stalled(crowd, now) or min(crowd, key=self._eviction_key)
-        if leaving:
-            leaving.evict()
-        return leaving is not None
+            candidates = [
+                connection for group in self._by_address.values() if len(group) == largest_count for connection in group
+            ]
+            victim = _longest_stalled(candidates, now) or min(candidates, key=self._eviction_key)
+        if victim:
+            victim.evict()
+        return victim is not None
 
     def _longest_silent(self, now: float) -> LimitedConnection | None:
         oldest = next(iter(self._silent), None)
         return oldest if oldest and now - oldest.waiting_since > _STALLED_SECONDS else None
 
-    def _eviction_key(self, member: LimitedConnection) -> tuple[bool, float]:
-        return member not in self._silent, member.waiting_since
+    def _eviction_key(self, connection: LimitedConnection) -> tuple[bool, float]:
+        return connection not in self._silent, connection.waiting_since
 
-    def mark_request_sent(self, member: LimitedConnection) -> None:
+    def mark_request_sent(self, connection: LimitedConnection) -> None:
         """Note that the connection sent a whole request."""
-        self._silent.pop(member, None)
+        self._silent.pop(connection, None)
 
-    def add(self, newcomer: LimitedConnection) -> None:
+    def add(self, connection: LimitedConnection) -> None:
         """Add a connection that `make_room` has let in."""
-        self._by_address.setdefault(newcomer.address, set()).add(newcomer)
-        self._silent[newcomer] = None
+        self._by_address.setdefault(connection.address, set()).add(connection)
+        self._silent[connection] = None
         self._count += 1
 
-    def release(self, member: LimitedConnection) -> None:
+    def release(self, connection: LimitedConnection) -> None:
         """Remove a connection that is closed or being closed."""
-        members = self._by_address.get(member.address, set())
-        if member in members:
-            members.discard(member)
-            self._silent.pop(member, None)
+        group = self._by_address.get(connection.address, set())
+        if connection in group:
+            group.discard(connection)
+            self._silent.pop(connection, None)
             self._count -= 1
             # Otherwise the map would keep each address that ever connected.
-            if not members:
-                del self._by_address[member.address]
+            if not group:
+                del self._by_address[connection.address]
 
 
-def _stalled(members: Collection[LimitedConnection], now: float) -> LimitedConnection | None:
+def _longest_stalled(connections: Collection[LimitedConnection], now: float) -> LimitedConnection | None:
     """Return the connection that has been busy longest, or None if that is less than a second."""
-    longest = min(members, key=lambda one: one.busy_since, default=None)
+    longest = min(connections, key=lambda connection: connection.busy_since, default=None)
     return longest if longest and now - longest.busy_since > _STALLED_SECONDS else None
 
 
@@ -121,7 +118,7 @@ class ByteBudget:
     """
 
     def __init__(self, limit: int) -> None:
-        self.members: set[LimitedConnection] = set()
+        self.connections: set[LimitedConnection] = set()
         self._limit = limit
         self._spent = 0
 
@@ -132,59 +129,29 @@ class ByteBudget:
             self._make_room()
 
     def _make_room(self) -> None:
-        held = {member: member.held_bytes for member in self.members}
+        held = {connection: connection.held_bytes for connection in self.connections}
         self._spent = sum(held.values())
         if self._spent <= self._limit:
             return
         # The clock that uvloop's loop.time() uses
         now = time.monotonic()
         stalled = {
-            member: count for member, count in held.items() if count and now - member.busy_since > _STALLED_SECONDS
+            connection: count
+            for connection, count in held.items()
+            if count and now - connection.busy_since > _STALLED_SECONDS
         }
         self._shed(stalled)
-        self._shed({member: count for member, count in held.items() if member not in stalled})
+        self._shed({connection: count for connection, count in held.items() if connection not in stalled})
 
     def _shed(self, held: dict[LimitedConnection, int]) -> None:
         """Close connections until there is room: each time the largest one of the address that holds most."""
         by_address: Counter[str] = Counter()
-        for member, count in held.items():
-            by_address[member.address] += count
+        for connection, count in held.items():
+            by_address[connection.address] += count
         while held and self._spent > self._limit * _FILL_AFTER_SHEDDING:
-            address = max(by_address, key=lambda one: by_address[one])
-            largest = max((one for one in held if one.address == address), key=lambda one: held[one])
+            address = max(by_address, key=by_address.__getitem__)
+            largest = max((connection for connection in held if connection.address == address), key=held.__getitem__)
             count = held.pop(largest)
             by_address[address] -= count
             self._spent -= count
             largest.shed()
-
-
-@dataclass
-class ConnectionLimits:
-    """The limits and counters that all connections of one server share.
-
-    `request_seconds` is the longest time from the first byte of a request until the client has taken the response;
-    `idle_seconds` is the longest time between requests. `budget` and `queue` belong to the whole process.
-    `client_names` are the accepted common names of client certificates; if empty, all that the CA vouches for.
-    `endpoints` maps paths, as they are on the wire, to what the fast path answers. Once `closing` is set, each response
-    is the last one on its connection.
-    """
-
-    request_seconds: float
-    idle_seconds: float
-    pool: ConnectionPool
-    budget: ByteBudget
-    queue: FairQueue = field(default_factory=FairQueue)
-    client_names: frozenset[str] = frozenset()
-    metrics: Metrics | None = None
-    endpoints: Mapping[bytes, Endpoint] = field(default_factory=dict)
-    closing: bool = False
-
-    def count(self) -> None:
-        """Update the metric of open connections."""
-        if self.metrics:
-            self.metrics.set_connections(len(self.pool))
-
-    def count_closed(self, reason: Literal["timeout", "limit", "overload"]) -> None:
-        """Count a connection that was closed to protect the server."""
-        if self.metrics:
-            self.metrics.count_closed_connection(reason)

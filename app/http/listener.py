@@ -19,7 +19,7 @@ _ACCEPT_PAUSE_SECONDS = 0.1
 
 
 class Listener:
-    """Accepts connections until it is closed; with TLS if `context` is not None.
+    """Accepts connections until it is closed; with TLS if `ssl_context` is not None.
 
     `admit` returns a connection for a remote address, or None to refuse it. `run_in_turn` runs the work of TLS in
     the turn of the remote address. `limit` is the number of connections that may be open.
@@ -27,20 +27,20 @@ class Listener:
 
     def __init__(
         self,
-        bound: socket.socket,
+        listening_socket: socket.socket,
         admit: Callable[[str], Connection | None],
-        context: ssl.SSLContext | None,
+        ssl_context: ssl.SSLContext | None,
         run_in_turn: Callable[[str, Job], None],
         limit: int,
     ) -> None:
-        self.socket = bound
+        self.socket = listening_socket
         self._accepts_per_turn = max(1, min(_MAX_ACCEPTS_PER_TURN, int(limit * _ACCEPTED_SHARE_OF_LIMIT)))
         self._admit = admit
-        self._context = context
+        self._ssl_context = ssl_context
         self._run_in_turn = run_in_turn
         self._starting: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
-        bound.setblocking(False)
+        listening_socket.setblocking(False)
         self._listen()
 
     def close(self) -> None:
@@ -72,8 +72,8 @@ class Listener:
     def _start(self, connection: Connection, accepted: socket.socket) -> None:
         accepted.setblocking(False)
         protocol: Any = (
-            TlsProtocol(connection, self._context, self._run_in_turn)
-            if self._context
+            TlsProtocol(connection, self._ssl_context, self._run_in_turn)
+            if self._ssl_context
             else PlaintextProtocol(connection)
         )
         task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: protocol, accepted))

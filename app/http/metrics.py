@@ -24,8 +24,8 @@ class Metrics:
             registry=registry,
         )
         # The library looks a series up by the text of its labels each time; this cache has one entry for each reason.
-        self._decided = cache(self._series)
-        self._refused = Counter(
+        self._decision_counter = cache(self._find_decision_counter)
+        self._http_errors = Counter(
             "dind_webhook_http_errors",
             "Requests answered with an HTTP error, by status code.",
             ["code"],
@@ -42,14 +42,14 @@ class Metrics:
             "Connections that are open to the webhook's port, TLS handshakes included.",
             registry=registry,
         )
-        self._closed = Counter(
+        self._closed_connections = Counter(
             "dind_webhook_connections_closed",
             "Connections that the server closed to protect itself: too slow, too many, or holding too many bytes.",
             ["reason"],
             registry=registry,
         )
         for reason in ("timeout", "limit", "overload"):
-            self._closed.labels(reason)
+            self._closed_connections.labels(reason)
         self._expiry = Gauge(
             "dind_webhook_certificate_expiry_timestamp_seconds",
             "When the served certificate expires, in seconds since the epoch; 0 while there is none.",
@@ -73,15 +73,15 @@ class Metrics:
 
     def count_decision(self, decision: Decision, seconds: float) -> None:
         """Count a decision and the time it took."""
-        self._decided(decision.reason, decision.mode).inc()
+        self._decision_counter(decision.reason, decision.mode).inc()
         self._duration.observe(seconds)
 
-    def _series(self, reason: Reason, mode: Mode | None) -> Counter:
+    def _find_decision_counter(self, reason: Reason, mode: Mode | None) -> Counter:
         return self._requests.labels(reason.outcome, mode or "", reason.slug)
 
     def count_http_error(self, code: int) -> None:
         """Count a request that was answered with an HTTP error."""
-        self._refused.labels(str(code)).inc()
+        self._http_errors.labels(str(code)).inc()
 
     def set_connections(self, count: int) -> None:
         """Set the number of open connections."""
@@ -89,7 +89,7 @@ class Metrics:
 
     def count_closed_connection(self, reason: Literal["timeout", "limit", "overload"]) -> None:
         """Count a connection that was closed to protect the server."""
-        self._closed.labels(reason).inc()
+        self._closed_connections.labels(reason).inc()
 
     def count_certificate_load(self, not_after: float) -> None:
         """Count a loaded certificate; it expires at `not_after`, in seconds since the epoch."""

@@ -25,7 +25,7 @@ _MAX_NAME = 253
 
 
 # With the seconds that the decision took
-_Decided: TypeAlias = tuple[Review, Decision, float]
+_AnsweredReview: TypeAlias = tuple[Review, Decision, float]
 
 
 class MutateEndpoint:
@@ -39,7 +39,7 @@ class MutateEndpoint:
         self._namespace_mode = namespace_mode
         self._metrics = metrics
         self._body_limit = body_limit
-        self._decided: list[_Decided] = []
+        self._unrecorded_reviews: list[_AnsweredReview] = []
         self._log = structlog.get_logger()
         self._batch_log = BatchLogger()
 
@@ -94,19 +94,19 @@ class MutateEndpoint:
         encoded = encode_review(review, decision)
         # Counted and logged after the responses are sent, for all requests of this turn of the event loop together: the
         # API server does not wait for that.
-        if not self._decided:
+        if not self._unrecorded_reviews:
             get_running_loop().call_soon(self._record)
-        self._decided.append((review, decision, perf_counter() - started))
+        self._unrecorded_reviews.append((review, decision, perf_counter() - started))
         return encoded
 
     def _record(self) -> None:
-        decided, self._decided = self._decided, []
-        for _, decision, seconds in decided:
+        answered_reviews, self._unrecorded_reviews = self._unrecorded_reviews, []
+        for _, decision, seconds in answered_reviews:
             self._metrics.count_decision(decision, seconds)
         # Lines that cannot be written are lost; later ones may be written.
         with suppress(OSError):
             self._batch_log.info(
-                "decision", [_log_fields(review, decision, seconds) for review, decision, seconds in decided]
+                "decision", [_log_fields(review, decision, seconds) for review, decision, seconds in answered_reviews]
             )
 
     async def _read(self, receive: Receive) -> bytearray | None:

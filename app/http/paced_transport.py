@@ -19,7 +19,7 @@ class PacedTransport:
         self._socket = socket
         self._is_encrypted = below is not socket
         self._waiting: deque[memoryview] = deque()
-        self._is_paused = self._closes = False
+        self._is_paused = self._is_closing = False
         if self._is_encrypted:
             # TLS pauses us as soon as the socket accepts no more, and reads ahead one record at most.
             below.set_write_buffer_limits(high=1)
@@ -37,7 +37,7 @@ class PacedTransport:
         return self._below.get_read_buffer_size() if self._is_encrypted else 0  # type: ignore[attr-defined]
 
     def write(self, data: Any) -> None:
-        if self._closes:
+        if self._is_closing:
             return
         if not self._waiting and len(data) <= _WRITE_BYTES:
             self._below.write(data)
@@ -61,20 +61,20 @@ class PacedTransport:
             if len(data) > _WRITE_BYTES:
                 self._waiting.appendleft(data[_WRITE_BYTES:])
             self._below.write(data[:_WRITE_BYTES])
-        if self._closes and not self._waiting:
+        if self._is_closing and not self._waiting:
             self._below.close()
 
     def close(self) -> None:
-        self._closes = True
+        self._is_closing = True
         self._write_held_back()
 
     def abort(self) -> None:
-        self._closes = True
+        self._is_closing = True
         self._waiting.clear()
         self._socket.abort()
 
     def is_closing(self) -> bool:
-        return self._closes or self._below.is_closing()
+        return self._is_closing or self._below.is_closing()
 
     def pause_reading(self) -> None:
         self._below.pause_reading()

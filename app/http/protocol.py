@@ -14,8 +14,9 @@ from uvicorn.server import ServerState
 
 from app.http.endpoint import Headers
 from app.http.framing import MessageFramer
-from app.http.limits import MAX_HEADERS, ConnectionLimits
+from app.http.limits import MAX_HEADERS
 from app.http.paced_transport import PacedTransport
+from app.http.server_context import ServerContext
 
 # Pieces that the parser gets before other connections have their turn
 _MAX_PIECES = 16
@@ -65,22 +66,20 @@ class Connection(HttpToolsProtocol):
         "_abort_at",
         "_address",
         "_body_bytes",
+        "_context",
         "_framer",
         "_idle_since",
         "_is_parsing",
         "_is_reading_paused",
-        "_limits",
         "_paced",
         "_request_began",
         "_socket",
         "_state",
     )
 
-    def __init__(
-        self, config: uvicorn.Config, server_state: ServerState, limits: ConnectionLimits, address: str
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, server_state: ServerState, context: ServerContext, address: str) -> None:
         super().__init__(config, server_state, {})
-        self._limits = limits
+        self._context = context
         self._state = ConnectionState.HANDSHAKE
         self._socket: asyncio.Transport | None = None
         self._paced: PacedTransport | None = None
@@ -90,8 +89,8 @@ class Connection(HttpToolsProtocol):
         self._framer = MessageFramer()
         self._is_parsing = self._is_reading_paused = False
         self._body_bytes = 0
-        limits.pool.add(self)
-        limits.count()
+        context.connections.add(self)
+        context.update_connection_metric()
 
     @property
     def address(self) -> str:
@@ -133,7 +132,7 @@ class Connection(HttpToolsProtocol):
 
     def spend(self, unsent: int) -> None:
         """Count bytes that TLS wrote by itself and the client has not taken."""
-        self._limits.budget.spend(unsent)
+        self._context.budget.spend(unsent)
 
     def handshake_finished(self) -> None:
         """Forget the connection unless the handshake led to HTTP."""
@@ -146,7 +145,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         self._paced = PacedTransport(transport, self._socket or transport)
         super().connection_made(cast(asyncio.Transport, self._paced))
-        self._limits.budget.members.add(self)
+        self._context.budget.connections.add(self)
         self._become_idle()
         if not self._is_client_accepted():
             self._close_soon()
@@ -163,7 +162,7 @@ class Connection(HttpToolsProtocol):
         if self._state is ConnectionState.CLOSING:
             return
         self._framer.add(data)
-        self._limits.budget.spend(len(data))
+        self._context.budget.spend(len(data))
         self._parse_in_turn()
 
     def pause_writing(self) -> None:
@@ -210,7 +209,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._framer.message_complete()
-        self._limits.pool.mark_request_sent(self)
+        self._context.connections.mark_request_sent(self)
         if self._state is ConnectionState.SKIPPING:
             self._become_idle()
             return
@@ -226,7 +225,7 @@ class Connection(HttpToolsProtocol):
         for name, value in pairs:
             super().on_header(name, value)
         super().on_headers_complete()
-        if self._limits.closing:
+        if self._context.closing:
             self.cycle.keep_alive = False
 
     def _receive_body(self, body: bytes) -> None:
@@ -245,11 +244,11 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self._body_bytes = 0
-        self._limits.budget.spend(self._unsent_bytes)
+        self._context.budget.spend(self._unsent_bytes)
         if self._state is ConnectionState.CLOSING:
             return
         if self.transport.is_closing():
-            self._close(self._request_began + self._limits.request_seconds)
+            self._close(self._request_began + self._context.request_seconds)
         elif self._state is ConnectionState.READING:
             self._state = ConnectionState.SKIPPING
             self.flow.resume_reading()
@@ -261,13 +260,13 @@ class Connection(HttpToolsProtocol):
         """Write a whole response, head included."""
         self.transport.write(response)
         self._body_bytes = 0
-        self._limits.budget.spend(len(response))
+        self._context.budget.spend(len(response))
         if self._state is ConnectionState.CLOSING:
             return
         if keep_alive:
             self._become_idle()
         else:
-            self._close(self._request_began + self._limits.request_seconds)
+            self._close(self._request_began + self._context.request_seconds)
 
     def _become_idle(self) -> None:
         self._state = ConnectionState.IDLE
@@ -278,7 +277,7 @@ class Connection(HttpToolsProtocol):
     def _parse_in_turn(self) -> None:
         if not self._is_parsing:
             self._is_parsing = True
-            self._limits.queue.run(self._address, self._parse)
+            self._context.queue.run(self._address, self._parse)
             if self._is_parsing:
                 # The turn comes later.
                 self._pause_reading()
@@ -336,14 +335,14 @@ class Connection(HttpToolsProtocol):
                 self._abort_at = math.inf
                 self._abort()
         elif self.is_busy:
-            if now - self._request_began > self._limits.request_seconds:
-                self._limits.count_closed("timeout")
+            if now - self._request_began > self._context.request_seconds:
+                self._context.count_closed("timeout")
                 self._close_soon(_TIMED_OUT if self._state in _BUSY else b"")
-        elif self._state is ConnectionState.IDLE and now - self._idle_since > self._limits.idle_seconds:
+        elif self._state is ConnectionState.IDLE and now - self._idle_since > self._context.idle_seconds:
             self._close_soon()
 
     def evict(self) -> None:
-        self._limits.count_closed("limit")
+        self._context.count_closed("limit")
         # At once: clients that never close their side would otherwise add up to more than the limit.
         self._state = ConnectionState.CLOSING
         self._unregister()
@@ -353,7 +352,7 @@ class Connection(HttpToolsProtocol):
             self._drop_references()
 
     def shed(self) -> None:
-        self._limits.count_closed("overload")
+        self._context.count_closed("overload")
         if self._state in _BUSY:
             self._close_lingering(_OVERLOADED)
         else:
@@ -399,9 +398,9 @@ class Connection(HttpToolsProtocol):
             transport.abort()
 
     def _unregister(self) -> None:
-        self._limits.budget.members.discard(self)
-        self._limits.pool.release(self)
-        self._limits.count()
+        self._context.budget.connections.discard(self)
+        self._context.connections.release(self)
+        self._context.update_connection_metric()
 
     def _drop_references(self) -> None:
         """Break the reference cycles of this connection, so that its memory need not wait for the garbage collector."""
@@ -415,6 +414,6 @@ class Connection(HttpToolsProtocol):
         # The CA that vouched for the client of a resumed session may have been removed since. API servers resume none.
         if tls.session_reused:
             return False
-        names = self._limits.client_names
+        names = self._context.client_names
         subject: Any = (tls.getpeercert() or {}).get("subject", ())
         return not names or any(kind == "commonName" and name in names for parts in subject for kind, name in parts)

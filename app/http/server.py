@@ -1,4 +1,4 @@
-"""An HTTP server on a bound socket, in an event loop that it shares with other servers."""
+"""An HTTP server on a listening socket, in an event loop that it shares with other servers."""
 
 import asyncio
 import contextlib
@@ -13,9 +13,10 @@ from starlette.types import ASGIApp
 
 from app.errors import SettingsError
 from app.http.fast_path import FastPathConnection as AcceptedConnection  # or Connection of protocol.py, as it is
-from app.http.limits import ByteBudget, ConnectionLimits, ConnectionPool
+from app.http.limits import ByteBudget, ConnectionRegistry
 from app.http.listener import Listener
 from app.http.protocol import Connection
+from app.http.server_context import ServerContext
 
 # The API server keeps idle connections for 90 s (Go's DefaultTransport). The server must not close them first.
 IDLE_SECONDS = 120
@@ -24,7 +25,7 @@ HEALTH_CONNECTIONS = 20
 _BACKLOG = 2048
 _SOCKET_BUFFER_BYTES = 16 * 1024
 # A client that has just connected, or just got a response, may have sent its next request already.
-_LAST_CALL_SECONDS = 1.0
+_IDLE_SECONDS_WHILE_DRAINING = 1.0
 _TICK_SECONDS = 0.1
 
 
@@ -34,10 +35,10 @@ class Server(uvicorn.Server):
     def __init__(
         self,
         application: ASGIApp,
-        bound: socket.socket,
-        limits: ConnectionLimits,
+        listening_socket: socket.socket,
+        context: ServerContext,
         drain_seconds: float,
-        context: ssl.SSLContext | None = None,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -48,12 +49,12 @@ class Server(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                timeout_keep_alive=math.ceil(limits.idle_seconds),
+                timeout_keep_alive=math.ceil(context.idle_seconds),
             )
         )
-        self.bound = bound
-        self._limits = limits
+        self.listening_socket = listening_socket
         self._context = context
+        self._ssl_context = ssl_context
         self._drain_seconds = drain_seconds
         self.cut_off = 0
         """How many requests were cut off by the shutdown."""
@@ -64,15 +65,15 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # uvicorn's signature
         """Listen."""
-        limits = self._limits
-        self._listener = Listener(self.bound, self._admit, self._context, limits.queue.run, limits.pool.limit)
+        run_in_turn, limit = self._context.queue.run, self._context.connections.limit
+        self._listener = Listener(self.listening_socket, self._admit, self._ssl_context, run_in_turn, limit)
         self.started = True
 
     def _admit(self, address: str) -> Connection | None:
         """Return a new connection for a remote address, or None if the limit is reached."""
-        if self._limits.pool.make_room(address, asyncio.get_running_loop().time()):
-            return AcceptedConnection(self.config, self.server_state, self._limits, address)
-        self._limits.count_closed("limit")
+        if self._context.connections.make_room(address, asyncio.get_running_loop().time()):
+            return AcceptedConnection(self.config, self.server_state, self._context, address)
+        self._context.count_closed("limit")
         return None
 
     async def on_tick(self, counter: int) -> bool:
@@ -86,7 +87,7 @@ class Server(uvicorn.Server):
         self._listener.close()
         loop = asyncio.get_running_loop()
         end = loop.time() + self._drain_seconds
-        self._limits.idle_seconds = min(self._limits.idle_seconds, _LAST_CALL_SECONDS)
+        self._context.idle_seconds = min(self._context.idle_seconds, _IDLE_SECONDS_WHILE_DRAINING)
         while self._connections() and not self.force_exit and loop.time() < end:
             for connection in self._connections():
                 connection.check_time_outs(loop.time())
@@ -99,10 +100,12 @@ class Server(uvicorn.Server):
         return [connection for connection in self.server_state.connections if isinstance(connection, Connection)]
 
 
-def health_server(application: ASGIApp, bound: socket.socket, request_seconds: float, budget: ByteBudget) -> Server:
+def health_server(
+    application: ASGIApp, listening_socket: socket.socket, request_seconds: float, budget: ByteBudget
+) -> Server:
     """Return a server for the health port of a process; it shares the process's `budget`."""
-    limits = ConnectionLimits(request_seconds, IDLE_SECONDS, ConnectionPool(HEALTH_CONNECTIONS), budget)
-    return Server(application, bound, limits, drain_seconds=1)
+    context = ServerContext(request_seconds, IDLE_SECONDS, ConnectionRegistry(HEALTH_CONNECTIONS), budget)
+    return Server(application, listening_socket, context, drain_seconds=1)
 
 
 def bind(host: str, port: int, setting: str) -> socket.socket:
@@ -115,14 +118,14 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
         host = "0.0.0.0"  # noqa: S104  # the setting asks for it
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        bound = socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+        listening_socket = socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     except OSError as error:
         # The error number of a failed host lookup is negative, and is not an errno.
-        why = (
+        problem = (
             os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror).partition(" (while")[0]
         )
-        raise SettingsError([f"{setting}: cannot listen on {host}:{port}: {why}"]) from None
+        raise SettingsError([f"{setting}: cannot listen on {host}:{port}: {problem}"]) from None
     # Accepted sockets inherit these sizes. The kernel would let buffers grow to megabytes, which count as our memory.
     for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-        bound.setsockopt(socket.SOL_SOCKET, buffer, _SOCKET_BUFFER_BYTES)
-    return bound
+        listening_socket.setsockopt(socket.SOL_SOCKET, buffer, _SOCKET_BUFFER_BYTES)
+    return listening_socket

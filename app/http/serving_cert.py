@@ -41,7 +41,7 @@ class UnusableCertificateError(DindWebhookError):
 class Certificate(NamedTuple):
     """A context ready to serve, and when its certificate expires, in seconds since the epoch."""
 
-    context: ssl.SSLContext
+    ssl_context: ssl.SSLContext
     not_after: float
 
 
@@ -53,22 +53,22 @@ def load_certificate(files: TlsFiles, rules: TlsRules) -> Certificate:
     for path in files:
         if path is not None:
             _read(path)
-    context = _server_context(rules)
+    ssl_context = _new_ssl_context(rules)
     try:
         # Without a password argument, OpenSSL would prompt on the terminal for the one of an encrypted key.
-        context.load_cert_chain(files.cert, files.key, password="")
+        ssl_context.load_cert_chain(files.cert, files.key, password="")
     except (OSError, ValueError) as error:
         raise UnusableCertificateError(
             f"{files.cert} and {files.key} are not a certificate and its key: {_error_text(error)}"
         ) from None
-    not_after = _try_handshake(context, files.cert, rules.host)
+    not_after = _try_handshake(ssl_context, files.cert, rules.host)
     if files.client_ca:
-        context.verify_mode = ssl.CERT_REQUIRED
+        ssl_context.verify_mode = ssl.CERT_REQUIRED
         try:
-            context.load_verify_locations(files.client_ca)
+            ssl_context.load_verify_locations(files.client_ca)
         except OSError as error:
             raise UnusableCertificateError(f"{files.client_ca} has no CA certificate: {_error_text(error)}") from None
-    return Certificate(context, not_after)
+    return Certificate(ssl_context, not_after)
 
 
 class ServedCertificate:
@@ -81,25 +81,25 @@ class ServedCertificate:
         self._metrics = metrics
         self._log = structlog.get_logger()
         self._current: Certificate | None = None
-        self._served: tuple[bytes, ...] = ()
-        self._refused = ""
+        self._served_contents: tuple[bytes, ...] = ()
+        self._problem = ""
         # This context has no certificate: each handshake gets the current context by the SNI callback. To replace the
         # certificate in a context that is in use would break that context if the new pair did not match.
         try:
-            self.context = _server_context(rules)
+            self.ssl_context = _new_ssl_context(rules)
         except ssl.SSLError:
             raise SettingsError([f"server.tls_ciphers: {rules.ciphers!r} names no cipher that OpenSSL has"]) from None
         if files.client_ca:
-            self.context.verify_mode = ssl.CERT_REQUIRED
+            self.ssl_context.verify_mode = ssl.CERT_REQUIRED
         # typeshed does not know the types of the arguments.
-        self.context.sni_callback = self._choose
+        self.ssl_context.sni_callback = self._choose
         self.refresh()
 
     def refresh(self) -> None:
         """Poll the files: serve a new usable certificate, otherwise keep the current one."""
         try:
             contents = self._contents()
-            if contents == self._served:
+            if contents == self._served_contents:
                 self._mark_current()
                 return
             certificate = self._load(contents)
@@ -108,7 +108,7 @@ class ServedCertificate:
             return
         if certificate is None:
             return
-        self._current, self._served = certificate, contents
+        self._current, self._served_contents = certificate, contents
         self._mark_current()
         self._metrics.count_certificate_load(certificate.not_after)
         self._log.info("certificate loaded", file=str(self._files.cert), expires=_format_expiry(certificate.not_after))
@@ -116,7 +116,7 @@ class ServedCertificate:
     def problem(self, now: Callable[[], float] = time.time) -> str | None:
         """Return why TLS cannot be served, or None if it can."""
         if self._current is None:
-            return f"no certificate: {self._refused}"
+            return f"no certificate: {self._problem}"
         if now() > self._current.not_after:
             return f"the certificate expired at {_format_expiry(self._current.not_after)}"
         return None
@@ -135,46 +135,46 @@ class ServedCertificate:
         return tuple(_read(path) for path in self._files if path is not None)
 
     def _mark_current(self) -> None:
-        self._refused = ""
+        self._problem = ""
         self._metrics.set_certificate_ok(ok=True)
 
-    def _refuse(self, why: str) -> None:
-        if why == self._refused:
+    def _refuse(self, problem: str) -> None:
+        if problem == self._problem:
             return
-        self._refused = why
+        self._problem = problem
         self._metrics.count_certificate_load_error()
         self._metrics.set_certificate_ok(ok=False)
-        self._log.error("certificate refused", problem=why, still_serving=self._current is not None)
+        self._log.error("certificate refused", problem=problem, still_serving=self._current is not None)
 
     def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> int | None:
         if self._current is None:
             return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
-        connection.context = self._current.context
+        connection.context = self._current.ssl_context
         return None
 
 
-def _server_context(rules: TlsRules) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = rules.minimum_version
+def _new_ssl_context(rules: TlsRules) -> ssl.SSLContext:
+    ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ssl_context.minimum_version = rules.minimum_version
     # The API server speaks HTTP/1.1 to webhooks.
-    context.set_alpn_protocols(["http/1.1"])
+    ssl_context.set_alpn_protocols(["http/1.1"])
     if rules.ciphers:
-        context.set_ciphers(rules.ciphers)
-    return context
+        ssl_context.set_ciphers(rules.ciphers)
+    return ssl_context
 
 
-def _try_handshake(server_context: ssl.SSLContext, cert_file: Path, host: str) -> float:
+def _try_handshake(ssl_context: ssl.SSLContext, cert_file: Path, host: str) -> float:
     """Have a client in memory accept the certificate; return when it expires, in seconds since the epoch."""
-    client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client_context.check_hostname = bool(host)
-    client_context.hostname_checks_common_name = False
+    client_ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client_ssl_context.check_hostname = bool(host)
+    client_ssl_context.hostname_checks_common_name = False
     # The API server checks the issuer. All other properties are checked here.
-    client_context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    client_ssl_context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     try:
-        client_context.load_verify_locations(cert_file)
+        client_ssl_context.load_verify_locations(cert_file)
         to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-        client = client_context.wrap_bio(to_client, to_server, server_hostname=host or None)
-        server = server_context.wrap_bio(to_server, to_client, server_side=True)
+        client = client_ssl_context.wrap_bio(to_client, to_server, server_hostname=host or None)
+        server = ssl_context.wrap_bio(to_server, to_client, server_side=True)
         waiting = {client.do_handshake, server.do_handshake}
         for step in (client.do_handshake, server.do_handshake) * 3:
             if step in waiting and _is_done(step):

@@ -59,7 +59,7 @@ class TlsProtocol:
     """
 
     def __init__(
-        self, connection: Connection, context: ssl.SSLContext, run_in_turn: Callable[[str, Job], None]
+        self, connection: Connection, ssl_context: ssl.SSLContext, run_in_turn: Callable[[str, Job], None]
     ) -> None:
         self._connection = connection
         self._address = connection.address
@@ -67,10 +67,10 @@ class TlsProtocol:
         self._transport: Any = None
         self._is_handshake_begun = False
         self._bytes_without_content = 0
-        # Bytes in the buffer that are too few to begin the handshake
-        self._held = 0
-        # Bytes in the buffer that wait for their turn; nothing is read meanwhile
-        self._received = 0
+        # In the buffer: too few to begin the handshake
+        self._held_bytes = 0
+        # In the buffer: these wait for their turn. Nothing is read meanwhile.
+        self._received_bytes = 0
         self._is_paused = self._is_paused_by_tls = False
         self._decrypt_in_turn: Job | None = self._decrypt
         loop = asyncio.get_running_loop()
@@ -80,7 +80,7 @@ class TlsProtocol:
         self._tls: Any = SSLProtocol(
             loop,
             self._decrypted,
-            context,
+            ssl_context,
             handshake,
             server_side=True,
             ssl_handshake_timeout=_HANDSHAKE_SECONDS,
@@ -109,18 +109,18 @@ class TlsProtocol:
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's signature
         buffer: memoryview = self._small_buffer if self._bytes_without_content else self._buffer
-        return buffer[self._held :] if self._held else buffer
+        return buffer[self._held_bytes :] if self._held_bytes else buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        received = self._held + nbytes
+        received = self._held_bytes + nbytes
         if not self._is_handshake_begun and received < _HELLO_HEADER.size:
-            self._held = received
+            self._held_bytes = received
             return
-        self._held = 0
-        self._received = received
+        self._held_bytes = 0
+        self._received_bytes = received
         if self._decrypt_in_turn:
             self._run_in_turn(self._address, self._decrypt_in_turn)
-        if self._received:
+        if self._received_bytes:
             # The turn comes later.
             self._is_paused = True
             self._transport.pause_reading()
@@ -138,7 +138,7 @@ class TlsProtocol:
             self._tls.resume_writing()
 
     def _decrypt(self) -> None:
-        received, self._received = self._received, 0
+        received, self._received_bytes = self._received_bytes, 0
         if self._tls is None:
             return
         self._bytes_without_content += received
@@ -190,7 +190,7 @@ class TlsProtocol:
 
     def resume_reading(self) -> None:
         self._is_paused_by_tls = False
-        if not self._received:
+        if not self._received_bytes:
             self._transport.resume_reading()
 
 

@@ -30,11 +30,11 @@ def maintain_certs(settings: CertsSettings) -> None:
         store, settings.directory, hosts, Lifetimes(settings.ca_life, settings.leaf_life), metrics
     )
     controller = Controller(reconciler, metrics, settings.resync.total_seconds())
-    with bind(settings.host, settings.health_port, "certs.health_port") as bound:
+    with bind(settings.host, settings.health_port, "certs.health_port") as listening_socket:
         application = health_application(metrics.registry, lambda: reconciler.problem(datetime.now(UTC)))
-        health = health_server(application, bound, _REQUEST_SECONDS, ByteBudget(_HELD_BYTES))
+        health = health_server(application, listening_socket, _REQUEST_SECONDS, ByteBudget(_HELD_BYTES))
         return_large_blocks()
-        structlog.get_logger().info("keeping certificates", hosts=hosts, health_port=bound.getsockname()[1])
+        structlog.get_logger().info("keeping certificates", hosts=hosts, health_port=listening_socket.getsockname()[1])
         # The process need not wait for these threads at its end: each of their writes is atomic.
         threading.Thread(target=controller.run, daemon=True).start()
         for open_watch in (store.watch_secret, store.watch_bundles):

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from app.errors import SettingsError
-from app.http import ByteBudget, ConnectionLimits, ConnectionPool, Server, bind
+from app.http import ByteBudget, ConnectionRegistry, Server, ServerContext, bind
 from app.model import is_loopback
 from app.playground.application import playground_application
 from app.processes.signals import ShutdownSignal
@@ -23,13 +23,13 @@ def serve_playground(
         raise SettingsError(
             [f"--host: {host} is not a loopback address; the playground is for this machine only: use 127.0.0.1"]
         )
-    with bind(host, port, "--port") as bound, asyncio.Runner() as runner:
-        limits = ConnectionLimits(
-            _REQUEST_SECONDS, _IDLE_SECONDS, ConnectionPool(_CONNECTIONS), ByteBudget(_HELD_BYTES)
+    with bind(host, port, "--port") as listening_socket, asyncio.Runner() as runner:
+        context = ServerContext(
+            _REQUEST_SECONDS, _IDLE_SECONDS, ConnectionRegistry(_CONNECTIONS), ByteBudget(_HELD_BYTES)
         )
-        server = Server(playground_application(settings, environ), bound, limits, drain_seconds=0)
+        server = Server(playground_application(settings, environ), listening_socket, context, drain_seconds=0)
         shown = f"[{host}]" if ":" in host else host
-        runner.run(_serve(server, lambda: announce(f"http://{shown}:{bound.getsockname()[1]}/")))
+        runner.run(_serve(server, lambda: announce(f"http://{shown}:{listening_socket.getsockname()[1]}/")))
 
 
 async def _serve(server: Server, announce: Callable[[], None]) -> None:

@@ -14,12 +14,12 @@ from app.errors import SettingsError
 from app.http import (
     IDLE_SECONDS,
     ByteBudget,
-    ConnectionLimits,
-    ConnectionPool,
+    ConnectionRegistry,
     FairQueue,
     Metrics,
     ServedCertificate,
     Server,
+    ServerContext,
     TlsFiles,
     TlsRules,
     bind,
@@ -37,8 +37,8 @@ _COLLECT_SECONDS = 1.0
 _TLS_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
-class BoundSockets(NamedTuple):
-    """The bound sockets of the two servers."""
+class ListeningSockets(NamedTuple):
+    """The listening sockets of the two servers."""
 
     webhook: socket.socket
     health: socket.socket
@@ -52,7 +52,7 @@ def serve(settings: Settings) -> bool:
     server = settings.server
     files = _tls_files(server)
     with contextlib.ExitStack() as stack:
-        sockets = BoundSockets(
+        sockets = ListeningSockets(
             stack.enter_context(bind(server.host, server.port, "server.port")),
             stack.enter_context(bind(server.host, server.health_port, "server.health_port")),
         )
@@ -66,7 +66,7 @@ def _tls_files(settings: ServerSettings) -> TlsFiles:
     raise SettingsError(["server.tls_cert_file and server.tls_key_file are needed (or --dev, to try it out)"])
 
 
-async def _serve(settings: Settings, files: TlsFiles, sockets: BoundSockets) -> bool:
+async def _serve(settings: Settings, files: TlsFiles, sockets: ListeningSockets) -> bool:
     metrics = Metrics()
     config = settings.server
     rules = TlsRules(_TLS_VERSIONS[config.tls_min_version], config.tls_ciphers, config.tls_server_name or "")
@@ -74,20 +74,20 @@ async def _serve(settings: Settings, files: TlsFiles, sockets: BoundSockets) -> 
     queue = FairQueue()
     application = webhook_application(make_policy(settings.injection), metrics, config.body_limit, queue)
     budget = ByteBudget(config.body_limit + SPARE_BYTES)
-    limits = ConnectionLimits(
+    context = ServerContext(
         config.request_seconds,
         IDLE_SECONDS,
-        ConnectionPool(config.connection_limit),
+        ConnectionRegistry(config.connection_limit),
         budget,
         queue,
         frozenset(config.client_names),
         metrics,
         application.endpoints,
     )
-    webhook = Server(application, sockets.webhook, limits, config.drain_seconds, certificate.context)
+    webhook = Server(application, sockets.webhook, context, config.drain_seconds, certificate.ssl_context)
 
     def not_ready() -> str | None:
-        if limits.closing:
+        if context.closing:
             return "stopping"
         return certificate.problem() if webhook.started else "not listening yet"
 
@@ -109,7 +109,7 @@ async def _serve(settings: Settings, files: TlsFiles, sockets: BoundSockets) -> 
         serving = group.create_task(webhook.serve())
         answering = group.create_task(health.serve())
         await shutdown.requested.wait()
-        await _drain(shutdown, limits, webhook, serving, config.grace_seconds)
+        await _drain(shutdown, context, webhook, serving, config.grace_seconds)
         polling.cancel()
         collecting.cancel()
         # Last, so that kubelet sees a process that is alive and not ready.
@@ -121,13 +121,13 @@ async def _serve(settings: Settings, files: TlsFiles, sockets: BoundSockets) -> 
 
 async def _drain(
     shutdown: ShutdownSignal,
-    limits: ConnectionLimits,
+    context: ServerContext,
     webhook: Server,
     serving: asyncio.Task[None],
     grace_seconds: float,
 ) -> None:
     """Serve for the grace time, each response the last on its connection; then refuse connections and drain."""
-    limits.closing = True
+    context.closing = True
     structlog.get_logger().info("stopping", grace_seconds=grace_seconds)
     await shutdown.pause(grace_seconds)
     webhook.should_exit = True

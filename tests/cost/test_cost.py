@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from app.http import ByteBudget, ConnectionLimits, ConnectionPool, FairQueue, Metrics, webhook_application
+from app.http import ByteBudget, ConnectionRegistry, FairQueue, Metrics, ServerContext, webhook_application
 from app.http.fast_path import FastPathConnection
 from app.logs import configure_logs
 from app.settings import InjectionSettings, make_policy
@@ -74,8 +74,8 @@ def connect_webhook() -> Connect:
 
     def connect() -> SendReview:
         transport = _RecordingTransport()
-        limits = ConnectionLimits(60, 60, ConnectionPool(10), ByteBudget(12 * 2**20), endpoints=app.endpoints)
-        connection = FastPathConnection(config, ServerState(), limits, "127.0.0.1")
+        context = ServerContext(60, 60, ConnectionRegistry(10), ByteBudget(12 * 2**20), endpoints=app.endpoints)
+        connection = FastPathConnection(config, ServerState(), context, "127.0.0.1")
         connection.attach_socket(transport)
         connection.connection_made(transport)
 

@@ -159,17 +159,17 @@ def test_where_nobody_served_before_nobody_waits(state: CertState) -> None:
 
 
 def test_a_ca_whose_leaf_is_served_is_trusted_again(state: CertState, rotated: CertState) -> None:
-    stranger = new_state(HOSTS, LIFETIMES, NOW + DAY)
-    mended = add_trusted_ca(stranger, state, NOW + DAY)
-    assert mended is not None
-    assert trust_bundle(mended, NOW + DAY) == stranger.ca.cert + state.ca.cert
-    assert mended.previous_until == expiry(state.leaf.cert)
-    assert add_trusted_ca(mended, state, NOW + DAY) is None
-    assert add_trusted_ca(stranger, state, NOW + 30 * DAY) is None, "its leaf has expired"
-    third = add_trusted_ca(rotated, stranger, NOW + 30 * DAY)
-    assert third is not None
-    assert trust_bundle(third, NOW + 30 * DAY) == rotated.ca.cert + state.ca.cert + stranger.ca.cert
-    assert third.previous_until == rotated.previous_until, "the later of both"
+    other_state = new_state(HOSTS, LIFETIMES, NOW + DAY)
+    repaired = add_trusted_ca(other_state, state, NOW + DAY)
+    assert repaired is not None
+    assert trust_bundle(repaired, NOW + DAY) == other_state.ca.cert + state.ca.cert
+    assert repaired.previous_until == expiry(state.leaf.cert)
+    assert add_trusted_ca(repaired, state, NOW + DAY) is None
+    assert add_trusted_ca(other_state, state, NOW + 30 * DAY) is None, "its leaf has expired"
+    merged = add_trusted_ca(rotated, other_state, NOW + 30 * DAY)
+    assert merged is not None
+    assert trust_bundle(merged, NOW + 30 * DAY) == rotated.ca.cert + state.ca.cert + other_state.ca.cert
+    assert merged.previous_until == rotated.previous_until, "the later of both"
 
 
 def test_times_of_certificates_are_read_without_the_backdating(state: CertState) -> None:

@@ -1,4 +1,4 @@
-"""ConnectionPool and ByteBudget: the connections that are closed at the limits on connections and buffered bytes."""
+"""ConnectionRegistry and ByteBudget: which connections are closed at the limits on connections and bytes."""
 
 import math
 import time
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.http.limits import ByteBudget, ConnectionPool
+from app.http.limits import ByteBudget, ConnectionRegistry
 
 NOW = 100.0
 
@@ -21,7 +21,7 @@ class Client:
     held_bytes: int = 0
     has_left: bool = False
     leaves: list["Client"] = field(default_factory=list)
-    pool: ConnectionPool | None = None
+    registry: ConnectionRegistry | None = None
 
     @property
     def busy_since(self) -> float:
@@ -29,107 +29,107 @@ class Client:
 
     def evict(self) -> None:
         self.has_left = True
-        if self.pool:
-            self.pool.release(self)
+        if self.registry:
+            self.registry.release(self)
 
     def shed(self) -> None:
         self.has_left = True
         self.leaves.append(self)
 
 
-def admit(pool: ConnectionPool, newcomer: Client) -> bool:
-    """Return whether the pool admits the new connection."""
-    newcomer.pool = pool
-    has_room = pool.make_room(newcomer.address, NOW)
+def admit(registry: ConnectionRegistry, client: Client) -> bool:
+    """Return whether the registry admits the new connection."""
+    client.registry = registry
+    has_room = registry.make_room(client.address, NOW)
     if has_room:
-        pool.add(newcomer)
+        registry.add(client)
     return has_room
 
 
-def fill(pool: ConnectionPool, *clients: Client) -> None:
-    assert all(admit(pool, client) for client in clients)
+def fill(registry: ConnectionRegistry, *clients: Client) -> None:
+    assert all(admit(registry, client) for client in clients)
     assert not any(client.has_left for client in clients)
 
 
 def test_all_are_admitted_up_to_the_limit() -> None:
-    pool = ConnectionPool(3)
-    fill(pool, Client("a"), Client("a"), Client("a"))
-    assert len(pool) == 3
+    registry = ConnectionRegistry(3)
+    fill(registry, Client("a"), Client("a"), Client("a"))
+    assert len(registry) == 3
 
 
 @pytest.mark.parametrize("kept", ["a", "b"])
 def test_the_newcomer_is_refused_where_its_address_has_most(kept: str) -> None:
-    pool = ConnectionPool(2)
+    registry = ConnectionRegistry(2)
     clients = [Client("a"), Client(kept)]
-    fill(pool, *clients)
-    assert not admit(pool, Client("a"))
+    fill(registry, *clients)
+    assert not admit(registry, Client("a"))
     assert not any(client.has_left for client in clients)
-    assert len(pool) == 2
+    assert len(registry) == 2
 
 
 @pytest.mark.parametrize("is_idle", [True, False])
 def test_one_of_the_address_with_most_leaves_for_a_newcomer_of_another(is_idle: bool) -> None:
-    pool = ConnectionPool(4)
+    registry = ConnectionRegistry(4)
     first, longest, kept = Client("a", is_idle, NOW - 2), Client("a", is_idle, NOW - 3), Client("b", True, NOW - 9)
-    fill(pool, first, longest, Client("a", is_idle), kept)
-    assert admit(pool, Client("c"))
+    fill(registry, first, longest, Client("a", is_idle), kept)
+    assert admit(registry, Client("c"))
     assert [client.has_left for client in (first, longest, kept)] == [False, True, False]
-    assert len(pool) == 4
+    assert len(registry) == 4
 
 
 def test_a_stalled_one_leaves_before_the_newcomer_of_its_address() -> None:
-    pool = ConnectionPool(3)
+    registry = ConnectionRegistry(3)
     stalled = Client("a", is_idle=False, waiting_since=NOW - 1.5)
-    fill(pool, Client("a", waiting_since=NOW - 9), stalled, Client("a", is_idle=False, waiting_since=NOW - 0.5))
-    assert admit(pool, Client("a"))
+    fill(registry, Client("a", waiting_since=NOW - 9), stalled, Client("a", is_idle=False, waiting_since=NOW - 0.5))
+    assert admit(registry, Client("a"))
     assert stalled.has_left
 
 
 def test_who_has_been_released_counts_no_more() -> None:
-    pool = ConnectionPool(1)
+    registry = ConnectionRegistry(1)
     client = Client("a")
-    fill(pool, client)
-    pool.release(client)
-    pool.release(client)
-    fill(pool, Client("a"))
-    assert len(pool) == 1
+    fill(registry, client)
+    registry.release(client)
+    registry.release(client)
+    fill(registry, Client("a"))
+    assert len(registry) == 1
 
 
 def test_strangers_of_many_addresses_leave_one_with_few_alone() -> None:
-    pool = ConnectionPool(20)
+    registry = ConnectionRegistry(20)
     kept = [Client("apiserver", waiting_since=NOW - 60), Client("apiserver", waiting_since=NOW - 50)]
-    fill(pool, *kept)
+    fill(registry, *kept)
     for client in kept:
-        pool.mark_request_sent(client)
+        registry.mark_request_sent(client)
     for number in range(200):
-        admit(pool, Client(f"stranger {number % 6}", is_idle=False))
+        admit(registry, Client(f"stranger {number % 6}", is_idle=False))
     assert not any(client.has_left for client in kept)
-    assert len(pool) == 20
+    assert len(registry) == 20
 
 
 @pytest.mark.parametrize("all_sent_one", [False, True])
 def test_who_has_no_connection_gets_one_though_all_others_have_one_each(all_sent_one: bool) -> None:
-    pool = ConnectionPool(20)
+    registry = ConnectionRegistry(20)
     kept, *strangers = [Client("apiserver", waiting_since=NOW - 60), *(Client(f"stranger {n}") for n in range(19))]
-    fill(pool, kept, *strangers)
+    fill(registry, kept, *strangers)
     for client in [kept, *strangers] if all_sent_one else [kept]:
-        pool.mark_request_sent(client)
-    assert admit(pool, Client("kubelet"))
+        registry.mark_request_sent(client)
+    assert admit(registry, Client("kubelet"))
     assert kept.has_left == all_sent_one, "of those that sent a request, the one that waits longest"
 
 
 @pytest.mark.parametrize(("seconds", "admitted"), [(2, True), (0.5, False)])
 def test_who_has_as_many_as_any_gets_more_for_one_that_sends_nothing(seconds: float, admitted: bool) -> None:
-    pool = ConnectionPool(20)
+    registry = ConnectionRegistry(20)
     kept = Client("apiserver")
-    fill(pool, kept, *(Client(f"stranger {number}", waiting_since=NOW - seconds) for number in range(19)))
-    pool.mark_request_sent(kept)
-    assert admit(pool, Client("apiserver")) is admitted
+    fill(registry, kept, *(Client(f"stranger {number}", waiting_since=NOW - seconds) for number in range(19)))
+    registry.mark_request_sent(kept)
+    assert admit(registry, Client("apiserver")) is admitted
     assert not kept.has_left
 
 
 def spend(budget: ByteBudget, client: Client, count: int) -> None:
-    budget.members.add(client)
+    budget.connections.add(client)
     client.held_bytes += count
     budget.spend(count)
 
@@ -156,7 +156,7 @@ def test_who_is_stalled_leaves_before_who_holds_more() -> None:
     budget = ByteBudget(100)
     stalled = [Client(name, is_idle=False, waiting_since=time.monotonic() - 2) for name in "abc"]
     silent = Client("d", is_idle=False, waiting_since=time.monotonic() - 2)
-    budget.members.add(silent)
+    budget.connections.add(silent)
     for client in stalled:
         spend(budget, client, 20)
     large = Client("e", is_idle=False, waiting_since=time.monotonic())

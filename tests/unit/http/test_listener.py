@@ -10,7 +10,7 @@ import pytest
 import trustme
 import uvloop
 
-from app.http import ByteBudget, ConnectionLimits, ConnectionPool, EndpointResponse, FairQueue, Server, bind
+from app.http import ByteBudget, ConnectionRegistry, EndpointResponse, FairQueue, Server, ServerContext, bind
 
 SECONDS = 30.0
 REQUEST = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}"
@@ -39,21 +39,21 @@ def answer(*_: object) -> EndpointResponse:
     return EndpointResponse(200, [(b"content-length", b"2")], b"ok")
 
 
-def listen(queue: Any, use: Callable[[Server, ssl.SSLContext, ConnectionPool], Any]) -> None:
+def listen(queue: Any, use: Callable[[Server, ssl.SSLContext, ConnectionRegistry], Any]) -> None:
     """Run a TLS server with this queue, and call `use` with it, in the same kind of event loop as `serve`."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_listen(queue, use))
 
 
-async def _listen(queue: Any, use: Callable[[Server, ssl.SSLContext, ConnectionPool], Any]) -> None:
-    context, trusting = contexts()
-    pool = ConnectionPool(10)
-    with bind("127.0.0.1", 0, "server.port") as bound:
-        limits = ConnectionLimits(SECONDS, SECONDS, pool, ByteBudget(2**20), queue, endpoints={b"/": answer})
-        server = Server(answer, bound, limits, 0, context)  # type: ignore[arg-type]  # no request reaches the application
+async def _listen(queue: Any, use: Callable[[Server, ssl.SSLContext, ConnectionRegistry], Any]) -> None:
+    ssl_context, trusting = contexts()
+    registry = ConnectionRegistry(10)
+    with bind("127.0.0.1", 0, "server.port") as listening_socket:
+        context = ServerContext(SECONDS, SECONDS, registry, ByteBudget(2**20), queue, endpoints={b"/": answer})
+        server = Server(answer, listening_socket, context, 0, ssl_context)  # type: ignore[arg-type]  # no request reaches the application
         serving = asyncio.create_task(server.serve())
         async with asyncio.timeout(SECONDS):
-            await use(server, trusting, pool)
+            await use(server, trusting, registry)
             server.should_exit = True
             await serving
 
@@ -61,10 +61,10 @@ async def _listen(queue: Any, use: Callable[[Server, ssl.SSLContext, ConnectionP
 def test_a_handshake_waits_for_the_turn_of_its_address() -> None:
     queue = PausedQueue()
 
-    async def use(server: Server, trusting: ssl.SSLContext, pool: ConnectionPool) -> None:
+    async def use(server: Server, trusting: ssl.SSLContext, registry: ConnectionRegistry) -> None:
         opening = asyncio.create_task(
             asyncio.open_connection(
-                *server.bound.getsockname(),
+                *server.listening_socket.getsockname(),
                 ssl=trusting,
                 server_hostname="localhost",
                 local_addr=("127.0.0.2", 0),
@@ -76,15 +76,15 @@ def test_a_handshake_waits_for_the_turn_of_its_address() -> None:
         job()
         _, writer = await opening
         writer.transport.abort()
-        while len(pool):  # noqa: ASYNC110  # no event signals the change
+        while len(registry):  # noqa: ASYNC110  # no event signals the change
             await asyncio.sleep(0.01)
 
     listen(queue, use)
 
 
 def test_a_client_hello_may_come_byte_by_byte() -> None:
-    async def use(server: Server, trusting: ssl.SSLContext, _: ConnectionPool) -> None:
-        reader, writer = await asyncio.open_connection(*server.bound.getsockname())
+    async def use(server: Server, trusting: ssl.SSLContext, _: ConnectionRegistry) -> None:
+        reader, writer = await asyncio.open_connection(*server.listening_socket.getsockname())
         received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = trusting.wrap_bio(received, sent, server_hostname="localhost")
         while True:
@@ -108,14 +108,14 @@ def test_a_client_hello_may_come_byte_by_byte() -> None:
 
 
 def test_who_announces_a_long_client_hello_is_cut_off_at_once() -> None:
-    async def use(server: Server, _: ssl.SSLContext, pool: ConnectionPool) -> None:
-        reader, writer = await asyncio.open_connection(*server.bound.getsockname())
+    async def use(server: Server, _: ssl.SSLContext, registry: ConnectionRegistry) -> None:
+        reader, writer = await asyncio.open_connection(*server.listening_socket.getsockname())
         # A handshake record with the start of a ClientHello of 16 KiB and a byte
         writer.write(b"\x16\x03\x01\x40\x00\x01\x00\x40\x01")
         with contextlib.suppress(ConnectionError):
             await asyncio.wait_for(reader.read(), 1)
         writer.close()
-        while len(pool):  # noqa: ASYNC110  # no event signals the change
+        while len(registry):  # noqa: ASYNC110  # no event signals the change
             await asyncio.sleep(0.01)
 
     listen(FairQueue(), use)
@@ -124,14 +124,14 @@ def test_who_announces_a_long_client_hello_is_cut_off_at_once() -> None:
 def test_who_leaves_before_the_turn_of_its_address_is_forgotten() -> None:
     queue = PausedQueue()
 
-    async def use(server: Server, _: ssl.SSLContext, pool: ConnectionPool) -> None:
-        _, writer = await asyncio.open_connection(*server.bound.getsockname())
+    async def use(server: Server, _: ssl.SSLContext, registry: ConnectionRegistry) -> None:
+        _, writer = await asyncio.open_connection(*server.listening_socket.getsockname())
         writer.write(b"\x16\x03\x01".ljust(9, b"\0"))
         _, job = await queue.accepted.get()
         writer.transport.abort()
         await asyncio.sleep(0.05)
         job()
-        while len(pool):  # noqa: ASYNC110  # no event signals the change
+        while len(registry):  # noqa: ASYNC110  # no event signals the change
             await asyncio.sleep(0.01)
 
     listen(queue, use)
@@ -141,12 +141,12 @@ def test_who_leaves_before_the_turn_of_its_address_is_forgotten() -> None:
 def test_who_does_not_go_on_is_cut_off(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.http.socket_protocols._HANDSHAKE_SECONDS", 0.2)
 
-    async def use(server: Server, _: ssl.SSLContext, pool: ConnectionPool) -> None:
-        reader, writer = await asyncio.open_connection(*server.bound.getsockname())
+    async def use(server: Server, _: ssl.SSLContext, registry: ConnectionRegistry) -> None:
+        reader, writer = await asyncio.open_connection(*server.listening_socket.getsockname())
         writer.write(sent)
         assert await reader.read() == b""
         writer.close()
-        while len(pool):  # noqa: ASYNC110  # no event signals the change
+        while len(registry):  # noqa: ASYNC110  # no event signals the change
             await asyncio.sleep(0.01)
 
     listen(FairQueue(), use)

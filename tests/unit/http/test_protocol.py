@@ -13,7 +13,7 @@ import uvloop
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.http import ByteBudget, ConnectionLimits, ConnectionPool, EndpointResponse, Server, bind
+from app.http import ByteBudget, ConnectionRegistry, EndpointResponse, Server, ServerContext, bind
 from app.http.protocol import Connection
 
 SECONDS = 60.0
@@ -53,18 +53,18 @@ async def run_server(  # noqa: PLR0913  # each parameter is the subject of some 
     idle_seconds: float = SECONDS,
     connections: int = 100,
     held_bytes: int = 2 * LENGTH,
-    context: ssl.SSLContext | None = None,
+    ssl_context: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Server]:
     """Run a server with an application and separate endpoints."""
-    with bind("127.0.0.1", 0, "server.port") as bound:
-        limits = ConnectionLimits(
+    with bind("127.0.0.1", 0, "server.port") as listening_socket:
+        context = ServerContext(
             request_seconds,
             idle_seconds,
-            ConnectionPool(connections),
+            ConnectionRegistry(connections),
             ByteBudget(held_bytes),
             endpoints={b"/endpoint": answer_at_once, b"/length": answer_with_large_body},
         )
-        server = Server(application, bound, limits, 0, context)
+        server = Server(application, listening_socket, context, 0, ssl_context)
         serving = asyncio.create_task(server.serve())
         await until(lambda: server.started)
         yield server
@@ -73,7 +73,7 @@ async def run_server(  # noqa: PLR0913  # each parameter is the subject of some 
 
 
 async def send(server: Server, request: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    reader, writer = await asyncio.open_connection(*server.bound.getsockname())
+    reader, writer = await asyncio.open_connection(*server.listening_socket.getsockname())
     writer.write(request)
     return reader, writer
 
@@ -163,9 +163,9 @@ def test_so_is_one_that_the_client_breaks_off() -> None:
 
 async def count_leaked_tls_connections(first_bytes: bytes) -> int:
     """Return the number of connections in memory after too many TLS clients sent these bytes and closed."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("localhost").configure_cert(context)
-    async with run_server(connections=3, context=context) as server:
+    ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(ssl_context)
+    async with run_server(connections=3, ssl_context=ssl_context) as server:
         async with AsyncExitStack() as clients:
             for _ in range(6):
                 await clients.enter_async_context(client(server, first_bytes))

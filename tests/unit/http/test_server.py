@@ -21,16 +21,16 @@ def reaches(address: str, port: int) -> bool:
     [("::", {"127.0.0.1", "::1"}), ("0.0.0.0", {"127.0.0.1"}), ("127.0.0.1", {"127.0.0.1"}), ("::1", {"::1"})],
 )
 def test_two_colons_stand_for_every_address_of_both_families(host: str, reached: set[str]) -> None:
-    with bind(host, 0, "server.port") as bound:
-        port = bound.getsockname()[1]
+    with bind(host, 0, "server.port") as listening_socket:
+        port = listening_socket.getsockname()[1]
         assert {address for address in ("127.0.0.1", "::1") if reaches(address, port)} == reached
 
 
 def test_on_a_node_without_ipv6_they_stand_for_those_of_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
-    with bind("::", 0, "server.port") as bound:
-        assert bound.family == socket.AF_INET
-        assert reaches("127.0.0.1", bound.getsockname()[1])
+    with bind("::", 0, "server.port") as listening_socket:
+        assert listening_socket.family == socket.AF_INET
+        assert reaches("127.0.0.1", listening_socket.getsockname()[1])
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,8 @@ def sample(metrics: Metrics, name: str) -> float | None:
 def test_a_good_pair_is_loaded_with_its_end(files: TlsFiles) -> None:
     certificate = load_certificate(files, SERVICE)
     assert certificate.not_after == END.timestamp()
-    assert certificate.context.verify_mode == ssl.CERT_REQUIRED
-    assert load_certificate(files._replace(client_ca=None), SERVICE).context.verify_mode == ssl.CERT_NONE
+    assert certificate.ssl_context.verify_mode == ssl.CERT_REQUIRED
+    assert load_certificate(files._replace(client_ca=None), SERVICE).ssl_context.verify_mode == ssl.CERT_NONE
 
 
 @pytest.mark.parametrize(
