@@ -185,7 +185,7 @@ class Bench:
             list(pool.map(delete, {self.namespaces[name].name for name in names}))
 
     def measure_asking(self, number: int, names: list[str], cells: Cells) -> None:
-        """Add the figures of a round in which all pods ask for Docker."""
+        """Add the figures of a round in which all pods request Docker."""
         print(f"round {number + 1}: pods that ask", flush=True)
         for creators in _CREATORS:
             for name in rotate(names, number):
@@ -248,7 +248,7 @@ def _creator_token(kube: Kube) -> str:
 
 
 def _dry_run(namespace: Namespace) -> tuple[JsonObject, str]:
-    """Return the pod that would be created for one that asks for Docker, or an empty one and the message of a denial."""
+    """Return the pod that would be created for one that requests Docker, or an empty one and the message of a denial."""
     try:
         return namespace.make(samples.pod_before_admission(samples.DIND), dry_run="All"), ""
     except RefusedError as error:

@@ -51,11 +51,11 @@ def measure(load: Load, rounds: int, stack: ExitStack) -> dict[str, Any]:
     bodies = {label: folder / f"{size}.json" for label, size in samples.SIZES.items()}
     for label, body in bodies.items():
         body.write_bytes(samples.review(samples.SIZES[label]))
-    prepare(folder, static=answer_review(bodies["4.5 KB"].read_bytes()))
+    prepare(folder, static=answer_review(bodies["4.4 KB"].read_bytes()))
     servers = [start(name, folder, stack) for name in SERVERS]
     for server in servers:
         check_same_pods(server)
-        load.post(server.url, bodies["4.5 KB"], 16)  # to warm up
+        load.post(server.url, bodies["4.4 KB"], 16)  # to warm up
     cells: Cells = {}
     ready = []
     for number in range(rounds):
@@ -73,7 +73,7 @@ def measure(load: Load, rounds: int, stack: ExitStack) -> dict[str, Any]:
         "cells": cells,
         "peak_mb": {server.name: server.resident_mb("VmHWM") for server in servers},
         "ready": ready,
-        "memory": _watch_memory(load, bodies["4.5 KB"]),
+        "memory": _watch_memory(load, bodies["4.4 KB"]),
         "growth": _measure_growth(rounds),
     }
 

@@ -48,10 +48,10 @@ class Kind(NamedTuple):
 def kinds() -> list[Kind]:
     """Return the requests that the clients send in turn."""
     typo, opted_out = ({"dind.io/inject": value} for value in ("sidcar", "disabled"))
-    small = samples.review(samples.SIZES["4.5 KB"])
+    small = samples.review(samples.SIZES["4.4 KB"])
     return [
-        Kind("4.5 KB", small, contains=b'"patch":'),
-        Kind("40 KB", samples.review(samples.SIZES["40 KB"]), contains=b'"patch":'),
+        Kind("4.4 KB", small, contains=b'"patch":'),
+        Kind("37 KB", samples.review(samples.SIZES["37 KB"]), contains=b'"patch":'),
         Kind("denied", samples.encode_review(samples.pod(2, typo)), contains=b'"allowed":false'),
         Kind("opted out", samples.encode_review(samples.pod(2, opted_out))),
         Kind("malformed", small[:-1], 400, b""),

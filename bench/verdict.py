@@ -1,12 +1,12 @@
 """Verdicts on limits: a limit is resolved only if the effect is at least as large as the noise.
 
 The effect is the distance between the median and the limit. The noise is the distance between the median and that end of
-its interval that is on the side of the limit. The interval holds the true median with 95 % confidence from six rounds on;
-with fewer rounds it is the range of all rounds, and with fewer than three the noise is unknown.
+its interval that is on the side of the limit. From six rounds on, the interval contains the true
+median with a confidence of 95 %. With fewer rounds, it is the range of all rounds, and nothing is resolved.
 
 | effect | median | verdict |
 |---|---|---|
-| smaller than the noise, or fewer than three rounds | any | not resolved |
+| smaller than the noise, or fewer than six rounds | any | not resolved |
 | at least the noise | within the limit | yes |
 | at least the noise | beyond the limit | no |
 """
@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-_MIN_ROUNDS = 3
+# The fewest for which a sign test reaches this confidence
+_MIN_ROUNDS = 6
 _CONFIDENCE = 0.95
 
 

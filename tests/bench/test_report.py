@@ -30,15 +30,15 @@ class TestRatios:
 @pytest.mark.parametrize(
     ("opted_in", "verdict"),
     [
-        ([2.01, 2.02, 2.01], Verdict.MET),
-        ([2.4, 2.41, 2.4], Verdict.MISSED),
-        ([1.0, 2.01, 3.0], Verdict.UNRESOLVED),
+        ([2.01, 2.02] * 3, Verdict.MET),
+        ([2.4, 2.41] * 3, Verdict.MISSED),
+        ([1.0, 2.01, 3.0] * 2, Verdict.UNRESOLVED),
     ],
 )
-def test_pods_that_do_not_ask_are_held_against_creations_without_a_webhook(
+def test_pods_that_do_not_request_docker_are_compared_with_creations_without_a_webhook(
     opted_in: list[float], verdict: Verdict
 ) -> None:
-    figures = cell(**{UNCONFIGURED: [2.0] * 3, NOT_OPTED_IN: [2.0] * 3, OPTED_IN: opted_in})
+    figures = cell(**{UNCONFIGURED: [2.0] * 6, NOT_OPTED_IN: [2.0] * 6, OPTED_IN: opted_in})
     other, limit = report.api_limits({"asking": {}, "unasked": {"1": figures}})
     assert other.verdict is Verdict.MET
     assert "one creator" in limit.text
@@ -46,8 +46,8 @@ def test_pods_that_do_not_ask_are_held_against_creations_without_a_webhook(
 
 
 def test_a_noisy_limit_is_not_resolved() -> None:
-    quiet = {NOTHING: [1.0] * 3, CHART_WEBHOOK: [2.0] * 3, MAP: [2.0] * 3}
-    noisy = {**quiet, CHART_WEBHOOK: [1.2, 1.9, 8.0]}
+    quiet = {NOTHING: [1.0] * 6, CHART_WEBHOOK: [2.0] * 6, MAP: [2.0] * 6}
+    noisy = {**quiet, CHART_WEBHOOK: [1.2, 1.9, 8.0] * 2}
     limits = [report.api_limits({"asking": {"1": cell(**rounds)}, "unasked": {}})[0] for rounds in (quiet, noisy)]
     assert [limit.verdict for limit in limits] == [Verdict.MET, Verdict.UNRESOLVED]
 
@@ -69,10 +69,10 @@ def test_there_is_no_replica_too_many() -> None:
 
 class TestSoak:
     def soak(self, **changed: Any) -> dict[str, Any]:
-        """Return a run of 20 points within all limits, except for `changed`."""
+        """Return a run of 30 points within all limits, except for `changed`."""
         flat = {"p50": 0.001, "p99": 0.002, "resident_mb": 60.0, "other_descriptors": 17.0}
-        run = {"answers": {"4.5 KB": 1000}, "failed": 0, "rotations": 4, "served": 4}
-        return {**run, "points": {name: [value] * 20 for name, value in flat.items()}, **changed}
+        run = {"answers": {"4.4 KB": 1000}, "failed": 0, "rotations": 4, "served": 4}
+        return {**run, "points": {name: [value] * 30 for name, value in flat.items()}, **changed}
 
     def not_met(self, run: dict[str, Any]) -> list[Limit]:
         return [limit for limit in report.soak_limits(run) if limit.verdict is not Verdict.MET]
@@ -111,11 +111,11 @@ class TestSoak:
 
     def test_the_warm_up_is_left_out(self) -> None:
         run = self.soak()
-        run["points"]["resident_mb"][:4] = [40.0] * 4
+        run["points"]["resident_mb"][:6] = [40.0] * 6
         assert self.not_met(run) == []
 
     def test_noise_above_the_growth_is_not_resolved(self) -> None:
         run = self.soak()
-        run["points"]["resident_mb"][-4:] = [40.0, 60.0, 60.0, 80.0]
+        run["points"]["resident_mb"][-6:] = [40.0, 60.0, 60.0, 60.0, 60.0, 80.0]
         (limit,) = self.not_met(run)
         assert limit.verdict is Verdict.UNRESOLVED

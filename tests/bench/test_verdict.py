@@ -5,7 +5,7 @@ import math
 import pytest
 from verdict import Estimate, Verdict, check_limit
 
-QUIET = [1.00, 1.01, 1.02]
+QUIET = [1.00, 1.00, 1.01, 1.01, 1.02, 1.02]
 
 
 @pytest.mark.parametrize(
@@ -14,12 +14,16 @@ QUIET = [1.00, 1.01, 1.02]
         (QUIET, 1.3, Verdict.MET),
         (QUIET, 0.7, Verdict.MISSED),
         (QUIET, 1.015, Verdict.UNRESOLVED),
-        ([1.17, 0.21, 7.14], 1.3, Verdict.UNRESOLVED),  # The median is within the limit, the noise is 5.97.
-        ([1.5, 0.2, 7.1], 1.3, Verdict.UNRESOLVED),  # The median is beyond the limit, the noise is 1.3.
-        ([1.17, 0.21, 1.25], 1.3, Verdict.MET),  # Noise on the other side of the median does not count.
-        ([1.5, 1.4, 7.1], 1.3, Verdict.MISSED),
-        ([1.0, 1.0, 1.0], 1.0, Verdict.MET),  # Neither effect nor noise
-        ([math.inf, 1.0, math.inf], 1.3, Verdict.UNRESOLVED),
+        (
+            [0.21, 1.0, 1.17, 1.17, 2.0, 7.14],
+            1.3,
+            Verdict.UNRESOLVED,
+        ),  # The median is within the limit, the noise is 5.97.
+        ([0.2, 1.0, 1.5, 1.5, 2.0, 7.1], 1.3, Verdict.UNRESOLVED),  # The median is beyond the limit, the noise is 1.3.
+        ([0.21, 1.0, 1.17, 1.17, 1.2, 1.25], 1.3, Verdict.MET),  # Noise on the other side of the median does not count.
+        ([1.4, 1.4, 1.5, 1.5, 2.0, 7.1], 1.3, Verdict.MISSED),
+        ([1.0] * 6, 1.0, Verdict.MET),  # Neither effect nor noise
+        ([math.inf] * 5 + [1.0], 1.3, Verdict.UNRESOLVED),
     ],
 )
 def test_a_limit_is_resolved_if_the_effect_is_at_least_the_noise(
@@ -42,9 +46,9 @@ def test_at_least_is_the_opposite() -> None:
     assert check_limit(Estimate.of(QUIET), 1.3, at_least=True) is Verdict.MISSED
 
 
-@pytest.mark.parametrize("rounds", [[1.0], [1.0, 1.0]])
-def test_fewer_than_three_rounds_resolve_nothing(rounds: list[float]) -> None:
-    assert check_limit(Estimate.of(rounds), 1000) is Verdict.UNRESOLVED
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_fewer_than_six_rounds_resolve_nothing(count: int) -> None:
+    assert check_limit(Estimate.of([1.0] * count), 1000) is Verdict.UNRESOLVED
 
 
 @pytest.mark.parametrize(("count", "dropped"), [(1, 0), (5, 0), (8, 0), (9, 1), (12, 2), (20, 5)])
