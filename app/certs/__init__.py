@@ -1,4 +1,4 @@
-"""Self-managed certificates: issuing them, replacing them in steps, and keeping the cluster's objects right."""
+"""Self-managed certificates: issuing them, replacing them in steps, and keeping the cluster's objects up to date."""
 
 from app.certs.controller import Controller
 from app.certs.issue import KeyPair, issue_throwaway_cert

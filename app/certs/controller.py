@@ -33,7 +33,7 @@ class Controller:
         self._log = structlog.get_logger()
 
     def run(self) -> None:
-        """Reconcile for ever."""
+        """Reconcile until the process ends."""
         while True:
             self._changed.clear()
             pause = self.reconcile_once()
@@ -41,7 +41,10 @@ class Controller:
             self._changed.wait(pause)
 
     def watch(self, open_watch: Callable[[], Iterator[None]]) -> None:
-        """Trigger a reconciliation at each change, for ever. A watch that ends or fails is reopened after a pause."""
+        """Trigger a reconciliation at each change, until the process ends.
+
+        A watch that ends or fails is reopened after a pause.
+        """
         short = 0
         while True:
             opened = time.monotonic()

@@ -58,10 +58,12 @@ def issue_serving_cert(ca: KeyPair, hosts: Sequence[str], now: datetime, life: t
     key = ec.generate_private_key(ec.SECP256R1())
     end = min(now + life, issuer.not_valid_after_utc)
     builder = _builder(_name(hosts[0]), issuer.subject, key, now, end)
-    builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), False)
-    builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
+    builder = builder.add_extension(
+        x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False
+    )
+    builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
     authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
-    return _sign(builder.add_extension(authority, False), key, issuer_key)
+    return _sign(builder.add_extension(authority, critical=False), key, issuer_key)
 
 
 def issue_throwaway_cert(hosts: Sequence[str], now: datetime, life: timedelta) -> KeyPair:

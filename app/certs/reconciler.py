@@ -60,7 +60,7 @@ class CertReconciler:
     def reconcile(self, now: datetime) -> datetime:
         """Bring the Secret, the caBundles and the files to the right state; return when the next change is due.
 
-        Raises ApiError, ConflictError or OSError. Steps that were completed stay; the next call goes on from there.
+        Raises ApiError, ConflictError or OSError. Completed steps are not undone; the next call continues from there.
         """
         state = self._agree_on_state(now)
         bundles_right = self._reconcile_bundles(state, now)
@@ -106,7 +106,7 @@ class CertReconciler:
         state = current or cast(CertState, self._state)
         change: SecretChange | None = None if current else "restored"
         if self._state and (repaired := add_trusted_ca(state, self._state, now)):
-            state, change, reason = repaired, "restored", "a CA of a leaf in use was missing"
+            state, change, reason = repaired, "restored", "the CA of a served certificate was missing"
         if due := renewal(state, self._hosts, now):
             state, reason = renew(state, due, self._hosts, self._lifetimes, now), due.reason
             change = "ca" if due.ca else "leaf"
@@ -144,7 +144,7 @@ class CertReconciler:
         ca = state.ca.cert
         if self._trusted_ca != ca or any(ca not in bundle for bundle in stored.data.values()):
             # If every bundle has our CA when the process starts, assume that they have had it since the CA was issued.
-            # Unless the certificate in the files is valid long enough to wait: then nothing need be assumed.
+            # If the certificate in the files stays valid long enough, nothing is assumed, and the new leaf waits.
             was_trusted = not self._trusted_ca and all(ca in bundle for bundle in stored.data.values())
             can_wait = self._is_serving(now + 2 * self._lifetimes.wait)
             self._trusted_since = issue_time(ca) if was_trusted and not can_wait else now

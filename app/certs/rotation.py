@@ -66,16 +66,16 @@ def renewal(state: CertState, hosts: Sequence[str], now: datetime) -> Renewal | 
     ca, leaf = _load(state.ca.cert), _load(state.leaf.cert)
     for what, certificate in (("CA", ca), ("serving certificate", leaf)):
         if certificate.not_valid_before_utc > now:
-            return Renewal(certificate is ca, f"the {what} is not valid yet")
+            return Renewal(ca=certificate is ca, reason=f"the {what} is not valid yet")
         if now >= _due(certificate):
-            return Renewal(certificate is ca, f"the {what} has come to two thirds of its life")
+            return Renewal(ca=certificate is ca, reason=f"the {what} has passed two thirds of its lifetime")
     if missing := [host for host in hosts if host not in subject_alt_names(leaf)]:
         return Renewal(ca=False, reason=f"the serving certificate lacks {', '.join(missing)}")
     return None
 
 
 def next_change(state: CertState, now: datetime) -> datetime:
-    """Return when the state, which needs nothing now, needs a change."""
+    """Return the next time at which the state must change."""
     moments = [_due(_load(state.ca.cert)), _due(_load(state.leaf.cert))]
     if state.previous_until:
         moments.append(state.previous_until)
@@ -162,7 +162,7 @@ def unexpired_self_signed_cas(bundle: bytes, now: datetime) -> bytes:
 def encode_state(state: CertState) -> dict[str, bytes]:
     """Return the data of the Secret."""
     until = state.previous_until.isoformat() if state.previous_until else ""
-    # The last two are written even if empty: server-side apply leaves keys alone that the request does not name.
+    # The last two are written even if empty: server-side apply does not change keys that the request does not name.
     return {
         "ca.crt": state.ca.cert,
         "ca.key": state.ca.key,
@@ -193,7 +193,7 @@ def decode_state(data: Mapping[str, bytes]) -> CertState:
     except (ValueError, TypeError):
         raise UnusableCertStateError("holds something that cannot be read") from None
     if not fits:
-        raise UnusableCertStateError("holds a certificate with another's key")
+        raise UnusableCertStateError("holds a certificate and a key that do not match")
     if not can_sign:
         raise UnusableCertStateError("holds a CA without an EC key; dind-webhook creates only EC keys")
     if not of_ca:

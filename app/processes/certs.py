@@ -20,9 +20,9 @@ _HELD_BYTES = 2 * 1024 * 1024
 
 
 def maintain_certs(settings: CertsSettings) -> None:
-    """Keep the certificates until SIGTERM or SIGINT; raise SettingsError if the settings are not usable."""
+    """Maintain the certificates until SIGTERM or SIGINT; raise SettingsError if the settings are not usable."""
     if not settings.namespace:
-        raise SettingsError(["certs.namespace is needed: that of this pod"])
+        raise SettingsError(["certs.namespace is needed: the namespace of this pod"])
     store = KubeCertStore(settings.namespace, settings.secret, settings.webhook_configuration, settings.kubeconfig)
     hosts = (f"{settings.service}.{settings.namespace}.svc", *settings.extra_hosts)
     metrics = CertsMetrics()

@@ -9,4 +9,4 @@ Run = Callable[..., Any]
 def test_without_a_namespace_it_says_which_setting_is_needed(run: Run) -> None:
     ran = run("certs")
     assert (ran.exit_code, ran.stdout) == (2, "")
-    assert ran.stderr == "error: certs.namespace is needed: that of this pod\n"
+    assert ran.stderr == "error: certs.namespace is needed: the namespace of this pod\n"

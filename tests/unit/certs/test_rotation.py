@@ -31,8 +31,8 @@ DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 LIFETIMES = Lifetimes(ca=90 * DAY, leaf=30 * DAY)
 HOSTS = ("dind-webhook.ci.svc", "fd00::1")
-LEAF_DUE = Renewal(ca=False, reason="the serving certificate has come to two thirds of its life")
-CA_DUE = Renewal(ca=True, reason="the CA has come to two thirds of its life")
+LEAF_DUE = Renewal(ca=False, reason="the serving certificate has passed two thirds of its lifetime")
+CA_DUE = Renewal(ca=True, reason="the CA has passed two thirds of its lifetime")
 
 
 @pytest.fixture(scope="module")
@@ -221,8 +221,8 @@ def broken_state(what: str, state: CertState) -> dict[str, bytes]:
         ("a damaged key", "holds something that cannot be read"),
         ("a damaged time", "holds something that cannot be read"),
         ("a damaged old CA", "holds something that cannot be read"),
-        ("another key", "holds a certificate with another's key"),
-        ("an RSA key", "holds a certificate with another's key"),
+        ("another key", "holds a certificate and a key that do not match"),
+        ("an RSA key", "holds a certificate and a key that do not match"),
         ("another CA", "holds a serving certificate of another CA"),
     ],
 )

@@ -10,7 +10,7 @@ from app.settings import CertsSettings
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        (CertsSettings(), "certs.namespace is needed: that of this pod"),
+        (CertsSettings(), "certs.namespace is needed: the namespace of this pod"),
         (CertsSettings(namespace="ci"), "certs.kubeconfig: not set, and this is not a pod with a token"),
     ],
 )
