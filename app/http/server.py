@@ -12,7 +12,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.errors import SettingsError
-from app.http.fast_path import FastPathConnection as AcceptedConnection  # or Connection of protocol.py, as it is
+
+# Without the fast path: import `Connection` of protocol.py here.
+from app.http.fast_path import FastPathConnection as AcceptedConnection
 from app.http.limits import ByteBudget, ConnectionRegistry
 from app.http.listener import Listener
 from app.http.protocol import Connection
@@ -53,7 +55,7 @@ class Server(uvicorn.Server):
             )
         )
         self.listening_socket = listening_socket
-        self._context = context
+        self.context = context
         self._ssl_context = ssl_context
         self._drain_seconds = drain_seconds
         self.cut_off = 0
@@ -65,15 +67,15 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # uvicorn's signature
         """Listen."""
-        run_in_turn, limit = self._context.queue.run, self._context.connections.limit
+        run_in_turn, limit = self.context.queue.run, self.context.connections.limit
         self._listener = Listener(self.listening_socket, self._admit, self._ssl_context, run_in_turn, limit)
         self.started = True
 
     def _admit(self, address: str) -> Connection | None:
         """Return a new connection for a remote address, or None if the limit is reached."""
-        if self._context.connections.make_room(address, asyncio.get_running_loop().time()):
-            return AcceptedConnection(self.config, self.server_state, self._context, address)
-        self._context.count_closed("limit")
+        if self.context.connections.make_room(address, asyncio.get_running_loop().time()):
+            return AcceptedConnection(self.config, self.server_state, self.context, address)
+        self.context.count_closed("limit")
         return None
 
     async def on_tick(self, counter: int) -> bool:
@@ -87,7 +89,7 @@ class Server(uvicorn.Server):
         self._listener.close()
         loop = asyncio.get_running_loop()
         end = loop.time() + self._drain_seconds
-        self._context.idle_seconds = min(self._context.idle_seconds, _IDLE_SECONDS_WHILE_DRAINING)
+        self.context.idle_seconds = min(self.context.idle_seconds, _IDLE_SECONDS_WHILE_DRAINING)
         while self._connections() and not self.force_exit and loop.time() < end:
             for connection in self._connections():
                 connection.check_time_outs(loop.time())

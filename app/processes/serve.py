@@ -71,29 +71,15 @@ async def _serve(settings: Settings, files: TlsFiles, sockets: ListeningSockets)
     config = settings.server
     rules = TlsRules(_TLS_VERSIONS[config.tls_min_version], config.tls_ciphers, config.tls_server_name or "")
     certificate = ServedCertificate(files, rules, metrics)
-    queue = FairQueue()
-    application = webhook_application(make_policy(settings.injection), metrics, config.body_limit, queue)
-    budget = ByteBudget(config.body_limit + SPARE_BYTES)
-    context = ServerContext(
-        config.request_seconds,
-        IDLE_SECONDS,
-        ConnectionRegistry(config.connection_limit),
-        budget,
-        queue,
-        frozenset(config.client_names),
-        metrics,
-        application.endpoints,
-    )
-    webhook = Server(application, sockets.webhook, context, config.drain_seconds, certificate.ssl_context)
+    webhook = _webhook_server(settings, metrics, certificate, sockets.webhook)
 
     def not_ready() -> str | None:
-        if context.closing:
+        if webhook.context.closing:
             return "stopping"
         return certificate.problem() if webhook.started else "not listening yet"
 
-    health = health_server(
-        health_application(metrics.registry, not_ready), sockets.health, config.request_seconds, budget
-    )
+    health_app = health_application(metrics.registry, not_ready)
+    health = health_server(health_app, sockets.health, config.request_seconds, webhook.context.budget)
     return_large_blocks()
     _disable_automatic_garbage_collection()
     shutdown = ShutdownSignal()
@@ -109,7 +95,7 @@ async def _serve(settings: Settings, files: TlsFiles, sockets: ListeningSockets)
         serving = group.create_task(webhook.serve())
         answering = group.create_task(health.serve())
         await shutdown.requested.wait()
-        await _drain(shutdown, context, webhook, serving, config.grace_seconds)
+        await _drain(shutdown, webhook, serving, config.grace_seconds)
         polling.cancel()
         collecting.cancel()
         # Last, so that kubelet sees a process that is alive and not ready.
@@ -119,15 +105,28 @@ async def _serve(settings: Settings, files: TlsFiles, sockets: ListeningSockets)
     return not webhook.cut_off
 
 
-async def _drain(
-    shutdown: ShutdownSignal,
-    context: ServerContext,
-    webhook: Server,
-    serving: asyncio.Task[None],
-    grace_seconds: float,
-) -> None:
+def _webhook_server(
+    settings: Settings, metrics: Metrics, certificate: ServedCertificate, listening_socket: socket.socket
+) -> Server:
+    config = settings.server
+    queue = FairQueue()
+    application = webhook_application(make_policy(settings.injection), metrics, config.body_limit, queue)
+    context = ServerContext(
+        config.request_seconds,
+        IDLE_SECONDS,
+        ConnectionRegistry(config.connection_limit),
+        ByteBudget(config.body_limit + SPARE_BYTES),
+        queue,
+        frozenset(config.client_names),
+        metrics,
+        application.endpoints,
+    )
+    return Server(application, listening_socket, context, config.drain_seconds, certificate.ssl_context)
+
+
+async def _drain(shutdown: ShutdownSignal, webhook: Server, serving: asyncio.Task[None], grace_seconds: float) -> None:
     """Serve for the grace time, each response the last on its connection; then refuse connections and drain."""
-    context.closing = True
+    webhook.context.closing = True
     structlog.get_logger().info("stopping", grace_seconds=grace_seconds)
     await shutdown.pause(grace_seconds)
     webhook.should_exit = True
