@@ -1,7 +1,7 @@
 """HTTP: the protocol with its limits, TLS, and what is served over it: admission, health, metrics."""
 
 from app.http.application import webhook_application
-from app.http.endpoint import Endpoint, EndpointResponse
+from app.http.endpoint import Endpoint, EndpointResponse, is_json
 from app.http.fair_queue import FairQueue
 from app.http.health import health_application
 from app.http.limits import ByteBudget, ConnectionRegistry
@@ -26,5 +26,6 @@ __all__ = [
     "bind",
     "health_application",
     "health_server",
+    "is_json",
     "webhook_application",
 ]

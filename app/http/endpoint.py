@@ -12,19 +12,24 @@ Headers: TypeAlias = Mapping[bytes, bytes]
 class EndpointResponse:
     """An HTTP response with its whole body."""
 
-    # Written out, as mypyc leaves that of a dataclass to Python (docs/decisions/0018).
+    # No dataclass: mypyc would not compile its constructor (docs/decisions/0018).
     def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         self.status = status
         self.headers = headers
         self.body = body
 
     def encode(self, *, keep_alive: bool) -> bytes:
-        """Return head and body as one write; uvicorn makes two, so two TLS records and two system calls."""
+        """Return head and body for one write. uvicorn makes two writes: two TLS records and two system calls."""
         head = [STATUS_LINE[self.status]]
         head += [b"%s: %s\r\n" % header for header in self.headers]
         if not keep_alive:
             head.append(b"connection: close\r\n")
         return b"%s\r\n%s" % (b"".join(head), self.body)
+
+
+def is_json(headers: Headers) -> bool:
+    """Return whether the Content-Type is JSON, whatever its parameters."""
+    return headers.get(b"content-type", b"").partition(b";")[0].strip().lower() == b"application/json"
 
 
 # The headers and the whole body of a POST

@@ -14,17 +14,14 @@ from starlette.types import Receive, Scope, Send
 
 from app.admission import Review, decide_review, decode_review, encode_review
 from app.errors import BadRequestError, frames_of
-from app.http.endpoint import EndpointResponse, Headers
+from app.http.endpoint import EndpointResponse, Headers, is_json
 from app.http.fair_queue import FairQueue
 from app.http.metrics import Metrics
 from app.injection import Decision, Mode, Policy
 from app.logs import BatchLogger
-from app.model import MalformedPodError, MetadataShape, PodShape, read_metadata
+from app.model import MAX_NAME_LENGTH, MalformedPodError, MetadataShape, PodShape, read_metadata
 
-_MAX_NAME = 253
-
-
-# With the seconds that the decision took
+# A review, its decision, and the seconds that the decision took
 _AnsweredReview: TypeAlias = tuple[Review, Decision, float]
 
 
@@ -92,8 +89,8 @@ class MutateEndpoint:
         review = decode_review(body)
         decision = decide_review(review, self._namespace_mode, self._policy)
         encoded = encode_review(review, decision)
-        # Counted and logged after the responses are sent, for all requests of this turn of the event loop together: the
-        # API server does not wait for that.
+        # Count and log after the responses are sent, once for all requests of this turn of the event loop: the API
+        # server need not wait for that.
         if not self._unrecorded_reviews:
             get_running_loop().call_soon(self._record)
         self._unrecorded_reviews.append((review, decision, perf_counter() - started))
@@ -122,7 +119,7 @@ class MutateEndpoint:
                 return body
 
     def _check_head(self, headers: Headers) -> None:
-        if headers.get(b"content-type", b"").split(b";")[0].strip().lower() != b"application/json":
+        if not is_json(headers):
             raise BadRequestError("Content-Type must be application/json", status=415)
         length = headers.get(b"content-length", b"")
         if length.isdigit():
@@ -145,7 +142,7 @@ class MutateEndpoint:
 
 def _log_fields(review: Review, decision: Decision, seconds: float) -> dict[str, Any]:
     """Return the log fields of a request: its uid, the pod's namespace, name and owner, the decision and its time."""
-    facts: dict[str, Any] = {"uid": review.uid[:64], "namespace": review.namespace[:_MAX_NAME]}
+    facts: dict[str, Any] = {"uid": review.uid[:64], "namespace": review.namespace[:MAX_NAME_LENGTH]}
     # A pod that cannot be read was denied for that reason, and has no fields.
     if isinstance(review.pod, PodShape):
         facts |= _owner_fields(review.pod.metadata)
@@ -166,11 +163,11 @@ def _owner_fields(metadata: MetadataShape | None) -> dict[str, str]:
     # A pod made by a controller has no name yet.
     name, prefix, owners = metadata.name, metadata.generate_name, metadata.owner_references
     if name:
-        found["name"] = name[:_MAX_NAME]
+        found["name"] = name[:MAX_NAME_LENGTH]
     elif prefix is not None:
-        found["generate_name"] = prefix[:_MAX_NAME]
+        found["generate_name"] = prefix[:MAX_NAME_LENGTH]
     if owners and owners[0].kind and owners[0].name:
-        found["owner"] = f"{owners[0].kind}/{owners[0].name}"[:_MAX_NAME]
+        found["owner"] = f"{owners[0].kind}/{owners[0].name}"[:MAX_NAME_LENGTH]
     return found
 
 

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.http import is_json
 from app.model import is_loopback
 from app.playground import Refusal, answer_question, build_form
 
@@ -39,7 +40,7 @@ def playground_application(settings: str, environ: Mapping[str, str]) -> FastAPI
     @application.post("/api/answer")
     async def post_question(request: Request) -> Response:
         # Pages of other sites may send text without a preflight request, but not this type (Fetch, CORS-safelisted).
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        if not is_json(dict(request.headers.raw)):
             return PlainTextResponse("Content-Type must be application/json\n", 415)
         body = bytearray()
         async for chunk in request.stream():
