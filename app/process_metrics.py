@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, disabl
 from app import __version__
 
 # `_created` series would double the number of series, and nobody uses them.
-disable_created_metrics()  # type: ignore[no-untyped-call]  # as the library has it
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types here
 
 
 def process_registry() -> CollectorRegistry:

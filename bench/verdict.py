@@ -1,8 +1,8 @@
 """Verdicts on limits: a limit is resolved only if the effect is at least as large as the noise.
 
 The effect is the distance between the median and the limit. The noise is the distance between the median and that end of
-its interval that is on the side of the limit. From six rounds on, the interval contains the true
-median with a confidence of 95 %. With fewer rounds, it is the range of all rounds, and nothing is resolved.
+its interval that is on the side of the limit. From six rounds on, the interval contains the true median with a
+confidence of 95 %. With fewer rounds, it is the range of all rounds, and nothing is resolved.
 
 | effect | median | verdict |
 |---|---|---|

@@ -22,7 +22,7 @@ from app.model import JsonObject, PodShape, describe_validation_error
 from app.printable import printable
 
 _API_VERSIONS = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
-# A bound on commas and opening braces. A pod of 500 containers has 40,000, including the API server's defaults.
+# The most commas and opening braces in a body. A pod of 500 containers has 40,000, including the API server's defaults.
 MAX_JSON_VALUES = 100_000
 # metav1.StatusReason of each status code of a denial
 _STATUS_REASONS = {400: "BadRequest", 403: "Forbidden", 422: "Invalid"}
@@ -31,7 +31,7 @@ _STATUS_REASONS = {400: "BadRequest", 403: "Forbidden", 422: "Invalid"}
 class Review:
     """The request of an AdmissionReview. `pod` is its `object`, as JSON text if it is not a well-formed pod."""
 
-    # Written out: mypyc leaves the constructor of a dataclass to Python (docs/decisions/0018).
+    # No dataclass: mypyc would not compile its constructor (docs/decisions/0018).
     def __init__(  # noqa: PLR0913, PLR0917  # one parameter for each member
         self,
         api_version: str,

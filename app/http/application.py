@@ -16,7 +16,7 @@ from app.injection import Policy
 def webhook_application(policy: Policy, metrics: Metrics, body_limit: int, queue: FairQueue) -> "WebhookApplication":
     """Return the application with `/mutate` and one path for each mode a namespace can default to.
 
-    `body_limit` is in bytes. Bodies are answered in the turns of `queue`.
+    `body_limit` is in bytes. `queue` decides when a request is answered.
     """
     return WebhookApplication(
         {mutate_path(mode): MutateEndpoint(policy, mode, metrics, body_limit, queue) for mode in MODES}

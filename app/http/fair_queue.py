@@ -25,7 +25,7 @@ class FairQueue:
     def run(self, address: str, job: Job) -> None:
         """Run a job for an address: now, or in the turn of the address if jobs are queued or 10 ms are used up.
 
-        A job that runs in a job is a part of it.
+        A job submitted by a running job runs at once, as a part of it.
         """
         if self._is_running:
             job()
@@ -65,6 +65,6 @@ class FairQueue:
         queue = self._queues.pop(address)
         job = queue.popleft()
         if queue:
-            # The address goes to the end of the line.
+            # The address goes to the end of the queue.
             self._queues[address] = queue
         return job

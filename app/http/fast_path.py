@@ -23,7 +23,7 @@ class FastPathConnection(Connection):
             super()._begin_request(headers)
 
     def _is_bufferable(self, headers: Headers) -> bool:
-        """Return whether the client sends the whole body without an interim response, and the body needs no limit."""
+        """Return whether the request is an HTTP/1.1 POST with a short Content-Length and without Expect or Upgrade."""
         parser = self.parser
         if parser.get_method() != b"POST" or parser.get_http_version() != "1.1" or parser.should_upgrade():
             return False

@@ -45,7 +45,7 @@ class MessageFramer:
         self.unparsed = self.unparsed + data if self.unparsed else data
 
     def next_piece(self) -> bytes:
-        """Return the next piece for the parser; empty if the head is longer than accepted."""
+        """Return the next piece for the parser; empty if the head is too large."""
         data = self.unparsed
         end = self._body_left
         is_sized = end > 0
@@ -59,7 +59,7 @@ class MessageFramer:
             self.unparsed = b""
         else:
             self.unparsed, data = data[end:], data[:end]
-        # A piece with body bytes may have any length. Counted are the bytes since the last body byte.
+        # The limit counts the bytes since the last body byte.
         too_large = self.bytes_without_body > MAX_HEAD_BYTES
         self.bytes_without_body += len(data)
         if too_large or (self.is_in_head and self.bytes_without_body > MAX_HEAD_BYTES):

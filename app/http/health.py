@@ -41,7 +41,7 @@ def health_application(registry: CollectorRegistry, not_ready: Callable[[], str 
     async def put_level(request: Request) -> Response:
         # `kubectl port-forward` connects from loopback; other clients in the cluster do not.
         if request.client is None or not is_loopback(request.client.host):
-            return PlainTextResponse("only from this pod itself, as through kubectl port-forward\n", 403)
+            return PlainTextResponse("only this pod itself can change the level: use kubectl port-forward\n", 403)
         level = ""
         # A client that has disconnected needs no response.
         with suppress(ClientDisconnect):

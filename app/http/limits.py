@@ -1,4 +1,7 @@
-"""Limits on heads, and limits that connections share: at these, the address that uses most loses connections."""
+"""Limits on heads, and limits that connections share.
+
+At a shared limit, the address that uses most loses connections.
+"""
 
 import time
 from collections import Counter
@@ -8,7 +11,7 @@ from typing import Protocol
 # The longest head, and the most bytes in a row that belong to no body: trailers, chunk extensions
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100
-# A healthy client sends a request, or takes a response, within milliseconds.
+# A healthy client sends a request, or receives a response, within milliseconds.
 _STALLED_SECONDS = 1.0
 # The part of the budget that may stay in use after connections were shed, so that the next request sheds none
 _FILL_AFTER_SHEDDING = 3 / 4
@@ -27,11 +30,11 @@ class LimitedConnection(Protocol):
 
     @property
     def busy_since(self) -> float:
-        """The same, or infinity if no request is being read, answered or sent."""
+        """The same, or infinity if the connection is idle."""
 
     @property
     def held_bytes(self) -> int:
-        """Bytes received and not answered yet, plus bytes written and not taken by the client yet."""
+        """Bytes received and not answered yet, plus bytes written and not received by the client yet."""
 
     def evict(self) -> None:
         """Close at once: there are too many connections."""
@@ -56,10 +59,15 @@ class ConnectionRegistry:
     def make_room(self, address: str, now: float) -> bool:
         """Return whether a new connection from `address` may come in; evict another connection if that is needed.
 
-        An address without a connection always gets one. An address that has as many connections as any other gets one
-        more only if one of its own is stalled, or if some connection has sent no request for a second. So strangers
-        cannot lock out an API server or a kubelet. They can evict a connection that an API server keeps only if it has
-        more connections than any stranger, or if each stranger sends requests too.
+        1. Below the limit, no connection is evicted.
+        2. If `address` has connections, and with one more would have at least as many as any other address: evict its
+           own longest stalled connection, otherwise the oldest connection of any address that never sent a request. If
+           none is stalled, and none that never sent a request is older than a second, refuse the new connection.
+        3. Otherwise, look at the addresses with the most connections: evict their longest stalled connection, otherwise
+           the oldest that never sent a request, otherwise the one that waits longest for its client.
+
+        So strangers cannot lock out an API server or a kubelet. They can evict a connection that an API server keeps
+        only if it has more connections than any stranger, or if each stranger sends requests too.
         """
         if self._count < self.limit:
             return True
@@ -112,9 +120,9 @@ def _longest_stalled(connections: Collection[LimitedConnection], now: float) -> 
 
 
 class ByteBudget:
-    """How many bytes the connections of a process may hold together.
+    """The limit on the bytes that all connections of a process hold together.
 
-    `spend` only adds to an estimate, which is cheap. When the estimate reaches the limit, it is computed exactly.
+    `spend` only adds to an estimate, which is cheap. When the estimate exceeds the limit, the exact sum is computed.
     """
 
     def __init__(self, limit: int) -> None:

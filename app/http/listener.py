@@ -10,8 +10,8 @@ from app.http.fair_queue import Job
 from app.http.protocol import Connection
 from app.http.socket_protocols import PlaintextProtocol, TlsProtocol
 
-# Sockets accepted in one turn of the event loop. uvloop's own servers accept one, so a client waits for all before it.
-# With more than a share of the limit, strangers could evict a connection before its request is read.
+# Sockets accepted per turn of the event loop. uvloop's own servers accept one, so clients queue. At most a fifth of the
+# limit: otherwise new connections evict others before their requests are read.
 _MAX_ACCEPTS_PER_TURN = 100
 _ACCEPTED_SHARE_OF_LIMIT = 1 / 5
 # After this time, file descriptors may be free again.

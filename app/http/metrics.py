@@ -1,6 +1,6 @@
 """The metrics of `serve`. Names follow the Prometheus conventions; no label holds a namespace or a pod."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Literal
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -16,59 +16,48 @@ class Metrics:
     """Counters and histograms of one server, in a registry of its own."""
 
     def __init__(self) -> None:
-        self.registry = registry = process_registry()
-        self._requests = Counter(
+        self.registry = process_registry()
+        counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
+        self._requests = counter(
             "dind_webhook_requests",
-            "Admission requests answered, by what became of the pod and why.",
+            "Admission requests answered, by outcome, mode and reason.",
             ["outcome", "mode", "reason"],
-            registry=registry,
         )
-        # The library looks a series up by the text of its labels each time; this cache has one entry for each reason.
+        # prometheus_client looks up a series by its labels each time. This cache has an entry for each reason and mode.
         self._decision_counter = cache(self._find_decision_counter)
-        self._http_errors = Counter(
-            "dind_webhook_http_errors",
-            "Requests answered with an HTTP error, by status code.",
-            ["code"],
-            registry=registry,
+        self._http_errors = counter(
+            "dind_webhook_http_errors", "Requests answered with an HTTP error, by status code.", ["code"]
         )
         self._duration = Histogram(
             "dind_webhook_request_duration_seconds",
             "Time from the last byte of a request to its answer.",
             buckets=_BUCKETS,
-            registry=registry,
+            registry=self.registry,
         )
-        self._connections = Gauge(
-            "dind_webhook_connections",
-            "Connections that are open to the webhook's port, TLS handshakes included.",
-            registry=registry,
+        self._connections = gauge(
+            "dind_webhook_connections", "Connections that are open to the webhook's port, TLS handshakes included."
         )
-        self._closed_connections = Counter(
+        self._closed_connections = counter(
             "dind_webhook_connections_closed",
             "Connections that the server closed to protect itself: too slow, too many, or holding too many bytes.",
             ["reason"],
-            registry=registry,
         )
         for reason in ("timeout", "limit", "overload"):
             self._closed_connections.labels(reason)
-        self._expiry = Gauge(
+        self._expiry = gauge(
             "dind_webhook_certificate_expiry_timestamp_seconds",
             "When the served certificate expires, in seconds since the epoch; 0 while there is none.",
-            registry=registry,
         )
-        self._loads = Counter(
-            "dind_webhook_certificate_reloads",
-            "Certificates taken from the files, the first one included.",
-            registry=registry,
+        self._loads = counter(
+            "dind_webhook_certificate_reloads", "Certificates taken from the files, the first one included."
         )
-        self._load_errors = Counter(
+        self._load_errors = counter(
             "dind_webhook_certificate_reload_errors",
             "Certificate files that could not be used; the previous certificate stays in use.",
-            registry=registry,
         )
-        self._certificate_ok = Gauge(
+        self._certificate_ok = gauge(
             "dind_webhook_certificate_last_reload_successful",
             "1 if the served certificate is the one in the files, 0 if the files cannot be used.",
-            registry=registry,
         )
 
     def count_decision(self, decision: Decision, seconds: float) -> None:

@@ -27,7 +27,7 @@ class PacedTransport:
 
     @property
     def unsent_bytes(self) -> int:
-        """Return how many bytes were written and not yet taken by the client."""
+        """Return how many bytes were written and not yet received by the client."""
         unsent = self._socket.get_write_buffer_size() + sum(map(len, self._waiting))
         return unsent + self._below.get_write_buffer_size() if self._is_encrypted else unsent
 
@@ -46,7 +46,7 @@ class PacedTransport:
         self._write_held_back()
 
     def pause(self) -> None:
-        """Hold all data back for now."""
+        """Write nothing until `resume` is called."""
         self._is_paused = True
 
     def resume(self) -> bool:

@@ -22,7 +22,7 @@ from app.http.server_context import ServerContext
 _MAX_PIECES = 16
 # How long a client has to read a last response and close its side
 _CLOSE_SECONDS = 1.0
-# A list of trailers that keeps none
+# A list of headers that stays empty: trailers are dropped.
 _TRAILERS: Any = deque(maxlen=0)
 
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -58,7 +58,7 @@ class _HeadTooLargeError(Exception):
 class Connection(HttpToolsProtocol):
     """One connection, from the accepted socket on: a TLS handshake if there is TLS, then HTTP/1.1.
 
-    Requests are parsed one at a time: pipelined requests wait, unparsed, for the response to the one before.
+    Requests are parsed one at a time: pipelined requests wait, unparsed, for the response to the previous one.
     """
 
     # With more than 30 attributes in its dictionary, CPython reads and writes each attribute of an object more slowly.
@@ -98,7 +98,7 @@ class Connection(HttpToolsProtocol):
 
     @property
     def is_busy(self) -> bool:
-        """Return whether a request is being read, answered or skipped, or the client has not taken the response yet."""
+        """Return whether a request is read, answered or skipped, or the client has not received the response yet."""
         return self._state in _BUSY or bool(self._state is ConnectionState.IDLE and self._unsent_bytes)
 
     @property
@@ -131,7 +131,7 @@ class Connection(HttpToolsProtocol):
         return self._state is ConnectionState.HANDSHAKE
 
     def spend(self, unsent: int) -> None:
-        """Count bytes that TLS wrote by itself and the client has not taken."""
+        """Count bytes that TLS wrote by itself and the client has not received."""
         self._context.budget.spend(unsent)
 
     def handshake_finished(self) -> None:
@@ -181,7 +181,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         if self._state is not ConnectionState.IDLE:
-            # The parser found the end of a head that the framer did not find. The parser accepts no such head.
+            # Cannot happen while framer and parser agree on where a head ends. Checked because a second request would
+            # corrupt the state.
             raise httptools.HttpParserError("a request before the response to the previous one")
         self._state = ConnectionState.READING
         self._request_began = self.loop.time()
@@ -294,7 +295,7 @@ class Connection(HttpToolsProtocol):
             try:
                 self.parser.feed_data(piece)
             except httptools.HttpParserUpgrade:
-                # The client takes what follows for another protocol.
+                # To the client, all that follows belongs to another protocol.
                 framer.unparsed = b""
                 self._unsupported_upgrade_warning()
             except httptools.HttpParserError as error:
@@ -356,7 +357,7 @@ class Connection(HttpToolsProtocol):
         if self._state in _BUSY:
             self._close_lingering(_OVERLOADED)
         else:
-            # The client does not take its response.
+            # The client does not read its response.
             self._stop_reading()
             self._abort()
 
@@ -411,7 +412,7 @@ class Connection(HttpToolsProtocol):
         tls: ssl.SSLObject | None = self.transport.get_extra_info("ssl_object")
         if tls is None or tls.context.verify_mode is not ssl.CERT_REQUIRED:
             return True
-        # The CA that vouched for the client of a resumed session may have been removed since. API servers resume none.
+        # The CA that signed the certificate of a resumed session may have been removed since. API servers resume none.
         if tls.session_reused:
             return False
         names = self._context.client_names

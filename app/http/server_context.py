@@ -14,9 +14,9 @@ from app.http.metrics import Metrics
 class ServerContext:
     """The limits, counters and endpoints that all connections of one server share.
 
-    `request_seconds` is the longest time from the first byte of a request until the client has taken the response;
+    `request_seconds` is the longest time from the first byte of a request until the client has received the response;
     `idle_seconds` is the longest time between requests. `budget` and `queue` belong to the whole process.
-    `client_names` are the accepted common names of client certificates; if empty, all that the CA vouches for.
+    `client_names` are the accepted common names of client certificates; if empty, all that the CA has signed.
     `endpoints` maps paths, as they are on the wire, to what the fast path answers. Once `closing` is set, each response
     is the last one on its connection.
     """

@@ -83,8 +83,8 @@ class ServedCertificate:
         self._current: Certificate | None = None
         self._served_contents: tuple[bytes, ...] = ()
         self._problem = ""
-        # This context has no certificate: each handshake gets the current context by the SNI callback. To replace the
-        # certificate in a context that is in use would break that context if the new pair did not match.
+        # This context has no certificate: each handshake gets the current context by the SNI callback. Loading a
+        # new pair into a context in use would break it if certificate and key did not match.
         try:
             self.ssl_context = _new_ssl_context(rules)
         except ssl.SSLError:
@@ -164,7 +164,7 @@ def _new_ssl_context(rules: TlsRules) -> ssl.SSLContext:
 
 
 def _try_handshake(ssl_context: ssl.SSLContext, cert_file: Path, host: str) -> float:
-    """Have a client in memory accept the certificate; return when it expires, in seconds since the epoch."""
+    """Try a handshake in memory; return when the certificate expires, in seconds since the epoch."""
     client_ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client_ssl_context.check_hostname = bool(host)
     client_ssl_context.hostname_checks_common_name = False
@@ -183,7 +183,7 @@ def _try_handshake(ssl_context: ssl.SSLContext, cert_file: Path, host: str) -> f
     except ssl.SSLCertVerificationError as error:
         raise UnusableCertificateError(f"{cert_file}: {error.verify_message.rstrip('.')}") from None
     except ssl.SSLError as error:
-        raise UnusableCertificateError(f"{cert_file}: no handshake with it: {error.reason}") from None
+        raise UnusableCertificateError(f"{cert_file}: a handshake with it fails: {error.reason}") from None
     except OSError as error:
         # The file was deleted after the server context read it.
         raise UnusableCertificateError(f"{cert_file} cannot be read: {error.strerror}") from None

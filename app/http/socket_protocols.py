@@ -1,6 +1,6 @@
 """The protocols of accepted sockets: they pass what a client sends to its connection, after TLS if there is TLS.
 
-They have the interface of asyncio.BufferedProtocol. They are no subclasses: a compiled class must not have an
+They have the interface of asyncio.BufferedProtocol. They are not subclasses: a compiled class must not have an
 interpreted base (setup.py).
 """
 
@@ -18,19 +18,19 @@ from app.http.protocol import Connection
 
 # A healthy client needs milliseconds.
 _HANDSHAKE_SECONDS = 5.0
-# A ClientHello has some 2 KB. OpenSSL accepts 128 KiB, and allocates its length as soon as it has read that.
+# A ClientHello has some 2 KB. OpenSSL accepts 128 KiB, and allocates the length in the header at once.
 MAX_CLIENT_HELLO_BYTES = 16 * 1024
 # Headers of a TLS record and of a handshake message (RFC 8446, sections 4 and 5.1)
 _HELLO_HEADER = struct.Struct(">BHHB3s")
 _HANDSHAKE_RECORD, _CLIENT_HELLO = 22, 1
-# A record has at most 16 KiB. More bytes without content are a handshake of no healthy client, or key updates.
+# Three times the longest record. No handshake of a healthy client has more bytes; a flood of key updates has.
 MAX_BYTES_WITHOUT_CONTENT = 48 * 1024
 # The most bytes that are decrypted in one turn: the longest TLS record, and less while no content comes. 4 KiB can be
 # 150 key updates, which take some milliseconds.
 _ENCRYPTED_BYTES = 16 * 1024
 _ENCRYPTED_BYTES_WITHOUT_CONTENT = 4 * 1024
 _DECRYPTED_BYTES = 64 * 1024
-# More unsent bytes than a response leaves that the client reads
+# A client that reads leaves fewer unsent bytes than this.
 _UNSENT_BYTES = 32 * 1024
 
 
@@ -54,8 +54,10 @@ class PlaintextProtocol:
 class TlsProtocol:
     """The protocol of a socket with TLS. Handshakes and decryption take turns by remote address.
 
-    A ClientHello costs more to answer than a review, and records without content cost time without a request. It is
-    the transport of uvloop's SSLProtocol, too, so that either can pause reading without the other one resuming it.
+    A ClientHello costs more to answer than a review, and records without content cost time without a request.
+
+    This class is also the transport of uvloop's SSLProtocol. Both this class and SSLProtocol pause reading; reading
+    resumes only when neither has paused it.
     """
 
     def __init__(
@@ -156,7 +158,7 @@ class TlsProtocol:
             self._bytes_without_content = 0
         unsent = self._transport.get_write_buffer_size()
         if unsent > _UNSENT_BYTES:
-            # Such as answers to key updates
+            # For example, answers to key updates
             self._connection.spend(unsent)
         if self._is_paused:
             self._is_paused = False
@@ -166,7 +168,7 @@ class TlsProtocol:
     def _finish_handshake(self, handshake: asyncio.Future[None]) -> None:
         self._time_out.cancel()
         if not handshake.cancelled():
-            # An exception that nobody retrieves is logged.
+            # Otherwise asyncio would log the exception.
             handshake.exception()
         self._connection.handshake_finished()
 
@@ -195,7 +197,7 @@ class TlsProtocol:
 
 
 def _client_hello_bytes(data: memoryview) -> int:
-    """Return the length that a ClientHello says it has; 0 if it is none, which OpenSSL refuses."""
+    """Return the length in the header of a ClientHello, or 0 for another message, which OpenSSL refuses."""
     record, _, _, message, length = _HELLO_HEADER.unpack_from(data)
     return int.from_bytes(length) if (record, message) == (_HANDSHAKE_RECORD, _CLIENT_HELLO) else 0
 

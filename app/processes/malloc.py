@@ -20,7 +20,7 @@ def return_large_blocks() -> None:
 def return_free_pages() -> None:
     """Make glibc return the free pages between smaller blocks to the system (malloc_trim(3)).
 
-    By default glibc returns only pages above the last block in use, so a part of the memory of each attack would stay.
+    By default glibc returns only pages above the last block in use, so a part of the memory of a load peak would stay.
     A call takes 0.2 ms, or some milliseconds if there is much to return.
     """
     _glibc("malloc_trim")(0)

@@ -18,7 +18,10 @@ _HELD_BYTES = 16 * 1024 * 1024
 def serve_playground(
     host: str, port: int, settings: str, environ: Mapping[str, str], announce: Callable[[str], None]
 ) -> None:
-    """Serve until SIGTERM or SIGINT; call `announce` with the URL. Raise SettingsError if it cannot be bound."""
+    """Serve until SIGTERM or SIGINT; call `announce` with the URL.
+
+    Raises SettingsError if the address cannot be bound.
+    """
     if not is_loopback(host):
         raise SettingsError(
             [f"--host: {host} is not a loopback address; the playground is for this machine only: use 127.0.0.1"]
