@@ -113,11 +113,11 @@ test-compiled: $(COMPILED)/.made ## Run the tests of the request path on compile
 	  tests/server/test_serve.py
 
 .PHONY: bench
-bench: $(COMPILED)/.made ## Compare the speed with peers in Rust, Go and Python; writes docs/performance.md (BENCH=--rounds=3)
+bench: $(COMPILED)/.made ## Compare the speed with peers in Rust, Go and Python; writes docs/performance.md (BENCH=--rounds=12)
 	@PYTHONPATH=$(COMPILED) $(BIN)/python bench/compare.py $(BENCH)
 
 .PHONY: bench-api
-bench-api: $(COMPILED)/.made ## Measure the time that injection adds to a pod's creation in a real API server (root; BENCH=--rounds=3)
+bench-api: $(COMPILED)/.made ## Measure the time that injection adds to a pod's creation in a real API server (root; BENCH=--rounds=12)
 	@PYTHONPATH=$(COMPILED):tests/e2e $(BIN)/python bench/api_server.py $(BENCH)
 
 .PHONY: soak

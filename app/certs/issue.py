@@ -76,15 +76,6 @@ def issue_throwaway_cert(hosts: Sequence[str], now: datetime, life: timedelta) -
     return leaf._replace(cert=leaf.cert + ca.cert)
 
 
-def subject_alt_names(certificate: x509.Certificate) -> list[str]:
-    """Return the DNS names and IP addresses that a certificate is for."""
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return []
-    return [*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))]
-
-
 def _builder(
     subject: x509.Name,
     issuer: x509.Name | None,

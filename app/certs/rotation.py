@@ -16,7 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from app.certs.issue import BACKDATE, KeyPair, issue_ca, issue_serving_cert, subject_alt_names
+from app.certificate_names import subject_alt_names
+from app.certs.issue import BACKDATE, KeyPair, issue_ca, issue_serving_cert
 from app.errors import DindWebhookError
 
 _MAX_WAIT = timedelta(seconds=30)

@@ -40,7 +40,7 @@ class Listener:
         self._run_in_turn = run_in_turn
         self._starting: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
-        listening_socket.setblocking(False)
+        listening_socket.setblocking(False)  # noqa: FBT003  # positional in the standard library
         self._listen()
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ class Listener:
                 accepted.close()
 
     def _start(self, connection: Connection, accepted: socket.socket) -> None:
-        accepted.setblocking(False)
+        accepted.setblocking(False)  # noqa: FBT003  # positional in the standard library
         protocol: Any = (
             TlsProtocol(connection, self._ssl_context, self._run_in_turn)
             if self._ssl_context

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from cryptography import x509
 
+from app.certificate_names import subject_alt_names
 from app.diagnostics.check import Category, Check, Problem
 from app.diagnostics.snapshot import ServerEndpoint, Snapshot, bundle_of, server_name_of, webhooks_of
 from app.timestamps import format_timestamp
@@ -69,21 +70,13 @@ def check_certificate_trusted(snapshot: Snapshot) -> Iterator[Problem]:
 def check_certificate_name(snapshot: Snapshot) -> Iterator[Problem]:
     expected_names = sorted({server_name_of(entry) for entry in webhooks_of(snapshot.configuration).values()})
     for endpoint, certificate in _served_certificates(snapshot):
-        names = _subject_alt_names(certificate)
+        names = subject_alt_names(certificate)
         for name in expected_names:
             if not any(_matches_host(pattern, name) for pattern in names):
                 yield Problem(
                     f"{endpoint.address} serves a certificate for {', '.join(names) or 'no host'}, not for {name}",
                     {"name": name},
                 )
-
-
-def _subject_alt_names(certificate: x509.Certificate) -> list[str]:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return []
-    return [*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))]
 
 
 def _matches_host(pattern: str, name: str) -> bool:
