@@ -1,4 +1,4 @@
-"""Compiles the modules on the path of a request if DIND_WEBHOOK_COMPILE is set (docs/decisions/0018)."""
+"""Compiles the modules on the path of a request if DIND_WEBHOOK_COMPILE is set (docs/decisions/0018 and 0021)."""
 
 import os
 from pathlib import Path

@@ -46,7 +46,7 @@ class BadRequestError(DindWebhookError):
 class SettingsError(DindWebhookError):
     """The operator's settings cannot be used. `problems` has one text for each mistake.
 
-    `line`, from 1, is the line of the file that is not YAML, or None.
+    `line` is the line at which the file stops being YAML, counted from 1, or None.
     """
 
     def __init__(self, problems: list[str], line: int | None = None) -> None:
@@ -56,7 +56,10 @@ class SettingsError(DindWebhookError):
 
 
 class ManifestError(DindWebhookError):
-    """A file on the command line holds no readable Kubernetes manifest. `line`, from 1, is the place if it is known."""
+    """A file on the command line holds no readable Kubernetes manifest.
+
+    `line` is the line of the mistake, counted from 1, or None.
+    """
 
     def __init__(self, message: str, hint: str = "", line: int | None = None) -> None:
         super().__init__(message, hint)

@@ -31,7 +31,7 @@ _STATUS_REASONS = {400: "BadRequest", 403: "Forbidden", 422: "Invalid"}
 class Review:
     """The request of an AdmissionReview. `pod` is its `object`, as JSON text if it is not a well-formed pod."""
 
-    # No dataclass: mypyc would not compile its constructor (docs/decisions/0018).
+    # No dataclass: mypyc would not compile its constructor (docs/decisions/0021).
     def __init__(  # noqa: PLR0913, PLR0917  # one parameter for each member
         self,
         api_version: str,

@@ -144,7 +144,7 @@ class CertReconciler:
         ca = state.ca.cert
         if self._trusted_ca != ca or any(ca not in bundle for bundle in stored.data.values()):
             # If every bundle has our CA when the process starts, assume that they have had it since the CA was issued.
-            # If the certificate in the files stays valid long enough, nothing is assumed, and the new leaf waits.
+            # Do not assume that if the certificate in the files stays valid long enough: the new leaf waits.
             was_trusted = not self._trusted_ca and all(ca in bundle for bundle in stored.data.values())
             can_wait = self._is_serving(now + 2 * self._lifetimes.wait)
             self._trusted_since = issue_time(ca) if was_trusted and not can_wait else now

@@ -24,7 +24,7 @@ class Color(StrEnum):
 
 
 class _ReadableHelp:
-    """Help without types of arguments and of flags that take no value, and without line ends inside paragraphs."""
+    """Help without the types of arguments and of flags without a value, and without line ends inside paragraphs."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         text = inspect.cleandoc(options.get("help") or "")

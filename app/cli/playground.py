@@ -10,7 +10,7 @@ from app.settings import load_settings
 
 
 def run_playground(host: str, port: int, config: Path | None, *, browser: bool | None) -> None:
-    """Serve the playground until Ctrl-C; `browser` opens a browser; None does so if there is a desktop."""
+    """Serve the playground until Ctrl-C; `browser` opens a browser; None opens one if there is a desktop."""
     load_settings(config, os.environ, {})
     settings = config.read_text("utf-8") if config else ""
     opens_browser = (

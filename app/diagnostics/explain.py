@@ -50,7 +50,7 @@ def decide_live(pod: JsonObject, inputs: AdmissionInputs) -> Decision:
 
 
 def reaches_webhook(decision: Decision) -> bool:
-    """Return whether the API server calls the webhook before this decision: the namespace and the selectors allow it.
+    """Return whether the API server calls the webhook for this pod, as far as the namespace and the selectors say.
 
     The match conditions that the operator has added are not evaluated, see `custom_match_conditions`.
     """

@@ -12,7 +12,7 @@ Headers: TypeAlias = Mapping[bytes, bytes]
 class EndpointResponse:
     """An HTTP response with its whole body."""
 
-    # No dataclass: mypyc would not compile its constructor (docs/decisions/0018).
+    # No dataclass: mypyc would not compile its constructor (docs/decisions/0021).
     def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         self.status = status
         self.headers = headers

@@ -181,8 +181,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         if self._state is not ConnectionState.IDLE:
-            # Cannot happen while framer and parser agree on where a head ends. Checked because a second request would
-            # corrupt the state.
+            # Cannot happen while framer and parser agree on where a head ends. If they did not, a second request would
+            # overwrite the state of the first.
             raise httptools.HttpParserError("a request before the response to the previous one")
         self._state = ConnectionState.READING
         self._request_began = self.loop.time()

@@ -18,12 +18,13 @@ from app.http.protocol import Connection
 
 # A healthy client needs milliseconds.
 _HANDSHAKE_SECONDS = 5.0
-# A ClientHello has some 2 KB. OpenSSL accepts 128 KiB, and allocates the length in the header at once.
+# A ClientHello has some 2 KB. OpenSSL accepts 128 KiB, and allocates what
+# the header announces before it has read that.
 MAX_CLIENT_HELLO_BYTES = 16 * 1024
 # Headers of a TLS record and of a handshake message (RFC 8446, sections 4 and 5.1)
 _HELLO_HEADER = struct.Struct(">BHHB3s")
 _HANDSHAKE_RECORD, _CLIENT_HELLO = 22, 1
-# Three times the longest record. No handshake of a healthy client has more bytes; a flood of key updates has.
+# Three times the longest record. A healthy client's handshake is shorter; a flood of key updates is longer.
 MAX_BYTES_WITHOUT_CONTENT = 48 * 1024
 # The most bytes that are decrypted in one turn: the longest TLS record, and less while no content comes. 4 KiB can be
 # 150 key updates, which take some milliseconds.

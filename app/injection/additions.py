@@ -11,7 +11,7 @@ class Additions:
     may delete when it drains a node.
     """
 
-    # No dataclass: mypyc would not compile its constructor (docs/decisions/0018).
+    # No dataclass: mypyc would not compile its constructor (docs/decisions/0021).
     def __init__(  # noqa: PLR0913  # one parameter for each member
         self,
         *,

@@ -246,7 +246,7 @@ RULES: tuple[Rule, ...] = (
     Rule("The operator has switched this mode on", (Reason.MODE_OFF,), _check_mode),
     Rule("All dind.io/* annotations are known", (Reason.UNKNOWN_ANNOTATION,), _check_annotations),
     Rule(
-        "The operator allows these options, and each value that can be read",
+        "The operator allows these options, and their image, tcp and dockerd-args if these can be read",
         (Reason.OPTION_NOT_ALLOWED, Reason.IMAGE_NOT_ALLOWED),
         _check_permissions,
     ),

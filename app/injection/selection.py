@@ -12,7 +12,7 @@ class Selection:
     `early_containers` are selected too, but start before the daemon and so cannot have Docker.
     """
 
-    # No dataclass: mypyc would not compile its constructor (docs/decisions/0018).
+    # No dataclass: mypyc would not compile its constructor (docs/decisions/0021).
     def __init__(self, clients: tuple[Container, ...], early_containers: tuple[Container, ...]) -> None:
         self.clients = clients
         self.early_containers = early_containers

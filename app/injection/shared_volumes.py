@@ -22,7 +22,7 @@ SHAREABLE_KINDS = frozenset({"emptyDir", "persistentVolumeClaim", "ephemeral"})
 class SharedVolumes:
     """The mounts that the daemon shares with its clients, and warnings about the mounts that it does not share."""
 
-    # No dataclass: mypyc would not compile its constructor (docs/decisions/0018).
+    # No dataclass: mypyc would not compile its constructor (docs/decisions/0021).
     def __init__(self, mounts: tuple[Mount, ...], warnings: tuple[str, ...]) -> None:
         self.mounts = mounts
         self.warnings = warnings

@@ -87,7 +87,7 @@ class Container:
     `pointer` is its JSON pointer in the pod, `position` its index in the list.
     """
 
-    # No dataclass: mypyc would not compile its constructor (docs/decisions/0018).
+    # No dataclass: mypyc would not compile its constructor (docs/decisions/0021).
     def __init__(  # noqa: PLR0913  # one parameter for each member
         self,
         pointer: str,
@@ -122,7 +122,7 @@ class Container:
 class Metadata:
     """The annotations and labels of a pod, empty if the pod has none. A value may be null."""
 
-    # No dataclass: mypyc would not compile its constructor (docs/decisions/0018).
+    # No dataclass: mypyc would not compile its constructor (docs/decisions/0021).
     def __init__(
         self, annotations: Mapping[str, str | None], labels: Mapping[str, str | None], raw: MetadataShape | None
     ) -> None:
@@ -134,7 +134,7 @@ class Metadata:
 class Pod:
     """The members of a pod's spec that injection reads."""
 
-    # No dataclass: mypyc would not compile its constructor (docs/decisions/0018).
+    # No dataclass: mypyc would not compile its constructor (docs/decisions/0021).
     def __init__(  # noqa: PLR0913, PLR0917  # one parameter for each member
         self,
         spec: SpecShape,

@@ -62,7 +62,7 @@ _RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
     "The pod runs on Linux": lambda s: s.spec.update(os={"name": "windows"}),
     "The operator has switched this mode on": lambda s: s.settings.update(modes=frozenset({Mode.DAEMONSET})),
     "All dind.io/* annotations are known": lambda s: s.annotations.update({"dind.io/colour": "blue"}),
-    "The operator allows these options, and each value that can be read": lambda s: (
+    "The operator allows these options, and their image, tcp and dockerd-args if these can be read": lambda s: (
         s.settings.update(allowed_options=frozenset({"image", "mtu", "containers", "share-volumes"})),
         s.annotations.update({"dind.io/image": "evil.example/x:1"}),
     ),
