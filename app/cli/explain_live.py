@@ -73,16 +73,26 @@ def _explain_pod(cluster: KubeClient, pod: JsonObject, inputs: ExplainInputs) ->
         return _explain_injected_pod(pod, inputs)
     decision = decide_live(pod, inputs.admission)
     owner = find_owner(cluster, pod, namespace_of(pod)) if decision.reason is Reason.NOT_REQUESTED else None
+    explanation = _explain_decision(pod, pod, inputs, decision)
     misplaced = misplaced_keys_of(owner) if owner else []
-    return Explanation(
-        title=f"Pod {namespace_of(pod)}/{name_of(pod)}",
-        name=f"pod/{name_of(pod)}",
-        namespace=namespace_of(pod),
-        inputs=inputs_of(namespace_label_of(inputs.admission.namespace), pod),
-        decision=decision,
+    return explanation._replace(
         remedy=_pod_remedy(pod, owner, decision),
         verdict=_pod_verdict(decision),
-        notes=(*_list_notes(inputs, pod, decision), *map(str, misplaced)),
+        notes=(*explanation.notes, *map(str, misplaced)),
+    )
+
+
+def _explain_decision(resource: JsonObject, pod: JsonObject, inputs: ExplainInputs, decision: Decision) -> Explanation:
+    """Return the explanation of a decision about a pod, or the pod template of a resource, without a remedy."""
+    kind, namespace, name = resource["kind"], namespace_of(resource), name_of(resource)
+    return Explanation(
+        title=f"{kind} {namespace}/{name}",
+        name=f"{kind.lower()}/{name}",
+        namespace=namespace,
+        inputs=inputs_of(namespace_label_of(inputs.admission.namespace), pod),
+        decision=decision,
+        remedy="",
+        notes=_list_notes(inputs, pod, decision),
         configuration_known=_is_configuration_known(inputs),
     )
 
@@ -105,35 +115,19 @@ def _pod_remedy(pod: JsonObject, owner: JsonObject | None, decision: Decision) -
 def _explain_injected_pod(pod: JsonObject, inputs: ExplainInputs) -> Explanation:
     # The rules would judge the pod as if it were created again; what ran is in the status annotation.
     decision = Decision(Reason.INJECTED, decide_live(pod, inputs.admission).mode)
-    return Explanation(
-        title=f"Pod {namespace_of(pod)}/{name_of(pod)}",
-        name=f"pod/{name_of(pod)}",
-        namespace=namespace_of(pod),
-        inputs=inputs_of(namespace_label_of(inputs.admission.namespace), pod),
-        decision=decision,
-        remedy="",
-        verdict=f"it has Docker: injected when it was created ({annotations_of(pod)[STATUS]})",
-        notes=_list_notes(inputs, pod, decision),
-        rules=(),
-        configuration_known=_is_configuration_known(inputs),
-    )
+    verdict = f"it has Docker: injected when it was created ({annotations_of(pod)[STATUS]})"
+    return _explain_decision(pod, pod, inputs, decision)._replace(verdict=verdict, rules=())
 
 
 def _explain_workload(workload: JsonObject, inputs: ExplainInputs) -> Explanation:
-    kind, namespace, name = workload["kind"], namespace_of(workload), name_of(workload)
     template = next(iter(pod_templates(workload))).pod
     decision = decide_live(template, inputs.admission)
     is_injected = decision.outcome is Outcome.INJECTED
-    return Explanation(
-        title=f"{kind} {namespace}/{name}",
-        name=f"{kind.lower()}/{name}",
-        namespace=namespace,
-        inputs=inputs_of(namespace_label_of(inputs.admission.namespace), template),
-        decision=decision,
-        remedy=remedy_for(decision.reason, namespace, workload),
+    explanation = _explain_decision(workload, template, inputs, decision)
+    return explanation._replace(
+        remedy=remedy_for(decision.reason, namespace_of(workload), workload),
         verdict=f"its pods are injected ({decision.mode}) when they are created" if is_injected else "",
-        notes=(*_list_notes(inputs, template, decision), *map(str, misplaced_keys_of(workload))),
-        configuration_known=_is_configuration_known(inputs),
+        notes=(*explanation.notes, *map(str, misplaced_keys_of(workload))),
     )
 
 

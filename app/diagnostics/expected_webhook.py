@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from app.admission import mutate_path
-from app.diagnostics.truncate import truncate
-from app.injection import INJECT, NAMESPACE_VALUES, mode_of_label
+from app.injection import INJECT, NAMESPACE_VALUES, mode_of_label, truncate
 from app.model import JsonObject, selects
 
 # Names of webhooks end in the project's own domain, those of match conditions begin with it.

@@ -27,9 +27,9 @@ class EndpointResponse:
         return b"%s\r\n%s" % (b"".join(head), self.body)
 
 
-def is_json(headers: Headers) -> bool:
-    """Return whether the Content-Type is JSON, whatever its parameters."""
-    return headers.get(b"content-type", b"").partition(b";")[0].strip().lower() == b"application/json"
+def is_json(content_type: bytes) -> bool:
+    """Return whether a Content-Type is JSON, whatever its parameters."""
+    return content_type.partition(b";")[0].strip().lower() == b"application/json"
 
 
 # The headers and the whole body of a POST

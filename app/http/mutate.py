@@ -119,7 +119,7 @@ class MutateEndpoint:
                 return body
 
     def _check_head(self, headers: Headers) -> None:
-        if not is_json(headers):
+        if not is_json(headers.get(b"content-type", b"")):
             raise BadRequestError("Content-Type must be application/json", status=415)
         length = headers.get(b"content-length", b"")
         if length.isdigit():

@@ -18,8 +18,7 @@ from app.http.protocol import Connection
 
 # A healthy client needs milliseconds.
 _HANDSHAKE_SECONDS = 5.0
-# A ClientHello has some 2 KB. OpenSSL accepts 128 KiB, and allocates what
-# the header announces before it has read that.
+# A ClientHello has some 2 KB. OpenSSL accepts 128 KiB, and allocates what the header announces before it has read that.
 MAX_CLIENT_HELLO_BYTES = 16 * 1024
 # Headers of a TLS record and of a handshake message (RFC 8446, sections 4 and 5.1)
 _HELLO_HEADER = struct.Struct(">BHHB3s")

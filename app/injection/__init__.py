@@ -11,6 +11,7 @@ from app.injection.decision import Decision, Mode, Outcome, Reason
 from app.injection.docker_paths import DATA_ROOT, RUNTIME_DIRECTORIES, SYSTEM_DIRECTORIES
 from app.injection.eligibility import DISABLED, NAMESPACE_VALUES, POD_VALUES, mode_of_label
 from app.injection.inject import decide_for_namespace, decide_request, inject
+from app.injection.message_parts import truncate
 from app.injection.misplaced import MisplacedKey, misplaced_keys
 from app.injection.option_table import OPTIONS, Option, built_in_options
 from app.injection.options import Options, Placement, StorageMedium
@@ -60,4 +61,5 @@ __all__ = [
     "misplaced_keys",
     "mode_of_label",
     "trace_rules",
+    "truncate",
 ]

@@ -50,4 +50,9 @@ def warn_of_names(text: str, names: Sequence[str]) -> str:
 
 def truncate_warning(text: str) -> str:
     """Return a warning, cut to `MAX_WARNING_LENGTH` characters."""
-    return text if len(text) <= MAX_WARNING_LENGTH else text[: MAX_WARNING_LENGTH - 1] + "…"
+    return truncate(text, MAX_WARNING_LENGTH)
+
+
+def truncate(text: str, max_length: int) -> str:
+    """Return a text of at most `max_length` characters, the last of which is `…` if the text is cut."""
+    return text if len(text) <= max_length else text[: max_length - 1] + "…"

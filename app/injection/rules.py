@@ -72,6 +72,11 @@ class RuleContext:
         self.mode: Mode | None = None
         """The mode that the pod gets, set after the rule that checks whether the operator has switched it on."""
 
+    @property
+    def was_injected(self) -> bool:
+        """Return whether the pod carries the status annotation of an earlier injection."""
+        return STATUS in self.metadata.annotations
+
 
 RuleOutcome: TypeAlias = Decision | Denial | None
 RuleCheck: TypeAlias = Callable[[RuleContext], RuleOutcome]
@@ -192,20 +197,16 @@ def _share_volumes(context: RuleContext) -> RuleOutcome:
 
 
 def _check_status(context: RuleContext) -> RuleOutcome:
-    return (
-        conflicts.deny_stale_status(context.pod, context.additions) if STATUS in context.metadata.annotations else None
-    )
+    return conflicts.deny_stale_status(context.pod, context.additions) if context.was_injected else None
 
 
 def _check_node_socket(context: RuleContext) -> RuleOutcome:
-    was_injected = STATUS in context.metadata.annotations
-    return conflicts.deny_node_socket(context.pod, context.additions, was_injected=was_injected)
+    return conflicts.deny_node_socket(context.pod, context.additions, was_injected=context.was_injected)
 
 
 def _check_names_and_paths(context: RuleContext) -> RuleOutcome:
-    was_injected = STATUS in context.metadata.annotations
     return (
-        conflicts.deny_taken_names(context.pod, context.additions, was_injected=was_injected)
+        conflicts.deny_taken_names(context.pod, context.additions, was_injected=context.was_injected)
         or conflicts.deny_foreign_mounts(context.pod, context.additions)
         or conflicts.deny_taken_paths(context.pod, context.additions)
     )

@@ -40,7 +40,7 @@ def playground_application(settings: str, environ: Mapping[str, str]) -> FastAPI
     @application.post("/api/answer")
     async def post_question(request: Request) -> Response:
         # Pages of other sites may send text without a preflight request, but not this type (Fetch, CORS-safelisted).
-        if not is_json({b"content-type": request.headers.get("content-type", "").encode("latin-1")}):
+        if not is_json(request.headers.get("content-type", "").encode("latin-1")):
             return PlainTextResponse("Content-Type must be application/json\n", 415)
         body = bytearray()
         async for chunk in request.stream():

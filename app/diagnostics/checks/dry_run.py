@@ -8,8 +8,7 @@ from app.diagnostics.checks.namespaces import pod_security_fix
 from app.diagnostics.dry_run_pod import INIT_CONTAINER, dry_run_pod
 from app.diagnostics.explain import AdmissionInputs, find_exclusion
 from app.diagnostics.snapshot import DryRun, Snapshot, annotations_of, calls_for_pods, name_of, webhooks_of
-from app.diagnostics.truncate import truncate
-from app.injection import STALE_STATUS, STATUS, Mode, Reason, inject
+from app.injection import STALE_STATUS, STATUS, Mode, Reason, inject, truncate
 
 # The API server reports refusals as text only.
 _CALL_FAILED = re.compile(r'failed calling webhook "([^"]+)"[^:]*: (?:failed to call webhook: )?(.*)', re.DOTALL)
