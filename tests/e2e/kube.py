@@ -1,6 +1,7 @@
 """A client of the cluster for tests: create objects from manifests, wait for them, and read their state."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,10 @@ Manifest = dict[str, Any]
 
 # Long enough for a busy machine
 PATIENCE = 180.0
+
+# The client caches the API server's kinds in a file named by its URL only, and a later API server of another version
+# can have the same URL. No file can exist at this path, so each client asks its API server.
+_NO_CACHE = str(Path(os.devnull, "cache"))
 
 
 class RefusedError(AssertionError):
@@ -45,7 +50,7 @@ class Kube:
         configuration = client.Configuration()
         config.load_kube_config(kubeconfig, client_configuration=configuration)
         api = client.ApiClient(configuration)
-        return cls(api, dynamic.DynamicClient(api))
+        return cls(api, dynamic.DynamicClient(api, cache_file=_NO_CACHE))
 
     @property
     def core(self) -> client.CoreV1Api:

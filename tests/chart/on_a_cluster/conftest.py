@@ -61,7 +61,7 @@ def namespace(api: client.ApiClient) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def dynamic(api: client.ApiClient) -> Iterator[DynamicClient]:
+def dynamic(api: client.ApiClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DynamicClient]:
     """Yield a client for all kinds, including those of cert-manager and the Prometheus operator."""
     extensions = client.ApiextensionsV1Api(api)
     there = {crd.metadata.name for crd in extensions.list_custom_resource_definition().items}
@@ -70,7 +70,8 @@ def dynamic(api: client.ApiClient) -> Iterator[DynamicClient]:
         extensions.create_custom_resource_definition(crd)
     for crd in made:
         _until_served(extensions, crd["metadata"]["name"])
-    yield DynamicClient(api)
+    # The default cache of kinds is a file for all clients of the same URL, which would outlive these CRDs.
+    yield DynamicClient(api, cache_file=str(tmp_path_factory.mktemp("kinds") / "cache.json"))
     for crd in made:
         extensions.delete_custom_resource_definition(crd["metadata"]["name"])
 
