@@ -156,7 +156,7 @@ def _build_container(options: Options, policy: Policy, *, is_native: bool, has_s
     docker = ["docker", f"--host={unix_socket_address(options.socket_dir)}"]
     if is_native and policy.startup_probe:
         container["startupProbe"] = {
-            "exec": {"command": [*docker, "info"]},
+            "exec": {"command": [*docker, "version"]},
             "periodSeconds": 1,
             "timeoutSeconds": 5,
             "failureThreshold": _START_SECONDS,

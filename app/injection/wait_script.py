@@ -5,10 +5,10 @@ def wait_script(docker: str, seconds: int, pause: str, on_timeout: str) -> str:
     """Return a shell script that waits until a daemon answers, or runs `on_timeout` after `seconds`.
 
     `docker` is the command line of the client. `pause` is the time between two tries in seconds. The script always
-    tries once.
+    tries once. It runs `docker version`: `docker info` also starts each plugin of the client for its metadata.
     """
     return (
         f"end=$(($(date +%s) + {seconds})); "
-        f"until timeout 5 {docker} info >/dev/null 2>&1; do "
+        f"until timeout 5 {docker} version >/dev/null 2>&1; do "
         f'if [ "$(date +%s)" -ge "$end" ]; then {on_timeout}; fi; sleep {pause}; done'
     )

@@ -42,7 +42,7 @@ def test_a_pod_is_given_exactly_what_the_contract_says(policy: Policy) -> None:
             "readOnlyRootFilesystem": False,
         },
         "startupProbe": {
-            "exec": {"command": ["docker", "--host=unix:///run/dind/docker.sock", "info"]},
+            "exec": {"command": ["docker", "--host=unix:///run/dind/docker.sock", "version"]},
             "periodSeconds": 1,
             "timeoutSeconds": 5,
             "failureThreshold": 180,
