@@ -140,7 +140,7 @@ check: $(DEV_STAMP) ## Format, lint, check types, and run the tests, those that 
 	@$(BIN)/python -m pytest -q -n auto --failed-first
 
 .PHONY: reference
-reference: $(RUN_STAMP) ## Write the generated pages of docs/ and files/strict.json of the chart
+reference: $(RUN_STAMP) ## Write the generated pages of docs/ and files/strict.json and files/start-dockerd.sh of the chart
 	@$(BIN)/python docs/generate.py
 
 .PHONY: screenshots

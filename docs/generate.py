@@ -1,4 +1,4 @@
-"""Write the reference pages and a file of the chart from the tables in the code: `make reference`."""
+"""Write the reference pages and files of the chart from the tables in the code: `make reference`."""
 
 import json
 import re
@@ -12,11 +12,14 @@ from app.certs import CertsMetrics
 from app.diagnostics import CHECKS, Category
 from app.http import Metrics
 from app.injection import INJECT, OPTIONS, RULES, STATUS, Mode, Option, Outcome, Reason
+from app.injection.start_script import COMMENTED_SCRIPT
 from app.settings import Settings, list_settings, load_settings
 from app.strict_policy import policy_facts
 
 DOCS = Path(__file__).parent
-STRICT = DOCS.parent / "charts" / "dind-webhook" / "files" / "strict.json"
+CHART_FILES = DOCS.parent / "charts" / "dind-webhook" / "files"
+STRICT = CHART_FILES / "strict.json"
+START_DOCKERD = CHART_FILES / "start-dockerd.sh"
 
 
 def annotations_page() -> str:
@@ -313,6 +316,7 @@ def main() -> None:
     for name, page in PAGES.items():
         (DOCS / name).write_text(page(), "utf-8")
     STRICT.write_text(json.dumps(policy_facts(), indent=2) + "\n", "utf-8")
+    START_DOCKERD.write_text(COMMENTED_SCRIPT, "utf-8")
 
 
 if __name__ == "__main__":

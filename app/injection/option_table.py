@@ -139,7 +139,7 @@ OPTIONS: tuple[Option, ...] = (
         accepts="a quantity",
         max_length=64,
         example="4",
-        help="CPU limit of the daemon; on nodes with cgroup v1 also of all containers that it runs.",
+        help="CPU limit of the daemon and of all containers that it runs.",
         allowed_by_default=True,
     ),
     Option(
@@ -159,7 +159,7 @@ OPTIONS: tuple[Option, ...] = (
         accepts="a quantity",
         max_length=64,
         example="8Gi",
-        help="Memory limit of the daemon; on nodes with cgroup v1 also of all containers that it runs.",
+        help="Memory limit of the daemon and of all containers that it runs.",
         allowed_by_default=True,
     ),
     Option(

@@ -24,6 +24,7 @@ class Policy:
     run_volume: str
     storage_volume: str
     storage: bool
+    start_script: bool
     startup_probe: bool
     tls_flag: bool
     docker_sock: bool

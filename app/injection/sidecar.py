@@ -22,6 +22,7 @@ from app.injection.policy import Policy
 from app.injection.selection import Selection
 from app.injection.service_account_token import token_mounts
 from app.injection.shared_volumes import SharedVolumes, share_volumes
+from app.injection.start_script import start_command
 from app.injection.wait_script import wait_script
 from app.model import JsonObject, Mount, Pod, parse_image
 
@@ -140,6 +141,8 @@ def _build_container(options: Options, policy: Policy, *, is_native: bool, has_s
     container: JsonObject = {"name": policy.container_name, "image": options.image}
     if is_native:
         container["restartPolicy"] = "Always"
+    if policy.start_script:
+        container["command"] = start_command()
     container["args"] = _dockerd_arguments(options, policy)
     if options.env:
         container["env"] = [{"name": name, "value": value} for name, value in options.env]
@@ -170,7 +173,7 @@ def _build_container(options: Options, policy: Policy, *, is_native: bool, has_s
 
 def _dockerd_arguments(options: Options, policy: Policy) -> list[str]:
     # The first argument is dockerd itself. The image's entrypoint then opens no TCP port and creates no TLS keys, but
-    # still removes stale pid files, chooses iptables and nests cgroups.
+    # still removes stale pid files and chooses iptables.
     arguments = ["dockerd", f"--host={unix_socket_address(options.socket_dir)}"]
     if policy.docker_sock and not is_default_socket_dir(options.socket_dir):
         # For `docker run -v /var/run/docker.sock:…`: the daemon looks the path up in its own filesystem.

@@ -20,7 +20,7 @@ UNCHECKED_MEMBERS = ("imagePullPolicy", "resizePolicy")
 _DEFAULTED_PROBE_MEMBERS = {"successThreshold": 1}
 
 # Settings that change the container; add new ones here.
-SETTINGS = ("docker_sock", "startup_probe")
+SETTINGS = ("docker_sock", "start_script", "startup_probe")
 # The directories of the socket for tools that ignore DOCKER_HOST
 DEFAULT_DIRS = ("/run", "/var/run")
 _OTHER_DIR = "/socket-dir"

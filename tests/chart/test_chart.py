@@ -28,6 +28,7 @@ from app import __version__
 from app.certs import CertsMetrics
 from app.http.metrics import Metrics
 from app.injection import built_in_options
+from app.injection.start_script import COMMENTED_SCRIPT
 from app.settings import CertsSettings, ServerSettings, Settings, load_settings
 
 DEFAULTS: dict[str, Any] = {}
@@ -638,7 +639,7 @@ def test_two_releases_do_not_share_a_directory() -> None:
 def test_the_daemon_listens_on_no_network() -> None:
     (daemon,) = [c for c in dind(DAEMONSET)["containers"] if c["name"] == "dind"]
     assert daemon["args"][0] == "dockerd"
-    assert "command" not in daemon
+    assert daemon["command"] == ["sh", "-c", COMMENTED_SCRIPT, "start-dockerd"]
     assert not any("tcp" in a for a in daemon["args"])
     assert "ports" not in daemon
 

@@ -46,6 +46,7 @@ OPERATORS: dict[str, dict[str, Any]] = {
     "seed": {
         "allowed_options": ["containers", "wait"],
         "docker_sock": False,
+        "start_script": False,
         "startup_probe": False,
         "storage": False,
         "tls_flag": False,

@@ -15,6 +15,7 @@ from pods import (
 )
 
 from app.injection import Policy, Reason, inject
+from app.injection.start_script import START_SCRIPT
 from app.model import JsonObject
 
 
@@ -27,6 +28,7 @@ def test_a_pod_is_given_exactly_what_the_contract_says(policy: Policy) -> None:
         "name": "dind",
         "image": "docker:29.7.2-dind",
         "restartPolicy": "Always",
+        "command": ["sh", "-c", START_SCRIPT, "start-dockerd"],
         "args": [
             "dockerd",
             "--host=unix:///run/dind/docker.sock",
@@ -170,6 +172,7 @@ def test_daemonset_mode_has_nothing_against_them(spec: JsonObject, policy: Polic
 def test_the_handwritten_sidecar_comes_out_of_operator_settings_alone() -> None:
     policy = operator_policy(
         run_volume="cache-dir",
+        start_script=False,
         storage=False,
         tls_flag=False,
         defaults={
@@ -183,6 +186,7 @@ def test_the_handwritten_sidecar_comes_out_of_operator_settings_alone() -> None:
     spec = injected_pod(a_pod(), policy)["spec"]
     daemon = find_by_name(spec["containers"], "dind")
     assert daemon["image"] == "docker:stable-dind"
+    assert "command" not in daemon
     assert daemon["args"] == ["dockerd", "--host=unix:///var/run/docker.sock", "--host=tcp://0.0.0.0:8000"]
     assert daemon["securityContext"]["privileged"] is True
     assert spec["volumes"] == [{"name": "cache-dir", "emptyDir": {}}]

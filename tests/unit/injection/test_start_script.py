@@ -1,0 +1,169 @@
+"""The script that starts dockerd, with folders of the test instead of the node's cgroups. tests/e2e has real ones."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from app.injection.start_script import COMMENTED_SCRIPT, START_SCRIPT, start_command
+
+OWN = "/kubepods/pod1/dind"
+MIB = 1 << 20
+ARGUMENTS = ["dockerd", "--host=unix:///run/dind/docker.sock", "--label=a b"]
+
+
+@dataclass
+class Container:
+    """A container with stand-ins for dockerd, mount and umount, which print how they are called."""
+
+    root: Path
+    shell: list[str]
+
+    @property
+    def cgroups(self) -> Path:
+        return self.root / "sys"
+
+    @property
+    def own(self) -> Path:
+        return self.cgroups / OWN[1:]
+
+    def program(self, name: str, script: str) -> None:
+        path = self.root / "bin" / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    def with_cgroups(self, **limits: str) -> "Container":
+        """Make cgroups of version 2. A limit is `file_max` of the container, or `pod_file_max` of its pod."""
+        self.own.mkdir(parents=True)
+        for folder in (self.cgroups, self.own):
+            (folder / "cgroup.controllers").write_text("cpuset cpu memory pids\n")
+            (folder / "cgroup.procs").write_text("1\n7\n")
+        for name, text in limits.items():
+            folder = self.own.parent if name.startswith("pod_") else self.own
+            (folder / name.removeprefix("pod_").replace("_", ".")).write_text(f"{text}\n")
+        return self
+
+    def start(self, script: str = START_SCRIPT, own: str = OWN) -> subprocess.CompletedProcess[str]:
+        (self.root / "cgroup").write_text(f"4:memory:/v1\n0::{own}\n")
+        for path, ours in (
+            ("/sys/fs/cgroup", "sys"),
+            ("/proc/self/cgroup", "cgroup"),
+            ("/proc/self/mounts", "mounts"),
+            ("/run/start-dockerd", "run"),
+        ):
+            script = script.replace(path, str(self.root / ours))
+        return subprocess.run(
+            # A function, because the shell of busybox has a mount of its own.
+            [*self.shell, "-c", f'mount() {{ echo "mount $*"; }}\n{script}', "start-dockerd", *ARGUMENTS],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}"},
+        )
+
+    def bound(self, file: str) -> str | None:
+        """Return the limit of all containers of the daemon together."""
+        path = self.own / "docker" / file
+        return path.read_text().strip() if path.exists() else None
+
+
+@pytest.fixture(params=["sh", "busybox sh"])
+def container(request: pytest.FixtureRequest, tmp_path: Path) -> Container:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "mounts").write_text("overlay / overlay rw 0 0\n")
+    made = Container(tmp_path, request.param.split())
+    made.program("dockerd", 'printf "dockerd:%s\\n" "$@"')
+    made.program("umount", 'echo "umount $*"')
+    return made
+
+
+def test_containers_get_the_limits_less_a_reserve_for_the_daemon(container: Container) -> None:
+    container.with_cgroups(memory_max=str(4096 * MIB), cpu_max="200000 100000", pids_max="1600")
+    done = container.start()
+    assert container.bound("memory.max") == str((4096 - 256 - 128) * MIB)
+    assert container.bound("cpu.max") == "187500 100000"
+    assert container.bound("pids.max") == "1500"
+    assert (container.own / "cgroup.subtree_control").read_text() == "+cpuset +cpu +memory +pids\n"
+    assert (container.own / "init" / "cgroup.procs").read_text() == "7\n"
+    assert done.stderr == ""
+
+
+def test_dockerd_puts_containers_below_the_own_cgroup_and_sees_the_whole_tree(container: Container) -> None:
+    container.with_cgroups()
+    lines = container.start().stdout.splitlines()
+    calls = [f"dockerd:{argument}" for argument in (*ARGUMENTS[1:], f"--cgroup-parent={OWN}/docker")]
+    assert lines == [f"mount --bind {container.own} {container.cgroups}", f"umount {container.cgroups}", *calls]
+
+
+def test_a_lower_limit_of_the_pod_counts(container: Container) -> None:
+    limits = {"memory_max": "max", "pids_max": "1024", "cpu_max": "max 100000"}
+    pod = {"pod_memory_max": str(1024 * MIB), "pod_pids_max": "512", "pod_cpu_max": "50000 100000"}
+    container.with_cgroups(**limits, **pod).start()
+    bounds = [container.bound(file) for file in ("memory.max", "pids.max", "cpu.max")]
+    assert bounds == [str((1024 - 64 - 128) * MIB), "480", "46875 100000"]
+
+
+def test_the_reserve_is_at_most_half_of_the_memory(container: Container) -> None:
+    container.with_cgroups(memory_max=str(200 * MIB)).start()
+    assert container.bound("memory.max") == str(100 * MIB)
+
+
+def test_without_limits_nothing_is_bounded(container: Container) -> None:
+    container.with_cgroups(memory_max="max", cpu_max="max 100000", pids_max="max", pod_memory_max="max")
+    container.start()
+    assert [container.bound(file) for file in ("memory.max", "cpu.max", "pids.max")] == [None, None, None]
+
+
+def test_a_tiny_processor_limit_stays_as_it_is(container: Container) -> None:
+    container.with_cgroups(cpu_max="1000 100000").start()
+    assert container.bound("cpu.max") is None
+
+
+def test_nothing_changes_with_cgroups_of_version_1(container: Container) -> None:
+    container.own.mkdir(parents=True)
+    done = container.start()
+    assert done.stdout.splitlines() == [f"dockerd:{argument}" for argument in ARGUMENTS[1:]]
+    assert done.stderr == ""
+    assert not list(container.own.iterdir())
+
+
+def test_nothing_changes_in_a_cgroup_namespace(container: Container) -> None:
+    container.with_cgroups(memory_max=str(4096 * MIB))
+    done = container.start(own="/")
+    assert done.stdout.splitlines() == [f"dockerd:{argument}" for argument in ARGUMENTS[1:]]
+    assert not (container.cgroups / "docker").exists()
+
+
+def test_where_it_cannot_nest_docker_starts_and_one_line_says_so(container: Container) -> None:
+    container.with_cgroups(memory_max=str(4096 * MIB))
+    (container.own / "cgroup.subtree_control").mkdir()
+    done = container.start()
+    assert done.stdout.splitlines() == [f"dockerd:{argument}" for argument in ARGUMENTS[1:]]
+    assert done.stderr.splitlines() == ["cannot divide the cgroup: the pod's limits do not hold for nested containers"]
+
+
+def test_the_images_entrypoint_gets_the_arguments(container: Container) -> None:
+    container.program("dockerd-entrypoint.sh", 'printf "entrypoint:%s\\n" "$@"')
+    assert container.start().stdout.splitlines() == [f"entrypoint:{argument}" for argument in ARGUMENTS]
+
+
+@pytest.mark.parametrize(("mount", "visible"), [("/tmp/work", True), ("/tmp", False), ("/var/tmp/work", False)])
+def test_volumes_below_tmp_stay_visible(container: Container, mount: str, visible: bool) -> None:
+    with (container.root / "mounts").open("a") as mounts:
+        mounts.write(f"/dev/vda {mount} ext4 rw 0 0\n")
+    assert ("mount --rbind /tmp /tmp" in container.start().stdout) is visible
+
+
+def test_more_files_can_be_open_than_the_soft_limit_allows(container: Container) -> None:
+    container.program("dockerd", "ulimit -S -n; ulimit -H -n")
+    soft, hard = container.start(script=f"ulimit -S -n 1024\n{START_SCRIPT}").stdout.split()
+    assert soft == hard != "1024"
+
+
+def test_pods_have_the_commented_script_without_its_comments() -> None:
+    lines = COMMENTED_SCRIPT.splitlines()
+    kept = [line for number, line in enumerate(lines) if not number or not line.lstrip().startswith("#")]
+    assert START_SCRIPT.splitlines() == kept
+    assert start_command()[:2] == ["sh", "-c"]
