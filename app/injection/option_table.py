@@ -234,7 +234,7 @@ OPTIONS: tuple[Option, ...] = (
         max_length=4096,
         max_items=64,
         example="registry.ci:5000,10.0.0.0/8",
-        help="Registries that the daemon may talk to without TLS, or whose certificate it does not check.",
+        help="Registries whose certificate the daemon does not check, or without TLS. Loopback always is one.",
         unset_value=(),
     ),
     Option(

@@ -27,6 +27,8 @@ from app.injection.wait_script import wait_script
 from app.model import JsonObject, Mount, Pod, parse_image
 
 _START_SECONDS = 180
+# Insecure registries without a flag. Since Docker 29.10, the first --insecure-registry replaces this default.
+_LOOPBACK_NETWORKS = ("127.0.0.0/8", "::1/128")
 # Tags of the official image that were last built for Docker 19.03
 _FROZEN_TAGS = ("stable", "edge", "test")
 
@@ -189,7 +191,9 @@ def _dockerd_arguments(options: Options, policy: Policy) -> list[str]:
         arguments.append(f"--mtu={options.mtu}")
         arguments.append(f"--default-network-opt=bridge=com.docker.network.driver.mtu={options.mtu}")
     arguments += [f"--registry-mirror={mirror}" for mirror in options.registry_mirrors]
-    arguments += [f"--insecure-registry={registry}" for registry in options.insecure_registries]
+    if options.insecure_registries:
+        registries = (*options.insecure_registries, *_LOOPBACK_NETWORKS)
+        arguments += [f"--insecure-registry={registry}" for registry in registries]
     arguments += [f"--default-address-pool={pool}" for pool in options.address_pools]
     arguments += options.dockerd_args
     return arguments

@@ -5,23 +5,21 @@
 
 import gzip
 import hashlib
-import http.client
 import io
 import json
-import socket
 import ssl
 import subprocess
 import sys
 import tarfile
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from newest_dockerd import running_daemon
 
 # Not a loopback address: the daemon treats every registry on loopback as insecure
 _ADDRESS = "192.0.2.1"
 _HOSTS = f"127.0.0.1 localhost\n{_ADDRESS} registry-1.docker.io auth.docker.io index.docker.io\n"
-_START_SECONDS = 60
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
@@ -71,30 +69,6 @@ class _FakeRegistry(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-class _Daemon(http.client.HTTPConnection):
-    """A connection to the API of a daemon on a Unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("docker")
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(str(self._path))
-
-
-def _wait_for(path: Path, daemon: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + _START_SECONDS
-    while time.monotonic() < end and daemon.poll() is None:
-        try:
-            _Daemon(path).connect()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    sys.exit("dockerd does not answer")
-
-
 def main() -> None:
     """Pull, and print the daemon's response: JSON objects, the last of which has an error if the pull failed."""
     certificate, key, folder, *command = sys.argv[1:]
@@ -108,23 +82,9 @@ def main() -> None:
     server = ThreadingHTTPServer((_ADDRESS, 443), _FakeRegistry)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    path = Path(folder, "docker.sock")
-    paths = [
-        f"--data-root={folder}/data",
-        f"--exec-root={folder}/exec",
-        f"--pidfile={folder}/pid",
-        f"--host=unix://{path}",
-    ]
-    # These flags do not change the use of registries: they isolate the daemon from the machine's network and programs.
-    isolated = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--feature=embedded-containerd"]
-    with subprocess.Popen([*command, *paths, *isolated], stdout=subprocess.DEVNULL) as daemon:
-        try:
-            _wait_for(path, daemon)
-            connection = _Daemon(path)
-            connection.request("POST", "/images/create?fromImage=docker.io/library/alpine&tag=latest")
-            sys.stdout.write(connection.getresponse().read().decode())
-        finally:
-            daemon.terminate()
+    with running_daemon(command, Path(folder)) as connection:
+        connection.request("POST", "/images/create?fromImage=docker.io/library/alpine&tag=latest")
+        sys.stdout.write(connection.getresponse().read().decode())
 
 
 if __name__ == "__main__":

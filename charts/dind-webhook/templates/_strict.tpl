@@ -68,7 +68,7 @@ for the flags that pods may set.
 {{- $open = append $open (get $option (and $.settings.allow_public_tcp (hasKey $option "public_pattern") | ternary "public_pattern" "pattern")) -}}
 {{- range $own -}}{{- $open = append $open (regexQuoteMeta .) -}}{{- end -}}
 {{- else -}}
-{{- $fixed = concat $fixed $own -}}
+{{- $fixed = concat $fixed (uniq $own) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -127,6 +127,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
                 "--insecure-registry=registry.ci:5000",
                 "--insecure-registry=10.0.0.0/8",
                 "--insecure-registry=[::1]:5000",
+                "--insecure-registry=127.0.0.0/8",
+                "--insecure-registry=::1/128",
             ),
         ),
         (
