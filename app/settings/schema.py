@@ -124,7 +124,7 @@ class InjectionSettings(_SettingsGroup):
     """Mount a volume at /var/lib/docker; without one, layers fill the container's own filesystem."""
 
     start_script: bool = True
-    """Start dockerd with a script that makes the pod's limits hold for its containers, instead of the entrypoint."""
+    """Start dockerd through a script that makes the pod's limits hold for its containers."""
 
     startup_probe: bool = True
     """Hold the other containers back until the sidecar's daemon answers (native placement)."""

@@ -3,19 +3,20 @@ root=/sys/fs/cgroup
 own=$(sed -n 's/^0:://p' /proc/self/cgroup)
 here=$root$own
 
-# Print the lower one of the limits of this container and of its pod, or nothing.
+# Print the limit of this container or that of its pod, the lower of the two, or nothing.
 lowest() { cat "$here/$1" "${here%/*}/$1" | grep -v '^max' | sort -n | head -n 1; }
 
 nest() {
-  mkdir -p "$here/init" "$here/docker" || return
-  # Only a cgroup without processes can pass controllers on, and `kubectl exec` may start a process at any time.
+  [ -f "$here/cgroup.procs" ] && mkdir -p "$here/init" "$here/docker" || return
+  # Child cgroups get controllers only if this cgroup has no process, and a probe may start one at any time.
   controllers=$(sed 's/[^ ]*/+&/g' "$here/cgroup.controllers") tries=0
   until
     while read -r process; do echo "$process" > "$here/init/cgroup.procs"; done < "$here/cgroup.procs"
     echo "$controllers" > "$here/cgroup.subtree_control"
   do
-    if [ "$tries" -ge 100 ]; then return 1; fi
+    if [ "$tries" -ge 50 ]; then return 1; fi
     tries=$((tries + 1))
+    sleep 0.1 || sleep 1
   done
   # The rest is for the daemon: it must survive containers that take all they can get.
   memory=$(lowest memory.max) cpu=$(lowest cpu.max) pids=$(lowest pids.max)
@@ -27,22 +28,30 @@ nest() {
   if [ "${cpu% *}" ] && [ "${cpu% *}" -ge 2000 ]; then
     echo "$((${cpu% *} * 15 / 16)) ${cpu#* }" > "$here/docker/cpu.max" || return
   fi
-  if [ "$pids" ]; then echo $((pids * 15 / 16)) > "$here/docker/pids.max" || return; fi
+  if [ "$pids" ]; then
+    reserve=$((pids / 16 + 256))
+    if [ "$reserve" -gt $((pids / 2)) ]; then reserve=$((pids / 2)); fi
+    echo $((pids - reserve)) > "$here/docker/pids.max" || return
+  fi
   # The image's wrapper changes the cgroup that it finds at this path. dockerd must find all of them: containerd looks
   # for a container's cgroup at the path in /proc/PID/cgroup.
   dockerd=$(command -v dockerd) && mkdir -p /run/start-dockerd || return
-  printf '#!/bin/sh\numount %s\nexec %s "$@" --cgroup-parent=%s\n' "$root" "$dockerd" "$own/docker" \
-    > /run/start-dockerd/dockerd && chmod 755 /run/start-dockerd/dockerd || return
-  mount --bind "$here" "$root" || return
-  PATH=/run/start-dockerd:$PATH
+  printf '#!/bin/sh\n[ -d "%s" ] || umount "%s"\nexec "%s" "$@" "--cgroup-parent=%s"\n' \
+    "$here" "$root" "$dockerd" "$own/docker" > /run/start-dockerd/dockerd || return
+  chmod 755 /run/start-dockerd/dockerd && mount --bind "$here" "$root" || return
+  export PATH="/run/start-dockerd:$PATH"
 }
 
-# With a cgroup namespace of its own, a container sees / here, and its containers are within its limits already.
-if [ -f "$root/cgroup.controllers" ] && [ "$own" != / ]; then
+# With a cgroup namespace of its own, a container sees / here, and its containers are within its limits already. In a
+# virtual machine of Kata, the machine is the limit, and kata-agent cannot start probes in a cgroup with child cgroups.
+if [ -f "$root/cgroup.controllers" ] && [ "$own" != / ] && ! grep -q ^kataShared /proc/self/mounts; then
   { nest; } 2> /dev/null || echo "cannot divide the cgroup: the pod's limits do not hold for nested containers" >&2
 fi
-# Databases need more open files than the 1024 that many nodes have as the soft limit.
-ulimit -n "$(ulimit -H -n)" 2> /dev/null || true
+# Databases need more open files than the 1024 that many nodes have as the soft limit. With many more than a million,
+# programs that go through all of them are slow.
+files=$(ulimit -H -n)
+[ "$files" -le 1048576 ] 2> /dev/null || files=1048576
+ulimit -S -n "$files" 2> /dev/null || true
 # The image's wrapper mounts a tmpfs on /tmp unless something is mounted there. It would hide volumes below /tmp.
 if grep -q ' /tmp/' /proc/self/mounts; then mount --rbind /tmp /tmp || true; fi
 entrypoint=$(command -v dockerd-entrypoint.sh)
