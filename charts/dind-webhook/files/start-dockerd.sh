@@ -6,6 +6,10 @@ here=$root$own
 # Print the limit of this container or that of its pod, the lower of the two, or nothing.
 lowest() { cat "$here/$1" "${here%/*}/$1" | grep -v '^max' | sort -n | head -n 1; }
 
+# Print limit $1 less a reserve for the daemon, which must survive containers that take all they can get: 1/16 of the
+# limit and $2, but at most half.
+less_reserve() { echo $(($1 / 16 + $2 > $1 / 2 ? $1 - $1 / 2 : $1 - $1 / 16 - $2)); }
+
 nest() {
   [ -f "$here/cgroup.procs" ] && mkdir -p "$here/init" "$here/docker" || return
   # Child cgroups get controllers only if this cgroup has no process, and a probe may start one at any time.
@@ -18,20 +22,11 @@ nest() {
     tries=$((tries + 1))
     sleep 0.1 || sleep 1
   done
-  # The rest is for the daemon: it must survive containers that take all they can get.
   memory=$(lowest memory.max) cpu=$(lowest cpu.max) pids=$(lowest pids.max)
-  if [ "$memory" ]; then
-    reserve=$((memory / 16 + 134217728))
-    if [ "$reserve" -gt $((memory / 2)) ]; then reserve=$((memory / 2)); fi
-    echo $((memory - reserve)) > "$here/docker/memory.max" || return
-  fi
+  if [ "$memory" ]; then less_reserve "$memory" 134217728 > "$here/docker/memory.max" || return; fi
+  if [ "$pids" ]; then less_reserve "$pids" 256 > "$here/docker/pids.max" || return; fi
   if [ "${cpu% *}" ] && [ "${cpu% *}" -ge 2000 ]; then
     echo "$((${cpu% *} * 15 / 16)) ${cpu#* }" > "$here/docker/cpu.max" || return
-  fi
-  if [ "$pids" ]; then
-    reserve=$((pids / 16 + 256))
-    if [ "$reserve" -gt $((pids / 2)) ]; then reserve=$((pids / 2)); fi
-    echo $((pids - reserve)) > "$here/docker/pids.max" || return
   fi
   # The image's wrapper changes the cgroup that it finds at this path. dockerd must find all of them: containerd looks
   # for a container's cgroup at the path in /proc/PID/cgroup.
@@ -45,7 +40,7 @@ nest() {
 # With a cgroup namespace of its own, a container sees / here, and its containers are within its limits already. In a
 # virtual machine of Kata, the machine is the limit, and kata-agent cannot start probes in a cgroup with child cgroups.
 if [ -f "$root/cgroup.controllers" ] && [ "$own" != / ] && ! grep -q ^kataShared /proc/self/mounts; then
-  { nest; } 2> /dev/null || echo "cannot divide the cgroup: the pod's limits do not hold for nested containers" >&2
+  nest 2> /dev/null || echo "cannot divide the cgroup: the pod's limits do not hold for nested containers" >&2
 fi
 # Databases need more open files than the 1024 that many nodes have as the soft limit. With many more than a million,
 # programs that go through all of them are slow.
