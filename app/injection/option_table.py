@@ -251,7 +251,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         name="image",
         parse=parsers.parse_daemon_image,
-        default="docker:29.7.2-dind",
+        default="docker:29.8.2-dind",
         accepts="an image reference",
         max_length=512,
         example="docker:29-dind",

@@ -52,6 +52,9 @@ fi
 files=$(ulimit -H -n)
 [ "$files" -le 1048576 ] 2> /dev/null || files=1048576
 ulimit -S -n "$files" 2> /dev/null || true
+# After a crash, /run has old PID files if it is a volume. New processes often get the same IDs, and then dockerd
+# does not start, because it takes its own process, or its own containerd, for the old one.
+rm -f /run/docker.pid /run/docker/containerd/containerd.pid
 # The image's wrapper mounts a tmpfs on /tmp unless something is mounted there. It would hide volumes below /tmp.
 if grep -q ' /tmp/' /proc/self/mounts; then mount --rbind /tmp /tmp || true; fi
 entrypoint=$(command -v dockerd-entrypoint.sh)

@@ -99,7 +99,7 @@ OPTION_TEXTS: dict[str, list[str]] = {
     "insecure-registries": ["registry.ci:5000,10.0.0.0/8", "fd00::/8", "[fd00::1]:5000", "UPPER.example"],
     "address-pools": ["10.200.0.0/16:24", "10.0.0.0/8:8, fd00:1::/48:64"],
     "image": [
-        "docker:29.7.2-dind",
+        "docker:29.8.2-dind",
         "docker:30-dind",
         "docker.io/library/docker:30-dind",
         "library/docker:30-dind",

@@ -427,7 +427,7 @@ class TestUpdates:
                 assert patch(before, name, "", {"metadata": {"finalizers": None}}) == ""
                 image = {"spec": {"containers": [{"name": "build", "image": "build:2"}]}}
                 assert (patch(before, name, "", image) == "") is (name != "privileged")
-            daemon = {"spec": {"initContainers": [{"name": "dind", "image": "docker:29.7.2-dind"}]}}
+            daemon = {"spec": {"initContainers": [{"name": "dind", "image": "docker:29.8.2-dind"}]}}
             assert "cannot be changed" in patch(before, "strict", "", daemon)
 
 

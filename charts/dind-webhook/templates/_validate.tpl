@@ -27,7 +27,7 @@ image.tag is empty: set a tag or image.digest, or set image.tag to null for the 
 {{- end }}
 {{- with .Values.dindImage -}}
 {{- if and (empty .tag) (empty .digest) }}
-dindImage.tag is empty: set a tag, such as 29.7.2-dind, or dindImage.digest
+dindImage.tag is empty: set a tag, such as 29.8.2-dind, or dindImage.digest
 {{- end }}
 {{- end }}
 {{- with ((.Values.settings.injection | default dict).defaults | default dict).image -}}

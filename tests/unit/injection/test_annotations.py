@@ -68,7 +68,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "registry-mirrors": (),
         "insecure-registries": (),
         "address-pools": (),
-        "image": "docker:29.7.2-dind",
+        "image": "docker:29.8.2-dind",
         "socket-dir": "/run/dind",
         "tcp": None,
         "env": (),
@@ -556,13 +556,13 @@ def test_an_image_has_to_be_among_those_allowed() -> None:
     decision = inject(a_pod(options={"image": "registry.example/x/docker:1"}), None, policy)
     assert decision.reason is Reason.IMAGE_NOT_ALLOWED
     assert decision.message.startswith('annotation dind.io/image: "registry.example/x/docker:1" is not an image')
-    assert decision.message.endswith("docker:29.7.2-dind, registry.example/ci/*")
+    assert decision.message.endswith("docker:29.8.2-dind, registry.example/ci/*")
 
 
 def test_the_operators_own_image_is_always_allowed() -> None:
     policy = permissive_policy(defaults={"image": "registry.example/own:1"})
     assert inject(a_pod(options={"image": "registry.example/own:1"}), None, policy).reason is Reason.INJECTED
-    assert inject(a_pod(options={"image": "docker:29.7.2-dind"}), None, policy).reason is Reason.IMAGE_NOT_ALLOWED
+    assert inject(a_pod(options={"image": "docker:29.8.2-dind"}), None, policy).reason is Reason.IMAGE_NOT_ALLOWED
 
 
 @pytest.mark.parametrize("text", ["0.0.0.0:2375", "10.0.0.1:2375", "[::]:2375"])

@@ -14,7 +14,7 @@ def test_a_pod_is_given_exactly_what_the_contract_says(policy: Policy) -> None:
     shell, flag, script = wait.pop("command")
     assert wait == {
         "name": "dind-wait",
-        "image": "docker:29.7.2-dind",
+        "image": "docker:29.8.2-dind",
         "env": [docker_host],
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "500m", "memory": "128Mi"}},
         "securityContext": {

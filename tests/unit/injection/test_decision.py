@@ -115,7 +115,7 @@ _CASES: dict[Reason, _Case] = {
         lambda: _inject(options={"image": "attacker/docker:1"}),
         "image-not-allowed",
         403,
-        ("annotation dind.io/image", '"attacker/docker:1"', "docker:29.7.2-dind", "registry.example/ci/*"),
+        ("annotation dind.io/image", '"attacker/docker:1"', "docker:29.8.2-dind", "registry.example/ci/*"),
     ),
     Reason.NODE_DOCKER_SOCKET: _Case(
         lambda: _inject(volumes=[{"name": "sock", "hostPath": {"path": "/var/run/docker.sock"}}]),

@@ -26,7 +26,7 @@ def test_a_pod_is_given_exactly_what_the_contract_says(policy: Policy) -> None:
     (hook,) = [daemon.pop("lifecycle")["postStart"]["exec"]["command"]]
     assert daemon == {
         "name": "dind",
-        "image": "docker:29.7.2-dind",
+        "image": "docker:29.8.2-dind",
         "restartPolicy": "Always",
         "command": ["sh", "-c", START_SCRIPT, "start-dockerd"],
         "args": [

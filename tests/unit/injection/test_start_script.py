@@ -54,7 +54,8 @@ class Container:
             ("/sys/fs/cgroup", "sys"),
             ("/proc/self/cgroup", "cgroup"),
             ("/proc/self/mounts", "mounts"),
-            ("/run/start-dockerd", "run"),
+            ("/run/docker", "run/docker"),
+            ("/run/start-dockerd", "run/start-dockerd"),
         ):
             script = script.replace(path, str(self.root / ours))
         return subprocess.run(
@@ -197,3 +198,12 @@ def test_pods_have_the_commented_script_without_its_comments() -> None:
     kept = [line for number, line in enumerate(lines) if not number or not line.lstrip().startswith("#")]
     assert START_SCRIPT.splitlines() == kept
     assert start_command()[:2] == ["sh", "-c"]
+
+
+def test_pid_files_of_before_a_crash_are_removed(container: Container) -> None:
+    files = [container.root / "run" / "docker.pid", container.root / "run" / "docker" / "containerd" / "containerd.pid"]
+    files[1].parent.mkdir(parents=True)
+    for file in files:
+        file.write_text("1")
+    assert container.start().stdout.startswith("dockerd:")
+    assert not any(file.exists() for file in files)

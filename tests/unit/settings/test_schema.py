@@ -62,7 +62,7 @@ _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
         Reason.IMAGE_NOT_ALLOWED,
         Reason.INJECTED,
     ),
-    "defaults": ({"image": "docker:1"}, lambda p: _daemon(p)["image"], "docker:29.7.2-dind", "docker:1"),
+    "defaults": ({"image": "docker:1"}, lambda p: _daemon(p)["image"], "docker:29.8.2-dind", "docker:1"),
     "container_name": ("docker", lambda p: _daemon(p)["name"], "dind", "docker"),
     "wait_container_name": (
         "docker-wait",
