@@ -85,6 +85,10 @@ e2e-tests: $(DEV_STAMP) ## Run the scenarios on the cluster of `make cluster` (A
 cluster: $(DEV_STAMP) ## Start a cluster and keep it, or update a running one (CLUSTER=name)
 	@$(CLUSTER_CLI) up
 
+.PHONY: cluster-shell
+cluster-shell: $(DEV_STAMP) ## Log in on the node of the cluster of `make cluster`
+	@$(CLUSTER_CLI) shell
+
 .PHONY: cluster-down
 cluster-down: $(DEV_STAMP) ## Remove the cluster of `make cluster`
 	@$(CLUSTER_CLI) down

@@ -109,7 +109,7 @@ class Bench:
         # From here on, pods are only created and deleted: stop all other processes that watch them.
         for service in ("scheduler", "controller-manager"):
             os.kill(cluster.record.services[service], signal.SIGTERM)
-        api = f"https://{cluster.record.link.node}:{API_PORT}"
+        api = f"https://{cluster.record.link.control_plane}:{API_PORT}"
         return cls(kube, servers[OURS], load, api, namespaces, objects)
 
     def measure(self, rounds: int) -> dict[str, Any]:

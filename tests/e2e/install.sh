@@ -3,8 +3,9 @@
 set -euo pipefail
 
 packages=(
-  busybox-static containernetworking-plugins debootstrap docker.io docker-registry etcd-server iproute2 iptables mount
-  runc skopeo util-linux
+  bc bison busybox-static ca-certificates containernetworking-plugins debootstrap docker.io docker-registry e2fsprogs
+  etcd-server flex gcc iproute2 iptables libc6-dev libseccomp-dev make mount openssh-client patch pkg-config runc skopeo
+  tini util-linux xz-utils
 )
 missing=()
 for package in "${packages[@]}"; do

@@ -11,6 +11,7 @@ from secrets import token_hex
 from typing import Any, Self
 
 import yaml
+from cluster import local_node
 from kubernetes import client, config, dynamic
 from kubernetes.client.exceptions import ApiException, NotFoundException
 from kubernetes.stream import stream
@@ -18,8 +19,8 @@ from kubernetes.stream.ws_client import STDERR_CHANNEL, STDOUT_CHANNEL
 
 Manifest = dict[str, Any]
 
-# Long enough for a busy machine
-PATIENCE = 180.0
+# Long enough for a virtual machine on a busy machine
+PATIENCE = 300.0
 
 # The client caches the API server's kinds in a file named by its URL only, and a later API server of another version
 # can have the same URL. No file can exist at this path, so each client asks its API server.
@@ -40,10 +41,11 @@ class RefusedError(AssertionError):
 
 @dataclass(frozen=True)
 class Kube:
-    """A cluster."""
+    """A cluster. If `on_second_node`, the pods of tests run on the second node of a cluster of `make e2e`."""
 
     api: client.ApiClient
     objects: dynamic.DynamicClient
+    on_second_node: bool = False
 
     @classmethod
     def load(cls, kubeconfig: str) -> Self:
@@ -103,6 +105,9 @@ class Namespace:
     name: str
 
     def make(self, manifest: Manifest, **parameters: Any) -> Manifest:
+        """Create an object. Pods, also those of a controller, run on the node that the tests of the module use."""
+        if self.kube.on_second_node and (spec := _pod_spec(manifest)):
+            spec |= local_node.place()
         return self.kube.make(manifest, self.name, **parameters)
 
     def warnings(self, manifest: Manifest) -> list[str]:
@@ -225,6 +230,14 @@ def until(
         if time.monotonic() > end:
             raise AssertionError(f"waited {seconds:.0f} s for {what}\n{describe()}")
         time.sleep(0.3)
+
+
+def _pod_spec(manifest: Manifest) -> Manifest | None:
+    """Return the spec of a pod, or that in the pod template of a controller, or None for other kinds."""
+    spec: Manifest = manifest.get("spec", {})
+    if manifest["kind"] == "Pod":
+        return spec
+    return spec.get("jobTemplate", {}).get("spec", spec).get("template", {}).get("spec")
 
 
 def read(path: Path) -> list[Manifest]:

@@ -35,6 +35,7 @@ class PodStream:
         """Wait until more pods are created."""
         enough = self.created + _CREATORS * _MORE_PODS
         until("the stream to go on", lambda: self.created >= enough or bool(self.refused))
+        assert self.refused == []
 
     def check_no_pod_lost(self) -> None:
         """Check that every pod was created and has Docker."""

@@ -8,7 +8,7 @@ from secrets import token_hex
 from typing import Any
 
 import workloads
-from cluster import release
+from cluster import local_node, release
 from cluster.paths import CHART
 from cluster.release import Helm
 from kube import Kube, Manifest, Namespace, RefusedError, until
@@ -78,7 +78,11 @@ def install_chart(kube: Kube, helm: Helm, values: dict[str, Any]) -> Iterator[Re
     common = {
         "replicas": 1,
         "webhook": {"namespaceSelector": [requirement]},
-        "daemonset": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}, "gc": {"enabled": False}},
+        "daemonset": {
+            "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},
+            "gc": {"enabled": False},
+            **(local_node.place() if kube.on_second_node else {}),
+        },
     }
     merged = merge(common, values)
     try:

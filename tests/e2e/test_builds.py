@@ -6,6 +6,8 @@ from cluster.cluster import Cluster
 from kube import Namespace, until
 from workloads import container
 
+pytestmark = pytest.mark.any_node
+
 FOREVER = "trap 'exit 0' TERM; while true; do sleep 1; done"
 POSTGRES = "postgres:17-alpine"
 
@@ -16,9 +18,7 @@ def run(namespace: Namespace, script: str) -> list[str]:
 
 
 def test_an_image_is_built_and_run(ci: Namespace) -> None:
-    # Debian's BuildKit, from Docker 20.10, uses a mirror over plain HTTP only if it is an insecure registry too.
     script = """\
-export DOCKER_BUILDKIT=0
 mkdir /tmp/context && cd /tmp/context
 printf '%s\\n' 'FROM busybox' 'RUN echo made by RUN >/made' 'CMD ["cat", "/made"]' >Dockerfile
 docker build --tag made .
@@ -40,13 +40,35 @@ exit 1
     assert run(ci, script)[-1] == "served"
 
 
+def test_a_compose_project_is_built_and_its_services_find_each_other(ci: Namespace) -> None:
+    script = """\
+mkdir /tmp/project && cd /tmp/project
+echo 'FROM busybox' >Dockerfile
+cat >compose.yaml <<'END'
+services:
+  web:
+    build: .
+    command: [sh, -c, "while true; do echo served | nc -l -p 80; done"]
+  client:
+    build: .
+    command: [sh, -c, "until nc web 80 </dev/null; do sleep 0.2; done"]
+    depends_on: [web]
+END
+docker compose up --detach --quiet-pull
+docker compose wait client
+docker compose logs --no-log-prefix client
+docker compose down --timeout 1
+"""
+    assert "served" in run(ci, script)
+
+
 def test_a_container_that_mounts_var_run_docker_sock_reaches_the_same_daemon(ci: Namespace) -> None:
-    # An image with the Docker client and its libraries
+    # The image has only the Docker client, which is a static program.
     script = """\
 docker create --name sibling busybox
-tar --create --dereference --file - /usr/bin/docker $(ldd /usr/bin/docker | grep --only-matching '/[^ ]*') |
-  docker import - client
-docker run --rm --volume /var/run/docker.sock:/var/run/docker.sock client /usr/bin/docker ps --all --format '{{.Names}}'
+program=$(which docker)
+tar -c -f - "$program" | docker import - client
+docker run --rm --volume /var/run/docker.sock:/var/run/docker.sock client "$program" ps --all --format '{{.Names}}'
 """
     assert "sibling" in run(ci, script)
 
@@ -63,8 +85,10 @@ def test_what_an_image_keeps_in_var_run_is_still_there(ci: Namespace) -> None:
 
 
 @pytest.mark.node
-def test_a_job_goes_on_after_its_daemon_crashed(ci: Namespace, node: Cluster) -> None:
-    pod = ci.run(workloads.pod(FOREVER)).ready()
+@pytest.mark.parametrize("socket_dir", ["/run/dind", "/var/run"])
+def test_a_job_goes_on_after_its_daemon_crashed(ci: Namespace, node: Cluster, socket_dir: str) -> None:
+    """The volume of the socket has the daemon's PID files too, if it is /var/run."""
+    pod = ci.run(workloads.pod(FOREVER, options={"socket-dir": socket_dir})).ready()
     pod.exec("docker pull busybox")
     before = pod.status("dind")
     node.crash(before["containerID"].removeprefix("containerd://"))

@@ -1,10 +1,13 @@
 """`check` and `explain` on a real install and its pods. tests/chart/on_a_cluster tests more broken installs."""
 
 import cli_plugin
+import pytest
 import workloads
 from cluster.release import NAME
 from kube import Kube, Namespace, until
 from workloads import INJECT
+
+pytestmark = pytest.mark.any_node
 
 FOREVER = "trap 'exit 0' TERM; while true; do sleep 1; done"
 

@@ -17,6 +17,8 @@ from pod_streams import create_pods
 from releases import Release, install_release
 from workloads import pod
 
+pytestmark = pytest.mark.any_node
+
 # A long timeout: a slow response of a busy machine must not count as a lost pod.
 TWO = {"replicas": 2, "webhook": {"timeoutSeconds": 30}}
 

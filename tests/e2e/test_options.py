@@ -11,9 +11,11 @@ from kube import Kube, Namespace, Pod, until
 from kubernetes.client import V1PersistentVolumeClaimSpec
 from workloads import container
 
+pytestmark = pytest.mark.any_node
+
 FOREVER = "trap 'exit 0' TERM; while true; do sleep 1; done"
-MEMORY_LIMIT = "cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes"
-CPU_QUOTA = "cat /sys/fs/cgroup/cpu.max 2>/dev/null || cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us"
+# File system types of linux/magic.h, in hexadecimal
+TMPFS, OVERLAYFS = "1021994", "794c7630"
 
 WORKSPACE = {"volumes": [{"name": "workspace", "emptyDir": {}}]}
 IN_WORKSPACE = {"volumeMounts": [{"name": "workspace", "mountPath": "/workspace"}], "workingDir": "/workspace"}
@@ -27,7 +29,7 @@ def with_options(namespace: Namespace, script: str = FOREVER, **options: str) ->
 
 def file_system(pod: Pod) -> str:
     """Return the type of the file system under the daemon's data directory."""
-    return pod.exec("stat --file-system --format=%T /var/lib/docker", "dind").strip()
+    return pod.exec("stat -f -c %t /var/lib/docker", "dind").strip()
 
 
 @contextmanager
@@ -65,12 +67,13 @@ def claim_that_goes(pod: Pod) -> V1PersistentVolumeClaimSpec:
 class TestStorage:
     def test_is_on_the_nodes_disk_unless_said_otherwise(self, ci: Namespace) -> None:
         pod = with_options(ci).ready()
-        assert file_system(pod) not in {"tmpfs", "overlayfs"}
-        assert "overlay2" in pod.exec("docker info --format '{{.Driver}}'")
+        assert file_system(pod) not in {TMPFS, OVERLAYFS}
+        # The driver of the containerd image store; older daemons use overlay2.
+        assert pod.exec("docker info --format '{{.Driver}}'") == "overlayfs\n"
 
     def test_memory_is_a_tmpfs_on_which_images_run(self, ci: Namespace) -> None:
         pod = with_options(ci, storage_medium="Memory", storage_size="512Mi").ready()
-        assert file_system(pod) == "tmpfs"
+        assert file_system(pod) == TMPFS
         pod.exec("docker run --rm busybox true")
 
     def test_a_storage_class_is_a_claim_that_goes_with_the_pod(self, ci: Namespace, kube: Kube) -> None:
@@ -97,16 +100,6 @@ class TestResources:
     def test_requests_are_what_the_node_has_set_aside(self, ci: Namespace) -> None:
         pod = with_options(ci, cpu_request="60m", memory_request="70Mi").ready()
         assert pod.status("dind")["resources"]["requests"] == {"cpu": "60m", "memory": "70Mi"}
-
-    def test_limits_are_those_of_the_daemons_cgroup(self, ci: Namespace) -> None:
-        pod = with_options(ci, cpu_request="50m", cpu_limit="500m", memory_request="64Mi", memory_limit="300Mi").ready()
-        assert int(pod.exec(MEMORY_LIMIT, "dind")) == 300 * 1024 * 1024
-        assert pod.exec(CPU_QUOTA, "dind").split()[0] == "50000"
-
-    def test_what_the_daemon_runs_is_below_its_cgroup(self, ci: Namespace) -> None:
-        pod = with_options(ci).ready()
-        name = pod.exec("docker run --detach busybox sleep 600").strip()
-        assert name in pod.exec("find /sys/fs/cgroup -type d -path '*docker*'", "dind")
 
 
 class TestNetwork:
@@ -183,7 +176,7 @@ class TestSocket:
 
     def test_belongs_to_the_group_that_the_pod_chose(self, ci: Namespace) -> None:
         pod = with_options(ci, group="4321").ready()
-        assert pod.exec("stat --format=%g /run/dind/docker.sock").strip() == "4321"
+        assert pod.exec("stat -c %g /run/dind/docker.sock").strip() == "4321"
 
     def test_is_reached_by_users_who_are_not_root(self, ci: Namespace) -> None:
         restricted = {"runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000}

@@ -10,6 +10,8 @@ import workloads
 from kube import Manifest, Namespace, RefusedError, until
 from kubernetes import client
 
+pytestmark = pytest.mark.any_node
+
 SECURITY, TROUBLESHOOTING = (
     " ".join((Path(__file__).parents[2] / "docs" / page).read_text("utf-8").split())
     for page in ("security.md", "troubleshooting.md")

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
 import workloads
 import yaml
 from cluster.release import Helm
 from kube import Kube, Namespace, Pod, read, until
 from releases import install_release
+
+pytestmark = pytest.mark.any_node
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
 
@@ -40,6 +43,14 @@ def test_pull_run_save_and_rmi_work_and_the_pod_completes(ci: Namespace) -> None
     assert "hello from round 2" in log
 
 
+def test_the_daemon_starts_through_the_entrypoint_of_its_image(ci: Namespace) -> None:
+    """The entrypoint reaps processes and mounts a tmpfs on /tmp. It opens no port if the first argument is dockerd."""
+    pod = ci.run(workloads.pod("trap 'exit 0' TERM; while true; do sleep 1; done")).ready()
+    assert pod.exec("cat /proc/1/comm", "dind") == "docker-init\n"
+    assert " /tmp tmpfs " in pod.exec("cat /proc/mounts", "dind")
+    assert ":2375" not in pod.log("dind")
+
+
 def test_docker_is_there_before_the_first_container_starts(ci: Namespace) -> None:
     """An early client succeeds too: dockerd creates its socket first, and responds a second later."""
     pod = ci.run(workloads.pod("echo started; docker info")).succeeds()
@@ -60,9 +71,6 @@ def test_a_job_completes_though_its_daemon_would_run_for_ever(ci: Namespace) -> 
 def test_the_job_of_the_examples_builds_an_image_and_runs_it_over_its_workspace(ci: Namespace) -> None:
     (manifest,) = read(EXAMPLES / "job.yaml")
     del manifest["metadata"]["namespace"]
-    # As in test_builds.py: BuildKit of Docker 20.10 does not use a mirror over plain HTTP.
-    (build,) = manifest["spec"]["template"]["spec"]["containers"]
-    build["env"] = [*build.get("env", []), {"name": "DOCKER_BUILDKIT", "value": "0"}]
     ci.make(manifest)
     _until_complete(ci, "build")
     (pod,) = ci.pods("job-name=build")
@@ -74,8 +82,8 @@ def test_the_handwritten_form_is_an_ordinary_container_with_a_tcp_port(
 ) -> None:
     """With the settings of deploy/examples, injection makes the manifest that people wrote by hand, with port 8000.
 
-    Debian's Docker 26.1 replaces docker:stable-dind, which is 19.03. It waits some seconds before it opens a port
-    without TLS.
+    Debian's Docker 26.1 replaces docker:stable-dind, which is 19.03. It has no entrypoint, and waits some seconds
+    before it opens a port without TLS.
     """
     settings = yaml.safe_load((EXAMPLES / "handwritten-sidecar.settings.yaml").read_text("utf-8"))
     # A cluster without a mirror reaches Docker Hub directly.

@@ -5,8 +5,8 @@ from typing import Any
 from kube import Manifest
 
 INJECT = "dind.io/inject"
-# The Docker client, as in deploy/examples. `make e2e` builds an image with this name from Debian packages.
-DOCKER = "docker:29.7.2-cli"
+# The Docker client, as in deploy/examples. `make e2e` builds an image with this name.
+DOCKER = "docker:29.8.2-cli"
 BUSYBOX = "busybox:1.37"
 
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m cluster up | down | test | again`."""
+"""The command line: `python -m cluster up | down | test | again | shell`."""
 
 import argparse
 import os
@@ -24,16 +24,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     cache = Cache.of_user()
     try:
-        state = State(arguments.name)
-        match arguments.command:
-            case "up":
-                return _up(state, cache)
-            case "down":
-                return _down(state)
-            case "again":
-                return _again(state, cache, arguments.pytest)
-            case _:
-                return _test(state, cache, arguments.pytest)
+        return _run_command(arguments, State(arguments.name), cache)
     except ClusterError as error:
         say(str(error))
         return 1
@@ -42,12 +33,27 @@ def main() -> int:
         return 130
 
 
+def _run_command(arguments: argparse.Namespace, state: State, cache: Cache) -> int:
+    match arguments.command:
+        case "up":
+            return _up(state, cache)
+        case "down":
+            return _down(state)
+        case "shell":
+            return subprocess.run(_find_running(state, cache).vm.ssh(), check=False).returncode
+        case "again":
+            return _test_here(_find_running(state, cache), arguments.pytest)
+        case _:
+            return _test(state, cache, arguments.pytest)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cluster", description=__doc__)
     parser.add_argument("--name", default=os.environ.get("CLUSTER") or "dev", help="name of the cluster")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="bring a cluster up and keep it; where one is up, put what has changed into it")
     commands.add_parser("down", help="take it down")
+    commands.add_parser("shell", help="log in on the node of one that is up")
     test = commands.add_parser("test", help="bring one up, run the tests on it, and take it down")
     again = commands.add_parser("again", help="run the tests on one that is up")
     for parser_of_tests in (test, again):
@@ -120,11 +126,11 @@ def _install_or_leave_nothing(helm: release.Helm, values: dict[str, Any]) -> Non
         raise
 
 
-def _again(state: State, cache: Cache, pytest: list[str]) -> int:
+def _find_running(state: State, cache: Cache) -> Cluster:
     running = cluster.find(state, cache)
     if running is None:
         raise ClusterError(f"no cluster {state.name} is up: make cluster")
-    return _test_here(running, pytest)
+    return running
 
 
 def _test_here(running: Cluster, pytest: list[str]) -> int:

@@ -18,6 +18,11 @@ class BuildInputs:
         digests = [hashlib.sha256(part).digest() for part in (*(file.read_bytes() for file in files), *more)]
         return cls(hashlib.sha256(b"".join(digests)).hexdigest())
 
+    @classmethod
+    def of_archive(cls, archive: Path) -> "BuildInputs":
+        """Return the recorded digest of an archive in the cache."""
+        return cls(_note(archive).read_text())
+
     def is_current(self, archive: Path) -> bool:
         """Return whether an archive exists and was built from these inputs."""
         note = _note(archive)

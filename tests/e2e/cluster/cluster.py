@@ -11,23 +11,45 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster import binaries, configs, images, prerequisites, services, sysctls
+from cluster import (
+    binaries,
+    configs,
+    disk,
+    docker,
+    images,
+    kernel,
+    local_node,
+    prerequisites,
+    services,
+    sysctls,
+    vm,
+)
 from cluster.binaries import Binaries
 from cluster.cgroups import Cgroup
-from cluster.commands import run
 from cluster.errors import ClusterError
 from cluster.link import Link
-from cluster.node import Node, Service
+from cluster.local_node import LocalNode
 from cluster.paths import Cache, State
 from cluster.pki import Pki
+from cluster.processes import Process
 from cluster.record import Record
+from cluster.sandbox import Sandbox, Service
 from cluster.steps import step
+from cluster.vm import Vm
 
 VERSION = "v1.37.2"
 # The lower bound of the chart's kubeVersion
 OLDEST = "v1.30.14"
 _READY_SECONDS = 180
 _END_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class NodeParts:
+    """The kernel and the disk from which the virtual machine starts."""
+
+    kernel: Path
+    disk: Path
 
 
 @dataclass(frozen=True)
@@ -46,81 +68,90 @@ class Cluster:
     @property
     def registry(self) -> str:
         """Return the registry's address for the node, its pods and their daemons."""
-        return f"{self.record.link.node}:{configs.REGISTRY_PORT}"
+        return f"{self.record.link.control_plane}:{configs.REGISTRY_PORT}"
 
     @property
     def logs(self) -> Path:
         return self.cache.logs(self.state.name)
 
     @property
-    def node(self) -> Node:
-        return Node(self.record.holder, Cgroup(self.state.cgroup), self.record.link, self.logs)
+    def sandbox(self) -> Sandbox:
+        assert self.record.init_process  # the cluster is running
+        return Sandbox(self.record.init_process, self.logs)
+
+    @property
+    def vm(self) -> Vm:
+        return Vm(self.sandbox, self.record.link.node, self.state.root / "vm")
+
+    @property
+    def local_node(self) -> LocalNode:
+        address, folder = self.record.link.control_plane, self.state.root / "local"
+        return LocalNode(self.sandbox, self.binaries, address, folder, Cgroup(self.state.cgroup))
 
     def restart(self, service: str) -> None:
-        """Stop a service as an init system does, kill it after a timeout, and start it again."""
-        process = self.record.services[service]
-        command = Path(f"/proc/{process}/cmdline").read_text().rstrip("\0").split("\0")
-        os.kill(process, signal.SIGTERM)
+        """Stop a service of the control plane as an init system does, kill it after a timeout, and start it again."""
+        process = Process.of(self.record.services[service])
+        command = Path(f"/proc/{process.pid}/cmdline").read_text().rstrip("\0").split("\0")
+        os.kill(process.pid, signal.SIGTERM)
         # The API server waits for open requests. After 40 s without it, nodes become NotReady.
         kill_at = time.monotonic() + _END_SECONDS
-        while process in Cgroup(self.state.cgroup).processes():
+        while process.is_alive:
             if time.monotonic() > kill_at:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
+                process.kill()
             time.sleep(0.1)
-        self.record.services[service] = self.node.start(service, command).process.pid
+        self.record.services[service] = self.sandbox.start(service, command).pid()
         self.record.save(self.state)
 
     def crash(self, container_id: str) -> None:
-        """Kill the first process of a container with SIGKILL from the host."""
-        self._ctr("crashing a container", "tasks", "kill", "--signal=SIGKILL", container_id)
+        """Kill the first process of a container with SIGKILL from the second node, on which it runs."""
+        self.local_node.ctr("crashing a container", "tasks", "kill", "--signal=SIGKILL", container_id)
 
     def load(self, archive: Path, names: Sequence[str] = ()) -> None:
-        """Import the image of an archive into the node's containerd, also under the given names."""
-        self._ctr(f"loading {archive.name}", "images", "import", archive)
+        """Import the image of an archive into the second node's containerd, also under the given names."""
+        self.local_node.ctr(f"loading {archive.name}", "images", "import", archive)
         for name in names[1:]:
-            self._ctr(f"naming {name}", "images", "tag", "--force", names[0], name)
-
-    def _ctr(self, what: str, *arguments: str | Path) -> None:
-        where = [f"--address={self.state.containerd}", "--namespace=k8s.io"]
-        run(what, [self.binaries.ctr, *where, *arguments], self.logs / "ctr.log")
+            self.local_node.ctr(f"naming {name}", "images", "tag", "--force", names[0], name)
 
 
 def find(state: State, cache: Cache) -> Cluster | None:
     """Return the running cluster, or None if it is not running."""
     record = Record.load(state)
-    if record is None or record.holder not in Cgroup(state.cgroup).processes():
+    if record is None or not record.is_running:
         return None
-    built = Binaries(cache.bin("kubernetes", record.version), cache.bin("containerd", binaries.CONTAINERD))
-    return Cluster(state, cache, built, record)
+    return Cluster(state, cache, Binaries.of(cache, record.version), record)
 
 
-def prepare(cache: Cache, name: str, version: str = VERSION, node: bool = True) -> Binaries:
-    """Check the machine, and build the programs and images that the cache does not have."""
-    prerequisites.check(prerequisites.CONTROL_PLANE + (prerequisites.NODE if node else ()))
+def prepare(cache: Cache, name: str, version: str = VERSION, node: bool = True) -> tuple[Binaries, NodeParts | None]:
+    """Check the machine, and build the programs, the kernel and the images that the cache does not have."""
+    prerequisites.check(prerequisites.CONTROL_PLANE + (prerequisites.NODE if node else ()), node)
     logs = cache.logs(name)
     # Remove the logs of the previous cluster with this name.
     shutil.rmtree(logs)
     logs.mkdir()
     built = binaries.build(cache, version, node, logs / "go.log")
-    if node:
-        images.pack_all(cache, logs / "debootstrap.log")
-    return built
+    return built, _prepare_node(cache, built, logs) if node else None
+
+
+def _prepare_node(cache: Cache, built: Binaries, logs: Path) -> NodeParts:
+    linux = kernel.build(cache, logs / "kernel.log")
+    docker.build(cache, logs / "go.log")
+    images.pack_all(cache, logs / "debian.log")
+    return NodeParts(linux, disk.make(cache, built, logs / "disk.log"))
 
 
 def up(state: State, cache: Cache, version: str = VERSION, node: bool = True) -> Cluster:
-    """Start a control plane, and a node if `node`. On any error, release all resources."""
+    """Start a control plane, and both nodes if `node`. On any error, release all resources."""
     _refuse_a_second(state)
-    built = prepare(cache, state.name, version, node)
+    built, parts = prepare(cache, state.name, version, node)
     # Remove a cluster that was left behind, for example by a power cut, even in the middle of down().
     down(state)
     shutil.rmtree(state.root, ignore_errors=True)
     state.root.mkdir(mode=0o700)
-    record = Record(state.name, version, Link.choose(state.link), os.getpid(), _sysctls_before())
+    record = Record(state.name, version, Link.choose(state.link), Process.of(os.getpid()), _sysctls_before())
     record.save(state)
     cluster = Cluster(state, cache, built, record)
     try:
-        _Startup(cluster).run(node)
+        _Startup(cluster).run(parts)
     except BaseException:
         down(state)
         raise
@@ -132,11 +163,11 @@ def down(state: State) -> bool:
     record = Record.load(state)
     if record is None:
         return False
-    cgroup = Cgroup(state.cgroup)
     with _ignore_interrupts():
-        # The kernel removes mounts and interfaces with the last process in the node's namespaces.
-        cgroup.kill()
-        cgroup.remove()
+        # The kernel kills all other processes of the PID namespace with it, and removes their mounts and interfaces.
+        if record.init_process:
+            record.init_process.kill()
+        Cgroup(state.cgroup).remove()
         record.link.remove()
         sysctls.restore(record.sysctls)
         shutil.rmtree(state.root)
@@ -165,8 +196,7 @@ def _refuse_a_second(state: State) -> None:
     record = Record.load(state)
     if record is None:
         return
-    runs = record.holder in Cgroup(state.cgroup).processes()
-    if (record.kept and runs) or Path(f"/proc/{record.owner}").exists():
+    if (record.kept and record.is_running) or record.owner.is_alive:
         raise ClusterError(
             f"a cluster {state.name} is up already: choose another name, as in CLUSTER=other, "
             f"or take it down with make cluster-down CLUSTER={state.name}"
@@ -180,54 +210,69 @@ class _Startup:
         self._cluster = cluster
         self._state, self._record = cluster.state, cluster.record
         self._started: list[Service] = []
-        address = self._record.link.node
-        server = f"https://{address}:{services.API_PORT}"
+        server = f"https://{self._record.link.control_plane}:{services.API_PORT}"
         self._pki = Pki(self._state.pki, server)
         self._pki.kubeconfig("admin", "admin", "system:masters", self._state.kubeconfig)
 
-    def run(self, with_node: bool) -> None:
-        state, built, address = self._state, self._cluster.binaries, self._record.link.node
-        with step("making the node's namespaces"):
-            node = Node.make(state.root, Cgroup(state.cgroup), self._record.link, self._cluster.logs)
-            self._record.holder = node.holder
+    def run(self, parts: NodeParts | None) -> None:
+        state, link, logs = self._state, self._record.link, self._cluster.logs
+        with step("making the namespaces of the cluster"):
+            state.tmpfs.mkdir()
+            networks = (vm.PODS, configs.SERVICE_NETWORK)
+            sandbox = Sandbox.make(state.tmpfs, vm.MEMORY, link, networks, logs)
+            self._record.init_process = sandbox.init_process
             self._record.save(state)
-        commands = services.control_plane_commands(built, state, address, self._pki)
+        commands = services.control_plane_commands(self._cluster.binaries, state, link.control_plane, self._pki)
         with step("starting the API server"):
-            self._start(node, {"etcd": commands.etcd, "apiserver": commands.apiserver})
+            self._start(sandbox, {"etcd": commands.etcd, "apiserver": commands.apiserver})
+            if parts:
+                self._boot(parts)
             self._wait_for("the API server", lambda: self._kubectl_works("get", "--raw=/readyz"))
-            self._start(node, {"controller-manager": commands.controller_manager, "scheduler": commands.scheduler})
-        if with_node:
-            self._start_node(node)
+            self._start(sandbox, {"controller-manager": commands.controller_manager, "scheduler": commands.scheduler})
+        if parts:
+            self._fill_registry(sandbox)
+            self._start_local_node(sandbox)
+            with step("waiting for the nodes"):
+                nodes = (f"node/{name}" for name in (vm.NAME, local_node.NAME))
+                ready = ("wait", "--for=condition=Ready", *nodes, "--timeout=1s")
+                self._wait_for("a node", lambda: self._kubectl_works(*ready))
 
-    def _start_node(self, node: Node) -> None:
-        state, built, address = self._state, self._cluster.binaries, self._record.link.node
-        proxy = self._pki.kubeconfig("kube-proxy", "system:kube-proxy", "system")
-        files = configs.write(state, address, self._pki.ca, proxy, images.PAUSE.names[0])
-        self._start(node, {"containerd": services.containerd(built, files), "registry": services.registry(files)})
-        with step("loading images"):
-            self._wait_for("containerd", lambda: _succeeds([built.ctr, f"--address={state.containerd}", "version"]))
+    def _boot(self, parts: NodeParts) -> None:
+        machine = self._cluster.vm
+        machine.folder.mkdir()
+        machine.configure(self._record.link, self._pki, images.PAUSE.names[0])
+        self._add("vm", machine.start(parts.kernel, parts.disk, self._state.tmpfs))
+
+    def _start_local_node(self, sandbox: Sandbox) -> None:
+        node = self._cluster.local_node
+        node.make()
+        config = node.configure(self._pki, images.PAUSE.names[0])
+        self._start(sandbox, {"containerd": node.containerd(config)})
+        with step(f"loading the images of {local_node.NAME}"):
+            self._wait_for("containerd", node.has_containerd)
             for image in images.ALL:
                 self._cluster.load(image.archive(self._cluster.cache), image.names)
-        with step("starting kubelet"):
-            kubelet = services.kubelet(built, files, self._pki, address)
-            self._start(node, {"kubelet": kubelet, "kube-proxy": services.kube_proxy(built, files)})
-            self._fill_registry(node)
-            ready = ("wait", "--for=condition=Ready", f"node/{services.NODE_NAME}", "--timeout=1s")
-            self._wait_for("the node", lambda: self._kubectl_works(*ready))
+        self._start(sandbox, {"kubelet": node.kubelet(config), "kube-proxy": node.kube_proxy(config)})
 
-    def _fill_registry(self, node: Node) -> None:
-        self._wait_for("the registry", lambda: _listens(node.link.node, configs.REGISTRY_PORT))
+    def _fill_registry(self, sandbox: Sandbox) -> None:
+        config = self._state.root / "registry.yaml"
+        config.write_text(configs.registry(self._state.root / "registry"))
+        self._start(sandbox, {"registry": services.registry(config)})
+        address = self._record.link.control_plane
+        self._wait_for("the registry", lambda: _listens(address, configs.REGISTRY_PORT))
         source = f"oci-archive:{images.BUSYBOX.archive(self._cluster.cache)}"
         copy = ["skopeo", "--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false", source]
         for tag in ("latest", "1.37"):
             target = f"docker://127.0.0.1:{configs.REGISTRY_PORT}/library/busybox:{tag}"
-            node.run("filling the registry", *copy, target)
+            sandbox.run("filling the registry", *copy, target)
 
-    def _start(self, node: Node, commands: dict[str, services.Command]) -> None:
+    def _start(self, sandbox: Sandbox, commands: dict[str, services.Command]) -> None:
         for name, command in commands.items():
-            service = node.start(name, command)
-            self._started.append(service)
-            self._record.services[name] = service.process.pid
+            self._add(name, sandbox.start(name, command))
+
+    def _add(self, name: str, service: Service) -> None:
+        self._started.append(service)
+        self._record.services[name] = service.pid()
         self._record.save(self._state)
 
     def _kubectl_works(self, *arguments: str) -> bool:

@@ -1,120 +1,156 @@
-"""Write the configuration files of the processes on the node."""
+"""Write the configuration files of the processes on a node, and of the registry."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster.paths import State
+from cluster.pki import Pki
 
-POD_NETWORK = "10.88.0.0/24"
+# The network of all pods. Each node has a part of it.
+POD_NETWORK = "10.88.0.0/16"
 SERVICE_NETWORK = "10.96.0.0/16"
 REGISTRY_PORT = 5000
+CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 
 
 @dataclass(frozen=True)
-class Configs:
-    """The paths of the configuration files."""
+class NodeConfig:
+    """The settings of a node, and the paths of its configuration files.
 
-    containerd: Path
-    kubelet: Path
-    kube_proxy: Path
-    registry: Path
+    `folder` has these files, as the node's processes see it. `registry` is an IP address. `pods` is the network of the
+    node's pods. `cgroup`, if any, is the cgroup of this machine below which the pods are.
+    """
 
+    name: str
+    folder: Path
+    registry: str
+    pods: str
+    pause: str
+    cgroup: str = ""
 
-def write(state: State, node: str, ca: Path, kube_proxy_kubeconfig: Path, pause: str) -> Configs:
-    """Write all configuration files into the cluster's state folder. `node` is the node's address."""
-    folder = state.root / "config"
-    (folder / "cni").mkdir(parents=True)
-    (folder / "cni" / "10-pods.conflist").write_text(json.dumps(_pod_network()))
-    mirror = folder / "registries" / "docker.io"
-    mirror.mkdir(parents=True)
-    (mirror / "hosts.toml").write_text(f'server = "http://{node}:{REGISTRY_PORT}"\n')
-    (folder / "resolv.conf").write_text(f"nameserver {node}\n")
-    configs = Configs(
-        folder / "containerd.toml", folder / "kubelet.yaml", folder / "kube-proxy.yaml", folder / "registry.yaml"
-    )
-    configs.containerd.write_text(_containerd(state, folder, pause))
-    configs.kubelet.write_text(json.dumps(_kubelet(state, folder, node, ca)))
-    configs.kube_proxy.write_text(json.dumps(_kube_proxy(kube_proxy_kubeconfig)))
-    configs.registry.write_text(json.dumps(_registry(state)))
-    return configs
+    @property
+    def containerd(self) -> Path:
+        return self.folder / "containerd.toml"
 
+    @property
+    def kubelet(self) -> Path:
+        return self.folder / "kubelet.yaml"
 
-def _pod_network() -> dict[str, Any]:
-    # ptp: a veth pair for each pod, no bridge, so that Services work without the br_netfilter module.
-    addresses = {"type": "host-local", "subnet": POD_NETWORK, "routes": [{"dst": "0.0.0.0/0"}]}
-    plugins = [
-        {"type": "ptp", "ipMasq": False, "ipam": addresses},
-        {"type": "portmap", "capabilities": {"portMappings": True}},
-    ]
-    return {"cniVersion": "1.0.0", "name": "pods", "plugins": plugins}
+    @property
+    def kube_proxy(self) -> Path:
+        return self.folder / "kube-proxy.yaml"
 
+    def kubeconfig(self, component: str) -> Path:
+        return self.folder / f"{component}.kubeconfig"
 
-def _containerd(state: State, folder: Path, pause: str) -> str:
-    return f"""\
+    @property
+    def ca(self) -> Path:
+        return self.folder / "ca.crt"
+
+    def write(self, pki: Pki, root: Path = Path("/")) -> None:
+        """Write all files. `root` is the directory of this machine that becomes the node's root directory."""
+        files = {
+            self.folder / "cni" / "10-pods.conflist": json.dumps(self._pod_network()),
+            self.folder
+            / "registries"
+            / "docker.io"
+            / "hosts.toml": f'server = "http://{self.registry}:{REGISTRY_PORT}"\n',
+            # Connections to port 53 of this address are refused at once.
+            self.folder / "resolv.conf": f"nameserver {self.registry}\n",
+            self.containerd: self._containerd(),
+            self.kubelet: json.dumps(self._kubelet()),
+            self.kube_proxy: json.dumps(self._kube_proxy()),
+            self.ca: pki.ca.read_text(),
+        }
+        for path, text in files.items():
+            target = root / path.relative_to("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+        users = {"kubelet": (f"system:node:{self.name}", "system:nodes"), "kube-proxy": ("system:kube-proxy", "system")}
+        for component, (user, group) in users.items():
+            target = root / self.kubeconfig(component).relative_to("/")
+            pki.kubeconfig(f"{self.name}-{component}", user, group, target)
+
+    def _pod_network(self) -> dict[str, Any]:
+        # ptp: a veth pair for each pod, no bridge, so that Services work without the br_netfilter module.
+        addresses = {"type": "host-local", "subnet": self.pods, "routes": [{"dst": "0.0.0.0/0"}]}
+        plugins = [
+            {"type": "ptp", "ipMasq": False, "ipam": addresses},
+            {"type": "portmap", "capabilities": {"portMappings": True}},
+        ]
+        return {"cniVersion": "1.0.0", "name": "pods", "plugins": plugins}
+
+    def _containerd(self) -> str:
+        return f"""\
 version = 3
 [grpc]
-  address = '{state.containerd}'
-[ttrpc]
-  address = '{state.containerd}.ttrpc'
-[plugins.'io.containerd.cri.v1.images']
-  [plugins.'io.containerd.cri.v1.images'.pinned_images]
-    sandbox = '{pause}'
-  [plugins.'io.containerd.cri.v1.images'.registry]
-    config_path = '{folder}/registries'
+  address = '{CONTAINERD_SOCKET}'
+[plugins.'io.containerd.cri.v1.images'.pinned_images]
+  sandbox = '{self.pause}'
+[plugins.'io.containerd.cri.v1.images'.registry]
+  config_path = '{self.folder}/registries'
 [plugins.'io.containerd.cri.v1.runtime']
   # A machine without CAP_SYS_RESOURCE needs it.
-  restrict_oom_score_adj = true
-  [plugins.'io.containerd.cri.v1.runtime'.cni]
-    bin_dirs = ['/usr/lib/cni']
-    conf_dir = '{folder}/cni'
+  restrict_oom_score_adj = {json.dumps(bool(self.cgroup))}
+[plugins.'io.containerd.cri.v1.runtime'.cni]
+  bin_dirs = ['/usr/lib/cni']
+  conf_dir = '{self.folder}/cni'
 """
 
+    def _kubelet(self) -> dict[str, Any]:
+        config = {
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "authentication": {
+                "anonymous": {"enabled": False},
+                "webhook": {"enabled": False},
+                "x509": {"clientCAFile": str(self.ca)},
+            },
+            "authorization": {"mode": "AlwaysAllow"},
+            # The nodes have no systemd.
+            "cgroupDriver": "cgroupfs",
+            "clusterDNS": [self.registry],
+            "clusterDomain": "cluster.local",
+            "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
+            "evictionHard": {"nodefs.available": "1%", "imagefs.available": "1%", "memory.available": "100Mi"},
+            # 100 disables garbage collection: a removed image could not be pulled again.
+            "imageGCHighThresholdPercent": 100,
+            "maxPods": 250,
+            "resolvConf": str(self.folder / "resolv.conf"),
+        }
+        if not self.cgroup:
+            return config
+        of_this_machine = {
+            "cgroupRoot": f"/{self.cgroup}",
+            "enforceNodeAllocatable": [],
+            # The machine may still mount cgroups version 1.
+            "failCgroupV1": False,
+            "failSwapOn": False,
+        }
+        return config | of_this_machine
 
-def _kubelet(state: State, folder: Path, node: str, ca: Path) -> dict[str, Any]:
-    return {
-        "apiVersion": "kubelet.config.k8s.io/v1beta1",
-        "kind": "KubeletConfiguration",
-        "authentication": {
-            "anonymous": {"enabled": False},
-            "webhook": {"enabled": False},
-            "x509": {"clientCAFile": str(ca)},
-        },
-        "authorization": {"mode": "AlwaysAllow"},
-        "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{state.cgroup}",
-        # Connections to this address are refused at once.
-        "clusterDNS": [node],
-        "clusterDomain": "cluster.local",
-        "containerRuntimeEndpoint": f"unix://{state.containerd}",
-        "enforceNodeAllocatable": [],
-        "evictionHard": {"nodefs.available": "1%", "imagefs.available": "1%", "memory.available": "100Mi"},
-        # The machine may still mount cgroups version 1.
-        "failCgroupV1": False,
-        "failSwapOn": False,
-        # 100 disables garbage collection: a removed image could not be pulled again.
-        "imageGCHighThresholdPercent": 100,
-        "maxPods": 250,
-        "resolvConf": str(folder / "resolv.conf"),
-    }
-
-
-def _kube_proxy(kubeconfig: Path) -> dict[str, Any]:
-    return {
-        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
-        "kind": "KubeProxyConfiguration",
-        "clientConnection": {"kubeconfig": str(kubeconfig)},
-        "clusterCIDR": POD_NETWORK,
+    def _kube_proxy(self) -> dict[str, Any]:
+        config = {
+            "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+            "kind": "KubeProxyConfiguration",
+            "clientConnection": {"kubeconfig": str(self.kubeconfig("kube-proxy"))},
+            "clusterCIDR": POD_NETWORK,
+            "mode": "iptables",
+        }
+        if not self.cgroup:
+            return config
         # 0 keeps the kernel's values: they cannot be set in a network namespace.
-        "conntrack": {"maxPerCore": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
-        "mode": "iptables",
-    }
+        conntrack = {"maxPerCore": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"}
+        return config | {"conntrack": conntrack}
 
 
-def _registry(state: State) -> dict[str, Any]:
-    return {
-        "version": 0.1,
-        "storage": {"filesystem": {"rootdirectory": str(state.root / "registry")}},
-        "http": {"addr": f":{REGISTRY_PORT}"},
-    }
+def registry(storage: Path) -> str:
+    """Return the configuration of a registry that stores images in a folder."""
+    return json.dumps(
+        {
+            "version": 0.1,
+            "storage": {"filesystem": {"rootdirectory": str(storage)}},
+            "http": {"addr": f":{REGISTRY_PORT}"},
+        }
+    )

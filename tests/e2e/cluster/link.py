@@ -1,4 +1,4 @@
-"""The veth pair between this machine and the node, with one address on each side."""
+"""The veth pairs of a cluster: from this machine to the control plane, and from there to the node."""
 
 import ipaddress
 import json
@@ -13,20 +13,22 @@ _RANGE = ipaddress.ip_network("198.18.0.0/24")
 
 @dataclass(frozen=True)
 class Link:
-    """The addresses of a veth pair. The kernel removes both interfaces with the node's network namespace."""
+    """The addresses of the veth pairs. The kernel removes all interfaces with the cluster's network namespace."""
 
     interface: str
     host: str
+    control_plane: str
+    gateway: str
     node: str
 
     @classmethod
     def choose(cls, interface: str) -> "Link":
         """Return a link with unused addresses: another cluster may be running."""
         in_use = {ipaddress.ip_address(address) for address in _addresses()}
-        for subnet in _RANGE.subnets(new_prefix=30):
-            host, node = subnet.hosts()
-            if not in_use & {host, node}:
-                return cls(interface, str(host), str(node))
+        for subnet in _RANGE.subnets(new_prefix=29):
+            to_host, to_node = subnet.subnets(new_prefix=30)
+            if not in_use & set(to_host.hosts()):
+                return cls(interface, *map(str, (*to_host.hosts(), *to_node.hosts())))
         raise ClusterError(f"no addresses are left in {_RANGE}: take a cluster down first")
 
     @property
@@ -35,7 +37,7 @@ class Link:
 
     def connect(self, namespace_of: int) -> None:
         """Connect this machine with the network namespace of a process."""
-        peer = ["peer", "name", "node0", "netns", str(namespace_of)]
+        peer = ["peer", "name", "host0", "netns", str(namespace_of)]
         for command in (
             ["ip", "link", "add", self.interface, "type", "veth", *peer],
             ["ip", "address", "add", f"{self.host}/30", "dev", self.interface],
@@ -48,7 +50,7 @@ class Link:
             try:
                 _ip(["ip", "link", "delete", self.interface])
             except ClusterError:
-                # The kernel removed the interface in the meantime, with the node's network namespace.
+                # The kernel removed the interface in the meantime, with the cluster's network namespace.
                 if self.exists:
                     raise
 

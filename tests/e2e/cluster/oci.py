@@ -1,4 +1,4 @@
-"""Pack folders into OCI image archives with one layer, which containerd and skopeo can read."""
+"""Pack folders into OCI image archives, which containerd and skopeo can read."""
 
 import hashlib
 import io
@@ -6,6 +6,7 @@ import json
 import platform
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 _MEDIA = "application/vnd.oci.image"
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# The time of all files, so that layers with the same files have the same digest, and images share them on a disk.
+_TIME = "2026-01-01T00:00Z"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -28,6 +31,11 @@ class _Blob:
     def of(cls, media_type: str, content: bytes) -> "_Blob":
         return cls(media_type, hashlib.sha256(content).hexdigest(), len(content))
 
+    @classmethod
+    def of_file(cls, media_type: str, file: Path) -> "_Blob":
+        with file.open("rb") as content:
+            return cls(media_type, hashlib.file_digest(content, "sha256").hexdigest(), file.stat().st_size)
+
     @property
     def path(self) -> str:
         return f"blobs/sha256/{self.digest}"
@@ -36,40 +44,62 @@ class _Blob:
         return {"mediaType": self.media_type, "digest": f"sha256:{self.digest}", "size": self.size, **more}
 
 
-def pack(name: str, root: Path, command: Sequence[str], archive: Path) -> None:
-    """Write the archive of an image with a folder's content as its only layer, a command, and no entrypoint."""
-    layer_file = archive.with_suffix(".layer")
-    subprocess.run(["tar", "--numeric-owner", "--sort=name", "-C", root, "-cf", layer_file, "."], check=True)
-    with layer_file.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    layer = _Blob(f"{_MEDIA}.layer.v1.tar", digest, layer_file.stat().st_size)
+@dataclass(frozen=True)
+class Config:
+    """The defaults of an image for the command, the entrypoint and the environment of its containers."""
+
+    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+
+
+def pack(name: str, layers: Sequence[Path], config: Config, archive: Path) -> None:
+    """Write the archive of an image, whose layers, from the lowest, are the contents of folders."""
+    with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
+        files = [_pack_layer(layer, Path(folder) / f"{index}.tar") for index, layer in enumerate(layers)]
+        blobs = [_Blob.of_file(f"{_MEDIA}.layer.v1.tar", file) for file in files]
+        contents = _describe(name, blobs, config)
+        _write(archive, contents, {blob.path: file for blob, file in zip(blobs, files, strict=True)})
+
+
+def _pack_layer(root: Path, target: Path) -> Path:
+    flags = ["--numeric-owner", "--sort=name", f"--mtime={_TIME}"]
+    subprocess.run(["tar", *flags, "-C", root, "-cf", target, "."], check=True)
+    return target
+
+
+def _describe(name: str, layers: Sequence[_Blob], config: Config) -> dict[str, bytes]:
+    """Return the contents of the files of an archive by path, except for its layers."""
+    defaults = {
+        "Env": [_PATH, *config.environment],
+        "Entrypoint": list(config.entrypoint) or None,
+        "Cmd": list(config.command) or None,
+    }
     config_content = _encode(
         {
             "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
             "os": "linux",
-            "config": {"Env": [_PATH], "Cmd": list(command) or None},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+            "config": defaults,
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer.digest}" for layer in layers]},
         }
     )
-    config = _Blob.of(f"{_MEDIA}.config.v1+json", config_content)
+    config_blob = _Blob.of(f"{_MEDIA}.config.v1+json", config_content)
     manifest_content = _encode(
         {
             "schemaVersion": 2,
             "mediaType": f"{_MEDIA}.manifest.v1+json",
-            "config": config.describe(),
-            "layers": [layer.describe()],
+            "config": config_blob.describe(),
+            "layers": [layer.describe() for layer in layers],
         }
     )
     manifest = _Blob.of(f"{_MEDIA}.manifest.v1+json", manifest_content)
     named = manifest.describe(annotations={"io.containerd.image.name": name})
-    files = {
+    return {
         "oci-layout": _encode({"imageLayoutVersion": "1.0.0"}),
         "index.json": _encode({"schemaVersion": 2, "manifests": [named]}),
-        config.path: config_content,
+        config_blob.path: config_content,
         manifest.path: manifest_content,
     }
-    _write(archive, files, {layer.path: layer_file})
-    layer_file.unlink()
 
 
 def _encode(value: Any) -> bytes:

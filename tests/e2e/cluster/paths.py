@@ -28,6 +28,10 @@ class Cache:
         return self._folder("images")
 
     @property
+    def kernel(self) -> Path:
+        return self._folder("kernel")
+
+    @property
     def docker(self) -> Path:
         """Return the data directory of the Docker daemon that builds the webhook's image."""
         return self._folder("docker")
@@ -85,10 +89,6 @@ class State:
         return self.root / "kubeconfig"
 
     @property
-    def containerd(self) -> Path:
-        return self.root / "containerd.sock"
-
-    @property
     def pki(self) -> Path:
         return self.root / "pki"
 
@@ -99,3 +99,8 @@ class State:
     @property
     def cgroup(self) -> str:
         return f"dind-webhook-{self.name}"
+
+    @property
+    def tmpfs(self) -> Path:
+        """Return the mount point of a tmpfs, which is mounted only in the cluster's mount namespace."""
+        return self.root / "tmpfs"

@@ -1,10 +1,11 @@
 """Create the PKI of a cluster: one CA, and a certificate and a kubeconfig for each component."""
 
+import base64
 import json
 from pathlib import Path
 
 import trustme
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 
@@ -32,11 +33,13 @@ class Pki:
         return self._write(name, issued)
 
     def kubeconfig(self, name: str, user: str, group: str, target: Path | None = None) -> Path:
-        """Return the path of a kubeconfig for a component with this user and group."""
+        """Return the path of a self-contained kubeconfig for a component with this user and group."""
         certificate, key = self.client(name, user, group)
         target = target or self._folder / f"{name}.kubeconfig"
-        clusters = [{"name": "e2e", "cluster": {"server": self._server, "certificate-authority": str(self.ca)}}]
-        users = [{"name": name, "user": {"client-certificate": str(certificate), "client-key": str(key)}}]
+        authority = {"certificate-authority-data": _encode(self.ca)}
+        identity = {"client-certificate-data": _encode(certificate), "client-key-data": _encode(key)}
+        clusters = [{"name": "e2e", "cluster": {"server": self._server, **authority}}]
+        users = [{"name": name, "user": identity}]
         contexts = [{"name": "e2e", "context": {"cluster": "e2e", "user": name}}]
         # JSON is YAML.
         target.write_text(
@@ -62,6 +65,13 @@ class Pki:
         public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
         return public, private
 
+    def ssh_key(self, target: Path) -> bytes:
+        """Write the private key for logging in on the node, and return its line for authorized_keys."""
+        key = ed25519.Ed25519PrivateKey.generate()
+        target.touch(mode=0o600)
+        target.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+        return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH) + b"\n"
+
     def _write(self, name: str, issued: trustme.LeafCert) -> tuple[Path, Path]:
         certificate, key = self._folder / f"{name}.crt", self._folder / f"{name}.key"
         issued.private_key_pem.write_to_path(key)
@@ -69,3 +79,7 @@ class Pki:
         for index, blob in enumerate(issued.cert_chain_pems):
             blob.write_to_path(certificate, append=index > 0)
         return certificate, key
+
+
+def _encode(file: Path) -> str:
+    return base64.b64encode(file.read_bytes()).decode()

@@ -1,8 +1,10 @@
 """Check this machine before a cluster is started."""
 
 import os
+import platform
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 from cluster.errors import ClusterError
 
@@ -23,21 +25,38 @@ CONTROL_PLANE = (
     Tool("mount", "mount"),
 )
 NODE = (
-    Tool("runc", "runc"),
     Tool("/usr/lib/cni/ptp", "containernetworking-plugins"),
     Tool("iptables", "iptables"),
     Tool("docker-registry", "docker-registry"),
     Tool("skopeo", "skopeo"),
     Tool("debootstrap", "debootstrap"),
+    Tool("mke2fs", "e2fsprogs"),
+    Tool("ssh", "openssh-client"),
     Tool("/bin/busybox", "busybox-static"),
+    Tool("/usr/bin/tini-static", "tini"),
+    Tool("update-ca-certificates", "ca-certificates"),
+    Tool("runc", "runc"),
+    # For building the webhook's image
     Tool("dockerd", "docker.io"),
     Tool("docker", "docker.io"),
+    # For building the node's kernel, and runc
+    Tool("gcc", "gcc"),
+    Tool("make", "make"),
+    Tool("flex", "flex"),
+    Tool("bison", "bison"),
+    Tool("bc", "bc"),
+    Tool("patch", "patch"),
+    Tool("xz", "xz-utils"),
+    Tool("pkg-config", "pkg-config"),
 )
+_SECCOMP_HEADER = Path("/usr/include/seccomp.h")
 
 
-def check(tools: tuple[Tool, ...]) -> None:
-    """Raise ClusterError with one sentence for each missing prerequisite."""
+def check(tools: tuple[Tool, ...], node: bool) -> None:
+    """Raise ClusterError with one sentence for each missing prerequisite, also of the node if `node`."""
     sentences = [*_not_root(), *_missing(tools)]
+    if node:
+        sentences += _missing_for_the_node()
     if sentences:
         raise ClusterError("\n".join(sentences))
 
@@ -56,3 +75,13 @@ def _missing(tools: tuple[Tool, ...]) -> list[str]:
         for tool in tools
         if shutil.which(tool.program, path=path) is None
     ]
+
+
+def _missing_for_the_node() -> list[str]:
+    machine = platform.machine()
+    sentences = []
+    if machine != "x86_64":
+        sentences.append(f"A node is user-mode Linux, which runs on x86_64 but not on {machine}: use E2E_KUBECONFIG.")
+    if not _SECCOMP_HEADER.exists():
+        sentences.append(f"{_SECCOMP_HEADER} is not there: apt-get install libseccomp-dev")
+    return sentences

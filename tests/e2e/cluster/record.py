@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from cluster.errors import ClusterError
 from cluster.link import Link
 from cluster.paths import State
+from cluster.processes import Process
 
 
 @dataclass
@@ -16,9 +17,10 @@ class Record:
     version: str
     link: Link
     # Process that starts the cluster, and removes the cluster unless it is kept
-    owner: int
+    owner: Process
     sysctls: dict[str, str] = field(default_factory=dict)
-    holder: int = 0
+    # First process of the cluster's PID namespace: when it ends, the kernel kills all other processes
+    init_process: Process | None = None
     # Process IDs by name of service
     services: dict[str, int] = field(default_factory=dict)
     kept: bool = False
@@ -29,6 +31,10 @@ class Record:
         found = (cls.load(state) for state in State.all())
         return [record for record in found if record]
 
+    @property
+    def is_running(self) -> bool:
+        return self.init_process is not None and self.init_process.is_alive
+
     def save(self, state: State) -> None:
         state.record.write_text(json.dumps(asdict(self), indent=2))
 
@@ -37,7 +43,13 @@ class Record:
         """Return the record of a cluster, or None if no cluster has that name."""
         try:
             read = json.loads(state.record.read_text())
-            return cls(**{**read, "link": Link(**read["link"])})
+            init_process = read["init_process"]
+            converted = {
+                "link": Link(**read["link"]),
+                "owner": Process(**read["owner"]),
+                "init_process": Process(**init_process) if init_process else None,
+            }
+            return cls(**{**read, **converted})
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError) as error:

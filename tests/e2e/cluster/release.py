@@ -1,11 +1,11 @@
 """Install the chart in a cluster, with the webhook's image built from the work tree."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cluster import webhook_image
+from cluster import local_node, webhook_image
 from cluster.cluster import Cluster
 from cluster.commands import output_of, run
 from cluster.paths import CHART, ROOT
@@ -34,6 +34,8 @@ class Helm:
     namespace: str = NAMESPACE
     # Whether to wait for ready pods: without a node there are none.
     waits: bool = True
+    # Values of the chart that choose the node of the webhook
+    place: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, kubeconfig: Path, logs: Path) -> "Helm":
@@ -46,7 +48,7 @@ class Helm:
     def install(self, values: dict[str, Any]) -> None:
         """Install or upgrade the chart, and wait until its pods are ready if `waits`."""
         file = self.log.with_name(f"values-{self.release}.json")
-        file.write_text(json.dumps(values, indent=2))
+        file.write_text(json.dumps(self.place | values, indent=2))
         flags = ["--create-namespace", f"--values={file}", *(["--wait", "--timeout=3m"] if self.waits else [])]
         self("installing the chart", "upgrade", "--install", self.release, CHART, *flags)
 
@@ -75,8 +77,8 @@ def values(image: dict[str, str], mirror: str | None) -> dict[str, Any]:
         "daemonset": {
             "enabled": True,
             "extraArgs": [f"--registry-mirror={mirror}"] if mirror else [],
-            # Small requests, so that sidecars fit on a node with two cores.
-            "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},
+            # Small requests, so that sidecars fit on a node with two cores, and a limit below the node's memory.
+            "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "600Mi"}},
         },
     }
 
@@ -98,10 +100,14 @@ def image_values(image: str) -> dict[str, str]:
 def install(cluster: Cluster, *, compiled: bool) -> None:
     """Build the image of the work tree, and install or upgrade the chart with it."""
     archive = cluster.state.root / "webhook.tar"
-    helm = Helm.of(cluster.kubeconfig, cluster.logs)
+    # Only the second node has the image.
+    helm = replace(Helm.of(cluster.kubeconfig, cluster.logs), place=local_node.place())
     tag = webhook_image.build(cluster.cache, cluster.logs, archive, compiled=compiled)
     with step("loading the webhook's image"):
         cluster.load(archive)
         archive.unlink()
     with step("installing the chart"):
-        helm.install(values(image_values(f"{webhook_image.REPOSITORY}:{tag}"), f"http://{cluster.registry}"))
+        chosen = values(image_values(f"{webhook_image.REPOSITORY}:{tag}"), f"http://{cluster.registry}")
+        # The DaemonSet runs on both nodes.
+        chosen["daemonset"]["tolerations"] = helm.place["tolerations"]
+        helm.install(chosen)

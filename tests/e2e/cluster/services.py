@@ -1,17 +1,16 @@
-"""The command lines of the processes of a cluster."""
+"""The command lines of the processes of a cluster that run beside the node."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.binaries import Binaries
-from cluster.configs import SERVICE_NETWORK, Configs
+from cluster.configs import SERVICE_NETWORK
 from cluster.paths import State
 from cluster.pki import Pki
 
 Command = list[str | Path]
 
 API_PORT = 6443
-NODE_NAME = "node1"
 # The first address of the Service network
 _API_SERVICE = "10.96.0.1"
 
@@ -70,26 +69,5 @@ def control_plane_commands(binaries: Binaries, state: State, address: str, pki: 
     )
 
 
-def kubelet(binaries: Binaries, configs: Configs, pki: Pki, address: str) -> Command:
-    kubeconfig = pki.kubeconfig("kubelet", f"system:node:{NODE_NAME}", "system:nodes")
-    return [
-        binaries.kubernetes / "kubelet",
-        f"--config={configs.kubelet}",
-        f"--kubeconfig={kubeconfig}",
-        f"--hostname-override={NODE_NAME}",
-        f"--node-ip={address}",
-    ]
-
-
-def kube_proxy(binaries: Binaries, configs: Configs) -> Command:
-    return [binaries.kubernetes / "kube-proxy", f"--config={configs.kube_proxy}", f"--hostname-override={NODE_NAME}"]
-
-
-def containerd(binaries: Binaries, configs: Configs) -> Command:
-    # containerd searches for its shim in PATH.
-    return ["env", f"PATH={binaries.containerd}:/usr/sbin:/usr/bin:/sbin:/bin", binaries.containerd / "containerd",
-            f"--config={configs.containerd}"]  # fmt: skip
-
-
-def registry(configs: Configs) -> Command:
-    return ["docker-registry", "serve", configs.registry]
+def registry(config: Path) -> Command:
+    return ["docker-registry", "serve", config]

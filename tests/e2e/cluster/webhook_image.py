@@ -49,7 +49,7 @@ def build(cache: Cache, logs: Path, archive: Path, *, compiled: bool) -> str:
 
     `compiled` builds the native modules as in a release, which takes half a minute longer.
     """
-    bases = base_image.make(cache, logs / "debootstrap.log")
+    bases = base_image.make(cache, logs / "debian.log")
     with step("building the webhook's image"), _build_lock(cache), _daemon(cache, logs) as docker:
         for base in bases:
             if not docker.output_of("looking for a base image", "image", "ls", "--quiet", base.name).strip():
