@@ -61,7 +61,7 @@ chart: $(DEV_STAMP) ## Render the chart with helm 3 and 4 and test it (builds he
 
 .PHONY: docker
 docker: $(DEV_STAMP) ## Test that no option makes the newest Docker trust a fake Docker Hub (root; builds Docker once)
-	@PYTHON=$(BIN)/python $(BIN)/python -m pytest -q tests/docker
+	@PYTHONPATH=tests/e2e $(BIN)/python -m pytest -q tests/docker
 
 .PHONY: readme
 readme: $(DEV_STAMP) ## Write the chart's README from the comments of its values, and deploy/overlays/strict

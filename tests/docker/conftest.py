@@ -1,13 +1,13 @@
-"""The newest dockerd, built from Go modules."""
-
-import subprocess
+"""The newest dockerd that is published as a Go module, as in the images of tests/e2e."""
 
 import pytest
-from newest_dockerd import HERE
+from cluster import docker
+from cluster.paths import Cache
 
 
 @pytest.fixture(scope="session")
 def dockerd() -> str:
-    """Return the path of dockerd."""
-    built = subprocess.run([HERE / "build-dockerd.sh"], stdout=subprocess.PIPE, text=True, check=True)
-    return built.stdout.strip()
+    """Return the path of dockerd. Build it if the cache does not have it."""
+    cache = Cache.of_user()
+    docker.build(cache, cache.logs("docker") / "go.log", ["dockerd"])
+    return str(docker.Programs(cache).path("dockerd"))

@@ -102,15 +102,14 @@ class Programs:
         return [self.path(name) for name in names]
 
 
-def build(cache: Cache, log: Path) -> Programs:
-    """Return the programs. Build those that the cache does not have."""
+def build(cache: Cache, log: Path, names: Iterable[str] = (*DAEMON, *CLIENT)) -> None:
+    """Build the programs with these names that the cache does not have."""
     programs = Programs(cache)
-    missing = [name for name in (*DAEMON, *CLIENT) if not programs.path(name).exists()]
+    missing = [name for name in names if not programs.path(name).exists()]
     if missing:
         go = Go.of_machine(log)
         for name in missing:
             _build(go, cache, name, programs.path(name))
-    return programs
 
 
 def _build(go: Go, cache: Cache, name: str, target: Path) -> None:
