@@ -106,11 +106,9 @@ class Cluster:
         """Kill the first process of a container with SIGKILL from the second node, on which it runs."""
         self.local_node.ctr("crashing a container", "tasks", "kill", "--signal=SIGKILL", container_id)
 
-    def load(self, archive: Path, names: Sequence[str] = ()) -> None:
-        """Import the image of an archive into the second node's containerd, also under the given names."""
+    def load(self, archive: Path) -> None:
+        """Import the image of an archive into the second node's containerd."""
         self.local_node.ctr(f"loading {archive.name}", "images", "import", archive)
-        for name in names[1:]:
-            self.local_node.ctr(f"naming {name}", "images", "tag", "--force", names[0], name)
 
 
 def find(state: State, cache: Cache) -> Cluster | None:
@@ -250,8 +248,7 @@ class _Startup:
         self._start(sandbox, {"containerd": node.containerd(config)})
         with step(f"loading the images of {local_node.NAME}"):
             self._wait_for("containerd", node.has_containerd)
-            for image in images.ALL:
-                self._cluster.load(image.archive(self._cluster.cache), image.names)
+            images.load_all(self._cluster.cache, node.ctr)
         self._start(sandbox, {"kubelet": node.kubelet(config), "kube-proxy": node.kube_proxy(config)})
 
     def _fill_registry(self, sandbox: Sandbox) -> None:

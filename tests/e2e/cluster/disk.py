@@ -45,7 +45,7 @@ def make(cache: Cache, built: Binaries, log: Path) -> Path:
             run("unpacking the node's Debian", ["tar", "--numeric-owner", "-C", root, "-xpf", debian_archive], log)
             _install(root, programs, log)
             with _containerd(built, root / "var/lib/containerd", log) as ctr:
-                _load_images(ctr, cache, log)
+                images.load_all(cache, lambda what, *arguments: run(what, [*ctr, *arguments], log))
             _write(root, disk, log)
         inputs.record(disk)
     return disk
@@ -76,14 +76,6 @@ def _install(root: Path, programs: list[Path], log: Path) -> None:
     run("copying the node's programs", ["install", "-m", "755", *programs, root / "usr/local/bin"], log)
     run("copying the node's init", ["install", "-m", "755", _INIT, root / "usr/sbin/node-init"], log)
     (root / "etc/dropbear").mkdir(exist_ok=True)
-
-
-def _load_images(ctr: Sequence[str | Path], cache: Cache, log: Path) -> None:
-    for image in images.ALL:
-        archive = image.archive(cache)
-        run(f"loading {archive.name}", [*ctr, "images", "import", archive], log)
-        for name in image.names[1:]:
-            run(f"naming {name}", [*ctr, "images", "tag", "--force", image.names[0], name], log)
 
 
 @contextmanager

@@ -168,6 +168,15 @@ DEBIAN_DOCKER = Image(
 ALL = (PAUSE, BUSYBOX, POSTGRES, CLIENT, DAEMON, DEBIAN_DOCKER)
 
 
+def load_all(cache: Cache, ctr: Callable[..., None]) -> None:
+    """Import all images into a containerd. `ctr` takes what it does, for errors, and arguments of the command ctr."""
+    for image in ALL:
+        archive = image.archive(cache)
+        ctr(f"loading {archive.name}", "images", "import", archive)
+        for name in image.names[1:]:
+            ctr(f"naming {name}", "images", "tag", "--force", image.names[0], name)
+
+
 def pack_all(cache: Cache, log: Path) -> None:
     """Build the archives that the cache does not have, or that have other build inputs."""
     modules = [Path(module) for module in (__file__, debian.__file__, docker.__file__, oci.__file__)]
