@@ -89,7 +89,8 @@ def start(namespace: Namespace, **options: str) -> Pod:
 
 def cgroups(node: Cluster) -> set[str]:
     """Return the paths of all cgroups on the node."""
-    found = node.vm.run("listing cgroups", "find /sys/fs/cgroup -type d")
+    # Cgroups of pods that end can go while find lists them.
+    found = node.vm.run("listing cgroups", "find /sys/fs/cgroup -ignore_readdir_race -type d")
     return {line.removeprefix("/sys/fs/cgroup") for line in found.splitlines()}
 
 
