@@ -4,11 +4,10 @@ import pytest
 import workloads
 from cluster.cluster import Cluster
 from kube import Namespace, until
-from workloads import container
+from workloads import FOREVER, container
 
 pytestmark = pytest.mark.any_node
 
-FOREVER = "trap 'exit 0' TERM; while true; do sleep 1; done"
 POSTGRES = "postgres:17-alpine"
 
 

@@ -5,11 +5,9 @@ import pytest
 import workloads
 from cluster.release import NAME
 from kube import Kube, Namespace, until
-from workloads import INJECT
+from workloads import FOREVER, INJECT
 
 pytestmark = pytest.mark.any_node
-
-FOREVER = "trap 'exit 0' TERM; while true; do sleep 1; done"
 
 
 def test_a_healthy_install_passes_every_check(ci: Namespace) -> None:

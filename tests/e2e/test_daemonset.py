@@ -22,7 +22,6 @@ from releases import Release, install_release
 pytestmark = [pytest.mark.any_node, pytest.mark.xdist_group("daemon of the node")]
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
-FOREVER = "trap 'exit 0' TERM; while true; do sleep 1; done"
 _ANSWERS = "docker info >/dev/null 2>&1 && echo 'a daemon' || echo 'no daemon'"
 
 
@@ -41,8 +40,8 @@ def business(shared: Release) -> Iterator[Namespace]:
 
 
 def test_two_pods_use_one_daemon(business: Namespace) -> None:
-    first = business.run(_pod(FOREVER, "first")).ready()
-    second = business.run(_pod(FOREVER, "second")).ready()
+    first = business.run(_pod(workloads.FOREVER, "first")).ready()
+    second = business.run(_pod(workloads.FOREVER, "second")).ready()
     first.exec("docker network create made-by-first")
     assert "made-by-first" in second.exec("docker network ls")
     second.exec("docker network rm made-by-first")
@@ -60,7 +59,7 @@ def test_the_socket_may_be_found_in_another_directory(business: Namespace) -> No
 
 
 def test_running_pods_recover_when_the_daemon_pod_is_replaced(business: Namespace, shared: Release) -> None:
-    pod = business.run(_pod(FOREVER)).ready()
+    pod = business.run(_pod(workloads.FOREVER)).ready()
     pod.exec("docker info")
     _replace(shared)
     pod.exec("docker info")
@@ -70,7 +69,7 @@ def test_running_pods_recover_when_the_daemon_pod_is_replaced(business: Namespac
 def test_running_pods_recover_from_a_daemon_that_crashed_and_left_its_socket(
     business: Namespace, shared: Release, node: Cluster
 ) -> None:
-    pod = business.run(_pod(FOREVER)).ready()
+    pod = business.run(_pod(workloads.FOREVER)).ready()
     daemon = _daemon(shared)
     before = daemon.status("dind")
     node.crash(before["containerID"].removeprefix("containerd://"))
@@ -82,7 +81,7 @@ def test_running_pods_recover_from_a_daemon_that_crashed_and_left_its_socket(
 def test_a_directory_in_the_sockets_place_is_cleared_by_the_next_daemon_pod(
     business: Namespace, shared: Release
 ) -> None:
-    pod = business.run(_pod(FOREVER)).ready()
+    pod = business.run(_pod(workloads.FOREVER)).ready()
     _on_the_node(business, shared, "rm $DIR/docker.sock && mkdir -p $DIR/docker.sock/made-by-mistake")
     _replace(shared)
     pod.exec("docker info")
@@ -92,7 +91,7 @@ def test_new_pods_work_after_the_directory_was_removed_and_running_ones_do_not(
     business: Namespace, shared: Release
 ) -> None:
     """A running pod still mounts the removed directory. The docs say that such a pod must be created again."""
-    before = business.run(_pod(FOREVER, "before")).ready()
+    before = business.run(_pod(workloads.FOREVER, "before")).ready()
     _on_the_node(business, shared, "rm -rf $DIR")
     _replace(shared)
     business.run(_pod("docker info", "after")).succeeds()
@@ -140,7 +139,7 @@ def test_a_pod_waits_for_the_daemon_unless_it_says_otherwise_and_check_names_the
     business: Namespace, shared: Release
 ) -> None:
     with _daemon_removed(shared):
-        hasty = business.run(_pod(FOREVER, "hasty", wait="false")).ready()
+        hasty = business.run(_pod(workloads.FOREVER, "hasty", wait="false")).ready()
         patient = business.run(_pod("docker info", "patient"))
         patient.until(lambda: "running" in patient.status("dind-wait").get("state", {}), "wait for the daemon")
         assert "no daemon" in hasty.exec(_ANSWERS)

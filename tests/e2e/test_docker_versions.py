@@ -8,12 +8,12 @@ import json
 import pytest
 import workloads
 from kube import Namespace
-from workloads import DOCKER, container
+from workloads import DOCKER, OLD_DAEMON, container
 
 pytestmark = pytest.mark.xdist_group("versions")
 
 DAEMON = DOCKER.replace("-cli", "-dind")
-OLD_DAEMON, OLD_CLIENT = "docker:26.1-dind", "docker:26.1-cli"
+OLD_CLIENT = OLD_DAEMON.replace("-dind", "-cli")
 COMMON_USES = """\
 docker version --format '{{.Client.Version}} {{.Server.Version}}'
 docker pull busybox

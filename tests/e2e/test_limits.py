@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import pytest
 import workloads
 from cluster.cluster import Cluster
-from cluster.release import NAME, NAMESPACE
-from kube import Kube, Manifest, Namespace, Pod, until
+from cluster.release import Helm
+from kube import Kube, Namespace, Pod, until
+from releases import Release
+from workloads import FOREVER, OLD_DAEMON
 
 pytestmark = pytest.mark.xdist_group("limits")
 
 LIMITS = {"memory-request": "100Mi", "memory-limit": "300Mi", "cpu-request": "100m", "cpu-limit": "500m"}
-OLD_DAEMON = "docker:26.1-dind"
 FORMS = [{}, {"placement": "container"}, {"image": OLD_DAEMON}]
-KEEP_RUNNING = "trap 'exit 0' TERM; while true; do sleep 1; done"
 # dd allocates a block of this size and fills it.
 HOG = "docker run --name {} busybox dd if=/dev/zero of=/dev/null bs={}M count=1 || echo ended with $?"
 
@@ -67,20 +67,21 @@ def test_nothing_of_a_pod_is_left_on_the_node(ci: Namespace, node: Cluster) -> N
     until("the pod's cgroups to be gone", lambda: not any(uid in path for path in cgroups(node)))
 
 
-def test_a_container_of_the_nodes_daemon_ends_alone_too(ci: Namespace) -> None:
+def test_a_container_of_the_nodes_daemon_ends_alone_too(ci: Namespace, helm: Helm) -> None:
     """The limit of the DaemonSet is 600Mi in these tests."""
-    pod = ci.run(workloads.pod(KEEP_RUNNING, inject="daemonset")).ready()
-    before = daemonset_status(ci.kube)
+    pod = ci.run(workloads.pod(FOREVER, inject="daemonset")).ready()
+    main = Release(ci.kube, helm, {})
+    before = restarts(main)
     pod.exec("docker pull --quiet busybox")
     assert "ended with 137" in pod.exec(HOG.format(ci.name, 700))
     inspect = f"docker inspect --format '{{{{.State.OOMKilled}}}}' {ci.name} && docker rm {ci.name}"
     assert pod.exec(inspect).startswith("true")
-    assert daemonset_status(ci.kube) == before
+    assert restarts(main) == before
 
 
 def start(namespace: Namespace, **options: str) -> Pod:
     """Start a pod with limits, and wait for its daemon and for its container `neighbour`."""
-    pod = namespace.run(workloads.pod(KEEP_RUNNING, options={**LIMITS, **options})).ready()
+    pod = namespace.run(workloads.pod(FOREVER, options={**LIMITS, **options})).ready()
     # An ordinary container may be ready after the pod's other containers.
     pod.exec("until docker version >/dev/null 2>&1; do sleep 1; done; docker pull --quiet busybox")
     pod.exec("docker run --detach --name neighbour busybox sleep 3600")
@@ -94,13 +95,9 @@ def cgroups(node: Cluster) -> set[str]:
     return {line.removeprefix("/sys/fs/cgroup") for line in found.splitlines()}
 
 
-def daemonset_status(kube: Kube) -> dict[str, int]:
-    """Return the restarts of all containers of the main release's DaemonSet, by pod."""
-    selector = f"app.kubernetes.io/instance={NAME},app.kubernetes.io/component=dind"
-    pods: Manifest = kube.api.sanitize_for_serialization(
-        kube.core.list_namespaced_pod(NAMESPACE, label_selector=selector)
-    )
+def restarts(release: Release) -> dict[str, int]:
+    """Return the restarts of all containers of the release's DaemonSet, by pod."""
     return {
         pod["metadata"]["name"]: sum(one["restartCount"] for one in pod["status"]["containerStatuses"])
-        for pod in pods["items"]
+        for pod in release.daemon_pods()
     }

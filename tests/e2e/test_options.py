@@ -9,11 +9,10 @@ import pytest
 import workloads
 from kube import Kube, Namespace, Pod, until
 from kubernetes.client import V1PersistentVolumeClaimSpec
-from workloads import container
+from workloads import FOREVER, container
 
 pytestmark = pytest.mark.any_node
 
-FOREVER = "trap 'exit 0' TERM; while true; do sleep 1; done"
 # File system types of linux/magic.h, in hexadecimal
 TMPFS, OVERLAYFS = "1021994", "794c7630"
 

@@ -16,8 +16,7 @@ LABELS = {"app": "ci"}
 def controlled(kind: str, **spec: Any) -> Manifest:
     """Return a workload of apps/v1 whose pods have a daemon, and are ready when the daemon responds."""
     probe = {"exec": {"command": ["docker", "info"]}, "timeoutSeconds": 10}
-    script = "trap 'exit 0' TERM; while true; do sleep 1; done"
-    template = workloads.template(workloads.container(script, readinessProbe=probe), restartPolicy="Always")
+    template = workloads.template(workloads.container(workloads.FOREVER, readinessProbe=probe), restartPolicy="Always")
     template["metadata"]["labels"] = LABELS
     return {
         "apiVersion": "apps/v1",

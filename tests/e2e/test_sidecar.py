@@ -45,7 +45,7 @@ def test_pull_run_save_and_rmi_work_and_the_pod_completes(ci: Namespace) -> None
 
 def test_the_daemon_starts_through_the_entrypoint_of_its_image(ci: Namespace) -> None:
     """The entrypoint reaps processes and mounts a tmpfs on /tmp. It opens no port if the first argument is dockerd."""
-    pod = ci.run(workloads.pod("trap 'exit 0' TERM; while true; do sleep 1; done")).ready()
+    pod = ci.run(workloads.pod(workloads.FOREVER)).ready()
     assert pod.exec("cat /proc/1/comm", "dind") == "docker-init\n"
     assert " /tmp tmpfs " in pod.exec("cat /proc/mounts", "dind")
     assert ":2375" not in pod.log("dind")

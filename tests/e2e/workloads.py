@@ -8,6 +8,10 @@ INJECT = "dind.io/inject"
 # The Docker client, as in deploy/examples. `make e2e` builds an image with this name.
 DOCKER = "docker:29.8.2-cli"
 BUSYBOX = "busybox:1.37"
+# Debian's Docker, without an entrypoint, in an image with this name
+OLD_DAEMON = "docker:26.1-dind"
+# The script of a container that ends only when it is told to
+FOREVER = "trap 'exit 0' TERM; while true; do sleep 1; done"
 
 
 def container(script: str, name: str = "build", image: str = DOCKER, **more: Any) -> Manifest:
