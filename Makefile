@@ -86,7 +86,7 @@ cluster: $(DEV_STAMP) ## Start a cluster and keep it, or update a running one (C
 	@$(CLUSTER_CLI) up
 
 .PHONY: cluster-shell
-cluster-shell: $(DEV_STAMP) ## Log in on the node of the cluster of `make cluster`
+cluster-shell: $(DEV_STAMP) ## Log in on the virtual machine of the cluster of `make cluster`
 	@$(CLUSTER_CLI) shell
 
 .PHONY: cluster-down

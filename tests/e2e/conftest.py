@@ -16,7 +16,7 @@ from cluster.release import NAME, NAMESPACE, Helm
 from kube import Kube, Namespace
 
 KUBECONFIG = os.environ.get("E2E_KUBECONFIG")
-# Name of the cluster whose node is on this machine
+# Name of the cluster, if its nodes are on this machine
 CLUSTER = os.environ.get("E2E_CLUSTER")
 
 
@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     for item in items:
         if item.get_closest_marker("node"):
-            item.add_marker(pytest.mark.skip(reason="needs a node on this machine, as make e2e brings one up"))
+            item.add_marker(pytest.mark.skip(reason="needs a node on this machine, as make e2e starts them"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -61,15 +61,16 @@ def _test_lock(folder: Path, serial: bool) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def everywhere() -> Kube:
+def kube_of_session() -> Kube:
+    """Return the cluster. New pods run where the scheduler puts them."""
     assert KUBECONFIG
     return Kube.load(KUBECONFIG)
 
 
 @pytest.fixture(scope="module")
-def kube(request: pytest.FixtureRequest, everywhere: Kube) -> Kube:
-    """Return the cluster. In a module with the marker `any_node`, pods run on the node that is faster."""
-    return replace(everywhere, on_second_node=bool(CLUSTER and request.node.get_closest_marker("any_node")))
+def kube(request: pytest.FixtureRequest, kube_of_session: Kube) -> Kube:
+    """Return the cluster. In a module with the marker `any_node`, new pods run on the second node, which is faster."""
+    return replace(kube_of_session, on_second_node=bool(CLUSTER and request.node.get_closest_marker("any_node")))
 
 
 @pytest.fixture
@@ -84,12 +85,12 @@ def helm() -> Helm:
     """Return helm for the main release, which all tests share."""
     assert KUBECONFIG
     found = Helm.of(Path(KUBECONFIG), Cache.of_user().logs("tests"))
-    return replace(found, place=local_node.place()) if CLUSTER else found
+    return replace(found, node_selection=local_node.selection()) if CLUSTER else found
 
 
 @pytest.fixture(scope="session")
 def node() -> Cluster:
-    """Return the cluster whose node is on this machine, for tests with the marker `node`."""
+    """Return the cluster of this machine, for tests with the marker `node`."""
     assert CLUSTER
     found = find(State(CLUSTER), Cache.of_user())
     assert found
@@ -97,8 +98,8 @@ def node() -> Cluster:
 
 
 @pytest.fixture(scope="session")
-def registry_mirror(everywhere: Kube) -> str:
+def registry_mirror(kube_of_session: Kube) -> str:
     """Return the registry mirror in the settings of the main release, or an empty string."""
-    text = everywhere.get("ConfigMap", NAME, NAMESPACE)["data"]["settings.yaml"]
+    text = kube_of_session.get("ConfigMap", NAME, NAMESPACE)["data"]["settings.yaml"]
     found: str = yaml.safe_load(text)["injection"]["defaults"].get("registry-mirrors", "")
     return found

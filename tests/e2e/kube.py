@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -106,8 +107,8 @@ class Namespace:
 
     def make(self, manifest: Manifest, **parameters: Any) -> Manifest:
         """Create an object. Pods, also those of a controller, run on the node that the tests of the module use."""
-        if self.kube.on_second_node and (spec := _pod_spec(manifest)):
-            spec |= local_node.place()
+        if self.kube.on_second_node:
+            manifest = _on_second_node(manifest)
         return self.kube.make(manifest, self.name, **parameters)
 
     def warnings(self, manifest: Manifest) -> list[str]:
@@ -128,6 +129,19 @@ class Namespace:
     def pods(self, selector: str = "") -> list["Pod"]:
         found = self.kube.core.list_namespaced_pod(self.name, label_selector=selector).items
         return [Pod(self.kube, self.name, pod.metadata.name) for pod in found]
+
+    def until_complete(self, job: str) -> None:
+        """Wait until a Job has completed. The test fails if it fails."""
+
+        def describe() -> str:
+            return "\n".join(pod.describe() for pod in self.pods(f"job-name={job}"))
+
+        def has_completed() -> bool:
+            status = self.kube.get("Job", job, self.name, "batch/v1")["status"]
+            assert not status.get("failed"), describe()
+            return bool(status.get("succeeded"))
+
+        until(f"job {job} to complete", has_completed, describe)
 
     def events(self, about: str) -> list[str]:
         """Return the messages of all events about the object with this name."""
@@ -230,6 +244,16 @@ def until(
         if time.monotonic() > end:
             raise AssertionError(f"waited {seconds:.0f} s for {what}\n{describe()}")
         time.sleep(0.3)
+
+
+def _on_second_node(manifest: Manifest) -> Manifest:
+    """Return a copy of a manifest whose pods run on the second node. Its other selectors and tolerations stay."""
+    copy = deepcopy(manifest)
+    spec = _pod_spec(copy)
+    if spec is not None:
+        spec["nodeSelector"] = {**spec.get("nodeSelector", {}), **local_node.SELECTOR}
+        spec["tolerations"] = [*spec.get("tolerations", []), local_node.TOLERATION]
+    return copy
 
 
 def _pod_spec(manifest: Manifest) -> Manifest | None:

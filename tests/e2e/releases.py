@@ -81,7 +81,7 @@ def install_chart(kube: Kube, helm: Helm, values: dict[str, Any]) -> Iterator[Re
         "daemonset": {
             "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},
             "gc": {"enabled": False},
-            **(local_node.place() if kube.on_second_node else {}),
+            **(local_node.selection() if kube.on_second_node else {}),
         },
     }
     merged = merge(common, values)

@@ -54,7 +54,7 @@ services:
     depends_on: [web]
 END
 docker compose up --detach --quiet-pull
-docker compose wait client
+docker wait "$(docker compose ps --all --quiet client)"
 docker compose logs --no-log-prefix client
 docker compose down --timeout 1
 """

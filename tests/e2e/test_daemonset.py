@@ -6,23 +6,18 @@ The tests install separate releases, because they restart, break and remove the 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import cli_plugin
 import pytest
 import workloads
-import yaml
 from cluster.cluster import Cluster
 from cluster.release import Helm
-from kube import Kube, Namespace, Pod, read, until
+from kube import Kube, Namespace, Pod, until
 from kubernetes import client
 from releases import Release, install_release
 
 # A test with an own group marker belongs to that group instead.
 pytestmark = [pytest.mark.any_node, pytest.mark.xdist_group("daemon of the node")]
-
-EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
-_ANSWERS = "docker info >/dev/null 2>&1 && echo 'a daemon' || echo 'no daemon'"
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +90,7 @@ def test_new_pods_work_after_the_directory_was_removed_and_running_ones_do_not(
     _on_the_node(business, shared, "rm -rf $DIR")
     _replace(shared)
     business.run(_pod("docker info", "after")).succeeds()
-    assert "no daemon" in before.exec(_ANSWERS)
+    assert "no daemon" in before.exec(workloads.ANSWERS)
 
 
 @pytest.mark.xdist_group("before the daemon")
@@ -112,29 +107,6 @@ def test_a_pod_that_comes_before_the_daemon_waits_and_then_starts(kube: Kube, he
         pod.succeeds()
 
 
-@pytest.mark.node
-@pytest.mark.xdist_group("handwritten")
-def test_the_handwritten_form_shares_the_nodes_own_var_run(kube: Kube, helm: Helm) -> None:
-    """With the settings of deploy/examples, injection makes the manifest that people wrote by hand."""
-    settings = yaml.safe_load((EXAMPLES / "handwritten-daemonset.settings.yaml").read_text("utf-8"))
-    settings["injection"]["modes"] = ["daemonset"]
-    # In the chart, the host path is a value outside of the settings.
-    values = {"settings": settings, "daemonset": {"hostPath": settings["injection"].pop("host_path")}}
-    (daemonset,) = read(EXAMPLES / "docker-ci.daemonset.yaml")
-    (manifest,) = read(EXAMPLES / "business-pod.yaml")
-    with (
-        install_release(kube, helm, values) as release,
-        release.namespace_of() as namespace,
-    ):
-        namespace.make(daemonset)
-        until("the daemon's pod", lambda: bool(namespace.pods("app=docker-ci")))
-        daemon = namespace.pods("app=docker-ci")[0].ready()
-        until("the daemon to answer", lambda: daemon.exec(_ANSWERS) == "a daemon\n", daemon.describe)
-        pod = namespace.run(manifest).succeeds()
-        assert pod.read()["spec"]["volumes"][-1]["hostPath"]["path"] == "/var/run"
-        assert "Server Version" in pod.log("business")
-
-
 def test_a_pod_waits_for_the_daemon_unless_it_says_otherwise_and_check_names_the_node(
     business: Namespace, shared: Release
 ) -> None:
@@ -142,11 +114,11 @@ def test_a_pod_waits_for_the_daemon_unless_it_says_otherwise_and_check_names_the
         hasty = business.run(_pod(workloads.FOREVER, "hasty", wait="false")).ready()
         patient = business.run(_pod("docker info", "patient"))
         patient.until(lambda: "running" in patient.status("dind-wait").get("state", {}), "wait for the daemon")
-        assert "no daemon" in hasty.exec(_ANSWERS)
+        assert "no daemon" in hasty.exec(workloads.ANSWERS)
         (found,) = cli_plugin.check(business, shared.fullname)["daemonset-coverage"].sentences
         assert re.match(rf"no daemon on [^:]*{hasty.read()['spec']['nodeName']}", found)
     patient.succeeds()
-    assert "a daemon" in hasty.exec(_ANSWERS)
+    assert "a daemon" in hasty.exec(workloads.ANSWERS)
 
 
 def _pod(script: str, name: str = "business", **options: str) -> dict[str, object]:

@@ -64,6 +64,14 @@ docker network inspect --format '{{(index .IPAM.Config 0).Subnet}}' $(docker net
     assert subnet.startswith("10.213.")
 
 
+def test_the_daemon_starts_through_the_entrypoint_of_its_image(ci: Namespace) -> None:
+    """The entrypoint reaps processes and mounts a tmpfs on /tmp. It opens no port if the first argument is dockerd."""
+    pod = ci.run(workloads.pod(workloads.FOREVER)).ready()
+    assert pod.exec("cat /proc/1/comm", "dind") == "docker-init\n"
+    assert " /tmp tmpfs " in pod.exec("cat /proc/mounts", "dind")
+    assert ":2375" not in pod.log("dind")
+
+
 def run_common_uses(namespace: Namespace, client: str, **options: str) -> list[str]:
     """Run a script that uses Docker like a CI job, and return the lines of its output."""
     pod = namespace.run(workloads.pod(container(COMMON_USES, image=client), options=options))

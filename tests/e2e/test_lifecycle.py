@@ -73,7 +73,7 @@ def test_a_replica_that_is_deleted_answers_for_a_while_and_costs_no_pod(
     with create_pods(build_namespace):
         deleted = min(replicas(release))
         release.kube.core.delete_namespaced_pod(deleted, release.helm.namespace)
-        # Nodes that see the deletion late still send connections to the pod. The single node here sees it too early for
+        # Nodes that see the deletion late still send connections to the pod. Here the second node sees it too early for
         # the stream to lose a pod, so ask the pod itself.
         end = time.monotonic() + 3
         while time.monotonic() < end:

@@ -1,4 +1,7 @@
-"""Each option of sidecar mode, by its effect on a running daemon. test_daemonset.py tests those of daemonset mode."""
+"""Each option of sidecar mode, by its effect on a running daemon.
+
+test_limits.py tests those of the daemon's limits, and test_daemonset.py those of daemonset mode.
+"""
 
 import json
 from collections.abc import Iterator

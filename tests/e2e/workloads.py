@@ -10,6 +10,8 @@ DOCKER = "docker:29.8.2-cli"
 BUSYBOX = "busybox:1.37"
 # Debian's Docker, without an entrypoint, in an image with this name
 OLD_DAEMON = "docker:26.1-dind"
+# A script that prints "a daemon" or "no daemon"
+ANSWERS = "docker info >/dev/null 2>&1 && echo 'a daemon' || echo 'no daemon'"
 # The script of a container that ends only when it is told to
 FOREVER = "trap 'exit 0' TERM; while true; do sleep 1; done"
 

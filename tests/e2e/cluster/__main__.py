@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="bring a cluster up and keep it; where one is up, put what has changed into it")
     commands.add_parser("down", help="take it down")
-    commands.add_parser("shell", help="log in on the node of one that is up")
+    commands.add_parser("shell", help="log in on the virtual machine of one that is up")
     test = commands.add_parser("test", help="bring one up, run the tests on it, and take it down")
     again = commands.add_parser("again", help="run the tests on one that is up")
     for parser_of_tests in (test, again):
@@ -134,7 +134,7 @@ def _find_running(state: State, cache: Cache) -> Cluster:
 
 
 def _test_here(running: Cluster, pytest: list[str]) -> int:
-    """Run the tests on a cluster whose node is on this machine, and on the oldest supported API server."""
+    """Run the tests on a cluster of this machine, and on the oldest supported API server."""
     cluster.prepare(running.cache, running.state.oldest.name, cluster.OLDEST, node=False)
     try:
         path = f"{running.binaries.kubernetes}:{os.environ['PATH']}"

@@ -5,9 +5,8 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from cluster import (
 )
 from cluster.binaries import Binaries
 from cluster.cgroups import Cgroup
+from cluster.commands import succeeds
 from cluster.errors import ClusterError
 from cluster.link import Link
 from cluster.local_node import LocalNode
@@ -67,7 +67,7 @@ class Cluster:
 
     @property
     def registry(self) -> str:
-        """Return the registry's address for the node, its pods and their daemons."""
+        """Return the registry's address for the nodes, their pods and their daemons."""
         return f"{self.record.link.control_plane}:{configs.REGISTRY_PORT}"
 
     @property
@@ -126,8 +126,10 @@ def prepare(cache: Cache, name: str, version: str = VERSION, node: bool = True) 
     # Remove the logs of the previous cluster with this name.
     shutil.rmtree(logs)
     logs.mkdir()
-    built = binaries.build(cache, version, node, logs / "go.log")
-    return built, _prepare_node(cache, built, logs) if node else None
+    # One process fills the cache at a time.
+    with cache.lock("build"):
+        built = binaries.build(cache, version, node, logs / "go.log")
+        return built, _prepare_node(cache, built, logs) if node else None
 
 
 def _prepare_node(cache: Cache, built: Binaries, logs: Path) -> NodeParts:
@@ -273,7 +275,7 @@ class _Startup:
         self._record.save(self._state)
 
     def _kubectl_works(self, *arguments: str) -> bool:
-        return _succeeds([self._cluster.binaries.kubectl, f"--kubeconfig={self._state.kubeconfig}", *arguments])
+        return succeeds([self._cluster.binaries.kubectl, f"--kubeconfig={self._state.kubeconfig}", *arguments])
 
     def _wait_for(self, what: str, ready: Callable[[], bool]) -> None:
         end = time.monotonic() + _READY_SECONDS
@@ -285,10 +287,6 @@ class _Startup:
                     f"{what} is not ready after {_READY_SECONDS} s: its logs are in {self._cluster.logs}"
                 )
             time.sleep(0.2)
-
-
-def _succeeds(command: Sequence[str | Path]) -> bool:
-    return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 def _listens(host: str, port: int) -> bool:

@@ -31,6 +31,11 @@ def output_of(
         return _execute(what, command, log, _start(command, subprocess.PIPE, output.fileno(), environment, folder))
 
 
+def succeeds(command: Command) -> bool:
+    """Run a command without showing its output, and return whether its exit code is 0."""
+    return subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
+
+
 def last_line(log: Path) -> str:
     """Return the last non-empty line of a log, without colours."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text("utf-8", "replace"))

@@ -1,19 +1,15 @@
 """Make the node's disk: Debian with the node's programs, and with all images, so that nodes do not import images."""
 
-import os
-import signal
-import subprocess
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from cluster import binaries, debian, docker, images
+from cluster import binaries, debian, docker, images, temporary_daemon
 from cluster.binaries import Binaries
 from cluster.build_inputs import BuildInputs
-from cluster.commands import last_line, run
-from cluster.errors import ClusterError
+from cluster.commands import run, succeeds
 from cluster.paths import Cache
 from cluster.steps import step
 
@@ -94,27 +90,11 @@ def _containerd(built: Binaries, root: Path, log: Path) -> Iterator[list[str | P
             "'io.containerd.grpc.v1.cri', 'io.containerd.internal.v1.opt']\n"
             f"[grpc]\n  address = '{socket}'\n"
         )
-        namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        with log.open("a") as output:
-            daemon = subprocess.Popen(
-                [*namespaces, built.containerd / "containerd", "--config", config],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-            )  # fmt: skip
         ctr: list[str | Path] = [built.containerd / "ctr", f"--address={socket}", "--namespace=k8s.io"]
-        try:
-            _wait_for(daemon, ctr, log)
+        command: list[str | Path] = [built.containerd / "containerd", "--config", config]
+        answers = partial(succeeds, [*ctr, "version"])
+        with temporary_daemon.running("containerd", command, answers, Path(folder), log):
             yield ctr
-        finally:
-            os.killpg(daemon.pid, signal.SIGTERM)
-            daemon.wait()
-
-
-def _wait_for(daemon: subprocess.Popen[bytes], ctr: Sequence[str | Path], log: Path) -> None:
-    end = time.monotonic() + 60
-    while subprocess.run([*ctr, "version"], check=False, capture_output=True).returncode:
-        if daemon.poll() is not None or time.monotonic() > end:
-            raise ClusterError(f"containerd does not start: {last_line(log)}", log)
-        time.sleep(0.1)
 
 
 def _write(root: Path, disk: Path, log: Path) -> None:

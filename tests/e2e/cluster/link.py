@@ -1,4 +1,4 @@
-"""The veth pairs of a cluster: from this machine to the control plane, and from there to the node."""
+"""The veth pairs of a cluster: from this machine to the control plane, and from there to the virtual machine."""
 
 import ipaddress
 import json

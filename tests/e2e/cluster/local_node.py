@@ -3,7 +3,6 @@
 Its containers use this machine's kernel and cgroups, so they start several times faster than in the virtual machine.
 """
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from cluster import configs
 from cluster.binaries import Binaries
 from cluster.cgroups import Cgroup
+from cluster.commands import succeeds
 from cluster.configs import NodeConfig
 from cluster.pki import Pki
 from cluster.sandbox import Sandbox
@@ -18,8 +18,10 @@ from cluster.services import Command
 
 NAME = "node2"
 PODS = "10.88.1.0/24"
-# Only pods that tolerate this taint run on the node: other pods run in the virtual machine.
+# Only pods that tolerate this taint run on this node: other pods run in the virtual machine.
 TAINT = "e2e.dind.io/kernel-of-this-machine"
+SELECTOR = {"kubernetes.io/hostname": NAME}
+TOLERATION = {"key": TAINT, "operator": "Exists"}
 _PATHS = ("/var/lib", "/var/log")
 
 
@@ -84,7 +86,7 @@ class LocalNode:
         command = self.sandbox.enter(
             self.binaries.containerd / "ctr", f"--address={configs.CONTAINERD_SOCKET}", "version"
         )
-        return subprocess.run(command, check=False, capture_output=True).returncode == 0
+        return succeeds(command)
 
     def ctr(self, what: str, *arguments: str | Path) -> None:
         """Run a command of ctr on the node."""
@@ -92,9 +94,6 @@ class LocalNode:
         self.sandbox.run(what, self.binaries.containerd / "ctr", *where, *arguments)
 
 
-_TOLERATION = {"key": TAINT, "operator": "Exists"}
-
-
-def place() -> dict[str, Any]:
-    """Return the fields of a pod, and of the chart's values, with which pods run on this node."""
-    return {"nodeSelector": {"kubernetes.io/hostname": NAME}, "tolerations": [_TOLERATION]}
+def selection() -> dict[str, Any]:
+    """Return the fields of a pod's spec, and of the chart's values, with which pods run on this node."""
+    return {"nodeSelector": SELECTOR, "tolerations": [TOLERATION]}

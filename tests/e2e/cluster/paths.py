@@ -1,8 +1,11 @@
 """Paths of the cache, which is kept, and of a cluster's state, which is removed with the cluster."""
 
+import fcntl
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +38,13 @@ class Cache:
     def docker(self) -> Path:
         """Return the data directory of the Docker daemon that builds the webhook's image."""
         return self._folder("docker")
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Wait until no other process holds the lock of this name, and hold it during the block."""
+        with (self._folder() / f"{name}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def bin(self, component: str, version: str) -> Path:
         return self._folder("bin", f"{component}-{version}")

@@ -66,7 +66,7 @@ class Pki:
         return public, private
 
     def ssh_key(self, target: Path) -> bytes:
-        """Write the private key for logging in on the node, and return its line for authorized_keys."""
+        """Write the private key for logging in on the virtual machine, and return its line for authorized_keys."""
         key = ed25519.Ed25519PrivateKey.generate()
         target.touch(mode=0o600)
         target.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))

@@ -1,6 +1,7 @@
 """The resources of this machine that a cluster uses, recorded first, so that another process can release them."""
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 
 from cluster.errors import ClusterError
@@ -27,8 +28,11 @@ class Record:
 
     @classmethod
     def of_all(cls) -> "list[Record]":
-        """Return the records of all clusters on this machine."""
-        found = (cls.load(state) for state in State.all())
+        """Return the records of all clusters on this machine, except for those that cannot be read."""
+        found = []
+        for state in State.all():
+            with suppress(ClusterError):
+                found.append(cls.load(state))
         return [record for record in found if record]
 
     @property
@@ -36,7 +40,9 @@ class Record:
         return self.init_process is not None and self.init_process.is_alive
 
     def save(self, state: State) -> None:
-        state.record.write_text(json.dumps(asdict(self), indent=2))
+        unfinished = state.record.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(asdict(self), indent=2))
+        unfinished.rename(state.record)
 
     @classmethod
     def load(cls, state: State) -> "Record | None":
@@ -53,4 +59,7 @@ class Record:
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError) as error:
-            raise ClusterError(f"{state.record} cannot be read: {error}") from error
+            raise ClusterError(
+                f"{state.record} cannot be read ({error!r}); another version of these tests may have written it: "
+                "take the cluster down with that version, or choose another name, as in CLUSTER=other"
+            ) from error

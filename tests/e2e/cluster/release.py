@@ -35,7 +35,7 @@ class Helm:
     # Whether to wait for ready pods: without a node there are none.
     waits: bool = True
     # Values of the chart that choose the node of the webhook
-    place: dict[str, Any] = field(default_factory=dict)
+    node_selection: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, kubeconfig: Path, logs: Path) -> "Helm":
@@ -48,7 +48,7 @@ class Helm:
     def install(self, values: dict[str, Any]) -> None:
         """Install or upgrade the chart, and wait until its pods are ready if `waits`."""
         file = self.log.with_name(f"values-{self.release}.json")
-        file.write_text(json.dumps(self.place | values, indent=2))
+        file.write_text(json.dumps(self.node_selection | values, indent=2))
         flags = ["--create-namespace", f"--values={file}", *(["--wait", "--timeout=3m"] if self.waits else [])]
         self("installing the chart", "upgrade", "--install", self.release, CHART, *flags)
 
@@ -101,7 +101,7 @@ def install(cluster: Cluster, *, compiled: bool) -> None:
     """Build the image of the work tree, and install or upgrade the chart with it."""
     archive = cluster.state.root / "webhook.tar"
     # Only the second node has the image.
-    helm = replace(Helm.of(cluster.kubeconfig, cluster.logs), place=local_node.place())
+    helm = replace(Helm.of(cluster.kubeconfig, cluster.logs), node_selection=local_node.selection())
     tag = webhook_image.build(cluster.cache, cluster.logs, archive, compiled=compiled)
     with step("loading the webhook's image"):
         cluster.load(archive)
@@ -109,5 +109,5 @@ def install(cluster: Cluster, *, compiled: bool) -> None:
     with step("installing the chart"):
         chosen = values(image_values(f"{webhook_image.REPOSITORY}:{tag}"), f"http://{cluster.registry}")
         # The DaemonSet runs on both nodes.
-        chosen["daemonset"]["tolerations"] = helm.place["tolerations"]
+        chosen["daemonset"]["tolerations"] = helm.node_selection["tolerations"]
         helm.install(chosen)

@@ -25,7 +25,7 @@ ip link set node0 up
 ip link set node0raw up
 ip route add unreachable default
 for network in $NETWORKS; do ip route add "$network" via "$NODE"; done
-sysctl -q -w net.ipv4.ip_forward=1
+echo 1 > /proc/sys/net/ipv4/ip_forward
 echo ready
 exec sleep infinity
 """

@@ -1,4 +1,4 @@
-"""The command lines of the processes of a cluster that run beside the node."""
+"""The command lines of the processes of a cluster that run beside its nodes."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,14 +1,12 @@
 """The first node: a virtual machine, which is a process of user-mode Linux in the namespaces of its cluster."""
 
-import subprocess
 import tarfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.commands import last_line
+from cluster.commands import output_of
 from cluster.configs import NodeConfig
-from cluster.errors import ClusterError
 from cluster.link import Link
 from cluster.pki import Pki
 from cluster.sandbox import Sandbox, Service
@@ -66,21 +64,17 @@ class Vm:
             return self.sandbox.start("vm", command, [log.fileno() for log in logs])
 
     def run(self, what: str, script: str) -> str:
-        """Run a shell script on the node as root, and return its output. The error has `what`, as in commands.run."""
-        log = self.sandbox.logs / "ssh.log"
-        with log.open("a") as errors:
-            done = subprocess.run(
-                self.ssh(script), check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
-            )
-        if done.returncode:
-            raise ClusterError(f"{what} failed on the node ({done.returncode}): {last_line(log)}", log)
-        return done.stdout.decode()
+        """Run a shell script on this node as root, and return its output, as commands.output_of does."""
+        return output_of(what, self.ssh(script), self.sandbox.logs / "ssh.log")
 
     def ssh(self, *arguments: str) -> list[str | Path]:
-        """Return the command that logs in on the node, or runs a command there."""
-        # Do not check the host key: only the node can have this address.
-        options = ["-q", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes"]
-        return self.sandbox.enter("ssh", *options, "-i", self._key, f"root@{self.address}", *arguments)
+        """Return the command that logs in on this node, or runs a command there."""
+        # Do not check the host key: only the virtual machine can have this address.
+        unchecked = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"]
+        # Fail after a minute, also if the virtual machine hangs.
+        bounded = ["BatchMode=yes", "ConnectTimeout=60", "ServerAliveInterval=20", "ServerAliveCountMax=3"]
+        options = [part for option in (*unchecked, *bounded) for part in ("-o", option)]
+        return self.sandbox.enter("ssh", "-q", *options, "-i", self._key, f"root@{self.address}", *arguments)
 
     @property
     def _key(self) -> Path:

@@ -1,20 +1,16 @@
 """Build the webhook's image from the Dockerfile, with a Docker daemon that is started only for the build."""
 
-import fcntl
 import json
 import os
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster import base_image
+from cluster import base_image, temporary_daemon
 from cluster.cgroups import Cgroup
-from cluster.commands import last_line, output_of, run
-from cluster.errors import ClusterError
+from cluster.commands import output_of, run, succeeds
 from cluster.paths import ROOT, Cache
 from cluster.steps import step
 
@@ -37,7 +33,7 @@ class _Docker:
         return output_of(what, [*self._client, *arguments], self.log)
 
     def answers(self) -> bool:
-        return subprocess.run([*self._client, "version"], check=False, capture_output=True).returncode == 0
+        return succeeds([*self._client, "version"])
 
     @property
     def _client(self) -> list[str | Path]:
@@ -50,7 +46,8 @@ def build(cache: Cache, logs: Path, archive: Path, *, compiled: bool) -> str:
     `compiled` builds the native modules as in a release, which takes half a minute longer.
     """
     bases = base_image.make(cache, logs / "debian.log")
-    with step("building the webhook's image"), _build_lock(cache), _daemon(cache, logs) as docker:
+    # Two daemons cannot share a data directory.
+    with step("building the webhook's image"), cache.lock("docker"), _daemon(cache, logs) as docker:
         for base in bases:
             if not docker.output_of("looking for a base image", "image", "ls", "--quiet", base.name).strip():
                 docker.run("loading a base image", "import", base.archive, base.name)
@@ -84,50 +81,18 @@ exec dockerd "$@"
 
 
 @contextmanager
-def _build_lock(cache: Cache) -> Iterator[None]:
-    """Wait until no other cluster builds an image: two daemons cannot share a data directory."""
-    with (cache.root / "docker.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
 def _daemon(cache: Cache, logs: Path) -> Iterator[_Docker]:
-    """Start dockerd in its own namespaces and cgroup, so that all its processes end with it."""
-    log = logs / "dockerd.log"
+    """Start dockerd. Its containers are in their own cgroup."""
     cgroup = Cgroup(f"dind-webhook-build-{os.getpid()}")
-    with tempfile.TemporaryDirectory() as folder, log.open("w") as output:
-        # --kill-child also ends dockerd if this process is killed.
-        with_us = ["setpriv", "--pdeathsig", "KILL"]
-        namespaces = [*with_us, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    with tempfile.TemporaryDirectory() as folder:
         host = f"unix://{folder}/docker.sock"
         paths = [f"--data-root={cache.docker}", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
         network = ["--bridge=none", "--iptables=false", "--ip-forward=false"]
         flags = [f"--host={host}", *paths, *network, f"--cgroup-parent=/{cgroup.name}"]
-        daemon = subprocess.Popen(
-            [*namespaces, "sh", "-c", _DOCKERD, "dockerd", *flags],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            cwd=folder,
-            start_new_session=True,
-        )
+        docker = _Docker(host, logs / "docker-build.log")
+        command = ["sh", "-c", _DOCKERD, "dockerd", *flags]
         try:
-            docker = _Docker(host, logs / "docker-build.log")
-            _wait_for(daemon, docker, log)
-            yield docker
+            with temporary_daemon.running("dockerd", command, docker.answers, Path(folder), logs / "dockerd.log"):
+                yield docker
         finally:
-            # The kernel ends all other processes of the PID namespace with it.
-            daemon.kill()
-            daemon.wait()
             cgroup.remove()
-
-
-def _wait_for(daemon: subprocess.Popen[bytes], docker: _Docker, log: Path) -> None:
-    end = time.monotonic() + 60
-    while not docker.answers():
-        if daemon.poll() is not None:
-            raise ClusterError(f"dockerd ended while it started: {last_line(log)}", log)
-        if time.monotonic() > end:
-            raise ClusterError("dockerd does not answer after 60 s", log)
-        time.sleep(0.1)
