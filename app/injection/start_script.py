@@ -2,18 +2,23 @@
 
 import re
 
-# Decision 0026 has the reasons. The script needs only POSIX sh and busybox. `$@` are the container's arguments.
+# Decisions 0026 and 0028 have the reasons. The script needs only POSIX sh and busybox. `$@` are the container's arguments.
 COMMENTED_SCRIPT = r"""# Start dockerd so that the limits of this container hold for its containers too, on cgroup v2.
 root=/sys/fs/cgroup
 own=$(sed -n 's/^0:://p' /proc/self/cgroup)
 here=$root$own
 
-# Print the limit of this container or that of its pod, the lower of the two, or nothing.
-lowest() { cat "$here/$1" "${here%/*}/$1" | grep -v '^max' | sort -n | head -n 1; }
+# Print the limit of this container or that of its pod, the lower of the two, or nothing. With crun, the container is
+# one cgroup deeper.
+lowest() { cat "$here/$1" "${here%/*}/$1" "${here%/*/*}/$1" | grep -v '^max' | sort -n | head -n 1; }
 
 # Print limit $1 less a reserve for the daemon, which must survive containers that take all they can get: 1/16 of the
 # limit and $2, but at most half.
 less_reserve() { echo $(($1 / 16 + $2 > $1 / 2 ? $1 - $1 / 2 : $1 - $1 / 16 - $2)); }
+
+ours=/run/start-dockerd
+# Write a shell script named $1, with the input as its lines. It runs instead of the image's program of that name.
+program() { { echo '#!/bin/sh' && cat; } > "$ours/$1" && chmod 755 "$ours/$1"; }
 
 nest() {
   [ -f "$here/cgroup.procs" ] && mkdir -p "$here/init" "$here/docker" || return
@@ -35,11 +40,29 @@ nest() {
   fi
   # The image's wrapper changes the cgroup that it finds at this path. dockerd must find all of them: containerd looks
   # for a container's cgroup at the path in /proc/PID/cgroup.
-  dockerd=$(command -v dockerd) && mkdir -p /run/start-dockerd || return
-  printf '#!/bin/sh\n[ -d "%s" ] || umount "%s"\nexec "%s" "$@" "--cgroup-parent=%s"\n' \
-    "$here" "$root" "$dockerd" "$own/docker" > /run/start-dockerd/dockerd || return
-  chmod 755 /run/start-dockerd/dockerd && mount --bind "$here" "$root" || return
-  export PATH="/run/start-dockerd:$PATH"
+  dockerd=$(command -v dockerd) && mkdir -p "$ours" || return
+  program dockerd << END || return
+[ -d "$here" ] || umount "$root"
+exec "$dockerd" "\$@" "--cgroup-parent=$own/docker"
+END
+  # Clients can ask for another cgroup: buildx asks for /docker/buildx. Change it to one below the own cgroup, in the
+  # file with which runc creates the container.
+  json=$(printf '%s\n' "$own/docker/" | sed 's/\\/\\\\/g')
+  replacement=$(printf '%s\n' "$json" | sed 's/[\\&|]/\\&/g')
+  if runc=$(command -v runc); then
+    program runc << END || return
+option=
+for argument; do
+  if [ "\$option" = --bundle ] && ! grep -qF '"cgroupsPath":"$json' "\$argument/config.json"; then
+    sed -i 's|"cgroupsPath":"/*\(docker/\)*|"cgroupsPath":"$replacement|' "\$argument/config.json"
+  fi
+  option=\$argument
+done
+exec "$runc" "\$@"
+END
+  fi
+  mount --bind "$here" "$root" || return
+  export PATH="$ours:$PATH"
 }
 
 # With a cgroup namespace of its own, a container sees / here, and its containers are within its limits already. In a
@@ -52,9 +75,9 @@ fi
 files=$(ulimit -H -n)
 [ "$files" -le 1048576 ] 2> /dev/null || files=1048576
 ulimit -S -n "$files" 2> /dev/null || true
-# After a crash, /run has old PID files if it is a volume. New processes often get the same IDs, and then dockerd
-# does not start, because it takes its own process, or its own containerd, for the old one.
-rm -f /run/docker.pid /run/docker/containerd/containerd.pid
+# After a crash, /var has old PID files if its directory run is a volume. New processes often get the same IDs, and then
+# dockerd does not start, because it takes its own process, or its own containerd, for the old one.
+(cd /var && rm -f run/docker.pid run/docker/containerd/containerd.pid) 2> /dev/null
 # The image's wrapper mounts a tmpfs on /tmp unless something is mounted there. It would hide volumes below /tmp.
 if grep -q ' /tmp/' /proc/self/mounts; then mount --rbind /tmp /tmp || true; fi
 entrypoint=$(command -v dockerd-entrypoint.sh)

@@ -13,7 +13,9 @@ from workloads import FOREVER, OLD_DAEMON
 pytestmark = pytest.mark.xdist_group("limits")
 
 LIMITS = {"memory-request": "100Mi", "memory-limit": "300Mi", "cpu-request": "100m", "cpu-limit": "500m"}
-FORMS = [{}, {"placement": "container"}, {"image": OLD_DAEMON}]
+# The sidecar, the form that people wrote by hand, and an image without an entrypoint
+HANDWRITTEN = {"placement": "container", "socket-dir": "/var/run", "tcp": "0.0.0.0:8000"}
+FORMS = [{}, HANDWRITTEN, {"image": OLD_DAEMON}]
 # dd allocates a block of this size and fills it.
 HOG = "docker run --name {} busybox dd if=/dev/zero of=/dev/null bs={}M count=1 || echo ended with $?"
 
@@ -42,12 +44,37 @@ def test_docker_shows_and_sets_what_a_container_uses(build: Pod) -> None:
 
 @pytest.mark.node
 def test_all_containers_are_below_the_daemons_own_cgroup(build: Pod, node: Cluster) -> None:
-    uid = build.read()["metadata"]["uid"]
-    container = build.exec("docker inspect --format '{{.Id}}' neighbour").strip()
+    pod = build.read()["metadata"]["uid"]
+    dind = build.status("dind")["containerID"].removeprefix("containerd://")
     found = cgroups(node)
-    (path,) = [path for path in found if path.endswith(container)]
-    assert f"/pod{uid}/" in path
+    (path,) = [path for path in found if path.endswith(id_of_neighbour(build))]
+    assert path.endswith(f"/pod{pod}/{dind}/docker/{id_of_neighbour(build)}")
     assert {"/docker", "/init"} & found == set()
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("build", [{}], indirect=True)
+def test_a_container_that_asks_for_another_cgroup_is_below_the_daemons_own(build: Pod, node: Cluster) -> None:
+    """`docker buildx create` asks for this one."""
+    dind = build.status("dind")["containerID"].removeprefix("containerd://")
+    container = build.exec(
+        "docker run --detach --name builder --cgroup-parent /docker/buildx busybox sleep 600"
+    ).strip()
+    (path,) = [path for path in cgroups(node) if path.endswith(container)]
+    assert path.endswith(f"/{dind}/docker/buildx/{container}")
+    assert (
+        build.exec("docker stats --no-stream --format '{{.PIDs}}' builder; docker rm --force builder") == "1\nbuilder\n"
+    )
+
+
+@pytest.mark.node
+def test_the_bounds_of_all_containers_leave_a_reserve_for_the_daemon(build: Pod, node: Cluster) -> None:
+    dind = build.status("dind")["containerID"].removeprefix("containerd://")
+    (own,) = [path for path in cgroups(node) if path.endswith(f"/{dind}")]
+    script = f"cd /sys/fs/cgroup{own} && cat cpu.max docker/cpu.max memory.max docker/memory.max"
+    memory = 300 << 20
+    bounds = ["50000 100000", "46875 100000", f"{memory}", f"{memory * 15 // 16 - (128 << 20)}"]
+    assert node.vm.run("reading the bounds", script).splitlines() == bounds
 
 
 @pytest.mark.parametrize("build", [{}], indirect=True)
@@ -61,10 +88,15 @@ def test_a_build_that_takes_too_much_memory_ends_alone(build: Pod) -> None:
 @pytest.mark.node
 def test_nothing_of_a_pod_is_left_on_the_node(ci: Namespace, node: Cluster) -> None:
     pod = start(ci)
-    uid = pod.read()["metadata"]["uid"]
-    assert any(uid in path for path in cgroups(node))
+    # The ID of the nested container too: its cgroup could be elsewhere.
+    ids = (pod.read()["metadata"]["uid"], id_of_neighbour(pod))
+
+    def any_is_left() -> bool:
+        return any(one in path for path in cgroups(node) for one in ids)
+
+    assert any_is_left()
     ci.kube.delete("Pod", pod.name, ci.name)
-    until("the pod's cgroups to be gone", lambda: not any(uid in path for path in cgroups(node)))
+    until("the pod's cgroups to be gone", lambda: not any_is_left())
 
 
 def test_a_container_of_the_nodes_daemon_ends_alone_too(ci: Namespace, helm: Helm) -> None:
@@ -88,8 +120,12 @@ def start(namespace: Namespace, **options: str) -> Pod:
     return pod
 
 
+def id_of_neighbour(pod: Pod) -> str:
+    return pod.exec("docker inspect --format '{{.Id}}' neighbour").strip()
+
+
 def cgroups(node: Cluster) -> set[str]:
-    """Return the paths of all cgroups on the node."""
+    """Return the paths of all cgroups on the virtual machine."""
     # Cgroups of pods that end can go while find lists them.
     found = node.vm.run("listing cgroups", "find /sys/fs/cgroup -ignore_readdir_race -type d")
     return {line.removeprefix("/sys/fs/cgroup") for line in found.splitlines()}

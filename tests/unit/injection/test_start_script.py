@@ -1,5 +1,6 @@
 """The script that starts dockerd, with folders of the test instead of the node's cgroups. tests/e2e has real ones."""
 
+import json
 import os
 import re
 import shutil
@@ -40,14 +41,15 @@ class Container:
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
 
-    def with_cgroups(self, **limits: str) -> "Container":
+    def with_cgroups(self, own: str = OWN, **limits: str) -> "Container":
         """Make cgroups of version 2. A limit is `file_max` of the container, or `pod_file_max` of its pod."""
-        self.own.mkdir(parents=True)
-        for folder in (self.cgroups, self.own):
+        here = self.cgroups / own[1:]
+        here.mkdir(parents=True)
+        for folder in (self.cgroups, here):
             (folder / "cgroup.controllers").write_text("cpuset cpu memory pids\n")
             (folder / "cgroup.procs").write_text("1\n7\n")
         for name, text in limits.items():
-            folder = self.own.parent if name.startswith("pod_") else self.own
+            folder = here.parent if name.startswith("pod_") else here
             (folder / name.removeprefix("pod_").replace("_", ".")).write_text(f"{text}\n")
         return self
 
@@ -57,7 +59,7 @@ class Container:
             ("/sys/fs/cgroup", "sys"),
             ("/proc/self/cgroup", "cgroup"),
             ("/proc/self/mounts", "mounts"),
-            ("/run/docker", "run/docker"),
+            ("/var", "var"),
             ("/run/start-dockerd", "run/start-dockerd"),
         ):
             script = script.replace(path, str(self.root / ours))
@@ -112,11 +114,31 @@ def test_dockerd_unmounts_the_own_cgroup_if_it_hides_the_whole_tree(container: C
 
 @pytest.mark.parametrize("own", ["/kubepods.slice/a\\x2db.slice/cri-containerd-1.scope", "/a b/c"])
 def test_any_path_of_a_cgroup_reaches_dockerd_unchanged(own: str, container: Container) -> None:
-    container.with_cgroups()
-    (container.cgroups / own[1:]).mkdir(parents=True)
-    (container.cgroups / own[1:] / "cgroup.procs").touch()
-    (container.cgroups / own[1:] / "cgroup.controllers").touch()
+    container.with_cgroups(own)
     assert container.start(own=own).stdout.splitlines()[-1] == f"dockerd:--cgroup-parent={own}/docker"
+
+
+@pytest.mark.parametrize("own", [OWN, "/kubepods.slice/a\\x2db.slice/cri-containerd-1.scope", "/a&b/c|d"])
+@pytest.mark.parametrize(
+    ("wanted", "changed"),
+    [("/docker/buildx/1", "buildx/1"), ("/my/2", "my/2"), ("{own}/docker/3", "3"), ("relative/4", "relative/4")],
+)
+def test_a_container_that_asks_for_another_cgroup_gets_one_below_the_own(
+    own: str, wanted: str, changed: str, container: Container
+) -> None:
+    container.with_cgroups(own)
+    container.program("runc", 'printf "%s\\n" "$@"')
+    container.start(own=own)
+    config = {"hostname": '"cgroupsPath":"/docker/', "linux": {"cgroupsPath": wanted.format(own=own), "seccomp": None}}
+    bundle = container.root / "bundle"
+    bundle.mkdir()
+    # As runc's callers in Go write it
+    (bundle / "config.json").write_text(json.dumps(config, separators=(",", ":")))
+    arguments = ["--root", "/run/a b", "create", "--bundle", str(bundle), "--pid-file", "init.pid", "1"]
+    command = [*container.shell, str(container.root / "run" / "start-dockerd" / "runc"), *arguments]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines() == arguments
+    config["linux"]["cgroupsPath"] = f"{own}/docker/{changed}"
+    assert json.loads((bundle / "config.json").read_text()) == config
 
 
 def test_nothing_changes_in_a_virtual_machine_of_kata(container: Container) -> None:
@@ -204,7 +226,8 @@ def test_pods_have_the_commented_script_without_its_comments() -> None:
 
 
 def test_pid_files_of_before_a_crash_are_removed(container: Container) -> None:
-    files = [container.root / "run" / "docker.pid", container.root / "run" / "docker" / "containerd" / "containerd.pid"]
+    folder = container.root / "var" / "run"
+    files = [folder / "docker.pid", folder / "docker" / "containerd" / "containerd.pid"]
     files[1].parent.mkdir(parents=True)
     for file in files:
         file.write_text("1")
