@@ -1,13 +1,15 @@
 """The newest dockerd that is published as a Go module, as in the images of tests/e2e."""
 
 import pytest
-from cluster import docker
+from cluster import docker, prerequisites
 from cluster.paths import Cache
+from cluster.prerequisites import Tool
 
 
 @pytest.fixture(scope="session")
 def dockerd() -> str:
     """Return the path of dockerd. Build it if the cache does not have it."""
+    prerequisites.check((Tool("runc", "runc"), Tool("unshare", "util-linux")), node=False)
     cache = Cache.of_user()
     docker.build(cache, cache.logs("docker") / "go.log", ["dockerd"])
     return str(docker.Programs(cache).path("dockerd"))

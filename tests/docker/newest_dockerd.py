@@ -37,7 +37,8 @@ def running_daemon(command: Sequence[str], folder: Path) -> Iterator[http.client
         f"--host=unix://{path}",
     ]
     # These flags do not change the use of registries: they isolate the daemon from the machine's network and programs.
-    isolated = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--feature=embedded-containerd"]
+    without = [f"--{name}=false" for name in ("iptables", "ip6tables", "userland-proxy")]
+    isolated = ["--bridge=none", *without, "--feature=embedded-containerd"]
     with subprocess.Popen([*command, *paths, *isolated], stdout=subprocess.DEVNULL) as daemon:
         try:
             _wait_for(path, daemon)
