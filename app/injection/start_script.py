@@ -2,7 +2,7 @@
 
 import re
 
-# Decisions 0026 and 0028 have the reasons. The script needs only POSIX sh and busybox. `$@` are the container's arguments.
+# Decisions 0026 and 0028 have the reasons. It needs only POSIX sh and busybox. `$@` are the container's arguments.
 COMMENTED_SCRIPT = r"""# Start dockerd so that the limits of this container hold for its containers too, on cgroup v2.
 root=/sys/fs/cgroup
 own=$(sed -n 's/^0:://p' /proc/self/cgroup)
@@ -64,6 +64,18 @@ END
   mount --bind "$here" "$root" || return
   export PATH="$ours:$PATH"
 }
+
+# On overlayfs, the image store of Docker 29 and newer starts, but cannot unpack images. Older ones use another driver.
+lacks_volume() {
+  case "$*" in *--storage-driver* | *--data-root* | *containerd-snapshotter=false*) return 1 ;; esac
+  [ "$(stat -f -c %t /var/lib/docker)" = 794c7630 ] && dockerd --version | grep -Eq ' (29|[3-9][0-9])\.'
+}
+if lacks_volume "$@" 2> /dev/null; then
+  echo "Docker 29 and newer cannot store images on overlayfs: mount a volume at /var/lib/docker" \
+    "(settings.injection.storage: true), or set dind.io/dockerd-args: '[\"--storage-driver=native\"]', which is slow" |
+    tee /dev/termination-log >&2
+  exit 1
+fi
 
 # With a cgroup namespace of its own, a container sees / here, and its containers are within its limits already. In a
 # virtual machine of Kata, the machine is the limit, and kata-agent cannot start probes in a cgroup with child cgroups.

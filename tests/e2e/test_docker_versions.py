@@ -70,6 +70,19 @@ def test_the_daemon_starts_through_the_entrypoint_of_its_image(ci: Namespace) ->
     assert pod.exec("cat /proc/1/comm", "dind") == "docker-init\n"
     assert " /tmp tmpfs " in pod.exec("cat /proc/mounts", "dind")
     assert ":2375" not in pod.log("dind")
+    assert "(nf_tables)" in pod.log("dind")
+
+
+def test_containers_are_connected_with_legacy_iptables_too(ci: Namespace, registry_mirror: str) -> None:
+    script = f"""\
+docker run --detach --publish 8080:80 --name web busybox sh -c 'while true; do echo served | nc -l -p 80; done'
+until nc 127.0.0.1 8080 </dev/null; do sleep 0.2; done
+docker run --rm busybox wget -q -O - {registry_mirror or "http://registry-1.docker.io"}/v2/
+"""
+    options = {"env": json.dumps({"DOCKER_IPTABLES_LEGACY": "1"})}
+    pod = ci.run(workloads.pod(script, options=options)).succeeds()
+    assert "served" in pod.log("build")
+    assert "(legacy)" in pod.log("dind")
 
 
 def run_common_uses(namespace: Namespace, client: str, **options: str) -> list[str]:

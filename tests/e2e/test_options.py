@@ -10,9 +10,11 @@ from secrets import token_hex
 
 import pytest
 import workloads
-from kube import Kube, Namespace, Pod, until
+from kube import Kube, Manifest, Namespace, Pod, until
 from kubernetes.client import V1PersistentVolumeClaimSpec
 from workloads import FOREVER, container
+
+from app.injection.start_script import start_command
 
 pytestmark = pytest.mark.any_node
 
@@ -27,6 +29,17 @@ def with_options(namespace: Namespace, script: str = FOREVER, **options: str) ->
     """Run a pod with options, whose names have _ instead of -."""
     spelt = {name.replace("_", "-"): value for name, value in options.items()}
     return namespace.run(workloads.pod(script, options=spelt))
+
+
+def without_volume(*flags: str) -> Manifest:
+    """Return the daemon's container with its start script, but without a volume for its data."""
+    return {
+        "name": "dind",
+        "image": workloads.DOCKER.replace("-cli", "-dind"),
+        "command": start_command(),
+        "args": ["dockerd", *flags],
+        "securityContext": {"privileged": True},
+    }
 
 
 def file_system(pod: Pod) -> str:
@@ -72,6 +85,20 @@ class TestStorage:
         assert file_system(pod) not in {TMPFS, OVERLAYFS}
         # The driver of the containerd image store; older daemons use overlay2.
         assert pod.exec("docker info --format '{{.Driver}}'") == "overlayfs\n"
+
+    def test_without_a_volume_a_sentence_says_what_to_do(self, ci: Namespace) -> None:
+        """The official image has a volume at this path, unless the runtime ignores the volumes of images."""
+        pod = ci.run(workloads.pod(without_volume(), inject=None))
+        pod.until(lambda: pod.phase == "Failed", "fail")
+        assert "mount a volume at /var/lib/docker" in pod.status("dind")["state"]["terminated"]["message"]
+
+    def test_without_a_volume_the_native_driver_works(self, ci: Namespace, registry_mirror: str) -> None:
+        mirror = [f"--registry-mirror={registry_mirror}"] if registry_mirror else []
+        pod = ci.run(workloads.pod(without_volume("--storage-driver=native", *mirror), inject=None))
+        until(
+            "the daemon to answer", lambda: pod.is_ready and pod.exec(workloads.ANSWERS) == "a daemon\n", pod.describe
+        )
+        pod.exec("docker run --rm busybox true")
 
     def test_memory_is_a_tmpfs_on_which_images_run(self, ci: Namespace) -> None:
         pod = with_options(ci, storage_medium="Memory", storage_size="512Mi").ready()

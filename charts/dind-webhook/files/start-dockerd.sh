@@ -60,6 +60,18 @@ END
   export PATH="$ours:$PATH"
 }
 
+# On overlayfs, the image store of Docker 29 and newer starts, but cannot unpack images. Older ones use another driver.
+lacks_volume() {
+  case "$*" in *--storage-driver* | *--data-root* | *containerd-snapshotter=false*) return 1 ;; esac
+  [ "$(stat -f -c %t /var/lib/docker)" = 794c7630 ] && dockerd --version | grep -Eq ' (29|[3-9][0-9])\.'
+}
+if lacks_volume "$@" 2> /dev/null; then
+  echo "Docker 29 and newer cannot store images on overlayfs: mount a volume at /var/lib/docker" \
+    "(settings.injection.storage: true), or set dind.io/dockerd-args: '[\"--storage-driver=native\"]', which is slow" |
+    tee /dev/termination-log >&2
+  exit 1
+fi
+
 # With a cgroup namespace of its own, a container sees / here, and its containers are within its limits already. In a
 # virtual machine of Kata, the machine is the limit, and kata-agent cannot start probes in a cgroup with child cgroups.
 if [ -f "$root/cgroup.controllers" ] && [ "$own" != / ] && ! grep -q ^kataShared /proc/self/mounts; then

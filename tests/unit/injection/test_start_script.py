@@ -53,23 +53,28 @@ class Container:
             (folder / name.removeprefix("pod_").replace("_", ".")).write_text(f"{text}\n")
         return self
 
-    def start(self, script: str = START_SCRIPT, own: str = OWN) -> subprocess.CompletedProcess[str]:
+    def start(
+        self, script: str = START_SCRIPT, own: str = OWN, returncode: int = 0
+    ) -> subprocess.CompletedProcess[str]:
         (self.root / "cgroup").write_text(f"4:memory:/v1\n0::{own}\n")
         for path, ours in (
             ("/sys/fs/cgroup", "sys"),
             ("/proc/self/cgroup", "cgroup"),
             ("/proc/self/mounts", "mounts"),
             ("/var", "var"),
+            ("/dev/termination-log", "termination-log"),
             ("/run/start-dockerd", "run/start-dockerd"),
         ):
             script = script.replace(path, str(self.root / ours))
-        return subprocess.run(
+        done = subprocess.run(
             [*self.shell, "-c", f"{FUNCTIONS}{script}", "start-dockerd", *ARGUMENTS],
-            check=True,
+            check=False,
             capture_output=True,
             text=True,
             env={"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}"},
         )
+        assert done.returncode == returncode, done.stderr
+        return done
 
     def bound(self, file: str) -> str | None:
         """Return the limit of all containers of the daemon together."""
@@ -192,6 +197,31 @@ def test_where_it_cannot_nest_docker_starts_and_one_line_says_so(container: Cont
     done = container.start()
     assert done.stdout.splitlines() == [f"dockerd:{argument}" for argument in ARGUMENTS[1:]]
     assert done.stderr.splitlines() == ["cannot divide the cgroup: the pod's limits do not hold for nested containers"]
+
+
+@pytest.mark.parametrize(
+    ("file_system", "version", "argument", "starts"),
+    [
+        ("794c7630", "29.8.1", "--debug", False),
+        ("794c7630", "30.0.0", "--debug", False),
+        ("794c7630", "28.5.2", "--debug", True),
+        ("794c7630", "29.8.1", "--storage-driver=native", True),
+        ("794c7630", "29.8.1", "--data-root=/data", True),
+        ("ef53", "29.8.1", "--debug", True),
+    ],
+)
+def test_an_image_store_that_cannot_work_ends_in_a_sentence(
+    file_system: str, version: str, argument: str, starts: bool, container: Container
+) -> None:
+    container.program("dockerd", f'[ "$1" != --version ] || echo "Docker version {version}, build 0"')
+    done = container.start(
+        f'stat() {{ echo {file_system}; }}\nset -- "$@" {argument}\n{START_SCRIPT}', returncode=int(not starts)
+    )
+    message = container.root / "termination-log"
+    assert message.exists() is not starts
+    if not starts:
+        assert "mount a volume at" in done.stderr
+        assert message.read_text() == done.stderr
 
 
 def test_the_images_entrypoint_gets_the_arguments(container: Container) -> None:
