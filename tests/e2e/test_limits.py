@@ -1,5 +1,6 @@
 """The limits of the daemon hold for its containers, and the daemon survives them. Needs a node with cgroup v2."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +41,17 @@ def test_docker_shows_and_sets_what_a_container_uses(build: Pod) -> None:
     assert used.split()[-1] == "1"
     bounded = build.exec("docker run --rm --memory 64m busybox cat /sys/fs/cgroup/memory.max")
     assert bounded == f"{64 << 20}\n"
+
+
+@pytest.mark.parametrize("build", [{}], indirect=True)
+def test_kubectl_top_counts_what_containers_of_the_daemon_use(build: Pod) -> None:
+    until("kubelet to report the daemon", lambda: memory_of_daemon(build) > 0, build.describe)
+    before = memory_of_daemon(build)
+    build.exec(
+        "docker run --detach --name holder busybox sh -c 'held=$(head -c 60000000 /dev/zero | tr \"\\0\" x); sleep 600'"
+    )
+    until("kubelet to report 50 MB more", lambda: memory_of_daemon(build) - before > 50e6, build.describe)
+    build.exec("docker rm --force holder")
 
 
 @pytest.mark.node
@@ -118,6 +130,18 @@ def start(namespace: Namespace, **options: str) -> Pod:
     pod.exec("until docker version >/dev/null 2>&1; do sleep 1; done; docker pull --quiet busybox")
     pod.exec("docker run --detach --name neighbour busybox sleep 3600")
     return pod
+
+
+def memory_of_daemon(pod: Pod) -> float:
+    """Return the memory of container `dind` as metrics-server, which `kubectl top` asks, reads it from kubelet.
+
+    It is 0 until kubelet has measured it.
+    """
+    node = pod.read()["spec"]["nodeName"]
+    metrics: str = pod.kube.core.connect_get_node_proxy_with_path(node, "metrics/resource")
+    labels = rf'container="dind",namespace="{pod.namespace}",pod="{pod.name}"'
+    found = re.findall(rf"^container_memory_working_set_bytes{{{labels}}} (\S+)", metrics, re.MULTILINE)
+    return sum(map(float, found))
 
 
 def id_of_neighbour(pod: Pod) -> str:
