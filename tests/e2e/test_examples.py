@@ -14,7 +14,7 @@ pytestmark = pytest.mark.xdist_group("examples")
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
 
 
-def test_the_loop_of_clean_ci_goes_round_as_its_manifest_stands(ci: Namespace) -> None:
+def test_clean_ci_pulls_saves_and_removes_its_image(ci: Namespace) -> None:
     (manifest,) = read(EXAMPLES / "clean-ci.yaml")
     pod = ci.run(manifest).ready()
     until(

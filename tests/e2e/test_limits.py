@@ -47,9 +47,9 @@ def test_docker_shows_and_sets_what_a_container_uses(build: Pod) -> None:
 def test_kubectl_top_counts_what_containers_of_the_daemon_use(build: Pod) -> None:
     until("kubelet to report the daemon", lambda: memory_of_daemon(build) > 0, build.describe)
     before = memory_of_daemon(build)
-    build.exec(
-        "docker run --detach --name holder busybox sh -c 'held=$(head -c 60000000 /dev/zero | tr \"\\0\" x); sleep 600'"
-    )
+    # `& wait`, because busybox would replace the shell, and its memory, by the last command.
+    hold = 'held=$(head -c 60000000 /dev/zero | tr "\\0" x); sleep 600 & wait'
+    build.exec(f"docker run --detach --name holder busybox sh -c '{hold}'")
     until("kubelet to report 50 MB more", lambda: memory_of_daemon(build) - before > 50e6, build.describe)
     build.exec("docker rm --force holder")
 

@@ -1,4 +1,4 @@
-"""Run a daemon of this machine for as long as something is built with it."""
+"""Run a daemon on this machine during a build."""
 
 import subprocess
 import time

@@ -70,10 +70,10 @@ class Vm:
     def ssh(self, *arguments: str) -> list[str | Path]:
         """Return the command that logs in on this node, or runs a command there."""
         # Do not check the host key: only the virtual machine can have this address.
-        unchecked = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"]
+        settings = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"]
         # Fail after a minute, also if the virtual machine hangs.
-        bounded = ["BatchMode=yes", "ConnectTimeout=60", "ServerAliveInterval=20", "ServerAliveCountMax=3"]
-        options = [part for option in (*unchecked, *bounded) for part in ("-o", option)]
+        settings += ["ConnectTimeout=60", "ServerAliveInterval=20", "ServerAliveCountMax=3"]
+        options = [part for setting in settings for part in ("-o", setting)]
         return self.sandbox.enter("ssh", "-q", *options, "-i", self._key, f"root@{self.address}", *arguments)
 
     @property

@@ -51,16 +51,16 @@ def build(cache: Cache, logs: Path, archive: Path, *, compiled: bool) -> str:
         for base in bases:
             if not docker.output_of("looking for a base image", "image", "ls", "--quiet", base.name).strip():
                 docker.run("loading a base image", "import", base.archive, base.name)
-        stated = [*((base.argument, base.name) for base in bases), *_proxies()]
-        stated += [] if compiled else [("COMPILE", "")]
-        arguments = [f"--build-arg={name}={value}" for name, value in stated]
+        build_arguments = [*((base.argument, base.name) for base in bases), *_proxies()]
+        build_arguments += [] if compiled else [("COMPILE", "")]
+        arguments = [f"--build-arg={name}={value}" for name, value in build_arguments]
         latest = f"{REPOSITORY}:latest"
         docker.run("building the webhook's image", "build", "--network=host", *arguments, f"--tag={latest}", ".")
         (inspected,) = json.loads(docker.output_of("looking at the image", "image", "inspect", latest))
         tag: str = inspected["Id"].removeprefix("sha256:")[:12]
         docker.run("naming the image", "tag", latest, f"{REPOSITORY}:{tag}")
         docker.run("writing the image", "save", "--output", archive, f"{REPOSITORY}:{tag}")
-        docker.run("forgetting the name", "rmi", f"{REPOSITORY}:{tag}")
+        docker.run("removing the tag", "rmi", f"{REPOSITORY}:{tag}")
         # Do not remove all untagged images: they include the build cache.
         docker.run("removing old images", "image", "prune", "--force", "--filter=until=168h")
     return tag

@@ -63,6 +63,7 @@ class Container:
             ("/proc/self/mounts", "mounts"),
             ("/var", "var"),
             ("/dev/termination-log", "termination-log"),
+            ("/etc/docker", "etc/docker"),
             ("/run/start-dockerd", "run/start-dockerd"),
         ):
             script = script.replace(path, str(self.root / ours))
@@ -123,10 +124,16 @@ def test_any_path_of_a_cgroup_reaches_dockerd_unchanged(own: str, container: Con
     assert container.start(own=own).stdout.splitlines()[-1] == f"dockerd:--cgroup-parent={own}/docker"
 
 
-@pytest.mark.parametrize("own", [OWN, "/kubepods.slice/a\\x2db.slice/cri-containerd-1.scope", "/a&b/c|d"])
+@pytest.mark.parametrize("own", [OWN, "/kubepods.slice/a\\x2db.slice/cri-containerd-1.scope", "/a b/c|d"])
 @pytest.mark.parametrize(
     ("wanted", "changed"),
-    [("/docker/buildx/1", "buildx/1"), ("/my/2", "my/2"), ("{own}/docker/3", "3"), ("relative/4", "relative/4")],
+    [
+        ("/docker/buildx/1", "buildx/1"),
+        ("/my/2", "my/2"),
+        ("{own}/docker/3", "3"),
+        ("relative/4", "relative/4"),
+        ("../../x/5", "x/5"),
+    ],
 )
 def test_a_container_that_asks_for_another_cgroup_gets_one_below_the_own(
     own: str, wanted: str, changed: str, container: Container
@@ -134,7 +141,9 @@ def test_a_container_that_asks_for_another_cgroup_gets_one_below_the_own(
     container.with_cgroups(own)
     container.program("runc", 'printf "%s\\n" "$@"')
     container.start(own=own)
-    config = {"hostname": '"cgroupsPath":"/docker/', "linux": {"cgroupsPath": wanted.format(own=own), "seccomp": None}}
+    # Docker's users can set annotations.
+    annotations = {"cgroupsPath": f"{own}/docker/a", "text": '"cgroupsPath":"/docker/'}
+    config = {"annotations": annotations, "linux": {"cgroupsPath": wanted.format(own=own), "seccomp": None}}
     bundle = container.root / "bundle"
     bundle.mkdir()
     # As runc's callers in Go write it
@@ -142,8 +151,9 @@ def test_a_container_that_asks_for_another_cgroup_gets_one_below_the_own(
     arguments = ["--root", "/run/a b", "create", "--bundle", str(bundle), "--pid-file", "init.pid", "1"]
     command = [*container.shell, str(container.root / "run" / "start-dockerd" / "runc"), *arguments]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines() == arguments
-    config["linux"]["cgroupsPath"] = f"{own}/docker/{changed}"
-    assert json.loads((bundle / "config.json").read_text()) == config
+    found = json.loads((bundle / "config.json").read_text())
+    assert found["linux"] == {"cgroupsPath": f"{own}/docker/{changed}", "seccomp": None}
+    assert found["annotations"]["text"] == '"cgroupsPath":"/docker/'
 
 
 def test_nothing_changes_in_a_virtual_machine_of_kata(container: Container) -> None:
@@ -158,6 +168,26 @@ def test_a_lower_limit_of_the_pod_counts(container: Container) -> None:
     container.with_cgroups(**limits, **pod).start()
     bounds = [container.bound(file) for file in ("memory.max", "pids.max", "cpu.max")]
     assert bounds == [str((1024 - 64 - 128) * MIB), "256", "46875 100000"]
+
+
+def test_with_crun_the_pod_is_two_cgroups_above(container: Container) -> None:
+    own = "/kubepods/pod1/scope/container"
+    container.with_cgroups(own, memory_max="max")
+    (container.cgroups / "kubepods/pod1/memory.max").write_text(f"{1024 * MIB}\n")
+    container.start(own=own)
+    assert (container.cgroups / own[1:] / "docker/memory.max").read_text() == f"{(1024 - 64 - 128) * MIB}\n"
+
+
+def test_the_limits_of_all_pods_together_do_not_count(container: Container) -> None:
+    container.with_cgroups(pids_max="max", pod_pids_max="max")
+    (container.cgroups / "kubepods/pids.max").write_text("1024\n")
+    container.start()
+    assert container.bound("pids.max") is None
+
+
+def test_the_bound_is_below_the_memory_at_which_the_kernel_slows_processes_down(container: Container) -> None:
+    container.with_cgroups(memory_max=str(4096 * MIB), memory_high=str(2048 * MIB)).start()
+    assert container.bound("memory.max") == str((2048 - 128 - 128) * MIB)
 
 
 def test_the_reserve_is_at_most_half_of_the_memory(container: Container) -> None:
@@ -191,10 +221,16 @@ def test_nothing_changes_in_a_cgroup_namespace(container: Container) -> None:
     assert not (container.cgroups / "docker").exists()
 
 
-def test_where_it_cannot_nest_docker_starts_and_one_line_says_so(container: Container) -> None:
+@pytest.mark.parametrize(
+    "before",
+    ["mkdir /sys/fs/cgroup/kubepods/pod1/dind/cgroup.subtree_control", "sed() { return 127; }", "mount() { false; }"],
+)
+def test_where_it_cannot_divide_the_cgroup_docker_starts_and_one_line_says_so(
+    before: str, container: Container
+) -> None:
     container.with_cgroups(memory_max=str(4096 * MIB))
-    (container.own / "cgroup.subtree_control").mkdir()
-    done = container.start()
+    done = container.start(f"{before}\n{START_SCRIPT}")
+    assert not (container.cgroups / "docker").exists()
     assert done.stdout.splitlines() == [f"dockerd:{argument}" for argument in ARGUMENTS[1:]]
     assert done.stderr.splitlines() == ["cannot divide the cgroup: the pod's limits do not hold for nested containers"]
 
@@ -206,7 +242,10 @@ def test_where_it_cannot_nest_docker_starts_and_one_line_says_so(container: Cont
         ("794c7630", "30.0.0", "--debug", False),
         ("794c7630", "28.5.2", "--debug", True),
         ("794c7630", "29.8.1", "--storage-driver=native", True),
+        ("794c7630", "29.8.1", "-s vfs", True),
         ("794c7630", "29.8.1", "--data-root=/data", True),
+        ("794c7630", "29.8.1", "--containerd=/run/containerd.sock", True),
+        ("794c7630", "29.8.1", "--config-file=/daemon.json", True),
         ("ef53", "29.8.1", "--debug", True),
     ],
 )
@@ -220,8 +259,15 @@ def test_an_image_store_that_cannot_work_ends_in_a_sentence(
     message = container.root / "termination-log"
     assert message.exists() is not starts
     if not starts:
-        assert "mount a volume at" in done.stderr
+        assert "Mount a volume at" in done.stderr
         assert message.read_text() == done.stderr
+
+
+@pytest.mark.parametrize("before", ["export DOCKER_DRIVER=vfs", "echo '{}' > /etc/docker/daemon.json"])
+def test_a_daemon_with_a_configuration_may_have_another_image_store(before: str, container: Container) -> None:
+    (container.root / "etc/docker").mkdir(parents=True)
+    container.program("dockerd", 'echo "Docker version 29.8.1, build 0"')
+    container.start(f"stat() {{ echo 794c7630; }}\n{before}\n{START_SCRIPT}")
 
 
 def test_the_images_entrypoint_gets_the_arguments(container: Container) -> None:
@@ -255,7 +301,7 @@ def test_pods_have_the_commented_script_without_its_comments() -> None:
     assert start_command()[:2] == ["sh", "-c"]
 
 
-def test_pid_files_of_before_a_crash_are_removed(container: Container) -> None:
+def test_pid_files_of_a_crashed_daemon_are_removed(container: Container) -> None:
     folder = container.root / "var" / "run"
     files = [folder / "docker.pid", folder / "docker" / "containerd" / "containerd.pid"]
     files[1].parent.mkdir(parents=True)
