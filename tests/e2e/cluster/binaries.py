@@ -1,6 +1,7 @@
 """Build Kubernetes, and the container runtime of the node, from Go modules."""
 
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ CONTAINERD = "v2.4.2"
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 ON_THE_NODE = ("kubelet", "kube-proxy")
 RUNTIME = ("containerd", "containerd-shim-runc-v2", "ctr")
+# The first minor version of Kubernetes 1 with the fix of kubernetes#135757
+_FIXED_MINOR = 36
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,44 @@ def _build_kubernetes(go: Go, version: str, source: Path, targets: Iterable[Path
     for target in targets:
         if not (source / "go.mod").exists():
             with step(f"fetching the source of Kubernetes {version}"):
-                (source / "go.mod").write_text(_go_mod_of_kubernetes(go, version, source))
+                go_mod = _go_mod_of_kubernetes(go, version, source)
+                if int(minor) < _FIXED_MINOR:
+                    _copy_fixed_apiserver(go, version, source)
+                    go_mod = re.sub(r"k8s.io/apiserver => .*", "k8s.io/apiserver => ./apiserver", go_mod)
+                (source / "go.mod").write_text(go_mod)
         with step(f"building {target.name} {version}"):
             go.build(source, Program(f"k8s.io/kubernetes/cmd/{target.name}", stamp), target)
+
+
+# Policies of versions below 1.36 write their variables to one map, and the API server ends if it compiles one policy
+# while it evaluates another: kubernetes#135757. This function makes a new map for each variable.
+_WITH_FIELD = """
+func withField(before map[string]*apiservercel.DeclField, name string, field *apiservercel.DeclField) map[string]*apiservercel.DeclField {
+	after := map[string]*apiservercel.DeclField{}
+	for other, otherField := range before {
+		after[other] = otherField
+	}
+	after[name] = field
+	return after
+}
+"""  # noqa: E501
+
+
+def _copy_fixed_apiserver(go: Go, version: str, folder: Path) -> None:
+    """Copy the module k8s.io/apiserver to the folder `apiserver`, and fix the copy."""
+    shutil.rmtree(folder / "apiserver", ignore_errors=True)
+    shutil.copytree(go.download("k8s.io/apiserver", _staging(version), folder)["Dir"], folder / "apiserver")
+    source = folder / "apiserver/pkg/admission/plugin/cel/composition.go"
+    write, new = r"c\.MapType\.Fields\[name\] = (.*)", r"c.MapType.Fields = withField(c.MapType.Fields, name, \1)"
+    fixed = re.sub(write, new, source.read_text()) + _WITH_FIELD
+    # Modules in Go's cache are read-only.
+    source.unlink()
+    source.write_text(fixed)
+
+
+def _staging(version: str) -> str:
+    """Return the version of the published staging modules of a version of Kubernetes."""
+    return "v0." + version.removeprefix("v1.")
 
 
 def _build_containerd(go: Go, source: Path, targets: Iterable[Path]) -> None:
@@ -75,7 +113,7 @@ def _go_mod_of_kubernetes(go: Go, version: str, folder: Path) -> str:
     k8s.io/kubernetes replaces its staging modules by folders of its own tree. A module that depends on it has to
     repeat those replacements, with the published versions, v0.MINOR.PATCH.
     """
-    staging = "v0." + version.removeprefix("v1.")
+    staging = _staging(version)
     upstream = Path(go.download("k8s.io/kubernetes", version, folder)["GoMod"]).read_text()
     replaced = re.findall(r"(k8s\.io/[\w./-]+) => \./staging/src/", upstream)
     directives = re.findall(r"^(?:go|godebug) .*$", upstream, re.MULTILINE)
