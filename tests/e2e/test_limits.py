@@ -15,7 +15,7 @@ pytestmark = pytest.mark.xdist_group("limits")
 
 LIMITS = {"memory-request": "100Mi", "memory-limit": "300Mi", "cpu-request": "100m", "cpu-limit": "500m"}
 # The sidecar, the form that people wrote by hand, and an image without an entrypoint
-HANDWRITTEN = {"placement": "container", "socket-dir": "/var/run", "tcp": "0.0.0.0:8000"}
+HANDWRITTEN = {"placement": "container", "socket-dir": "/var/run", "tcp": "127.0.0.1:2375"}
 FORMS = [{}, HANDWRITTEN, {"image": OLD_DAEMON}]
 # dd allocates a block of this size and fills it.
 HOG = "docker run --name {} busybox dd if=/dev/zero of=/dev/null bs={}M count=1 || echo ended with $?"
