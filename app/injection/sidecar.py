@@ -159,7 +159,8 @@ def _build_container(options: Options, policy: Policy, *, is_native: bool, has_s
         "readOnlyRootFilesystem": False,
     }
     docker = ["docker", f"--host={unix_socket_address(options.socket_dir)}"]
-    if is_native and policy.startup_probe:
+    # The hook of the link waits for the daemon, and a probe after it would cost a second more: decision 0029.
+    if is_native and policy.startup_probe and not has_socket_link:
         container["startupProbe"] = {
             "exec": {"command": [*docker, "version"]},
             "periodSeconds": 1,

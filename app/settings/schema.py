@@ -127,7 +127,7 @@ class InjectionSettings(_SettingsGroup):
     """Start dockerd through a script that makes the pod's limits hold for its containers."""
 
     startup_probe: bool = True
-    """Hold the other containers back until the sidecar's daemon answers (native placement)."""
+    """Hold the other containers back with a startup probe where the socket needs no hook, as in /var/run."""
 
     tls_flag: bool = True
     """Pass --tls=false with a TCP address; without it dockerd delays its start by 16 s, except on loopback."""

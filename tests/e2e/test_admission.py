@@ -128,7 +128,6 @@ class TestPods:
         dind = container(ci.make(gated_pod()), "dind")
         assert dind["terminationMessagePath"] == "/dev/termination-log"
         assert dind["terminationMessagePolicy"] == "File"
-        assert dind["startupProbe"]["successThreshold"] == 1
 
     def test_a_bad_one_is_refused_in_our_words(self, ci: Namespace) -> None:
         refused = refusal(ci, gated_pod("true"))

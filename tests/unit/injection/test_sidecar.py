@@ -1,5 +1,6 @@
 """Sidecar mode adds these members to a pod."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -43,12 +44,6 @@ def test_a_pod_is_given_exactly_what_the_contract_says(policy: Policy) -> None:
             "runAsNonRoot": False,
             "readOnlyRootFilesystem": False,
         },
-        "startupProbe": {
-            "exec": {"command": ["docker", "--host=unix:///run/dind/docker.sock", "version"]},
-            "periodSeconds": 1,
-            "timeoutSeconds": 5,
-            "failureThreshold": 180,
-        },
         "volumeMounts": [
             {"name": "dind-run", "mountPath": "/run/dind"},
             {"name": "dind-storage", "mountPath": "/var/lib/docker"},
@@ -74,6 +69,18 @@ def test_a_pod_is_given_exactly_what_the_contract_says(policy: Policy) -> None:
         "dind.io/status",
         "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes",
         "kubectl.kubernetes.io/default-container",
+    }
+
+
+def test_without_the_hook_a_probe_holds_the_other_containers_back(policy: Policy) -> None:
+    spec = injected_pod(a_pod(), replace(policy, docker_sock=False))["spec"]
+    dind = find_by_name(spec["initContainers"], "dind")
+    assert "lifecycle" not in dind
+    assert dind["startupProbe"] == {
+        "exec": {"command": ["docker", "--host=unix:///run/dind/docker.sock", "version"]},
+        "periodSeconds": 1,
+        "timeoutSeconds": 5,
+        "failureThreshold": 180,
     }
 
 

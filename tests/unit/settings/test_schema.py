@@ -74,7 +74,7 @@ _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
     "storage_volume": ("layers", _volumes, ["dind-run", "dind-storage"], ["dind-run", "layers"]),
     "storage": (False, _volumes, ["dind-run", "dind-storage"], ["dind-run"]),
     "start_script": (False, lambda p: "command" in _daemon(p), True, False),
-    "startup_probe": (False, lambda p: "startupProbe" in _daemon(p), True, False),
+    "startup_probe": (False, lambda p: "startupProbe" in _daemon(p, **{"socket-dir": "/var/run"}), True, False),
     "tls_flag": (False, lambda p: "--tls=false" in _daemon(p, tcp="127.0.0.1:1")["args"], True, False),
     "docker_sock": (
         False,
