@@ -124,6 +124,10 @@ bench: $(COMPILED)/.made ## Compare the speed with peers in Rust, Go and Python;
 bench-api: $(COMPILED)/.made ## Measure the time that injection adds to a pod's creation in a real API server (root; BENCH=--rounds=12)
 	@PYTHONPATH=$(COMPILED):tests/e2e $(BIN)/python bench/api_server.py $(BENCH)
 
+.PHONY: bench-docker
+bench-docker: $(COMPILED)/.made ## Measure how long a pod waits for Docker on a real cluster (root; BENCH=--rounds=12)
+	@PYTHONPATH=$(COMPILED):tests/e2e $(BIN)/python bench/time_to_docker.py $(BENCH)
+
 .PHONY: soak
 soak: $(COMPILED)/.made ## Load the server for 15 minutes while its certificate rotates; fails if its memory grows (SECONDS=...)
 	@PYTHONPATH=$(COMPILED) $(BIN)/python bench/soak.py --seconds $(or $(SECONDS),900)

@@ -15,6 +15,11 @@ Cell: TypeAlias = Mapping[str, Mapping[str, Sequence[float]]]
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 NOTHING, CHART_WEBHOOK, CHART_RELEASE = "nothing", OURS, "dind-webhook and its ValidatingAdmissionPolicy"
 MAP = "MutatingAdmissionPolicy"
+HANDWRITTEN, ACTIONS = "hand-written container", "hand-written native sidecar"
+EMBEDDED = "dind-webhook, containerd embedded"
+# What happens in a pod, in this order in pods of dind-webhook
+INFO, RUN = "first `docker info`", "first `docker run`"
+MARKS = ("first log line of the daemon", "its API listens", "first container starts", INFO, RUN)
 OPTED_IN, NOT_OPTED_IN, UNCONFIGURED = "opted in", "not opted in", "no webhook configured"
 
 # One pod with Docker per node every five seconds
@@ -36,6 +41,14 @@ _INJECTORS = {
     RUNTIME: "the same configuration, with controller-runtime as its server",
     RUST: "the same configuration, with the Rust handler as its server",
     MAP: "one JSONPatch mutation in CEL with the same additions on the same conditions; no checks",
+}
+
+
+_FORMS = {
+    OURS: "`dind.io/inject: sidecar`, default settings: a native sidecar with a hook that waits for the daemon",
+    HANDWRITTEN: "an ordinary container beside the first one, which asks ten times per second whether Docker answers",
+    ACTIONS: "a native sidecar whose startup probe runs every 5 s, as in the runner pods of Actions Runner Controller",
+    EMBEDDED: '`dind.io/dockerd-args: ["--feature=embedded-containerd"]`: dockerd and containerd in one process',
 }
 
 
@@ -109,6 +122,13 @@ def api_limits(api: Mapping[str, Any]) -> list[Limit]:
     return limits
 
 
+def docker_limits(docker: Mapping[str, Any]) -> list[Limit]:
+    """Return the limits of `make bench-docker`."""
+    marks = docker["marks"]
+    pairs = [(mark, peer) for mark in (INFO, RUN) for peer in (HANDWRITTEN, ACTIONS)]
+    return [_limit(f"{mark} no later than in a {peer}", ratio(marks, mark, OURS, peer), 1) for mark, peer in pairs]
+
+
 def soak_limits(soak: Mapping[str, Any]) -> list[Limit]:
     """Return the limits of `make soak`: early is the second fifth of the time, after the warm-up, late is the last."""
     points = soak["points"]
@@ -143,9 +163,9 @@ def _differences(before: Sequence[float], after: Sequence[float]) -> list[float]
 
 def page(sections: Mapping[str, Any]) -> str:
     """Return the page."""
-    compare, api, soak = (sections[name] for name in ("compare", "api_server", "soak"))
+    compare, api, soak, docker = (sections[name] for name in ("compare", "api_server", "soak", "time_to_docker"))
     about, cells, growth = compare["machine"], compare["cells"], compare["growth"]
-    limits = [*compare_limits(compare), *api_limits(api), *soak_limits(soak)]
+    limits = [*compare_limits(compare), *api_limits(api), *soak_limits(soak), *docker_limits(docker)]
     small, large = compare["sizes"].values()
     containers = ", ".join(f"{count}: {_ms(seconds)}" for count, seconds in growth["containers"].items())
     fields = ", ".join(f"{_ms(one)} at {int(size) / 1e3:.1f} KB" for size, one in growth["managed_fields"].items())
@@ -153,11 +173,11 @@ def page(sections: Mapping[str, Any]) -> str:
     peaks = ", ".join(f"{name} {compare['peak_mb'][name]:.1f}" for name in SERVERS)
     return f"""# Performance
 
-<!-- Written by `make bench`, `make bench-api` and `make soak` from bench/results.json. -->
+<!-- Written by `make bench`, `make bench-api`, `make bench-docker` and `make soak` from bench/results.json. -->
 
 How long does a pod wait for the injection of its Docker daemon, and how many pods can one replica take? `make bench` compares
-dind-webhook with other injectors, `make bench-api` measures [in the API server](#in-the-api-server), and `make soak` measures
-[over time](#over-time).
+dind-webhook with other injectors, `make bench-api` measures [in the API server](#in-the-api-server), `make bench-docker` measures
+[until Docker answers](#time-to-docker), and `make soak` measures [over time](#over-time).
 
 ## Servers
 
@@ -221,12 +241,15 @@ down, the others are busy half of the time at most. The CPU request is what they
 
 [Operations](operations.md#scale) has the settings.
 
+{_docker_section(docker)}
+
 {_soak_section(soak)}"""
 
 
 def _conditions(about: Mapping[str, Any]) -> str:
     """Return sentences on the run, the code, the machine and its load."""
-    length = f"{about['rounds']} rounds of {about['seconds']} s" if "rounds" in about else f"{about['seconds']} s"
+    parts = [f"{about[name]} {text}" for name, text in (("rounds", "rounds"), ("seconds", "s")) if name in about]
+    length = " of ".join(parts)
     build = "compiled as in the image" if about["compiled"] else "not compiled"
     return (
         f"This run: {length} on {about['date']}, commit {about['commit']}, {build}, Python {about['python']}, {about['cpu']}, "
@@ -310,6 +333,34 @@ def _size_table(cells: Mapping[str, Cell], calls: int) -> str:
         rows.append([f"{nodes:,}", f"{pods:,.0f}", *(f"{load:.2f}" for load in loads), *replicas])
     columns = [f"{column}, {label}" for column in ("busy cores", "replicas × CPU request") for label in cpu]
     return _table(["nodes", "pods with Docker per second", *columns], rows)
+
+
+def _docker_section(docker: Mapping[str, Any]) -> str:
+    marks, memory = docker["marks"], docker["memory"]
+    version = docker["machine"]["kubernetes"].removeprefix("v")
+    rows = ([form, *(Estimate.of(marks[form][mark]).show(2, "") for mark in MARKS)] for form in _FORMS)
+    processes = ("dockerd", "containerd")
+    used = (
+        [form, *(Estimate.of(memory[form][one]).show(0, "") if one in memory[form] else "none" for one in processes)]
+        for form in _FORMS
+    )
+    return f"""## Time to Docker
+
+`make bench-docker` creates one pod after the other on an idle node (Kubernetes {version}, containerd, Docker 29) that has all images. The forms
+of a pod take turns. The first container of each runs `docker info` until it succeeds, and then `docker run --rm busybox true`, which
+pulls 1 MB from a registry on the same machine.
+
+{_conditions(docker["machine"])}
+
+{_table(["form", "description"], _FORMS.items())}
+
+Seconds after the creation of the pod:
+
+{_table(["form", *MARKS], rows)}
+
+Memory of an idle daemon in MB, without the pages of its program files, which pods of a node share:
+
+{_table(["form", *processes], used)}"""
 
 
 def _soak_section(soak: Mapping[str, Any]) -> str:

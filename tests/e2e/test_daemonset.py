@@ -49,7 +49,9 @@ def test_no_container_of_a_business_pod_is_privileged(business: Namespace) -> No
 
 
 def test_the_socket_may_be_found_in_another_directory(business: Namespace) -> None:
-    log = business.run(_pod("docker version >/dev/null; echo $DOCKER_HOST", socket_dir="/docker")).succeeds().log("build")
+    log = (
+        business.run(_pod("docker version >/dev/null; echo $DOCKER_HOST", socket_dir="/docker")).succeeds().log("build")
+    )
     assert log == "unix:///docker/docker.sock\n"
 
 
