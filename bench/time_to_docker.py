@@ -41,7 +41,6 @@ for file in /proc/[0-9]*/status; do
   awk '/^Name:/ {name = $2} /^RssAnon:/ {kib = $2} END {print name, kib}' "$file" 2>/dev/null
 done | grep -E '^(dockerd|containerd) '
 """
-_DAEMON = workloads.DOCKER.replace("-cli", "-dind")
 
 
 def main() -> None:
@@ -158,7 +157,7 @@ def _with_daemon(mirror: str, *, native: bool) -> Manifest:
     mounts = [{"name": "socket", "mountPath": "/var/run"}]
     daemon: Manifest = {
         "name": "dind",
-        "image": _DAEMON,
+        "image": workloads.DAEMON,
         "args": ["dockerd", "--host=unix:///var/run/docker.sock", f"--registry-mirror={mirror}"],
         "securityContext": {"privileged": True},
         "volumeMounts": [*mounts, {"name": "storage", "mountPath": "/var/lib/docker"}],

@@ -182,6 +182,11 @@ class Pod:
         statuses = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
         return next((dict(one) for one in statuses if one["name"] == container), {})
 
+    def container_id(self, container: str) -> str:
+        """Return the ID of a running container in containerd, which is the last part of its cgroup's path."""
+        identifier: str = self.status(container)["containerID"]
+        return identifier.removeprefix("containerd://")
+
     def log(self, container: str | None = None) -> str:
         text: str | None = self.kube.core.read_namespaced_pod_log(self.name, self.namespace, container=container)
         # The client returns None for an empty log.

@@ -90,11 +90,11 @@ def test_a_job_goes_on_after_its_daemon_crashed(ci: Namespace, node: Cluster, so
     pod = ci.run(workloads.pod(FOREVER, options={"socket-dir": socket_dir})).ready()
     pod.exec("docker pull busybox")
     before = pod.status("dind")
-    node.crash(before["containerID"].removeprefix("containerd://"))
+    node.crash(pod.container_id("dind"))
     until(
         "the daemon to start again", lambda: pod.status("dind")["restartCount"] > before["restartCount"], pod.describe
     )
-    until("it to answer", lambda: "yes" in pod.exec("docker info >/dev/null 2>&1 && echo yes || echo no"), pod.describe)
+    until("it to answer", lambda: pod.exec(workloads.ANSWERS) == "a daemon\n", pod.describe)
     # The image pulled before the crash is still in the volume.
     assert pod.exec("docker run --rm --pull=never busybox echo goes on") == "goes on\n"
     assert pod.status("build")["restartCount"] == 0

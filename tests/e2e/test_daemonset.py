@@ -69,7 +69,7 @@ def test_running_pods_recover_from_a_daemon_that_crashed_and_left_its_socket(
     pod = business.run(_pod(workloads.FOREVER)).ready()
     daemon = _daemon(shared)
     before = daemon.status("dind")
-    node.crash(before["containerID"].removeprefix("containerd://"))
+    node.crash(daemon.container_id("dind"))
     until("kubelet to start the daemon again", lambda: daemon.status("dind")["restartCount"] > before["restartCount"])
     daemon.ready()
     pod.exec("docker info")

@@ -8,11 +8,10 @@ import json
 import pytest
 import workloads
 from kube import Namespace
-from workloads import DOCKER, OLD_DAEMON, container
+from workloads import DAEMON, DOCKER, OLD_DAEMON, container
 
 pytestmark = pytest.mark.xdist_group("versions")
 
-DAEMON = DOCKER.replace("-cli", "-dind")
 OLD_CLIENT = OLD_DAEMON.replace("-dind", "-cli")
 COMMON_USES = """\
 docker version --format '{{.Client.Version}} {{.Server.Version}}'

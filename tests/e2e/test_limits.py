@@ -57,10 +57,10 @@ def test_kubectl_top_counts_what_containers_of_the_daemon_use(build: Pod) -> Non
 @pytest.mark.node
 def test_all_containers_are_below_the_daemons_own_cgroup(build: Pod, node: Cluster) -> None:
     pod = build.read()["metadata"]["uid"]
-    dind = build.status("dind")["containerID"].removeprefix("containerd://")
+    dind, neighbour = build.container_id("dind"), id_of_neighbour(build)
     found = cgroups(node)
-    (path,) = [path for path in found if path.endswith(id_of_neighbour(build))]
-    assert path.endswith(f"/pod{pod}/{dind}/docker/{id_of_neighbour(build)}")
+    (path,) = [path for path in found if path.endswith(neighbour)]
+    assert path.endswith(f"/pod{pod}/{dind}/docker/{neighbour}")
     assert {"/docker", "/init"} & found == set()
 
 
@@ -68,7 +68,7 @@ def test_all_containers_are_below_the_daemons_own_cgroup(build: Pod, node: Clust
 @pytest.mark.parametrize("build", [{}], indirect=True)
 def test_a_container_that_asks_for_another_cgroup_is_below_the_daemons_own(build: Pod, node: Cluster) -> None:
     """`docker buildx create` asks for this one."""
-    dind = build.status("dind")["containerID"].removeprefix("containerd://")
+    dind = build.container_id("dind")
     container = build.exec(
         "docker run --detach --name builder --cgroup-parent /docker/buildx busybox sleep 600"
     ).strip()
@@ -81,7 +81,7 @@ def test_a_container_that_asks_for_another_cgroup_is_below_the_daemons_own(build
 
 @pytest.mark.node
 def test_the_bounds_of_all_containers_leave_a_reserve_for_the_daemon(build: Pod, node: Cluster) -> None:
-    dind = build.status("dind")["containerID"].removeprefix("containerd://")
+    dind = build.container_id("dind")
     (own,) = [path for path in cgroups(node) if path.endswith(f"/{dind}")]
     script = f"cd /sys/fs/cgroup{own} && cat cpu.max docker/cpu.max memory.max docker/memory.max"
     memory = 300 << 20

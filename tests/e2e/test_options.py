@@ -35,7 +35,7 @@ def without_volume(*flags: str) -> Manifest:
     """Return the daemon's container with its start script, but without a volume for its data."""
     return {
         "name": "dind",
-        "image": workloads.DOCKER.replace("-cli", "-dind"),
+        "image": workloads.DAEMON,
         "command": start_command(),
         "args": ["dockerd", *flags],
         "securityContext": {"privileged": True},
@@ -195,7 +195,7 @@ class TestDaemon:
     def test_as_an_ordinary_container_serves_the_others(self, ci: Namespace) -> None:
         pod = with_options(ci, placement="container").ready()
         assert [one["name"] for one in pod.read()["spec"]["containers"]] == ["build", "dind"]
-        until("the daemon to answer", lambda: "yes" in pod.exec("docker info >/dev/null 2>&1 && echo yes || echo no"))
+        until("the daemon to answer", lambda: pod.exec(workloads.ANSWERS) == "a daemon\n")
 
 
 class TestSocket:

@@ -7,6 +7,8 @@ from kube import Manifest
 INJECT = "dind.io/inject"
 # The Docker client, as in deploy/examples. `make e2e` builds an image with this name.
 DOCKER = "docker:29.8.2-cli"
+# The daemon of the same version, the chart's default
+DAEMON = DOCKER.replace("-cli", "-dind")
 BUSYBOX = "busybox:1.37"
 # Debian's Docker, without an entrypoint, in an image with this name
 OLD_DAEMON = "docker:26.1-dind"
