@@ -69,7 +69,8 @@ The webhook writes `{STATUS}`, with the mode and version of the injection. Do no
 ## Reasons
 
 The log, the metric `dind_webhook_requests_total`, the audit annotation `reason` and the command line use the same
-reasons.
+reasons. The webhook denies only pods that ask for Docker themselves, with any `dind.io/*` annotation or the label
+`{INJECT}`. If only the namespace asks, the outcome is `untouched` instead of `denied`, with a warning.
 
 | reason | outcome | code | meaning |
 |---|---|---|---|

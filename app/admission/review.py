@@ -3,7 +3,7 @@
 | body | answer |
 |---|---|
 | not JSON, not an AdmissionReview, or no uid | BadRequestError |
-| untouched | allowed, no patch |
+| untouched | allowed, no patch, warnings |
 | injected | allowed, JSONPatch, warnings |
 | denied | not allowed, status with code, reason and message |
 
@@ -115,15 +115,15 @@ def encode_review(review: Review, decision: Decision) -> bytes:
         audit["mode"] = decision.mode
     response: JsonObject = {
         "uid": review.uid,
-        "allowed": reason.outcome is not Outcome.DENIED,
+        "allowed": decision.outcome is not Outcome.DENIED,
         "auditAnnotations": audit,
     }
-    if reason.outcome is Outcome.INJECTED:
+    if decision.warnings:
+        response["warnings"] = [printable(warning) for warning in decision.warnings]
+    if decision.outcome is Outcome.INJECTED:
         response["patchType"] = "JSONPatch"
         response["patch"] = b64encode_as_string(orjson.dumps(decision.operations))
-        if decision.warnings:
-            response["warnings"] = [printable(warning) for warning in decision.warnings]
-    elif reason.outcome is Outcome.DENIED:
+    elif decision.outcome is Outcome.DENIED:
         response["status"] = {
             "status": "Failure",
             "code": reason.code,

@@ -90,7 +90,7 @@ def _explain(template: ManifestPod, namespace_label: str, policy: Policy) -> Exp
         namespace=template.namespace,
         inputs=inputs_of(namespace_label, template.pod),
         decision=decision,
-        remedy="" if is_misplaced else decision.reason.remedy_in(template.namespace or "NAME"),
+        remedy="" if is_misplaced else decision.remedy_in(template.namespace or "NAME"),
         notes=tuple(map(str, template.misplaced)),
     )
 

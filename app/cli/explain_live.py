@@ -107,8 +107,8 @@ def _pod_remedy(pod: JsonObject, owner: JsonObject | None, decision: Decision) -
     if decision.outcome is Outcome.INJECTED:
         return recreation_hint(pod)
     if owner is not None:
-        return remedy_for(decision.reason, namespace_of(pod), owner)
-    remedy = remedy_for(decision.reason, namespace_of(pod), pod)
+        return remedy_for(decision, namespace_of(pod), owner)
+    remedy = remedy_for(decision, namespace_of(pod), pod)
     return f"{remedy}, then {recreation_hint(pod)}" if remedy else ""
 
 
@@ -125,7 +125,7 @@ def _explain_workload(workload: JsonObject, inputs: ExplainInputs) -> Explanatio
     is_injected = decision.outcome is Outcome.INJECTED
     explanation = _explain_decision(workload, template, inputs, decision)
     return explanation._replace(
-        remedy=remedy_for(decision.reason, namespace_of(workload), workload),
+        remedy=remedy_for(decision, namespace_of(workload), workload),
         verdict=f"its pods are injected ({decision.mode}) when they are created" if is_injected else "",
         notes=(*explanation.notes, *map(str, misplaced_keys_of(workload))),
     )
@@ -145,7 +145,7 @@ def _explain_namespace(cluster: KubeClient, inputs: ExplainInputs) -> Explanatio
         namespace=name,
         inputs=((f"namespace label {INJECT}", label or "absent"),),
         decision=decision,
-        remedy=remedy_for(decision.reason, name, {"kind": "Namespace", "metadata": {"name": name}}),
+        remedy=remedy_for(decision, name, {"kind": "Namespace", "metadata": {"name": name}}),
         verdict=_namespace_verdict(label) if is_called else "",
         notes=(*_list_notes(inputs, probe, decision), *_list_pods(cluster, name, inputs.admission)),
         rules=NAMESPACE_RULES,

@@ -91,7 +91,8 @@ def describe(decision: "Decision") -> str:
     if decision.outcome == "injected":
         return f"{text} ({decision.mode})"
     text += f" ({decision.reason.slug})"
-    return f"{text}: {decision.message}" if decision.message else f"{text}: {decision.reason.meaning}"
+    # The warnings of a pod that is left alone have the message.
+    return f"{text}: {decision.message if decision.outcome == 'denied' else decision.reason.meaning}"
 
 
 def style_of(decision: "Decision") -> str:

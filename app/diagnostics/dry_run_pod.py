@@ -17,7 +17,8 @@ def dry_run_pod(mode: Mode, policy: Policy) -> JsonObject:
         "spec": {
             "automountServiceAccountToken": False,
             "restartPolicy": "Never",
-            "initContainers": [{"name": INIT_CONTAINER, "image": image}],
-            "containers": [{"name": "build", "image": image}],
+            # With a command, because the image alone would run a daemon of the pod's own.
+            "initContainers": [{"name": INIT_CONTAINER, "image": image, "command": ["true"]}],
+            "containers": [{"name": "build", "image": image, "command": ["true"]}],
         },
     }

@@ -110,12 +110,12 @@ def annotation_command(workload: JsonObject, key: str, value: str) -> str:
     )
 
 
-def remedy_for(reason: Reason, namespace: str, workload: JsonObject) -> str:
+def remedy_for(decision: Decision, namespace: str, workload: JsonObject) -> str:
     """Return how to change an outcome, or an empty text if the decision's message says it or no change is needed."""
-    if reason is Reason.NOT_REQUESTED and workload["kind"] != "Pod":
+    if decision.reason is Reason.NOT_REQUESTED and workload["kind"] != "Pod":
         request = next((each.value for each in misplaced_keys_of(workload) if each.key == INJECT), "sidecar")
         return annotation_command(workload, INJECT, str(request))
-    return reason.remedy_in(namespace)
+    return decision.remedy_in(namespace)
 
 
 def recreation_hint(pod: JsonObject) -> str:
@@ -137,6 +137,6 @@ def explain_missing_docker(pod: JsonObject, inputs: AdmissionInputs) -> tuple[st
         return f"if it were created again, it would be denied: {decision.message}", recreation_hint(pod)
     sentence = find_exclusion(pod, inputs) if decision.reason is Reason.NOT_SELECTED else None
     sentence = sentence or decision.reason.meaning
-    change = remedy_for(decision.reason, namespace_of(pod), pod)
+    change = remedy_for(decision, namespace_of(pod), pod)
     fix = f"{change}, then {recreation_hint(pod)}" if change else recreation_hint(pod)
     return sentence[0].lower() + sentence[1:].rstrip("."), fix

@@ -5,7 +5,7 @@ from typing import Literal
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from app.injection import Decision, Mode, Reason
+from app.injection import Decision, Mode, Outcome, Reason
 from app.process_metrics import process_registry
 
 # The API server's own histogram begins at 5 ms, many times the duration of a decision.
@@ -23,7 +23,7 @@ class Metrics:
             "Admission requests answered, by outcome, mode and reason.",
             ["outcome", "mode", "reason"],
         )
-        # prometheus_client looks up a series by its labels each time. This cache has an entry for each reason and mode.
+        # prometheus_client looks up a series by its labels each time. This cache has an entry for each one.
         self._decision_counter = cache(self._find_decision_counter)
         self._http_errors = counter(
             "dind_webhook_http_errors", "Requests answered with an HTTP error, by status code.", ["code"]
@@ -62,11 +62,11 @@ class Metrics:
 
     def count_decision(self, decision: Decision, seconds: float) -> None:
         """Count a decision and the time it took."""
-        self._decision_counter(decision.reason, decision.mode).inc()
+        self._decision_counter(decision.outcome, decision.reason, decision.mode).inc()
         self._duration.observe(seconds)
 
-    def _find_decision_counter(self, reason: Reason, mode: Mode | None) -> Counter:
-        return self._requests.labels(reason.outcome, mode or "", reason.slug)
+    def _find_decision_counter(self, outcome: Outcome, reason: Reason, mode: Mode | None) -> Counter:
+        return self._requests.labels(outcome, mode or "", reason.slug)
 
     def count_http_error(self, code: int) -> None:
         """Count a request that was answered with an HTTP error."""

@@ -149,7 +149,7 @@ def _log_fields(review: Review, decision: Decision, seconds: float) -> dict[str,
     elif review.pod is not None:
         with suppress(MalformedPodError):
             facts |= _owner_fields(read_metadata(review.pod).raw)
-    facts |= {"outcome": decision.reason.outcome, "reason": decision.reason.slug}
+    facts |= {"outcome": decision.outcome, "reason": decision.reason.slug}
     if decision.mode:
         facts["mode"] = decision.mode
     facts["duration_ms"] = round(seconds * 1000, 3)

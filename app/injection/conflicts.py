@@ -123,7 +123,8 @@ def deny_taken_names(pod: Pod, additions: Additions, *, was_injected: bool) -> D
     kind, name = taken[0]
     return Denial(
         Reason.NAME_TAKEN,
-        f"the pod has a {kind} {quote(name)} of its own; remove or rename it: injection needs the name",
+        f"the pod has a {kind} {quote(name)} of its own, a name that injection needs; remove it, or have the operator "
+        f"set another {kind} name",
     )
 
 

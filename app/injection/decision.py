@@ -23,6 +23,8 @@ class Outcome(StrEnum):
     DENIED = "denied"
 
 
+STATE_NO_DOCKER = f"add the annotation {INJECT}: disabled to state that the pod needs no Docker"
+
 _ReasonValue: TypeAlias = tuple[str, Outcome, int, str, str]
 
 
@@ -36,7 +38,10 @@ def _denied(slug: str, code: int, meaning: str) -> _ReasonValue:
 
 
 class Reason(Enum):
-    """The reason for a decision: slug, outcome, status code of a denial, meaning for the reference page, remedy."""
+    """The reason for a decision: slug, outcome, status code of a denial, meaning for the reference page, remedy.
+
+    A pod that does not ask for Docker itself is left alone where another pod would be denied.
+    """
 
     NOT_A_POD_CREATE = _untouched("not-a-pod-create", "The request does not create a pod.")
     SUBRESOURCE = _untouched("subresource", "The request is for a subresource of a pod.")
@@ -59,11 +64,6 @@ class Reason(Enum):
         "Neither the pod nor its namespace asks for Docker.",
         f"add the annotation {INJECT}: sidecar (or daemonset) to the pod, or to the pod template of its workload",
     )
-    WINDOWS_POD = _untouched(
-        "windows-pod",
-        "The pod runs on Windows, in a namespace whose label asks for Docker.",
-        f"add the annotation {INJECT}: disabled to state that the pod needs no Docker",
-    )
     UNCHANGED = _untouched("unchanged", "The pod already has everything that injection adds.")
 
     INJECTED = "injected", Outcome.INJECTED, 0, "The pod got a Docker daemon.", ""
@@ -75,7 +75,7 @@ class Reason(Enum):
     UNKNOWN_CONTAINER = _denied(
         "unknown-container", 400, "`dind.io/containers` names a container that the pod does not have."
     )
-    WINDOWS_REQUESTED = _denied("windows-requested", 422, "The pod runs on Windows and asks for Docker itself.")
+    WINDOWS_POD = _denied("windows-pod", 422, "The pod runs on Windows, where the Docker daemon does not.")
     MODE_OFF = _denied("mode-off", 403, "The operator has switched this mode off.")
     OPTION_NOT_ALLOWED = _denied("option-not-allowed", 403, "The operator does not let pods set this option.")
     IMAGE_NOT_ALLOWED = _denied("image-not-allowed", 403, "The operator does not allow this image.")
@@ -92,6 +92,7 @@ class Reason(Enum):
     )
     HOST_IPC = _denied("host-ipc", 403, "A sidecar daemon in a `hostIPC` pod would share the node's IPC namespace.")
     HOST_USERS = _denied("host-users", 403, "A privileged daemon does not work with `hostUsers: false`.")
+    OWN_DAEMON = _denied("own-daemon", 422, "A container of the pod runs a Docker daemon already.")
     STALE_STATUS = _denied(
         "stale-status",
         422,
@@ -113,10 +114,6 @@ class Reason(Enum):
         self.remedy = remedy
         """A command or change that leads to another outcome, or empty; `{namespace}` stands for the pod's namespace."""
 
-    def remedy_in(self, namespace: str) -> str:
-        """Return the remedy for a pod in this namespace."""
-        return self.remedy.replace("{namespace}", namespace)
-
 
 @dataclass
 class Denial:
@@ -129,7 +126,7 @@ class Denial:
 
 @dataclass
 class Decision:
-    """The decision about a pod. Only the outcome injected has `operations` and `warnings`."""
+    """The decision about a pod. Only the outcome injected has `operations`, and denials have no `warnings`."""
 
     reason: Reason
     mode: Mode | None = None
@@ -139,7 +136,13 @@ class Decision:
     warnings: tuple[str, ...] = ()
     stopped_by: int | None = None
     """The index in `RULES` of the rule that stopped the pod, or None if no rule did."""
+    is_left_alone: bool = False
+    """Whether the pod would be denied, but is left alone because only its namespace asks for Docker."""
 
     @property
     def outcome(self) -> Outcome:
-        return self.reason.outcome
+        return Outcome.UNTOUCHED if self.is_left_alone else self.reason.outcome
+
+    def remedy_in(self, namespace: str) -> str:
+        """Return how to get another outcome for a pod in this namespace; empty if the message of a denial says it."""
+        return STATE_NO_DOCKER if self.is_left_alone else self.reason.remedy.replace("{namespace}", namespace)

@@ -8,13 +8,14 @@
 | any of these | `disabled` | opted-out |
 | any of these | anything else | unknown-value |
 
-The pod sets `dind.io/inject` as an annotation or as a label; the annotation wins. A mirror pod is never touched. A
-Windows pod is denied only if the pod itself asks for Docker, not if its namespace does.
+The pod sets `dind.io/inject` as an annotation or as a label; the annotation wins. A mirror pod is never touched. A pod
+that cannot be injected is denied if it asks for Docker itself, with any `dind.io/*` annotation, and left alone if only
+its namespace asks.
 """
 
 from typing import NamedTuple
 
-from app.injection.constants import INJECT
+from app.injection.constants import INJECT, PREFIX
 from app.injection.decision import Denial, Mode, Reason
 from app.injection.message_parts import quote
 from app.injection.policy import Policy
@@ -58,20 +59,21 @@ def read_docker_request(metadata: Metadata, namespace_mode: Mode | None) -> Dock
     return DockerRequest("", namespace_mode, "namespace")
 
 
-def is_windows_pod(pod: Pod) -> bool:
-    """Return whether a pod says that it runs on Windows."""
+def only_namespace_asks(metadata: Metadata, request: DockerRequest) -> bool:
+    """Return whether a pod says nothing of Docker itself: neither that it wants Docker, nor how."""
+    return request.source == "namespace" and not any(key.startswith(PREFIX) for key in metadata.annotations)
+
+
+def deny_windows_pod(pod: Pod) -> Denial | None:
+    """Return a denial if a pod says that it runs on Windows, or None."""
     os, selector = pod.spec.os, pod.spec.node_selector
-    return (os is not None and os.name == "windows") or (
+    is_windows = (os is not None and os.name == "windows") or (
         selector is not None and selector.get("kubernetes.io/os") == "windows"
     )
-
-
-def deny_windows_pod(request: DockerRequest) -> Denial:
-    """Return the denial of a Windows pod that asks for Docker itself."""
+    if not is_windows:
+        return None
     return Denial(
-        Reason.WINDOWS_REQUESTED,
-        f"{request.source} {INJECT}: the pod runs on Windows, where this Docker daemon does not; "
-        f"remove the {request.source}",
+        Reason.WINDOWS_POD, f"the pod runs on Windows, where this Docker daemon does not; set {INJECT}: {DISABLED}"
     )
 
 

@@ -18,7 +18,7 @@ from app.injection.annotations import (
 )
 from app.injection.constants import STATUS
 from app.injection.daemonset import DAEMONSET
-from app.injection.decision import Decision, Denial, Mode, Reason
+from app.injection.decision import STATE_NO_DOCKER, Decision, Denial, Mode, Outcome, Reason
 from app.injection.eligibility import (
     DISABLED,
     NAMESPACE_VALUES,
@@ -26,12 +26,14 @@ from app.injection.eligibility import (
     deny_disabled_mode,
     deny_windows_pod,
     is_mirror_pod,
-    is_windows_pod,
     mode_of_label,
+    only_namespace_asks,
     read_docker_request,
 )
+from app.injection.message_parts import truncate_warning
 from app.injection.mode_injector import ModeInjector
 from app.injection.options import Options
+from app.injection.own_daemon import deny_own_daemon
 from app.injection.patch import missing_operations, warn_of_kept_members
 from app.injection.policy import Policy
 from app.injection.selection import Selection, select_clients
@@ -69,6 +71,7 @@ class RuleContext:
         self.exclusion: str | None = None
         self.creates_pod = True
         self.is_subresource = False
+        self.only_namespace_asks = False
         self.mode: Mode | None = None
         """The mode that the pod gets, set after the rule that checks whether the operator has switched it on."""
 
@@ -115,6 +118,7 @@ def _read_request(context: RuleContext) -> RuleOutcome:
     if isinstance(request, Denial):
         return request
     context.docker_request = request
+    context.only_namespace_asks = only_namespace_asks(context.metadata, request)
     return None
 
 
@@ -130,13 +134,7 @@ def _read_pod_spec(context: RuleContext) -> RuleOutcome:
 
 
 def _check_operating_system(context: RuleContext) -> RuleOutcome:
-    if not is_windows_pod(context.pod):
-        return None
-    return (
-        Decision(Reason.WINDOWS_POD)
-        if context.docker_request.source == "namespace"
-        else deny_windows_pod(context.docker_request)
-    )
+    return deny_windows_pod(context.pod)
 
 
 def _check_mode(context: RuleContext) -> RuleOutcome:
@@ -169,6 +167,11 @@ def _parse_values(context: RuleContext) -> RuleOutcome:
 
 def _check_host_namespaces(context: RuleContext) -> RuleOutcome:
     return context.injector.deny_host_namespaces(context.pod, context.policy)
+
+
+def _check_own_daemon(context: RuleContext) -> RuleOutcome:
+    added_name = context.injector.added_container_name(context.options, context.policy)
+    return deny_own_daemon(context.pod, added_name if context.was_injected else None)
 
 
 def _select_containers(context: RuleContext) -> RuleOutcome:
@@ -243,7 +246,7 @@ RULES: tuple[Rule, ...] = (
     Rule("dind.io/inject has an accepted value", (Reason.UNKNOWN_VALUE,), _read_request),
     Rule("The pod or its namespace asks for Docker", (Reason.OPTED_OUT, Reason.NOT_REQUESTED), _check_request),
     Rule("The pod's spec can be read", (Reason.MALFORMED_POD,), _read_pod_spec),
-    Rule("The pod runs on Linux", (Reason.WINDOWS_POD, Reason.WINDOWS_REQUESTED), _check_operating_system),
+    Rule("The pod runs on Linux", (Reason.WINDOWS_POD,), _check_operating_system),
     Rule("The operator has switched this mode on", (Reason.MODE_OFF,), _check_mode),
     Rule("All dind.io/* annotations are known", (Reason.UNKNOWN_ANNOTATION,), _check_annotations),
     Rule(
@@ -257,6 +260,7 @@ RULES: tuple[Rule, ...] = (
         (Reason.HOST_NETWORK, Reason.HOST_PID, Reason.HOST_IPC, Reason.HOST_USERS),
         _check_host_namespaces,
     ),
+    Rule("No container runs a Docker daemon of its own", (Reason.OWN_DAEMON,), _check_own_daemon),
     Rule(
         "The named containers exist, and at least one container can have Docker",
         (Reason.UNKNOWN_CONTAINER, Reason.INVALID_OPTION),
@@ -286,15 +290,28 @@ def decide(context: RuleContext) -> Decision:
         for index, check in enumerate(_CHECKS):
             result = check(context)
             if result is not None:
-                return Decision(result.reason, context.mode, result.message, result.detail, stopped_by=index)
+                return _stop(context, index, result.reason, result.message, result.detail)
     except MalformedPodError as error:
-        return Decision(Reason.MALFORMED_POD, context.mode, str(error), stopped_by=index)
+        return _stop(context, index, Reason.MALFORMED_POD, str(error))
     warnings = (
         *context.additions.warnings,
         *warn_of_kept_members(context.pod, context.additions),
         *warn_of_options_without_effect(context.metadata, context.mode),
     )
     return Decision(Reason.INJECTED, context.mode, operations=tuple(context.operations), warnings=warnings)
+
+
+def _stop(context: RuleContext, index: int, reason: Reason, message: str, detail: str = "") -> Decision:
+    is_left_alone = context.only_namespace_asks and reason.outcome is Outcome.DENIED
+    return Decision(
+        reason,
+        context.mode,
+        message,
+        detail,
+        warnings=(truncate_warning(f"no Docker: {message}"), STATE_NO_DOCKER) if is_left_alone else (),
+        stopped_by=index,
+        is_left_alone=is_left_alone,
+    )
 
 
 class RuleState(StrEnum):

@@ -111,6 +111,9 @@ class ContainerShape(Struct, gc=False, rename="camel"):
     """One entry of `containers` or `initContainers`."""
 
     name: ObjectName
+    image: str | None = None
+    command: list[str] | None = None
+    args: list[str] | None = None
     env: list[VariableShape] | None = None
     volume_mounts: list[MountShape] | None = None
     volume_devices: list[DeviceShape] | None = None

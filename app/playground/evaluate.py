@@ -105,7 +105,7 @@ def _pod_result(template: ManifestPod, decision: Decision) -> PodResult:
         reason=decision.reason.slug,
         meaning=decision.reason.meaning,
         message=decision.message,
-        remedy=decision.reason.remedy_in("NAME"),
+        remedy=decision.remedy_in("NAME"),
         warnings=decision.warnings,
         rules=[RuleResult(statement=rule.statement, state=state) for rule, state in trace_rules(decision)],
         patch=prefix_paths(template.pointer, decision.operations),

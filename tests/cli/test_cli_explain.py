@@ -27,7 +27,7 @@ ANNOTATIONS = {
 }
 SPECS = {
     Reason.MALFORMED_POD: "volumes: none",
-    Reason.WINDOWS_REQUESTED: "os: {name: windows}",
+    Reason.WINDOWS_POD: "os: {name: windows}",
     Reason.HOST_NETWORK: "hostNetwork: true",
     Reason.HOST_USERS: "hostUsers: false",
     Reason.NODE_DOCKER_SOCKET: "volumes: [{name: docker, hostPath: {path: /var/run/docker.sock}}]",

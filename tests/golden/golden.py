@@ -32,7 +32,7 @@ from app import __version__
 from app.cli.main import cli
 from app.cli.output import describe
 from app.http import FairQueue, Metrics, webhook_application
-from app.injection import NAMESPACE_VALUES, Decision, Mode, Policy, Reason
+from app.injection import NAMESPACE_VALUES, Decision, Mode, Outcome, Policy, Reason
 from app.model import JsonObject, pod_templates
 from app.settings import load_settings, make_policy
 
@@ -169,7 +169,9 @@ def _read_response(name: str, pod: JsonObject, response: JsonObject) -> PodResul
         message = response["status"]["message"]
     elif "patch" in response:
         pod = jsonpatch.apply_patch(pod, json.loads(base64.b64decode(response["patch"], validate=True)))
-    return _describe_result(name, pod, Decision(reason, mode, message, warnings=tuple(warnings)))
+    is_left_alone = response["allowed"] and reason.outcome is Outcome.DENIED
+    decision = Decision(reason, mode, message, warnings=tuple(warnings), is_left_alone=is_left_alone)
+    return _describe_result(name, pod, decision)
 
 
 def _describe_result(name: str, pod: JsonObject, decision: Decision) -> PodResult:

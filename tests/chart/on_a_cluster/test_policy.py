@@ -57,12 +57,13 @@ WHO = [
     ("enabled", "disabled", "sidecar", ""),
     ("enabled", "daemonset", "sidecar", NO_VOLUME),
     ("enabled", "sidecar", "disabled", NO_DIND),
-    ("sidecar", None, None, NO_DIND),
+    # The webhook may have left these alone.
+    ("sidecar", None, None, ""),
     ("sidecar", "daemonset", None, NO_VOLUME),
     ("sidecar", "disabled", None, ""),
     ("sidecar", None, "disabled", ""),
     ("sidecar", "enabled", None, UNKNOWN),
-    ("daemonset", None, None, NO_VOLUME),
+    ("daemonset", None, None, ""),
     ("daemonset", "sidecar", None, NO_DIND),
     ("daemonset", "disabled", None, ""),
 ]
@@ -76,6 +77,11 @@ def test_a_pod_without_docker_is_caught_where_the_truth_table_gives_it_docker(
     assert expected in found if expected else not found
 
 
+STRIPPED = pod(None, None, [CONNECTED], [DIND], [RUN])
+STRIPPED["metadata"]["annotations"] = {"dind.io/status": '{"mode":"sidecar"}'}
+WITH_OPTION = pod(None, None, [PLAIN])
+WITH_OPTION["metadata"]["annotations"] = {"dind.io/group": "1001"}
+
 WHAT = [
     ("a native sidecar", pod("sidecar", None, [CONNECTED], [NATIVE], [RUN]), ""),
     ("an ordinary container", pod("sidecar", None, [DIND, CONNECTED], None, [RUN]), ""),
@@ -87,8 +93,8 @@ WHAT = [
     ("the node's daemon, not mounted", pod("daemonset", None, [PLAIN], None, [SHARED]), NOT_MOUNTED),
     ("the node's daemon, mounted by the wait only", pod("daemonset", None, [PLAIN], [WAIT], [SHARED]), NOT_MOUNTED),
     ("the mirror of a static pod", MIRROR, ""),
-    ("a Windows pod", pod(None, None, os={"name": "windows"}), ""),
-    ("a Windows pod by its node", pod(None, None, nodeSelector={"kubernetes.io/os": "windows"}), ""),
+    ("an injected pod whose sidecar was stripped", STRIPPED, LOST),
+    ("a pod with an option, not injected", WITH_OPTION, NO_DIND),
 ]
 
 

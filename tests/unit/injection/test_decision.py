@@ -34,10 +34,6 @@ def _inject(mode: str | None = "sidecar", options: dict[str, str] | None = None,
     return inject(a_pod(mode, options, **spec), None, _OPEN)
 
 
-def _inject_windows_pod(mode: str | None) -> Decision:
-    return inject(a_pod(mode, os={"name": "windows"}), Mode.SIDECAR, _OPEN)
-
-
 def _inject_mirror_pod() -> Decision:
     pod = a_pod()
     pod["metadata"]["annotations"]["kubernetes.io/config.mirror"] = "0123"
@@ -63,7 +59,6 @@ _CASES: dict[Reason, _Case] = {
     Reason.MIRROR_POD: _Case(_inject_mirror_pod, "mirror-pod", 0),
     Reason.OPTED_OUT: _Case(lambda: _inject("disabled"), "opted-out", 0),
     Reason.NOT_REQUESTED: _Case(lambda: _inject(None), "not-requested", 0),
-    Reason.WINDOWS_POD: _Case(lambda: _inject_windows_pod(None), "windows-pod", 0),
     Reason.UNCHANGED: _Case(lambda: inject(injected_pod(a_pod(), _OPEN), None, _OPEN), "unchanged", 0),
     Reason.INJECTED: _Case(_inject, "injected", 0),
     Reason.MALFORMED_POD: _Case(
@@ -93,11 +88,8 @@ _CASES: dict[Reason, _Case] = {
         400,
         ("annotation dind.io/containers", '"biuld"', "it has build"),
     ),
-    Reason.WINDOWS_REQUESTED: _Case(
-        lambda: _inject_windows_pod("sidecar"),
-        "windows-requested",
-        422,
-        ("annotation dind.io/inject", "Windows", "remove the annotation"),
+    Reason.WINDOWS_POD: _Case(
+        lambda: _inject(os={"name": "windows"}), "windows-pod", 422, ("Windows", "dind.io/inject: disabled")
     ),
     Reason.MODE_OFF: _Case(
         lambda: inject(a_pod("daemonset"), None, operator_policy(modes=frozenset({Mode.SIDECAR}))),
@@ -129,6 +121,12 @@ _CASES: dict[Reason, _Case] = {
     Reason.HOST_PID: _Case(lambda: _inject(hostPID=True), "host-pid", 403, ("spec.hostPID", "remove it", "daemonset")),
     Reason.HOST_IPC: _Case(lambda: _inject(hostIPC=True), "host-ipc", 403, ("spec.hostIPC", "remove it", "daemonset")),
     Reason.HOST_USERS: _Case(lambda: _inject(hostUsers=False), "host-users", 403, ("spec.hostUsers", "remove it")),
+    Reason.OWN_DAEMON: _Case(
+        lambda: _inject(containers=[a_container("build"), a_container("docker", image="docker:29-dind")]),
+        "own-daemon",
+        422,
+        ('container "docker"', "image docker:29-dind", "remove the container", "dind.io/inject: disabled"),
+    ),
     Reason.STALE_STATUS: _Case(
         lambda: _inject(options={"status": "{}"}),
         "stale-status",
@@ -136,7 +134,10 @@ _CASES: dict[Reason, _Case] = {
         ("annotation dind.io/status", 'container "dind"', "remove the annotation"),
     ),
     Reason.NAME_TAKEN: _Case(
-        lambda: _inject(containers=[a_container("dind")]), "name-taken", 422, ('container "dind"', "remove or rename")
+        lambda: _inject(containers=[a_container("dind")]),
+        "name-taken",
+        422,
+        ('container "dind"', "remove it", "set another container name"),
     ),
     Reason.MOUNT_PATH_TAKEN: _Case(
         lambda: _mount_path("/var/run/dind"),

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from pods import a_pod, operator_policy
+from pods import a_container, a_pod, operator_policy
 
-from app.injection import INJECT, Mode, Policy, Reason, inject
+from app.injection import INJECT, Mode, Outcome, Policy, Reason, inject
 from app.model import JsonObject
 
 _SIDECAR, _DAEMONSET = Mode.SIDECAR, Mode.DAEMONSET
@@ -101,25 +101,65 @@ _WINDOWS: list[JsonObject] = [{"os": {"name": "windows"}}, {"nodeSelector": {"ku
 
 
 @pytest.mark.parametrize("spec", _WINDOWS)
-@pytest.mark.parametrize("mode", Mode)
-def test_a_windows_pod_is_left_alone_where_only_its_namespace_asks(
-    spec: JsonObject, mode: Mode, policy: Policy
-) -> None:
-    assert inject(a_pod(None, **spec), mode, policy).reason is Reason.WINDOWS_POD
-
-
-@pytest.mark.parametrize("spec", _WINDOWS)
 @pytest.mark.parametrize("namespace", [None, *Mode])
 def test_a_windows_pod_that_asks_itself_is_denied(spec: JsonObject, namespace: Mode | None, policy: Policy) -> None:
     decision = inject(a_pod("sidecar", **spec), namespace, policy)
-    assert decision.reason is Reason.WINDOWS_REQUESTED
-    assert decision.message.startswith("annotation dind.io/inject: the pod runs on Windows")
-    assert decision.message.endswith("remove the annotation")
+    assert (decision.reason, decision.outcome) == (Reason.WINDOWS_POD, Outcome.DENIED)
 
 
 @pytest.mark.parametrize("spec", _WINDOWS)
 def test_a_windows_pod_that_opts_out_is_opted_out(spec: JsonObject, policy: Policy) -> None:
     assert inject(a_pod("disabled", **spec), Mode.SIDECAR, policy).reason is Reason.OPTED_OUT
+
+
+_NOT_INJECTABLE: list[tuple[JsonObject, Reason]] = [
+    *((spec, Reason.WINDOWS_POD) for spec in _WINDOWS),
+    ({"hostNetwork": True}, Reason.HOST_NETWORK),
+    ({"hostPID": True}, Reason.HOST_PID),
+    ({"hostIPC": True}, Reason.HOST_IPC),
+    ({"hostUsers": False}, Reason.HOST_USERS),
+    ({"containers": [a_container("build"), a_container("docker", image="docker:dind")]}, Reason.OWN_DAEMON),
+    ({"volumes": [{"name": "s", "hostPath": {"path": "/run/docker.sock"}}]}, Reason.NODE_DOCKER_SOCKET),
+    ({"containers": [a_container("dind")]}, Reason.NAME_TAKEN),
+    ({"volumes": [{"name": "dind-run", "secret": {"secretName": "x"}}]}, Reason.NAME_TAKEN),
+    (
+        {
+            "containers": [a_container("build", volumeMounts=[{"name": "own", "mountPath": "/run/dind"}])],
+            "volumes": [{"name": "own", "emptyDir": {}}],
+        },
+        Reason.MOUNT_PATH_TAKEN,
+    ),
+    ({"resources": {"limits": {"cpu": "1"}}}, Reason.POD_RESOURCES),
+    ({"containers": 17}, Reason.MALFORMED_POD),
+]
+
+
+@pytest.mark.parametrize(("spec", "reason"), _NOT_INJECTABLE)
+def test_a_pod_that_cannot_be_injected_is_left_alone_if_only_its_namespace_asks(
+    spec: JsonObject, reason: Reason, policy: Policy
+) -> None:
+    decision = inject(a_pod(None, **spec), Mode.SIDECAR, policy)
+    assert (decision.reason, decision.outcome, decision.operations) == (reason, Outcome.UNTOUCHED, ())
+    why, change = decision.warnings
+    assert why.startswith(f"no Docker: {decision.message[:50]}")
+    assert (
+        change
+        == decision.remedy_in("ci")
+        == ("add the annotation dind.io/inject: disabled to state that the pod needs no Docker")
+    )
+
+
+@pytest.mark.parametrize(("spec", "reason"), _NOT_INJECTABLE)
+@pytest.mark.parametrize("annotation", ["inject: sidecar", "group: 1001", "status: {}"])
+def test_a_pod_that_asks_itself_is_denied_in_such_a_namespace_too(
+    spec: JsonObject, reason: Reason, annotation: str, policy: Policy
+) -> None:
+    key, _, value = annotation.partition(": ")
+    pod = a_pod(None, **spec)
+    pod["metadata"]["annotations"] = {f"dind.io/{key}": value}
+    decision = inject(pod, Mode.SIDECAR, policy)
+    assert (decision.outcome, decision.warnings) == (Outcome.DENIED, ())
+    assert key == "status" or decision.reason is reason
 
 
 @pytest.mark.parametrize(

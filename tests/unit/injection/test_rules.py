@@ -68,6 +68,9 @@ _RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
     ),
     "The values of the options are accepted": lambda s: s.annotations.update({"dind.io/mtu": "many"}),
     "The pod's host and user namespaces are allowed in this mode": lambda s: s.spec.update(hostNetwork=True),
+    "No container runs a Docker daemon of its own": lambda s: s.spec["containers"].append(
+        a_container("docker", image="docker:29-dind")
+    ),
     "The named containers exist, and at least one container can have Docker": lambda s: s.annotations.update(
         {"dind.io/containers": "nobody"}
     ),
