@@ -13,8 +13,10 @@ from app.injection.eligibility import DISABLED, NAMESPACE_VALUES, POD_VALUES, mo
 from app.injection.inject import decide_for_namespace, decide_request, inject
 from app.injection.message_parts import truncate
 from app.injection.misplaced import MisplacedKey, misplaced_keys
+from app.injection.node_sockets import NodeSocket, find_node_socket
 from app.injection.option_table import OPTIONS, Option, built_in_options
 from app.injection.options import Options, Placement, StorageMedium
+from app.injection.own_daemon import OwnDaemon, find_own_daemon
 from app.injection.parsers import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
 from app.injection.policy import Policy
 from app.injection.rules import NAMESPACE_RULES, RULES, Rule, RuleState, trace_rules
@@ -44,9 +46,11 @@ __all__ = [
     "Decision",
     "MisplacedKey",
     "Mode",
+    "NodeSocket",
     "Option",
     "Options",
     "Outcome",
+    "OwnDaemon",
     "Placement",
     "Policy",
     "Reason",
@@ -57,6 +61,8 @@ __all__ = [
     "built_in_options",
     "decide_for_namespace",
     "decide_request",
+    "find_node_socket",
+    "find_own_daemon",
     "inject",
     "misplaced_keys",
     "mode_of_label",

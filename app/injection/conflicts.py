@@ -10,6 +10,7 @@ from app.injection.constants import PREFIX, STATUS
 from app.injection.decision import Denial, Reason
 from app.injection.docker_paths import SOCKET_NAME
 from app.injection.message_parts import abbreviate, quote
+from app.injection.node_sockets import find_node_socket
 from app.model import (
     Container,
     Demand,
@@ -19,15 +20,10 @@ from app.model import (
     Pod,
     ResourcesShape,
     Volume,
-    clean_path,
     is_under,
     pod_level_shortfalls,
 )
 
-_NODE_SOCKET_PATHS = ("/run/docker.sock", "/run", "/")
-# /proc leads to the root directory and the open files of every process of the node, in more ways than can be listed.
-# The other paths are links into /proc.
-_PROC_PATHS = ("/proc", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr")
 # The beginning of the sentence: the API server passes on the message of a denial, but not its reason.
 STALE_STATUS = f"annotation {STATUS} says that the pod was injected, but it"
 # kubelet mounts volumes of these kinds read-only, whatever `readOnly` says.
@@ -79,9 +75,9 @@ def deny_node_socket(pod: Pod, additions: Additions, *, was_injected: bool) -> D
     for name, volume in pod.volumes.items():
         if volume.kind != "hostPath" or _is_injected_volume(volume, additions, was_injected=was_injected):
             continue
-        path = clean_path(volume.path)
-        if path in _NODE_SOCKET_PATHS or any(path == proc or is_under(path, proc) for proc in _PROC_PATHS):
-            relation = "is" if path == _NODE_SOCKET_PATHS[0] else "leads to"
+        socket = find_node_socket(volume.path)
+        if socket and socket.runtime == "Docker":
+            relation = "is" if socket.is_exact else "leads to"
             return Denial(
                 Reason.NODE_DOCKER_SOCKET,
                 f"volume {quote(name)} mounts {abbreviate(volume.path)} of the node, which {relation} the node's own "
