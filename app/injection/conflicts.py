@@ -59,6 +59,11 @@ def _describe_container_mismatch(pod: Pod, desired: JsonObject, *, as_container:
         return f"has a container {name} that is not the injected one"
     if existing.raw.restart_policy != desired.get("restartPolicy"):
         return f"has a container {name} whose restartPolicy another webhook may have dropped"
+    context = existing.security_context()
+    for member, value in desired["securityContext"].items():
+        # Absent members are added again.
+        if context.get(member, value) != value:
+            return f"has a container {name} whose securityContext.{member} another webhook may have changed"
     return None
 
 

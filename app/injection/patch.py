@@ -101,11 +101,20 @@ def _container_operations(pod: Pod, additions: Additions) -> list[Operation]:
     if desired is None:
         return []
     if existing := pod.containers_by_name.get(desired["name"]):
-        return _mount_operations(existing, _mount_entries(additions.container_mounts))
+        return [
+            *_security_operations(existing, desired["securityContext"]),
+            *_mount_operations(existing, _mount_entries(additions.container_mounts)),
+        ]
     container = {**desired, "volumeMounts": [mount.to_json() for mount in additions.container_mounts]}
     if additions.as_container:
         return _append("/spec/containers", pod.spec.containers, [container])
     return [_prepend("/spec/initContainers", pod.spec.init_containers, container)]
+
+
+def _security_operations(container: Container, desired: JsonObject) -> list[Operation]:
+    context = container.security_context()
+    missing = {member: value for member, value in desired.items() if member not in context}
+    return _add_members(f"{container.pointer}/securityContext", container.raw.security_context, missing)
 
 
 def _mount_entries(mounts: tuple[Mount, ...]) -> _MountEntries:

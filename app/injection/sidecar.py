@@ -150,13 +150,17 @@ def _build_container(options: Options, policy: Policy, *, is_native: bool, has_s
         container["env"] = [{"name": name, "value": value} for name, value in options.env]
     if resources := _build_resources(options):
         container["resources"] = resources
-    # Complete: otherwise members of a restrictive securityContext of the pod would apply to the daemon.
+    # Complete: members of a restrictive securityContext of the pod would apply to the daemon, and other webhooks fill
+    # in absent members. The API server refuses a privileged container that may not escalate its privileges.
     container["securityContext"] = {
         "privileged": True,
+        "allowPrivilegeEscalation": True,
         "runAsUser": 0,
         "runAsGroup": 0,
         "runAsNonRoot": False,
         "readOnlyRootFilesystem": False,
+        "procMount": "Default",
+        "seccompProfile": {"type": "Unconfined"},
     }
     docker = ["docker", f"--host={unix_socket_address(options.socket_dir)}"]
     # The hook of the link waits for the daemon, and a probe after it would cost a second more: decision 0029.

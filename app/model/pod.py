@@ -4,7 +4,9 @@ Members that nothing reads are not checked.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+
+from msgspec import to_builtins
 
 from app.model.dns_names import MAX_NAME_LENGTH
 from app.model.jsonpatch import JsonObject
@@ -117,6 +119,11 @@ class Container:
         """True if the container's own securityContext says so; the pod's has no such member."""
         security = self.raw.security_context
         return security is not None and security.privileged is True
+
+    def security_context(self) -> JsonObject:
+        """Return the members of the container's securityContext that are read, as JSON."""
+        raw = self.raw.security_context
+        return {} if raw is None else cast(JsonObject, to_builtins(raw))
 
 
 class Metadata:

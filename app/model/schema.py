@@ -95,10 +95,31 @@ class ResourcesShape(Struct, gc=False):
     limits: dict[str, Quantity] | None = None
 
 
-class ContainerSecurityShape(Struct, gc=False):
+class CapabilitiesShape(Struct, gc=False, omit_defaults=True):
+    """The `capabilities` of a container."""
+
+    add: list[str] | None = None
+    drop: list[str] | None = None
+
+
+class SeccompShape(Struct, gc=False):
+    """The `seccompProfile` of a container."""
+
+    type: str | None = None
+
+
+class ContainerSecurityShape(Struct, gc=False, rename="camel", omit_defaults=True):
     """The `securityContext` of a container."""
 
     privileged: bool | None = None
+    allow_privilege_escalation: bool | None = None
+    run_as_user: int | None = None
+    run_as_group: int | None = None
+    run_as_non_root: bool | None = None
+    read_only_root_filesystem: bool | None = None
+    capabilities: CapabilitiesShape | None = None
+    proc_mount: str | None = None
+    seccomp_profile: SeccompShape | None = None
 
 
 class DeviceShape(Struct, gc=False, rename="camel"):

@@ -363,7 +363,16 @@ def _limit(kind: str, name: str, amount: str) -> Callable[[Manifest], object]:
 
 _EMPTY: Manifest = {"emptyDir": {}}
 _ARGS = "args have"
-_CONTEXT = {"privileged": True, "runAsUser": 0, "runAsGroup": 0, "runAsNonRoot": False, "readOnlyRootFilesystem": False}
+_CONTEXT = {
+    "privileged": True,
+    "allowPrivilegeEscalation": True,
+    "runAsUser": 0,
+    "runAsGroup": 0,
+    "runAsNonRoot": False,
+    "readOnlyRootFilesystem": False,
+    "procMount": "Default",
+    "seccompProfile": {"type": "Unconfined"},
+}
 _POSTSTART = {"postStart": {"exec": {"command": ["sh", "-c", "nsenter -t 1 -a"]}}}
 _TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 _FORGED = '{"mode":"sidecar","version":"0.1.0"}'

@@ -245,6 +245,23 @@ class TestOtherMutators:
         assert 'admission webhook "enabled.inject.dind.io" denied the request' in refused
         assert "restartPolicy" in refused
 
+    def test_one_that_restricts_containers_finds_nothing_to_fill_in(
+        self, control_plane: ControlPlane, ci: Namespace
+    ) -> None:
+        """As mutators of Gatekeeper, Kyverno and UDS do."""
+        with mutating_webhook(control_plane, ci, AFTER, fill_in_security_contexts):
+            pod = ci.make(gated_pod(), dry_run="All")
+        assert container(pod, "build")["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container(pod, "dind")["securityContext"]["allowPrivilegeEscalation"] is True
+        assert has_docker(pod)
+
+    def test_one_that_overrides_what_containers_state_is_named(
+        self, control_plane: ControlPlane, ci: Namespace
+    ) -> None:
+        with mutating_webhook(control_plane, ci, AFTER, make_root_filesystems_read_only):
+            refused = refusal(ci, gated_pod())
+        assert "securityContext.readOnlyRootFilesystem another webhook may have changed" in refused
+
 
 class TestAWebhookThatDoesNotAnswer:
     def test_in_time_has_the_pod_refused_and_no_other(self, server: Server) -> None:
@@ -381,3 +398,36 @@ def add_container(_: Manifest) -> list[Manifest]:
 
 def add_inject_annotation(_: Manifest) -> list[Manifest]:
     return [{"op": "add", "path": "/metadata/annotations", "value": {workloads.INJECT: "sidecar"}}]
+
+
+def _every_container(pod: Manifest) -> Iterator[tuple[str, Manifest]]:
+    for members in ("containers", "initContainers"):
+        for index, one in enumerate(pod["spec"].get(members, [])):
+            yield f"/spec/{members}/{index}/securityContext", one.get("securityContext")
+
+
+def fill_in_security_contexts(pod: Manifest) -> list[Manifest]:
+    """Restrict containers where they state nothing, as mutators of Gatekeeper, Kyverno and UDS do."""
+    restrictions = {
+        "allowPrivilegeEscalation": False,
+        "privileged": False,
+        "procMount": "Default",
+        "readOnlyRootFilesystem": True,
+        "runAsGroup": 3000,
+        "runAsNonRoot": True,
+        "runAsUser": 1000,
+        "seccompProfile": {"type": "RuntimeDefault"},
+        "capabilities": {"drop": ["ALL"]},
+    }
+    return [
+        {"op": "add", "path": place, "value": {**restrictions, **(context or {})}}
+        for place, context in _every_container(pod)
+    ]
+
+
+def make_root_filesystems_read_only(pod: Manifest) -> list[Manifest]:
+    """Restrict containers whatever they state."""
+    return [
+        {"op": "add", "path": place, "value": {**(context or {}), "readOnlyRootFilesystem": True}}
+        for place, context in _every_container(pod)
+    ]

@@ -30,7 +30,7 @@ def _check_answer(pod: Any, namespace_mode: Mode | None, policy: Policy) -> None
     decision = decide_review(review, namespace_mode, policy)
     response = json.loads(encode_review(review, decision))["response"]
     assert response["allowed"] is (decision.outcome is not Outcome.DENIED)
-    assert bool(decision.message) is (decision.outcome is Outcome.DENIED)
+    assert bool(decision.message) is (decision.reason.outcome is Outcome.DENIED)
     assert all(len(warning) <= 120 for warning in response.get("warnings", []))
     if decision.outcome is Outcome.INJECTED:
         jsonpatch.apply_patch(pod, json.loads(b64decode(response["patch"])))

@@ -1,5 +1,6 @@
 """Conflicts that deny a pod, and similar pods that are injected."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -86,6 +87,7 @@ def test_in_a_read_only_directory_nothing_else_can_be_mounted(policy: Policy) ->
         {"securityContext": {"privileged": False}},
         {"securityContext": None},
     ],
+    ids=str,
 )
 def test_a_container_that_only_has_our_name_is_no_proof_of_an_injection(change: dict[str, Any], policy: Policy) -> None:
     pod = injected_pod(a_pod(), policy)
@@ -93,6 +95,48 @@ def test_a_container_that_only_has_our_name_is_no_proof_of_an_injection(change: 
     decision = inject(pod, None, policy)
     assert decision.reason is Reason.STALE_STATUS
     assert '"dind"' in decision.message
+
+
+# As mutators of Gatekeeper, Kyverno and UDS set them, most of them only where they are absent
+_RESTRICTIONS = {
+    "allowPrivilegeEscalation": False,
+    "runAsUser": 1000,
+    "runAsGroup": 3000,
+    "runAsNonRoot": True,
+    "readOnlyRootFilesystem": True,
+    "procMount": "Unmasked",
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+@pytest.mark.parametrize("member", _RESTRICTIONS)
+def test_a_daemon_that_another_webhook_restricted_is_denied_with_the_member(member: str, policy: Policy) -> None:
+    pod = injected_pod(a_pod(), policy)
+    context = pod["spec"]["initContainers"][0]["securityContext"]
+    assert context[member] != _RESTRICTIONS[member]
+    context[member] = _RESTRICTIONS[member]
+    decision = inject(pod, None, policy)
+    assert decision.reason is Reason.STALE_STATUS
+    assert f"securityContext.{member} another webhook may have changed" in decision.message
+
+
+def test_a_webhook_that_restricts_absent_members_finds_none(policy: Policy) -> None:
+    context = injected_pod(a_pod(), policy)["spec"]["initContainers"][0]["securityContext"]
+    assert set(context) == {"privileged", *_RESTRICTIONS}
+
+
+@pytest.mark.parametrize("member", _RESTRICTIONS)
+def test_a_member_that_another_webhook_removed_is_added_again(member: str, policy: Policy) -> None:
+    pod = injected_pod(a_pod(), policy)
+    wanted = deepcopy(pod)
+    del pod["spec"]["initContainers"][0]["securityContext"][member]
+    assert injected_pod(pod, policy) == wanted
+
+
+def test_capabilities_that_another_webhook_drops_do_not_matter_to_a_privileged_container(policy: Policy) -> None:
+    pod = injected_pod(a_pod(), policy)
+    pod["spec"]["initContainers"][0]["securityContext"]["capabilities"] = {"drop": ["ALL"]}
+    assert inject(pod, None, policy).reason is Reason.UNCHANGED
 
 
 def test_a_volume_that_only_has_our_name_is_no_proof_of_an_injection(policy: Policy) -> None:

@@ -28,6 +28,8 @@ def test_a_path_leads_to_a_socket(path: str, runtime: str, is_exact: bool) -> No
     assert find_node_socket(path) == NodeSocket(runtime, is_exact)
 
 
-@pytest.mark.parametrize("path", ["/var/lib/docker", "/run/docker", "/run/docker.socket", "/procs", "/var", "/run/dind"])
+@pytest.mark.parametrize(
+    "path", ["/var/lib/docker", "/run/docker", "/run/docker.socket", "/procs", "/var", "/run/dind"]
+)
 def test_other_paths_lead_to_none(path: str) -> None:
     assert find_node_socket(path) is None

@@ -39,10 +39,13 @@ def test_a_pod_is_given_exactly_what_the_contract_says(policy: Policy) -> None:
         "resources": {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "4Gi"}},
         "securityContext": {
             "privileged": True,
+            "allowPrivilegeEscalation": True,
             "runAsUser": 0,
             "runAsGroup": 0,
             "runAsNonRoot": False,
             "readOnlyRootFilesystem": False,
+            "procMount": "Default",
+            "seccompProfile": {"type": "Unconfined"},
         },
         "volumeMounts": [
             {"name": "dind-run", "mountPath": "/run/dind"},
