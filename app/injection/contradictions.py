@@ -13,6 +13,7 @@ def find_contradictions(options: Options) -> list[str]:
     for resource, request, limit in (
         ("cpu", options.cpu_request, options.cpu_limit),
         ("memory", options.memory_request, options.memory_limit),
+        ("ephemeral-storage", options.ephemeral_storage_request, options.ephemeral_storage_limit),
     ):
         if request and limit and parse_quantity(request) > parse_quantity(limit):
             problems.append(

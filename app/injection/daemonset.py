@@ -8,6 +8,7 @@ from app.injection.message_parts import warn_of_names
 from app.injection.mode_injector import ModeInjector
 from app.injection.options import Options
 from app.injection.policy import Policy
+from app.injection.qos import is_guaranteed_without
 from app.injection.selection import Selection
 from app.injection.service_account_token import token_mounts
 from app.injection.shared_volumes import SharedVolumes
@@ -16,7 +17,8 @@ from app.model import JsonObject, Mount, Pod, clean_path
 
 # Any user except root. To reach the socket, a process needs only its group.
 _WAIT_USER = 65532
-_WAIT_RESOURCES = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "500m", "memory": "128Mi"}}
+_WAIT_REQUESTS = {"cpu": "10m", "memory": "32Mi"}
+_WAIT_LIMITS = {"cpu": "500m", "memory": "128Mi"}
 
 
 def _deny_options(options: Options, policy: Policy) -> Denial | None:
@@ -53,7 +55,7 @@ def _build_additions(
     group = policy.defaults.group
     return Additions(
         volumes=({"name": policy.run_volume, "hostPath": host_path},),
-        container=_build_wait_container(docker_host, group, policy) if options.wait else None,
+        container=_build_wait_container(docker_host, group, policy, pod) if options.wait else None,
         container_mounts=(mount, *token_mounts(pod)),
         as_container=False,
         clients=selection.clients,
@@ -65,7 +67,7 @@ def _build_additions(
     )
 
 
-def _build_wait_container(docker_host: JsonObject, group: int | None, policy: Policy) -> JsonObject:
+def _build_wait_container(docker_host: JsonObject, group: int | None, policy: Policy, pod: Pod) -> JsonObject:
     failure = (
         f'echo "No Docker daemon answered at $DOCKER_HOST within {policy.wait_seconds} s: '
         f'is the dind DaemonSet pod of this node ready? ({PREFIX}wait)" >&2; exit 1'
@@ -77,7 +79,10 @@ def _build_wait_container(docker_host: JsonObject, group: int | None, policy: Po
         "image": policy.defaults.image,
         "command": ["sh", "-c", script],
         "env": [docker_host],
-        "resources": _WAIT_RESOURCES,
+        # In a pod of the class Guaranteed, the requests must be equal to the limits.
+        "resources": {"requests": _WAIT_LIMITS, "limits": _WAIT_LIMITS}
+        if is_guaranteed_without(pod, policy.wait_container_name)
+        else {"requests": _WAIT_REQUESTS, "limits": _WAIT_LIMITS},
         "securityContext": {
             "privileged": False,
             "allowPrivilegeEscalation": False,

@@ -134,9 +134,9 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="cpu-limit",
-        parse=parsers.parse_cpu,
+        parse=parsers.limit_parser(parsers.parse_cpu),
         default="2",
-        accepts="a quantity",
+        accepts="a quantity or `none`",
         max_length=64,
         example="4",
         help="CPU limit of the daemon and of all containers that it runs.",
@@ -154,12 +154,35 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="memory-limit",
-        parse=parsers.parse_byte_size,
+        parse=parsers.limit_parser(parsers.parse_byte_size),
         default="4Gi",
-        accepts="a quantity",
+        accepts="a quantity or `none`",
         max_length=64,
         example="8Gi",
         help="Memory limit of the daemon and of all containers that it runs.",
+        allowed_by_default=True,
+    ),
+    Option(
+        name="ephemeral-storage-request",
+        parse=parsers.parse_byte_size,
+        default="2Gi",
+        accepts="a quantity",
+        max_length=64,
+        example="10Gi",
+        help="Ephemeral storage that the scheduler reserves for the daemon, if its storage is on the node's disk.",
+        allowed_by_default=True,
+    ),
+    Option(
+        name="ephemeral-storage-limit",
+        parse=parsers.parse_byte_size,
+        default="",
+        accepts="a quantity",
+        max_length=64,
+        example="60Gi",
+        help=(
+            "Ephemeral-storage limit of the daemon. Unset: `storage-size` if another container states such a limit, "
+            "which kubelet applies to the storage of the whole pod."
+        ),
         allowed_by_default=True,
     ),
     Option(

@@ -51,6 +51,8 @@ class Options:
     cpu_limit: str | None
     memory_request: str | None
     memory_limit: str | None
+    ephemeral_storage_request: str | None
+    ephemeral_storage_limit: str | None
     storage_size: str | None
     storage_medium: StorageMedium
     storage_class: str | None

@@ -98,6 +98,15 @@ def parse_byte_size(text: str) -> str:
     return text
 
 
+def limit_parser(parse: Callable[[str], str]) -> Callable[[str], str | None]:
+    """Return a parser that also accepts `none`, which unsets a limit."""
+
+    def parse_limit(text: str) -> str | None:
+        return None if text == "none" else parse(text)
+
+    return parse_limit
+
+
 def whole_number_parser(low: int, high: int) -> Callable[[str], int]:
     """Return a parser that accepts the whole numbers from `low` to `high`."""
 

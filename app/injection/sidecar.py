@@ -1,6 +1,6 @@
 """Sidecar mode: the pod gets its own privileged Docker daemon."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from app.injection.additions import Additions
@@ -19,12 +19,13 @@ from app.injection.message_parts import truncate_warning, warn_of_names
 from app.injection.mode_injector import ModeInjector
 from app.injection.options import Options, Placement, StorageMedium
 from app.injection.policy import Policy
+from app.injection.qos import can_be_guaranteed, is_guaranteed_without
 from app.injection.selection import Selection
 from app.injection.service_account_token import token_mounts
 from app.injection.shared_volumes import SharedVolumes, share_volumes
 from app.injection.start_script import start_command
 from app.injection.wait_script import wait_script
-from app.model import JsonObject, Mount, Pod, parse_image
+from app.model import JsonObject, Mount, Pod, parse_image, parse_quantity
 
 _START_SECONDS = 180
 # Insecure registries without a flag. Since Docker 29.10, the first --insecure-registry replaces this default.
@@ -51,8 +52,9 @@ def _build_additions(
 ) -> Additions:
     """Return the additions of a pod in sidecar mode."""
     is_native = options.placement is Placement.NATIVE
+    options = _fit_ephemeral_storage(pod, options, policy)
     template = _build_template(options, policy)
-    warnings = [*template.warnings, *shared.warnings]
+    warnings = [*template.warnings, *shared.warnings, *_resource_warnings(pod, template.container, options, policy)]
     if selection.early_containers:
         names = [container.name for container in selection.early_containers]
         warnings.append(warn_of_names("these init containers run before dind and cannot have Docker", names))
@@ -70,6 +72,49 @@ def _build_additions(
         evictable=template.evictable,
         warnings=tuple(warnings),
     )
+
+
+def _fit_ephemeral_storage(pod: Pod, options: Options, policy: Policy) -> Options:
+    """Return the options with the amounts of ephemeral storage that fit the daemon's storage and the pod.
+
+    kubelet evicts a pod whose emptyDirs, logs and container layers together exceed the sum of its containers' limits,
+    even if only one container states a limit (`podEphemeralStorageLimitEviction` in pkg/kubelet/eviction).
+    """
+    if not _is_on_disk(options) or not policy.storage:
+        return replace(options, ephemeral_storage_request=None)
+    if options.ephemeral_storage_limit or not options.storage_size or not _limits_ephemeral_storage(pod, policy):
+        return options
+    size, request = options.storage_size, options.ephemeral_storage_request
+    # The API server refuses a request above the limit.
+    is_enough = not request or parse_quantity(request) <= parse_quantity(size)
+    return replace(options, ephemeral_storage_limit=size if is_enough else request)
+
+
+def _is_on_disk(options: Options) -> bool:
+    return options.storage_medium is StorageMedium.DISK and not options.storage_class
+
+
+def _limits_ephemeral_storage(pod: Pod, policy: Policy) -> bool:
+    """Return whether one of the pod's own containers states an ephemeral-storage limit."""
+    return any(
+        "ephemeral-storage" in (container.raw.resources.limits or ())
+        for container in (*pod.init_containers, *pod.containers)
+        if container.raw.resources is not None and container.name != policy.container_name
+    )
+
+
+def _resource_warnings(pod: Pod, container: JsonObject, options: Options, policy: Policy) -> list[str]:
+    warnings = []
+    is_limited = options.ephemeral_storage_limit is not None
+    if _is_on_disk(options) and not is_limited and _limits_ephemeral_storage(pod, policy):
+        warnings.append(
+            f"the pod's ephemeral-storage limit counts the daemon's storage too: set {PREFIX}ephemeral-storage-limit"
+        )
+    if is_guaranteed_without(pod, policy.container_name) and not can_be_guaranteed(container):
+        warnings.append(
+            f"the pod is not Guaranteed: dind requests less than its limits; set {PREFIX}cpu-request and memory-request"
+        )
+    return warnings
 
 
 # The texts of options are bounded, so the cache is bounded too.
@@ -206,8 +251,16 @@ def _dockerd_arguments(options: Options, policy: Policy) -> list[str]:
 
 def _build_resources(options: Options) -> JsonObject:
     amounts = {
-        "requests": {"cpu": options.cpu_request, "memory": options.memory_request},
-        "limits": {"cpu": options.cpu_limit, "memory": options.memory_limit},
+        "requests": {
+            "cpu": options.cpu_request,
+            "memory": options.memory_request,
+            "ephemeral-storage": options.ephemeral_storage_request,
+        },
+        "limits": {
+            "cpu": options.cpu_limit,
+            "memory": options.memory_limit,
+            "ephemeral-storage": options.ephemeral_storage_limit,
+        },
     }
     set_amounts = {kind: {name: text for name, text in texts.items() if text} for kind, texts in amounts.items()}
     return {kind: texts for kind, texts in set_amounts.items() if texts}

@@ -11,7 +11,7 @@ from app.model.loopback import is_loopback
 from app.model.paths import PathSet, clean_path, is_under
 from app.model.pod import Container, Metadata, Mount, Pod, Volume, read_metadata, read_pod
 from app.model.quantity import parse_quantity
-from app.model.resources import Demand, PodLevelShortfall, pod_level_shortfalls
+from app.model.resources import Demand, PodLevelShortfall, is_guaranteed, pod_level_shortfalls
 from app.model.schema import (
     MalformedPodError,
     MetadataShape,
@@ -50,6 +50,7 @@ __all__ = [
     "is_dns_label",
     "is_dns_name",
     "is_dns_subdomain",
+    "is_guaranteed",
     "is_loopback",
     "is_under",
     "list_objects",

@@ -51,6 +51,21 @@ def pod_level_shortfalls(
     return shortfalls
 
 
+def is_guaranteed(containers: Iterable[ResourcesShape | None]) -> bool:
+    """Return whether a pod of these containers, init containers included, has the QoS class Guaranteed.
+
+    All of them have limits of CPU and memory, and requests that are equal or absent (`ComputePodQOS` in
+    pkg/apis/core/v1/helper/qos). Pod-level resources, which decide instead if a pod has them, are not considered.
+    """
+    return all(
+        (limit := _parse_amount(_limit(container, resource))) is not None
+        and limit > 0
+        and _parse_amount(_request(container, resource)) == limit
+        for container in containers
+        for resource in _RESOURCES
+    )
+
+
 def _pod_request(init_containers: list[Demand], containers: list[Demand], resource: str) -> Decimal:
     sidecars = peak = Decimal(0)
     for container in init_containers:

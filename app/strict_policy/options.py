@@ -29,7 +29,8 @@ _SEPARATE_OPTIONS = frozenset(
     {"image", "socket-dir", "env", "dockerd-args", "share-volumes", "placement"}
     | {"storage-size", "storage-medium", "storage-class"}
 )
-_WITHOUT_EFFECT = frozenset({"containers", "wait"})
+# Options without effect on the daemon, and amounts of the scheduler and of evictions, which depend on other containers
+_UNCHECKED_OPTIONS = frozenset({"containers", "wait", "ephemeral-storage-request", "ephemeral-storage-limit"})
 
 
 def option_facts() -> dict[str, JsonObject]:
@@ -40,7 +41,7 @@ def option_facts() -> dict[str, JsonObject]:
 def _effect(option: Option) -> JsonObject:
     if option.name in _VALUES:
         return _flags(option)
-    if option.name in _SEPARATE_OPTIONS or option.name in _WITHOUT_EFFECT:
+    if option.name in _SEPARATE_OPTIONS or option.name in _UNCHECKED_OPTIONS:
         return {}
     if place := _resource(option):
         return {"resource": place}

@@ -111,6 +111,17 @@ def test_nothing_of_a_pod_is_left_on_the_node(ci: Namespace, node: Cluster) -> N
     until("the pod's cgroups to be gone", lambda: not any_is_left())
 
 
+def test_without_a_limit_of_its_own_the_daemon_survives_the_limit_of_the_pod(ci: Namespace) -> None:
+    """Pod-level resources (KEP-2837): the bound of nested containers is taken from the pod's cgroup."""
+    options = {"memory-request": "100Mi", "memory-limit": "none", "cpu-request": "100m", "cpu-limit": "none"}
+    limits = {"requests": {"cpu": "200m", "memory": "200Mi"}, "limits": {"cpu": "1", "memory": "400Mi"}}
+    pod = ci.run(workloads.pod(FOREVER, options=options, resources=limits)).ready()
+    assert "limits" not in pod.read()["spec"]["initContainers"][0]["resources"]
+    pod.exec("until docker version >/dev/null 2>&1; do sleep 1; done; docker pull --quiet busybox")
+    pod.exec("docker run --detach --name neighbour busybox sleep 3600")
+    test_a_container_that_takes_too_much_memory_ends_alone(pod)
+
+
 def test_a_container_of_the_nodes_daemon_ends_alone_too(ci: Namespace, helm: Helm) -> None:
     """The limit of the DaemonSet is 600Mi in these tests."""
     pod = ci.run(workloads.pod(FOREVER, inject="daemonset")).ready()

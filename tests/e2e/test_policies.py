@@ -143,6 +143,25 @@ class TestLimitRange:
         assert "`maximum memory usage per Container is 2Gi, but limit is 4Gi`" in TROUBLESHOOTING
         ci.make(small(options={"memory-limit": "1Gi"}))
 
+    def test_of_ephemeral_storage_leaves_the_daemon_its_storage(self, ci: Namespace) -> None:
+        """The daemon's storage counts in the sum of the limits, at which kubelet evicts a pod."""
+        ci.make(limit_range({"default": {"ephemeral-storage": "1Gi"}}))
+        until("the defaults to count", lambda: "resources" in own_container(ci))
+        spec = ci.make(workloads.pod("true"), dry_run="All")["spec"]
+        assert spec["containers"][0]["resources"]["limits"]["ephemeral-storage"] == "1Gi"
+        daemon = spec["initContainers"][0]["resources"]
+        assert daemon["limits"]["ephemeral-storage"] == "20Gi"
+        assert daemon["requests"]["ephemeral-storage"] == "2Gi"
+
+    def test_of_ephemeral_storage_below_the_daemons_is_told_as_docs_say(self, ci: Namespace) -> None:
+        ci.make(limit_range({"max": {"ephemeral-storage": "8Gi"}}))
+        until("the maximum to count", lambda: is_refused(ci))
+        message = refusal(ci, small())
+        told = "maximum ephemeral-storage usage per Container is 8Gi, but limit is 20Gi"
+        assert told in message
+        assert f"`{told}`" in TROUBLESHOOTING
+        ci.make(small(options={"storage-size": "4Gi"}))
+
 
 def is_refused(namespace: Namespace) -> bool:
     """Return whether pods with a daemon are refused already."""

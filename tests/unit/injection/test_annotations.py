@@ -34,6 +34,8 @@ def test_the_table_is_that_of_the_contract() -> None:
         *always.split(),
         "registry-mirrors",
         "group",
+        "ephemeral-storage-request",
+        "ephemeral-storage-limit",
     }
     assert {option.name for option in OPTIONS if not option.allowed_by_default} == set(consent.split())
 
@@ -60,6 +62,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "cpu-limit": "2",
         "memory-request": "512Mi",
         "memory-limit": "4Gi",
+        "ephemeral-storage-request": "2Gi",
+        "ephemeral-storage-limit": None,
         "storage-size": "20Gi",
         "storage-medium": StorageMedium.DISK,
         "storage-class": None,
@@ -85,6 +89,10 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("cpu-limit", "4", f"{_DAEMON}/resources/limits/cpu", "4"),
         ("memory-request", "1Gi", f"{_DAEMON}/resources/requests/memory", "1Gi"),
         ("memory-limit", "8Gi", f"{_DAEMON}/resources/limits/memory", "8Gi"),
+        ("cpu-limit", "none", f"{_DAEMON}/resources/limits", {"memory": "4Gi"}),
+        ("memory-limit", "none", f"{_DAEMON}/resources/limits", {"cpu": "2"}),
+        ("ephemeral-storage-request", "5Gi", f"{_DAEMON}/resources/requests/ephemeral-storage", "5Gi"),
+        ("ephemeral-storage-limit", "60Gi", f"{_DAEMON}/resources/limits/ephemeral-storage", "60Gi"),
         ("storage-size", "50Gi", f"{_STORAGE}/emptyDir", {"sizeLimit": "50Gi"}),
         ("storage-medium", "Disk", f"{_STORAGE}/emptyDir", {"sizeLimit": "20Gi"}),
         ("storage-medium", "Memory", f"{_STORAGE}/emptyDir", {"medium": "Memory", "sizeLimit": "20Gi"}),
@@ -246,6 +254,10 @@ _INVALID = [
     ("memory-request", "0", _NO_BYTES),
     ("memory-limit", "1.5", _NO_BYTES),
     ("memory-limit", "-1Gi", _NO_BYTES),
+    ("memory-limit", "None", _NO_QUANTITY),
+    ("ephemeral-storage-request", "none", _NO_QUANTITY),
+    ("ephemeral-storage-request", "0", _NO_BYTES),
+    ("ephemeral-storage-limit", "-1Gi", _NO_BYTES),
     ("storage-size", "0Gi", _NO_BYTES),
     ("storage-size", "big", _NO_QUANTITY),
     ("storage-medium", "memory", 'must be "Disk" or "Memory" or "Volume"'),
@@ -626,9 +638,10 @@ def test_a_size_that_the_operator_left_out_is_left_out() -> None:
 
 
 def test_limits_that_the_operator_left_out_are_left_out() -> None:
-    policy = operator_policy(defaults=dict.fromkeys(("cpu-request", "cpu-limit", "memory-request", "memory-limit"), ""))
+    names = ("cpu-request", "cpu-limit", "memory-request", "memory-limit", "ephemeral-storage-request")
+    policy = operator_policy(defaults=dict.fromkeys(names, ""))
     assert "resources" not in injected_pod(a_pod(), policy)["spec"]["initContainers"][0]
-    policy = operator_policy(defaults={"cpu-request": "", "cpu-limit": "", "memory-limit": ""})
+    policy = operator_policy(defaults=dict.fromkeys([name for name in names if name != "memory-request"], ""))
     daemon = injected_pod(a_pod(), policy)["spec"]["initContainers"][0]
     assert daemon["resources"] == {"requests": {"memory": "512Mi"}}
 

@@ -36,7 +36,10 @@ def test_a_pod_is_given_exactly_what_the_contract_says(policy: Policy) -> None:
             "--host=unix:///var/run/docker.sock",
             "--group=2375",
         ],
-        "resources": {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "4Gi"}},
+        "resources": {
+            "requests": {"cpu": "250m", "memory": "512Mi", "ephemeral-storage": "2Gi"},
+            "limits": {"cpu": "2", "memory": "4Gi"},
+        },
         "securityContext": {
             "privileged": True,
             "allowPrivilegeEscalation": True,
