@@ -80,7 +80,7 @@ def run_explain(
 
 
 def _explain(template: ManifestPod, namespace_label: str, policy: Policy) -> Explanation:
-    decision = decide_for_namespace(template.pod, namespace_label, policy)
+    decision = decide_for_namespace(template.pod, namespace_label, policy, claim_names=template.claim_names)
     name, _, _ = template.name.partition(" ")
     # A note gives the remedy then: move the key to the pod template.
     is_misplaced = decision.reason is Reason.NOT_REQUESTED and any(each.key == INJECT for each in template.misplaced)

@@ -120,8 +120,9 @@ def _explain_injected_pod(pod: JsonObject, inputs: ExplainInputs) -> Explanation
 
 
 def _explain_workload(workload: JsonObject, inputs: ExplainInputs) -> Explanation:
-    template = next(iter(pod_templates(workload))).pod
-    decision = decide_live(template, inputs.admission)
+    pod_template = next(iter(pod_templates(workload)))
+    template = pod_template.pod
+    decision = decide_live(template, inputs.admission, pod_template.claim_names())
     is_injected = decision.outcome is Outcome.INJECTED
     explanation = _explain_decision(workload, template, inputs, decision)
     return explanation._replace(

@@ -68,7 +68,7 @@ def run_inject(
 def _inject(manifest: Manifest, namespace_label: str, policy: Policy) -> list[tuple[ManifestPod, Decision]]:
     decisions = []
     for template in manifest.templates():
-        decision = decide_for_namespace(template.pod, namespace_label, policy)
+        decision = decide_for_namespace(template.pod, namespace_label, policy, claim_names=template.claim_names)
         if decision.operations:
             manifest.inject(template, decision.operations)
         decisions.append((template, decision))

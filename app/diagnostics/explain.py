@@ -42,11 +42,12 @@ class AdmissionInputs(NamedTuple):
     policy: Policy
 
 
-def decide_live(pod: JsonObject, inputs: AdmissionInputs) -> Decision:
-    """Return the decision on a pod if it were created now."""
+def decide_live(pod: JsonObject, inputs: AdmissionInputs, claim_names: tuple[str, ...] = ()) -> Decision:
+    """Return the decision on a pod if it were created now. `claim_names` is as in `PodTemplate.claim_names`."""
     # Without a configuration, assume that of the chart, which selects the pod.
     exclusion = find_exclusion(pod, inputs) or ""
-    return decide_for_namespace(pod, namespace_label_of(inputs.namespace), inputs.policy, exclusion)
+    label = namespace_label_of(inputs.namespace)
+    return decide_for_namespace(pod, label, inputs.policy, claim_names=claim_names, exclusion=exclusion)
 
 
 def reaches_webhook(decision: Decision) -> bool:

@@ -11,7 +11,13 @@ SOCKET_LINK_NAME = "compat.sock"
 DEFAULT_SOCKET = f"/var/run/{SOCKET_NAME}"
 DEFAULT_DIR_WARNING = "the socket directory hides what the containers' images keep in /var/run"
 DATA_ROOT = "/var/lib/docker"
-SYSTEM_DIRECTORIES = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr", "/etc", "/proc", "/sys", "/dev")
+_LIBRARIES = ("lib", "lib32", "lib64", "libx32")
+# Directories with the daemon's programs, settings and devices. /usr/src, /usr/share and the like are free.
+SYSTEM_DIRECTORIES = (
+    *(f"/{name}" for name in ("bin", "sbin", *_LIBRARIES, "etc", "proc", "sys", "dev")),
+    *(f"/usr/{name}" for name in ("bin", "sbin", *_LIBRARIES, "libexec")),
+    *(f"/usr/local/{name}" for name in ("bin", "sbin", "lib", "libexec")),
+)
 _RESERVED_DIRECTORIES = PathSet.from_paths(*SYSTEM_DIRECTORIES, DATA_ROOT)
 # The exec roots of dockerd and containerd
 RUNTIME_DIRECTORIES = ("/run/docker", "/run/containerd")

@@ -17,15 +17,24 @@ def inject(json: Any, namespace_mode: Mode | None, policy: Policy) -> Decision:
     return decide(RuleContext(json, policy, namespace_mode))
 
 
-def decide_for_namespace(json: Any, namespace_label: str, policy: Policy, exclusion: str | None = None) -> Decision:
+def decide_for_namespace(
+    json: Any,
+    namespace_label: str,
+    policy: Policy,
+    *,
+    claim_names: tuple[str, ...] = (),
+    exclusion: str | None = None,
+) -> Decision:
     """Return the decision about a pod in a namespace with this label, as a cluster would decide.
 
-    `namespace_label` is empty if the namespace has no label. `exclusion` names the part of the webhook configuration
+    `namespace_label` is empty if the namespace has no label. `claim_names` is as in `read_pod`.
+    `exclusion` names the part of the webhook configuration
     that excludes the pod. It is empty if the configuration selects the pod, and None if nobody has read it.
     """
     context = RuleContext(json, policy)
     context.namespace_label = namespace_label
     context.exclusion = exclusion
+    context.claim_names = claim_names
     return decide(context)
 
 

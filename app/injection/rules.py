@@ -69,6 +69,7 @@ class RuleContext:
         self.namespace_mode = namespace_mode
         self.namespace_label: str | None = None
         self.exclusion: str | None = None
+        self.claim_names: tuple[str, ...] = ()
         self.creates_pod = True
         self.is_subresource = False
         self.only_namespace_asks = False
@@ -129,7 +130,7 @@ def _check_request(context: RuleContext) -> RuleOutcome:
 
 
 def _read_pod_spec(context: RuleContext) -> RuleOutcome:
-    context.pod = read_pod(context.pod_json)
+    context.pod = read_pod(context.pod_json, context.claim_names)
     return None
 
 

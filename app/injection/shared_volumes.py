@@ -1,22 +1,25 @@
 """Shares the clients' volumes with the daemon, at the same paths.
 
 `docker run -v $PWD:/w` names a path of the client's filesystem, but the daemon looks the path up in its own. Secrets,
-ConfigMaps, projected volumes and hostPaths are never shared.
+ConfigMaps and projected volumes are never shared. Other kinds, such as NFS, are shared if the pod names the volume and
+the operator allows the kind.
 """
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from app.injection.constants import PREFIX
 from app.injection.decision import Denial, Reason
 from app.injection.docker_paths import daemon_directories
-from app.injection.message_parts import join_first, quote, warn_of_names
+from app.injection.message_parts import abbreviate, join_first, quote, warn_of_names
 from app.injection.options import Options, Placement
 from app.injection.policy import Policy
 from app.model import Container, Mount, PathSet, Pod
 
 _SubPaths: TypeAlias = Mapping[str, set[str]]
 SHAREABLE_KINDS = frozenset({"emptyDir", "persistentVolumeClaim", "ephemeral"})
+# Settings and credentials: nobody expects them in containers of the daemon.
+_SETTINGS_KINDS = frozenset({"configMap", "secret", "projected", "downwardAPI"})
 
 
 class SharedVolumes:
@@ -31,40 +34,114 @@ class SharedVolumes:
 def share_volumes(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Policy) -> SharedVolumes | Denial:
     """Return the daemon's mounts of the clients' volumes, or a denial if the pod names a volume that cannot be shared.
 
-    If two containers mount different volumes at one path, the first container wins. The daemon can write a volume if
-    one client can.
+    If two containers mount different volumes at one path, that of a main container wins over that of an init container,
+    and then that of the first one. The daemon can write a volume if one client can.
     """
     requested = options.share_volumes
     if requested is False:
         return SharedVolumes((), ())
-    names = _shareable_names(pod, policy)
-    if requested is not True:
-        if missing := [name for name in requested if name not in names]:
-            return Denial(Reason.INVALID_OPTION, join_first(missing, lambda name: _describe_refusal(name, pod)))
-        names &= set(requested)
-    # An ordinary container starts after all init containers, so their files exist already. A volume that the pod names
-    # is always shared.
-    skips_prepared_sub_paths = requested is True and options.placement is Placement.NATIVE
+    if requested is True:
+        return _share_all(pod, clients, options, policy)
+    return _share_named(pod, clients, requested, options, policy)
+
+
+def _share_all(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Policy) -> SharedVolumes:
+    # An ordinary container starts after all init containers, so their files exist already.
+    skips_prepared_sub_paths = options.placement is Placement.NATIVE
     sub_paths = _init_container_sub_paths(pod, policy.container_name) if skips_prepared_sub_paths else {}
+    found = _collect_mounts(clients, _shareable_names(pod, policy, SHAREABLE_KINDS), sub_paths, options)
+    warnings = _exclusion_warnings(found, policy)
+    if others := _volumes_of_other_kinds(pod, clients, options, policy):
+        warnings.append(warn_of_names(f"{_not_shared(policy)} of their kind", others))
+    return SharedVolumes(tuple(found.shared.values()), tuple(warnings))
+
+
+def _share_named(
+    pod: Pod, clients: tuple[Container, ...], requested: tuple[str, ...], options: Options, policy: Policy
+) -> SharedVolumes | Denial:
+    names = _shareable_names(pod, policy, SHAREABLE_KINDS | policy.share_by_name)
+    problems = [_describe_refusal(name, pod, policy) for name in requested if name not in names]
+    # A volume that the pod names is always shared, so an init container may create its subPaths.
+    found = _collect_mounts(clients, names & set(requested), {}, options)
+    problems += _unshared_requests(requested, found)
+    if problems:
+        sentences = [f"annotation {PREFIX}share-volumes: {problem}" for problem in problems]
+        return Denial(Reason.INVALID_OPTION, join_first(sentences, str))
+    warnings = _exclusion_warnings(found, policy)
+    mounted_names = {mount.volume for client in clients for mount in client.mounts}
+    if unmounted := [name for name in requested if name not in mounted_names]:
+        warnings.append(warn_of_names(f"{_not_shared(policy)} no container with Docker mounts", unmounted))
+    return SharedVolumes(tuple(found.shared.values()), tuple(warnings))
+
+
+class _CollectedMounts(NamedTuple):
+    """The mounts that the daemon gets, by path, and those that it does not get, by reason."""
+
+    shared: dict[str, Mount]
+    excluded: dict[str, list[Mount]]
+
+
+def _collect_mounts(
+    clients: tuple[Container, ...], names: set[str], sub_paths: _SubPaths, options: Options
+) -> _CollectedMounts:
     reserved = daemon_directories(options.socket_dir)
     shared: dict[str, Mount] = {}
-    excluded: dict[str, dict[str, None]] = {}
-    for client in clients:
+    excluded: dict[str, list[Mount]] = {}
+    for client in sorted(clients, key=_is_init):
         for client_mount in client.mounts:
             mount = client_mount.without_propagation()
             if mount.volume not in names or mount == (existing := shared.get(mount.path)):
                 continue
             if reason := _exclusion_reason(mount, existing, sub_paths, reserved):
-                excluded.setdefault(reason, {})[mount.mount_path] = None
+                excluded.setdefault(reason, []).append(mount)
             elif existing is None or (existing.read_only and not mount.read_only):
                 shared[mount.path] = mount
     for path in _paths_under_read_only(shared):
-        excluded.setdefault("a read-only volume is above", {})[shared.pop(path).mount_path] = None
-    warnings = (
-        warn_of_names(f"not shared with {policy.container_name} because {reason}", list(paths))
-        for reason, paths in excluded.items()
+        excluded.setdefault("a read-only volume is above", []).append(shared.pop(path))
+    return _CollectedMounts(shared, excluded)
+
+
+def _is_init(container: Container) -> bool:
+    return container.is_init
+
+
+def _not_shared(policy: Policy) -> str:
+    return f"not shared with {policy.container_name} because"
+
+
+def _exclusion_warnings(found: _CollectedMounts, policy: Policy) -> list[str]:
+    return [
+        warn_of_names(
+            f"{_not_shared(policy)} {reason}",
+            list(dict.fromkeys(mount.mount_path for mount in mounts)),
+        )
+        for reason, mounts in found.excluded.items()
+    ]
+
+
+def _unshared_requests(requested: tuple[str, ...], found: _CollectedMounts) -> list[str]:
+    """Return a sentence for each volume that the pod names, and that the daemon gets at none of its paths."""
+    shared_names = {mount.volume for mount in found.shared.values()}
+    reasons = {mount.volume: (mount, reason) for reason, mounts in found.excluded.items() for mount in mounts}
+    return [
+        f"volume {quote(name)} cannot be shared at {abbreviate(reasons[name][0].mount_path)} because {reasons[name][1]}"
+        for name in requested
+        if name in reasons and name not in shared_names
+    ]
+
+
+def _volumes_of_other_kinds(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Policy) -> list[str]:
+    """Return the names, with their kinds, of volumes that may hold a workspace but are not shared by themselves."""
+    reserved = daemon_directories(options.socket_dir)
+    mounted_names = dict.fromkeys(
+        mount.volume for client in clients for mount in client.mounts if not reserved.overlaps(mount.path)
     )
-    return SharedVolumes(tuple(shared.values()), tuple(warnings))
+    volumes = [pod.volumes[name] for name in mounted_names if name in pod.volumes and name != policy.run_volume]
+    return [
+        f"{volume.name} ({volume.kind})"
+        for volume in volumes
+        if volume.kind not in SHAREABLE_KINDS and volume.kind not in _SETTINGS_KINDS
+    ]
 
 
 def _paths_under_read_only(shared: Mapping[str, Mount]) -> list[str]:
@@ -112,12 +189,14 @@ def _init_container_sub_paths(pod: Pod, daemon: str) -> _SubPaths:
     return sub_paths
 
 
-def _shareable_names(pod: Pod, policy: Policy) -> set[str]:
-    """Return the names of the pod's own volumes that can be shared with the daemon."""
+def _shareable_names(pod: Pod, policy: Policy, kinds: frozenset[str]) -> set[str]:
+    """Return the names of the pod's own volumes of these kinds."""
     own_volumes = (policy.run_volume, policy.storage_volume)
-    return {name for name, volume in pod.volumes.items() if volume.kind in SHAREABLE_KINDS and name not in own_volumes}
+    return {name for name, volume in pod.volumes.items() if volume.kind in kinds and name not in own_volumes}
 
 
-def _describe_refusal(name: str, pod: Pod) -> str:
-    problem = "has no volume" if name not in pod.volumes else "may share only emptyDir, PVC and ephemeral volumes, not"
-    return f"annotation {PREFIX}share-volumes: the pod {problem} {quote(name)}"
+def _describe_refusal(name: str, pod: Pod, policy: Policy) -> str:
+    if name not in pod.volumes:
+        return f"the pod has no volume {quote(name)}"
+    kinds = ", ".join(("emptyDir", "PVC", "ephemeral", *sorted(policy.share_by_name)))
+    return f"volume {quote(name)} is of kind {pod.volumes[name].kind}; pods may share {kinds} volumes"

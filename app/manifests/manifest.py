@@ -26,7 +26,8 @@ class ManifestPod(NamedTuple):
     """A pod or pod template in a file.
 
     `name` is what kubectl would call its object, `namespace` the one that the object or the user names, or empty;
-    `pointer` leads from the object to the pod, which is JSON. `misplaced` holds the annotations and labels that are on
+    `pointer` leads from the object to the pod, which is JSON. `claim_names` is as in `PodTemplate`.
+    `misplaced` holds the annotations and labels that are on
     the object and belong on the template. `document` is the index of the document in the file, `place` the JSON pointer
     of the template in the document.
     """
@@ -35,6 +36,7 @@ class ManifestPod(NamedTuple):
     namespace: str
     pointer: str
     pod: JsonObject
+    claim_names: tuple[str, ...]
     misplaced: tuple[MisplacedKey, ...]
     document: int
     place: str
@@ -90,7 +92,8 @@ class Manifest:
                 if self._namespace:
                     name += f" in namespace {namespace}"
                 misplaced = misplaced_keys(template)
-                yield ManifestPod(name, namespace, pod_pointer, pod, misplaced, number, pointer(*places[id(pod)]))
+                place = pointer(*places[id(pod)])
+                yield ManifestPod(name, namespace, pod_pointer, pod, template.claim_names(), misplaced, number, place)
 
     def unknown_objects(self) -> Iterator[UnknownObject]:
         """Yield the objects of kinds that may hold pods, but are not known."""

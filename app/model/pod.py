@@ -170,15 +170,17 @@ def read_metadata(json: Any) -> Metadata:
     return Metadata(raw.annotations or {}, raw.labels or {}, raw)
 
 
-def read_pod(json: Any) -> Pod:
+def read_pod(json: Any, claim_names: tuple[str, ...] = ()) -> Pod:
     """Return the view of a pod. Raise MalformedPodError if a member has another type than in the API reference.
 
-    `json` is as in `read_metadata`.
+    `json` is as in `read_metadata`. `claim_names` are the volumes that the pod gets from the claim templates of its
+    StatefulSet, whose controller replaces volumes of the same name.
     """
     spec = (json if isinstance(json, PodShape) else _read_spec(json)).spec
     init_containers = _read_containers("initContainers", spec.init_containers or [])
     containers = _read_containers("containers", spec.containers)
     volumes = [_read_volume(index, raw) for index, raw in enumerate(spec.volumes or ())]
+    volumes += (Volume(name, "persistentVolumeClaim") for name in claim_names)
     security = spec.security_context
     return Pod(
         spec,

@@ -29,6 +29,18 @@ class PodTemplate(NamedTuple):
     pointer: str
     pod: JsonObject
 
+    def claim_names(self) -> tuple[str, ...]:
+        """Return the names of the volumes that a StatefulSet adds to its pods, one for each claim template."""
+        if self.owner.get("kind") != "StatefulSet":
+            return ()
+        claims = as_object(self.owner.get("spec")).get("volumeClaimTemplates")
+        names = (
+            [as_object(as_object(claim).get("metadata")).get("name") for claim in claims or ()]
+            if isinstance(claims, list)
+            else []
+        )
+        return tuple(name for name in names if isinstance(name, str))
+
     def outer_metadata(self) -> Iterator[JsonObject]:
         """Yield the metadata of the object and of each part of it that the pod template is in."""
         node: Any = self.owner

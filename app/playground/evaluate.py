@@ -61,7 +61,7 @@ def evaluate(question: Question, environ: Mapping[str, str]) -> Evaluation:
     manifest = Manifest(annotated, "manifest")
     pods = []
     for template in manifest.templates():
-        decision = decide_for_namespace(template.pod, question.namespace, policy)
+        decision = decide_for_namespace(template.pod, question.namespace, policy, claim_names=template.claim_names)
         if decision.operations:
             manifest.inject(template, decision.operations)
         pods.append(_pod_result(template, decision))

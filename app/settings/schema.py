@@ -120,6 +120,9 @@ class InjectionSettings(_SettingsGroup):
     storage_volume: DnsLabel = "dind-storage"
     """Name of the volume at /var/lib/docker."""
 
+    share_by_name: frozenset[Literal["csi", "hostPath", "iscsi", "nfs"]] = frozenset()
+    """Kinds of volumes that pods may share with the daemon by name, besides emptyDir, PVC and ephemeral."""
+
     storage: bool = True
     """Mount a volume at /var/lib/docker; without one, layers fill the container's own filesystem."""
 

@@ -231,7 +231,16 @@ def _create_from_template(owner: JsonObject, template: JsonObject) -> JsonObject
     kind, name = owner["kind"], owner["metadata"]["name"]
     reference = {"apiVersion": owner["apiVersion"], "kind": kind, "name": name, "uid": _UID, "controller": True}
     metadata = {**(template.get("metadata") or {}), "generateName": f"{name}-", "ownerReferences": [reference]}
-    return _copy_as_json({"apiVersion": "v1", "kind": "Pod", **template, "metadata": metadata})
+    spec = dict(template["spec"])
+    if claims := owner.get("spec", {}).get("volumeClaimTemplates"):
+        spec["volumes"] = [*map(_claim_volume, claims), *spec.get("volumes", [])]
+    return _copy_as_json({"apiVersion": "v1", "kind": "Pod", **template, "metadata": metadata, "spec": spec})
+
+
+def _claim_volume(claim: JsonObject) -> JsonObject:
+    """Return the volume that the StatefulSet controller puts before the others for a claim template."""
+    name = claim["metadata"]["name"]
+    return {"name": name, "persistentVolumeClaim": {"claimName": f"{name}-0"}}
 
 
 def _copy_as_json(pod: JsonObject) -> JsonObject:

@@ -4,10 +4,25 @@ import pytest
 
 from app.injection.docker_paths import daemon_directories, hides_daemon_files
 
-_SYSTEM = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/usr", "/etc", "/proc", "/sys", "/dev", "/var/lib/docker"]
+_SYSTEM = [
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/usr/bin",
+    "/usr/local/lib",
+    "/etc",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/var/lib/docker",
+]
 
 
-@pytest.mark.parametrize("path", ["/", "/var", "/var/lib", *_SYSTEM, *(f"{path}/below" for path in _SYSTEM)])
+@pytest.mark.parametrize(
+    "path", ["/", "/usr", "/usr/local", "/var", "/var/lib", *_SYSTEM, *(f"{path}/below" for path in _SYSTEM)]
+)
 def test_what_the_daemon_needs_is_protected_from_socket_and_workspace(path: str) -> None:
     assert hides_daemon_files(path)
     assert daemon_directories("/run/dind").overlaps(path)
@@ -20,7 +35,18 @@ def test_the_sockets_are_protected_from_workspaces_only(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/work", "/home/ci", "/library", "/usrlocal", "/var/lib/dockerd", "/var/cache", "/opt"]
+    "path",
+    [
+        "/work",
+        "/home/ci",
+        "/library",
+        "/usr/src/app",
+        "/usr/share/x",
+        "/usrlocal",
+        "/var/lib/dockerd",
+        "/var/cache",
+        "/opt",
+    ],
 )
 def test_other_directories_are_free(path: str) -> None:
     assert not hides_daemon_files(path)

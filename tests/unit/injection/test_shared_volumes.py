@@ -41,19 +41,55 @@ def _shared_mounts(pod: JsonObject, policy: Policy) -> list[JsonObject]:
         ({"configMap": {"name": "c"}}, False),
         ({"projected": {"sources": []}}, False),
         ({"downwardAPI": {}}, False),
-        ({"hostPath": {"path": "/data"}}, False),
-        ({"nfs": {"server": "s", "path": "/"}}, False),
-        ({"csi": {"driver": "d"}}, False),
         ({"emptyDir": None, "secret": {}}, False),
     ],
 )
-def test_only_emptydirs_claims_and_ephemeral_volumes_are_shared(
-    source: JsonObject, shared: bool, policy: Policy
-) -> None:
+def test_of_the_kinds_that_need_no_name_only_some_are_shared(source: JsonObject, shared: bool, policy: Policy) -> None:
     mount = _mount("/work", "v")
     pod = a_pod(containers=[a_container(volumeMounts=[mount])], volumes=[{"name": "v", **source}])
     assert _shared_mounts(pod, policy) == ([mount] if shared else [])
     assert inject(pod, None, policy).warnings == ()
+
+
+_OTHER_KINDS: list[JsonObject] = [
+    {"hostPath": {"path": "/data"}},
+    {"nfs": {"server": "s", "path": "/"}},
+    {"csi": {"driver": "d"}},
+    {"iscsi": {"iqn": "i"}},
+]
+
+
+@pytest.mark.parametrize("source", _OTHER_KINDS, ids=str)
+def test_a_workspace_of_another_kind_is_left_out_with_a_warning_that_names_it(
+    source: JsonObject, policy: Policy
+) -> None:
+    pod = a_pod(containers=[a_container(volumeMounts=[_mount("/work", "v")])], volumes=[{"name": "v", **source}])
+    assert _shared_mounts(pod, policy) == []
+    (kind,) = source
+    assert inject(pod, None, policy).warnings == (f"not shared with dind because of their kind: v ({kind})",)
+
+
+@pytest.mark.parametrize("source", _OTHER_KINDS, ids=str)
+def test_such_a_workspace_is_shared_if_it_is_named_and_the_operator_allows_its_kind(source: JsonObject) -> None:
+    (kind,) = source
+    mount = _mount("/work", "v")
+    pod = _pod(mount, **{"share-volumes": "v"})
+    pod["spec"]["volumes"].append({"name": "v", **source})
+    assert _shared_mounts(pod, permissive_policy(share_by_name={kind})) == [mount]
+    decision = inject(pod, None, permissive_policy())
+    assert decision.reason is Reason.INVALID_OPTION
+    assert f'volume "v" is of kind {kind}; pods may share emptyDir, PVC, ephemeral volumes' in decision.message
+
+
+def test_files_of_the_node_at_the_daemons_own_paths_are_no_workspace(policy: Policy) -> None:
+    pod = _pod(_mount("/etc/localtime", "v"))
+    pod["spec"]["volumes"].append({"name": "v", "hostPath": {"path": "/etc/localtime"}})
+    assert inject(pod, None, policy).warnings == ()
+
+
+@pytest.mark.parametrize("path", ["/usr/src/app", "/usr/share/app", "/opt/work", "/root", "/home/jenkins/agent"])
+def test_a_workspace_at_these_paths_is_shared(path: str, policy: Policy) -> None:
+    assert _shared_mounts(_pod(_mount(path)), policy) == [_mount(path)]
 
 
 def test_read_only_and_sub_path_are_copied_and_nothing_else(policy: Policy) -> None:
@@ -89,7 +125,8 @@ def test_an_expanded_sub_path_is_left_out_with_a_warning(policy: Policy) -> None
         "/lib64",
         "/usr",
         "/usr/sbin",
-        "/usr/local/share",
+        "/usr/local",
+        "/usr/local/bin",
         "/etc",
         "/etc/ssl",
         "/proc",
@@ -151,10 +188,12 @@ def test_of_two_volumes_at_one_path_the_first_containers_wins_with_a_warning(
     assert warning.startswith("not shared with dind because another container mounts another volume there: /work/")
 
 
-def test_init_containers_come_first_in_pod_order(policy: Policy) -> None:
+def test_a_main_container_wins_over_an_init_container_at_the_same_path(policy: Policy) -> None:
     pod = _pod(_mount("/work"))
     pod["spec"]["initContainers"] = [a_container("setup", volumeMounts=[_mount("/work", "b")])]
-    assert _shared_mounts(pod, policy) == [_mount("/work", "b")]
+    assert _shared_mounts(pod, policy) == [_mount("/work")]
+    (warning,) = inject(pod, None, policy).warnings
+    assert warning == "not shared with dind because another container mounts another volume there: /work"
 
 
 def test_volumes_of_containers_without_docker_are_not_shared(policy: Policy) -> None:
@@ -195,7 +234,7 @@ def test_a_sub_path_of_a_volume_that_is_named_is_shared_all_the_same(policy: Pol
     [
         ("c", 'the pod has no volume "c"'),
         ("a,c,d", 'the pod has no volume "d"'),
-        ("s", 'the pod may share only emptyDir, PVC and ephemeral volumes, not "s"'),
+        ("s", 'volume "s" is of kind secret; pods may share emptyDir, PVC, ephemeral volumes'),
     ],
 )
 def test_a_volume_that_cannot_be_shared_is_denied_when_named(volumes: str, says: str, policy: Policy) -> None:
@@ -207,8 +246,45 @@ def test_a_volume_that_cannot_be_shared_is_denied_when_named(volumes: str, says:
     assert says in decision.message
 
 
+@pytest.mark.parametrize(
+    ("mount", "problem"),
+    [
+        (
+            _mount("/usr/bin", "b"),
+            'volume "b" cannot be shared at /usr/bin because the daemon needs its own files there',
+        ),
+        (_mount("/work", "b", subPathExpr="$(A)"), 'volume "b" cannot be shared at /work because subPathExpr is only'),
+        (_mount("/ro/x", "b"), 'volume "b" cannot be shared at /ro/x because a read-only volume is above'),
+        (_mount("/data", "b"), 'volume "b" cannot be shared at /data because another container mounts another volume'),
+    ],
+)
+def test_a_volume_that_is_named_and_left_out_is_denied(mount: JsonObject, problem: str, policy: Policy) -> None:
+    pod = _pod(_mount("/data"), **{"share-volumes": "a,b,ro"})
+    pod["spec"]["volumes"].append({"name": "ro", "emptyDir": {}})
+    pod["spec"]["containers"] += [
+        a_container("reader", volumeMounts=[_mount("/ro", "ro", readOnly=True)]),
+        a_container("test", volumeMounts=[mount]),
+    ]
+    decision = inject(pod, None, policy)
+    assert decision.reason is Reason.INVALID_OPTION
+    assert problem in decision.message
+
+
+def test_a_volume_that_is_named_and_mounted_by_no_container_is_a_warning(policy: Policy) -> None:
+    pod = _pod(_mount("/work"), **{"share-volumes": "a,b"})
+    assert inject(pod, None, policy).warnings == ("not shared with dind because no container with Docker mounts: b",)
+
+
+def test_a_volume_that_is_named_and_shared_at_one_of_its_paths_is_not_denied(policy: Policy) -> None:
+    pod = _pod(_mount("/work"), _mount("/etc/work"), **{"share-volumes": "a"})
+    assert _shared_mounts(pod, policy) == [_mount("/work")]
+    assert inject(pod, None, policy).warnings == (
+        "not shared with dind because the daemon needs its own files there: /etc/work",
+    )
+
+
 def test_long_lists_of_what_was_left_out_are_cut_to_120_characters(policy: Policy) -> None:
-    mounts = [_mount(f"/usr/{'x' * 30}{index}") for index in range(10)]
+    mounts = [_mount(f"/etc/{'x' * 30}{index}") for index in range(10)]
     mounts += [_mount(f"/work/{index}", subPathExpr="$(A)") for index in range(30)]
     warnings = inject(_pod(*mounts), None, policy).warnings
     assert [len(warning) for warning in warnings] == [120, 120]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pods import a_pod, injected_pod, names_of, operator_policy, permissive_policy
+from pods import a_container, a_pod, injected_pod, names_of, operator_policy, permissive_policy
 from pydantic import BaseModel, ValidationError
 
 from app import __version__
@@ -38,6 +38,12 @@ def _inject_daemonset_mode(policy: Policy) -> JsonObject:
 
 def _reason(policy: Policy, mode: str = "sidecar", options: dict[str, Any] | None = None, **spec: Any) -> Reason:
     return inject(a_pod(mode, options, **spec), None, policy).reason
+
+
+def _share_nfs_volume(policy: Policy) -> Reason:
+    volumes = [{"name": "work", "nfs": {"server": "s", "path": "/"}}]
+    containers = [a_container(volumeMounts=[{"name": "work", "mountPath": "/work"}])]
+    return _reason(policy, options={"share-volumes": "work"}, volumes=volumes, containers=containers)
 
 
 def _volumes(policy: Policy) -> list[str]:
@@ -72,6 +78,7 @@ _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
     ),
     "run_volume": ("cache-dir", _volumes, ["dind-run", "dind-storage"], ["cache-dir", "dind-storage"]),
     "storage_volume": ("layers", _volumes, ["dind-run", "dind-storage"], ["dind-run", "layers"]),
+    "share_by_name": (frozenset({"nfs"}), _share_nfs_volume, Reason.INVALID_OPTION, Reason.INJECTED),
     "storage": (False, _volumes, ["dind-run", "dind-storage"], ["dind-run"]),
     "start_script": (False, lambda p: "command" in _daemon(p), True, False),
     "startup_probe": (False, lambda p: "startupProbe" in _daemon(p, **{"socket-dir": "/var/run"}), True, False),
