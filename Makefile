@@ -64,7 +64,7 @@ docker: $(DEV_STAMP) ## Test that no option makes the newest Docker trust a fake
 	@PYTHONPATH=tests/e2e $(BIN)/python -m pytest -q tests/docker
 
 .PHONY: readme
-readme: $(DEV_STAMP) ## Write the chart's README from the comments of its values, and deploy/overlays/strict
+readme: $(DEV_STAMP) ## Write the chart's README from the comments of its values, and the policies in deploy/overlays
 	@PYTHON=$(BIN)/python tests/chart/install-helm.sh > /dev/null
 	@$(BIN)/python tests/chart/readme.py
 
@@ -148,7 +148,7 @@ check: $(DEV_STAMP) ## Format, lint, check types, and run the tests, those that 
 	@$(BIN)/python -m pytest -q -n auto --failed-first
 
 .PHONY: reference
-reference: $(RUN_STAMP) ## Write the generated pages of docs/ and files/strict.json and files/start-dockerd.sh of the chart
+reference: $(RUN_STAMP) ## Write the generated pages of docs/ and the generated files of the chart
 	@$(BIN)/python docs/generate.py
 
 .PHONY: screenshots

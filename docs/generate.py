@@ -14,11 +14,12 @@ from app.http import Metrics
 from app.injection import INJECT, OPTIONS, RULES, STATUS, Mode, Option, Outcome, Reason
 from app.injection.start_script import COMMENTED_SCRIPT
 from app.settings import Settings, list_settings, load_settings
-from app.strict_policy import policy_facts
+from app.strict_policy import advisory_facts, policy_facts
 
 DOCS = Path(__file__).parent
 CHART_FILES = DOCS.parent / "charts" / "dind-webhook" / "files"
 STRICT = CHART_FILES / "strict.json"
+ADVISORY = CHART_FILES / "advisory.json"
 START_DOCKERD = CHART_FILES / "start-dockerd.sh"
 
 
@@ -317,6 +318,7 @@ def main() -> None:
     for name, page in PAGES.items():
         (DOCS / name).write_text(page(), "utf-8")
     STRICT.write_text(json.dumps(policy_facts(), indent=2) + "\n", "utf-8")
+    ADVISORY.write_text(json.dumps(advisory_facts(), indent=2) + "\n", "utf-8")
     START_DOCKERD.write_text(COMMENTED_SCRIPT, "utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Write the README.md of the chart with helm-docs, and the policies of the strict overlay with helm."""
+"""Write the README.md of the chart with helm-docs, and the policies of two overlays with helm."""
 
 import json
 import re
@@ -62,15 +62,20 @@ def readme() -> str:
         return Path(folder, "README.md").read_text()
 
 
-OVERLAY = ROOT / "deploy" / "overlays" / "strict"
-POLICIES = tuple(
-    f"validatingadmissionpolicy{binding}-{name}.yaml" for name in ("strict", "certs") for binding in ("", "binding")
+OVERLAYS = ROOT / "deploy" / "overlays"
+# The value of the chart that adds the policies of an overlay
+POLICY_VALUES = {"strict": "policy.strict", "advisory": "policy.advisory.enabled"}
+# The overlay and the name of each file with a policy or its binding
+POLICY_FILES = tuple(
+    (overlay, f"validatingadmissionpolicy{binding}-{name}.yaml")
+    for overlay, name in (("strict", "strict"), ("strict", "certs"), ("advisory", "advisory"))
+    for binding in ("", "binding")
 )
 
 
-def strict_overlay(file: str) -> str:
-    """Return the contents of a file of the strict overlay. It has too much CEL to be written by hand."""
-    flags = ["--namespace=dind-webhook", "--set=policy.strict=true", f"--show-only=templates/{file}"]
+def overlay_policy(overlay: str, file: str) -> str:
+    """Return the contents of a file of an overlay. It has too much CEL to be written by hand."""
+    flags = ["--namespace=dind-webhook", f"--set={POLICY_VALUES[overlay]}=true", f"--show-only=templates/{file}"]
     rendered = helm("helm4", "template", "dind-webhook", CHART, *flags).stdout.partition(f"templates/{file}\n")[2]
     # Remove all labels but one: kustomize adds them.
     own = re.sub(r"^    (app\.kubernetes\.io/(?!component)|helm\.sh/).*\n", "", rendered, flags=re.MULTILINE)
@@ -79,6 +84,6 @@ def strict_overlay(file: str) -> str:
 
 if __name__ == "__main__":
     (CHART / "README.md").write_text(readme())
-    for name in POLICIES:
-        (OVERLAY / name).write_text(strict_overlay(name))
+    for overlay, file in POLICY_FILES:
+        (OVERLAYS / overlay / file).write_text(overlay_policy(overlay, file))
     sys.exit()

@@ -9,6 +9,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 from helm import CUSTOM, OVERLAYS, is_hook, kustomize, render
+from readme import POLICY_FILES, overlay_policy
 
 from app.settings import load_settings
 
@@ -18,6 +19,7 @@ SAME_AS: dict[str, Any] = {
     "cert-manager": {"tls": {"mode": "certManager"}},
     "daemonset": {"daemonset": {"enabled": True}},
     "strict": {"policy": {"strict": True}},
+    "advisory": {"policy": {"advisory": {"enabled": True}}},
 }
 HELMS_OWN = ("app.kubernetes.io/managed-by", "helm.sh/chart")
 
@@ -78,6 +80,13 @@ def test_an_overlay_is_what_the_chart_makes(overlay: Path) -> None:
     assert ours.keys() == helms.keys()
     for name, o in helms.items():
         assert ours[name] == o, name
+
+
+@pytest.mark.parametrize(("overlay", "file"), POLICY_FILES)
+def test_the_policies_of_an_overlay_are_rendered_by_the_chart(overlay: str, file: str) -> None:
+    """If this fails, run `make readme`, which writes the file."""
+    written = next(path for path in OVERLAYS if path.name == overlay) / file
+    assert written.read_text() == overlay_policy(overlay, file)
 
 
 @each_overlay

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from helm import HELMS, NAMESPACE, RELEASE, only, render
-from readme import OVERLAY, POLICIES, strict_overlay
 
 from app.injection import Mode, inject
 from app.model import is_dns_label
@@ -166,12 +165,6 @@ def test_every_refusal_has_a_sentence() -> None:
     for validation in strict({"daemonset": {"enabled": True}})["validations"]:
         assert len(validation["message"]) > 20
         assert validation["reason"] == "Forbidden"
-
-
-@pytest.mark.parametrize("name", POLICIES)
-def test_the_overlay_is_what_the_chart_makes(name: str) -> None:
-    """If this fails, run `make readme`, which writes the file."""
-    assert (OVERLAY / name).read_text() == strict_overlay(name)
 
 
 def test_the_account_of_certs_may_write_only_an_opaque_secret() -> None:

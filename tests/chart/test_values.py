@@ -155,6 +155,11 @@ OUT_OF_SCHEMA = [
     ("/containerPort", {"containerPort": 70000}),
     ("/image/repository", {"image": {"repository": "dind-webhook:1"}}),
     ("/image/digest", {"image": {"digest": "latest"}}),
+    *(
+        ("/policy/advisory/validationActions", {"policy": {"advisory": {"validationActions": actions}}})
+        for actions in (["Deny"], ["Warn", "Deny"], [], ["Warn", "Warn"])
+    ),
+    ("/policy/advisory", {"policy": {"advisory": {"enable": True}}}),
     ("/tls/mode", {"tls": {"mode": "vault"}}),
     ("/podLabels/a", {"podLabels": {"a": 1}}),
     ("/imagePullSecrets/0", {"imagePullSecrets": ["registry"]}),

@@ -164,6 +164,21 @@ def test_messages_of_the_policy_are_those_of_the_chart() -> None:
         assert row in filled
 
 
+def test_messages_of_the_advisory_policy_are_those_of_the_chart() -> None:
+    policy = (CHART / "templates/validatingadmissionpolicy-advisory.yaml").read_text("utf-8").replace('\\"', '"')
+    section = (
+        (DOCS / "troubleshooting.md")
+        .read_text("utf-8")
+        .partition("\n### From the advisory policy\n")[2]
+        .partition("\n#")[0]
+    )
+    rows = re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
+    assert len(rows) == len(re.findall("messageExpression:", policy))
+    for row in rows:
+        for part in row.split("…"):
+            assert part.strip() in policy
+
+
 def test_warnings_are_those_of_the_code() -> None:
     section = (DOCS / "troubleshooting.md").read_text("utf-8").partition("\n## Warnings\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)

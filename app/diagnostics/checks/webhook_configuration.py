@@ -17,6 +17,7 @@ from app.diagnostics.snapshot import (
     Snapshot,
     calls_for_pods,
     is_part_of_chart,
+    labels_of,
     name_of,
     release_name,
     release_namespace,
@@ -95,9 +96,14 @@ def _installed_entries(snapshot: Snapshot) -> Iterator[tuple[str, JsonObject]]:
 
 def check_failure_policy(snapshot: Snapshot) -> Iterator[Problem]:
     names = [entry["name"] for _, entry in _installed_entries(snapshot) if entry.get("failurePolicy") != "Fail"]
-    policies = {name_of(policy) for policy in snapshot.admission_policies if is_part_of_chart(policy)}
+    policies = {name_of(policy) for policy in snapshot.admission_policies if _checks_injection(policy)}
     if names and not any(binding["spec"].get("policyName") in policies for binding in snapshot.policy_bindings):
         yield Problem(f"failurePolicy is Ignore for {', '.join(names)}, and no policy checks that pods were injected")
+
+
+def _checks_injection(policy: JsonObject) -> bool:
+    """Return whether a policy of the chart checks that pods were injected; the advisory policy does not."""
+    return is_part_of_chart(policy) and labels_of(policy).get("app.kubernetes.io/component") != "advisory"
 
 
 def check_policy_binding(snapshot: Snapshot) -> Iterator[Problem]:

@@ -200,10 +200,15 @@ imagePullSecrets:
 {{- append (.Values.webhook.exemptNamespaces | default list) .Release.Namespace | uniq | toJson -}}
 {{- end -}}
 
-{{/* Selector of the namespaces for which the webhook is called. Takes (dict "root" $ "values" (list of values of the namespace's label)). */}}
+{{/*
+Selector of the namespaces for which the webhook is called. Takes (dict "root" $ "values" (list of values of the namespace's
+label)); without values, it selects namespaces that have not opted in too.
+*/}}
 {{- define "dind-webhook.namespaceSelector" -}}
 matchExpressions:
-  - {key: dind.io/inject, operator: In, values: {{ toJson .values }}}
+  {{- with .values }}
+  - {key: dind.io/inject, operator: In, values: {{ toJson . }}}
+  {{- end }}
   - key: kubernetes.io/metadata.name
     operator: NotIn
     values: {{ include "dind-webhook.exemptNamespaces" .root }}

@@ -1,5 +1,6 @@
-"""Create pods with dry-run in namespaces with each value of the opt-in label."""
+"""Create objects with dry-run in namespaces with each value of the opt-in label."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,9 @@ import pytest
 from kubernetes import client
 
 INJECT = "dind.io/inject"
+POLICY_WARNING = re.compile(
+    r"Validation failed for ValidatingAdmissionPolicy '([^']+)' with binding '[^']+': (.*)", re.DOTALL
+)
 OPTED_IN = {"plain": None, "enabled": "enabled", "sidecar": "sidecar", "daemonset": "daemonset"}
 PLAIN = {"name": "build", "image": "build"}
 
@@ -33,12 +37,43 @@ class DryRunApi:
             return str(error.body)
         return ""
 
+    def warnings(self, namespace: str, o: dict[str, Any], policy: str, *, update: bool = False) -> list[str]:
+        """Return the warnings of a policy when an object is created, or updated, with dry-run."""
+        version, kind = o.get("apiVersion", "v1"), o.get("kind", "Pod")
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        path = f"{root}/namespaces/{self.namespaces[namespace]}/{kind.lower()}s"
+        api = self._core.api_client
+        request = api.param_serialize(
+            "PUT" if update else "POST",
+            f"{path}/{o['metadata']['name']}" if update else path,
+            query_params=[("dryRun", "All")],
+            header_params={"Content-Type": "application/json", "Accept": "application/json"},
+            body={"apiVersion": version, "kind": kind, **o},
+            auth_settings=["BearerToken"],
+        )
+        response = api.call_api(*request)
+        answer = response.read()
+        assert 200 <= response.status < 300, answer
+        headers = response.headers.getlist("Warning")
+        texts = [re.sub(r"\\(.)", r"\1", text[len('299 - "') : -1]) for text in headers]
+        found = [match for text in texts if (match := POLICY_WARNING.fullmatch(text))]
+        return [match[2] for match in found if match[1] == policy]
+
     def until_refused(self, namespace: str, pod: dict[str, Any], message: str) -> None:
         """Wait until the API server refuses the pod: it applies new policies and webhooks after a delay."""
         end = time.monotonic() + 120
         while message not in (said := self.refusal(namespace, pod)):
             if time.monotonic() > end:
                 pytest.fail(f"it does not act; the API server says {said!r}")
+            time.sleep(0.2)
+        self._until_there_are_accounts(end)
+
+    def until_warned(self, namespace: str, o: dict[str, Any], policy: str) -> None:
+        """Wait until a policy warns of an object, and until the service accounts exist."""
+        end = time.monotonic() + 120
+        while not self.warnings(namespace, o, policy):
+            if time.monotonic() > end:
+                pytest.fail(f"policy {policy} does not act")
             time.sleep(0.2)
         self._until_there_are_accounts(end)
 

@@ -189,6 +189,18 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
         "webhook.failurePolicy to Fail",
     ),
     (
+        "failure-policy",
+        replace(
+            configuration_with(set_to("failurePolicy", "Ignore")),
+            admission_policies=(
+                {"metadata": {"name": "dind-webhook-advisory", "labels": labels("advisory")}, "spec": {}},
+            ),
+            policy_bindings=({"metadata": {"name": "advisory"}, "spec": {"policyName": "dind-webhook-advisory"}},),
+        ),
+        f"failurePolicy is Ignore for {ENABLED}, and no policy checks that pods were injected",
+        "webhook.failurePolicy to Fail",
+    ),
+    (
         "policy-binding",
         healthy(policy_bindings=()),
         "no ValidatingAdmissionPolicyBinding names dind-webhook",
