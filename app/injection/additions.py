@@ -1,5 +1,6 @@
 """Everything that a mode adds to a pod, in one type for both modes."""
 
+from app.injection.options import TcpAddress
 from app.model import Container, JsonObject, Mount
 
 
@@ -7,7 +8,8 @@ class Additions:
     """The members of the pod spec that a mode adds, whether or not the pod already has them.
 
     `container`, with `container_mounts`, becomes the first init container, or the last container if `as_container`.
-    Each of `clients` gets `client_env` and `client_mounts`. `evictable` names the emptyDirs that the cluster autoscaler
+    Each of `clients` gets `client_env` and `client_mounts`. The daemon listens on `tcp` too.
+    `evictable` names the emptyDirs that the cluster autoscaler
     may delete when it drains a node.
     """
 
@@ -22,6 +24,7 @@ class Additions:
         clients: tuple[Container, ...],
         client_env: JsonObject,
         client_mounts: tuple[Mount, ...],
+        tcp: TcpAddress | None,
         supplemental_group: int | None,
         evictable: tuple[str, ...],
         warnings: tuple[str, ...],
@@ -33,6 +36,7 @@ class Additions:
         self.clients = clients
         self.client_env = client_env
         self.client_mounts = client_mounts
+        self.tcp = tcp
         self.supplemental_group = supplemental_group
         self.evictable = evictable
         self.warnings = warnings

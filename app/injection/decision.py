@@ -104,6 +104,9 @@ class Reason(Enum):
     MOUNT_PATH_TAKEN = _denied(
         "mount-path-taken", 422, "A container mounts another volume at or near the path of the socket."
     )
+    TLS_VARIABLE = _denied(
+        "tls-variable", 422, "A variable makes the Docker client of a container require TLS, which the daemon lacks."
+    )
     POD_RESOURCES = _denied("pod-resources", 422, "The daemon does not fit into the pod's own `spec.resources`.")
 
     def __init__(self, slug: str, outcome: Outcome, code: int, meaning: str, remedy: str) -> None:

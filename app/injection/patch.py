@@ -1,7 +1,7 @@
 """Compares the additions with a pod and returns the JSON patch (RFC 6902) for the members that the pod lacks.
 
-An addition that the pod already has is skipped. The only operation is `add`. An absent or null list or object is added
-as a whole (section 4.1).
+An addition that the pod already has is skipped. An absent or null list or object is added as a whole (section 4.1). The
+only operation is `add`, except where the operator wants members of the user replaced (docs/decisions/0030).
 """
 
 from collections.abc import Iterable
@@ -13,11 +13,12 @@ import orjson
 from app.injection.additions import Additions
 from app.injection.constants import STATUS
 from app.injection.decision import Mode
+from app.injection.docker_variables import replace_variables, warn_of_other_daemons
 from app.injection.message_parts import warn_of_names
-from app.model import Container, JsonObject, Metadata, Mount, Operation, Pod, add, clean_path, pointer
+from app.injection.policy import Policy
+from app.model import Container, JsonObject, Metadata, Mount, Operation, Pod, add, pointer
 
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
-_UNIX = "unix://"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 # Bounded: only the names of members that injection adds get here.
@@ -28,25 +29,25 @@ _MountEntries: TypeAlias = list[tuple[str, JsonObject]]
 
 
 def missing_operations(
-    pod: Pod, metadata: Metadata, additions: Additions, mode: Mode | None, version: str
+    pod: Pod, metadata: Metadata, additions: Additions, mode: Mode | None, policy: Policy
 ) -> list[Operation]:
     """Return the operations that add the missing additions to a pod, in the order in which they apply.
 
-    `mode` and `version` go into the status annotation.
+    `mode` goes into the status annotation.
     """
     return [
         *_group_operations(pod, additions),
-        *_annotation_operations(pod, metadata, additions, _render_status(mode, version)),
-        *_client_operations(additions),
+        *_annotation_operations(pod, metadata, additions, _render_status(mode, policy.version)),
+        *_client_operations(additions, policy),
         *_volume_operations(pod, additions),
         # Last: this operation shifts the init containers, and the operations before it name them by index.
         *_container_operations(pod, additions),
     ]
 
 
-def warn_of_kept_members(pod: Pod, additions: Additions) -> tuple[str, ...]:
+def warn_of_kept_members(pod: Pod, additions: Additions, policy: Policy) -> tuple[str, ...]:
     """Return warnings about members of a pod that differ from the additions and are kept."""
-    return (*_warn_of_kept_mounts(pod, additions), *_warn_of_kept_env(additions))
+    return (*_warn_of_kept_mounts(pod, additions), *warn_of_other_daemons(additions, policy))
 
 
 @lru_cache
@@ -79,7 +80,7 @@ def _annotation_operations(pod: Pod, metadata: Metadata, additions: Additions, s
     return _add_members("/metadata/annotations", raw.annotations, missing)
 
 
-def _client_operations(additions: Additions) -> list[Operation]:
+def _client_operations(additions: Additions, policy: Policy) -> list[Operation]:
     env = additions.client_env
     name = env["name"]
     mounts = _cached_mount_entries(additions.client_mounts)
@@ -87,6 +88,8 @@ def _client_operations(additions: Additions) -> list[Operation]:
     for client in additions.clients:
         if name not in client.env:
             operations += _append(f"{client.pointer}/env", client.raw.env, [env])
+        if policy.replace_docker_variables:
+            operations += replace_variables(client, additions)
         operations += _mount_operations(client, mounts)
     return operations
 
@@ -145,27 +148,6 @@ def _warn_of_kept_mounts(pod: Pod, additions: Additions) -> Iterable[str]:
     ]
     if kept_paths:
         yield warn_of_names(f"{name} has other mounts and keeps them at", kept_paths)
-
-
-def _warn_of_kept_env(additions: Additions) -> Iterable[str]:
-    name = additions.client_env["name"]
-    client_names = [
-        client.name
-        for client in additions.clients
-        if name in client.env and not _is_injected_daemon(client.env[name].value, additions)
-    ]
-    if client_names:
-        yield warn_of_names(f"{name} has another value and is kept in", client_names)
-
-
-def _is_injected_daemon(address: str | None, additions: Additions) -> bool:
-    """Return whether a DOCKER_HOST names the injected socket, by the path that we set or by that of a mounted link."""
-    injected: str = additions.client_env["value"]
-    if address is None or not address.startswith(_UNIX):
-        return False
-    path = clean_path(address.removeprefix(_UNIX))
-    links = [mount.path for mount in additions.client_mounts if mount.sub_path]
-    return path in {clean_path(injected.removeprefix(_UNIX)), *links}
 
 
 def _append(place: str, existing: list[Any] | None, values: list[Any]) -> list[Operation]:

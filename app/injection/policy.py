@@ -23,6 +23,7 @@ class Policy:
     wait_container_name: str
     run_volume: str
     storage_volume: str
+    replace_docker_variables: bool
     share_by_name: frozenset[str]
     storage: bool
     start_script: bool

@@ -19,6 +19,7 @@ from app.injection.annotations import (
 from app.injection.constants import STATUS
 from app.injection.daemonset import DAEMONSET
 from app.injection.decision import STATE_NO_DOCKER, Decision, Denial, Mode, Outcome, Reason
+from app.injection.docker_variables import deny_tls_variables
 from app.injection.eligibility import (
     DISABLED,
     NAMESPACE_VALUES,
@@ -216,13 +217,17 @@ def _check_names_and_paths(context: RuleContext) -> RuleOutcome:
     )
 
 
+def _check_variables(context: RuleContext) -> RuleOutcome:
+    return deny_tls_variables(context.additions, context.policy)
+
+
 def _check_pod_resources(context: RuleContext) -> RuleOutcome:
     return conflicts.deny_scarce_resources(context.pod, context.additions)
 
 
 def _build_operations(context: RuleContext) -> RuleOutcome:
     context.operations = missing_operations(
-        context.pod, context.metadata, context.additions, context.mode, context.policy.version
+        context.pod, context.metadata, context.additions, context.mode, context.policy
     )
     return None if context.operations else Decision(Reason.UNCHANGED)
 
@@ -275,6 +280,7 @@ RULES: tuple[Rule, ...] = (
         (Reason.NAME_TAKEN, Reason.MOUNT_PATH_TAKEN),
         _check_names_and_paths,
     ),
+    Rule("No container makes its Docker client require TLS", (Reason.TLS_VARIABLE,), _check_variables),
     Rule("The injected containers fit into the pod's own resources", (Reason.POD_RESOURCES,), _check_pod_resources),
     Rule("The pod lacks a part of the injection", (Reason.UNCHANGED,), _build_operations),
 )
@@ -296,7 +302,7 @@ def decide(context: RuleContext) -> Decision:
         return _stop(context, index, Reason.MALFORMED_POD, str(error))
     warnings = (
         *context.additions.warnings,
-        *warn_of_kept_members(context.pod, context.additions),
+        *warn_of_kept_members(context.pod, context.additions, context.policy),
         *warn_of_options_without_effect(context.metadata, context.mode),
     )
     return Decision(Reason.INJECTED, context.mode, operations=tuple(context.operations), warnings=warnings)

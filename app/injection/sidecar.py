@@ -68,6 +68,7 @@ def _build_additions(
         clients=selection.clients,
         client_env=template.client_env,
         client_mounts=template.client_mounts,
+        tcp=options.tcp,
         supplemental_group=options.group,
         evictable=template.evictable,
         warnings=tuple(warnings),

@@ -1,4 +1,4 @@
-"""RFC 6901 pointers and RFC 6902 operations. Only `add` exists: the webhook never removes or replaces."""
+"""RFC 6901 pointers and RFC 6902 operations."""
 
 from collections.abc import Iterable
 from typing import Any, TypeAlias
@@ -20,3 +20,8 @@ def prefix_paths(prefix: str, operations: Iterable[Operation]) -> list[Operation
 def add(path: str, value: Any) -> Operation:
     """Return the operation that adds `value` at `path` (RFC 6902, section 4.1)."""
     return {"op": "add", "path": path, "value": value}
+
+
+def replace(path: str, value: Any) -> Operation:
+    """Return the operation that replaces the value at `path`, which exists (RFC 6902, section 4.3)."""
+    return {"op": "replace", "path": path, "value": value}

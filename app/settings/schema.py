@@ -120,6 +120,9 @@ class InjectionSettings(_SettingsGroup):
     storage_volume: DnsLabel = "dind-storage"
     """Name of the volume at /var/lib/docker."""
 
+    replace_docker_variables: bool = False
+    """Replace a `DOCKER_HOST` of another daemon, and clear `DOCKER_TLS_VERIFY`, in containers that get Docker."""
+
     share_by_name: frozenset[Literal["csi", "hostPath", "iscsi", "nfs"]] = frozenset()
     """Kinds of volumes that pods may share with the daemon by name, besides emptyDir, PVC and ephemeral."""
 

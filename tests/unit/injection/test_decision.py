@@ -145,6 +145,12 @@ _CASES: dict[Reason, _Case] = {
         422,
         ('container "build"', 'volume "own"', "/var/run/dind", "remove the mount, or put it elsewhere"),
     ),
+    Reason.TLS_VARIABLE: _Case(
+        lambda: _inject(containers=[a_container(env=[{"name": "DOCKER_TLS_VERIFY", "value": "1"}])]),
+        "tls-variable",
+        422,
+        ('container "build"', "DOCKER_TLS_VERIFY", "remove the variable"),
+    ),
     Reason.POD_RESOURCES: _Case(
         lambda: _inject(resources={"requests": {"cpu": "100m"}}),
         "pod-resources",

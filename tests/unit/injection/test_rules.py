@@ -84,6 +84,9 @@ _RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
     "The names and paths of the injection are free": lambda s: next(
         item for item in s.spec["initContainers"] if item["name"] == "setup"
     ).update(volumeMounts=[{"name": "dind-run", "mountPath": "/rw"}]),
+    "No container makes its Docker client require TLS": lambda s: next(
+        item for item in s.spec["containers"] if item["name"] == "build"
+    ).update(env=[{"name": "DOCKER_TLS_VERIFY", "value": "1"}]),
     "The injected containers fit into the pod's own resources": lambda s: s.spec.update(
         resources={"limits": {"memory": "1Mi"}}
     ),

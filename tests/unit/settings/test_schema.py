@@ -79,6 +79,12 @@ _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
     "run_volume": ("cache-dir", _volumes, ["dind-run", "dind-storage"], ["cache-dir", "dind-storage"]),
     "storage_volume": ("layers", _volumes, ["dind-run", "dind-storage"], ["dind-run", "layers"]),
     "share_by_name": (frozenset({"nfs"}), _share_nfs_volume, Reason.INVALID_OPTION, Reason.INJECTED),
+    "replace_docker_variables": (
+        True,
+        lambda p: _reason(p, containers=[a_container(env=[{"name": "DOCKER_TLS_VERIFY", "value": "1"}])]),
+        Reason.TLS_VARIABLE,
+        Reason.INJECTED,
+    ),
     "storage": (False, _volumes, ["dind-run", "dind-storage"], ["dind-run"]),
     "start_script": (False, lambda p: "command" in _daemon(p), True, False),
     "startup_probe": (False, lambda p: "startupProbe" in _daemon(p, **{"socket-dir": "/var/run"}), True, False),

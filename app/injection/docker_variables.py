@@ -1,0 +1,85 @@
+"""Variables of the Docker client that containers still set for a previous daemon.
+
+| variable | effect on a container that gets Docker |
+|---|---|
+| `DOCKER_HOST` of the injected daemon | none |
+| another `DOCKER_HOST` | kept, with a warning: the container talks to that daemon |
+| `DOCKER_TLS_VERIFY`, `DOCKER_TLS` | denied: every command of the client would fail (docker/cli, cli/context/docker) |
+| `DOCKER_CERT_PATH` alone, `DOCKER_CONTEXT` | none: the client does not use them with `DOCKER_HOST` and without TLS |
+
+If the operator sets `replace_docker_variables`, the values of the first two kinds are replaced instead.
+"""
+
+from collections.abc import Iterator
+
+from app.injection.additions import Additions
+from app.injection.decision import Denial, Reason
+from app.injection.message_parts import quote, warn_of_names
+from app.injection.policy import Policy
+from app.model import Container, Operation, clean_path, replace
+
+_DOCKER_HOST = "DOCKER_HOST"
+# Not empty, they make the client use TLS, which no socket of a sidecar or node has.
+_TLS_VARIABLES = ("DOCKER_TLS_VERIFY", "DOCKER_TLS")
+_UNIX, _TCP = "unix://", "tcp://"
+_LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+
+
+def deny_tls_variables(additions: Additions, policy: Policy) -> Denial | None:
+    """Return a denial if a variable makes a client use TLS with the injected daemon, or None."""
+    if policy.replace_docker_variables:
+        return None
+    for client in additions.clients:
+        if _uses_other_daemon(client, additions):
+            continue
+        for name in _TLS_VARIABLES:
+            if _value_of(client, name):
+                return Denial(
+                    Reason.TLS_VARIABLE,
+                    f"container {quote(client.name)} sets {name}, so its Docker client would require TLS, which the "
+                    "injected daemon does not use; remove the variable, and DOCKER_CERT_PATH",
+                )
+    return None
+
+
+def replace_variables(client: Container, additions: Additions) -> Iterator[Operation]:
+    """Yield the operations that make the variables of a client lead to the injected daemon."""
+    for index, variable in enumerate(client.raw.env or ()):
+        if variable.name == _DOCKER_HOST and _uses_other_daemon(client, additions):
+            yield replace(f"{client.pointer}/env/{index}", additions.client_env)
+        elif variable.name in _TLS_VARIABLES and variable.value:
+            yield replace(f"{client.pointer}/env/{index}", {"name": variable.name, "value": ""})
+
+
+def warn_of_other_daemons(additions: Additions, policy: Policy) -> Iterator[str]:
+    """Yield a warning if clients talk to another daemon than the injected one."""
+    if policy.replace_docker_variables:
+        return
+    if names := [client.name for client in additions.clients if _uses_other_daemon(client, additions)]:
+        yield warn_of_names(f"{_DOCKER_HOST} has another value and is kept in", names)
+
+
+def _uses_other_daemon(client: Container, additions: Additions) -> bool:
+    return _DOCKER_HOST in client.env and not _is_injected_daemon(_value_of(client, _DOCKER_HOST), additions)
+
+
+def _value_of(client: Container, name: str) -> str:
+    """Return the value of a variable, or an empty text if the container does not set it itself."""
+    return (client.env[name].value or "") if name in client.env else ""
+
+
+def _is_injected_daemon(address: str, additions: Additions) -> bool:
+    """Return whether a DOCKER_HOST names the injected daemon.
+
+    It may name the path that we set, that of a mounted link to the socket, or the TCP address that the pod asks for.
+    """
+    if address.startswith(_UNIX):
+        injected: str = additions.client_env["value"]
+        path = clean_path(address.removeprefix(_UNIX))
+        links = [mount.path for mount in additions.client_mounts if mount.sub_path]
+        return path in {clean_path(injected.removeprefix(_UNIX)), *links}
+    if additions.tcp is None or not address.startswith(_TCP):
+        return False
+    host, _, port = address.removeprefix(_TCP).rstrip("/").rpartition(":")
+    # Containers of a pod share its network, so loopback leads to the daemon, whatever its address is.
+    return port == str(additions.tcp.port) and host in {additions.tcp.host, *_LOOPBACK_HOSTS}
