@@ -11,7 +11,7 @@ from app.injection.decision import Decision, Mode, Outcome, Reason
 from app.injection.docker_paths import DATA_ROOT, RUNTIME_DIRECTORIES, SYSTEM_DIRECTORIES
 from app.injection.eligibility import DISABLED, NAMESPACE_VALUES, POD_VALUES, mode_of_label
 from app.injection.inject import decide_for_namespace, decide_request, inject
-from app.injection.message_parts import truncate
+from app.injection.message_parts import abbreviate, join_first, quote, truncate
 from app.injection.misplaced import MisplacedKey, misplaced_keys
 from app.injection.node_sockets import NodeSocket, find_node_socket
 from app.injection.option_table import OPTIONS, Option, built_in_options
@@ -57,6 +57,7 @@ __all__ = [
     "Rule",
     "RuleState",
     "StorageMedium",
+    "abbreviate",
     "apply_defaults",
     "built_in_options",
     "decide_for_namespace",
@@ -64,8 +65,10 @@ __all__ = [
     "find_node_socket",
     "find_own_daemon",
     "inject",
+    "join_first",
     "misplaced_keys",
     "mode_of_label",
+    "quote",
     "trace_rules",
     "truncate",
 ]

@@ -13,6 +13,7 @@ from app.model.pod import Container, Metadata, Mount, Pod, Volume, read_metadata
 from app.model.quantity import parse_quantity
 from app.model.resources import Demand, PodLevelShortfall, is_guaranteed, pod_level_shortfalls
 from app.model.schema import (
+    MAX_PATH_LENGTH,
     MalformedPodError,
     MetadataShape,
     ObjectName,
@@ -25,6 +26,7 @@ from app.model.workload import WORKLOAD_KINDS, PodTemplate, as_object, list_obje
 
 __all__ = [
     "MAX_NAME_LENGTH",
+    "MAX_PATH_LENGTH",
     "WORKLOAD_KINDS",
     "Container",
     "Demand",

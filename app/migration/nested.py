@@ -1,0 +1,76 @@
+"""Searches an object whose kind is not known, or that cannot be read as a pod, for what it would mount."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from app.injection import NodeSocket, abbreviate, find_node_socket, join_first
+from app.migration.finding import Finding, Verdict
+from app.model import MAX_PATH_LENGTH, JsonObject, as_object
+
+# A path of the node in text inside an object: config.toml of GitLab's runner, configuration as code of Jenkins, or a
+# pod in YAML. Whatever repeats is bounded, so the time is linear in the length of the text.
+_HOST_PATH_IN_TEXT = re.compile(
+    r"""host_?[pP]ath["']?[ \t]{0,8}[:=]\s{0,80}(?:path["']?[ \t]{0,8}[:=][ \t]{0,8})?["']?(/[\w./-]{1,255})"""
+)
+_MAX_TEXT_LENGTH = 2**20
+_MAX_MENTIONS = 20
+
+
+class _Mention(NamedTuple):
+    """A path of the node, the socket that it leads to, and where the object names it."""
+
+    path: str
+    socket: NodeSocket
+    place: str
+
+
+def examine_unknown(resource: JsonObject) -> Finding | None:
+    """Return the finding about an object of any kind that mounts a socket of the node somewhere, or None."""
+    mentions: list[_Mention] = []
+    for mention in _find_mentions(resource):
+        mentions.append(mention)
+        if len(mentions) == _MAX_MENTIONS:
+            break
+    if not mentions:
+        return None
+    texts = [f"{abbreviate(each.path)} of the node at {abbreviate(each.place)}" for each in mentions]
+    return Finding(
+        (),
+        tuple(dict.fromkeys(each.path for each in mentions)),
+        tuple(dict.fromkeys(each.socket.runtime for each in mentions)),
+        "",
+        Verdict.NEEDS_A_PERSON,
+        f"its kind is not understood here, and it mounts {join_first(texts, str, ', ')}; change it by hand",
+    )
+
+
+def _find_mentions(node: Any) -> Iterator[_Mention]:
+    """Yield the paths in an object in their order. The depth of a document is bounded, its size too."""
+    waiting: list[tuple[Any, str]] = [(node, "")]
+    while waiting:
+        value, place = waiting.pop()
+        if isinstance(value, dict):
+            yield from _find_host_path(value, place)
+            members = [(member, f"{place}.{key}".lstrip(".")) for key, member in value.items()]
+        elif isinstance(value, list):
+            members = [(item, f"{place}[{index}]") for index, item in enumerate(value)]
+        else:
+            yield from _find_in_text(value, place)
+            continue
+        waiting += reversed(members)
+
+
+def _find_host_path(value: JsonObject, place: str) -> Iterator[_Mention]:
+    source = value.get("hostPath")
+    path = as_object(source).get("path") if isinstance(source, dict) else source
+    if isinstance(path, str) and 0 < len(path) <= MAX_PATH_LENGTH and (socket := find_node_socket(path)):
+        yield _Mention(path, socket, f"{place}.hostPath".lstrip("."))
+
+
+def _find_in_text(value: Any, place: str) -> Iterator[_Mention]:
+    if not isinstance(value, str) or "ath" not in value:
+        return
+    for match in _HOST_PATH_IN_TEXT.finditer(value[:_MAX_TEXT_LENGTH]):
+        if socket := find_node_socket(match[1]):
+            yield _Mention(match[1], socket, place)

@@ -1,0 +1,85 @@
+"""Plans how a pod stops to mount the node's Docker socket.
+
+Only the exact socket of Docker can be replaced: of a directory above it, nobody knows what else the containers use.
+"""
+
+from collections.abc import Iterator
+
+from app.injection import DATA_ROOT, abbreviate, quote
+from app.migration.removal import DEFAULT_SOCKET, UNIX, Removal, variable_pointers
+from app.migration.usage import SocketVolume, Usage, all_containers
+from app.model import Container, Mount, Pod, clean_path, is_under
+
+
+def plan_socket_removal(pod: Pod, usage: Usage) -> Removal:
+    """Return the plan that removes the socket of the node, or the problems that are in its way."""
+    problems = [
+        *(problem for volume in usage.sockets for problem in _check_volume(volume, pod)),
+        *_check_other_host_paths(pod),
+    ]
+    names = {volume.name for volume in usage.sockets}
+    pointers = {f"/spec/volumes/{volume.position}" for volume in usage.sockets}
+    users = usage.socket_users(pod)
+    for user in users:
+        mounts = [(index, mount) for index, mount in enumerate(user.mounts) if mount.volume in names]
+        pointers |= {f"{user.pointer}/volumeMounts/{index}" for index, _ in mounts}
+        if _docker_host_leads_to(user, [mount for _, mount in mounts]):
+            pointers |= variable_pointers(user, "DOCKER_HOST")
+        problems += _check_user(user, [mount for _, mount in mounts])
+    return Removal(frozenset(pointers), tuple(user.name for user in users), problems=tuple(problems))
+
+
+def _check_volume(volume: SocketVolume, pod: Pod) -> Iterator[str]:
+    place = f"volume {quote(volume.name)} mounts {abbreviate(volume.path)} of the node"
+    if not volume.socket.is_exact:
+        yield (
+            f"{place}, through which its containers reach the socket of {volume.socket.runtime} and more; find out "
+            "what else they use there, and mount only that"
+        )
+    elif volume.socket.runtime != "Docker":
+        yield (
+            f"{place}, the socket of {volume.socket.runtime}, which Docker cannot replace; find out what its "
+            "containers do with it"
+        )
+    elif not any(mount.volume == volume.name for each in all_containers(pod) for mount in each.mounts):
+        yield f"{place}, but no container mounts the volume; remove it if nothing else needs it"
+
+
+def _check_other_host_paths(pod: Pod) -> Iterator[str]:
+    for volume in pod.volumes.values():
+        path = clean_path(volume.path) if volume.kind == "hostPath" else ""
+        place = f"volume {quote(volume.name)} mounts {abbreviate(volume.path)} of the node"
+        if path == DATA_ROOT or is_under(path, DATA_ROOT):
+            yield f"{place}, the files of the node's own Docker; find out what its containers do with them"
+        elif path.endswith(("/bin/docker", "/docker-compose")):
+            yield f"{place}, the node's own Docker client; use an image that contains one"
+
+
+def _check_user(user: Container, mounts: list[Mount]) -> Iterator[str]:
+    for mount in mounts:
+        if mount.sub_path or mount.sub_path_expr:
+            yield f"container {quote(user.name)} mounts a part of volume {quote(mount.volume)} (subPath)"
+        elif mount.path != DEFAULT_SOCKET and not _docker_host_leads_to(user, [mount]):
+            yield (
+                f"container {quote(user.name)} mounts the socket at {abbreviate(mount.mount_path)}, and no DOCKER_HOST "
+                "shows what uses it there; let it use /var/run/docker.sock"
+            )
+    variable = user.env.get("DOCKER_HOST")
+    if variable and not _docker_host_leads_to(user, mounts) and not _is_default_socket(variable.value):
+        yield (
+            f"container {quote(user.name)} has another DOCKER_HOST ({abbreviate(variable.value or 'not in the file')}) "
+            "beside the socket; remove it if it is to use the injected daemon"
+        )
+
+
+def _docker_host_leads_to(user: Container, mounts: list[Mount]) -> bool:
+    """Return whether DOCKER_HOST names the socket at one of these mounts, at a path where no tool looks by itself."""
+    variable = user.env.get("DOCKER_HOST")
+    if variable is None or not variable.value or not variable.value.startswith(UNIX):
+        return False
+    path = clean_path(variable.value.removeprefix(UNIX))
+    return path != DEFAULT_SOCKET and any(mount.path == path for mount in mounts)
+
+
+def _is_default_socket(address: str | None) -> bool:
+    return bool(address) and clean_path(str(address).removeprefix(UNIX)) == DEFAULT_SOCKET
