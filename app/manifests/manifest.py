@@ -1,4 +1,4 @@
-"""One file: its documents, the pod templates in them, and its text with additions."""
+"""One file: its documents, the pod templates in them, and its text after changes."""
 
 import re
 import sys

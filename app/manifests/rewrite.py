@@ -1,6 +1,6 @@
-"""Rewrites a document with additions: by ruamel.yaml's round trip, or as JSON if it is JSON.
+"""Rewrites a document with additions and removals: by ruamel.yaml's round trip, or as JSON if it is JSON.
 
-The text before and the text after are written by the same writer, so only the additions differ.
+The text before and the text after are written by the same writer, so only the additions and removals differ.
 """
 
 import copy
@@ -8,21 +8,30 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable
-from itertools import product
+from itertools import groupby, product
 from typing import Any, NamedTuple
 
 import jsonpatch
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedBase, CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.nodes import Node, ScalarNode
+from ruamel.yaml.nodes import Node
 from ruamel.yaml.scalarstring import ScalarString
 
 from app.errors import ManifestError
 from app.manifests.json_writer import is_json, write_json
+from app.manifests.line_removal import remove_lines
 from app.manifests.source import Source, parse_documents
 from app.manifests.to_json import to_json
-from app.manifests.yaml_writer import Indent, all_nodes, detect_indent, dump_yaml, marked_copy, marked_text, yaml_writer
+from app.manifests.yaml_writer import (
+    Indent,
+    detect_indent,
+    dump_yaml,
+    lines_inside_scalars,
+    marked_copy,
+    marked_text,
+    yaml_writer,
+)
 from app.model import Operation
 from app.printable import printable_as_before
 
@@ -31,7 +40,10 @@ _WRITER_ERRORS = (YAMLError, ManifestError, AttributeError, LookupError, NotImpl
 
 
 class Rewritten(NamedTuple):
-    """A document as it is written before and after the additions, and the comments that both texts lack."""
+    """A document as it is written before and after the operations, and the comments that both texts lack.
+
+    A comment of a removed part is not lost: it goes with that part.
+    """
 
     before: str
     after: str
@@ -39,7 +51,7 @@ class Rewritten(NamedTuple):
 
 
 def rewrite(body: str, root: Node, data: Any, operations: list[Operation]) -> Rewritten:
-    """Return a document's text before and after these `add` operations.
+    """Return a document's text before and after these operations, each `add` or `remove`.
 
     `body` is its text, `root` its nodes, and `data` its JSON.
     """
@@ -52,10 +64,12 @@ def rewrite(body: str, root: Node, data: Any, operations: list[Operation]) -> Re
     for text, unshare in product((body.removesuffix("\n") + "\n", body), (False, True)):
         try:
             rewritten = _round_trip(text, operations, indent, unshare=unshare)
+            is_right = _holds(rewritten.after, wanted)
         except _WRITER_ERRORS:
             continue
-        if _holds(rewritten.after, wanted):
-            return rewritten._replace(lost_comments=_lost_comments(body, rewritten.after))
+        if is_right:
+            lost = Counter(_lost_comments(body, rewritten.after)) - Counter(rewritten.lost_comments)
+            return rewritten._replace(lost_comments=tuple(lost.elements()))
     return Rewritten(dump_yaml(data, indent), dump_yaml(wanted, indent), tuple(_comments(body)))
 
 
@@ -88,27 +102,46 @@ def _collect_comments(comment: Any, found: dict[int, Any]) -> None:
 
 
 def _round_trip(body: str, operations: Iterable[Operation], indent: Indent, *, unshare: bool) -> Rewritten:
+    """Return the texts, and as lost comments those of the removed parts."""
     yaml = yaml_writer(indent)
     tree = yaml.load(body)
     _prepare(tree, set())
     if unshare:
         tree = _unshare(tree, set())
+    runs = [(name, list(run)) for name, run in groupby(operations, lambda operation: str(operation["op"]))]
+    for operation in (operation for _, run in runs for operation in run):
+        _open_brackets(tree, _tokens(operation))
+    before = _dump(yaml, tree)
+    after, removed_comments = before, []
+    for number, (name, run) in enumerate(runs):
+        if name == "remove":
+            shorter = remove_lines(after, [_tokens(operation) for operation in run])
+            removed_comments += _lost_comments(after, shorter)
+            after = shorter
+        else:
+            after = _add_all(yaml, yaml.load(after) if number else tree, run, body)
+    before_text, after_text = (printable_as_before(text, body) for text in (before, after))
+    return Rewritten(before_text, after_text, tuple(removed_comments))
+
+
+def _dump(yaml: YAML, tree: Any) -> str:
+    out = io.StringIO()
+    yaml.dump(tree, out)
+    return out.getvalue()
+
+
+def _tokens(operation: Operation) -> list[str]:
+    return [token.replace("~1", "/").replace("~0", "~") for token in operation["path"].split("/")[1:]]
+
+
+def _add_all(yaml: YAML, tree: Any, operations: Iterable[Operation], body: str) -> str:
+    """Return the text of a tree after these `add` operations."""
+    _prepare(tree, set())
     # A character of private use, which is printable for YAML, marks the lines that are added.
     mark = next(char for char in map(chr, range(0xE000, 0xF900)) if char not in body)
-    places = [
-        [token.replace("~1", "/").replace("~0", "~") for token in one["path"].split("/")[1:]] for one in operations
-    ]
-    for place in places:
-        _open_brackets(tree, place)
-    before = io.StringIO()
-    yaml.dump(tree, before)
-    for place, operation in zip(places, operations, strict=True):
-        _add(tree, place, operation["value"], mark)
-    after = io.StringIO()
-    yaml.dump(tree, after)
-    texts = before.getvalue(), _settle_comments(after.getvalue(), mark)
-    before_text, after_text = (printable_as_before(text, body) for text in texts)
-    return Rewritten(before_text, after_text)
+    for operation in operations:
+        _add(tree, _tokens(operation), operation["value"], mark)
+    return _settle_comments(_dump(yaml, tree), mark)
 
 
 def _prepare(node: Any, seen: set[int]) -> None:
@@ -159,7 +192,7 @@ def _settle_comments(marked: str, mark: str) -> str:
 
     ruamel.yaml attaches them to the node before them, so additions would come below them.
     """
-    inside = _lines_inside_scalars(marked)
+    inside = lines_inside_scalars(marked)
     lines: list[str] = []
     waiting: list[str] = []
     for number, line in enumerate(marked.splitlines(keepends=True)):
@@ -171,23 +204,6 @@ def _settle_comments(marked: str, mark: str) -> str:
             lines += [*waiting, line]
             waiting = []
     return "".join(lines + waiting)
-
-
-def _lines_inside_scalars(text: str) -> set[int]:
-    """Return the numbers of the lines that belong to a scalar of several lines."""
-    lines = text.split("\n")
-    inside: set[int] = set()
-    for root in (document.root for document in parse_documents(Source("", text))):
-        for scalar in all_nodes(root):
-            if isinstance(scalar, ScalarNode) and scalar.start_mark.line != scalar.end_mark.line:
-                first, last = scalar.start_mark.line, scalar.end_mark.line
-                if scalar.style in {"|", ">"}:
-                    # Its end is where the next token begins; without `+` the blank lines before that are not its own.
-                    last -= 1
-                    while "+" not in lines[first].partition("#")[0] and not lines[last]:
-                        last -= 1
-                inside.update(range(first + 1, last + 1))
-    return inside
 
 
 def _holds(text: str, wanted: Any) -> bool:

@@ -14,6 +14,7 @@ from ruamel.yaml.resolver import VersionedResolver
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, SingleQuotedScalarString
 from ruamel.yaml.tag import Tag
 
+from app.manifests.source import Source, parse_documents
 from app.manifests.to_json import resolve
 
 # yaml.org/type: bool, and the forms of int, float and timestamp that YAML 1.2 dropped
@@ -74,6 +75,46 @@ def all_nodes(root: Node) -> Iterator[Node]:
             waiting += reversed(node.value)
         elif isinstance(node, MappingNode):
             waiting += (value for _, value in reversed(node.value))
+
+
+def lines_inside_scalars(text: str) -> set[int]:
+    """Return the numbers of the lines that belong to a scalar of several lines, except its first."""
+    lines = text.split("\n")
+    inside: set[int] = set()
+    for root in (document.root for document in parse_documents(Source("", text))):
+        for scalar in all_nodes(root):
+            if isinstance(scalar, ScalarNode):
+                inside.update(range(scalar.start_mark.line + 1, last_line_of(scalar, lines) + 1))
+    return inside
+
+
+def last_line_of(node: Node, lines: list[str]) -> int:
+    """Return the number of the last line of a node in a text of these lines."""
+    if isinstance(node, ScalarNode):
+        return _last_line_of_scalar(node, lines)
+    if node.flow_style or not node.value:
+        return int(node.end_mark.line)
+    if isinstance(node, MappingNode):
+        return last_line_of_member(*node.value[-1], lines)
+    return last_line_of(node.value[-1], lines)
+
+
+def last_line_of_member(key: Node, value: Node, lines: list[str]) -> int:
+    """Return the number of the last line of a member of a mapping in a text of these lines."""
+    is_alias = value.start_mark.index < key.end_mark.index
+    # The position of an absent value is behind the comments that follow.
+    is_absent = isinstance(value, ScalarNode) and not value.value and value.style is None
+    return int(key.end_mark.line) if is_alias or is_absent else last_line_of(value, lines)
+
+
+def _last_line_of_scalar(node: ScalarNode, lines: list[str]) -> int:
+    first, last = int(node.start_mark.line), int(node.end_mark.line)
+    if node.style in {"|", ">"} and first != last:
+        # Its end is where the next token begins; without `+` the blank lines before that are not its own.
+        last -= 1
+        while "+" not in lines[first].partition("#")[0] and not lines[last]:
+            last -= 1
+    return last
 
 
 class _TextResolver(VersionedResolver):

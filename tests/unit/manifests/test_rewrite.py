@@ -1,4 +1,4 @@
-"""Additions to the text of documents: a table of exact layouts, and properties of all layouts."""
+"""Additions to the text of documents, and removals: a table of exact layouts, and properties of all layouts."""
 
 import contextlib
 import json
@@ -27,6 +27,10 @@ class Layout(NamedTuple):
     before: str
     operations: list[Operation]
     after: str
+
+
+def remove(path: str) -> Operation:
+    return {"op": "remove", "path": path}
 
 
 LAYOUTS = {
@@ -99,6 +103,40 @@ LAYOUTS = {
     "names of other scripts": Layout(
         "日本:\n- 語: 字 # 😀\n", [add("/日本/0/x", "ü")], "日本:\n- 語: 字 # 😀\n  x: ü\n"
     ),
+    "a removed item goes with the comment above it": Layout(
+        "l:\n# of a\n- name: a # end of a\n  b: 1\n# of b\n- name: b\nz: 1\n",
+        [remove("/l/0")],
+        "l:\n# of b\n- name: b\nz: 1\n",
+    ),
+    "a comment behind a blank line, and one of the next item, stay": Layout(
+        "l:\n# of the list\n\n- a\n- b\n  # deeper\n# of c\n- c\n",
+        [remove("/l/1"), remove("/l/0")],
+        "l:\n# of the list\n\n# of c\n- c\n",
+    ),
+    "a removed member goes with its lines": Layout(
+        "a: 1\n# of b\nb:\n  c: |\n    # text\n\n  d: 2\n\ne: 3\n",
+        [remove("/b")],
+        "a: 1\n\ne: 3\n",
+    ),
+    "no two blank lines are left where one was": Layout("a: 1\n\nb:\n- 2\n\nc: 3\n", [remove("/b")], "a: 1\n\nc: 3\n"),
+    "the first member of an item leaves the dash to the next": Layout(
+        "l:\n- env:\n  - a\n  # of name\n  name: x\n  tty: true\n",
+        [remove("/l/0/env"), remove("/l/0/name")],
+        "l:\n- tty: true\n",
+    ),
+    "brackets that lose something become a block": Layout(
+        "l: [{name: a, m: 1}, {name: b}]\nz: [1, 2]\n", [remove("/l/0")], "l:\n- {name: b}\nz: [1, 2]\n"
+    ),
+    "removals before additions": Layout(
+        "m:\n  a: 1 # one\n  b: 2 # two\nl:\n- x\n- y # why\n",
+        [remove("/l/0"), remove("/m/b"), add("/m/c", [3]), add("/l/-", "z")],
+        "m:\n  a: 1 # one\n  c:\n  - 3\nl:\n- y # why\n- z\n",
+    ),
+    "a removed alias": Layout("a: &a\n  b: 1\nc: *a\nd: 1\n", [remove("/c")], "a: &a\n  b: 1\nd: 1\n"),
+    "a removal in what an alias shares": Layout(
+        "a: &a\n  b: 1\n  c: 2\nd: *a\n", [remove("/d/b")], "a:\n  b: 1\n  c: 2\nd:\n  c: 2\n"
+    ),
+    "JSON that loses something": Layout('{"l": [1, 2], "n": null}\n', [remove("/l/0"), remove("/n")], '{"l": [2]}\n'),
     "JSON as kubectl prints it": Layout(
         '{\n    "l": [\n        {\n            "a": 1\n        }\n    ],\n    "n": null\n}\n',
         [add("/l/-", X), add("/n", [1])],
@@ -123,7 +161,7 @@ def parsed(text: str) -> Any:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
-def test_additions_take_on_the_layout_of_the_text(layout: Layout) -> None:
+def test_the_text_keeps_its_layout(layout: Layout) -> None:
     assert rewritten(layout.before, layout.operations).after == layout.after
 
 
@@ -147,6 +185,11 @@ def test_an_addition_to_what_an_alias_shares_is_made_in_its_place_only(text: str
     assert parsed(after) == jsonpatch.apply_patch(parsed(text), operations)
     assert parsed(before) == parsed(text)
     assert lost == ()
+
+
+def test_a_comment_that_goes_with_its_part_is_not_lost_but_one_in_other_brackets_is() -> None:
+    result = rewritten("# of a\na: 1 # one\nb: 2\nc: [ # in\n  x]\n", [remove("/a")])
+    assert (result.after, result.lost_comments) == ("b: 2\nc: [x]\n", ("# in",))
 
 
 def test_a_document_that_the_writer_cannot_write_is_written_from_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,3 +328,45 @@ def _fills_null(data: Any, operation: Operation) -> bool:
     with contextlib.suppress(JsonPointerException, TypeError):
         return resolve_pointer(data, operation["path"]) is None
     return False
+
+
+@given(st.data(), st.booleans())
+def test_any_layout_holds_what_removals_and_additions_make_of_its_data(data: st.DataObject, flow: bool) -> None:
+    text = data.draw(_texts(flow))
+    before = parsed(text)
+    removals = data.draw(_removals(before))
+    wanted = jsonpatch.apply_patch(before, removals)
+    operations = [*removals, *data.draw(_operations(wanted))]
+    result = rewritten(text, operations)
+    assert parsed(result.after) == jsonpatch.apply_patch(before, operations), text
+    assert parsed(result.before) == before, text
+
+
+@given(st.data())
+def test_in_block_style_removals_only_remove_lines(data: st.DataObject) -> None:
+    text = data.draw(_texts(flow=False))
+    removals = data.draw(_removals(parsed(text)))
+    before, after, lost = rewritten(text, removals)
+    rest = iter(before.splitlines())
+    kept = [line.replace("- ", "  ") for line in after.splitlines()]
+    assert [line for line in kept if not any(line == each.replace("- ", "  ") for each in rest)] == []
+    assert lost == ()
+
+
+@st.composite
+def _removals(draw: st.DrawFn, data: Any) -> list[Operation]:
+    """Return removals that leave no list and no object empty, from the last item of a list to the first."""
+    remaining, operations = data, []
+    for _ in range(draw(st.integers(1, 3))):
+        places = [place for place, siblings in _members(remaining, ()) if siblings > 1]
+        if places:
+            operations.append(remove(draw(st.sampled_from(places))))
+            remaining = jsonpatch.apply_patch(remaining, operations[-1:])
+    return operations
+
+
+def _members(node: Any, place: tuple[str | int, ...]) -> Any:
+    members = list(node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ())
+    for key, value in members:
+        yield pointer(*place, key), len(members)
+        yield from _members(value, (*place, key))
