@@ -15,6 +15,7 @@ __all__ = [
     "ForbiddenError",
     "ManifestError",
     "NoClusterError",
+    "NoObjectError",
     "NotFoundError",
     "RefusedError",
     "SettingsError",
@@ -68,6 +69,10 @@ class ManifestError(DindWebhookError):
 
 class EmptyManifestError(ManifestError):
     """A file on the command line is empty, or holds comments only."""
+
+
+class NoObjectError(ManifestError):
+    """A file on the command line holds something else than Kubernetes objects, such as a list."""
 
 
 class ApiError(DindWebhookError):

@@ -36,6 +36,7 @@ from app.cli.output import (
     CheckOutput,
     ExplainOutput,
     InjectOutput,
+    MigrateOutput,
     SettingsOutput,
     VersionOutput,
     print_exactly,
@@ -309,6 +310,101 @@ def _check(
         raise typer.BadParameter(str(error), param_hint="--wait") from None
     scope = Scope(namespace, pod, webhook, release)
     raise typer.Exit(_run_ignoring_closed_pipe(lambda: run_check(kubeconfig, context, scope, span, form, color.value)))
+
+
+@cli.command("migrate", cls=Command)
+def _migrate(
+    filename: OptionalFileFlag = None,
+    recursive: RecursiveFlag = False,
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            help="Namespace to search, or of objects in files that name none.",
+            metavar="NAME",
+            show_default="that of the context",
+            callback=check_namespace,
+        ),
+    ] = None,
+    all_namespaces: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="Search all namespaces of the cluster.")
+    ] = False,
+    mode: Annotated[
+        str,
+        typer.Option(
+            "--mode",
+            help="Mode that rewritten pods ask for: sidecar or daemonset.",
+            metavar="MODE",
+            autocompletion=one_of("sidecar", "daemonset"),
+        ),
+    ] = "sidecar",
+    output: Annotated[str | None, output_flag("table", "json", default="; table by default")] = None,
+    diff: Annotated[bool, typer.Option("--diff", help="Print a diff of each object that converts instead.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Rewrite the files of --filename in place.")] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Change the workloads of the cluster, each after a dry run.")
+    ] = False,
+    strict: StrictFlag = False,
+    kubeconfig: KubeconfigFlag = None,
+    context: ContextFlag = None,
+    color: ColorFlag = Color.AUTO,
+    config: ConfigFlag = None,
+) -> None:
+    """Find pods that use the node's container runtime or a Docker daemon of their own, and rewrite them for injection.
+
+    Searches manifests (--filename) or a cluster. Nothing is changed without --write or --apply.
+
+    Exit code 0: nothing is left to migrate; 1: something is left; 2: a file or the cluster can't be read.
+    """
+    from app.injection import Mode
+
+    if sum([diff, write, apply]) > 1 or (diff and output is not None):
+        raise typer.BadParameter("--diff, --write and --apply exclude each other, and --diff excludes --output")
+    if mode not in set(Mode):
+        raise typer.BadParameter(f"{mode!r} is none of {', '.join(Mode)}", param_hint="--mode")
+    form = MigrateOutput.DIFF if diff else parse_output(output or "table", MigrateOutput, "table", "json")
+    if not filename:
+        from app.cli.migrate_live import run_migrate_live
+
+        if recursive or strict or write:
+            raise typer.BadParameter("--recursive, --strict and --write are for --filename")
+        if all_namespaces and namespace:
+            raise typer.BadParameter("--all-namespaces excludes --namespace")
+        migrate_live = partial(
+            run_migrate_live,
+            namespace=namespace,
+            all_namespaces=all_namespaces,
+            mode=Mode(mode),
+            output=form,
+            apply=apply,
+            kubeconfig=kubeconfig,
+            context=context,
+            color=color.value,
+            config=config,
+        )
+        raise typer.Exit(_run_ignoring_closed_pipe(migrate_live))
+    from app.cli.migrate import run_migrate
+
+    if all_namespaces or apply or kubeconfig or context:
+        raise typer.BadParameter(
+            "--all-namespaces, --apply, --kubeconfig and --context are for a cluster, and --filename is not"
+        )
+    if write and "-" in filename:
+        raise typer.BadParameter("--write cannot rewrite standard input: name a file, or use --diff")
+    migrate_files = partial(
+        run_migrate,
+        filename,
+        recursive=recursive,
+        namespace=namespace or "",
+        mode=Mode(mode),
+        output=form,
+        write=write,
+        strict=strict,
+        color=color.value,
+        config=config,
+    )
+    raise typer.Exit(_run_ignoring_closed_pipe(migrate_files))
 
 
 @cli.command("playground", cls=Command)

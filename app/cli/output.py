@@ -43,6 +43,14 @@ class InjectOutput(StrEnum):
     DIFF = "diff"
 
 
+class MigrateOutput(StrEnum):
+    """The form in which the findings of a migration are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    DIFF = "diff"
+
+
 class SettingsOutput(StrEnum):
     """The form in which settings are printed."""
 
@@ -68,6 +76,11 @@ def print_line(*parts: Part, color: str = "never", file: TextIO | None = None) -
     is_color_terminal = file.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     is_colored = color == "always" or (color == "auto" and is_color_terminal)
     print("".join(_render(part, is_colored=is_colored) for part in parts), file=file, flush=True)
+
+
+def print_to_stderr(text: str, style: str, color: str) -> None:
+    """Print a line to standard error in a colour, as `print_line` does."""
+    print_line((text, style), color=color, file=sys.stderr)
 
 
 def print_json(value: Any) -> None:

@@ -1,4 +1,4 @@
-"""`check` and `explain` on a live cluster, by reads and dry-runs only.
+"""`check`, `explain` and `migrate` on a live cluster, by reads and dry-runs only.
 
 `collect` reads the cluster into a snapshot, through a protocol that `app.kube` implements. `checks` are pure functions
 over the snapshot. The table of checks drives the command, its reference page and its tests.
@@ -9,6 +9,7 @@ from app.diagnostics.checks.namespaces import pod_security_fix, pod_security_pro
 from app.diagnostics.collect.explain_inputs import ExplainInputs, collect_explain_inputs, find_owner
 from app.diagnostics.collect.reader import ClusterApi, Scope
 from app.diagnostics.collect.snapshot import read_snapshot
+from app.diagnostics.collect.workloads import LiveWorkload, read_workloads
 from app.diagnostics.explain import (
     AdmissionInputs,
     custom_match_conditions,
@@ -21,7 +22,7 @@ from app.diagnostics.explain import (
     remedy_for,
 )
 from app.diagnostics.registry import CHECKS
-from app.diagnostics.resource_ref import ResourceRef, parse_resource_ref
+from app.diagnostics.resource_ref import ResourceRef, collection_path, parse_resource_ref
 from app.diagnostics.snapshot import Snapshot, annotations_of, name_of, namespace_label_of, namespace_of
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "ClusterApi",
     "ExplainInputs",
     "Finding",
+    "LiveWorkload",
     "ResourceRef",
     "Result",
     "Scope",
@@ -39,6 +41,7 @@ __all__ = [
     "Status",
     "annotations_of",
     "collect_explain_inputs",
+    "collection_path",
     "custom_match_conditions",
     "decide_live",
     "find_exclusion",
@@ -53,6 +56,7 @@ __all__ = [
     "pod_security_problem",
     "reaches_webhook",
     "read_snapshot",
+    "read_workloads",
     "recreation_hint",
     "remedy_for",
     "run_checks",

@@ -9,7 +9,7 @@ from app.injection.conflicts import STALE_STATUS
 from app.injection.constants import INJECT, PREFIX, STATUS
 from app.injection.decision import Decision, Mode, Outcome, Reason
 from app.injection.docker_paths import DATA_ROOT, RUNTIME_DIRECTORIES, SYSTEM_DIRECTORIES
-from app.injection.eligibility import DISABLED, NAMESPACE_VALUES, POD_VALUES, mode_of_label
+from app.injection.eligibility import DISABLED, NAMESPACE_VALUES, POD_VALUES, is_mirror_pod, mode_of_label
 from app.injection.inject import decide_for_namespace, decide_request, inject
 from app.injection.message_parts import abbreviate, join_first, quote, truncate
 from app.injection.misplaced import MisplacedKey, misplaced_keys
@@ -65,6 +65,7 @@ __all__ = [
     "find_node_socket",
     "find_own_daemon",
     "inject",
+    "is_mirror_pod",
     "join_first",
     "misplaced_keys",
     "mode_of_label",

@@ -10,6 +10,7 @@ from app.errors import ApiError, ForbiddenError
 from app.kube.api_errors import connection_error, describe_cause, status_error, unreachable_error
 from app.kube.kubeconfig import load_user_context
 from app.kube.tls_probe import ProbedCertificate, connect_to, probe_tls
+from app.model import Operation
 
 # To connect, and to wait for an answer, in seconds; admission of a dry-run may take 30.
 _TIMEOUT = (5, 40)
@@ -17,7 +18,7 @@ _PAGE_SIZE = 500
 
 
 class KubeClient:
-    """Reads and dry-runs; changes nothing in the cluster.
+    """Reads and dry-runs. Only `patch` changes something in the cluster, and only if it is no dry run.
 
     Methods raise ForbiddenError, NotFoundError or RefusedError, ApiError for any other answer that is an error, and
     NoClusterError if the API server cannot be reached.
@@ -59,6 +60,11 @@ class KubeClient:
         """Return an object as it is after admission, without creating it."""
         return self._request("POST", path, {"dryRun": "All"}, body)
 
+    def patch(self, path: str, operations: list[Operation], *, dry_run: bool) -> dict[str, Any]:
+        """Return an object as it is after a JSON patch (RFC 6902) and admission; a dry run does not store it."""
+        query = {"dryRun": "All"} if dry_run else {}
+        return self._request("PATCH", path, query, operations, "application/json-patch+json")
+
     def probe_tls_at(self, host: str, port: int, server_name: str, bundle: bytes) -> ProbedCertificate:
         """Return the certificate that is served at an address that this machine reaches."""
         return probe_tls(lambda: connect_to(host, port), server_name, bundle)
@@ -82,7 +88,9 @@ class KubeClient:
 
         return probe_tls(connect, server_name, bundle)
 
-    def _request(self, method: str, path: str, query: dict[str, str], body: Any) -> dict[str, Any]:
+    def _request(
+        self, method: str, path: str, query: dict[str, str], body: Any, content_type: str = "application/json"
+    ) -> dict[str, Any]:
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -91,7 +99,7 @@ class KubeClient:
                 method,
                 path,
                 query_params=list(query.items()),
-                header_params={"Accept": "application/json", "Content-Type": "application/json"},
+                header_params={"Accept": "application/json", "Content-Type": content_type},
                 body=body,
                 auth_settings=["BearerToken"],
             )
@@ -101,7 +109,7 @@ class KubeClient:
             # The client raises an ApiException without a status for an error of TLS.
             raise connection_error(self._host, error) from None
         if response.status >= 300:
-            raise status_error(self._host, response.status, answer, f"{method} {path}", is_admission=method == "POST")
+            raise status_error(self._host, response.status, answer, f"{method} {path}", is_admission=method != "GET")
         try:
             return cast(dict[str, Any], orjson.loads(answer))
         except orjson.JSONDecodeError:

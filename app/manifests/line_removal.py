@@ -40,7 +40,7 @@ def _take(root: Node, place: list[str], lines: list[str]) -> _Span:
     node = root
     for token in parents:
         node = _child(node, token)
-    if node.flow_style:
+    if not isinstance(node, MappingNode | SequenceNode) or node.flow_style:
         raise LookupError(f"{last} is in brackets")
     if isinstance(node, SequenceNode):
         item = node.value.pop(int(last))

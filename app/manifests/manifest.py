@@ -9,10 +9,17 @@ from typing import Any, NamedTuple
 
 import jsonpatch
 
-from app.errors import EmptyManifestError, ManifestError
+from app.errors import EmptyManifestError, ManifestError, NoObjectError
 from app.injection import MisplacedKey, misplaced_keys
 from app.manifests.json_writer import is_json
-from app.manifests.objects import UnknownObject, display_name, namespace_in_metadata, unknown_objects
+from app.manifests.objects import (
+    OtherObject,
+    UnknownObject,
+    display_name,
+    namespace_in_metadata,
+    other_objects,
+    unknown_objects,
+)
 from app.manifests.rewrite import Rewritten, rewrite
 from app.manifests.source import Document, Source, parse_documents
 from app.manifests.to_json import to_json
@@ -29,7 +36,7 @@ class ManifestPod(NamedTuple):
     `pointer` leads from the object to the pod, which is JSON. `claim_names` is as in `PodTemplate`.
     `misplaced` holds the annotations and labels that are on
     the object and belong on the template. `document` is the index of the document in the file, `place` the JSON pointer
-    of the template in the document.
+    of the template in the document, and `owner` the object.
     """
 
     name: str
@@ -40,6 +47,7 @@ class ManifestPod(NamedTuple):
     misplaced: tuple[MisplacedKey, ...]
     document: int
     place: str
+    owner: JsonObject
 
 
 class Change(NamedTuple):
@@ -78,7 +86,7 @@ class Manifest:
             _Draft(document, to_json(self._source, document.root)) for document in parse_documents(self._source)
         ]
         if not any(isinstance(draft.data, dict) for draft in self._drafts):
-            kind = EmptyManifestError if all(draft.data is None for draft in self._drafts) else ManifestError
+            kind = EmptyManifestError if all(draft.data is None for draft in self._drafts) else NoObjectError
             raise kind(f"{source}: contains no Kubernetes object")
 
     def templates(self) -> Iterator[ManifestPod]:
@@ -93,12 +101,18 @@ class Manifest:
                     name += f" in namespace {namespace}"
                 misplaced = misplaced_keys(template)
                 place = pointer(*places[id(pod)])
-                yield ManifestPod(name, namespace, pod_pointer, pod, template.claim_names(), misplaced, number, place)
+                claims = template.claim_names()
+                yield ManifestPod(name, namespace, pod_pointer, pod, claims, misplaced, number, place, owner)
 
     def unknown_objects(self) -> Iterator[UnknownObject]:
         """Yield the objects of kinds that may hold pods, but are not known."""
         for draft in self._drafts:
             yield from unknown_objects(draft.data)
+
+    def other_objects(self) -> Iterator[OtherObject]:
+        """Yield the objects in which no pod template is found."""
+        for draft in self._drafts:
+            yield from other_objects(draft.data)
 
     def objects(self) -> Iterator[JsonObject]:
         """Yield each object with what was injected, those in Lists too."""

@@ -45,20 +45,36 @@ class UnknownObject(NamedTuple):
         return f"{self.api_version or '(no apiVersion)'} {self.kind or '(no kind)'} {self.name}"
 
 
+class OtherObject(NamedTuple):
+    """An object in which no pod template is found; `unknown` describes it if its kind may have one."""
+
+    resource: JsonObject
+    unknown: UnknownObject | None
+
+
+def other_objects(document: Any) -> Iterator[OtherObject]:
+    """Yield the objects in which no pod template is found."""
+    for each in list_objects(document):
+        if not any(pod_templates(each)):
+            yield OtherObject(each, _describe_unknown(each))
+
+
 def unknown_objects(document: Any) -> Iterator[UnknownObject]:
     """Yield the objects in which no pod template is found, and whose kind may have one.
 
     These are objects without apiVersion or kind, objects of an API group that is not built into Kubernetes, and objects
     of a kind that is spelled almost like a workload.
     """
-    for each in list_objects(document):
-        if any(pod_templates(each)):
-            continue
-        version, kind = str(each.get("apiVersion") or ""), str(each.get("kind") or "")
-        group = version.partition("/")[0] if "/" in version else ""
-        is_spelled_well = kind in WORKLOAD_KINDS or nearest_word(kind, WORKLOAD_KINDS) is None
-        if not version or not kind or group not in _KUBERNETES_GROUPS or not is_spelled_well:
-            yield UnknownObject(version, kind, display_name(each), namespace_in_metadata(each))
+    return (each.unknown for each in other_objects(document) if each.unknown)
+
+
+def _describe_unknown(resource: JsonObject) -> UnknownObject | None:
+    version, kind = str(resource.get("apiVersion") or ""), str(resource.get("kind") or "")
+    group = version.partition("/")[0] if "/" in version else ""
+    is_spelled_well = kind in WORKLOAD_KINDS or nearest_word(kind, WORKLOAD_KINDS) is None
+    if version and kind and group in _KUBERNETES_GROUPS and is_spelled_well:
+        return None
+    return UnknownObject(version, kind, display_name(resource), namespace_in_metadata(resource))
 
 
 def display_name(owner: JsonObject) -> str:

@@ -112,7 +112,8 @@ def _round_trip(body: str, operations: Iterable[Operation], indent: Indent, *, u
     for operation in (operation for _, run in runs for operation in run):
         _open_brackets(tree, _tokens(operation))
     before = _dump(yaml, tree)
-    after, removed_comments = before, []
+    after = before
+    removed_comments: list[str] = []
     for number, (name, run) in enumerate(runs):
         if name == "remove":
             shorter = remove_lines(after, [_tokens(operation) for operation in run])

@@ -92,10 +92,11 @@ def last_line_of(node: Node, lines: list[str]) -> int:
     """Return the number of the last line of a node in a text of these lines."""
     if isinstance(node, ScalarNode):
         return _last_line_of_scalar(node, lines)
-    if node.flow_style or not node.value:
+    if not isinstance(node, MappingNode | SequenceNode) or node.flow_style or not node.value:
         return int(node.end_mark.line)
     if isinstance(node, MappingNode):
-        return last_line_of_member(*node.value[-1], lines)
+        key, value = node.value[-1]
+        return last_line_of_member(key, value, lines)
     return last_line_of(node.value[-1], lines)
 
 

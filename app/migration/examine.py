@@ -6,6 +6,7 @@ The first row that holds decides:
 |---|---|
 | uses neither, or belongs to this project | not a finding |
 | has `dind.io/inject: disabled` | is no build |
+| is a static pod of a node | is no build |
 | all that use a socket are known agents | is no build |
 | belongs to a DaemonSet, runs no daemon of its own, and is no known CI runner | is no build |
 | something is in the way of the rewrite | needs a person |
@@ -29,6 +30,7 @@ from app.injection import (
     Policy,
     Reason,
     decide_for_namespace,
+    is_mirror_pod,
     join_first,
     quote,
 )
@@ -108,6 +110,8 @@ def _describe_other_purpose(pod: Pod, metadata: Metadata, usage: Usage, kind: st
     request = metadata.annotations.get(INJECT) or metadata.labels.get(INJECT)
     if request == DISABLED:
         return f"it has {INJECT}: {DISABLED}, so it is left as it is on purpose"
+    if is_mirror_pod(metadata):
+        return "it is a static pod of a node, which no webhook changes"
     if usage.daemon:
         return ""
     users = usage.socket_users(pod)

@@ -17,16 +17,24 @@ _MAX_TEXT_LENGTH = 2**20
 _MAX_MENTIONS = 20
 
 
-class _Mention(NamedTuple):
-    """A path of the node, the socket that it leads to, and where the object names it."""
+# The official image of Docker with a daemon, perhaps of a mirror
+_DAEMON_IMAGE = re.compile(r"(?:[\w./:-]{0,200}/)?docker:[\w.-]{0,100}dind[\w.-]{0,100}(?:@sha256:[0-9a-f]{64})?")
 
-    path: str
-    socket: NodeSocket
+
+class _Mention(NamedTuple):
+    """A path of the node and the socket that it leads to, or the image of a daemon; and where the object names it."""
+
+    name: str
+    socket: NodeSocket | None
     place: str
+
+    def __str__(self) -> str:
+        verb = "mounts {} of the node" if self.socket else "runs image {}"
+        return f"{verb.format(abbreviate(self.name))} at {abbreviate(self.place)}"
 
 
 def examine_unknown(resource: JsonObject) -> Finding | None:
-    """Return the finding about an object of any kind that mounts a socket of the node somewhere, or None."""
+    """Return the finding about an object of any kind that mounts a socket of the node, or runs a daemon, or None."""
     mentions: list[_Mention] = []
     for mention in _find_mentions(resource):
         mentions.append(mention)
@@ -34,14 +42,15 @@ def examine_unknown(resource: JsonObject) -> Finding | None:
             break
     if not mentions:
         return None
-    texts = [f"{abbreviate(each.path)} of the node at {abbreviate(each.place)}" for each in mentions]
+    sockets = {each.name: each.socket.runtime for each in mentions if each.socket}
+    images = [each.name for each in mentions if each.socket is None]
     return Finding(
         (),
-        tuple(dict.fromkeys(each.path for each in mentions)),
-        tuple(dict.fromkeys(each.socket.runtime for each in mentions)),
-        "",
+        tuple(sockets),
+        tuple(dict.fromkeys(sockets.values())),
+        f"image {abbreviate(images[0])}" if images else "",
         Verdict.NEEDS_A_PERSON,
-        f"its kind is not understood here, and it mounts {join_first(texts, str, ', ')}; change it by hand",
+        f"its kind is not understood here, and it {join_first(mentions, str, ', ')}; change it by hand",
     )
 
 
@@ -52,6 +61,7 @@ def _find_mentions(node: Any) -> Iterator[_Mention]:
         value, place = waiting.pop()
         if isinstance(value, dict):
             yield from _find_host_path(value, place)
+            yield from _find_daemon_image(value, place)
             members = [(member, f"{place}.{key}".lstrip(".")) for key, member in value.items()]
         elif isinstance(value, list):
             members = [(item, f"{place}[{index}]") for index, item in enumerate(value)]
@@ -66,6 +76,12 @@ def _find_host_path(value: JsonObject, place: str) -> Iterator[_Mention]:
     path = as_object(source).get("path") if isinstance(source, dict) else source
     if isinstance(path, str) and 0 < len(path) <= MAX_PATH_LENGTH and (socket := find_node_socket(path)):
         yield _Mention(path, socket, f"{place}.hostPath".lstrip("."))
+
+
+def _find_daemon_image(value: JsonObject, place: str) -> Iterator[_Mention]:
+    image = value.get("image")
+    if isinstance(image, str) and len(image) <= MAX_PATH_LENGTH and _DAEMON_IMAGE.fullmatch(image):
+        yield _Mention(image, None, f"{place}.image".lstrip("."))
 
 
 def _find_in_text(value: Any, place: str) -> Iterator[_Mention]:
