@@ -1,12 +1,15 @@
 """Removes list items and members of mappings from YAML text, with the lines and the comments that belong to them."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from app.manifests.source import Source, parse_documents
 from app.manifests.yaml_writer import last_line_of, last_line_of_member, lines_inside_scalars
+
+# The remaining members of collections, by the identities of the nodes that lead to each
+_Views: TypeAlias = dict[tuple[int, ...], list[Any]]
 
 
 class _Span(NamedTuple):
@@ -24,40 +27,47 @@ def remove_lines(text: str, places: list[list[str]]) -> str:
     """
     (document,) = parse_documents(Source("", text))
     lines = text.split("\n")
-    spans = [_take(document.root, place, lines) for place in places]
+    views: _Views = {}
+    # As a set: a part that an alias repeats is named at each place, and has lines at one.
+    spans = {_take(document.root, place, lines, views) for place in places}
     inside = lines_inside_scalars(text)
     removed = {number for span in spans for number in _lines_of(span, lines, inside)}
     removed |= _double_blanks(lines, removed, inside)
     return "\n".join(line for number, line in enumerate(lines) if number not in removed)
 
 
-def _take(root: Node, place: list[str], lines: list[str]) -> _Span:
-    """Return the lines of the part at a place, and remove its node, so that later places count without it.
+def _take(root: Node, place: list[str], lines: list[str], views: _Views) -> _Span:
+    """Return the lines of the part at a place, and remove it from the views, so that later places count without it.
 
     If the part shares its first line with the dash of an item, the next member of the item gets the dash.
     """
     *parents, last = place
     node = root
+    chain: tuple[int, ...] = (id(root),)
     for token in parents:
-        node = _child(node, token)
+        node = _child(node, _view(node, chain, views), token)
+        chain = (*chain, id(node))
+    members = _view(node, chain, views)
     if not isinstance(node, MappingNode | SequenceNode) or node.flow_style:
         raise LookupError(f"{last} is in brackets")
     if isinstance(node, SequenceNode):
-        item = node.value.pop(int(last))
-        return _span_of_item(item, lines)
-    for index, (key, value) in enumerate(node.value):
+        return _span_of_item(members.pop(int(last)), lines)
+    for index, (key, value) in enumerate(members):
         if key.value == last:
-            del node.value[index]
-            following = node.value[index][0].start_mark.line if index < len(node.value) else None
+            del members[index]
+            following = members[index][0].start_mark.line if index < len(members) else None
             return _span_of_member(key, value, lines, following)
     raise LookupError(last)
 
 
-def _child(node: Node, token: str) -> Node:
+def _view(node: Node, chain: tuple[int, ...], views: _Views) -> list[Any]:
+    return views.setdefault(chain, list(node.value) if isinstance(node, MappingNode | SequenceNode) else [])
+
+
+def _child(node: Node, members: list[Any], token: str) -> Node:
     if isinstance(node, SequenceNode):
-        item: Node = node.value[int(token)]
+        item: Node = members[int(token)]
         return item
-    members = node.value if isinstance(node, MappingNode) else []
     found: Node | None = next((value for key, value in members if key.value == token), None)
     if found is None:
         raise LookupError(token)

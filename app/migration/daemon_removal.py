@@ -95,7 +95,7 @@ def _describe_other_form(container: Container, daemon: OwnDaemon) -> str:
     name = f"container {quote(container.name)}"
     words = _words(container)
     if words and not words[0].startswith("-") and words[0].rpartition("/")[2] not in _PROGRAMS:
-        return f"{name} starts a Docker daemon in a script ({daemon.evidence}); let the script use the injected daemon"
+        return f"{name} starts a Docker daemon itself ({daemon.evidence}); let it use the injected daemon instead"
     try:
         image = parse_image(container.raw.image or "")
     except ValueError:
@@ -134,8 +134,8 @@ def _check_flags(container: Container) -> Iterator[str]:
     for name, _ in _flags(container):
         if name not in _LISTENING:
             option = OWNED_FLAGS.get(name, "dockerd-args")
-            instead = f"; use annotation {PREFIX}{option}" if option else ""
-            yield f"container {quote(container.name)} starts dockerd with {abbreviate(name)}{instead}"
+            instead = f"use annotation {PREFIX}{option}" if option else "remove it"
+            yield f"container {quote(container.name)} starts dockerd with {abbreviate(name)}; {instead}"
 
 
 def _check_members(template: JsonObject, pod: Pod, container: Container) -> Iterator[str]:

@@ -35,7 +35,7 @@ from app.injection import (
     quote,
 )
 from app.migration.daemon_removal import plan_daemon_removal
-from app.migration.finding import Finding, Verdict
+from app.migration.finding import LEFT_ON_PURPOSE, Finding, Verdict
 from app.migration.known_images import KnownAgent, find_agent, is_runner
 from app.migration.nested import examine_unknown
 from app.migration.operations import render_operations
@@ -70,7 +70,9 @@ def examine(template: JsonObject, kind: str, request: MigrationRequest) -> Findi
         metadata, pod = read_metadata(template), read_pod(template)
     except MalformedPodError as error:
         finding = examine_unknown(template)
-        return finding and finding.needing_a_person(f"the pod cannot be read: {error}")
+        if finding is None or finding.verdict is Verdict.IS_NO_BUILD:
+            return finding
+        return finding.needing_a_person(f"the pod cannot be read: {error}")
     usage = find_usage(pod, metadata, request.policy)
     if usage is None or _is_own_object(metadata) or _is_injected(template, metadata, request.policy):
         return None
@@ -109,7 +111,7 @@ def _describe_other_purpose(pod: Pod, metadata: Metadata, usage: Usage, kind: st
     """Return why a pod is no build, or an empty text if it may be one."""
     request = metadata.annotations.get(INJECT) or metadata.labels.get(INJECT)
     if request == DISABLED:
-        return f"it has {INJECT}: {DISABLED}, so it is left as it is on purpose"
+        return LEFT_ON_PURPOSE
     if is_mirror_pod(metadata):
         return "it is a static pod of a node, which no webhook changes"
     if usage.daemon:

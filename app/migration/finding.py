@@ -3,7 +3,10 @@
 from enum import StrEnum
 from typing import NamedTuple
 
+from app.injection import DISABLED, INJECT
 from app.model import Operation
+
+LEFT_ON_PURPOSE = f"it has {INJECT}: {DISABLED}, so it is left as it is on purpose"
 
 
 class Verdict(StrEnum):

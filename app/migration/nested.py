@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from app.injection import NodeSocket, abbreviate, find_node_socket, join_first
-from app.migration.finding import Finding, Verdict
+from app.injection import DISABLED, INJECT, NodeSocket, abbreviate, find_node_socket, join_first
+from app.migration.finding import LEFT_ON_PURPOSE, Finding, Verdict
 from app.model import MAX_PATH_LENGTH, JsonObject, as_object
 
 # A path of the node in text inside an object: config.toml of GitLab's runner, configuration as code of Jenkins, or a
@@ -44,14 +44,17 @@ def examine_unknown(resource: JsonObject) -> Finding | None:
         return None
     sockets = {each.name: each.socket.runtime for each in mentions if each.socket}
     images = [each.name for each in mentions if each.socket is None]
-    return Finding(
+    finding = Finding(
         (),
         tuple(sockets),
         tuple(dict.fromkeys(sockets.values())),
         f"image {abbreviate(images[0])}" if images else "",
         Verdict.NEEDS_A_PERSON,
-        f"its kind is not understood here, and it {join_first(mentions, str, ', ')}; change it by hand",
+        f"only pods and workloads are rewritten, and this object {join_first(mentions, str, ', ')}; change it by hand",
     )
+    metadata = as_object(resource.get("metadata"))
+    requests = [as_object(metadata.get(member)).get(INJECT) for member in ("annotations", "labels")]
+    return finding._replace(verdict=Verdict.IS_NO_BUILD, reason=LEFT_ON_PURPOSE) if DISABLED in requests else finding
 
 
 def _find_mentions(node: Any) -> Iterator[_Mention]:

@@ -5,7 +5,7 @@ Only the exact socket of Docker can be replaced: of a directory above it, nobody
 
 from collections.abc import Iterator
 
-from app.injection import DATA_ROOT, abbreviate, quote
+from app.injection import DATA_ROOT, NodeSocket, abbreviate, quote
 from app.migration.removal import DEFAULT_SOCKET, UNIX, Removal, variable_pointers
 from app.migration.usage import SocketVolume, Usage, all_containers
 from app.model import Container, Mount, Pod, clean_path, is_under
@@ -18,6 +18,7 @@ def plan_socket_removal(pod: Pod, usage: Usage) -> Removal:
         *_check_other_host_paths(pod),
     ]
     names = {volume.name for volume in usage.sockets}
+    docker_names = {each.name for each in usage.sockets if each.socket == NodeSocket("Docker", is_exact=True)}
     pointers = {f"/spec/volumes/{volume.position}" for volume in usage.sockets}
     users = usage.socket_users(pod)
     for user in users:
@@ -25,7 +26,7 @@ def plan_socket_removal(pod: Pod, usage: Usage) -> Removal:
         pointers |= {f"{user.pointer}/volumeMounts/{index}" for index, _ in mounts}
         if _docker_host_leads_to(user, [mount for _, mount in mounts]):
             pointers |= variable_pointers(user, "DOCKER_HOST")
-        problems += _check_user(user, [mount for _, mount in mounts])
+        problems += _check_user(user, [mount for _, mount in mounts if mount.volume in docker_names])
     return Removal(frozenset(pointers), tuple(user.name for user in users), problems=tuple(problems))
 
 
