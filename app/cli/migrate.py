@@ -1,6 +1,7 @@
 """`dind-webhook migrate`, on manifests."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,7 @@ def run_migrate(
     if output is MigrateOutput.JSON:
         print_findings_as_json(reported, unknown, map(str, unreadable))
     elif output is MigrateOutput.DIFF:
+        print_findings(reported, color, file=sys.stderr)
         for change in (change for manifest in manifests for change in manifest.changes()):
             print_diff(change, "migrated", color)
     else:

@@ -1,6 +1,7 @@
 """`dind-webhook migrate`, on a cluster."""
 
 import os
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -63,6 +64,7 @@ def run_migrate_live(
     if output is MigrateOutput.JSON:
         print_findings_as_json(reported, [], [])
     elif output is MigrateOutput.DIFF:
+        print_findings(reported, color, file=sys.stderr)
         for workload in workloads:
             if workload.examined.operations:
                 print_diff(_change(workload), "migrated", color)

@@ -1,7 +1,7 @@
 """The report of `dind-webhook migrate`, for people and for programs."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from app.cli.output import Part, print_json, print_line
 from app.injection import join_first
@@ -50,22 +50,22 @@ class ReportedFinding(NamedTuple):
         return _CONVERTED if self.is_changed else str(self.finding.verdict)
 
 
-def print_findings(reported: Sequence[ReportedFinding], color: str) -> None:
-    """Print the findings in groups, and their numbers in the last line."""
+def print_findings(reported: Sequence[ReportedFinding], color: str, file: TextIO | None = None) -> None:
+    """Print the findings in groups, and their numbers in the last line; to standard output, unless `file` is given."""
     if not reported:
-        print_line("nothing to migrate")
+        print_line("nothing to migrate", file=file)
         return
     for title, mark, style in _GROUPS:
         members = [each for each in reported if each.group == title]
         if members:
-            print_line((title, "bold"), color=color)
+            print_line((title, "bold"), color=color, file=file)
         for each in members:
-            print_line("  ", (mark, style), f" {each.title}", color=color)
-            print_line(f"      {'; '.join(_facts(each))}")
-            print_line((f"      → {each.finding.reason}", "cyan"), color=color)
+            print_line("  ", (mark, style), f" {each.title}", color=color, file=file)
+            print_line(f"      {'; '.join(_facts(each))}", file=file)
+            print_line((f"      → {each.finding.reason}", "cyan"), color=color, file=file)
         if members:
-            print_line()
-    print_line(*_summary(reported), color=color)
+            print_line(file=file)
+    print_line(*_summary(reported), color=color, file=file)
 
 
 def print_findings_as_json(

@@ -24,6 +24,8 @@ Answer = Mapping[str, Any] | list[Any] | Refusal
 Answers = dict[str, Answer]
 # Answers a dry run, given the path of the namespace's pods and the pod
 Admit = Callable[[str, dict[str, Any]], Answer]
+# Answers a JSON patch, given the path of the object and the operations, and whether this is a dry run
+Patch = Callable[[str, list[dict[str, Any]], bool], Answer]
 
 
 def forbidden(verb: str, resource: str, group: str = "", where: str = "at the cluster scope") -> Refusal:
@@ -33,7 +35,9 @@ def forbidden(verb: str, resource: str, group: str = "", where: str = "at the cl
 
 
 @contextmanager
-def api_server(answers: Answers, folder: Path, admit: Admit | None = None) -> Iterator[Path]:
+def api_server(
+    answers: Answers, folder: Path, admit: Admit | None = None, patch: Patch | None = None
+) -> Iterator[Path]:
     """Serve these answers and yield a kubeconfig for the server. Any other path is not found."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -46,6 +50,14 @@ def api_server(answers: Answers, folder: Path, admit: Admit | None = None) -> It
             assert urlsplit(self.path).query == "dryRun=All"
             assert admit is not None
             self._answer(admit(urlsplit(self.path).path, pod))
+
+        def do_PATCH(self) -> None:
+            operations = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            assert self.headers["Content-Type"] == "application/json-patch+json"
+            url = urlsplit(self.path)
+            assert url.query in {"", "dryRun=All"}
+            assert patch is not None
+            self._answer(patch(url.path, operations, bool(url.query)))
 
         def _answer(self, answer: Answer) -> None:
             status, tree = 200, answer
