@@ -92,6 +92,10 @@ def _span_of_member(key: Node, value: Node, lines: list[str], following: int | N
         if following is None:
             raise LookupError(f"{head} would have nothing after it")
         lines[following] = lines[first][:column] + lines[following][column:]
+        for number in range(last + 1, following):
+            # At the column of the dash, a comment cannot become a part of a block scalar above it.
+            if _is_comment(lines[number]) and _indentation(lines[number]) <= column:
+                lines[number] = " " * _indentation(lines[first]) + lines[number].lstrip()
     return _Span(first, last, column)
 
 

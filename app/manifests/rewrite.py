@@ -59,12 +59,14 @@ def rewrite(body: str, root: Node, data: Any, operations: list[Operation]) -> Re
     if is_json(body):
         return Rewritten(write_json(body, data), write_json(body, wanted))
     indent = detect_indent(root)
+    only_adds = all(operation["op"] == "add" for operation in operations)
     # An addition to an aliased part would appear at every alias. Some documents must end with a newline; for others, a
     # newline changes the last scalar. So all four variants are tried.
     for text, unshare in product((body.removesuffix("\n") + "\n", body), (False, True)):
         try:
             rewritten = _round_trip(text, operations, indent, unshare=unshare)
-            is_right = _holds(rewritten.after, wanted)
+            # The text after removals says nothing about the parts that they removed.
+            is_right = _holds(rewritten.after, wanted) and (only_adds or _holds(rewritten.before, data))
         except _WRITER_ERRORS:
             continue
         if is_right:

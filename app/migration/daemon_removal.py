@@ -42,10 +42,8 @@ _REPLACED_MEMBERS = frozenset({
     "restartPolicy",
     "securityContext",
     "startupProbe",
-    "stdin",
     "terminationMessagePath",
     "terminationMessagePolicy",
-    "tty",
     "volumeMounts",
 })  # fmt: skip
 _PORTS = (2375, 2376)
@@ -83,6 +81,7 @@ def plan_daemon_removal(template: JsonObject, pod: Pod, daemon: OwnDaemon) -> Re
         annotations=tuple(options),
         problems=(
             *_check_members(template, pod, container),
+            *_check_clients(pod, container, clients),
             *_check_flags(container),
             *(problem for each in mounted if (problem := _describe_mount_problem(container, each, directories))),
             *option_problems,
@@ -140,20 +139,31 @@ def _check_flags(container: Container) -> Iterator[str]:
 
 def _check_members(template: JsonObject, pod: Pod, container: Container) -> Iterator[str]:
     name, json = f"container {quote(container.name)}", json_of(template, container)
-    if not any(each.name != container.name for each in pod.containers):
+    if all(each.name == container.name for each in pod.containers):
         yield (
             f"{name} is the only one: other pods use its Docker daemon over the network; give these pods a daemon of "
             f"their own with {PREFIX}inject"
         )
     for variable in container.env:
-        if variable not in {"DOCKER_TLS_CERTDIR", "DOCKER_HOST"}:
+        if variable != "DOCKER_HOST" and variable not in _CLIENT_VARIABLES:
             yield f"{name} sets variable {abbreviate(variable)}; use annotation {PREFIX}env"
     ports = [as_object(port).get("containerPort") for port in as_list(json.get("ports"))]
     if any(port not in _PORTS for port in ports):
         yield f"{name} has other ports than those of Docker"
+    if json.get("tty") or json.get("stdin"):
+        yield f"{name} has a terminal (tty, stdin); if jobs run commands in it, give them a container of their own"
     for member in json:
-        if member not in _REPLACED_MEMBERS:
+        if member not in _REPLACED_MEMBERS | {"tty", "stdin"}:
             yield f"{name} has {abbreviate(member)}, which the injected daemon has not"
+
+
+def _check_clients(pod: Pod, container: Container, clients: Removal) -> Iterator[str]:
+    has_others = any(each.name != container.name for each in pod.containers)
+    if has_others and not clients.clients and not clients.problems:
+        yield (
+            f"no other container shows how it reaches the Docker daemon of container {quote(container.name)}, by "
+            "DOCKER_HOST or a shared volume; if jobs name its address, or run in that container, change them"
+        )
 
 
 def _socket_directories(container: Container) -> frozenset[str]:

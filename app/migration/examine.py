@@ -166,10 +166,7 @@ def _plan_removal(template: JsonObject, pod: Pod, usage: Usage) -> Removal:
     sockets = plan_socket_removal(pod, usage) if usage.sockets else Removal()
     if not usage.daemon:
         return sockets
-    daemon = plan_daemon_removal(template, pod, usage.daemon)
-    joined = sockets.join(daemon)
-    # Without a sign of what uses the daemon, every container may.
-    return joined if daemon.clients else joined._replace(clients=())
+    return sockets.join(plan_daemon_removal(template, pod, usage.daemon))
 
 
 def _annotations(pod: Pod, metadata: Metadata, usage: Usage, removal: Removal, mode: Mode) -> Mapping[str, str]:

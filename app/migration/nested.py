@@ -13,6 +13,8 @@ from app.model import MAX_PATH_LENGTH, JsonObject, as_object
 _HOST_PATH_IN_TEXT = re.compile(
     r"""host_?[pP]ath["']?[ \t]{0,8}[:=]\s{0,80}(?:path["']?[ \t]{0,8}[:=][ \t]{0,8})?["']?(/[\w./-]{1,255})"""
 )
+# Configuration of a cluster on one machine, whose nodes mount the machine's files
+_NODE_CONFIGURATION = "kind.x-k8s.io/"
 _MAX_TEXT_LENGTH = 2**20
 _MAX_MENTIONS = 20
 
@@ -35,8 +37,12 @@ class _Mention(NamedTuple):
 
 def examine_unknown(resource: JsonObject) -> Finding | None:
     """Return the finding about an object of any kind that mounts a socket of the node, or runs a daemon, or None."""
+    version = str(resource.get("apiVersion") or "")
+    if version.startswith(_NODE_CONFIGURATION):
+        return None
     mentions: list[_Mention] = []
-    for mention in _find_mentions(resource):
+    # Compose files and workflows of CI systems name images too, but no pod comes from them.
+    for mention in _find_mentions(resource, with_images=bool(version)):
         mentions.append(mention)
         if len(mentions) == _MAX_MENTIONS:
             break
@@ -57,14 +63,15 @@ def examine_unknown(resource: JsonObject) -> Finding | None:
     return finding._replace(verdict=Verdict.IS_NO_BUILD, reason=LEFT_ON_PURPOSE) if DISABLED in requests else finding
 
 
-def _find_mentions(node: Any) -> Iterator[_Mention]:
+def _find_mentions(node: Any, *, with_images: bool) -> Iterator[_Mention]:
     """Yield the paths in an object in their order. The depth of a document is bounded, its size too."""
     waiting: list[tuple[Any, str]] = [(node, "")]
     while waiting:
         value, place = waiting.pop()
         if isinstance(value, dict):
             yield from _find_host_path(value, place)
-            yield from _find_daemon_image(value, place)
+            if with_images:
+                yield from _find_daemon_image(value, place)
             members = [(member, f"{place}.{key}".lstrip(".")) for key, member in value.items()]
         elif isinstance(value, list):
             members = [(item, f"{place}[{index}]") for index, item in enumerate(value)]

@@ -14,6 +14,7 @@ SOCKET = {"name": "docker", "hostPath": {"path": "/var/run/docker.sock"}}
 MOUNT = {"name": "docker", "mountPath": "/var/run/docker.sock"}
 PRIVILEGED = {"privileged": True}
 GRAPH = {"name": "graph", "mountPath": "/var/lib/docker"}
+CLIENT = {"env": [{"name": "DOCKER_HOST", "value": "tcp://localhost:2375"}]}
 DIND = {"name": "dind", "image": "docker:29-dind", "securityContext": PRIVILEGED}
 
 
@@ -28,7 +29,7 @@ def template(*containers: JsonObject, annotations: JsonObject | None = None, **s
 
 def with_daemon(daemon: JsonObject | None = None, client: JsonObject | None = None, **spec: Any) -> JsonObject:
     """Return a template of a client and a daemon, each with these members."""
-    cli = {"name": "build", "image": "docker:cli", **(client or {})}
+    cli = {"name": "build", "image": "docker:cli", **(CLIENT if client is None else client)}
     return template(cli, {**DIND, **(daemon or {})}, **{"volumes": [], **spec})
 
 
@@ -175,7 +176,8 @@ def test_a_daemon_goes_with_its_volumes_and_the_variables_that_lead_to_it() -> N
         ],
         "volumeMounts": [certs],
     }
-    daemon = {"env": [{"name": "DOCKER_TLS_CERTDIR", "value": "/certs"}], "volumeMounts": [certs, GRAPH]}
+    env = [{"name": "DOCKER_TLS_CERTDIR", "value": "/certs"}, {"name": "DOCKER_TLS_VERIFY", "value": "1"}]
+    daemon = {"env": env, "volumeMounts": [certs, GRAPH]}
     volumes = [{"name": "certs", "emptyDir": {}}, {"name": "graph", "emptyDir": {"sizeLimit": "30Gi"}}]
     assert rewritten(with_daemon(daemon, client, volumes=volumes)) == {
         "metadata": {"annotations": {"dind.io/inject": "sidecar", "dind.io/storage-size": "30Gi"}},
@@ -203,7 +205,7 @@ def test_a_shared_socket_directory_goes_from_daemon_and_client() -> None:
 def test_a_workspace_that_the_client_mounts_too_stays_with_the_client() -> None:
     work = {"name": "work", "mountPath": "/work"}
     volumes = [{"name": "work", "emptyDir": {}}]
-    spec = rewritten(with_daemon({"volumeMounts": [work]}, {"volumeMounts": [work]}, volumes=volumes))["spec"]
+    spec = rewritten(with_daemon({"volumeMounts": [work]}, {**CLIENT, "volumeMounts": [work]}, volumes=volumes))["spec"]
     assert spec["volumes"] == volumes
     assert spec["containers"][0]["volumeMounts"] == [work]
 
@@ -263,6 +265,8 @@ def test_flags_about_listening_are_dropped(args: list[str]) -> None:
             with_daemon(client={"env": [{"name": "ENDPOINT", "value": "tcp://localhost:2376"}]}),
             "names 2376 in variable ENDPOINT",
         ),
+        (with_daemon({"tty": True}), "has a terminal (tty, stdin)"),
+        (with_daemon(client={}), "no other container shows how it reaches the Docker daemon"),
         (template(DIND, volumes=[]), "is the only one: other pods use its Docker daemon"),
         (
             with_daemon(
@@ -281,7 +285,8 @@ def test_what_is_in_the_way_of_a_daemon_needs_a_person(pod: JsonObject, reason: 
 
 
 def test_a_second_daemon_needs_a_person_by_the_denial_of_the_webhook() -> None:
-    finding = found(template(build(volumeMounts=[]), DIND, {**DIND, "name": "other"}, volumes=[]))
+    client = build(volumeMounts=[], **CLIENT)
+    finding = found(template(client, DIND, {**DIND, "name": "other"}, volumes=[]))
     assert finding.reason.startswith('the webhook would not inject it: container "other" runs a Docker daemon')
 
 

@@ -31,7 +31,9 @@ def test_a_path_of_the_node_is_found_with_its_place(resource: Any, path: str, pl
 
 
 def test_an_image_with_a_daemon_is_found_with_its_place() -> None:
-    finding = examine_unknown({"spec": {"sidecars": [{"image": "mirror.example/library/docker:27-dind"}]}})
+    finding = examine_unknown(
+        {"apiVersion": "tekton.dev/v1", "spec": {"sidecars": [{"image": "mirror.example/library/docker:27-dind"}]}}
+    )
     assert finding is not None
     assert finding.daemon == "image mirror.example/library/docker:27-dind"
     assert "runs image mirror.example/library/docker:27-dind at spec.sidecars[0].image" in finding.reason
@@ -46,8 +48,10 @@ def test_an_image_with_a_daemon_is_found_with_its_place() -> None:
         {"spec": {"hostPath": {"path": 1}}},
         {"spec": {"hostPath": ""}},
         {"spec": {"hostPath": "/" * 5000}},
-        {"spec": {"image": "docker:cli"}},
-        {"spec": {"image": ["docker:dind"]}},
+        {"apiVersion": "a/v1", "spec": {"image": "docker:cli"}},
+        {"services": {"docker": {"image": "docker:dind"}}},
+        {"apiVersion": "kind.x-k8s.io/v1alpha4", "nodes": [{"extraMounts": [{"hostPath": SOCKET}]}]},
+        {"apiVersion": "a/v1", "spec": {"image": ["docker:dind"]}},
         {"data": {"a": f"the path {SOCKET}"}},
         {"data": {"a": "host_path = " * 10_000}},
     ],
