@@ -64,7 +64,7 @@ def run_migrate(
 
 def _examine_pods(manifest: Manifest, namespace: str, request: MigrationRequest) -> Iterator[ReportedFinding]:
     for template in manifest.templates():
-        finding = examine(template.pod, str(template.owner.get("kind")), request)
+        finding = examine(template.pod, str(template.owner.get("kind")), request, template.claim_names)
         if finding is None:
             continue
         if finding.verdict is Verdict.CONVERTS:

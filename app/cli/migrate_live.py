@@ -26,7 +26,7 @@ from app.injection import INJECT, NAMESPACE_VALUES, Mode
 from app.kube import KubeClient
 from app.manifests import Change, dump_yaml
 from app.migration import Finding, MigrationRequest, Verdict, examine, guard_operations
-from app.model import JsonObject, prefix_paths
+from app.model import JsonObject, PodTemplate, prefix_paths
 from app.settings import load_policy
 
 _Workload: TypeAlias = LiveWorkload[Finding]
@@ -74,8 +74,11 @@ def run_migrate_live(
 
 
 def _read(cluster: KubeClient, namespace: str | None, request: MigrationRequest) -> list[_Workload]:
+    def examine_template(template: PodTemplate) -> Finding | None:
+        return examine(template.pod, template.owner["kind"], request, template.claim_names())
+
     try:
-        return list(read_workloads(cluster, namespace, lambda template, kind: examine(template, kind, request)))
+        return list(read_workloads(cluster, namespace, examine_template))
     except ForbiddenError as error:
         raise ForbiddenError(
             str(error), "ask the cluster's administrators for the rights in deploy/rbac/migrate.yaml"

@@ -49,7 +49,7 @@ _REPLACED_MEMBERS = frozenset({
 _PORTS = (2375, 2376)
 _CERTIFICATE_DIRECTORY = "/certs"
 _CLIENT_VARIABLES = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_TLS_CERTDIR")
-_RESOURCES = ("cpu", "memory")
+_RESOURCES = ("cpu", "memory", "ephemeral-storage")
 _RESOURCE_OPTIONS = {"requests": "request", "limits": "limit"}
 # A client that names these needs TCP, the certificates or the process of the daemon.
 _DEPENDENCY = re.compile(r"(?<!\d)237[56](?!\d)|/certs/|dockerd")

@@ -64,22 +64,27 @@ class MigrationRequest(NamedTuple):
     policy: Policy
 
 
-def examine(template: JsonObject, kind: str, request: MigrationRequest) -> Finding | None:
-    """Return the finding about a pod or pod template of an object of this kind, or None if there is none."""
+def examine(
+    template: JsonObject, kind: str, request: MigrationRequest, claim_names: tuple[str, ...] = ()
+) -> Finding | None:
+    """Return the finding about a pod or pod template of an object of this kind, or None if there is none.
+
+    `claim_names` is as in `read_pod`.
+    """
     try:
-        metadata, pod = read_metadata(template), read_pod(template)
+        metadata, pod = read_metadata(template), read_pod(template, claim_names)
     except MalformedPodError as error:
         finding = examine_unknown(template)
         if finding is None or finding.verdict is Verdict.IS_NO_BUILD:
             return finding
         return finding.needing_a_person(f"the pod cannot be read: {error}")
     usage = find_usage(pod, metadata, request.policy)
-    if usage is None or _is_own_object(metadata) or _is_injected(template, metadata, request.policy):
+    if usage is None or _is_own_object(metadata) or _is_injected(template, metadata, request, claim_names):
         return None
     finding = _describe(pod, usage)
     if reason := _describe_other_purpose(pod, metadata, usage, kind):
         return finding._replace(verdict=Verdict.IS_NO_BUILD, reason=reason)
-    return _convert(template, pod, metadata, usage, kind, request, finding)
+    return _convert(template, pod, metadata, usage, kind, request, claim_names, finding)
 
 
 def _is_own_object(metadata: Metadata) -> bool:
@@ -87,10 +92,13 @@ def _is_own_object(metadata: Metadata) -> bool:
     return metadata.labels.get(key) == value
 
 
-def _is_injected(template: JsonObject, metadata: Metadata, policy: Policy) -> bool:
-    return (
-        STATUS in metadata.annotations and decide_for_namespace(template, "enabled", policy).reason is Reason.UNCHANGED
-    )
+def _is_injected(
+    template: JsonObject, metadata: Metadata, request: MigrationRequest, claim_names: tuple[str, ...]
+) -> bool:
+    if STATUS not in metadata.annotations:
+        return False
+    decision = decide_for_namespace(template, "enabled", request.policy, claim_names=claim_names)
+    return decision.reason is Reason.UNCHANGED
 
 
 def _describe(pod: Pod, usage: Usage) -> Finding:
@@ -143,6 +151,7 @@ def _convert(  # noqa: PLR0913, PLR0917  # what was read of the template, once
     usage: Usage,
     kind: str,
     request: MigrationRequest,
+    claim_names: tuple[str, ...],
     finding: Finding,
 ) -> Finding:
     """Return the finding with the operations that rewrite the template, or with what is in the way."""
@@ -156,7 +165,7 @@ def _convert(  # noqa: PLR0913, PLR0917  # what was read of the template, once
         return finding.needing_a_person(join_first(removal.problems, str))
     annotations = _annotations(pod, metadata, usage, removal, request.mode)
     operations = render_operations(template, removal, annotations)
-    if problem := _check_result(template, operations, removal.clients, request.policy):
+    if problem := _check_result(template, operations, removal.clients, request.policy, claim_names):
         return finding.needing_a_person(problem)
     reason = _describe_changes(removal, pod, annotations)
     return finding._replace(verdict=Verdict.CONVERTS, reason=reason, operations=operations)
@@ -185,11 +194,15 @@ def _annotations(pod: Pod, metadata: Metadata, usage: Usage, removal: Removal, m
 
 
 def _check_result(
-    template: JsonObject, operations: tuple[Operation, ...], clients: tuple[str, ...], policy: Policy
+    template: JsonObject,
+    operations: tuple[Operation, ...],
+    clients: tuple[str, ...],
+    policy: Policy,
+    claim_names: tuple[str, ...],
 ) -> str:
     """Return why the rewritten pod would not get what it had, or an empty text."""
     rewritten = jsonpatch.apply_patch(template, list(operations))
-    decision = decide_for_namespace(rewritten, "enabled", policy)
+    decision = decide_for_namespace(rewritten, "enabled", policy, claim_names=claim_names)
     if decision.outcome is not Outcome.INJECTED:
         return f"the webhook would not inject it: {decision.message or decision.reason.meaning}"
     injected = jsonpatch.apply_patch(rewritten, list(decision.operations))

@@ -7,7 +7,7 @@ from app.diagnostics.collect.reader import ClusterApi
 from app.diagnostics.resource_ref import collection_path
 from app.diagnostics.snapshot import container_statuses_of, controller_of, name_of, namespace_of
 from app.errors import NotFoundError
-from app.model import JsonObject, pod_templates
+from app.model import JsonObject, PodTemplate, pod_templates
 
 _T = TypeVar("_T")
 # Kind, namespace and name
@@ -43,9 +43,9 @@ class LiveWorkload(NamedTuple, Generic[_T]):
 
 
 def read_workloads(
-    cluster: ClusterApi, namespace: str | None, examine: Callable[[JsonObject, str], _T | None]
+    cluster: ClusterApi, namespace: str | None, examine: Callable[[PodTemplate], _T | None]
 ) -> Iterator[LiveWorkload[_T]]:
-    """Yield the workloads of a namespace, or of all, for whose pod template and kind `examine` returns a value.
+    """Yield the workloads of a namespace, or of all, for whose pod template `examine` returns a value.
 
     Finished Jobs and pods are skipped. Pods are read last, and only those that no workload controls are examined.
     """
@@ -58,7 +58,7 @@ def read_workloads(
         key, controller = _climb(pod, controllers)
         if key in controllers:
             waiting[key] = waiting.get(key) or _describe_waiting(pod)
-        elif key not in found and (examined := examine(pod, "Pod")) is not None:
+        elif key not in found and (examined := examine(_as_template(pod))) is not None:
             found[key] = _describe_pod(pod, key, controller, examined)
     for key, each in found.items():
         reason = waiting.get(key)
@@ -68,7 +68,7 @@ def read_workloads(
 def _examine_workloads(
     cluster: ClusterApi,
     namespace: str | None,
-    examine: Callable[[JsonObject, str], _T | None],
+    examine: Callable[[PodTemplate], _T | None],
     controllers: dict[_Key, JsonObject | None],
 ) -> Iterator[tuple[_Key, LiveWorkload[_T]]]:
     """Yield the workloads that none of these kinds controls, and enter the controller of each into `controllers`."""
@@ -79,10 +79,14 @@ def _examine_workloads(
             if _is_read(controller) or (kind == "Job" and _has_finished(each)):
                 continue
             resource = {**each, "apiVersion": version, "kind": kind}
-            for _, place, template in pod_templates(resource):
-                if (examined := examine(template, kind)) is not None:
+            for template in pod_templates(resource):
+                if (examined := examine(template)) is not None:
                     state = _describe_replicas(kind, each)
-                    yield key, LiveWorkload(resource, place, examined, _name(controller), state)
+                    yield key, LiveWorkload(resource, template.pointer, examined, _name(controller), state)
+
+
+def _as_template(pod: JsonObject) -> PodTemplate:
+    return PodTemplate({**pod, "kind": "Pod"}, "", pod)
 
 
 def _items(cluster: ClusterApi, kind: str, namespace: str | None) -> Iterator[JsonObject]:

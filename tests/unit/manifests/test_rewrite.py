@@ -120,9 +120,9 @@ LAYOUTS = {
     ),
     "no two blank lines are left where one was": Layout("a: 1\n\nb:\n- 2\n\nc: 3\n", [remove("/b")], "a: 1\n\nc: 3\n"),
     "the first member of an item leaves the dash to the next": Layout(
-        "l:\n- env:\n  - a\n  # of name\n  name: x\n  tty: true\n",
+        "l:\n# of the item\n- env:\n  - a\n  name: x\n  # of tty\n  tty: true\n",
         [remove("/l/0/env"), remove("/l/0/name")],
-        "l:\n- tty: true\n",
+        "l:\n# of the item\n# of tty\n- tty: true\n",
     ),
     "brackets that lose something become a block": Layout(
         "l: [{name: a, m: 1}, {name: b}]\nz: [1, 2]\n", [remove("/l/0")], "l:\n- {name: b}\nz: [1, 2]\n"
