@@ -71,7 +71,8 @@ def plan_daemon_removal(template: JsonObject, pod: Pod, daemon: OwnDaemon) -> Re
     form_problem = _describe_other_form(container, daemon)
     if form_problem:
         return Removal(problems=(form_problem,))
-    mounted = [_find_others(pod, container, mount) for mount in container.mounts]
+    others = _mounts_of_others(pod, container)
+    mounted = [_describe_mount(pod, mount, others) for mount in container.mounts]
     directories = _socket_directories(container)
     hidden = [each for each in mounted if _is_private(each, directories)]
     clients = _plan_clients(pod, container, hidden)
@@ -173,16 +174,19 @@ def _socket_directories(container: Container) -> frozenset[str]:
     return frozenset(path.rpartition("/")[0] for path in paths)
 
 
-def _find_others(pod: Pod, container: Container, mount: Mount) -> _Mounted:
+def _mounts_of_others(pod: Pod, container: Container) -> dict[str, list[tuple[Container, int, Mount]]]:
+    """Return the mounts of the other containers by the names of the volumes, each with its container and its index."""
+    mounts: dict[str, list[tuple[Container, int, Mount]]] = {}
+    for other in all_containers(pod):
+        if other.name != container.name:
+            for index, mount in enumerate(other.mounts):
+                mounts.setdefault(mount.volume, []).append((other, index, mount))
+    return mounts
+
+
+def _describe_mount(pod: Pod, mount: Mount, others: dict[str, list[tuple[Container, int, Mount]]]) -> _Mounted:
     volume = pod.volumes.get(mount.volume)
-    others = [
-        (other, index, theirs)
-        for other in all_containers(pod)
-        if other.name != container.name
-        for index, theirs in enumerate(other.mounts)
-        if theirs.volume == mount.volume
-    ]
-    return _Mounted(mount, volume.kind if volume else "", tuple(others))
+    return _Mounted(mount, volume.kind if volume else "", tuple(others.get(mount.volume, ())))
 
 
 def _is_private(mounted: _Mounted, directories: frozenset[str]) -> bool:
@@ -209,25 +213,27 @@ def _describe_mount_problem(container: Container, mounted: _Mounted, directories
 
 def _volume_pointers(pod: Pod, container: Container, hidden: list[_Mounted]) -> Iterator[str]:
     """Yield the JSON pointers of the volumes that nobody mounts without the daemon."""
-    names = {each.mount.volume for each in hidden}
+    hidden_names = {each.mount.volume for each in hidden}
+    own_names = {mount.volume for mount in container.mounts} - _mounts_of_others(pod, container).keys()
+    removed_names = hidden_names | own_names
     for index, raw in enumerate(pod.spec.volumes or ()):
-        is_mounted = any(
-            mount.volume == raw["name"]
-            for other in all_containers(pod)
-            if other.name != container.name
-            for mount in other.mounts
-        )
-        is_own = any(mount.volume == raw["name"] for mount in container.mounts) and not is_mounted
-        if raw["name"] in names or is_own:
+        if raw["name"] in removed_names:
             yield f"/spec/volumes/{index}"
 
 
 def _plan_clients(pod: Pod, container: Container, hidden: list[_Mounted]) -> Removal:
     removal = Removal()
+    # By place: a volume that the daemon mounts twice is hidden twice.
+    hidden_mounts = {
+        f"{other.pointer}/{index}": (other, index, theirs) for each in hidden for other, index, theirs in each.others
+    }
+    mounts_by_client: dict[str, list[tuple[int, Mount]]] = {}
+    for other, index, theirs in hidden_mounts.values():
+        mounts_by_client.setdefault(other.pointer, []).append((index, theirs))
     for client in all_containers(pod):
         if client.name == container.name:
             continue
-        mounts = [(index, theirs) for each in hidden for other, index, theirs in each.others if other is client]
+        mounts = mounts_by_client.get(client.pointer, [])
         variables, problems = _plan_variables(client, [mount for _, mount in mounts])
         pointers = {f"{client.pointer}/volumeMounts/{index}" for index, _ in mounts} | variables
         problems += _check_dependencies(client, variables)

@@ -32,7 +32,7 @@ def guard_operations(target: JsonObject, operations: Iterable[Operation]) -> lis
 
 def _remove_items(template: JsonObject, pointers: frozenset[str]) -> Iterator[Operation]:
     """Yield the removals of list items. A list that would be empty is removed as a whole."""
-    outer = {item for item in pointers if not any(item.startswith(f"{other}/") for other in pointers)}
+    outer = {item for item in pointers if pointers.isdisjoint(_ancestors(item))}
     counts = Counter(item.rpartition("/")[0] for item in outer)
     removed = {
         place if counts[place] == len(_resolve(template, place)) else item
@@ -41,6 +41,11 @@ def _remove_items(template: JsonObject, pointers: frozenset[str]) -> Iterator[Op
     }
     for place in sorted(removed, key=_sort_key, reverse=True):
         yield {"op": "remove", "path": place}
+
+
+def _ancestors(place: str) -> Iterator[str]:
+    tokens = place.split("/")
+    return ("/".join(tokens[:count]) for count in range(1, len(tokens)))
 
 
 def _sort_key(place: str) -> list[tuple[int, str]]:

@@ -13,8 +13,9 @@ from app.model import Container, Mount, Pod, clean_path, is_under
 
 def plan_socket_removal(pod: Pod, usage: Usage) -> Removal:
     """Return the plan that removes the socket of the node, or the problems that are in its way."""
+    mounted_names = {mount.volume for each in all_containers(pod) for mount in each.mounts}
     problems = [
-        *(problem for volume in usage.sockets for problem in _check_volume(volume, pod)),
+        *(problem for volume in usage.sockets for problem in _check_volume(volume, mounted_names)),
         *_check_other_host_paths(pod),
     ]
     names = {volume.name for volume in usage.sockets}
@@ -30,7 +31,7 @@ def plan_socket_removal(pod: Pod, usage: Usage) -> Removal:
     return Removal(frozenset(pointers), tuple(user.name for user in users), problems=tuple(problems))
 
 
-def _check_volume(volume: SocketVolume, pod: Pod) -> Iterator[str]:
+def _check_volume(volume: SocketVolume, mounted_names: set[str]) -> Iterator[str]:
     place = f"volume {quote(volume.name)} mounts {abbreviate(volume.path)} of the node"
     if not volume.socket.is_exact:
         yield (
@@ -42,7 +43,7 @@ def _check_volume(volume: SocketVolume, pod: Pod) -> Iterator[str]:
             f"{place}, the socket of {volume.socket.runtime}, which Docker cannot replace; find out what its "
             "containers do with it"
         )
-    elif not any(mount.volume == volume.name for each in all_containers(pod) for mount in each.mounts):
+    elif volume.name not in mounted_names:
         yield f"{place}, but no container mounts the volume; remove it if nothing else needs it"
 
 

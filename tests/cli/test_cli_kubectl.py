@@ -49,6 +49,7 @@ def test_the_plugin_explains_a_manifest(pod: Path) -> None:
     [
         (("ch",), ["check", ":4"]),
         (("check", "--wa"), ["--wait", ":4"]),
+        (("migrate", "--mode", "d"), ["daemonset", ":4"]),
         (("check", "-o", ""), ["table", "short", "json", ":4"]),
         (("explain", "po"), ["pod/", ":4"]),
         (("inject", "--namespace-label", "s"), ["sidecar", ":4"]),

@@ -1,5 +1,6 @@
 """The verdict on a pod template: each row of the table in `app/migration/examine.py`, and each problem by name."""
 
+from time import process_time
 from typing import Any
 
 import jsonpatch
@@ -328,3 +329,13 @@ def test_a_finding_names_the_containers_the_paths_and_the_runtimes() -> None:
     assert finding.containers == ("build", "dind")
     assert finding.paths == ("/var/run/docker.sock", "/run/crio/crio.sock")
     assert (finding.runtimes, finding.daemon) == (("Docker", "CRI-O"), "image docker:29-dind")
+
+
+def test_the_time_for_a_huge_pod_grows_with_its_size_alone() -> None:
+    shared = [{"name": f"v{number}", "mountPath": f"/v{number}"} for number in range(4000)]
+    volumes = [{"name": f"v{number}", "emptyDir": {}} for number in range(4000)]
+    socket_mounts = [{"name": "docker", "mountPath": "/var/run/docker.sock"}] * 4000
+    started = process_time()
+    found(with_daemon({"volumeMounts": shared}, {"volumeMounts": shared}, volumes=volumes))
+    found(template(build(volumeMounts=socket_mounts), volumes=[SOCKET] * 4000))
+    assert process_time() - started < 10
