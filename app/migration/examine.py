@@ -224,7 +224,8 @@ def _describe_changes(removal: Removal, pod: Pod, annotations: Mapping[str, str]
         *(f"volume {quote(name)}" for name in _removed_volumes(removal, pod)),
     ]
     added = [f"{key}: {value}" for key, value in annotations.items()]
-    return f"removes {join_first(removed, str, ', ')}; adds {join_first(added, str, ', ')}"
+    text = f"removes {join_first(removed, str, ', ')}"
+    return f"{text}; adds {join_first(added, str, ', ')}" if added else text
 
 
 def _removed_volumes(removal: Removal, pod: Pod) -> list[str]:

@@ -57,6 +57,7 @@ AGENTS: tuple[KnownAgent, ...] = (
             "opentelemetry-collector",
             "opentelemetry-collector-contrib",
             "docker-exporter",
+            "cloudwatch-agent",
         ),
         _CRI,
     ),

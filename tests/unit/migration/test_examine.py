@@ -105,6 +105,7 @@ def test_an_annotation_that_is_there_is_kept() -> None:
     annotations = {"dind.io/inject": "sidecar", "dind.io/containers": "build,log"}
     pod = template(build(), {"name": "log"}, annotations=annotations)
     assert rewritten(pod)["metadata"]["annotations"] == annotations
+    assert found(pod).reason == 'removes volume "docker"'
 
 
 def test_an_init_container_gets_docker_from_a_native_sidecar() -> None:
