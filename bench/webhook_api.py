@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import app.injection.patch
-from app.admission import decide_review, decode_review, encode_review
+from app.admission import NamespaceRequest, decide_review, decode_review, encode_review
 from app.certs import issue_throwaway_cert
 from app.certs.atomic_writer import write_pair
 from app.injection import inject
@@ -20,7 +20,7 @@ _POLICY = make_policy(InjectionSettings())
 def answer_review(body: bytes) -> bytes:
     """Return the encoded response to an encoded AdmissionReview, without HTTP."""
     review = decode_review(body)
-    return encode_review(review, decide_review(review, None, _POLICY))
+    return encode_review(review, decide_review(review, NamespaceRequest(None), _POLICY))
 
 
 def make_patch(pod: JsonObject) -> list[JsonObject]:

@@ -15,9 +15,10 @@ import orjson
 from msgspec import DecodeError, Raw, ValidationError
 from pybase64 import b64encode_as_string
 
+from app.admission.paths import NamespaceRequest
 from app.admission.schema import ReviewOfAny, ReviewOfPod, read_review_of_any, read_review_of_pod
 from app.errors import BadRequestError
-from app.injection import Decision, Mode, Outcome, Policy, decide_request
+from app.injection import Decision, Outcome, Policy, decide_request
 from app.model import JsonObject, PodShape, describe_validation_error
 from app.printable import printable
 
@@ -96,12 +97,13 @@ def _read_body(body: bytes | bytearray) -> ReviewOfPod | ReviewOfAny:
         return read_review_of_any(body)
 
 
-def decide_review(review: Review, namespace_mode: Mode | None, policy: Policy) -> Decision:
-    """Return the decision about a request. `namespace_mode` comes from the path that the API server called."""
+def decide_review(review: Review, namespace: NamespaceRequest, policy: Policy) -> Decision:
+    """Return the decision about a request. `namespace` comes from the path that the API server called."""
     return decide_request(
         review.pod,
-        namespace_mode,
+        namespace.mode,
         policy,
+        replaces_socket=namespace.replaces_socket,
         creates_pod=review.group == "" and review.resource == "pods" and review.operation == "CREATE",
         is_subresource=review.sub_resource != "",
     )

@@ -11,6 +11,7 @@ import typer
 
 from app.cli.exit_codes import FAILED
 from app.cli.files import describe_unknown, read_manifests
+from app.cli.namespace_labels import NamespaceLabels, parse_namespace_labels
 from app.cli.output import ExplainOutput, describe, print_exactly, print_json, print_line, style_of
 from app.injection import (
     INJECT,
@@ -65,11 +66,10 @@ def run_explain(
 
     `strict` says whether an object of an unknown kind counts as a denial.
     """
+    labels = parse_namespace_labels(namespace_label)
     policy = load_policy(config, os.environ)
     manifests = read_manifests("explain", filenames, recursive=recursive, namespace=namespace)
-    explained = [
-        _explain(template, namespace_label, policy) for manifest in manifests for template in manifest.templates()
-    ]
+    explained = [_explain(template, labels, policy) for manifest in manifests for template in manifest.templates()]
     unknown = [each for manifest in manifests for each in manifest.unknown_objects()]
     code = print_explained(explained, unknown, output, color)
     for each in unknown:
@@ -79,8 +79,10 @@ def run_explain(
     return FAILED if strict and unknown else code
 
 
-def _explain(template: ManifestPod, namespace_label: str, policy: Policy) -> Explanation:
-    decision = decide_for_namespace(template.pod, namespace_label, policy, claim_names=template.claim_names)
+def _explain(template: ManifestPod, labels: NamespaceLabels, policy: Policy) -> Explanation:
+    decision = decide_for_namespace(
+        template.pod, labels.inject, policy, node_socket_label=labels.node_socket, claim_names=template.claim_names
+    )
     name, _, _ = template.name.partition(" ")
     # A note gives the remedy then: move the key to the pod template.
     is_misplaced = decision.reason is Reason.NOT_REQUESTED and any(each.key == INJECT for each in template.misplaced)
@@ -88,7 +90,7 @@ def _explain(template: ManifestPod, namespace_label: str, policy: Policy) -> Exp
         title=template.name,
         name=name,
         namespace=template.namespace,
-        inputs=inputs_of(namespace_label, template.pod),
+        inputs=inputs_of(labels.inject, template.pod),
         decision=decision,
         remedy="" if is_misplaced else decision.remedy_in(template.namespace or "NAME"),
         notes=tuple(map(str, template.misplaced)),

@@ -115,7 +115,10 @@ ManifestNamespaceFlag = Annotated[
     ),
 ]
 _complete_label = one_of("enabled", "sidecar", "daemonset")
-_LABEL_HELP = "Value of the namespace's label dind.io/inject: enabled, sidecar, daemonset, or empty for none."
+_LABEL_HELP = (
+    "Value of the namespace's label dind.io/inject: enabled, sidecar, daemonset, or empty for none. Also "
+    "dind.io/node-socket=replace, alone or after a comma."
+)
 NamespaceLabelFlag = Annotated[
     str, typer.Option("--namespace-label", help=_LABEL_HELP, metavar="VALUE", autocompletion=_complete_label)
 ]

@@ -1,20 +1,27 @@
 """`dind-webhook inject`."""
 
+import difflib
 import json
 import os
+import sys
 from pathlib import Path
 
 import orjson
 import typer
 
-from app.cli.changes import print_diff, report_lost_comments
 from app.cli.exit_codes import FAILED
 from app.cli.files import describe_unknown, read_manifests
-from app.cli.output import InjectOutput, describe, print_exactly, print_to_stderr, style_of
+from app.cli.namespace_labels import NamespaceLabels, parse_namespace_labels
+from app.cli.output import InjectOutput, describe, print_exactly, print_line, style_of
 from app.injection import Decision, Outcome, Policy, decide_for_namespace
-from app.manifests import Manifest, ManifestPod, join
+from app.manifests import Change, Manifest, ManifestPod, join
 from app.model import prefix_paths
 from app.settings import load_policy
+
+# Limits on the list of lost comments
+_MAX_COMMENTS = 3
+_MAX_COMMENT = 60
+_COLORS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}
 
 
 def run_inject(
@@ -32,12 +39,13 @@ def run_inject(
 
     `strict` says whether an object of an unknown kind counts as a denial.
     """
+    labels = parse_namespace_labels(namespace_label)
     policy = load_policy(config, os.environ)
     manifests = read_manifests("inject", filenames, recursive=recursive, namespace=namespace)
     patches: list[str] = []
     failed = False
     for manifest in manifests:
-        decisions = _inject(manifest, namespace_label, policy)
+        decisions = _inject(manifest, labels, policy)
         for template, decision in decisions:
             failed |= decision.outcome is Outcome.DENIED
             _report(template, decision, color)
@@ -45,24 +53,30 @@ def run_inject(
                 patches.append(_patch(template, decision))
         for unknown in manifest.unknown_objects():
             failed |= strict
-            print_to_stderr(describe_unknown(unknown), typer.colors.YELLOW, color)
+            _print_to_stderr(describe_unknown(unknown), typer.colors.YELLOW, color)
         if not decisions:
             where = "this file" if len(manifests) == 1 else manifest.name
-            print_to_stderr(f"no pod or workload in {where}, nothing to do", typer.colors.YELLOW, color)
+            _print_to_stderr(f"no pod or workload in {where}, nothing to do", typer.colors.YELLOW, color)
     if output not in {InjectOutput.PATCH, InjectOutput.JSON}:
-        report_lost_comments(manifests, color)
+        _report_lost_comments(manifests, color)
     if output is InjectOutput.DIFF:
         for change in (change for manifest in manifests for change in manifest.changes()):
-            print_diff(change, "injected", color)
+            _print_diff(change, color)
     elif not failed:
         print_exactly("".join(patches) if output is InjectOutput.PATCH else _render(manifests, output))
     return FAILED if failed else 0
 
 
-def _inject(manifest: Manifest, namespace_label: str, policy: Policy) -> list[tuple[ManifestPod, Decision]]:
+def _inject(manifest: Manifest, labels: NamespaceLabels, policy: Policy) -> list[tuple[ManifestPod, Decision]]:
     decisions = []
     for template in manifest.templates():
-        decision = decide_for_namespace(template.pod, namespace_label, policy, claim_names=template.claim_names)
+        decision = decide_for_namespace(
+            template.pod,
+            labels.inject,
+            policy,
+            node_socket_label=labels.node_socket,
+            claim_names=template.claim_names,
+        )
         if decision.operations:
             manifest.inject(template, decision.operations)
         decisions.append((template, decision))
@@ -83,9 +97,30 @@ def _patch(template: ManifestPod, decision: Decision) -> str:
     return orjson.dumps(operations, option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
+def _print_diff(change: Change, color: str) -> None:
+    names = ", ".join(change.names)
+    lines = difflib.unified_diff(
+        change.before.splitlines(), change.after.splitlines(), f"{names} as written", f"{names} injected", lineterm=""
+    )
+    for line in lines:
+        print_line((line, _COLORS.get(line[:1])), color=color)
+
+
 def _report(template: ManifestPod, decision: Decision, color: str) -> None:
-    print_to_stderr(f"{template.name}: {describe(decision)}", style_of(decision), color)
+    _print_to_stderr(f"{template.name}: {describe(decision)}", style_of(decision), color)
     for warning in decision.warnings:
-        print_to_stderr(f"  warning: {warning}", typer.colors.YELLOW, color)
+        _print_to_stderr(f"  warning: {warning}", typer.colors.YELLOW, color)
     for note in template.misplaced:
-        print_to_stderr(f"  note: {note}", typer.colors.YELLOW, color)
+        _print_to_stderr(f"  note: {note}", typer.colors.YELLOW, color)
+
+
+def _report_lost_comments(manifests: list[Manifest], color: str) -> None:
+    for change in (change for manifest in manifests for change in manifest.changes() if change.lost_comments):
+        shown = [comment[:_MAX_COMMENT] for comment in change.lost_comments[:_MAX_COMMENTS]]
+        more = ["..."] if len(change.lost_comments) > _MAX_COMMENTS else []
+        names, comments = ", ".join(change.names), ", ".join(shown + more)
+        _print_to_stderr(f"{names}: comments are lost: {comments}", typer.colors.YELLOW, color)
+
+
+def _print_to_stderr(text: str, style: str, color: str) -> None:
+    print_line((text, style), color=color, file=sys.stderr)

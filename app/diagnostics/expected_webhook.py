@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from app.admission import mutate_path
-from app.injection import INJECT, NAMESPACE_VALUES, mode_of_label, truncate
+from app.admission import NamespaceRequest
+from app.injection import INJECT, NAMESPACE_VALUES, NODE_SOCKET, mode_of_label, truncate
 from app.model import JsonObject, selects
 
 # Names of webhooks end in the project's own domain, those of match conditions begin with it.
@@ -32,7 +32,8 @@ _RULE_MEMBERS = ("operations", "apiGroups", "apiVersions", "resources", "scope")
 _MAX_TEXT_LENGTH = 60
 _ASKED_FOR = {
     "dind.io/asked-for": f"""
-        (has(object.metadata.annotations) && '{INJECT}' in object.metadata.annotations)
+        (has(object.metadata.annotations)
+        && ('{INJECT}' in object.metadata.annotations || '{NODE_SOCKET}' in object.metadata.annotations))
         || (has(object.metadata.labels) && '{INJECT}' in object.metadata.labels)""",
 }
 _CONDITIONS = {
@@ -61,7 +62,7 @@ class ExpectedEntry(NamedTuple):
 def _entry(value: str) -> ExpectedEntry:
     mode = mode_of_label(value)
     # Without a default mode, the API server skips pods that do not request Docker.
-    return ExpectedEntry(value, mutate_path(mode), _CONDITIONS if mode else {**_ASKED_FOR, **_CONDITIONS})
+    return ExpectedEntry(value, NamespaceRequest(mode).path, _CONDITIONS if mode else {**_ASKED_FOR, **_CONDITIONS})
 
 
 WEBHOOKS: tuple[ExpectedEntry, ...] = tuple(map(_entry, NAMESPACE_VALUES))

@@ -19,6 +19,7 @@ from app.injection import (
     DISABLED,
     INJECT,
     NAMESPACE_RULES,
+    NODE_SOCKET,
     STATUS,
     Decision,
     MisplacedKey,
@@ -47,7 +48,14 @@ def decide_live(pod: JsonObject, inputs: AdmissionInputs, claim_names: tuple[str
     # Without a configuration, assume that of the chart, which selects the pod.
     exclusion = find_exclusion(pod, inputs) or ""
     label = namespace_label_of(inputs.namespace)
-    return decide_for_namespace(pod, label, inputs.policy, claim_names=claim_names, exclusion=exclusion)
+    return decide_for_namespace(
+        pod,
+        label,
+        inputs.policy,
+        node_socket_label=str(labels_of(inputs.namespace).get(NODE_SOCKET, "")),
+        claim_names=claim_names,
+        exclusion=exclusion,
+    )
 
 
 def reaches_webhook(decision: Decision) -> bool:
@@ -66,6 +74,8 @@ def find_exclusion(pod: JsonObject, inputs: AdmissionInputs) -> str | None:
     if not webhooks_of(configuration):
         return f"webhook configuration {name_of(configuration)} has no webhook with a name of *{WEBHOOK_NAME_SUFFIX}"
     entry = webhook_for_namespace(configuration, inputs.namespace)
+    if entry is None and NODE_SOCKET in labels_of(inputs.namespace):
+        return None
     if entry is None:
         return f"no namespaceSelector of webhook configuration {name_of(configuration)} matches its namespace"
     if not selects(entry.get("objectSelector"), labels_of(pod)):

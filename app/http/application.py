@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from app.admission import MODES, mutate_path
+from app.admission import NAMESPACE_REQUESTS
 from app.http.endpoint import Endpoint
 from app.http.fair_queue import FairQueue
 from app.http.metrics import Metrics
@@ -14,12 +14,12 @@ from app.injection import Policy
 
 
 def webhook_application(policy: Policy, metrics: Metrics, body_limit: int, queue: FairQueue) -> "WebhookApplication":
-    """Return the application with `/mutate` and one path for each mode a namespace can default to.
+    """Return the application with one path for each request of a namespace.
 
     `body_limit` is in bytes. `queue` decides when a request is answered.
     """
     return WebhookApplication(
-        {mutate_path(mode): MutateEndpoint(policy, mode, metrics, body_limit, queue) for mode in MODES}
+        {request.path: MutateEndpoint(policy, request, metrics, body_limit, queue) for request in NAMESPACE_REQUESTS}
     )
 
 

@@ -12,12 +12,12 @@ from typing import Any, TypeAlias
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from app.admission import Review, decide_review, decode_review, encode_review
+from app.admission import NamespaceRequest, Review, decide_review, decode_review, encode_review
 from app.errors import BadRequestError, frames_of
 from app.http.endpoint import EndpointResponse, Headers, is_json
 from app.http.fair_queue import FairQueue
 from app.http.metrics import Metrics
-from app.injection import Decision, Mode, Policy
+from app.injection import Decision, Policy
 from app.logs import BatchLogger
 from app.model import MAX_NAME_LENGTH, MalformedPodError, MetadataShape, PodShape, read_metadata
 
@@ -26,14 +26,14 @@ _AnsweredReview: TypeAlias = tuple[Review, Decision, float]
 
 
 class MutateEndpoint:
-    """The endpoint of one path; the path says which mode the namespace defaults to."""
+    """The endpoint of one path; the path says what the namespace asks for."""
 
     def __init__(
-        self, policy: Policy, namespace_mode: Mode | None, metrics: Metrics, body_limit: int, queue: FairQueue
+        self, policy: Policy, namespace: NamespaceRequest, metrics: Metrics, body_limit: int, queue: FairQueue
     ) -> None:
         self._queue = queue
         self._policy = policy
-        self._namespace_mode = namespace_mode
+        self._namespace = namespace
         self._metrics = metrics
         self._body_limit = body_limit
         self._unrecorded_reviews: list[_AnsweredReview] = []
@@ -87,7 +87,7 @@ class MutateEndpoint:
     def _mutate(self, body: bytes | bytearray) -> bytes:
         started = perf_counter()
         review = decode_review(body)
-        decision = decide_review(review, self._namespace_mode, self._policy)
+        decision = decide_review(review, self._namespace, self._policy)
         encoded = encode_review(review, decision)
         # Count and log after the responses are sent, once for all requests of this turn of the event loop: the API
         # server need not wait for that.

@@ -6,7 +6,7 @@ the pod (`conflicts`), and render what the pod lacks (`patch`). `rules` runs the
 
 from app.injection.annotations import apply_defaults
 from app.injection.conflicts import STALE_STATUS
-from app.injection.constants import INJECT, PREFIX, STATUS
+from app.injection.constants import INJECT, NODE_SOCKET, PREFIX, STATUS
 from app.injection.decision import Decision, Mode, Outcome, Reason
 from app.injection.docker_paths import DATA_ROOT, RUNTIME_DIRECTORIES, SYSTEM_DIRECTORIES
 from app.injection.eligibility import DISABLED, NAMESPACE_VALUES, POD_VALUES, is_mirror_pod, mode_of_label
@@ -31,6 +31,7 @@ __all__ = [
     "LISTENING_FLAGS",
     "NAMESPACE_RULES",
     "NAMESPACE_VALUES",
+    "NODE_SOCKET",
     "OPTIONS",
     "OWNED_FLAGS",
     "POD_VALUES",

@@ -8,7 +8,7 @@ from functools import lru_cache
 from app.injection.additions import Additions
 from app.injection.constants import PREFIX, STATUS
 from app.injection.decision import Denial, Reason
-from app.injection.docker_paths import SOCKET_NAME
+from app.injection.docker_paths import SOCKET_LINK_NAME, SOCKET_NAME
 from app.injection.message_parts import abbreviate, quote
 from app.injection.node_sockets import find_node_socket
 from app.model import (
@@ -146,7 +146,7 @@ def deny_foreign_mounts(pod: Pod, additions: Additions) -> Denial | None:
                     "only injection may use a volume of that name; remove the device",
                 )
         for mount in container.mounts:
-            if mount.volume in volume_names and not any(mount.is_same_as(desired) for desired in injected):
+            if mount.volume in volume_names and not any(_is_injected_mount(mount, desired) for desired in injected):
                 return Denial(
                     Reason.NAME_TAKEN,
                     f"container {quote(container.name)} mounts volume {quote(mount.volume)} at "
@@ -154,6 +154,16 @@ def deny_foreign_mounts(pod: Pod, additions: Additions) -> Denial | None:
                     "remove the mount",
                 )
     return None
+
+
+def _is_injected_mount(mount: Mount, desired: Mount) -> bool:
+    """Return whether a mount is one that injection adds, or the same link to the socket at another path.
+
+    Where the pod mounted the node's socket, injection put the link (`socket_replacement`).
+    """
+    if desired.sub_path == SOCKET_LINK_NAME:
+        return (mount.volume, mount.sub_path, mount.sub_path_expr) == (desired.volume, desired.sub_path, "")
+    return mount.is_same_as(desired)
 
 
 def deny_taken_paths(pod: Pod, additions: Additions) -> Denial | None:

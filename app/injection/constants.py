@@ -3,3 +3,4 @@
 PREFIX = "dind.io/"
 INJECT = PREFIX + "inject"
 STATUS = PREFIX + "status"
+NODE_SOCKET = PREFIX + "node-socket"

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 
 from app.injection.additions import Additions
 from app.injection.decision import Denial, Reason
+from app.injection.docker_paths import SOCKET_LINK_NAME, SOCKET_NAME
 from app.injection.message_parts import quote, warn_of_names
 from app.injection.policy import Policy
-from app.model import Container, Operation, clean_path, replace
+from app.model import Container, Operation, Pod, Volume, clean_path, replace
 
 _DOCKER_HOST = "DOCKER_HOST"
 # Not empty, they make the client use TLS, which no socket of a sidecar or node has.
@@ -25,12 +26,12 @@ _UNIX, _TCP = "unix://", "tcp://"
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
-def deny_tls_variables(additions: Additions, policy: Policy) -> Denial | None:
+def deny_tls_variables(pod: Pod, additions: Additions, policy: Policy) -> Denial | None:
     """Return a denial if a variable makes a client use TLS with the injected daemon, or None."""
     if policy.replace_docker_variables:
         return None
     for client in additions.clients:
-        if _uses_other_daemon(client, additions):
+        if _uses_other_daemon(client, pod, additions):
             continue
         for name in _TLS_VARIABLES:
             if _value_of(client, name):
@@ -42,25 +43,28 @@ def deny_tls_variables(additions: Additions, policy: Policy) -> Denial | None:
     return None
 
 
-def replace_variables(client: Container, additions: Additions) -> Iterator[Operation]:
+def replace_variables(client: Container, pod: Pod, additions: Additions) -> Iterator[Operation]:
     """Yield the operations that make the variables of a client lead to the injected daemon."""
     for index, variable in enumerate(client.raw.env or ()):
-        if variable.name == _DOCKER_HOST and _uses_other_daemon(client, additions):
+        if variable.name == _DOCKER_HOST and _uses_other_daemon(client, pod, additions):
             yield replace(f"{client.pointer}/env/{index}", additions.client_env)
         elif variable.name in _TLS_VARIABLES and variable.value:
             yield replace(f"{client.pointer}/env/{index}", {"name": variable.name, "value": ""})
 
 
-def warn_of_other_daemons(additions: Additions, policy: Policy) -> Iterator[str]:
+def warn_of_other_daemons(pod: Pod, additions: Additions, policy: Policy) -> Iterator[str]:
     """Yield a warning if clients talk to another daemon than the injected one."""
     if policy.replace_docker_variables:
         return
-    if names := [client.name for client in additions.clients if _uses_other_daemon(client, additions)]:
+    if names := [client.name for client in additions.clients if _uses_other_daemon(client, pod, additions)]:
         yield warn_of_names(f"{_DOCKER_HOST} has another value and is kept in", names)
 
 
-def _uses_other_daemon(client: Container, additions: Additions) -> bool:
-    return _DOCKER_HOST in client.env and not _is_injected_daemon(_value_of(client, _DOCKER_HOST), additions)
+def _uses_other_daemon(client: Container, pod: Pod, additions: Additions) -> bool:
+    if _DOCKER_HOST not in client.env:
+        return False
+    address = _value_of(client, _DOCKER_HOST)
+    return not (_is_injected_daemon(address, additions) or _is_mounted_link(address, client, pod, additions))
 
 
 def _value_of(client: Container, name: str) -> str:
@@ -83,3 +87,25 @@ def _is_injected_daemon(address: str, additions: Additions) -> bool:
     host, _, port = address.removeprefix(_TCP).rstrip("/").rpartition(":")
     # Containers of a pod share its network, so loopback leads to the daemon, whatever its address is.
     return port == str(additions.tcp.port) and host in {additions.tcp.host, *_LOOPBACK_HOSTS}
+
+
+def _is_mounted_link(address: str, client: Container, pod: Pod, additions: Additions) -> bool:
+    """Return whether a DOCKER_HOST names a path at which the client mounts the injected socket as a file.
+
+    That is so where the pod mounted the node's socket (`socket_replacement`).
+    """
+    if not address.startswith(_UNIX):
+        return False
+    (run_volume, *_) = additions.volumes
+    host_path = run_volume["hostPath"]["path"] if "hostPath" in run_volume else None
+    path = clean_path(address.removeprefix(_UNIX))
+    return any(
+        (mount.volume, mount.sub_path) == (run_volume["name"], SOCKET_LINK_NAME)
+        or (host_path is not None and _leads_to(pod.volumes.get(mount.volume), f"{host_path}/{SOCKET_NAME}"))
+        for mount in client.mounts
+        if mount.path == path
+    )
+
+
+def _leads_to(volume: Volume | None, path: str) -> bool:
+    return volume is not None and volume.kind == "hostPath" and volume.path == path

@@ -8,16 +8,19 @@
 | any of these | `disabled` | opted-out |
 | any of these | anything else | unknown-value |
 
-The pod sets `dind.io/inject` as an annotation or as a label; the annotation wins. A mirror pod is never touched. A pod
+The pod sets `dind.io/inject` as an annotation or as a label; the annotation wins. A pod with the annotation
+`dind.io/node-socket: replace` asks too, and gets the namespace's mode, or `sidecar`. In a namespace with that label, so
+does a pod that mounts the node's Docker socket. A mirror pod is never touched. A pod
 that cannot be injected is denied if it asks for Docker itself, with any `dind.io/*` annotation, and left alone if only
 its namespace asks.
 """
 
 from typing import NamedTuple
 
-from app.injection.constants import INJECT, PREFIX
+from app.injection.constants import INJECT, NODE_SOCKET, PREFIX
 from app.injection.decision import Denial, Mode, Reason
 from app.injection.message_parts import quote
+from app.injection.options import NodeSocketTreatment
 from app.injection.policy import Policy
 from app.model import Metadata, Pod, nearest_word
 
@@ -56,6 +59,8 @@ def read_docker_request(metadata: Metadata, namespace_mode: Mode | None) -> Dock
             if mode is None and value != DISABLED:
                 return Denial(Reason.UNKNOWN_VALUE, _describe_unknown_value(source, value))
             return DockerRequest(value, mode, source)
+    if metadata.annotations.get(NODE_SOCKET) == NodeSocketTreatment.REPLACE:
+        return DockerRequest("", namespace_mode or Mode.SIDECAR, "annotation")
     return DockerRequest("", namespace_mode, "namespace")
 
 
@@ -84,6 +89,15 @@ def deny_disabled_mode(request: DockerRequest, policy: Policy) -> Denial:
     return Denial(
         Reason.MODE_OFF,
         f"{source} {INJECT}: mode {request.mode} is switched off in this cluster (modes that are on: {modes})",
+    )
+
+
+def deny_socket_replacement() -> Denial:
+    """Return the denial of a pod whose namespace asks for a replacement that the operator has not switched on."""
+    return Denial(
+        Reason.OPTION_NOT_ALLOWED,
+        f"label of the namespace {NODE_SOCKET}: replace is switched off in this cluster; its operator can add "
+        "node-socket to allowed_options",
     )
 
 

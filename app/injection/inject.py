@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.injection.decision import Decision, Mode
+from app.injection.options import NodeSocketTreatment
 from app.injection.policy import Policy
 from app.injection.rules import RuleContext, decide
 
@@ -17,32 +18,46 @@ def inject(json: Any, namespace_mode: Mode | None, policy: Policy) -> Decision:
     return decide(RuleContext(json, policy, namespace_mode))
 
 
-def decide_for_namespace(
+def decide_for_namespace(  # noqa: PLR0913  # one parameter for each fact
     json: Any,
     namespace_label: str,
     policy: Policy,
     *,
+    node_socket_label: str = "",
     claim_names: tuple[str, ...] = (),
     exclusion: str | None = None,
 ) -> Decision:
-    """Return the decision about a pod in a namespace with this label, as a cluster would decide.
+    """Return the decision about a pod in a namespace with these labels, as a cluster would decide.
 
-    `namespace_label` is empty if the namespace has no label. `claim_names` is as in `read_pod`.
-    `exclusion` names the part of the webhook configuration
-    that excludes the pod. It is empty if the configuration selects the pod, and None if nobody has read it.
+    `namespace_label` is the value of the namespace's label dind.io/inject, `node_socket_label` that of
+    dind.io/node-socket; empty if the namespace has no such label. `claim_names` is as in `read_pod`. `exclusion` names
+    the part of the webhook configuration that excludes the pod. It is empty if the configuration selects the pod, and
+    None if nobody has read it.
     """
     context = RuleContext(json, policy)
     context.namespace_label = namespace_label
+    context.namespace_replaces_socket = node_socket_label == NodeSocketTreatment.REPLACE
     context.exclusion = exclusion
     context.claim_names = claim_names
     return decide(context)
 
 
-def decide_request(
-    json: Any, namespace_mode: Mode | None, policy: Policy, *, creates_pod: bool, is_subresource: bool
+def decide_request(  # noqa: PLR0913  # one parameter for each fact
+    json: Any,
+    namespace_mode: Mode | None,
+    policy: Policy,
+    *,
+    replaces_socket: bool,
+    creates_pod: bool,
+    is_subresource: bool,
 ) -> Decision:
-    """Return the decision about a request of the API server, which may be another than the creation of a pod."""
+    """Return the decision about a request of the API server, which may be another than the creation of a pod.
+
+    `replaces_socket` tells whether the namespace asks only for pods that mount the node's Docker socket, and to replace
+    that.
+    """
     context = RuleContext(json, policy, namespace_mode)
+    context.namespace_replaces_socket = context.asks_for_socket_pods_only = replaces_socket
     context.creates_pod = creates_pod
     context.is_subresource = is_subresource
     return decide(context)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from app.model import clean_path, is_under
+from app.model import Pod, clean_path, is_under
 
 
 class NodeSocket(NamedTuple):
@@ -36,3 +36,13 @@ def find_node_socket(host_path: str) -> NodeSocket | None:
         if is_under(socket, path):
             return NodeSocket(runtime, is_exact=False)
     return None
+
+
+def find_docker_socket_volumes(pod: Pod) -> frozenset[str]:
+    """Return the names of the volumes of a pod that are the node's Docker socket itself, not a directory above it."""
+    exact = NodeSocket("Docker", is_exact=True)
+    return frozenset(
+        name
+        for name, volume in pod.volumes.items()
+        if volume.kind == "hostPath" and find_node_socket(volume.path) == exact
+    )

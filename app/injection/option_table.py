@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from app.injection import parsers
 from app.injection.constants import PREFIX
 from app.injection.decision import Mode
-from app.injection.options import Options, Placement, StorageMedium
+from app.injection.options import NodeSocketTreatment, Options, Placement, StorageMedium
 
 _BOTH_MODES = frozenset(Mode)
 _SIDECAR_ONLY = frozenset({Mode.SIDECAR})
@@ -120,6 +120,20 @@ OPTIONS: tuple[Option, ...] = (
         help="Delay the start of the pod until the node's daemon answers, for a bounded time.",
         modes=_DAEMONSET_ONLY,
         allowed_by_default=True,
+        required=True,
+    ),
+    Option(
+        name="node-socket",
+        parse=parsers.choice_parser(NodeSocketTreatment),
+        default="deny",
+        accepts="`deny` or `replace`",
+        max_length=64,
+        example="replace",
+        help=(
+            "With `replace`, mounts of the node's own `docker.sock` become mounts of the injected daemon's socket, at "
+            "the same paths."
+        ),
+        modes=_BOTH_MODES,
         required=True,
     ),
     Option(

@@ -22,6 +22,13 @@ class StorageMedium(StrEnum):
     VOLUME = "Volume"
 
 
+class NodeSocketTreatment(StrEnum):
+    """What happens to a pod that mounts the node's Docker socket."""
+
+    DENY = "deny"
+    REPLACE = "replace"
+
+
 class TcpAddress(NamedTuple):
     """A TCP address that the daemon listens on. `host` is an IP address or `localhost`."""
 
@@ -47,6 +54,7 @@ class Options:
     placement: Placement
     share_volumes: bool | tuple[str, ...]
     wait: bool
+    node_socket: NodeSocketTreatment
     cpu_request: str | None
     cpu_limit: str | None
     memory_request: str | None

@@ -38,7 +38,7 @@ def missing_operations(
     return [
         *_group_operations(pod, additions),
         *_annotation_operations(pod, metadata, additions, _render_status(mode, policy.version)),
-        *_client_operations(additions, policy),
+        *_client_operations(pod, additions, policy),
         *_volume_operations(pod, additions),
         # Last: this operation shifts the init containers, and the operations before it name them by index.
         *_container_operations(pod, additions),
@@ -47,7 +47,7 @@ def missing_operations(
 
 def warn_of_kept_members(pod: Pod, additions: Additions, policy: Policy) -> tuple[str, ...]:
     """Return warnings about members of a pod that differ from the additions and are kept."""
-    return (*_warn_of_kept_mounts(pod, additions), *warn_of_other_daemons(additions, policy))
+    return (*_warn_of_kept_mounts(pod, additions), *warn_of_other_daemons(pod, additions, policy))
 
 
 @lru_cache
@@ -80,7 +80,7 @@ def _annotation_operations(pod: Pod, metadata: Metadata, additions: Additions, s
     return _add_members("/metadata/annotations", raw.annotations, missing)
 
 
-def _client_operations(additions: Additions, policy: Policy) -> list[Operation]:
+def _client_operations(pod: Pod, additions: Additions, policy: Policy) -> list[Operation]:
     env = additions.client_env
     name = env["name"]
     mounts = _cached_mount_entries(additions.client_mounts)
@@ -89,7 +89,7 @@ def _client_operations(additions: Additions, policy: Policy) -> list[Operation]:
         if name not in client.env:
             operations += _append(f"{client.pointer}/env", client.raw.env, [env])
         if policy.replace_docker_variables:
-            operations += replace_variables(client, additions)
+            operations += replace_variables(client, pod, additions)
         operations += _mount_operations(client, mounts)
     return operations
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from app.injection.decision import Mode
-from app.injection.options import Options
+from app.injection.options import NodeSocketTreatment, Options
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,3 +39,8 @@ class Policy:
     host_path_type: str
     host_path_read_only: bool
     wait_seconds: int
+
+    @property
+    def replaces_node_socket(self) -> bool:
+        """Return whether the operator lets pods and namespaces have the node's Docker socket replaced."""
+        return "node-socket" in self.allowed_options or self.defaults.node_socket is NodeSocketTreatment.REPLACE

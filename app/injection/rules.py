@@ -25,21 +25,24 @@ from app.injection.eligibility import (
     NAMESPACE_VALUES,
     DockerRequest,
     deny_disabled_mode,
+    deny_socket_replacement,
     deny_windows_pod,
     is_mirror_pod,
     mode_of_label,
     only_namespace_asks,
     read_docker_request,
 )
-from app.injection.message_parts import truncate_warning
+from app.injection.message_parts import truncate_warning, warn_of_names
 from app.injection.mode_injector import ModeInjector
-from app.injection.options import Options
+from app.injection.node_sockets import find_docker_socket_volumes
+from app.injection.options import NodeSocketTreatment, Options
 from app.injection.own_daemon import deny_own_daemon
 from app.injection.patch import missing_operations, warn_of_kept_members
 from app.injection.policy import Policy
 from app.injection.selection import Selection, select_clients
 from app.injection.shared_volumes import SharedVolumes
 from app.injection.sidecar import SIDECAR
+from app.injection.socket_replacement import replace_node_socket
 from app.model import MalformedPodError, Metadata, Operation, Pod, read_metadata, read_pod
 
 _INJECTORS: Mapping[Mode, ModeInjector] = {Mode.SIDECAR: SIDECAR, Mode.DAEMONSET: DAEMONSET}
@@ -74,6 +77,12 @@ class RuleContext:
         self.creates_pod = True
         self.is_subresource = False
         self.only_namespace_asks = False
+        self.namespace_replaces_socket = False
+        """Whether a label of the namespace asks to replace the node's socket."""
+        self.asks_for_socket_pods_only = False
+        """Whether that is the only label that asks for Docker, for pods that mount the node's socket."""
+        self.socket_clients: tuple[str, ...] = ()
+        self.replacement_operations: tuple[Operation, ...] = ()
         self.mode: Mode | None = None
         """The mode that the pod gets, set after the rule that checks whether the operator has switched it on."""
 
@@ -81,6 +90,11 @@ class RuleContext:
     def was_injected(self) -> bool:
         """Return whether the pod carries the status annotation of an earlier injection."""
         return STATUS in self.metadata.annotations
+
+    @property
+    def asks_only_for_socket(self) -> bool:
+        """Return whether nobody asks for Docker but to replace the node's socket."""
+        return not self.docker_request.value and (self.asks_for_socket_pods_only or self.namespace_mode is None)
 
 
 RuleOutcome: TypeAlias = Decision | Denial | None
@@ -90,9 +104,12 @@ RuleCheck: TypeAlias = Callable[[RuleContext], RuleOutcome]
 def _check_namespace_label(context: RuleContext) -> RuleOutcome:
     if context.namespace_label is None:
         return None
-    if context.namespace_label not in NAMESPACE_VALUES:
+    if context.namespace_label in NAMESPACE_VALUES:
+        context.namespace_mode = mode_of_label(context.namespace_label)
+    elif not context.namespace_replaces_socket:
         return Decision(Reason.NAMESPACE_NOT_OPTED_IN)
-    context.namespace_mode = mode_of_label(context.namespace_label)
+    if context.namespace_replaces_socket and context.namespace_mode is None:
+        context.namespace_mode, context.asks_for_socket_pods_only = Mode.SIDECAR, True
     return None
 
 
@@ -156,6 +173,8 @@ def _check_annotations(context: RuleContext) -> RuleOutcome:
 
 
 def _check_permissions(context: RuleContext) -> RuleOutcome:
+    if context.namespace_replaces_socket and not context.policy.replaces_node_socket:
+        return deny_socket_replacement()
     return deny_forbidden_options(context.option_texts, context.policy) if context.option_texts else None
 
 
@@ -171,16 +190,42 @@ def _check_host_namespaces(context: RuleContext) -> RuleOutcome:
     return context.injector.deny_host_namespaces(context.pod, context.policy)
 
 
+def _check_socket_request(context: RuleContext) -> RuleOutcome:
+    if not (context.asks_only_for_socket or context.asks_for_socket_pods_only):
+        return None
+    if find_docker_socket_volumes(context.pod):
+        return None
+    if context.asks_only_for_socket:
+        return Decision(Reason.UNCHANGED if context.was_injected else Reason.NOT_REQUESTED)
+    # The API server sends other pods that ask themselves only if the namespace has the other label too.
+    has_other_label = context.namespace_label is None or context.namespace_label in NAMESPACE_VALUES
+    return None if has_other_label else Decision(Reason.NAMESPACE_NOT_OPTED_IN)
+
+
 def _check_own_daemon(context: RuleContext) -> RuleOutcome:
     added_name = context.injector.added_container_name(context.options, context.policy)
     return deny_own_daemon(context.pod, added_name if context.was_injected else None)
 
 
+def _replace_node_socket(context: RuleContext) -> RuleOutcome:
+    if context.options.node_socket is not NodeSocketTreatment.REPLACE and not context.namespace_replaces_socket:
+        return None
+    if context.mode is None:
+        return None
+    replaced = replace_node_socket(context.pod, context.mode, context.options, context.policy)
+    if replaced is None or isinstance(replaced, Denial):
+        return replaced
+    context.pod, context.replacement_operations, context.socket_clients = replaced
+    return None
+
+
 def _select_containers(context: RuleContext) -> RuleOutcome:
     injector, options = context.injector, context.options
+    # If the request is only about the node's socket, the other containers get nothing.
+    names = options.containers or (context.socket_clients if context.asks_only_for_socket else ())
     selection = select_clients(
         context.pod,
-        options.containers,
+        names,
         injector.added_container_name(options, context.policy),
         starts_first=injector.starts_before_init_containers(options),
     )
@@ -218,7 +263,7 @@ def _check_names_and_paths(context: RuleContext) -> RuleOutcome:
 
 
 def _check_variables(context: RuleContext) -> RuleOutcome:
-    return deny_tls_variables(context.additions, context.policy)
+    return deny_tls_variables(context.pod, context.additions, context.policy)
 
 
 def _check_pod_resources(context: RuleContext) -> RuleOutcome:
@@ -226,9 +271,10 @@ def _check_pod_resources(context: RuleContext) -> RuleOutcome:
 
 
 def _build_operations(context: RuleContext) -> RuleOutcome:
-    context.operations = missing_operations(
-        context.pod, context.metadata, context.additions, context.mode, context.policy
-    )
+    context.operations = [
+        *context.replacement_operations,
+        *missing_operations(context.pod, context.metadata, context.additions, context.mode, context.policy),
+    ]
     return None if context.operations else Decision(Reason.UNCHANGED)
 
 
@@ -252,6 +298,11 @@ RULES: tuple[Rule, ...] = (
     Rule("dind.io/inject has an accepted value", (Reason.UNKNOWN_VALUE,), _read_request),
     Rule("The pod or its namespace asks for Docker", (Reason.OPTED_OUT, Reason.NOT_REQUESTED), _check_request),
     Rule("The pod's spec can be read", (Reason.MALFORMED_POD,), _read_pod_spec),
+    Rule(
+        "The pod mounts the node's Docker socket, if only its replacement is asked for",
+        (Reason.NOT_REQUESTED, Reason.UNCHANGED, Reason.NAMESPACE_NOT_OPTED_IN),
+        _check_socket_request,
+    ),
     Rule("The pod runs on Linux", (Reason.WINDOWS_POD,), _check_operating_system),
     Rule("The operator has switched this mode on", (Reason.MODE_OFF,), _check_mode),
     Rule("All dind.io/* annotations are known", (Reason.UNKNOWN_ANNOTATION,), _check_annotations),
@@ -267,6 +318,11 @@ RULES: tuple[Rule, ...] = (
         _check_host_namespaces,
     ),
     Rule("No container runs a Docker daemon of its own", (Reason.OWN_DAEMON,), _check_own_daemon),
+    Rule(
+        "The node's Docker socket can be replaced, if the pod asks for that",
+        (Reason.INVALID_OPTION,),
+        _replace_node_socket,
+    ),
     Rule(
         "The named containers exist, and at least one container can have Docker",
         (Reason.UNKNOWN_CONTAINER, Reason.INVALID_OPTION),
@@ -302,10 +358,16 @@ def decide(context: RuleContext) -> Decision:
         return _stop(context, index, Reason.MALFORMED_POD, str(error))
     warnings = (
         *context.additions.warnings,
+        *_warn_of_replaced_socket(context),
         *warn_of_kept_members(context.pod, context.additions, context.policy),
         *warn_of_options_without_effect(context.metadata, context.mode),
     )
     return Decision(Reason.INJECTED, context.mode, operations=tuple(context.operations), warnings=warnings)
+
+
+def _warn_of_replaced_socket(context: RuleContext) -> Iterator[str]:
+    if context.socket_clients:
+        yield warn_of_names("the injected daemon replaces the node's Docker socket in", context.socket_clients)
 
 
 def _stop(context: RuleContext, index: int, reason: Reason, message: str, detail: str = "") -> Decision:

@@ -1,6 +1,6 @@
-"""Rewrites a document with additions and removals: by ruamel.yaml's round trip, or as JSON if it is JSON.
+"""Rewrites a document with operations of a JSON patch: by ruamel.yaml's round trip, or as JSON if it is JSON.
 
-The text before and the text after are written by the same writer, so only the additions and removals differ.
+The text before and the text after are written by the same writer, so only the results of the operations differ.
 """
 
 import copy
@@ -51,7 +51,7 @@ class Rewritten(NamedTuple):
 
 
 def rewrite(body: str, root: Node, data: Any, operations: list[Operation]) -> Rewritten:
-    """Return a document's text before and after these operations, each `add` or `remove`.
+    """Return a document's text before and after these operations, each `add`, `replace` or `remove`.
 
     `body` is its text, `root` its nodes, and `data` its JSON.
     """
@@ -110,14 +110,14 @@ def _round_trip(body: str, operations: Iterable[Operation], indent: Indent, *, u
     _prepare(tree, set())
     if unshare:
         tree = _unshare(tree, set())
-    runs = [(name, list(run)) for name, run in groupby(operations, lambda operation: str(operation["op"]))]
+    runs = [(removes, list(run)) for removes, run in groupby(operations, lambda operation: operation["op"] == "remove")]
     for operation in (operation for _, run in runs for operation in run):
         _open_brackets(tree, _tokens(operation))
     before = _dump(yaml, tree)
     after = before
     removed_comments: list[str] = []
-    for number, (name, run) in enumerate(runs):
-        if name == "remove":
+    for number, (removes, run) in enumerate(runs):
+        if removes:
             shorter = remove_lines(after, [_tokens(operation) for operation in run])
             removed_comments += _lost_comments(after, shorter)
             after = shorter
@@ -138,12 +138,12 @@ def _tokens(operation: Operation) -> list[str]:
 
 
 def _add_all(yaml: YAML, tree: Any, operations: Iterable[Operation], body: str) -> str:
-    """Return the text of a tree after these `add` operations."""
+    """Return the text of a tree after these operations, each `add` or `replace`."""
     _prepare(tree, set())
     # A character of private use, which is printable for YAML, marks the lines that are added.
     mark = next(char for char in map(chr, range(0xE000, 0xF900)) if char not in body)
     for operation in operations:
-        _add(tree, _tokens(operation), operation["value"], mark)
+        _set(tree, operation, mark)
     return _settle_comments(_dump(yaml, tree), mark)
 
 
@@ -176,13 +176,17 @@ def _child(node: Any, token: str) -> Any:
     return node.get(token)
 
 
-def _add(tree: Any, place: list[str], value: Any, mark: str) -> None:
-    *parents, last = place
+def _set(tree: Any, operation: Operation, mark: str) -> None:
+    """Add or replace the value at the place of an operation."""
+    value = operation["value"]
+    *parents, last = _tokens(operation)
     node = tree
     for token in parents:
         node = node[int(token)] if isinstance(node, list) else node[token]
     node.fa.set_block_style()
-    if isinstance(node, list):
+    if isinstance(node, list) and operation["op"] == "replace":
+        node[int(last)] = marked_copy(value, mark)
+    elif isinstance(node, list):
         node.insert(len(node) if last == "-" else int(last), marked_copy(value, mark, mark))
     elif last in node:
         node[last] = marked_copy(value, mark)

@@ -5,7 +5,7 @@ Pure: values in, values out.
 
 from app.model.dns_names import MAX_NAME_LENGTH, is_dns_label, is_dns_name, is_dns_subdomain
 from app.model.image import ImageReference, parse_image
-from app.model.jsonpatch import JsonObject, Operation, add, pointer, prefix_paths, replace
+from app.model.jsonpatch import JsonObject, Operation, add, pointer, prefix_paths, remove, replace
 from app.model.labels import selects
 from app.model.loopback import is_loopback
 from app.model.paths import PathSet, clean_path, is_under
@@ -65,6 +65,7 @@ __all__ = [
     "prefix_paths",
     "read_metadata",
     "read_pod",
+    "remove",
     "replace",
     "selects",
 ]

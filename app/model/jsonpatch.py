@@ -22,6 +22,11 @@ def add(path: str, value: Any) -> Operation:
     return {"op": "add", "path": path, "value": value}
 
 
+def remove(path: str) -> Operation:
+    """Return the operation that removes the value at `path`, which exists (RFC 6902, section 4.2)."""
+    return {"op": "remove", "path": path}
+
+
 def replace(path: str, value: Any) -> Operation:
     """Return the operation that replaces the value at `path`, which exists (RFC 6902, section 4.3)."""
     return {"op": "replace", "path": path, "value": value}

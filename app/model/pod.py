@@ -120,6 +120,18 @@ class Container:
         security = self.raw.security_context
         return security is not None and security.privileged is True
 
+    def with_mounts(self, mounts: tuple[Mount, ...]) -> "Container":
+        """Return the container with other mounts."""
+        return Container(
+            self.pointer,
+            self.position,
+            is_init=self.is_init,
+            name=self.name,
+            env=self.env,
+            mounts=mounts,
+            raw=self.raw,
+        )
+
     def security_context(self) -> JsonObject:
         """Return the members of the container's securityContext that are read, as JSON."""
         raw = self.raw.security_context

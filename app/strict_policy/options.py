@@ -30,7 +30,9 @@ _SEPARATE_OPTIONS = frozenset(
     | {"storage-size", "storage-medium", "storage-class"}
 )
 # Options without effect on the daemon, and amounts of the scheduler and of evictions, which depend on other containers
-_UNCHECKED_OPTIONS = frozenset({"containers", "wait", "ephemeral-storage-request", "ephemeral-storage-limit"})
+_UNCHECKED_OPTIONS = frozenset(
+    {"containers", "wait", "node-socket", "ephemeral-storage-request", "ephemeral-storage-limit"}
+)
 
 
 def option_facts() -> dict[str, JsonObject]:

@@ -7,7 +7,7 @@ import pytest
 from pages import DOCS
 
 NOTES = sorted((DOCS / "decisions").glob("0*.md"))
-STATUS = re.compile(r"accepted|(?:superseded(?: in part)?|extended) by (\d{4})")
+STATUS = re.compile(r"accepted|(?:superseded(?: in part)?|extended) by (\d{4})(?: and (\d{4}))?")
 
 
 def _header(note: Path) -> tuple[str, str, str]:
@@ -34,9 +34,9 @@ def test_the_numbers_have_no_gap() -> None:
 def test_a_status_names_a_newer_note_that_exists(note: Path) -> None:
     match = STATUS.fullmatch(_header(note)[2])
     assert match
-    if match[1]:
-        assert match[1] > note.name[:4]
-        assert any(newer.name.startswith(match[1]) for newer in NOTES)
+    for number in filter(None, match.groups()):
+        assert number > note.name[:4]
+        assert any(newer.name.startswith(number) for newer in NOTES)
 
 
 def test_the_list_maps_old_file_names_to_files_that_exist() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["app.admission", "app.injection", "app.model"]):
-    from app.admission import Review, decide_review, decode_review, encode_review
+    from app.admission import NamespaceRequest, Review, decide_review, decode_review, encode_review
     from app.errors import BadRequestError
     from app.injection import Mode, Policy, Reason
 
@@ -61,7 +61,7 @@ def _seeds() -> Iterator[bytes]:
 
 def _patched_reviews(pod: Any) -> Iterator[bytes]:
     """Yield a review of the pod after injection, as the API server sends it when it calls the webhook again."""
-    decision = decide_review(decode_review(review_of(pod)), None, _PERMISSIVE_POLICY)
+    decision = decide_review(decode_review(review_of(pod)), NamespaceRequest(None), _PERMISSIVE_POLICY)
     if decision.operations:
         yield review_of(jsonpatch.apply_patch(pod, list(decision.operations)))
 
@@ -80,7 +80,7 @@ def check(body: bytes) -> None:
 
 
 def _check_answer(body: bytes, review: Review, namespace_mode: Mode | None, policy: Policy) -> None:
-    decision = decide_review(review, namespace_mode, policy)
+    decision = decide_review(review, NamespaceRequest(namespace_mode), policy)
     response_body = orjson.loads(encode_review(review, decision))
     assert (response_body["apiVersion"], response_body["kind"]) == (review.api_version, "AdmissionReview")
     response = response_body["response"]
@@ -98,7 +98,7 @@ def _check_answer(body: bytes, review: Review, namespace_mode: Mode | None, poli
             document["request"]["object"] = patched_pod = _apply_operations(document["request"]["object"], operations)
             assert contains_all(json.loads(text, strict=False)["request"]["object"], patched_pod)
             patched = json.dumps(document).encode()
-        second_decision = decide_review(decode_review(patched), namespace_mode, policy)
+        second_decision = decide_review(decode_review(patched), NamespaceRequest(namespace_mode), policy)
         assert (second_decision.reason, second_decision.operations) == (Reason.UNCHANGED, ()), second_decision
 
 

@@ -5,7 +5,7 @@
 | `pod.yaml` or `manifest.yaml` | the manifest |
 | `example.yaml` | instead: the files of deploy/examples that are its `manifest` and its `settings` |
 | `settings.yaml` | the operator's settings, if not the built-in ones |
-| `namespace-label` | the value of the namespace's label, if not `enabled`; empty for no label |
+| `namespace-label` | the namespace's label, as the flag of the command line, if not `enabled`; empty for no label |
 | `not-in-schema` | JSON pointers, one a line, of members that no Kubernetes version has yet |
 | `report.txt` | expected: the report of the command line; the webhook's answers use the same words |
 | `expected.yaml` | expected: the manifest after injection; absent if nothing is injected |
@@ -144,17 +144,32 @@ def run_webhook(case: Case) -> list[PodResult]:
 
 def send_review(application: Any, name: str, pod: JsonObject, namespace_label: str) -> PodResult:
     """Send an AdmissionReview through the application, as the API server would."""
-    if namespace_label not in NAMESPACE_VALUES:
+    label, _, socket_label = namespace_label.partition(",")
+    if namespace_label.startswith("dind.io/node-socket="):
+        label, socket_label = "", namespace_label
+    replaces_socket = socket_label == "dind.io/node-socket=replace" and "docker.sock" in json.dumps(pod)
+    if label not in NAMESPACE_VALUES and not replaces_socket:
         # The selectors of the webhook configuration keep the API server from calling the webhook.
         return _describe_result(name, pod, Decision(Reason.NAMESPACE_NOT_OPTED_IN))
     # Restated, not taken from the code under test: the chart writes these paths into the webhook configuration.
-    path = f"/mutate/{namespace_label}" if namespace_label in ("sidecar", "daemonset") else "/mutate"
+    path = f"/mutate/{label}" if label in ("sidecar", "daemonset") else "/mutate"
+    if not replaces_socket:
+        return _send_to(path, application, name, pod)
+    first_path = "/mutate/node-socket/daemonset" if label == "daemonset" else "/mutate/node-socket/sidecar"
+    result = _send_to(first_path, application, name, pod)
+    # If the namespace asks for all of its pods, the API server then calls the webhook's other entry too.
+    return _send_to(path, application, name, result.pod, result.report) if path != "/mutate" else result
+
+
+def _send_to(path: str, application: Any, name: str, pod: JsonObject, report: str = "") -> PodResult:
+    """Send an AdmissionReview to a path. `report` is that of a call before, which counts."""
     body = json.dumps(_build_review(pod)).encode()
     response = asyncio.run(_post_review(application, path, body))
     assert response.status_code == 200, response.text
     answer = response.json()
     assert (answer["apiVersion"], answer["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
-    return _read_response(name, pod, answer["response"])
+    result = _read_response(name, pod, answer["response"])
+    return result._replace(report=report or result.report)
 
 
 def _read_response(name: str, pod: JsonObject, response: JsonObject) -> PodResult:

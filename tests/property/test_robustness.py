@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 from strategies import break_pod, broken_pods, json_values, namespace_modes, pods, request_bodies
 
-from app.admission import decide_review, decode_review, encode_review
+from app.admission import NamespaceRequest, decide_review, decode_review, encode_review
 from app.errors import BadRequestError
 from app.injection import INJECT, OPTIONS, Decision, Mode, Outcome, Policy, Reason, inject
 from app.model import JsonObject
@@ -27,7 +27,7 @@ def _body(pod: Any) -> bytes:
 def _check_answer(pod: Any, namespace_mode: Mode | None, policy: Policy) -> None:
     """Send a pod through decode, decide and encode, and check that the API server would accept the answer."""
     review = decode_review(_body(pod))
-    decision = decide_review(review, namespace_mode, policy)
+    decision = decide_review(review, NamespaceRequest(namespace_mode), policy)
     response = json.loads(encode_review(review, decision))["response"]
     assert response["allowed"] is (decision.outcome is not Outcome.DENIED)
     assert bool(decision.message) is (decision.reason.outcome is Outcome.DENIED)
@@ -39,7 +39,10 @@ def _check_answer(pod: Any, namespace_mode: Mode | None, policy: Policy) -> None
 @given(broken_pods | json_values, namespace_modes)
 def test_what_a_pod_is_read_from_makes_no_difference(policy: Policy, pod: Any, namespace_mode: Mode | None) -> None:
     decision_without_keys = _without_keys(inject(pod, namespace_mode, policy))
-    assert _without_keys(decide_review(decode_review(_body(pod)), namespace_mode, policy)) == decision_without_keys
+    assert (
+        _without_keys(decide_review(decode_review(_body(pod)), NamespaceRequest(namespace_mode), policy))
+        == decision_without_keys
+    )
     assert _without_keys(inject(Raw(json.dumps(pod).encode()), namespace_mode, policy)) == decision_without_keys
 
 

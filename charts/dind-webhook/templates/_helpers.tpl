@@ -201,13 +201,41 @@ imagePullSecrets:
 {{- end -}}
 
 {{/*
+The entries of the webhook configuration, as a JSON list: name, path, requirements on the namespace's labels, and which of
+the match conditions they have.
+*/}}
+{{- define "dind-webhook.webhookEntries" -}}
+{{- $injection := (include "dind-webhook.settings" . | fromYaml).injection -}}
+{{- $entries := list -}}
+{{- if or (has "node-socket" ($injection.allowed_options | default list)) (eq (get $injection.defaults "node-socket") "replace") -}}
+{{- $labelled := dict "key" "dind.io/node-socket" "operator" "In" "values" (list "replace") -}}
+{{- $modes := $injection.modes -}}
+{{- range $mode := $modes -}}
+{{- $requirements := list $labelled -}}
+{{- if gt (len $modes) 1 -}}
+{{- $requirements = append $requirements (dict "key" "dind.io/inject" "operator" (eq $mode "daemonset" | ternary "In" "NotIn") "values" (list "daemonset")) -}}
+{{- end -}}
+{{- $entries = append $entries (dict "name" (printf "%s.node-socket.dind.io" $mode) "path" (printf "/mutate/node-socket/%s" $mode) "requirements" $requirements "nodeSocket" true) -}}
+{{- end -}}
+{{- end -}}
+{{- range $value, $path := dict "enabled" "/mutate" "sidecar" "/mutate/sidecar" "daemonset" "/mutate/daemonset" -}}
+{{- $requirement := dict "key" "dind.io/inject" "operator" "In" "values" (list $value) -}}
+{{- $entries = append $entries (dict "name" (printf "%s.inject.dind.io" $value) "path" $path "requirements" (list $requirement) "onlyAsked" (eq $value "enabled")) -}}
+{{- end -}}
+{{- toJson $entries -}}
+{{- end -}}
+
+{{/*
 Selector of the namespaces for which the webhook is called. Takes (dict "root" $ "values" (list of values of the namespace's
-label)); without values, it selects namespaces that have not opted in too.
+label dind.io/inject)), or a list of other "requirements"; without both, it selects namespaces that have not opted in too.
 */}}
 {{- define "dind-webhook.namespaceSelector" -}}
 matchExpressions:
   {{- with .values }}
   - {key: dind.io/inject, operator: In, values: {{ toJson . }}}
+  {{- end }}
+  {{- range .requirements }}
+  - {key: {{ .key }}, operator: {{ .operator }}, values: {{ toJson .values }}}
   {{- end }}
   - key: kubernetes.io/metadata.name
     operator: NotIn

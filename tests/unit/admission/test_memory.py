@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pods import a_container, a_pod, permissive_policy
 
-from app.admission import decide_review, decode_review, encode_review
+from app.admission import NamespaceRequest, decide_review, decode_review, encode_review
 from app.admission.review import MAX_JSON_VALUES
 from app.errors import BadRequestError
 
@@ -53,7 +53,7 @@ def _peak_of_answering(body: bytes) -> int:
     tracemalloc.start()
     try:
         review = decode_review(body)
-        encode_review(review, decide_review(review, None, _POLICY))
+        encode_review(review, decide_review(review, NamespaceRequest(None), _POLICY))
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -9,7 +9,7 @@ import pytest
 from msgspec import Raw
 from pods import a_pod, permissive_policy
 
-from app.admission import decide_review, decode_review, encode_review
+from app.admission import NamespaceRequest, decide_review, decode_review, encode_review
 from app.admission.review import MAX_JSON_VALUES
 from app.errors import BadRequestError
 from app.injection import Decision, Mode, Outcome, Policy, Reason, inject
@@ -33,7 +33,9 @@ def _body(pod: Any = None, api_version: str = _V1, **members: Any) -> bytes:
 
 def _respond(body: bytes, policy: Policy, namespace_mode: Mode | None = None) -> JsonObject:
     review = decode_review(body)
-    found: JsonObject = orjson.loads(encode_review(review, decide_review(review, namespace_mode, policy)))
+    found: JsonObject = orjson.loads(
+        encode_review(review, decide_review(review, NamespaceRequest(namespace_mode), policy))
+    )
     return found
 
 
@@ -185,7 +187,7 @@ def test_patch_and_patch_type_stand_both_or_neither(reason: Reason) -> None:
 )
 def test_only_the_creation_of_a_pod_is_looked_at(members: JsonObject, reason: Reason, policy: Policy) -> None:
     review = decode_review(_body(**{"object": a_pod(), **members}))
-    assert decide_review(review, Mode.SIDECAR, policy).reason is reason
+    assert decide_review(review, NamespaceRequest(Mode.SIDECAR), policy).reason is reason
 
 
 def test_a_dry_run_is_answered_alike(policy: Policy) -> None:
@@ -195,7 +197,7 @@ def test_a_dry_run_is_answered_alike(policy: Policy) -> None:
 @pytest.mark.parametrize("namespace_mode", [None, *Mode])
 def test_the_namespaces_mode_reaches_the_decision(namespace_mode: Mode | None, policy: Policy) -> None:
     review = decode_review(_body(a_pod(None)))
-    assert decide_review(review, namespace_mode, policy).mode is namespace_mode
+    assert decide_review(review, NamespaceRequest(namespace_mode), policy).mode is namespace_mode
 
 
 def test_text_beyond_ascii_survives() -> None:

@@ -10,7 +10,7 @@ from pods import a_container, a_pod, injected_pod, mount_paths_of, names_of, ope
 
 from app.injection import OPTIONS, Mode, Option, Policy, Reason, apply_defaults, built_in_options, inject
 from app.injection.message_parts import quote
-from app.injection.options import Placement, StorageMedium, TcpAddress
+from app.injection.options import NodeSocketTreatment, Placement, StorageMedium, TcpAddress
 
 _OPEN = permissive_policy(allowed_images=("registry.example/ci/*", "docker:*"), allow_public_tcp=True)
 _DAEMON = "/spec/initContainers/0"
@@ -37,7 +37,7 @@ def test_the_table_is_that_of_the_contract() -> None:
         "ephemeral-storage-request",
         "ephemeral-storage-limit",
     }
-    assert {option.name for option in OPTIONS if not option.allowed_by_default} == set(consent.split())
+    assert {option.name for option in OPTIONS if not option.allowed_by_default} == {*consent.split(), "node-socket"}
 
 
 @_EACH_OPTION
@@ -58,6 +58,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "placement": Placement.NATIVE,
         "share-volumes": True,
         "wait": True,
+        "node-socket": NodeSocketTreatment.DENY,
         "cpu-request": "250m",
         "cpu-limit": "2",
         "memory-request": "512Mi",
@@ -243,6 +244,7 @@ _INVALID = [
     ("wait", "yes", 'must be "true" or "false"'),
     ("wait", "True", 'must be "true" or "false"'),
     ("wait", " true", 'must be "true" or "false"'),
+    ("node-socket", "keep", 'must be "deny" or "replace"'),
     ("cpu-request", "0", "must be more than 0"),
     ("cpu-request", "-1", "must be more than 0"),
     ("cpu-request", "1 cpu", _NO_QUANTITY),

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from pods import a_container, a_pod, injected_pod, operator_policy, permissive_policy
 
-from app.admission import decide_review, decode_review
+from app.admission import NamespaceRequest, decide_review, decode_review
 from app.diagnostics import AdmissionInputs, decide_live
 from app.injection import Decision, Mode, Outcome, Reason, decide_for_namespace, inject
 
@@ -27,7 +27,7 @@ class _Case(NamedTuple):
 def _decide_request(**members: Any) -> Decision:
     request = {"uid": "1", "operation": "CREATE", "resource": {"group": "", "resource": "pods"}, **members}
     body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
-    return decide_review(decode_review(orjson.dumps(body)), None, operator_policy())
+    return decide_review(decode_review(orjson.dumps(body)), NamespaceRequest(None), operator_policy())
 
 
 def _inject(mode: str | None = "sidecar", options: dict[str, str] | None = None, **spec: Any) -> Decision:

@@ -16,7 +16,13 @@ from app.injection.rules import RuleContext, decide
 from app.model import JsonObject
 
 _REASONS = Counter(reason for rule in RULES for reason in rule.reasons)
-_IN_SEVERAL_RULES = {Reason.MALFORMED_POD, Reason.INVALID_OPTION}
+_IN_SEVERAL_RULES = {
+    Reason.MALFORMED_POD,
+    Reason.INVALID_OPTION,
+    Reason.NAMESPACE_NOT_OPTED_IN,
+    Reason.NOT_REQUESTED,
+    Reason.UNCHANGED,
+}
 
 
 @dataclass
@@ -49,6 +55,13 @@ def _inject_first(situation: Situation) -> None:
     situation.pod = jsonpatch.apply_patch(situation.pod, list(decision.operations))
 
 
+def _mount_socket_that_cannot_be_replaced(situation: Situation) -> None:
+    situation.settings.update(defaults={"node-socket": "replace"}, docker_sock=False)
+    situation.spec["volumes"].append({"name": "node", "hostPath": {"path": "/var/run/docker.sock"}})
+    (build,) = [item for item in situation.spec["containers"] if item["name"] == "build"]
+    build.setdefault("volumeMounts", []).append({"name": "node", "mountPath": "/node.sock"})
+
+
 # A change that breaks each rule, and no other rule
 _RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
     "The namespace has opted in": lambda s: s.facts.update(namespace_label="other"),
@@ -59,6 +72,9 @@ _RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
     "dind.io/inject has an accepted value": lambda s: s.annotations.update({"dind.io/inject": "sidcar"}),
     "The pod or its namespace asks for Docker": lambda s: s.annotations.update({"dind.io/inject": "disabled"}),
     "The pod's spec can be read": lambda s: s.spec.update(hostAliases=[], restartPolicy=5),
+    "The pod mounts the node's Docker socket, if only its replacement is asked for": lambda s: s.facts.update(
+        namespace_label="other", namespace_replaces_socket=True
+    ),
     "The pod runs on Linux": lambda s: s.spec.update(os={"name": "windows"}),
     "The operator has switched this mode on": lambda s: s.settings.update(modes=frozenset({Mode.DAEMONSET})),
     "All dind.io/* annotations are known": lambda s: s.annotations.update({"dind.io/colour": "blue"}),
@@ -71,6 +87,7 @@ _RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
     "No container runs a Docker daemon of its own": lambda s: s.spec["containers"].append(
         a_container("docker", image="docker:29-dind")
     ),
+    "The node's Docker socket can be replaced, if the pod asks for that": _mount_socket_that_cannot_be_replaced,
     "The named containers exist, and at least one container can have Docker": lambda s: s.annotations.update(
         {"dind.io/containers": "nobody"}
     ),
@@ -94,6 +111,18 @@ _RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
 }
 # Pairs that change the same member, or whose rules apply to different pods
 _EXCLUDE_EACH_OTHER = {
+    (
+        "The pod mounts the node's Docker socket, if only its replacement is asked for",
+        "The pod does not mount the node's Docker socket",
+    ),
+    (
+        "The namespace has opted in",
+        "The pod mounts the node's Docker socket, if only its replacement is asked for",
+    ),
+    (
+        "The pod mounts the node's Docker socket, if only its replacement is asked for",
+        "The node's Docker socket can be replaced, if the pod asks for that",
+    ),
     ("dind.io/inject has an accepted value", "The pod or its namespace asks for Docker"),
     ("The injected containers fit into the pod's own resources", "The pod lacks a part of the injection"),
     ("dind.io/status is absent, or correct", "The pod lacks a part of the injection"),
