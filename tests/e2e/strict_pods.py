@@ -86,6 +86,7 @@ OPTION_TEXTS: dict[str, list[str]] = {
     "placement": ["native", "container"],
     "share-volumes": ["true", "false", "work", "work,cache"],
     "wait": ["true", "false"],
+    "node-socket": ["deny", "replace"],
     "cpu-request": ["500m", "0.1"],
     "cpu-limit": ["64", "1e1", "2.50", "none"],
     "memory-request": ["1Gi", "1000000"],

@@ -19,8 +19,8 @@ OTHER_RELEASE = "e2e.dind.io/release"
 _OPTIONS = (
     "address-pools", "containers", "cpu-limit", "cpu-request", "dockerd-args", "env", "ephemeral-storage-limit",
     "ephemeral-storage-request", "group", "image", "insecure-registries", "memory-limit", "memory-request", "mtu",
-    "placement", "registry-mirrors", "share-volumes", "socket-dir", "storage-class", "storage-medium", "storage-size",
-    "tcp", "wait",
+    "node-socket", "placement", "registry-mirrors", "share-volumes", "socket-dir", "storage-class", "storage-medium",
+    "storage-size", "tcp", "wait",
 )  # fmt: skip
 
 
@@ -72,6 +72,7 @@ def values(image: dict[str, str], mirror: str | None) -> dict[str, Any]:
             "injection": {
                 "allowed_options": list(_OPTIONS),
                 "allowed_images": ["docker:*"],
+                "share_by_name": ["hostPath"],
                 "defaults": daemon,
             }
         },
