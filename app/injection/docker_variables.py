@@ -31,10 +31,8 @@ def deny_tls_variables(pod: Pod, additions: Additions, policy: Policy) -> Denial
     if policy.replace_docker_variables:
         return None
     for client in additions.clients:
-        if _uses_other_daemon(client, pod, additions):
-            continue
         for name in _TLS_VARIABLES:
-            if _value_of(client, name):
+            if _value_of(client, name) and not _uses_other_daemon(client, pod, additions):
                 return Denial(
                     Reason.TLS_VARIABLE,
                     f"container {quote(client.name)} sets {name}, so its Docker client would require TLS, which the "

@@ -132,16 +132,16 @@ def _unshared_requests(requested: tuple[str, ...], found: _CollectedMounts) -> l
 
 def _volumes_of_other_kinds(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Policy) -> list[str]:
     """Return the names, with their kinds, of volumes that may hold a workspace but are not shared by themselves."""
-    reserved = daemon_directories(options.socket_dir)
-    mounted_names = dict.fromkeys(
-        mount.volume for client in clients for mount in client.mounts if not reserved.overlaps(mount.path)
-    )
-    volumes = [pod.volumes[name] for name in mounted_names if name in pod.volumes and name != policy.run_volume]
-    return [
-        f"{volume.name} ({volume.kind})"
-        for volume in volumes
-        if volume.kind not in SHAREABLE_KINDS and volume.kind not in _SETTINGS_KINDS
+    volumes = [
+        volume
+        for name, volume in pod.volumes.items()
+        if volume.kind not in SHAREABLE_KINDS and volume.kind not in _SETTINGS_KINDS and name != policy.run_volume
     ]
+    if not volumes:
+        return []
+    reserved = daemon_directories(options.socket_dir)
+    mounted_names = {mount.volume for client in clients for mount in client.mounts if not reserved.overlaps(mount.path)}
+    return [f"{volume.name} ({volume.kind})" for volume in volumes if volume.name in mounted_names]
 
 
 def _paths_under_read_only(shared: Mapping[str, Mount]) -> list[str]:

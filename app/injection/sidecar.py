@@ -52,9 +52,18 @@ def _build_additions(
 ) -> Additions:
     """Return the additions of a pod in sidecar mode."""
     is_native = options.placement is Placement.NATIVE
-    options = _fit_ephemeral_storage(pod, options, policy)
+    is_limited = _is_on_disk(options) and _limits_ephemeral_storage(pod, policy)
+    options = _fit_ephemeral_storage(options, policy, is_limited=is_limited)
     template = _build_template(options, policy)
-    warnings = [*template.warnings, *shared.warnings, *_resource_warnings(pod, template.container, options, policy)]
+    warnings = [*template.warnings, *shared.warnings]
+    if is_limited and not options.ephemeral_storage_limit:
+        warnings.append(
+            f"the pod's ephemeral-storage limit counts the daemon's storage too: set {PREFIX}ephemeral-storage-limit"
+        )
+    if is_guaranteed_without(pod, policy.container_name) and not can_be_guaranteed(template.container):
+        warnings.append(
+            f"the pod is not Guaranteed: dind requests less than its limits; set {PREFIX}cpu-request and memory-request"
+        )
     if selection.early_containers:
         names = [container.name for container in selection.early_containers]
         warnings.append(warn_of_names("these init containers run before dind and cannot have Docker", names))
@@ -75,15 +84,16 @@ def _build_additions(
     )
 
 
-def _fit_ephemeral_storage(pod: Pod, options: Options, policy: Policy) -> Options:
+def _fit_ephemeral_storage(options: Options, policy: Policy, *, is_limited: bool) -> Options:
     """Return the options with the amounts of ephemeral storage that fit the daemon's storage and the pod.
 
     kubelet evicts a pod whose emptyDirs, logs and container layers together exceed the sum of its containers' limits,
-    even if only one container states a limit (`podEphemeralStorageLimitEviction` in pkg/kubelet/eviction).
+    even if only one container states a limit (`podEphemeralStorageLimitEviction` in pkg/kubelet/eviction). `is_limited`
+    tells whether one does.
     """
     if not _is_on_disk(options) or not policy.storage:
         return replace(options, ephemeral_storage_request=None)
-    if options.ephemeral_storage_limit or not options.storage_size or not _limits_ephemeral_storage(pod, policy):
+    if options.ephemeral_storage_limit or not options.storage_size or not is_limited:
         return options
     size, request = options.storage_size, options.ephemeral_storage_request
     # The API server refuses a request above the limit.
@@ -97,25 +107,12 @@ def _is_on_disk(options: Options) -> bool:
 
 def _limits_ephemeral_storage(pod: Pod, policy: Policy) -> bool:
     """Return whether one of the pod's own containers states an ephemeral-storage limit."""
-    return any(
-        "ephemeral-storage" in (container.raw.resources.limits or ())
-        for container in (*pod.init_containers, *pod.containers)
-        if container.raw.resources is not None and container.name != policy.container_name
-    )
-
-
-def _resource_warnings(pod: Pod, container: JsonObject, options: Options, policy: Policy) -> list[str]:
-    warnings = []
-    is_limited = options.ephemeral_storage_limit is not None
-    if _is_on_disk(options) and not is_limited and _limits_ephemeral_storage(pod, policy):
-        warnings.append(
-            f"the pod's ephemeral-storage limit counts the daemon's storage too: set {PREFIX}ephemeral-storage-limit"
-        )
-    if is_guaranteed_without(pod, policy.container_name) and not can_be_guaranteed(container):
-        warnings.append(
-            f"the pod is not Guaranteed: dind requests less than its limits; set {PREFIX}cpu-request and memory-request"
-        )
-    return warnings
+    for container in (*pod.init_containers, *pod.containers):
+        resources = container.raw.resources
+        is_limited = resources is not None and "ephemeral-storage" in (resources.limits or ())
+        if is_limited and container.name != policy.container_name:
+            return True
+    return False
 
 
 # The texts of options are bounded, so the cache is bounded too.
