@@ -13,9 +13,9 @@ from app.diagnostics.explain import (
     recreation_hint,
     requests_docker,
 )
-from app.diagnostics.snapshot import Snapshot, container_statuses_of, name_of, namespace_of
-from app.injection import INJECT
-from app.model import JsonObject
+from app.diagnostics.snapshot import Snapshot, annotations_of, container_statuses_of, name_of, namespace_of
+from app.injection import DISABLED, INJECT, find_own_daemon
+from app.model import JsonObject, read_pod
 
 _MAX_PODS = 20
 _FINISHED_PHASES = ("Succeeded", "Failed")
@@ -90,6 +90,21 @@ def check_daemons_run(snapshot: Snapshot) -> Iterator[Problem]:
             )
 
 
+def check_no_own_daemons(snapshot: Snapshot) -> Iterator[Problem]:
+    injected_name = snapshot.injection_policy.container_name
+    for pod in snapshot.pods:
+        if annotations_of(pod).get(INJECT) == DISABLED:
+            continue
+        daemon = find_own_daemon(read_pod(pod), injected_name if has_docker(pod) else None)
+        if daemon is None:
+            continue
+        location = f"{namespace_of(pod)}/{name_of(pod)}"
+        yield Problem(
+            f"pod {location}: container {daemon.container} runs a Docker daemon of its own ({daemon.evidence})",
+            {"namespace": namespace_of(pod)},
+        )
+
+
 def _logs_fix(pod: JsonObject, container: str) -> str:
     kubectl, name = f"kubectl -n {namespace_of(pod)}", name_of(pod)
     return f"see `{kubectl} logs {name} -c {container} --previous` and `{kubectl} describe pod {name}`"
@@ -132,5 +147,16 @@ CHECKS: tuple[Check, ...] = (
         hint="{fix}",
         requires=("pods", "injection_policy"),
         find_problems=check_daemons_run,
+    ),
+    Check(
+        name="no-own-daemons",
+        category=Category.PODS,
+        statement="No pod runs a Docker daemon of its own",
+        hint=(
+            "`dind-webhook migrate --namespace {namespace}` shows what to change; to keep the daemon, annotate the pod "
+            "with dind.io/inject: disabled"
+        ),
+        requires=("pods", "injection_policy"),
+        find_problems=check_no_own_daemons,
     ),
 )

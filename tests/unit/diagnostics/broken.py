@@ -81,6 +81,11 @@ def crash_looping(pod_: dict[str, Any]) -> dict[str, Any]:
     return pod_ | {"status": {"initContainerStatuses": [{"name": "dind", "state": state}]}}
 
 
+def with_own_daemon(pod_: dict[str, Any]) -> dict[str, Any]:
+    pod_["spec"]["containers"].append({"name": "docker", "image": "docker:29-dind"})
+    return pod_
+
+
 def without_restart_policy(pod_: dict[str, Any]) -> dict[str, Any]:
     pod_["spec"]["initContainers"][0].pop("restartPolicy")
     return pod_
@@ -480,6 +485,12 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
         healthy(events=(event('admission webhook "enabled.inject.dind.io" denied the request: annotation x'),) * 2),
         "Job ci/build: admission webhook",
         "pod template",
+    ),
+    (
+        "no-own-daemons",
+        healthy(pods=(with_own_daemon(pod(value=None)),)),
+        "pod ci/build: container docker runs a Docker daemon of its own (image docker:29-dind)",
+        "`dind-webhook migrate --namespace ci` shows what to change",
     ),
     (
         "daemons-run",
