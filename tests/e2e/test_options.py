@@ -128,8 +128,9 @@ class TestStorage:
 
 class TestResources:
     def test_requests_are_what_the_node_has_set_aside(self, ci: Namespace) -> None:
-        pod = with_options(ci, cpu_request="60m", memory_request="70Mi").ready()
-        assert pod.status("dind")["resources"]["requests"] == {"cpu": "60m", "memory": "70Mi"}
+        pod = with_options(ci, cpu_request="60m", memory_request="70Mi", ephemeral_storage_request="80Mi").ready()
+        requests = pod.status("dind")["resources"]["requests"]
+        assert requests == {"cpu": "60m", "memory": "70Mi", "ephemeral-storage": "80Mi"}
 
 
 class TestNetwork:

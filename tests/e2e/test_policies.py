@@ -19,7 +19,8 @@ SECURITY, TROUBLESHOOTING = (
 ENFORCE, WARN = "pod-security.kubernetes.io/enforce", "pod-security.kubernetes.io/warn"
 VIOLATION = (
     'is forbidden: violates PodSecurity "baseline:latest": '
-    'privileged (container "dind" must not set securityContext.privileged=true)'
+    'privileged (container "dind" must not set securityContext.privileged=true), '
+    'seccompProfile (container "dind" must not set securityContext.seccompProfile.type to "Unconfined")'
 )
 LABELS = {"app": "ci"}
 
