@@ -4,7 +4,8 @@
 |---|---|
 | `/mutate` | `dind.io/inject: enabled` |
 | `/mutate/MODE` | `dind.io/inject: MODE` |
-| `/mutate/node-socket/MODE` | `dind.io/node-socket: replace`; MODE is that of the other label, or `sidecar` |
+| `/mutate/node-socket` | `dind.io/node-socket: replace`; the other label is `enabled` or absent |
+| `/mutate/node-socket/MODE` | `dind.io/node-socket: replace` and `dind.io/inject: MODE` |
 """
 
 from typing import NamedTuple
@@ -13,7 +14,10 @@ from app.injection import Mode
 
 
 class NamespaceRequest(NamedTuple):
-    """The request of a namespace: the default mode of its pods, and whether only to replace the node's socket."""
+    """The request of a namespace: the default mode of its pods, and whether to replace the node's socket in them.
+
+    Without a mode, the replacement is asked for only in pods that mount that socket.
+    """
 
     mode: Mode | None
     replaces_socket: bool = False
@@ -28,5 +32,6 @@ class NamespaceRequest(NamedTuple):
 NAMESPACE_REQUESTS = (
     NamespaceRequest(None),
     *map(NamespaceRequest, Mode),
+    NamespaceRequest(None, replaces_socket=True),
     *(NamespaceRequest(mode, replaces_socket=True) for mode in Mode),
 )

@@ -5,9 +5,11 @@
 | `DOCKER_HOST` of the injected daemon | none |
 | another `DOCKER_HOST` | kept, with a warning: the container talks to that daemon |
 | `DOCKER_TLS_VERIFY`, `DOCKER_TLS` | denied: every command of the client would fail (docker/cli, cli/context/docker) |
-| `DOCKER_CERT_PATH` alone, `DOCKER_CONTEXT` | none: the client does not use them with `DOCKER_HOST` and without TLS |
+| `DOCKER_CERT_PATH` alone | a warning: docker-py and the Go client then use TLS, but `docker` does not |
+| `DOCKER_CONTEXT` | none: the client does not use it with `DOCKER_HOST` |
 
-If the operator sets `replace_docker_variables`, the values of the first two kinds are replaced instead.
+If the operator sets `replace_docker_variables`, another `DOCKER_HOST` is replaced and the variables for TLS are emptied
+instead, with a warning.
 """
 
 from collections.abc import Iterator
@@ -22,6 +24,7 @@ from app.model import Container, Operation, Pod, Volume, clean_path, replace
 _DOCKER_HOST = "DOCKER_HOST"
 # Not empty, they make the client use TLS, which no socket of a sidecar or node has.
 _TLS_VARIABLES = ("DOCKER_TLS_VERIFY", "DOCKER_TLS")
+_CERT_PATH = "DOCKER_CERT_PATH"
 _UNIX, _TCP = "unix://", "tcp://"
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
@@ -46,16 +49,23 @@ def replace_variables(client: Container, pod: Pod, additions: Additions) -> Iter
     for index, variable in enumerate(client.raw.env or ()):
         if variable.name == _DOCKER_HOST and _uses_other_daemon(client, pod, additions):
             yield replace(f"{client.pointer}/env/{index}", additions.client_env)
-        elif variable.name in _TLS_VARIABLES and variable.value:
+        elif variable.name in (*_TLS_VARIABLES, _CERT_PATH) and variable.value:
             yield replace(f"{client.pointer}/env/{index}", {"name": variable.name, "value": ""})
 
 
 def warn_of_other_daemons(pod: Pod, additions: Additions, policy: Policy) -> Iterator[str]:
-    """Yield a warning if clients talk to another daemon than the injected one."""
-    if policy.replace_docker_variables:
-        return
-    if names := [client.name for client in additions.clients if _uses_other_daemon(client, pod, additions)]:
-        yield warn_of_names(f"{_DOCKER_HOST} has another value and is kept in", names)
+    """Yield a warning if clients talk to another daemon than the injected one, or may use TLS."""
+    others = [client.name for client in additions.clients if _uses_other_daemon(client, pod, additions)]
+    if others:
+        verb = "is replaced" if policy.replace_docker_variables else "is kept"
+        yield warn_of_names(f"{_DOCKER_HOST} has another value and {verb} in", others)
+    with_certificates = [
+        client.name for client in additions.clients if client.name not in others and _value_of(client, _CERT_PATH)
+    ]
+    if with_certificates and not policy.replace_docker_variables:
+        yield warn_of_names(
+            f"{_CERT_PATH} makes some clients use TLS, which the daemon does not, in", with_certificates
+        )
 
 
 def _uses_other_daemon(client: Container, pod: Pod, additions: Additions) -> bool:

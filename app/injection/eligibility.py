@@ -17,7 +17,7 @@ its namespace asks.
 
 from typing import NamedTuple
 
-from app.injection.constants import INJECT, NODE_SOCKET, PREFIX
+from app.injection.constants import INJECT, NODE_SOCKET, PREFIX, STATUS
 from app.injection.decision import Denial, Mode, Reason
 from app.injection.message_parts import quote
 from app.injection.options import NodeSocketTreatment
@@ -50,7 +50,12 @@ def is_mirror_pod(metadata: Metadata) -> bool:
     return _MIRROR_ANNOTATION in metadata.annotations
 
 
-def read_docker_request(metadata: Metadata, namespace_mode: Mode | None) -> DockerRequest | Denial:
+def default_socket_mode(policy: Policy) -> Mode:
+    """Return the mode that replaces the node's socket where nobody names one: `sidecar`, unless it is switched off."""
+    return Mode.DAEMONSET if policy.modes == {Mode.DAEMONSET} else Mode.SIDECAR
+
+
+def read_docker_request(metadata: Metadata, namespace_mode: Mode | None, policy: Policy) -> DockerRequest | Denial:
     """Return the request of a pod or its namespace, or a denial if its value is not accepted."""
     for source, values in (("annotation", metadata.annotations), ("label", metadata.labels)):
         if INJECT in values:
@@ -60,13 +65,18 @@ def read_docker_request(metadata: Metadata, namespace_mode: Mode | None) -> Dock
                 return Denial(Reason.UNKNOWN_VALUE, _describe_unknown_value(source, value))
             return DockerRequest(value, mode, source)
     if metadata.annotations.get(NODE_SOCKET) == NodeSocketTreatment.REPLACE:
-        return DockerRequest("", namespace_mode or Mode.SIDECAR, "annotation")
+        return DockerRequest("", namespace_mode or default_socket_mode(policy), "annotation")
     return DockerRequest("", namespace_mode, "namespace")
 
 
 def only_namespace_asks(metadata: Metadata, request: DockerRequest) -> bool:
-    """Return whether a pod says nothing of Docker itself: neither that it wants Docker, nor how."""
-    return request.source == "namespace" and not any(key.startswith(PREFIX) for key in metadata.annotations)
+    """Return whether a pod says nothing of Docker itself: neither that it wants Docker, nor how.
+
+    The status annotation is the webhook's own.
+    """
+    if request.source != "namespace":
+        return False
+    return not any(key.startswith(PREFIX) and key != STATUS for key in metadata.annotations)
 
 
 def deny_windows_pod(pod: Pod) -> Denial | None:

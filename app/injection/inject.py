@@ -53,11 +53,10 @@ def decide_request(  # noqa: PLR0913  # one parameter for each fact
 ) -> Decision:
     """Return the decision about a request of the API server, which may be another than the creation of a pod.
 
-    `replaces_socket` tells whether the namespace asks only for pods that mount the node's Docker socket, and to replace
-    that.
+    `replaces_socket` tells whether a label of the namespace asks to replace the node's Docker socket.
     """
     context = RuleContext(json, policy, namespace_mode)
-    context.namespace_replaces_socket = context.asks_for_socket_pods_only = replaces_socket
+    context.namespace_replaces_socket = replaces_socket
     context.creates_pod = creates_pod
     context.is_subresource = is_subresource
     return decide(context)

@@ -16,7 +16,7 @@ from app.injection.annotations import (
     parse_options,
     warn_of_options_without_effect,
 )
-from app.injection.constants import STATUS
+from app.injection.constants import NODE_SOCKET, STATUS
 from app.injection.daemonset import DAEMONSET
 from app.injection.decision import STATE_NO_DOCKER, Decision, Denial, Mode, Outcome, Reason
 from app.injection.docker_variables import deny_tls_variables
@@ -24,6 +24,7 @@ from app.injection.eligibility import (
     DISABLED,
     NAMESPACE_VALUES,
     DockerRequest,
+    default_socket_mode,
     deny_disabled_mode,
     deny_socket_replacement,
     deny_windows_pod,
@@ -34,12 +35,12 @@ from app.injection.eligibility import (
 )
 from app.injection.message_parts import truncate_warning, warn_of_names
 from app.injection.mode_injector import ModeInjector
-from app.injection.node_sockets import find_docker_socket_volumes
+from app.injection.node_sockets import find_docker_socket_volumes, find_node_socket
 from app.injection.options import NodeSocketTreatment, Options
 from app.injection.own_daemon import deny_own_daemon
 from app.injection.patch import missing_operations, warn_of_kept_members
 from app.injection.policy import Policy
-from app.injection.selection import Selection, select_clients
+from app.injection.selection import Selection, clients_of_volume, select_clients
 from app.injection.shared_volumes import SharedVolumes
 from app.injection.sidecar import SIDECAR
 from app.injection.socket_replacement import replace_node_socket
@@ -79,8 +80,6 @@ class RuleContext:
         self.only_namespace_asks = False
         self.namespace_replaces_socket = False
         """Whether a label of the namespace asks to replace the node's socket."""
-        self.asks_for_socket_pods_only = False
-        """Whether that is the only label that asks for Docker, for pods that mount the node's socket."""
         self.socket_clients: tuple[str, ...] = ()
         self.replacement_operations: tuple[Operation, ...] = ()
         self.mode: Mode | None = None
@@ -92,9 +91,9 @@ class RuleContext:
         return STATUS in self.metadata.annotations
 
     @property
-    def asks_only_for_socket(self) -> bool:
-        """Return whether nobody asks for Docker but to replace the node's socket."""
-        return not self.docker_request.value and (self.asks_for_socket_pods_only or self.namespace_mode is None)
+    def requests_socket_only(self) -> bool:
+        """Return whether the only request is to replace the node's socket."""
+        return not self.docker_request.value and self.namespace_mode is None
 
 
 RuleOutcome: TypeAlias = Decision | Denial | None
@@ -108,8 +107,6 @@ def _check_namespace_label(context: RuleContext) -> RuleOutcome:
         context.namespace_mode = mode_of_label(context.namespace_label)
     elif not context.namespace_replaces_socket:
         return Decision(Reason.NAMESPACE_NOT_OPTED_IN)
-    if context.namespace_replaces_socket and context.namespace_mode is None:
-        context.namespace_mode, context.asks_for_socket_pods_only = Mode.SIDECAR, True
     return None
 
 
@@ -133,9 +130,14 @@ def _check_mirror_pod(context: RuleContext) -> RuleOutcome:
 
 
 def _read_request(context: RuleContext) -> RuleOutcome:
-    request = read_docker_request(context.metadata, context.namespace_mode)
+    # The pod's own annotation wins over the label of the namespace.
+    if context.metadata.annotations.get(NODE_SOCKET) == NodeSocketTreatment.DENY:
+        context.namespace_replaces_socket = False
+    request = read_docker_request(context.metadata, context.namespace_mode, context.policy)
     if isinstance(request, Denial):
         return request
+    if request.mode is None and not request.value and context.namespace_replaces_socket:
+        request = DockerRequest("", default_socket_mode(context.policy), "namespace")
     context.docker_request = request
     context.only_namespace_asks = only_namespace_asks(context.metadata, request)
     return None
@@ -174,7 +176,9 @@ def _check_annotations(context: RuleContext) -> RuleOutcome:
 
 def _check_permissions(context: RuleContext) -> RuleOutcome:
     if context.namespace_replaces_socket and not context.policy.replaces_node_socket:
-        return deny_socket_replacement()
+        if find_docker_socket_volumes(context.pod):
+            return deny_socket_replacement()
+        context.namespace_replaces_socket = False
     return deny_forbidden_options(context.option_texts, context.policy) if context.option_texts else None
 
 
@@ -191,15 +195,25 @@ def _check_host_namespaces(context: RuleContext) -> RuleOutcome:
 
 
 def _check_socket_request(context: RuleContext) -> RuleOutcome:
-    if not (context.asks_only_for_socket or context.asks_for_socket_pods_only):
+    if context.was_injected:
         return None
-    if find_docker_socket_volumes(context.pod):
+    if context.namespace_label is not None and context.namespace_label not in NAMESPACE_VALUES:
+        # Without the other label, the API server sends only pods with the socket.
+        if find_docker_socket_volumes(context.pod):
+            return None
+        return Decision(Reason.NOT_REQUESTED if context.requests_socket_only else Reason.NAMESPACE_NOT_OPTED_IN)
+    if not context.requests_socket_only or _mounts_docker_socket(context):
         return None
-    if context.asks_only_for_socket:
-        return Decision(Reason.UNCHANGED if context.was_injected else Reason.NOT_REQUESTED)
-    # The API server sends other pods that ask themselves only if the namespace has the other label too.
-    has_other_label = context.namespace_label is None or context.namespace_label in NAMESPACE_VALUES
-    return None if has_other_label else Decision(Reason.NAMESPACE_NOT_OPTED_IN)
+    return Decision(Reason.NOT_REQUESTED)
+
+
+def _mounts_docker_socket(context: RuleContext) -> bool:
+    """Return whether the pod has the node's socket, or asks itself and has a directory that leads to the socket."""
+    sockets = [find_node_socket(volume.path) for volume in context.pod.volumes.values() if volume.kind == "hostPath"]
+    return any(
+        socket and socket.runtime == "Docker" and (socket.is_exact or not context.only_namespace_asks)
+        for socket in sockets
+    )
 
 
 def _check_own_daemon(context: RuleContext) -> RuleOutcome:
@@ -221,12 +235,14 @@ def _replace_node_socket(context: RuleContext) -> RuleOutcome:
 
 def _select_containers(context: RuleContext) -> RuleOutcome:
     injector, options = context.injector, context.options
-    # If the request is only about the node's socket, the other containers get nothing.
-    names = options.containers or (context.socket_clients if context.asks_only_for_socket else ())
+    names, added_name = options.containers, injector.added_container_name(options, context.policy)
+    if context.requests_socket_only and not names:
+        # The other containers get nothing. The second time, the clients are those that mount the injected socket.
+        names = context.socket_clients or clients_of_volume(context.pod, context.policy.run_volume, added_name)
     selection = select_clients(
         context.pod,
         names,
-        injector.added_container_name(options, context.policy),
+        added_name,
         starts_first=injector.starts_before_init_containers(options),
     )
     if isinstance(selection, Denial):
@@ -298,11 +314,6 @@ RULES: tuple[Rule, ...] = (
     Rule("dind.io/inject has an accepted value", (Reason.UNKNOWN_VALUE,), _read_request),
     Rule("The pod or its namespace asks for Docker", (Reason.OPTED_OUT, Reason.NOT_REQUESTED), _check_request),
     Rule("The pod's spec can be read", (Reason.MALFORMED_POD,), _read_pod_spec),
-    Rule(
-        "The pod mounts the node's Docker socket, if only its replacement is asked for",
-        (Reason.NOT_REQUESTED, Reason.UNCHANGED, Reason.NAMESPACE_NOT_OPTED_IN),
-        _check_socket_request,
-    ),
     Rule("The pod runs on Linux", (Reason.WINDOWS_POD,), _check_operating_system),
     Rule("The operator has switched this mode on", (Reason.MODE_OFF,), _check_mode),
     Rule("All dind.io/* annotations are known", (Reason.UNKNOWN_ANNOTATION,), _check_annotations),
@@ -312,6 +323,11 @@ RULES: tuple[Rule, ...] = (
         _check_permissions,
     ),
     Rule("The values of the options are accepted", (Reason.INVALID_OPTION,), _parse_values),
+    Rule(
+        "The pod mounts the node's Docker socket, if only its replacement is asked for",
+        (Reason.NOT_REQUESTED, Reason.NAMESPACE_NOT_OPTED_IN),
+        _check_socket_request,
+    ),
     Rule(
         "The pod's host and user namespaces are allowed in this mode",
         (Reason.HOST_NETWORK, Reason.HOST_PID, Reason.HOST_IPC, Reason.HOST_USERS),
@@ -371,7 +387,10 @@ def _warn_of_replaced_socket(context: RuleContext) -> Iterator[str]:
 
 
 def _stop(context: RuleContext, index: int, reason: Reason, message: str, detail: str = "") -> Decision:
-    is_left_alone = context.only_namespace_asks and reason.outcome is Outcome.DENIED
+    # Once injected, a pod that another webhook broke would wait for its daemon for ever.
+    is_left_alone = (
+        context.only_namespace_asks and reason.outcome is Outcome.DENIED and reason is not Reason.STALE_STATUS
+    )
     return Decision(
         reason,
         context.mode,

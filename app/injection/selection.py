@@ -57,6 +57,15 @@ def select_clients(pod: Pod, names: tuple[str, ...], own: str | None, *, starts_
     return Selection(tuple(clients), tuple(early_containers))
 
 
+def clients_of_volume(pod: Pod, volume: str, own: str | None) -> tuple[str, ...]:
+    """Return the names of the containers that mount a volume, except `own`, the container that injection adds."""
+    return tuple(
+        container.name
+        for container in (*pod.init_containers, *pod.containers)
+        if container.name != own and any(mount.volume == volume for mount in container.mounts)
+    )
+
+
 def _describe_unknown_container(name: str, existing_names: list[str]) -> str:
     suggestion = nearest_word(name, existing_names)
     hint = f' (did you mean "{suggestion}"?)' if suggestion else ""

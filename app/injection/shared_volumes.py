@@ -87,12 +87,15 @@ def _collect_mounts(
     reserved = daemon_directories(options.socket_dir)
     shared: dict[str, Mount] = {}
     excluded: dict[str, list[Mount]] = {}
+    # The first mount of each path decides what the daemon may see there, even if its own volume is not shared.
+    first_mounts: dict[str, Mount] = {}
     for client in sorted(clients, key=_is_init):
         for client_mount in client.mounts:
             mount = client_mount.without_propagation()
+            first = first_mounts.setdefault(mount.path, mount)
             if mount.volume not in names or mount == (existing := shared.get(mount.path)):
                 continue
-            if reason := _exclusion_reason(mount, existing, sub_paths, reserved):
+            if reason := _exclusion_reason(mount, first, sub_paths, reserved):
                 excluded.setdefault(reason, []).append(mount)
             elif existing is None or (existing.read_only and not mount.read_only):
                 shared[mount.path] = mount
@@ -160,10 +163,10 @@ def _paths_under_read_only(shared: Mapping[str, Mount]) -> list[str]:
     return paths
 
 
-def _exclusion_reason(mount: Mount, existing: Mount | None, sub_paths: _SubPaths, reserved: PathSet) -> str | None:
+def _exclusion_reason(mount: Mount, first: Mount, sub_paths: _SubPaths, reserved: PathSet) -> str | None:
     """Return why the daemon does not get a mount of a shareable volume, or None if it does.
 
-    `existing` is the daemon's mount at the same path, if any. `reserved` are the directories that the daemon needs.
+    `first` is the mount that decides about the path. `reserved` are the directories that the daemon needs.
     """
     if mount.sub_path_expr:
         return "subPathExpr is only for one container"
@@ -174,7 +177,7 @@ def _exclusion_reason(mount: Mount, existing: Mount | None, sub_paths: _SubPaths
     prepared = sub_paths.get(mount.volume, set()) if mount.sub_path else set()
     if len(prepared) > (mount.sub_path in prepared):
         return "an init container may create the subPath"
-    if existing and (existing.volume, existing.sub_path) != (mount.volume, mount.sub_path):
+    if (first.volume, first.sub_path) != (mount.volume, mount.sub_path):
         return "another container mounts another volume there"
     return None
 

@@ -62,7 +62,7 @@ def _build_additions(
         )
     if is_guaranteed_without(pod, policy.container_name) and not can_be_guaranteed(template.container):
         warnings.append(
-            f"the pod is not Guaranteed: dind requests less than its limits; set {PREFIX}cpu-request and memory-request"
+            f"the pod loses class Guaranteed: {policy.container_name} needs requests equal to its CPU and memory limits"
         )
     if selection.early_containers:
         names = [container.name for container in selection.early_containers]
@@ -91,8 +91,9 @@ def _fit_ephemeral_storage(options: Options, policy: Policy, *, is_limited: bool
     even if only one container states a limit (`podEphemeralStorageLimitEviction` in pkg/kubelet/eviction). `is_limited`
     tells whether one does.
     """
-    if not _is_on_disk(options) or not policy.storage:
-        return replace(options, ephemeral_storage_request=None)
+    if not (_is_on_disk(options) and policy.storage):
+        # A limit without a request would be a request of the same amount.
+        return options if options.ephemeral_storage_limit else replace(options, ephemeral_storage_request=None)
     if options.ephemeral_storage_limit or not options.storage_size or not is_limited:
         return options
     size, request = options.storage_size, options.ephemeral_storage_request
@@ -194,7 +195,8 @@ def _build_container(options: Options, policy: Policy, *, is_native: bool, has_s
     if resources := _build_resources(options):
         container["resources"] = resources
     # Complete: members of a restrictive securityContext of the pod would apply to the daemon, and other webhooks fill
-    # in absent members. The API server refuses a privileged container that may not escalate its privileges.
+    # in absent members. The API server refuses a privileged container that may not escalate its privileges. Dropped
+    # capabilities, SELinux options and AppArmor profiles have no effect on a privileged container.
     container["securityContext"] = {
         "privileged": True,
         "allowPrivilegeEscalation": True,

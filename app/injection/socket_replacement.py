@@ -52,12 +52,12 @@ def _replace_paths(pod: Pod, volumes: frozenset[str], clients: tuple[str, ...], 
     # directory if the daemon had not started yet.
     path = f"{policy.host_path}/{SOCKET_NAME}"
     operations: list[Operation] = []
-    for index, name in enumerate(_names(pod)):
+    for index, name in enumerate(_volume_names(pod)):
         if name in volumes:
             place = f"/spec/volumes/{index}/hostPath"
             operations += (replace(f"{place}/path", path), add(f"{place}/type", "Socket"))
     replaced = {name: Volume(name, "hostPath", path, "Socket") for name in volumes}
-    return ReplacedSocket(_copy(pod, volumes={**pod.volumes, **replaced}), tuple(operations), clients)
+    return ReplacedSocket(_with_members(pod, volumes={**pod.volumes, **replaced}), tuple(operations), clients)
 
 
 def _replace_mounts(pod: Pod, volumes: frozenset[str], clients: tuple[str, ...], policy: Policy) -> ReplacedSocket:
@@ -67,22 +67,24 @@ def _replace_mounts(pod: Pod, volumes: frozenset[str], clients: tuple[str, ...],
         mounts = list(container.mounts)
         for index, mount in enumerate(container.mounts):
             if mount.volume in volumes:
-                mounts[index] = Mount.at(mount.mount_path, policy.run_volume, SOCKET_LINK_NAME)
+                mounts[index] = Mount.at(
+                    mount.mount_path, policy.run_volume, SOCKET_LINK_NAME, read_only=mount.read_only
+                )
                 operations.append(replace(f"{container.pointer}/volumeMounts/{index}", mounts[index].to_json()))
         containers[container.pointer] = container.with_mounts(tuple(mounts))
     # From the end, because each removal shifts the volumes after it.
-    for index, name in reversed(list(enumerate(_names(pod)))):
+    for index, name in reversed(list(enumerate(_volume_names(pod)))):
         if name in volumes:
             operations.append(remove(f"/spec/volumes/{index}"))
     others = {name: volume for name, volume in pod.volumes.items() if name not in volumes}
-    return ReplacedSocket(_copy(pod, others, containers), tuple(operations), clients)
+    return ReplacedSocket(_with_members(pod, others, containers), tuple(operations), clients)
 
 
-def _names(pod: Pod) -> list[object]:
+def _volume_names(pod: Pod) -> list[object]:
     return [volume.get("name") for volume in pod.spec.volumes or ()]
 
 
-def _copy(pod: Pod, volumes: dict[str, Volume], containers: dict[str, Container] | None = None) -> Pod:
+def _with_members(pod: Pod, volumes: dict[str, Volume], containers: dict[str, Container] | None = None) -> Pod:
     """Return a pod with other volumes and, by pointer, other containers."""
     changed = containers or {}
     init_containers = tuple(changed.get(each.pointer, each) for each in pod.init_containers)

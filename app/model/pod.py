@@ -192,14 +192,17 @@ def read_pod(json: Any, claim_names: tuple[str, ...] = ()) -> Pod:
     init_containers = _read_containers("initContainers", spec.init_containers or [])
     containers = _read_containers("containers", spec.containers)
     volumes = [_read_volume(index, raw) for index, raw in enumerate(spec.volumes or ())]
-    volumes += (Volume(name, "persistentVolumeClaim") for name in claim_names)
+    volumes_by_name = {volume.name: volume for volume in volumes}
+    if len(volumes_by_name) < len(volumes):
+        raise MalformedPodError("spec.volumes: two volumes have the same name")
+    volumes_by_name |= {name: Volume(name, "persistentVolumeClaim") for name in claim_names}
     security = spec.security_context
     return Pod(
         spec,
         init_containers,
         containers,
         {container.name: container for container in (*init_containers, *containers)},
-        {volume.name: volume for volume in volumes},
+        volumes_by_name,
         tuple((security.supplemental_groups if security else None) or ()),
     )
 

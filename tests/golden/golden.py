@@ -152,13 +152,17 @@ def send_review(application: Any, name: str, pod: JsonObject, namespace_label: s
         # The selectors of the webhook configuration keep the API server from calling the webhook.
         return _describe_result(name, pod, Decision(Reason.NAMESPACE_NOT_OPTED_IN))
     # Restated, not taken from the code under test: the chart writes these paths into the webhook configuration.
-    path = f"/mutate/{label}" if label in ("sidecar", "daemonset") else "/mutate"
+    replaces = socket_label == "dind.io/node-socket=replace"
+    path = "/mutate/node-socket" if replaces else "/mutate"
+    if label in ("sidecar", "daemonset"):
+        return _send_to(f"{path}/{label}", application, name, pod)
     if not replaces_socket:
-        return _send_to(path, application, name, pod)
-    first_path = "/mutate/node-socket/daemonset" if label == "daemonset" else "/mutate/node-socket/sidecar"
-    result = _send_to(first_path, application, name, pod)
-    # If the namespace asks for all of its pods, the API server then calls the webhook's other entry too.
-    return _send_to(path, application, name, result.pod, result.report) if path != "/mutate" else result
+        return _send_to("/mutate", application, name, pod)
+    result = _send_to(path, application, name, pod)
+    if label == "enabled" and "dind.io/inject" in (pod.get("metadata") or {}).get("annotations", {}):
+        # The API server then calls the webhook's other entry too.
+        return _send_to("/mutate", application, name, result.pod, result.report)
+    return result
 
 
 def _send_to(path: str, application: Any, name: str, pod: JsonObject, report: str = "") -> PodResult:

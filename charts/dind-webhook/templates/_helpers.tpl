@@ -206,21 +206,24 @@ the match conditions they have.
 */}}
 {{- define "dind-webhook.webhookEntries" -}}
 {{- $injection := (include "dind-webhook.settings" . | fromYaml).injection -}}
-{{- $entries := list -}}
-{{- if or (has "node-socket" ($injection.allowed_options | default list)) (eq (get $injection.defaults "node-socket") "replace") -}}
+{{- $replaces := or (has "node-socket" ($injection.allowed_options | default list)) (eq (get $injection.defaults "node-socket") "replace") -}}
 {{- $labelled := dict "key" "dind.io/node-socket" "operator" "In" "values" (list "replace") -}}
-{{- $modes := $injection.modes -}}
-{{- range $mode := $modes -}}
-{{- $requirements := list $labelled -}}
-{{- if gt (len $modes) 1 -}}
-{{- $requirements = append $requirements (dict "key" "dind.io/inject" "operator" (eq $mode "daemonset" | ternary "In" "NotIn") "values" (list "daemonset")) -}}
-{{- end -}}
-{{- $entries = append $entries (dict "name" (printf "%s.node-socket.dind.io" $mode) "path" (printf "/mutate/node-socket/%s" $mode) "requirements" $requirements "nodeSocket" true) -}}
+{{- $notLabelled := dict "key" "dind.io/node-socket" "operator" "NotIn" "values" (list "replace") -}}
+{{- $entries := list -}}
+{{- if $replaces -}}
+{{- $modeless := dict "key" "dind.io/inject" "operator" "NotIn" "values" (list "sidecar" "daemonset") -}}
+{{- $entries = append $entries (dict "name" "enabled.node-socket.dind.io" "path" "/mutate/node-socket" "requirements" (list $labelled $modeless) "nodeSocket" true) -}}
+{{- range $mode := list "sidecar" "daemonset" -}}
+{{- $requirement := dict "key" "dind.io/inject" "operator" "In" "values" (list $mode) -}}
+{{- $entries = append $entries (dict "name" (printf "%s.node-socket.dind.io" $mode) "path" (printf "/mutate/node-socket/%s" $mode) "requirements" (list $labelled $requirement)) -}}
 {{- end -}}
 {{- end -}}
 {{- range $value, $path := dict "enabled" "/mutate" "sidecar" "/mutate/sidecar" "daemonset" "/mutate/daemonset" -}}
-{{- $requirement := dict "key" "dind.io/inject" "operator" "In" "values" (list $value) -}}
-{{- $entries = append $entries (dict "name" (printf "%s.inject.dind.io" $value) "path" $path "requirements" (list $requirement) "onlyAsked" (eq $value "enabled")) -}}
+{{- $requirements := list (dict "key" "dind.io/inject" "operator" "In" "values" (list $value)) -}}
+{{- if and $replaces (ne $value "enabled") -}}
+{{- $requirements = append $requirements $notLabelled -}}
+{{- end -}}
+{{- $entries = append $entries (dict "name" (printf "%s.inject.dind.io" $value) "path" $path "requirements" $requirements "onlyAsked" (eq $value "enabled")) -}}
 {{- end -}}
 {{- toJson $entries -}}
 {{- end -}}

@@ -28,7 +28,6 @@ def test_a_variable_that_makes_the_client_require_tls_is_denied(name: str, value
     "variables",
     [
         {"DOCKER_TLS_VERIFY": ""},
-        {"DOCKER_CERT_PATH": "/certs/client"},
         {"DOCKER_CONTEXT": "remote"},
         {"DOCKER_TLS_CERTDIR": "/certs"},
         {"DOCKER_HOST": "unix:///run/dind/docker.sock"},
@@ -72,9 +71,20 @@ def test_the_operator_may_have_the_variables_replaced(mode: Mode) -> None:
         {"name": "A", "value": "1"},
         _OURS,
         {"name": "DOCKER_TLS_VERIFY", "value": ""},
-        {"name": "DOCKER_CERT_PATH", "value": "/certs"},
+        {"name": "DOCKER_CERT_PATH", "value": ""},
     ]
     assert inject(pod, None, policy).reason is Reason.UNCHANGED
+
+
+def test_a_path_of_certificates_is_a_warning(policy: Policy) -> None:
+    """docker-py and the Go client then use TLS, the command-line client does not."""
+    (warning,) = inject(_pod({"DOCKER_CERT_PATH": "/certs/client"}), None, policy).warnings
+    assert warning == "DOCKER_CERT_PATH makes some clients use TLS, which the daemon does not, in: build"
+
+
+def test_a_replacement_is_a_warning() -> None:
+    decision = inject(_pod({"DOCKER_HOST": "ssh://ci@host"}), None, operator_policy(replace_docker_variables=True))
+    assert decision.warnings == ("DOCKER_HOST has another value and is replaced in: build",)
 
 
 def test_a_replaced_variable_may_have_its_value_from_elsewhere_or_occur_twice() -> None:

@@ -21,7 +21,6 @@ _IN_SEVERAL_RULES = {
     Reason.INVALID_OPTION,
     Reason.NAMESPACE_NOT_OPTED_IN,
     Reason.NOT_REQUESTED,
-    Reason.UNCHANGED,
 }
 
 
@@ -55,6 +54,12 @@ def _inject_first(situation: Situation) -> None:
     situation.pod = jsonpatch.apply_patch(situation.pod, list(decision.operations))
 
 
+def _ask_only_for_the_replacement(situation: Situation) -> None:
+    del situation.annotations["dind.io/inject"]
+    situation.annotations["dind.io/node-socket"] = "replace"
+    situation.settings.update(allowed_options=frozenset({"node-socket", "image", "mtu", "containers", "share-volumes"}))
+
+
 def _mount_socket_that_cannot_be_replaced(situation: Situation) -> None:
     situation.settings.update(defaults={"node-socket": "replace"}, docker_sock=False)
     situation.spec["volumes"].append({"name": "node", "hostPath": {"path": "/var/run/docker.sock"}})
@@ -72,9 +77,6 @@ _RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
     "dind.io/inject has an accepted value": lambda s: s.annotations.update({"dind.io/inject": "sidcar"}),
     "The pod or its namespace asks for Docker": lambda s: s.annotations.update({"dind.io/inject": "disabled"}),
     "The pod's spec can be read": lambda s: s.spec.update(hostAliases=[], restartPolicy=5),
-    "The pod mounts the node's Docker socket, if only its replacement is asked for": lambda s: s.facts.update(
-        namespace_label="other", namespace_replaces_socket=True
-    ),
     "The pod runs on Linux": lambda s: s.spec.update(os={"name": "windows"}),
     "The operator has switched this mode on": lambda s: s.settings.update(modes=frozenset({Mode.DAEMONSET})),
     "All dind.io/* annotations are known": lambda s: s.annotations.update({"dind.io/colour": "blue"}),
@@ -83,6 +85,7 @@ _RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
         s.annotations.update({"dind.io/image": "evil.example/x:1"}),
     ),
     "The values of the options are accepted": lambda s: s.annotations.update({"dind.io/mtu": "many"}),
+    "The pod mounts the node's Docker socket, if only its replacement is asked for": _ask_only_for_the_replacement,
     "The pod's host and user namespaces are allowed in this mode": lambda s: s.spec.update(hostNetwork=True),
     "No container runs a Docker daemon of its own": lambda s: s.spec["containers"].append(
         a_container("docker", image="docker:29-dind")
@@ -116,8 +119,24 @@ _EXCLUDE_EACH_OTHER = {
         "The pod does not mount the node's Docker socket",
     ),
     (
-        "The namespace has opted in",
+        "The operator has switched this mode on",
         "The pod mounts the node's Docker socket, if only its replacement is asked for",
+    ),
+    (
+        "dind.io/inject has an accepted value",
+        "The pod mounts the node's Docker socket, if only its replacement is asked for",
+    ),
+    (
+        "The pod or its namespace asks for Docker",
+        "The pod mounts the node's Docker socket, if only its replacement is asked for",
+    ),
+    (
+        "The pod mounts the node's Docker socket, if only its replacement is asked for",
+        "dind.io/status is absent, or correct",
+    ),
+    (
+        "The pod mounts the node's Docker socket, if only its replacement is asked for",
+        "The pod lacks a part of the injection",
     ),
     (
         "The pod mounts the node's Docker socket, if only its replacement is asked for",

@@ -196,6 +196,17 @@ def test_a_main_container_wins_over_an_init_container_at_the_same_path(policy: P
     assert warning == "not shared with dind because another container mounts another volume there: /work"
 
 
+def test_a_path_is_the_main_containers_even_if_its_volume_is_not_shared(policy: Policy) -> None:
+    """Otherwise the daemon would see other files there than the container."""
+    pod = _pod(_mount("/work", "n"))
+    pod["spec"]["volumes"].append({"name": "n", "nfs": {"server": "s", "path": "/"}})
+    pod["spec"]["initContainers"] = [a_container("setup", volumeMounts=[_mount("/work", "b")])]
+    assert _shared_mounts(pod, policy) == []
+    assert "not shared with dind because another container mounts another volume there: /work" in (
+        inject(pod, None, policy).warnings
+    )
+
+
 def test_volumes_of_containers_without_docker_are_not_shared(policy: Policy) -> None:
     pod = _pod(_mount("/work"), containers="build")
     pod["spec"]["containers"].append(a_container("test", volumeMounts=[_mount("/test", "b")]))

@@ -1,6 +1,7 @@
 """The node's Docker socket is replaced by that of the injected daemon, and nothing else that the user wrote changes."""
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import jsonpatch
@@ -34,8 +35,9 @@ def _pod(*mounts: JsonObject, path: str = "/var/run/docker.sock", **annotations:
 
 
 def _decide(pod: JsonObject, policy: Policy, mode: Mode = Mode.SIDECAR) -> Decision:
-    """Return the decision for a namespace whose label asks for the replacement."""
-    return decide_request(pod, mode, policy, replaces_socket=True, creates_pod=True, is_subresource=False)
+    """Return the decision for a namespace whose only label asks for the replacement, in a cluster with this mode."""
+    pod_policy = replace(policy, modes=frozenset({mode}))
+    return decide_request(pod, None, pod_policy, replaces_socket=True, creates_pod=True, is_subresource=False)
 
 
 def _replaced(pod: JsonObject, policy: Policy, mode: Mode = Mode.SIDECAR) -> JsonObject:
@@ -50,7 +52,7 @@ def _replaced(pod: JsonObject, policy: Policy, mode: Mode = Mode.SIDECAR) -> Jso
 def test_each_mount_becomes_one_of_the_link_at_the_same_path(path: str, mount_path: str) -> None:
     pod = _replaced(_pod(_mount("/work", "work"), _mount(mount_path, readOnly=True), path=path), _policy())
     mounts = pod["spec"]["containers"][0]["volumeMounts"]
-    assert mounts[:2] == [_mount("/work", "work"), {**_LINK, "mountPath": mount_path}]
+    assert mounts[:2] == [_mount("/work", "work"), {**_LINK, "mountPath": mount_path, "readOnly": True}]
     assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["work", "dind-run", "dind-storage"]
     # One that is the same as what every client gets is not added again.
     is_default = mount_path.endswith("/run/docker.sock")
@@ -170,6 +172,7 @@ def test_the_operators_default_replaces_it_in_all_pods_that_get_docker() -> None
         ("sidecar", "replace", True, None, Reason.INJECTED),
         ("sidecar", "replace", False, None, Reason.INJECTED),
         ("sidecar", "", True, None, Reason.NODE_DOCKER_SOCKET),
+        ("sidecar", "replace", True, "daemonset", Reason.INJECTED),
     ],
 )
 def test_the_labels_of_the_namespace_and_the_pod_decide_together(
@@ -236,9 +239,66 @@ def test_nothing_else_of_the_users_changes_and_the_second_time_nothing_at_all(po
     paths = {volume["hostPath"]["path"] for volume in after["spec"]["volumes"] if "hostPath" in volume}
     assert "/var/run/docker.sock" not in paths
     again = _decide(after, policy, mode)
-    assert (again.outcome, again.operations) == (Outcome.UNTOUCHED, ())
-    # So does the entry for a namespace that asks for all of its pods, which the API server calls next.
-    second = inject(after, mode, policy)
-    assert second.outcome is not Outcome.DENIED, second.message
-    settled = jsonpatch.apply_patch(deepcopy(after), list(second.operations))
-    assert inject(settled, mode, policy).reason is Reason.UNCHANGED
+    assert (again.reason, again.operations) == (Reason.UNCHANGED, ())
+
+
+@given(pod=_pods(), mode=st.sampled_from(list(Mode)))
+def test_in_a_namespace_that_asks_for_all_pods_one_call_does_everything(pod: JsonObject, mode: Mode) -> None:
+    policy = _policy()
+
+    def decide_all(pod: JsonObject) -> Decision:
+        return decide_request(pod, mode, policy, replaces_socket=True, creates_pod=True, is_subresource=False)
+
+    first = decide_all(pod)
+    if first.reason is not Reason.INJECTED:
+        assert first.outcome is Outcome.UNTOUCHED
+        return
+    after = jsonpatch.apply_patch(deepcopy(pod), list(first.operations))
+    assert all("env" in container for container in after["spec"]["containers"])
+    assert decide_all(after).reason is Reason.UNCHANGED
+
+
+def test_a_pods_own_annotation_wins_over_the_label() -> None:
+    pod = _pod(_mount("/sock"), **{"node-socket": "deny"})
+    assert _decide(pod, _policy()).reason is Reason.NOT_REQUESTED
+    pod = _pod(_mount("/sock"), **{"inject": "sidecar", "node-socket": "deny"})
+    assert decide_for_namespace(pod, "enabled", _policy(), node_socket_label="replace").reason is (
+        Reason.NODE_DOCKER_SOCKET
+    )
+
+
+def test_the_only_mode_that_is_on_is_taken() -> None:
+    policy = _policy(modes=frozenset({Mode.DAEMONSET}))
+    assert decide_for_namespace(_pod(_mount("/s")), "", policy, node_socket_label="replace").mode is Mode.DAEMONSET
+    assert inject(_pod(_mount("/s"), **{"node-socket": "replace"}), None, policy).mode is Mode.DAEMONSET
+
+
+def test_without_the_switch_other_pods_of_the_namespace_are_injected_as_before() -> None:
+    pod = a_pod("sidecar")
+    assert decide_for_namespace(pod, "enabled", operator_policy(), node_socket_label="replace").reason is (
+        Reason.INJECTED
+    )
+
+
+def test_a_request_with_a_mistake_or_without_a_socket_is_not_silent() -> None:
+    typo = _pod(_mount("/sock"), **{"node-socket": "replac"})
+    assert inject(typo, Mode.SIDECAR, _policy()).reason is Reason.INVALID_OPTION
+    directory = _pod(_mount("/host"), path="/var/run", **{"node-socket": "replace"})
+    assert inject(directory, None, _policy()).reason is Reason.NODE_DOCKER_SOCKET
+
+
+def test_what_a_later_webhook_broke_is_repaired_or_denied() -> None:
+    pod = _replaced(_pod(_mount("/sock")), _policy())
+    wanted = deepcopy(pod)
+    (daemon,) = pod["spec"]["initContainers"]
+    del daemon["securityContext"]["allowPrivilegeEscalation"]
+    assert _replaced(pod, _policy()) == wanted
+    daemon["securityContext"]["allowPrivilegeEscalation"] = False
+    decision = _decide(pod, _policy())
+    assert (decision.reason, decision.outcome) == (Reason.STALE_STATUS, Outcome.DENIED)
+
+
+def test_a_container_that_comes_later_is_no_reason_to_deny_a_pod_that_never_asked(policy: Policy) -> None:
+    pod = injected_pod(a_pod(None), policy, Mode.SIDECAR)
+    pod["spec"]["containers"].append(a_container("late", env=[{"name": "DOCKER_TLS_VERIFY", "value": "1"}]))
+    assert inject(pod, Mode.SIDECAR, policy).outcome is Outcome.UNTOUCHED
