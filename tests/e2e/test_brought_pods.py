@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 import workloads
+from cluster.cluster import Cluster
 from kube import Kube, Manifest, Namespace, Pod, until
-from workloads import DAEMON, FOREVER
+from workloads import FOREVER, OLD_DAEMON
 
 SOCKET = "/var/run/docker.sock"
 # Through the mounted socket alone, as such pipelines do it
@@ -29,6 +30,8 @@ def test_a_deployment_with_the_nodes_socket_builds_and_runs_though_nobody_touche
     namespace = replacing_namespace
     namespace.make(_deployment("/var/run/docker.sock"))
     pod = _pod_of_deployment(namespace)
+    paths = [volume["hostPath"]["path"] for volume in pod.read()["spec"]["volumes"] if "hostPath" in volume]
+    assert SOCKET not in paths
     assert pod.exec(BUILD_AND_RUN) == "built\n"
 
 
@@ -45,10 +48,12 @@ def test_other_pods_of_such_a_namespace_are_left_alone(kube: Kube) -> None:
         assert "initContainers" not in pod["spec"]
 
 
-def test_a_pod_with_a_daemon_of_its_own_is_left_working(kube: Kube) -> None:
+@pytest.mark.node
+def test_a_pod_with_a_daemon_of_its_own_is_left_working(kube: Kube, node: Cluster) -> None:
     daemon = {
         "name": "docker",
-        "image": DAEMON,
+        # Without the wrapper of newer images, which moves all processes of the machine to another cgroup
+        "image": OLD_DAEMON,
         "args": ["dockerd", "--host=unix:///own/docker.sock"],
         "securityContext": {"privileged": True},
         "volumeMounts": [{"name": "own", "mountPath": "/own"}, {"name": "graph", "mountPath": "/var/lib/docker"}],
@@ -68,6 +73,12 @@ def test_a_pod_with_a_daemon_of_its_own_is_left_working(kube: Kube) -> None:
         pod.exec("until docker version >/dev/null 2>&1; do sleep 1; done")
         pod.exec("tar -c -C / bin/busybox | docker import - own")
         assert pod.exec("docker run --rm own /bin/busybox echo works") == "works\n"
+    # Unlike the injected daemon, such a one makes its cgroups at the root of the machine, and leaves them there.
+    until(
+        "the pod's cgroups to be gone",
+        lambda: not node.vm.run("listing", "find /sys/fs/cgroup/docker -mindepth 1 -type d"),
+    )
+    node.vm.run("removing the daemon's cgroup", "rmdir /sys/fs/cgroup/docker")
 
 
 def test_the_daemon_sees_a_workspace_of_the_node_that_the_pod_names(ci: Namespace) -> None:
