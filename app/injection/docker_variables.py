@@ -19,7 +19,7 @@ from app.injection.decision import Denial, Reason
 from app.injection.docker_paths import SOCKET_LINK_NAME, SOCKET_NAME
 from app.injection.message_parts import quote, warn_of_names
 from app.injection.policy import Policy
-from app.model import Container, Operation, Pod, Volume, clean_path, replace
+from app.model import Container, Operation, Pod, VariableShape, Volume, clean_path, replace
 
 _DOCKER_HOST = "DOCKER_HOST"
 # Not empty, they make the client use TLS, which no socket of a sidecar or node has.
@@ -35,7 +35,7 @@ def deny_tls_variables(pod: Pod, additions: Additions, policy: Policy) -> Denial
         return None
     for client in additions.clients:
         for name in _TLS_VARIABLES:
-            if _value_of(client, name) and not _uses_other_daemon(client, pod, additions):
+            if _is_set(client.env.get(name)) and not _uses_other_daemon(client, pod, additions):
                 return Denial(
                     Reason.TLS_VARIABLE,
                     f"container {quote(client.name)} sets {name}, so its Docker client would require TLS, which the "
@@ -49,7 +49,7 @@ def replace_variables(client: Container, pod: Pod, additions: Additions) -> Iter
     for index, variable in enumerate(client.raw.env or ()):
         if variable.name == _DOCKER_HOST and _uses_other_daemon(client, pod, additions):
             yield replace(f"{client.pointer}/env/{index}", additions.client_env)
-        elif variable.name in (*_TLS_VARIABLES, _CERT_PATH) and variable.value:
+        elif variable.name in (*_TLS_VARIABLES, _CERT_PATH) and _is_set(variable):
             yield replace(f"{client.pointer}/env/{index}", {"name": variable.name, "value": ""})
 
 
@@ -60,7 +60,7 @@ def warn_of_other_daemons(pod: Pod, additions: Additions, policy: Policy) -> Ite
         verb = "is replaced" if policy.replace_docker_variables else "is kept"
         yield warn_of_names(f"{_DOCKER_HOST} has another value and {verb} in", others)
     with_certificates = [
-        client.name for client in additions.clients if client.name not in others and _value_of(client, _CERT_PATH)
+        client.name for client in additions.clients if client.name not in others and _is_set(client.env.get(_CERT_PATH))
     ]
     if with_certificates and not policy.replace_docker_variables:
         yield warn_of_names(
@@ -73,6 +73,11 @@ def _uses_other_daemon(client: Container, pod: Pod, additions: Additions) -> boo
         return False
     address = _value_of(client, _DOCKER_HOST)
     return not (_is_injected_daemon(address, additions) or _is_mounted_link(address, client, pod, additions))
+
+
+def _is_set(variable: VariableShape | None) -> bool:
+    """Return whether a variable is not empty. Nobody knows the value that a Secret or ConfigMap gives to it."""
+    return variable is not None and bool(variable.value or variable.value_from)
 
 
 def _value_of(client: Container, name: str) -> str:

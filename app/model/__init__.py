@@ -19,6 +19,7 @@ from app.model.schema import (
     ObjectName,
     PodShape,
     ResourcesShape,
+    VariableShape,
     describe_validation_error,
 )
 from app.model.spelling import nearest_word
@@ -44,6 +45,7 @@ __all__ = [
     "PodShape",
     "PodTemplate",
     "ResourcesShape",
+    "VariableShape",
     "Volume",
     "add",
     "as_object",

@@ -69,11 +69,16 @@ class MetadataShape(Struct, gc=False, rename="camel"):
     owner_references: list[OwnerShape] | None = None
 
 
-class VariableShape(Struct, gc=False):
+class ReferenceShape(Struct, gc=False):
+    """The `valueFrom` of a variable, of which only the presence is read."""
+
+
+class VariableShape(Struct, gc=False, rename="camel"):
     """One entry of `env`."""
 
     name: Annotated[str, Meta(min_length=1)]
     value: str | None = None
+    value_from: ReferenceShape | None = None
 
 
 class MountShape(Struct, gc=False, rename="camel"):

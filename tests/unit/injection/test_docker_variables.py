@@ -24,6 +24,12 @@ def test_a_variable_that_makes_the_client_require_tls_is_denied(name: str, value
     assert f'container "build" sets {name}' in decision.message
 
 
+def test_a_variable_from_a_config_map_counts_as_set(policy: Policy) -> None:
+    source = {"configMapKeyRef": {"name": "old", "key": "tls"}}
+    pod = a_pod(containers=[a_container(env=[{"name": "DOCKER_TLS_VERIFY", "valueFrom": source}])])
+    assert inject(pod, None, policy).reason is Reason.TLS_VARIABLE
+
+
 @pytest.mark.parametrize(
     "variables",
     [
