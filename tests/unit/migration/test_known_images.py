@@ -1,4 +1,4 @@
-"""Images of agents and runners are recognised by whole words of their names."""
+"""Images of agents are recognised by their whole names, and those of runners by whole words of their names."""
 
 import pytest
 
@@ -18,6 +18,13 @@ from app.migration.known_images import AGENTS, find_agent, is_runner
         ("portainer/agent", "Portainer"),
         ("tecnativa/docker-socket-proxy:latest", "a proxy of the socket"),
         ("{{ .Values.registry }}/cadvisor:latest", "cAdvisor"),
+        ("ci.example:5000/mirror/cadvisor", "cAdvisor"),
+        ("prom/node-exporter", "a monitoring agent"),
+        ("fluent/fluentd-kubernetes-daemonset:v1", "Fluentd"),
+        ("quay.io/cilium/cilium:v1.16", "a network plugin"),
+        ("docker.io/calico/node:v3.28", "a network plugin"),
+        ("icr.io/instana/agent", "a monitoring agent"),
+        ("stackrox.io/collector:3", "a security agent"),
     ],
 )
 def test_an_agent_is_recognised(image: str, name: str) -> None:
@@ -28,7 +35,23 @@ def test_an_agent_is_recognised(image: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     "image",
-    ["", "docker:cli", "registry.example/build:1", "registry.example/mytraefik", "build:traefik", "aquasec/trivy"],
+    [
+        "",
+        "docker:cli",
+        "registry.example/build:1",
+        "registry.example/mytraefik",
+        "build:traefik",
+        "aquasec/trivy",
+        "calico/go-build",
+        "quay.io/cilium/cilium-builder",
+        "registry/ci/traefik/builder",
+        "registry.example/ci/traefik",
+        "acme/fluentd-image-builder",
+        "acme/builders/fluentd",
+        "acme/fluentd-tests",
+        "cadvisor/e2e",
+        "portainer/base",
+    ],
 )
 def test_another_image_is_none(image: str) -> None:
     assert find_agent(image) is None
