@@ -1,6 +1,7 @@
 """`dind-webhook migrate`, on manifests."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,11 @@ from app.manifests import Manifest, OtherObject, UnknownObject, display_name, na
 from app.migration import Finding, MigrationRequest, Verdict, examine, examine_unknown
 from app.model import JsonObject
 from app.settings import load_policy
+
+# An action of a Helm template: a value, a function or the start of a block. Other tools use braces without the dot.
+_HELM_ACTION = re.compile(
+    r"\{\{-?[ \t]{0,8}(?:[.$(]|/\*|(?:if|else|end|range|with|define|include|template|block|toYaml|default|quote)\b)"
+)
 
 
 def run_migrate(
@@ -39,7 +45,13 @@ def run_migrate(
     """
     request = MigrationRequest(mode, load_policy(config, os.environ))
     unreadable: list[ManifestError] = []
-    manifests = read_manifests("migrate", filenames, recursive=recursive, namespace=namespace, unreadable=unreadable)
+    try:
+        manifests = read_manifests(
+            "migrate", filenames, recursive=recursive, namespace=namespace, unreadable=unreadable
+        )
+    except ManifestError as error:
+        raise _name_helm_template(error) from None
+    unreadable = [_name_helm_template(error) for error in unreadable]
     reported: list[ReportedFinding] = []
     unknown: list[UnknownObject] = []
     for manifest in manifests:
@@ -60,6 +72,24 @@ def run_migrate(
     if any(not isinstance(error, NoObjectError) for error in unreadable):
         return ERROR
     return FAILED if any(each.is_left for each in reported) or (strict and (unknown or unreadable)) else 0
+
+
+def _name_helm_template(error: ManifestError) -> ManifestError:
+    """Return the error with what to do if its file is an unrendered template of a Helm chart."""
+    if error.line is None:
+        return error
+    name = str(error).partition(f": line {error.line}, ")[0]
+    try:
+        text = Path(name).read_text("utf-8")
+    except (OSError, ValueError):
+        # Standard input cannot be read twice.
+        return error
+    if not _HELM_ACTION.search(text):
+        return error
+    return ManifestError(
+        f"{error}; this looks like a Helm template: use `helm template ... | dind-webhook migrate -f -`",
+        line=error.line,
+    )
 
 
 def _examine_pods(manifest: Manifest, namespace: str, request: MigrationRequest) -> Iterator[ReportedFinding]:

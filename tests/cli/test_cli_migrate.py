@@ -120,6 +120,35 @@ def test_json_has_each_member(run: Run, write: Write) -> None:
     assert ran.stderr == "argoproj.io/v1alpha1 Rollout release: unknown kind, not changed\n"
 
 
+@pytest.mark.parametrize(
+    "line", ["  name: {{ .Values.name }}", "{{- if .Values.on }}", '{{ include "chart.labels" . }}', "a: {{ $name }}"]
+)
+def test_an_unrendered_helm_template_is_named_as_one(run: Run, tmp_path: Path, line: str) -> None:
+    path = tmp_path / "pod.yaml"
+    path.write_text(f"apiVersion: v1\nmetadata:\n{line}\nkind: Pod\n", "utf-8")
+    advice = "; this looks like a Helm template: use `helm template ... | dind-webhook migrate -f -`"
+    ran = run("migrate", "-f", path)
+    assert ran.exit_code == 2
+    assert ran.stderr.startswith(f"error: {path}: line ")
+    assert ran.stderr.endswith(f"{advice}\n")
+    ran = run("migrate", "-f", tmp_path)
+    assert ran.exit_code == 2
+    assert ran.stderr.startswith(f"not read: {path}: line ")
+    assert ran.stderr.endswith(f"{advice}\n")
+
+
+@pytest.mark.parametrize("line", ["a: {{ ansible_variable }}", "a: [", "a: {1: {2: 3}: 4}"])
+def test_another_mistake_is_no_helm_template(run: Run, write: Write, line: str) -> None:
+    ran = run("migrate", "-f", write(f"{line}\n"))
+    assert ran.exit_code == 2
+    assert "Helm" not in ran.stderr
+
+
+def test_a_mistake_on_standard_input_keeps_its_message(run: Run) -> None:
+    ran = run("migrate", "-f", "-", stdin=b"a: {{ .Values.a }}\n")
+    assert ran.stderr == "error: standard input: line 1, column 5: a key must be text\n"
+
+
 def test_the_diff_shows_the_change_alone(run: Run, write: Write) -> None:
     ran = run("migrate", "-f", write(RUNNER), "--diff")
     before, after, *lines = ran.stdout.splitlines()
