@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from app.injection import STATUS, NodeSocket, OwnDaemon, Policy, find_node_socket, find_own_daemon
+from app.injection import DATA_ROOT, STATUS, NodeSocket, OwnDaemon, Policy, find_node_socket, find_own_daemon
+from app.migration.known_images import find_agent
 from app.model import Container, Metadata, Pod
 
 # The label of this project's own objects, such as the DaemonSet with a Docker daemon per node
@@ -34,7 +35,8 @@ class Usage(NamedTuple):
 def find_usage(pod: Pod, metadata: Metadata, policy: Policy) -> Usage | None:
     """Return what a pod uses, or None if it uses neither a socket of the node nor a daemon of its own."""
     injected_name = policy.container_name if STATUS in metadata.annotations else None
-    usage = Usage(tuple(_find_sockets(pod)), find_own_daemon(pod, injected_name))
+    sockets = tuple(_find_sockets(pod))
+    usage = Usage(sockets, find_own_daemon(_without_data_root_of_node(pod, sockets), injected_name))
     return usage if usage.sockets or usage.daemon else None
 
 
@@ -50,3 +52,26 @@ def _find_sockets(pod: Pod) -> Iterator[SocketVolume]:
             continue
         if socket := find_node_socket(volume.path):
             yield SocketVolume(index, volume.name, volume.path, socket)
+
+
+def _without_data_root_of_node(pod: Pod, sockets: tuple[SocketVolume, ...]) -> Pod:
+    """Return the pod without the mounts at /var/lib/docker that show no daemon.
+
+    A container with the node's socket, and an agent, read or clean the data root of the node's own daemon.
+    """
+    names = {volume.name for volume in sockets}
+    return Pod(
+        pod.spec,
+        tuple(_without_data_root(each, names) for each in pod.init_containers),
+        tuple(_without_data_root(each, names) for each in pod.containers),
+        pod.containers_by_name,
+        pod.volumes,
+        pod.supplemental_groups,
+    )
+
+
+def _without_data_root(container: Container, socket_names: set[str]) -> Container:
+    uses_node = any(mount.volume in socket_names for mount in container.mounts)
+    if not uses_node and find_agent(container.raw.image or "") is None:
+        return container
+    return container.with_mounts(tuple(mount for mount in container.mounts if mount.path != DATA_ROOT))

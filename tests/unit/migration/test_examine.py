@@ -315,6 +315,32 @@ def test_what_is_no_build_is_left_alone(pod: JsonObject, kind: str, reason: str)
     assert reason in finding.reason
 
 
+@pytest.mark.parametrize("image", ["gcr.io/cadvisor/cadvisor:v1", "meltwater/docker-cleanup:1"])
+def test_a_privileged_agent_with_the_data_root_of_the_node_is_no_daemon(image: str) -> None:
+    volumes = [SOCKET, {"name": "graph", "hostPath": {"path": "/var/lib/docker"}}]
+    agent = build(image=image, securityContext=PRIVILEGED, volumeMounts=[MOUNT, GRAPH])
+    finding = found(template(agent, volumes=volumes), "DaemonSet")
+    assert (finding.verdict, finding.daemon) == (Verdict.IS_NO_BUILD, "")
+
+
+def test_a_privileged_agent_without_the_socket_is_not_a_finding() -> None:
+    agent = build(image="gcr.io/cadvisor/cadvisor:v1", securityContext=PRIVILEGED, volumeMounts=[GRAPH])
+    pod = template(agent, volumes=[{"name": "graph", "hostPath": {"path": "/var/lib/docker"}}])
+    assert examine(pod, "DaemonSet", MigrationRequest(Mode.SIDECAR, operator_policy())) is None
+
+
+def test_a_build_with_the_socket_and_the_data_root_of_the_node_is_no_daemon() -> None:
+    volumes = [SOCKET, {"name": "graph", "hostPath": {"path": "/var/lib/docker"}}]
+    finding = found(template(build(securityContext=PRIVILEGED, volumeMounts=[MOUNT, GRAPH]), volumes=volumes))
+    assert (finding.verdict, finding.daemon) == (Verdict.NEEDS_A_PERSON, "")
+    assert "the files of the node's own Docker" in finding.reason
+
+
+def test_a_daemon_with_the_socket_of_the_node_is_still_found() -> None:
+    finding = found(template({**DIND, "volumeMounts": [MOUNT, GRAPH]}))
+    assert finding.daemon == "image docker:29-dind"
+
+
 def test_a_runner_in_a_daemonset_is_a_build() -> None:
     assert found(template(build(image="gitlab/gitlab-runner:v17")), "DaemonSet").verdict is Verdict.CONVERTS
 
