@@ -1,4 +1,4 @@
-"""Judges a pod template that uses the node's container runtime, or a Docker daemon of its own.
+"""Examines a pod template that uses the node's container runtime, or a Docker daemon of its own.
 
 The first row that holds decides:
 
@@ -11,6 +11,7 @@ The first row that holds decides:
 | belongs to a DaemonSet, runs no daemon of its own, and is no known CI runner | is no build |
 | something is in the way of the rewrite | needs a person |
 | the webhook would not inject the rewritten pod | needs a person |
+| the daemon would not get a volume that a client mounts | needs a person |
 | anything else | converts |
 """
 
@@ -29,6 +30,7 @@ from app.injection import (
     Outcome,
     Policy,
     Reason,
+    abbreviate,
     decide_for_namespace,
     is_mirror_pod,
     join_first,
@@ -55,6 +57,8 @@ from app.model import (
 )
 
 _CONTAINERS = f"{PREFIX}containers"
+# How the warnings of the webhook about volumes begin (app/injection/shared_volumes.py)
+_NOT_SHARED = "not shared with "
 
 
 class MigrationRequest(NamedTuple):
@@ -165,9 +169,10 @@ def _convert(  # noqa: PLR0913, PLR0917  # what was read of the template, once
         return finding.needing_a_person(join_first(removal.problems, str))
     annotations = _annotations(pod, metadata, usage, removal, request.mode)
     operations = render_operations(template, removal, annotations)
-    if problem := _check_result(template, operations, removal.clients, request.policy, claim_names):
+    problem, warnings = _check_result(template, operations, removal.clients, request.policy, claim_names)
+    if problem:
         return finding.needing_a_person(problem)
-    reason = _describe_changes(removal, pod, annotations)
+    reason = "; ".join((_describe_changes(removal, pod, annotations), *warnings))
     return finding._replace(verdict=Verdict.CONVERTS, reason=reason, operations=operations)
 
 
@@ -199,18 +204,31 @@ def _check_result(
     clients: tuple[str, ...],
     policy: Policy,
     claim_names: tuple[str, ...],
-) -> str:
-    """Return why the rewritten pod would not get what it had, or an empty text."""
+) -> tuple[str, tuple[str, ...]]:
+    """Return why the rewritten pod would not get what it had, or an empty text; and other warnings of the webhook."""
     rewritten = jsonpatch.apply_patch(template, list(operations))
     decision = decide_for_namespace(rewritten, "enabled", policy, claim_names=claim_names)
     if decision.outcome is not Outcome.INJECTED:
-        return f"the webhook would not inject it: {decision.message or decision.reason.meaning}"
+        return f"the webhook would not inject it: {decision.message or decision.reason.meaning}", ()
     injected = jsonpatch.apply_patch(rewritten, list(decision.operations))
     before, after = _containers_by_name(rewritten), _containers_by_name(injected)
     late = [name for name in clients if name in before and before[name] == after[name]]
     if late:
-        return f"the webhook would give no Docker to container {join_first(late, quote, ', ')}"
-    return "" if find_usage(read_pod(rewritten), read_metadata(rewritten), policy) is None else "a part is left"
+        return f"the webhook would give no Docker to container {join_first(late, quote, ', ')}", ()
+    if remaining := find_usage(read_pod(rewritten, claim_names), read_metadata(rewritten), policy):
+        return f"the rewritten pod would still have {_describe_usage(remaining)}", ()
+    # A volume that the daemon lacks may hold the files that a build mounts into its containers.
+    unshared = [warning for warning in decision.warnings if warning.startswith(_NOT_SHARED)]
+    if unshared:
+        return join_first(unshared, str), ()
+    return "", tuple(warning for warning in decision.warnings if warning not in unshared)
+
+
+def _describe_usage(usage: Usage) -> str:
+    parts = [f"volume {quote(volume.name)} with {abbreviate(volume.path)} of the node" for volume in usage.sockets]
+    if usage.daemon:
+        parts.append(f"the Docker daemon of container {quote(usage.daemon.container)} ({usage.daemon.evidence})")
+    return join_first(parts, str, ", ")
 
 
 def _containers_by_name(template: JsonObject) -> dict[str, JsonObject]:

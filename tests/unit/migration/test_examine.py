@@ -1,5 +1,6 @@
 """The verdict on a pod template: each row of the table in `app/migration/examine.py`, and each problem by name."""
 
+from importlib import import_module
 from time import process_time
 from typing import Any
 
@@ -9,8 +10,11 @@ from pods import operator_policy
 
 from app.injection import Mode, Outcome, decide_for_namespace
 from app.migration import Finding, MigrationRequest, Verdict, examine
+from app.migration.removal import Removal
 from app.model import JsonObject
 
+# `app.migration` exports a function of this name.
+migration_examine = import_module("app.migration.examine")
 SOCKET = {"name": "docker", "hostPath": {"path": "/var/run/docker.sock"}}
 MOUNT = {"name": "docker", "mountPath": "/var/run/docker.sock"}
 PRIVILEGED = {"privileged": True}
@@ -339,6 +343,36 @@ def test_a_build_with_the_socket_and_the_data_root_of_the_node_is_no_daemon() ->
 def test_a_daemon_with_the_socket_of_the_node_is_still_found() -> None:
     finding = found(template({**DIND, "volumeMounts": [MOUNT, GRAPH]}))
     assert finding.daemon == "image docker:29-dind"
+
+
+@pytest.mark.parametrize("source", [{"hostPath": {"path": "/data"}}, {"nfs": {"server": "x", "path": "/"}}])
+def test_a_workspace_that_the_daemon_would_not_see_needs_a_person(source: JsonObject) -> None:
+    mounts = [MOUNT, {"name": "h", "mountPath": "/work"}]
+    finding = found(template(build(volumeMounts=mounts), volumes=[SOCKET, {"name": "h", **source}]))
+    assert (finding.verdict, finding.operations) == (Verdict.NEEDS_A_PERSON, ())
+    assert finding.reason == f"not shared with dind because of their kind: h ({next(iter(source))})"
+
+
+def test_other_warnings_of_the_webhook_are_in_the_reason() -> None:
+    finding = found(template(build(), annotations={"dind.io/placement": "container"}, restartPolicy="Never"))
+    assert finding.verdict is Verdict.CONVERTS
+    assert finding.reason.endswith("; dind is an ordinary container here: the pod will not complete while it runs")
+
+
+def test_what_a_rewrite_would_leave_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migration_examine, "plan_socket_removal", lambda *_: Removal())
+    path = "/run/containerd/containerd.sock"
+    user = build(volumeMounts=[{"name": "docker", "mountPath": path}])
+    finding = found(template(user, volumes=[{"name": "docker", "hostPath": {"path": path}}]))
+    assert finding.verdict is Verdict.NEEDS_A_PERSON
+    assert finding.reason == f'the rewritten pod would still have volume "docker" with {path} of the node'
+
+
+def test_a_claim_template_hides_a_socket_of_the_same_name() -> None:
+    pod = with_daemon(volumes=[SOCKET])
+    finding = examine(pod, "StatefulSet", MigrationRequest(Mode.SIDECAR, operator_policy()), ("docker",))
+    assert finding is not None
+    assert finding.verdict is Verdict.CONVERTS, finding.reason
 
 
 def test_a_runner_in_a_daemonset_is_a_build() -> None:
