@@ -1,5 +1,6 @@
 """Finds what a pod uses: sockets of the node, or a Docker daemon of its own."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -46,12 +47,15 @@ def all_containers(pod: Pod) -> tuple[Container, ...]:
 
 
 def _find_sockets(pod: Pod) -> Iterator[SocketVolume]:
+    counts = Counter(str(raw["name"]) for raw in pod.spec.volumes or ())
     for index, raw in enumerate(pod.spec.volumes or ()):
-        volume = pod.volumes[str(raw["name"])]
-        if raw.get("hostPath") is None or volume.kind != "hostPath":
+        name, source = str(raw["name"]), raw.get("hostPath")
+        # The claim template of a StatefulSet replaces a volume of the same name.
+        is_replaced = pod.volumes[name].kind != "hostPath" and counts[name] == 1
+        if is_replaced or source is None or isinstance(source, str) or not source.path:
             continue
-        if socket := find_node_socket(volume.path):
-            yield SocketVolume(index, volume.name, volume.path, socket)
+        if socket := find_node_socket(source.path):
+            yield SocketVolume(index, name, source.path, socket)
 
 
 def _without_data_root_of_node(pod: Pod, sockets: tuple[SocketVolume, ...]) -> Pod:

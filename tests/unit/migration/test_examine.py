@@ -375,6 +375,21 @@ def test_a_claim_template_hides_a_socket_of_the_same_name() -> None:
     assert finding.verdict is Verdict.CONVERTS, finding.reason
 
 
+@pytest.mark.parametrize(
+    "volumes",
+    [
+        [SOCKET, SOCKET],
+        [SOCKET, {"name": "docker", "emptyDir": {}}],
+        [{"name": "docker", "emptyDir": {}}, SOCKET],
+        [SOCKET, {"name": "work", "emptyDir": {}}, {"name": "work", "secret": {"secretName": "x"}}],
+    ],
+)
+def test_volumes_with_the_same_name_need_a_person(volumes: list[JsonObject]) -> None:
+    finding = found(template(build(), volumes=volumes))
+    assert (finding.verdict, finding.operations) == (Verdict.NEEDS_A_PERSON, ())
+    assert finding.reason == f'more than one volume has the name "{volumes[1]["name"]}", which Kubernetes refuses'
+
+
 def test_a_runner_in_a_daemonset_is_a_build() -> None:
     assert found(template(build(image="gitlab/gitlab-runner:v17")), "DaemonSet").verdict is Verdict.CONVERTS
 
