@@ -17,8 +17,13 @@ _SOCKETS = {
     "/run/docker.sock": "Docker",
     "/run/containerd/containerd.sock": "containerd",
     "/run/k3s/containerd/containerd.sock": "containerd",
+    "/run/k0s/containerd.sock": "containerd",
     "/run/crio/crio.sock": "CRI-O",
     "/run/cri-dockerd.sock": "cri-dockerd",
+    "/run/dockershim.sock": "dockershim",
+    # Named pipes of Windows, as `clean_path` returns them
+    r"/\\.\pipe\docker_engine": "dockerd.exe",
+    r"/\\.\pipe\containerd-containerd": "containerd",
 }
 # /proc leads to the root directory and the open files of every process of the node, in more ways than can be listed.
 # The other paths are links into /proc.

@@ -6,10 +6,14 @@ from typing import NamedTuple
 
 from app.injection import DATA_ROOT, STATUS, NodeSocket, OwnDaemon, Policy, find_node_socket, find_own_daemon
 from app.migration.known_images import find_agent
-from app.model import Container, Metadata, Pod
+from app.model import Container, Metadata, Pod, clean_path, is_under
 
 # The label of this project's own objects, such as the DaemonSet with a Docker daemon per node
 PART_OF_LABEL = ("app.kubernetes.io/part-of", "dind-webhook")
+# MicroK8s keeps the socket of containerd in the directory of its snap. `find_node_socket` does not know it: then /var
+# would lead to a socket, and the advisory policy of the chart would warn of all pods that mount /var.
+_SNAP = "/var/snap/microk8s"
+_SNAP_SOCKET = f"{_SNAP}/common/run/containerd.sock"
 
 
 class SocketVolume(NamedTuple):
@@ -41,6 +45,16 @@ def find_usage(pod: Pod, metadata: Metadata, policy: Policy) -> Usage | None:
     return usage if usage.sockets or usage.daemon else None
 
 
+def find_socket(host_path: str) -> NodeSocket | None:
+    """Return the socket that a path of the node is, or leads to, or None."""
+    path = clean_path(host_path)
+    if path == _SNAP_SOCKET:
+        return NodeSocket("containerd", is_exact=True)
+    if path == _SNAP or (is_under(path, _SNAP) and is_under(_SNAP_SOCKET, path)):
+        return NodeSocket("containerd", is_exact=False)
+    return find_node_socket(path)
+
+
 def all_containers(pod: Pod) -> tuple[Container, ...]:
     """Return the init containers and the containers of a pod."""
     return (*pod.init_containers, *pod.containers)
@@ -54,7 +68,7 @@ def _find_sockets(pod: Pod) -> Iterator[SocketVolume]:
         is_replaced = pod.volumes[name].kind != "hostPath" and counts[name] == 1
         if is_replaced or source is None or isinstance(source, str) or not source.path:
             continue
-        if socket := find_node_socket(source.path):
+        if socket := find_socket(source.path):
             yield SocketVolume(index, name, source.path, socket)
 
 

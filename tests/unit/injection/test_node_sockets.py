@@ -22,6 +22,11 @@ from app.injection import NodeSocket, find_node_socket
         ("/var/run/crio/crio.sock", "CRI-O", True),
         ("/run/crio", "CRI-O", False),
         ("/run/cri-dockerd.sock", "cri-dockerd", True),
+        ("/run/k0s/containerd.sock", "containerd", True),
+        ("/run/k0s", "containerd", False),
+        ("/var/run/dockershim.sock", "dockershim", True),
+        (r"\\.\pipe\docker_engine", "dockerd.exe", True),
+        (r"\\.\pipe\containerd-containerd", "containerd", True),
     ],
 )
 def test_a_path_leads_to_a_socket(path: str, runtime: str, is_exact: bool) -> None:

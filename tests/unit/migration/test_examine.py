@@ -390,6 +390,28 @@ def test_volumes_with_the_same_name_need_a_person(volumes: list[JsonObject]) -> 
     assert finding.reason == f'more than one volume has the name "{volumes[1]["name"]}", which Kubernetes refuses'
 
 
+@pytest.mark.parametrize(
+    "path", ["/var/snap/microk8s/common/run/containerd.sock", "/run/k0s/containerd.sock", "/var/run/dockershim.sock"]
+)
+def test_the_sockets_of_other_distributions_need_a_person(path: str) -> None:
+    finding = found(template(build(), volumes=[{"name": "docker", "hostPath": {"path": path}}]))
+    assert finding.verdict is Verdict.NEEDS_A_PERSON
+    assert "which Docker cannot replace" in finding.reason
+
+
+@pytest.mark.parametrize("path", ["/var/snap/microk8s", "/var/snap/microk8s/common/"])
+def test_a_directory_above_the_socket_of_microk8s_needs_a_person(path: str) -> None:
+    finding = found(template(build(), volumes=[{"name": "docker", "hostPath": {"path": path}}]))
+    assert finding.verdict is Verdict.NEEDS_A_PERSON
+    assert "the socket of containerd and more" in finding.reason
+
+
+@pytest.mark.parametrize("path", ["/var", "/var/snap", "/var/snap/microk8s/common/logs", "/var/snap/microk8sx"])
+def test_a_directory_beside_the_socket_of_microk8s_is_not_a_finding(path: str) -> None:
+    pod = template(build(), volumes=[{"name": "docker", "hostPath": {"path": path}}])
+    assert examine(pod, "Pod", MigrationRequest(Mode.SIDECAR, operator_policy())) is None
+
+
 def test_a_runner_in_a_daemonset_is_a_build() -> None:
     assert found(template(build(image="gitlab/gitlab-runner:v17")), "DaemonSet").verdict is Verdict.CONVERTS
 

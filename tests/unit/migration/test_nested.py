@@ -7,6 +7,10 @@ import pytest
 from app.migration import Verdict, examine_unknown
 
 SOCKET = "/var/run/docker.sock"
+MICROK8S = "/var/snap/microk8s/common/run/containerd.sock"
+PIPE = r"\\.\pipe\docker_engine"
+DIGEST = "@sha256:" + "0" * 64
+PRIVILEGED = {"privileged": True}
 
 
 @pytest.mark.parametrize(
@@ -17,6 +21,10 @@ SOCKET = "/var/run/docker.sock"
         ({"data": {"a": f'host_path = "{SOCKET}"\n'}}, SOCKET, "data.a"),
         ({"data": {"a": f"- hostPathVolume:\n    hostPath: {SOCKET}\n"}}, SOCKET, "data.a"),
         ({"data": {"a": f"volumes:\n- name: x\n  hostPath:\n    path: {SOCKET}\n"}}, SOCKET, "data.a"),
+        ({"data": {"a": f'[[runners.kubernetes.volumes.host_path]]\n  mount_path = "{SOCKET}"\n'}}, SOCKET, "data.a"),
+        ({"spec": {"hostPath": MICROK8S}}, MICROK8S, "spec.hostPath"),
+        ({"spec": {"hostPath": PIPE}}, PIPE, "spec.hostPath"),
+        ({"data": {"a": f"host_path = '{PIPE}'\n"}}, PIPE, "data.a"),
         ({"data": {"a": f'{{"hostPath": {{"path": "{SOCKET}"}}}}'}}, "", ""),
     ],
 )
@@ -36,7 +44,43 @@ def test_an_image_with_a_daemon_is_found_with_its_place() -> None:
     )
     assert finding is not None
     assert finding.daemon == "image mirror.example/library/docker:27-dind"
-    assert "runs image mirror.example/library/docker:27-dind at spec.sidecars[0].image" in finding.reason
+    evidence = "image mirror.example/library/docker:27-dind"
+    assert f"runs a Docker daemon ({evidence}) at spec.sidecars[0]; change" in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("container", "evidence"),
+    [
+        ({"image": "cruizba/ubuntu-dind:latest"}, "image cruizba/ubuntu-dind:latest"),
+        ({"image": "docker:27-dind-rootless"}, "image docker:27-dind-rootless"),
+        ({"image": f"docker:27-dind{DIGEST}"}, "image docker:27-dind@sha256:"),
+        ({"image": "docker:27", "securityContext": PRIVILEGED}, "image docker:27"),
+        ({"image": "build:1", "command": ["dockerd"]}, "its command"),
+        ({"image": "docker:dind", "env": "text", "args": 1}, "image docker:dind"),
+    ],
+)
+def test_a_daemon_is_found_by_the_rule_of_injection(container: Any, evidence: str) -> None:
+    finding = examine_unknown({"apiVersion": "a/v1", "spec": {"template": container}})
+    assert finding is not None
+    assert finding.daemon.startswith(evidence)
+
+
+@pytest.mark.parametrize(
+    ("config", "evidence"),
+    [
+        ('[[runners.kubernetes.services]]\n  name = "docker:dind"\n', "image docker:dind"),
+        ('  [[runners.kubernetes.services]]\n    alias = "d"\n    name = "a/ubuntu-dind"', "image a/ubuntu-dind"),
+        (
+            '[runners.kubernetes]\n  privileged = true\n[[runners.kubernetes.services]]\n  name = "docker:27"\n',
+            "image docker:27",
+        ),
+    ],
+)
+def test_a_daemon_beside_the_jobs_of_a_gitlab_runner_is_found(config: str, evidence: str) -> None:
+    finding = examine_unknown({"apiVersion": "v1", "kind": "ConfigMap", "data": {"config.toml": config}})
+    assert finding is not None
+    assert (finding.verdict, finding.daemon) == (Verdict.NEEDS_A_PERSON, evidence)
+    assert "at data.config.toml" in finding.reason
 
 
 @pytest.mark.parametrize(
@@ -54,6 +98,13 @@ def test_an_image_with_a_daemon_is_found_with_its_place() -> None:
         {"apiVersion": "a/v1", "spec": {"image": ["docker:dind"]}},
         {"data": {"a": f"the path {SOCKET}"}},
         {"data": {"a": "host_path = " * 10_000}},
+        {"data": {"a": ".kubernetes.volumes.host_path]]" * 10_000}},
+        {"data": {"a": f'[[runners.kubernetes.volumes.empty_dir]]\nmount_path = "{SOCKET}"'}},
+        {"data": {"a": f'[[runners.kubernetes.volumes.host_path]]\nmount_path = "{SOCKET}"\nhost_path = "/data"'}},
+        {"data": {"a": '[[runners.kubernetes.services]]\nname = "docker:27"'}},
+        {"data": {"a": '[[runners.kubernetes.services]]\nname = "postgres"\n[[x]]\nname = "docker:dind"'}},
+        {"apiVersion": "a/v1", "spec": {"image": "docker:27", "securityContext": {"privileged": False}}},
+        {"apiVersion": "a/v1", "spec": {"image": "docker:dind", "args": ["sleep"]}},
     ],
 )
 def test_another_object_is_not_a_finding(resource: Any) -> None:
