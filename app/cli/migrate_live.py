@@ -54,7 +54,7 @@ def run_migrate_live(
     cluster.version()
     scope = None if all_namespaces else namespace or cluster.namespace
     describe_opt_in = cache(lambda name: _describe_missing_opt_in(cluster, name))
-    workloads = [_restrict(each) for each in _read(cluster, scope, request)]
+    workloads = [_mark_unchangeable(each) for each in _read(cluster, scope, request)]
     reported = []
     for workload in workloads:
         finding, is_changed = workload.examined, False
@@ -85,7 +85,7 @@ def _read(cluster: KubeClient, namespace: str | None, request: MigrationRequest)
         ) from None
 
 
-def _restrict(workload: _Workload) -> _Workload:
+def _mark_unchangeable(workload: _Workload) -> _Workload:
     """Return the workload with the verdict `needs a person` if its object cannot be changed in the cluster."""
     kind, name = workload.resource["kind"], name_of(workload.resource)
     if workload.examined.verdict is not Verdict.CONVERTS:

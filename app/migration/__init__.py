@@ -1,8 +1,8 @@
 """Moves pods from the node's container runtime, or from a daemon of their own, to injection.
 
-Pure: no I/O, no clock, no logger, no environment. `usage` finds what a pod uses, `known_images` and `examine` judge it,
-`socket_removal` and `daemon_removal` plan what a rewrite removes, and `operations` renders the plan as a JSON patch.
-`nested` searches objects whose kind is not known.
+Pure: no I/O, no clock, no logger, no environment. `usage` finds what a pod uses, `known_images` and `examine` find the
+verdict, `socket_removal` and `daemon_removal` plan what a rewrite removes, and `operations` renders the plan as a JSON
+patch. `nested` searches objects whose kind is not known.
 """
 
 from app.migration.examine import MigrationRequest, examine

@@ -1,4 +1,4 @@
-"""Plans how a pod stops to run a Docker daemon of its own that was written by hand.
+"""Plans how a pod stops running a Docker daemon of its own that was written by hand.
 
 A container of the official image in a simple form can be replaced. Each setting that has no effect on the injected
 daemon is a problem, named with the option to use instead.
@@ -18,7 +18,7 @@ from app.injection import (
     join_first,
     quote,
 )
-from app.migration.removal import DEFAULT_SOCKET, UNIX, Removal, as_list, json_of, variable_pointers
+from app.migration.removal import CLEAN_DEFAULT_SOCKET, UNIX, Removal, as_list, json_of, variable_pointers
 from app.migration.usage import all_containers
 from app.model import Container, JsonObject, Mount, Pod, as_object, clean_path, is_loopback, is_under, parse_image
 
@@ -155,7 +155,7 @@ def _check_members(template: JsonObject, pod: Pod, container: Container) -> Iter
         yield f"{name} has a terminal (tty, stdin); if jobs run commands in it, give them a container of their own"
     for member in json:
         if member not in _REPLACED_MEMBERS | {"tty", "stdin"}:
-            yield f"{name} has {abbreviate(member)}, which the injected daemon has not"
+            yield f"{name} has {abbreviate(member)}, which the injected daemon does not have"
 
 
 def _check_clients(pod: Pod, container: Container, clients: Removal) -> Iterator[str]:
@@ -170,7 +170,7 @@ def _check_clients(pod: Pod, container: Container, clients: Removal) -> Iterator
 def _socket_directories(container: Container) -> frozenset[str]:
     """Return the directories in which the daemon creates its socket."""
     hosts = [value for name, value in _flags(container) if name in {"host", "H"} and value.startswith(UNIX)]
-    paths = [clean_path(host.removeprefix(UNIX)) for host in hosts] or [DEFAULT_SOCKET]
+    paths = [clean_path(host.removeprefix(UNIX)) for host in hosts] or [CLEAN_DEFAULT_SOCKET]
     return frozenset(path.rpartition("/")[0] for path in paths)
 
 
@@ -190,7 +190,7 @@ def _describe_mount(pod: Pod, mount: Mount, others: dict[str, list[tuple[Contain
 
 
 def _is_private(mounted: _Mounted, directories: frozenset[str]) -> bool:
-    """Return whether a volume has only the certificates or the socket of the daemon, or is its alone."""
+    """Return whether a volume has only the certificates or the socket of the daemon, or no other user."""
     if mounted.kind != "emptyDir":
         return False
     path = mounted.mount.path
@@ -208,7 +208,7 @@ def _describe_mount_problem(container: Container, mounted: _Mounted, directories
     if _is_private(mounted, directories):
         return ""
     is_shared = mounted.kind in SHAREABLE_KINDS and any(theirs.path == mount.path for _, _, theirs in others)
-    return "" if is_shared else f"{place}, which the injected daemon has not"
+    return "" if is_shared else f"{place}, which the injected daemon does not have"
 
 
 def _volume_pointers(pod: Pod, container: Container, hidden: list[_Mounted]) -> Iterator[str]:
@@ -258,7 +258,7 @@ def _plan_variables(client: Container, mounts: list[Mount]) -> tuple[set[str], l
     has_host = "DOCKER_HOST" in client.env
     for mount in mounts:
         is_socket = not (mount.path == _CERTIFICATE_DIRECTORY or is_under(mount.path, _CERTIFICATE_DIRECTORY))
-        if is_socket and not has_host and not is_under(DEFAULT_SOCKET, mount.path):
+        if is_socket and not has_host and not is_under(CLEAN_DEFAULT_SOCKET, mount.path):
             problems.append(
                 f"container {quote(client.name)} mounts volume {quote(mount.volume)} of the daemon at "
                 f"{abbreviate(mount.mount_path)}, and no DOCKER_HOST shows what uses it there"
@@ -270,7 +270,7 @@ def _leads_to_daemon(address: str, mounts: list[Mount]) -> bool:
     """Return whether an address is that of a daemon in the same pod."""
     if address.startswith(UNIX):
         path = clean_path(address.removeprefix(UNIX))
-        return path == DEFAULT_SOCKET or any(is_under(path, mount.path) for mount in mounts)
+        return path == CLEAN_DEFAULT_SOCKET or any(is_under(path, mount.path) for mount in mounts)
     match = _TCP.fullmatch(address)
     return match is not None and is_loopback(match[1].strip("[]"))
 

@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 from app.model import Container, JsonObject, as_object
 
-# Paths at which tools look for the socket without DOCKER_HOST, as `clean_path` returns them
-DEFAULT_SOCKET = "/run/docker.sock"
+# The path at which tools look for the socket without DOCKER_HOST, as `clean_path` returns it
+CLEAN_DEFAULT_SOCKET = "/run/docker.sock"
 UNIX = "unix://"
 
 
@@ -23,7 +23,7 @@ class Removal(NamedTuple):
     problems: tuple[str, ...] = ()
 
     def join(self, other: "Removal") -> "Removal":
-        """Return a plan that removes what both remove."""
+        """Return the union of two plans: it removes what either removes."""
         clients = dict.fromkeys((*self.clients, *other.clients))
         return Removal(
             self.pointers | other.pointers,

@@ -1,4 +1,4 @@
-"""Plans how a pod stops to mount the node's Docker socket.
+"""Plans how a pod stops mounting the node's Docker socket.
 
 Only the exact socket of Docker can be replaced: of a directory above it, nobody knows what else the containers use.
 """
@@ -6,7 +6,7 @@ Only the exact socket of Docker can be replaced: of a directory above it, nobody
 from collections.abc import Iterator
 
 from app.injection import DATA_ROOT, NodeSocket, abbreviate, quote
-from app.migration.removal import DEFAULT_SOCKET, UNIX, Removal, variable_pointers
+from app.migration.removal import CLEAN_DEFAULT_SOCKET, UNIX, Removal, variable_pointers
 from app.migration.usage import SocketVolume, Usage, all_containers
 from app.model import Container, Mount, Pod, clean_path, is_under
 
@@ -40,8 +40,8 @@ def _check_volume(volume: SocketVolume, mounted_names: set[str]) -> Iterator[str
         )
     elif volume.socket.runtime != "Docker":
         yield (
-            f"{place}, the socket of {volume.socket.runtime}, which Docker cannot replace; find out what its "
-            "containers do with it"
+            f"{place}, the socket of {volume.socket.runtime}, which the injected daemon cannot replace; find out "
+            "what its containers do with it"
         )
     elif volume.name not in mounted_names:
         yield f"{place}, but no container mounts the volume; remove it if nothing else needs it"
@@ -61,7 +61,7 @@ def _check_user(user: Container, mounts: list[Mount]) -> Iterator[str]:
     for mount in mounts:
         if mount.sub_path or mount.sub_path_expr:
             yield f"container {quote(user.name)} mounts a part of volume {quote(mount.volume)} (subPath)"
-        elif mount.path != DEFAULT_SOCKET and not _docker_host_leads_to(user, [mount]):
+        elif mount.path != CLEAN_DEFAULT_SOCKET and not _docker_host_leads_to(user, [mount]):
             yield (
                 f"container {quote(user.name)} mounts the socket at {abbreviate(mount.mount_path)}, and no DOCKER_HOST "
                 "shows what uses it there; let it use /var/run/docker.sock"
@@ -70,7 +70,7 @@ def _check_user(user: Container, mounts: list[Mount]) -> Iterator[str]:
     if variable and not _docker_host_leads_to(user, mounts) and not _is_default_socket(variable.value):
         yield (
             f"container {quote(user.name)} has another DOCKER_HOST ({abbreviate(variable.value or 'not in the file')}) "
-            "beside the socket; remove it if it is to use the injected daemon"
+            "beside the socket; remove the variable if the container should use the injected daemon"
         )
 
 
@@ -80,8 +80,8 @@ def _docker_host_leads_to(user: Container, mounts: list[Mount]) -> bool:
     if variable is None or not variable.value or not variable.value.startswith(UNIX):
         return False
     path = clean_path(variable.value.removeprefix(UNIX))
-    return path != DEFAULT_SOCKET and any(mount.path == path for mount in mounts)
+    return path != CLEAN_DEFAULT_SOCKET and any(mount.path == path for mount in mounts)
 
 
 def _is_default_socket(address: str | None) -> bool:
-    return bool(address) and clean_path(str(address).removeprefix(UNIX)) == DEFAULT_SOCKET
+    return bool(address) and clean_path(str(address).removeprefix(UNIX)) == CLEAN_DEFAULT_SOCKET

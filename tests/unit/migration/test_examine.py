@@ -144,7 +144,7 @@ def test_a_mode_that_is_off_needs_a_person() -> None:
         (template(build(), volumes=[{"name": "docker", "hostPath": {"path": "/proc/1/root"}}]), "through which"),
         (
             template(build(), volumes=[{"name": "docker", "hostPath": {"path": "/run/containerd/containerd.sock"}}]),
-            "the socket of containerd, which Docker cannot replace",
+            "the socket of containerd, which the injected daemon cannot replace",
         ),
         (template(build(volumeMounts=[])), "but no container mounts the volume"),
         (template(build(volumeMounts=[{**MOUNT, "subPath": "x"}])), "mounts a part of volume"),
@@ -236,7 +236,7 @@ def test_flags_about_listening_are_dropped(args: list[str]) -> None:
             "sets variable HTTP_PROXY; use annotation dind.io/env",
         ),
         (with_daemon({"ports": [{"containerPort": 9323}]}), "has other ports"),
-        (with_daemon({"lifecycle": {"postStart": {}}}), "has lifecycle, which the injected daemon has not"),
+        (with_daemon({"lifecycle": {"postStart": {}}}), "has lifecycle, which the injected daemon does not have"),
         (with_daemon({"envFrom": []}), "has envFrom"),
         (
             with_daemon({"resources": {"limits": {"example.com/gpu": 1}}}),
@@ -256,7 +256,7 @@ def test_flags_about_listening_are_dropped(args: list[str]) -> None:
             with_daemon(
                 {"volumeMounts": [{"name": "c", "mountPath": "/etc/docker"}]}, volumes=[{"name": "c", "configMap": {}}]
             ),
-            'mounts volume "c" at /etc/docker, which the injected daemon has not',
+            'mounts volume "c" at /etc/docker, which the injected daemon does not have',
         ),
         (
             with_daemon(client={"env": [{"name": "DOCKER_HOST", "value": "tcp://docker:2375"}]}),
@@ -396,7 +396,7 @@ def test_volumes_with_the_same_name_need_a_person(volumes: list[JsonObject]) -> 
 def test_the_sockets_of_other_distributions_need_a_person(path: str) -> None:
     finding = found(template(build(), volumes=[{"name": "docker", "hostPath": {"path": path}}]))
     assert finding.verdict is Verdict.NEEDS_A_PERSON
-    assert "which Docker cannot replace" in finding.reason
+    assert "which the injected daemon cannot replace" in finding.reason
 
 
 @pytest.mark.parametrize("path", ["/var/snap/microk8s", "/var/snap/microk8s/common/"])
