@@ -69,6 +69,12 @@ END
   export PATH="$programs:$PATH"
 }
 
+# The image's wrapper ends where it cannot make a cgroup. Mount a program over it that only starts dockerd.
+skip_wrapper() {
+  wrapper=$(command -v dind) && mkdir -p "$programs" && echo 'exec "$@"' | write_program dind || return
+  mount --bind "$programs/dind" "$wrapper"
+}
+
 # On overlayfs, the image store of Docker 29 and newer starts, but cannot unpack images. Older ones use another driver.
 lacks_volume() {
   [ -z "$DOCKER_DRIVER" ] && [ ! -s /etc/docker/daemon.json ] || return
@@ -89,7 +95,10 @@ fi
 # With a cgroup namespace of its own, a container sees / here, and its containers are within its limits already. In a
 # virtual machine of Kata, the machine is the limit, and kata-agent cannot start probes in a cgroup with child cgroups.
 if [ -f "$root/cgroup.controllers" ] && [ "$cgroup" != / ] && ! grep -q ^kataShared /proc/self/mounts; then
-  divide_cgroup 2> /dev/null || echo "cannot divide the cgroup: the pod's limits do not hold for nested containers" >&2
+  if ! divide_cgroup 2> /dev/null; then
+    echo "cannot divide the cgroup: the pod's limits do not hold for nested containers" >&2
+    test -w "$root" || skip_wrapper 2> /dev/null || true
+  fi
 fi
 # Databases need more open files than the 1024 that many nodes have as the soft limit. With many more than a million,
 # programs that go through all of them are slow.
