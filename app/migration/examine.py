@@ -9,14 +9,12 @@ The first row that holds decides:
 | is a static pod of a node | is no build |
 | all that use a socket are known agents | is no build |
 | belongs to a DaemonSet, runs no daemon of its own, and is no known CI runner | is no build |
-| two volumes have the same name | needs a person |
 | something is in the way of the rewrite | needs a person |
 | the webhook would not inject the rewritten pod | needs a person |
 | the daemon would not get a volume that a client mounts | needs a person |
 | anything else | converts |
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -166,8 +164,6 @@ def _convert(  # noqa: PLR0913, PLR0917  # what was read of the template, once
             f"it is a Docker daemon on each node, run by hand (container {quote(usage.daemon.container)}); install the "
             "chart with daemonset.enabled instead, and let pods ask for mode daemonset"
         )
-    if name := _find_repeated_volume(pod):
-        return finding.needing_a_person(f"more than one volume has the name {quote(name)}, which Kubernetes refuses")
     removal = _plan_removal(template, pod, usage)
     if removal.problems:
         return finding.needing_a_person(join_first(removal.problems, str))
@@ -178,12 +174,6 @@ def _convert(  # noqa: PLR0913, PLR0917  # what was read of the template, once
         return finding.needing_a_person(problem)
     reason = "; ".join((_describe_changes(removal, pod, annotations), *warnings))
     return finding._replace(verdict=Verdict.CONVERTS, reason=reason, operations=operations)
-
-
-def _find_repeated_volume(pod: Pod) -> str:
-    """Return the first name that more than one volume of a pod has, or an empty text."""
-    counts = Counter(str(raw["name"]) for raw in pod.spec.volumes or ())
-    return next((name for name, count in counts.items() if count > 1), "")
 
 
 def _plan_removal(template: JsonObject, pod: Pod, usage: Usage) -> Removal:

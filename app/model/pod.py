@@ -3,6 +3,7 @@
 Members that nothing reads are not checked.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
@@ -194,7 +195,8 @@ def read_pod(json: Any, claim_names: tuple[str, ...] = ()) -> Pod:
     volumes = [_read_volume(index, raw) for index, raw in enumerate(spec.volumes or ())]
     volumes_by_name = {volume.name: volume for volume in volumes}
     if len(volumes_by_name) < len(volumes):
-        raise MalformedPodError("spec.volumes: two volumes have the same name")
+        ((repeated, _),) = Counter(volume.name for volume in volumes).most_common(1)
+        raise MalformedPodError(f"spec.volumes: more than one volume has the name {repeated}")
     volumes_by_name |= {name: Volume(name, "persistentVolumeClaim") for name in claim_names}
     security = spec.security_context
     return Pod(

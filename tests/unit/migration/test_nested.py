@@ -51,7 +51,7 @@ def test_an_image_with_a_daemon_is_found_with_its_place() -> None:
 @pytest.mark.parametrize(
     ("container", "evidence"),
     [
-        ({"image": "cruizba/ubuntu-dind:latest"}, "image cruizba/ubuntu-dind:latest"),
+        ({"image": "cruizba/ubuntu-dind:latest", "securityContext": PRIVILEGED}, "image cruizba/ubuntu-dind:latest"),
         ({"image": "docker:27-dind-rootless"}, "image docker:27-dind-rootless"),
         ({"image": f"docker:27-dind{DIGEST}"}, "image docker:27-dind@sha256:"),
         ({"image": "docker:27", "securityContext": PRIVILEGED}, "image docker:27"),
@@ -69,7 +69,10 @@ def test_a_daemon_is_found_by_the_rule_of_injection(container: Any, evidence: st
     ("config", "evidence"),
     [
         ('[[runners.kubernetes.services]]\n  name = "docker:dind"\n', "image docker:dind"),
-        ('  [[runners.kubernetes.services]]\n    alias = "d"\n    name = "a/ubuntu-dind"', "image a/ubuntu-dind"),
+        (
+            '  privileged = true\n  [[runners.kubernetes.services]]\n    alias = "d"\n    name = "a/ubuntu-dind"',
+            "image a/ubuntu-dind",
+        ),
         (
             '[runners.kubernetes]\n  privileged = true\n[[runners.kubernetes.services]]\n  name = "docker:27"\n',
             "image docker:27",
