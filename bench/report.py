@@ -346,9 +346,9 @@ def _docker_section(docker: Mapping[str, Any]) -> str:
     )
     return f"""## Time to Docker
 
-`make bench-docker` creates one pod after the other on an idle node (Kubernetes {version}, containerd, Docker 29) that has all images. The forms
-of a pod take turns. The first container of each runs `docker info` until it succeeds, and then `docker run --rm busybox true`, which
-pulls 1 MB from a registry on the same machine.
+`make bench-docker` creates one pod after the other on a node that runs nothing else (Kubernetes {version}, containerd, Docker 29) and has
+all images. The node has cgroup v1, on which the start script changes no cgroup. The forms of a pod alternate. The first container of each
+runs `docker info` until it succeeds, and then `docker run --rm busybox true`, which pulls 1 MB from a registry on the same machine.
 
 {_conditions(docker["machine"])}
 
@@ -357,6 +357,9 @@ pulls 1 MB from a registry on the same machine.
 Seconds after the creation of the pod:
 
 {_table(["form", *MARKS], rows)}
+
+The daemon's own start takes most of the time, until its API listens; a probe every 5 s adds up to 5 s. Embedded containerd is experimental
+in Docker 29, so it is not the default, although it needs less memory.
 
 Memory of an idle daemon in MB, without the pages of its program files, which pods of a node share:
 
