@@ -25,6 +25,7 @@ _DOCKER_HOST = "DOCKER_HOST"
 # Not empty, they make the client use TLS, which no socket of a sidecar or node has.
 _TLS_VARIABLES = ("DOCKER_TLS_VERIFY", "DOCKER_TLS")
 _CERT_PATH = "DOCKER_CERT_PATH"
+_EMPTIED_VARIABLES = (*_TLS_VARIABLES, _CERT_PATH)
 _UNIX, _TCP = "unix://", "tcp://"
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
@@ -49,7 +50,7 @@ def replace_variables(client: Container, pod: Pod, additions: Additions) -> Iter
     for index, variable in enumerate(client.raw.env or ()):
         if variable.name == _DOCKER_HOST and _uses_other_daemon(client, pod, additions):
             yield replace(f"{client.pointer}/env/{index}", additions.client_env)
-        elif variable.name in (*_TLS_VARIABLES, _CERT_PATH) and _is_set(variable):
+        elif variable.name in _EMPTIED_VARIABLES and _is_set(variable):
             yield replace(f"{client.pointer}/env/{index}", {"name": variable.name, "value": ""})
 
 
