@@ -10,7 +10,7 @@ from typing import NamedTuple
 import typer
 
 from app.cli.exit_codes import FAILED
-from app.cli.files import describe_unknown, read_manifests
+from app.cli.files import describe_unknown, read_manifests, unknown_as_tree
 from app.cli.namespace_labels import NamespaceLabels, parse_namespace_labels
 from app.cli.output import ExplainOutput, describe, print_exactly, print_json, print_line, style_of
 from app.injection import (
@@ -119,15 +119,7 @@ def print_explained(
     else:
         tree = {
             "pods": [_as_tree(each) for each in explained],
-            "unknown": [
-                {
-                    "apiVersion": each.api_version,
-                    "kind": each.kind,
-                    "name": each.name,
-                    "namespace": each.namespace or None,
-                }
-                for each in unknown
-            ],
+            "unknown": [unknown_as_tree(each) for each in unknown],
         }
         if output is ExplainOutput.JSON:
             print_json(tree)

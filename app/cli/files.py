@@ -8,6 +8,7 @@ from tempfile import NamedTemporaryFile
 
 from app.errors import EmptyManifestError, ManifestError
 from app.manifests import Manifest, UnknownObject, read_manifest
+from app.model import JsonObject
 
 # The files that kubectl reads in a directory
 _EXTENSIONS = (".json", ".yaml", ".yml")
@@ -72,6 +73,16 @@ def write_file(filename: str, text: str) -> None:
 def describe_unknown(unknown: UnknownObject) -> str:
     """Return the line about an object of an unknown kind."""
     return f"{unknown}: unknown kind, not changed"
+
+
+def unknown_as_tree(unknown: UnknownObject) -> JsonObject:
+    """Return an object of an unknown kind as the commands print it for programs."""
+    return {
+        "apiVersion": unknown.api_version,
+        "kind": unknown.kind,
+        "name": unknown.name,
+        "namespace": unknown.namespace or None,
+    }
 
 
 def _expand(command: str, filename: str, *, recursive: bool) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TextIO
 
+from app.cli.files import unknown_as_tree
 from app.cli.output import Part, print_json, print_line
 from app.injection import join_first
 from app.manifests import UnknownObject
@@ -76,15 +77,7 @@ def print_findings_as_json(
     print_json(
         {
             "findings": [_as_tree(each) for each in findings],
-            "unknown": [
-                {
-                    "apiVersion": each.api_version,
-                    "kind": each.kind,
-                    "name": each.name,
-                    "namespace": each.namespace or None,
-                }
-                for each in unknown
-            ],
+            "unknown": [unknown_as_tree(each) for each in unknown],
             "unreadable": list(unreadable),
             "left": sum(each.is_left for each in findings),
         }

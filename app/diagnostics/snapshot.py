@@ -99,6 +99,11 @@ def container_statuses_of(pod: JsonObject) -> list[JsonObject]:
     return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
 
 
+def has_finished(pod: JsonObject) -> bool:
+    """Return whether all containers of a pod have ended for good."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
 def webhooks_of(configuration: JsonObject | None) -> dict[str, JsonObject]:
     """Return our webhooks in a configuration, by name."""
     webhooks = (configuration or {}).get("webhooks") or []

@@ -8,7 +8,13 @@ from app.injection.annotations import apply_defaults
 from app.injection.conflicts import STALE_STATUS
 from app.injection.constants import INJECT, NODE_SOCKET, PREFIX, STATUS
 from app.injection.decision import Decision, Mode, Outcome, Reason
-from app.injection.docker_paths import DATA_ROOT, RUNTIME_DIRECTORIES, SYSTEM_DIRECTORIES
+from app.injection.docker_paths import (
+    DATA_ROOT,
+    DEFAULT_SOCKET,
+    RUNTIME_DIRECTORIES,
+    SYSTEM_DIRECTORIES,
+    UNIX_SCHEME,
+)
 from app.injection.eligibility import DISABLED, NAMESPACE_VALUES, POD_VALUES, is_mirror_pod, mode_of_label
 from app.injection.inject import decide_for_namespace, decide_request, inject
 from app.injection.message_parts import abbreviate, join_first, quote, truncate
@@ -16,7 +22,7 @@ from app.injection.misplaced import MisplacedKey, misplaced_keys
 from app.injection.node_sockets import NodeSocket, find_node_socket
 from app.injection.option_table import OPTIONS, Option, built_in_options
 from app.injection.options import Options, Placement, StorageMedium
-from app.injection.own_daemon import OwnDaemon, find_own_daemon
+from app.injection.own_daemon import MAX_SCRIPT_LENGTH, OwnDaemon, find_own_daemon
 from app.injection.parsers import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
 from app.injection.policy import Policy
 from app.injection.rules import NAMESPACE_RULES, RULES, Rule, RuleState, trace_rules
@@ -25,10 +31,12 @@ from app.injection.shared_volumes import SHAREABLE_KINDS
 
 __all__ = [
     "DATA_ROOT",
+    "DEFAULT_SOCKET",
     "DISABLED",
     "ENDING_FLAGS",
     "INJECT",
     "LISTENING_FLAGS",
+    "MAX_SCRIPT_LENGTH",
     "NAMESPACE_RULES",
     "NAMESPACE_VALUES",
     "NODE_SOCKET",
@@ -44,6 +52,7 @@ __all__ = [
     "STATUS",
     "SYSTEM_DIRECTORIES",
     "TOKEN_PATH",
+    "UNIX_SCHEME",
     "Decision",
     "MisplacedKey",
     "Mode",

@@ -136,7 +136,7 @@ def deny_foreign_mounts(pod: Pod, additions: Additions) -> Denial | None:
     """
     volume_names = {volume["name"] for volume in additions.volumes}
     own_name = additions.container["name"] if additions.container else None
-    for container in (*pod.init_containers, *pod.containers):
+    for container in pod.all_containers:
         injected = additions.container_mounts if container.name == own_name else additions.client_mounts
         for device in container.raw.volume_devices or ():
             if device.name in volume_names:

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from app.model import PathSet, clean_path
 
+UNIX_SCHEME = "unix://"
 SOCKET_NAME = "docker.sock"
 # A hard link to the socket, for mounts of a single file. A mount of the socket itself would break: dockerd removes and
 # creates the socket, and if a subPath is missing, kubelet creates a directory there. No daemon could listen again.
@@ -26,7 +27,7 @@ _RUNTIME_PREFIXES = tuple(f"{directory}/" for directory in RUNTIME_DIRECTORIES)
 
 def unix_socket_address(socket_dir: str) -> str:
     """Return the address of the socket in a directory, as dockerd and DOCKER_HOST accept it."""
-    return f"unix://{socket_dir}/{SOCKET_NAME}"
+    return f"{UNIX_SCHEME}{socket_dir}/{SOCKET_NAME}"
 
 
 def is_default_socket_dir(socket_dir: str) -> bool:

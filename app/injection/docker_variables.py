@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from app.injection.additions import Additions
 from app.injection.decision import Denial, Reason
-from app.injection.docker_paths import SOCKET_LINK_NAME, SOCKET_NAME
+from app.injection.docker_paths import SOCKET_LINK_NAME, SOCKET_NAME, UNIX_SCHEME
 from app.injection.message_parts import quote, warn_of_names
 from app.injection.policy import Policy
 from app.model import Container, Operation, Pod, VariableShape, Volume, clean_path, replace
@@ -26,7 +26,7 @@ _DOCKER_HOST = "DOCKER_HOST"
 _TLS_VARIABLES = ("DOCKER_TLS_VERIFY", "DOCKER_TLS")
 _CERT_PATH = "DOCKER_CERT_PATH"
 _EMPTIED_VARIABLES = (*_TLS_VARIABLES, _CERT_PATH)
-_UNIX, _TCP = "unix://", "tcp://"
+_TCP = "tcp://"
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -72,8 +72,7 @@ def warn_of_other_daemons(pod: Pod, additions: Additions, policy: Policy) -> Ite
 def _uses_other_daemon(client: Container, pod: Pod, additions: Additions) -> bool:
     if _DOCKER_HOST not in client.env:
         return False
-    address = _value_of(client, _DOCKER_HOST)
-    return not (_is_injected_daemon(address, additions) or _is_mounted_link(address, client, pod, additions))
+    return not _is_injected_daemon(_value_of(client, _DOCKER_HOST), client, pod, additions)
 
 
 def _is_set(variable: VariableShape | None) -> bool:
@@ -86,16 +85,10 @@ def _value_of(client: Container, name: str) -> str:
     return (client.env[name].value or "") if name in client.env else ""
 
 
-def _is_injected_daemon(address: str, additions: Additions) -> bool:
-    """Return whether a DOCKER_HOST names the injected daemon.
-
-    It may name the path that we set, that of a mounted link to the socket, or the TCP address that the pod asks for.
-    """
-    if address.startswith(_UNIX):
-        injected: str = additions.client_env["value"]
-        path = clean_path(address.removeprefix(_UNIX))
-        links = [mount.path for mount in additions.client_mounts if mount.sub_path]
-        return path in {clean_path(injected.removeprefix(_UNIX)), *links}
+def _is_injected_daemon(address: str, client: Container, pod: Pod, additions: Additions) -> bool:
+    """Return whether a DOCKER_HOST names the injected daemon: its socket, or the TCP address that the pod asks for."""
+    if address.startswith(UNIX_SCHEME):
+        return _is_injected_socket(clean_path(address.removeprefix(UNIX_SCHEME)), client, pod, additions)
     if additions.tcp is None or not address.startswith(_TCP):
         return False
     host, _, port = address.removeprefix(_TCP).rstrip("/").rpartition(":")
@@ -103,16 +96,18 @@ def _is_injected_daemon(address: str, additions: Additions) -> bool:
     return port == str(additions.tcp.port) and host in {additions.tcp.host, *_LOOPBACK_HOSTS}
 
 
-def _is_mounted_link(address: str, client: Container, pod: Pod, additions: Additions) -> bool:
-    """Return whether a DOCKER_HOST names a path at which the client mounts the injected socket as a file.
+def _is_injected_socket(path: str, client: Container, pod: Pod, additions: Additions) -> bool:
+    """Return whether a path is that of the injected socket in a client.
 
-    That is so where the pod mounted the node's socket (`socket_replacement`).
+    The client may mount the socket as a file too: at the path of the link that we add, or where it mounted the node's
+    socket (`socket_replacement`).
     """
-    if not address.startswith(_UNIX):
-        return False
+    injected: str = additions.client_env["value"]
+    links = [mount.path for mount in additions.client_mounts if mount.sub_path]
+    if path in {clean_path(injected.removeprefix(UNIX_SCHEME)), *links}:
+        return True
     (run_volume, *_) = additions.volumes
     host_path = run_volume["hostPath"]["path"] if "hostPath" in run_volume else None
-    path = clean_path(address.removeprefix(_UNIX))
     return any(
         (mount.volume, mount.sub_path) == (run_volume["name"], SOCKET_LINK_NAME)
         or (host_path is not None and _leads_to(pod.volumes.get(mount.volume), f"{host_path}/{SOCKET_NAME}"))

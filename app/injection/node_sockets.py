@@ -43,11 +43,16 @@ def find_node_socket(host_path: str) -> NodeSocket | None:
     return None
 
 
-def find_docker_socket_volumes(pod: Pod) -> frozenset[str]:
-    """Return the names of the volumes of a pod that are the node's Docker socket itself, not a directory above it."""
-    exact = NodeSocket("Docker", is_exact=True)
+def find_docker_socket_volumes(pod: Pod, *, with_directories: bool = False) -> frozenset[str]:
+    """Return the names of the volumes of a pod that are the node's Docker socket itself.
+
+    `with_directories` includes those that lead to it.
+    """
     return frozenset(
         name
         for name, volume in pod.volumes.items()
-        if volume.kind == "hostPath" and find_node_socket(volume.path) == exact
+        if volume.kind == "hostPath"
+        and (socket := find_node_socket(volume.path))
+        and socket.runtime == "Docker"
+        and (socket.is_exact or with_directories)
     )

@@ -30,7 +30,7 @@ _STARTS_DAEMON = re.compile(
 )
 _COMMENT = re.compile(r"(?:^|(?<=\s))#[^\n]*")
 # In how much of a script a daemon is looked for
-_MAX_SCRIPT_LENGTH = 32768
+MAX_SCRIPT_LENGTH = 32768
 # In the last part of an image's name, or in its tag
 _DIND = re.compile(r"(?:^|[^a-z0-9])(?<!no-)(?<!without-)(?:dc?ind\d*|docker-in-docker)(?:$|[^a-z0-9])")
 # Images that start a daemon if they are privileged, though their names do not say so. Also those of this project's name
@@ -58,7 +58,7 @@ def find_own_daemon(pod: Pod, injected_name: str | None) -> OwnDaemon | None:
 
     `injected_name` is the name of the container that an earlier injection added, which is no daemon of the pod's own.
     """
-    for container in (*pod.init_containers, *pod.containers):
+    for container in pod.all_containers:
         if container.name != injected_name and (evidence := _find_evidence(container)):
             return OwnDaemon(container.name, evidence)
     return None
@@ -116,7 +116,7 @@ def _runs_daemon(words: tuple[str, ...], *, can_run_daemon: bool) -> bool:
 
 
 def _starts_daemon(script: str) -> bool:
-    return _STARTS_DAEMON.search(_COMMENT.sub("", script[:_MAX_SCRIPT_LENGTH])) is not None
+    return _STARTS_DAEMON.search(_COMMENT.sub("", script[:MAX_SCRIPT_LENGTH])) is not None
 
 
 def _is_dind_image(image: str, *, is_privileged: bool) -> bool:

@@ -11,7 +11,7 @@ def is_guaranteed_without(pod: Pod, injected_name: str) -> bool:
     """
     if pod.spec.resources is not None:
         return False
-    own = (container for container in (*pod.init_containers, *pod.containers) if container.name != injected_name)
+    own = (container for container in pod.all_containers if container.name != injected_name)
     return is_guaranteed(container.raw.resources for container in own)
 
 

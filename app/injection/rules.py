@@ -35,7 +35,7 @@ from app.injection.eligibility import (
 )
 from app.injection.message_parts import truncate_warning, warn_of_names
 from app.injection.mode_injector import ModeInjector
-from app.injection.node_sockets import find_docker_socket_volumes, find_node_socket
+from app.injection.node_sockets import find_docker_socket_volumes
 from app.injection.options import NodeSocketTreatment, Options
 from app.injection.own_daemon import deny_own_daemon
 from app.injection.patch import missing_operations, warn_of_kept_members
@@ -202,18 +202,11 @@ def _check_socket_request(context: RuleContext) -> RuleOutcome:
         if find_docker_socket_volumes(context.pod):
             return None
         return Decision(Reason.NOT_REQUESTED if context.requests_socket_only else Reason.NAMESPACE_NOT_OPTED_IN)
-    if not context.requests_socket_only or _mounts_docker_socket(context):
+    if not context.requests_socket_only:
         return None
-    return Decision(Reason.NOT_REQUESTED)
-
-
-def _mounts_docker_socket(context: RuleContext) -> bool:
-    """Return whether the pod has the node's socket, or asks itself and has a directory that leads to the socket."""
-    sockets = [find_node_socket(volume.path) for volume in context.pod.volumes.values() if volume.kind == "hostPath"]
-    return any(
-        socket and socket.runtime == "Docker" and (socket.is_exact or not context.only_namespace_asks)
-        for socket in sockets
-    )
+    # A pod that asks itself hears of a directory that leads to the socket by a later rule.
+    found = find_docker_socket_volumes(context.pod, with_directories=not context.only_namespace_asks)
+    return None if found else Decision(Reason.NOT_REQUESTED)
 
 
 def _check_own_daemon(context: RuleContext) -> RuleOutcome:

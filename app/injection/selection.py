@@ -28,7 +28,7 @@ def select_clients(pod: Pod, names: tuple[str, ...], own: str | None, *, starts_
     existing = pod.containers_by_name.get(own) if own else None
     daemon_position = existing.position if existing and existing.is_init else 0
     first_init_position = daemon_position if starts_first else None
-    candidates = [container for container in (*pod.init_containers, *pod.containers) if container.name != own]
+    candidates = [container for container in pod.all_containers if container.name != own]
     if names:
         existing_names = {container.name for container in candidates}
         if unknown := [name for name in names if name not in existing_names]:
@@ -61,7 +61,7 @@ def clients_of_volume(pod: Pod, volume: str, own: str | None) -> tuple[str, ...]
     """Return the names of the containers that mount a volume, except `own`, the container that injection adds."""
     return tuple(
         container.name
-        for container in (*pod.init_containers, *pod.containers)
+        for container in pod.all_containers
         if container.name != own and any(mount.volume == volume for mount in container.mounts)
     )
 

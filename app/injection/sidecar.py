@@ -108,7 +108,7 @@ def _is_on_disk(options: Options) -> bool:
 
 def _limits_ephemeral_storage(pod: Pod, policy: Policy) -> bool:
     """Return whether one of the pod's own containers states an ephemeral-storage limit."""
-    for container in (*pod.init_containers, *pod.containers):
+    for container in pod.all_containers:
         resources = container.raw.resources
         is_limited = resources is not None and "ephemeral-storage" in (resources.limits or ())
         if is_limited and container.name != policy.container_name:

@@ -29,7 +29,7 @@ def replace_node_socket(pod: Pod, mode: Mode, options: Options, policy: Policy) 
     Return a denial if the injected daemon has no socket that can be mounted as a file.
     """
     volumes = find_docker_socket_volumes(pod)
-    clients = tuple(each.name for each in (*pod.init_containers, *pod.containers) if _mounts(each, volumes))
+    clients = tuple(each.name for each in pod.all_containers if _mounts(each, volumes))
     if not clients:
         return None
     if mode is Mode.DAEMONSET:
@@ -57,37 +57,30 @@ def _replace_paths(pod: Pod, volumes: frozenset[str], clients: tuple[str, ...], 
             place = f"/spec/volumes/{index}/hostPath"
             operations += (replace(f"{place}/path", path), add(f"{place}/type", "Socket"))
     replaced = {name: Volume(name, "hostPath", path, "Socket") for name in volumes}
-    return ReplacedSocket(_with_members(pod, volumes={**pod.volumes, **replaced}), tuple(operations), clients)
+    changed_pod = pod.with_mounts(lambda container: container.mounts, {**pod.volumes, **replaced})
+    return ReplacedSocket(changed_pod, tuple(operations), clients)
 
 
 def _replace_mounts(pod: Pod, volumes: frozenset[str], clients: tuple[str, ...], policy: Policy) -> ReplacedSocket:
     operations: list[Operation] = []
-    containers: dict[str, Container] = {}
-    for container in (*pod.init_containers, *pod.containers):
-        mounts = list(container.mounts)
+    mounts: dict[str, tuple[Mount, ...]] = {}
+    for container in pod.all_containers:
+        changed = list(container.mounts)
         for index, mount in enumerate(container.mounts):
             if mount.volume in volumes:
-                mounts[index] = Mount.at(
+                changed[index] = Mount.at(
                     mount.mount_path, policy.run_volume, SOCKET_LINK_NAME, read_only=mount.read_only
                 )
-                operations.append(replace(f"{container.pointer}/volumeMounts/{index}", mounts[index].to_json()))
-        containers[container.pointer] = container.with_mounts(tuple(mounts))
+                operations.append(replace(f"{container.pointer}/volumeMounts/{index}", changed[index].to_json()))
+        mounts[container.pointer] = tuple(changed)
     # From the end, because each removal shifts the volumes after it.
     for index, name in reversed(list(enumerate(_volume_names(pod)))):
         if name in volumes:
             operations.append(remove(f"/spec/volumes/{index}"))
     others = {name: volume for name, volume in pod.volumes.items() if name not in volumes}
-    return ReplacedSocket(_with_members(pod, others, containers), tuple(operations), clients)
+    changed_pod = pod.with_mounts(lambda container: mounts[container.pointer], others)
+    return ReplacedSocket(changed_pod, tuple(operations), clients)
 
 
 def _volume_names(pod: Pod) -> list[object]:
     return [volume.get("name") for volume in pod.spec.volumes or ()]
-
-
-def _with_members(pod: Pod, volumes: dict[str, Volume], containers: dict[str, Container] | None = None) -> Pod:
-    """Return a pod with other volumes and, by pointer, other containers."""
-    changed = containers or {}
-    init_containers = tuple(changed.get(each.pointer, each) for each in pod.init_containers)
-    main_containers = tuple(changed.get(each.pointer, each) for each in pod.containers)
-    by_name = {each.name: each for each in (*init_containers, *main_containers)}
-    return Pod(pod.spec, init_containers, main_containers, by_name, volumes, pod.supplemental_groups)

@@ -134,7 +134,7 @@ def _dump(yaml: YAML, tree: Any) -> str:
 
 
 def _tokens(operation: Operation) -> list[str]:
-    return [token.replace("~1", "/").replace("~0", "~") for token in operation["path"].split("/")[1:]]
+    return list(jsonpatch.JsonPointer(operation["path"]).parts)
 
 
 def _add_all(yaml: YAML, tree: Any, operations: Iterable[Operation], body: str) -> str:

@@ -10,16 +10,17 @@ from typing import NamedTuple
 
 from app.injection import (
     DATA_ROOT,
+    MAX_SCRIPT_LENGTH,
     OWNED_FLAGS,
     PREFIX,
     SHAREABLE_KINDS,
+    UNIX_SCHEME,
     OwnDaemon,
     abbreviate,
     join_first,
     quote,
 )
-from app.migration.removal import CLEAN_DEFAULT_SOCKET, UNIX, Removal, as_list, json_of, variable_pointers
-from app.migration.usage import all_containers
+from app.migration.removal import CLEAN_DEFAULT_SOCKET, Removal, as_list, json_of, variable_pointers
 from app.model import Container, JsonObject, Mount, Pod, as_object, clean_path, is_loopback, is_under, parse_image
 
 _PROGRAMS = ("dockerd", "dockerd-entrypoint.sh")
@@ -54,7 +55,6 @@ _RESOURCE_OPTIONS = {"requests": "request", "limits": "limit"}
 # A client that names these needs TCP, the certificates or the process of the daemon.
 _DEPENDENCY = re.compile(r"(?<!\d)237[56](?!\d)|/certs/|dockerd")
 _TCP = re.compile(r"(?:tcp|https?)://(\[[^\]]*\]|[^:/]*)(?::\d+)?/?")
-_MAX_SCRIPT_LENGTH = 32768
 
 
 class _Mounted(NamedTuple):
@@ -169,15 +169,15 @@ def _check_clients(pod: Pod, container: Container, clients: Removal) -> Iterator
 
 def _socket_directories(container: Container) -> frozenset[str]:
     """Return the directories in which the daemon creates its socket."""
-    hosts = [value for name, value in _flags(container) if name in {"host", "H"} and value.startswith(UNIX)]
-    paths = [clean_path(host.removeprefix(UNIX)) for host in hosts] or [CLEAN_DEFAULT_SOCKET]
+    hosts = [value for name, value in _flags(container) if name in {"host", "H"} and value.startswith(UNIX_SCHEME)]
+    paths = [clean_path(host.removeprefix(UNIX_SCHEME)) for host in hosts] or [CLEAN_DEFAULT_SOCKET]
     return frozenset(path.rpartition("/")[0] for path in paths)
 
 
 def _mounts_of_others(pod: Pod, container: Container) -> dict[str, list[tuple[Container, int, Mount]]]:
     """Return the mounts of the other containers by the names of the volumes, each with its container and its index."""
     mounts: dict[str, list[tuple[Container, int, Mount]]] = {}
-    for other in all_containers(pod):
+    for other in pod.all_containers:
         if other.name != container.name:
             for index, mount in enumerate(other.mounts):
                 mounts.setdefault(mount.volume, []).append((other, index, mount))
@@ -230,7 +230,7 @@ def _plan_clients(pod: Pod, container: Container, hidden: list[_Mounted]) -> Rem
     mounts_by_client: dict[str, list[tuple[int, Mount]]] = {}
     for other, index, theirs in hidden_mounts.values():
         mounts_by_client.setdefault(other.pointer, []).append((index, theirs))
-    for client in all_containers(pod):
+    for client in pod.all_containers:
         if client.name == container.name:
             continue
         mounts = mounts_by_client.get(client.pointer, [])
@@ -268,8 +268,8 @@ def _plan_variables(client: Container, mounts: list[Mount]) -> tuple[set[str], l
 
 def _leads_to_daemon(address: str, mounts: list[Mount]) -> bool:
     """Return whether an address is that of a daemon in the same pod."""
-    if address.startswith(UNIX):
-        path = clean_path(address.removeprefix(UNIX))
+    if address.startswith(UNIX_SCHEME):
+        path = clean_path(address.removeprefix(UNIX_SCHEME))
         return path == CLEAN_DEFAULT_SOCKET or any(is_under(path, mount.path) for mount in mounts)
     match = _TCP.fullmatch(address)
     return match is not None and is_loopback(match[1].strip("[]"))
@@ -281,7 +281,7 @@ def _check_dependencies(client: Container, removed: set[str]) -> Iterator[str]:
         if f"{client.pointer}/env/{index}" not in removed and not variable.name.startswith("DOCKER_"):
             texts.append((variable.value or "", f"variable {abbreviate(variable.name)}"))
     for text, place in texts:
-        if match := _DEPENDENCY.search(text[:_MAX_SCRIPT_LENGTH]):
+        if match := _DEPENDENCY.search(text[:MAX_SCRIPT_LENGTH]):
             yield (
                 f"container {quote(client.name)} names {match[0].strip('/')} in {place}; let it use the socket, or see "
                 f"annotation {PREFIX}tcp"

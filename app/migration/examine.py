@@ -43,7 +43,7 @@ from app.migration.nested import examine_unknown
 from app.migration.operations import render_operations
 from app.migration.removal import Removal
 from app.migration.socket_removal import plan_socket_removal
-from app.migration.usage import PART_OF_LABEL, Usage, all_containers, find_usage
+from app.migration.usage import PART_OF_LABEL, Usage, find_usage
 from app.model import (
     Container,
     JsonObject,
@@ -132,7 +132,7 @@ def _describe_other_purpose(pod: Pod, metadata: Metadata, usage: Usage, kind: st
     agents = [find_agent(user.raw.image or "") for user in users]
     if agents and all(agents):
         return _describe_agents(users, [agent for agent in agents if agent])
-    if kind == "DaemonSet" and not any(is_runner(each.raw.image or "") for each in all_containers(pod)):
+    if kind == "DaemonSet" and not any(is_runner(each.raw.image or "") for each in pod.all_containers):
         return (
             "a DaemonSet works on the node itself, which a Docker daemon in the pod cannot show; let it use the socket "
             "of the node's CRI runtime"
@@ -190,7 +190,7 @@ def _annotations(pod: Pod, metadata: Metadata, usage: Usage, removal: Removal, m
         desired[INJECT] = mode
     removed_name = usage.daemon.container if usage.daemon else None
     # Without the annotation, all containers except native sidecars get Docker.
-    default = {each.name for each in all_containers(pod) if each.name != removed_name and not each.is_native_sidecar}
+    default = {each.name for each in pod.all_containers if each.name != removed_name and not each.is_native_sidecar}
     clients = [name for name in removal.clients if name != removed_name]
     if clients and set(clients) != default:
         desired[_CONTAINERS] = ",".join(clients)
@@ -238,7 +238,7 @@ def _containers_by_name(template: JsonObject) -> dict[str, JsonObject]:
 
 def _describe_changes(removal: Removal, pod: Pod, annotations: Mapping[str, str]) -> str:
     removed = [
-        *(f"container {quote(each.name)}" for each in all_containers(pod) if each.pointer in removal.pointers),
+        *(f"container {quote(each.name)}" for each in pod.all_containers if each.pointer in removal.pointers),
         *(f"volume {quote(name)}" for name in _removed_volumes(removal, pod)),
     ]
     added = [f"{key}: {value}" for key, value in annotations.items()]

@@ -1,11 +1,13 @@
-"""JSON Patch operations of a migration (RFC 6902). The webhook itself only has `add` (app/model/jsonpatch.py)."""
+"""JSON Patch operations of a migration (RFC 6902)."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from jsonpatch import JsonPointer
+
 from app.migration.removal import Removal
-from app.model import JsonObject, Operation, add, as_object, pointer
+from app.model import JsonObject, Operation, add, as_object, pointer, remove
 
 
 def render_operations(template: JsonObject, removal: Removal, annotations: Mapping[str, str]) -> tuple[Operation, ...]:
@@ -25,7 +27,7 @@ def guard_operations(target: JsonObject, operations: Iterable[Operation]) -> lis
     for operation in operations:
         if operation["op"] == "remove":
             # Removals come first, from the last item to the first, so no item has moved.
-            guarded.append(_test(operation["path"], _resolve(target, operation["path"])))
+            guarded.append(_test(operation["path"], JsonPointer(operation["path"]).resolve(target)))
         guarded.append(operation)
     return guarded
 
@@ -35,12 +37,12 @@ def _remove_items(template: JsonObject, pointers: frozenset[str]) -> Iterator[Op
     outer = {item for item in pointers if pointers.isdisjoint(_ancestors(item))}
     counts = Counter(item.rpartition("/")[0] for item in outer)
     removed = {
-        place if counts[place] == len(_resolve(template, place)) else item
+        place if counts[place] == len(JsonPointer(place).resolve(template)) else item
         for item in outer
         for place in (item.rpartition("/")[0],)
     }
     for place in sorted(removed, key=_sort_key, reverse=True):
-        yield {"op": "remove", "path": place}
+        yield remove(place)
 
 
 def _ancestors(place: str) -> Iterator[str]:
@@ -65,10 +67,3 @@ def _add_annotations(template: JsonObject, annotations: Mapping[str, str]) -> It
 
 def _test(path: str, value: Any) -> Operation:
     return {"op": "test", "path": path, "value": value}
-
-
-def _resolve(target: Any, path: str) -> Any:
-    node = target
-    for token in path.split("/")[1:]:
-        node = node[int(token)] if isinstance(node, list) else node[token.replace("~1", "/").replace("~0", "~")]
-    return node

@@ -2,11 +2,11 @@
 
 from typing import Any, NamedTuple
 
-from app.model import Container, JsonObject, as_object
+from app.injection import DEFAULT_SOCKET
+from app.model import Container, JsonObject, as_object, clean_path
 
-# The path at which tools look for the socket without DOCKER_HOST, as `clean_path` returns it
-CLEAN_DEFAULT_SOCKET = "/run/docker.sock"
-UNIX = "unix://"
+# The path at which tools look for the socket without DOCKER_HOST
+CLEAN_DEFAULT_SOCKET = clean_path(DEFAULT_SOCKET)
 
 
 class Removal(NamedTuple):

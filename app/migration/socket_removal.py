@@ -5,15 +5,15 @@ Only the exact socket of Docker can be replaced: of a directory above it, nobody
 
 from collections.abc import Iterator
 
-from app.injection import DATA_ROOT, NodeSocket, abbreviate, quote
-from app.migration.removal import CLEAN_DEFAULT_SOCKET, UNIX, Removal, variable_pointers
-from app.migration.usage import SocketVolume, Usage, all_containers
+from app.injection import DATA_ROOT, UNIX_SCHEME, NodeSocket, abbreviate, quote
+from app.migration.removal import CLEAN_DEFAULT_SOCKET, Removal, variable_pointers
+from app.migration.usage import SocketVolume, Usage
 from app.model import Container, Mount, Pod, clean_path, is_under
 
 
 def plan_socket_removal(pod: Pod, usage: Usage) -> Removal:
     """Return the plan that removes the socket of the node, or the problems that are in its way."""
-    mounted_names = {mount.volume for each in all_containers(pod) for mount in each.mounts}
+    mounted_names = {mount.volume for each in pod.all_containers for mount in each.mounts}
     problems = [
         *(problem for volume in usage.sockets for problem in _check_volume(volume, mounted_names)),
         *_check_other_host_paths(pod),
@@ -77,11 +77,11 @@ def _check_user(user: Container, mounts: list[Mount]) -> Iterator[str]:
 def _docker_host_leads_to(user: Container, mounts: list[Mount]) -> bool:
     """Return whether DOCKER_HOST names the socket at one of these mounts, at a path where no tool looks by itself."""
     variable = user.env.get("DOCKER_HOST")
-    if variable is None or not variable.value or not variable.value.startswith(UNIX):
+    if variable is None or not variable.value or not variable.value.startswith(UNIX_SCHEME):
         return False
-    path = clean_path(variable.value.removeprefix(UNIX))
+    path = clean_path(variable.value.removeprefix(UNIX_SCHEME))
     return path != CLEAN_DEFAULT_SOCKET and any(mount.path == path for mount in mounts)
 
 
 def _is_default_socket(address: str | None) -> bool:
-    return bool(address) and clean_path(str(address).removeprefix(UNIX)) == CLEAN_DEFAULT_SOCKET
+    return bool(address) and clean_path(str(address).removeprefix(UNIX_SCHEME)) == CLEAN_DEFAULT_SOCKET

@@ -1,12 +1,11 @@
 """Finds what a pod uses: sockets of the node, or a Docker daemon of its own."""
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from app.injection import DATA_ROOT, STATUS, NodeSocket, OwnDaemon, Policy, find_node_socket, find_own_daemon
 from app.migration.known_images import find_agent
-from app.model import Container, Metadata, Pod, clean_path, is_under
+from app.model import Container, Metadata, Mount, Pod, clean_path, is_under
 
 # The label of this project's own objects, such as the DaemonSet with a Docker daemon per node
 PART_OF_LABEL = ("app.kubernetes.io/part-of", "dind-webhook")
@@ -34,7 +33,7 @@ class Usage(NamedTuple):
     def socket_users(self, pod: Pod) -> tuple[Container, ...]:
         """Return the containers that mount a socket of the node."""
         names = {volume.name for volume in self.sockets}
-        return tuple(each for each in all_containers(pod) if any(mount.volume in names for mount in each.mounts))
+        return tuple(each for each in pod.all_containers if any(mount.volume in names for mount in each.mounts))
 
 
 def find_usage(pod: Pod, metadata: Metadata, policy: Policy) -> Usage | None:
@@ -55,17 +54,11 @@ def find_socket(host_path: str) -> NodeSocket | None:
     return find_node_socket(path)
 
 
-def all_containers(pod: Pod) -> tuple[Container, ...]:
-    """Return the init containers and the containers of a pod."""
-    return (*pod.init_containers, *pod.containers)
-
-
 def _find_sockets(pod: Pod) -> Iterator[SocketVolume]:
-    counts = Counter(str(raw["name"]) for raw in pod.spec.volumes or ())
     for index, raw in enumerate(pod.spec.volumes or ()):
         name, source = str(raw["name"]), raw.get("hostPath")
         # The claim template of a StatefulSet replaces a volume of the same name.
-        is_replaced = pod.volumes[name].kind != "hostPath" and counts[name] == 1
+        is_replaced = pod.volumes[name].kind != "hostPath"
         if is_replaced or source is None or isinstance(source, str) or not source.path:
             continue
         if socket := find_socket(source.path):
@@ -78,18 +71,11 @@ def _without_data_root_of_node(pod: Pod, sockets: tuple[SocketVolume, ...]) -> P
     A container with the node's socket, and an agent, read or clean the data root of the node's own daemon.
     """
     names = {volume.name for volume in sockets}
-    return Pod(
-        pod.spec,
-        tuple(_without_data_root(each, names) for each in pod.init_containers),
-        tuple(_without_data_root(each, names) for each in pod.containers),
-        pod.containers_by_name,
-        pod.volumes,
-        pod.supplemental_groups,
-    )
+    return pod.with_mounts(lambda container: _mounts_of_daemon(container, names))
 
 
-def _without_data_root(container: Container, socket_names: set[str]) -> Container:
+def _mounts_of_daemon(container: Container, socket_names: set[str]) -> tuple[Mount, ...]:
     uses_node = any(mount.volume in socket_names for mount in container.mounts)
     if not uses_node and find_agent(container.raw.image or "") is None:
-        return container
-    return container.with_mounts(tuple(mount for mount in container.mounts if mount.path != DATA_ROOT))
+        return container.mounts
+    return tuple(mount for mount in container.mounts if mount.path != DATA_ROOT)

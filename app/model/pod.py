@@ -4,7 +4,7 @@ Members that nothing reads are not checked.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
 
 from msgspec import to_builtins
@@ -170,6 +170,23 @@ class Pod:
         self.containers_by_name = containers_by_name
         self.volumes = volumes
         self.supplemental_groups = supplemental_groups
+
+    @property
+    def all_containers(self) -> tuple[Container, ...]:
+        """The init containers and the containers, in the order in which they start."""
+        return (*self.init_containers, *self.containers)
+
+    def with_mounts(
+        self, mounts_of: Callable[[Container], tuple[Mount, ...]], volumes: Mapping[str, Volume] | None = None
+    ) -> "Pod":
+        """Return the pod with the mounts that a function returns for each container, and other volumes if given."""
+        init_containers, containers = (
+            tuple(each.with_mounts(mounts_of(each)) for each in group)
+            for group in (self.init_containers, self.containers)
+        )
+        by_name = {each.name: each for each in (*init_containers, *containers)}
+        kept_volumes = self.volumes if volumes is None else volumes
+        return Pod(self.spec, init_containers, containers, by_name, kept_volumes, self.supplemental_groups)
 
 
 def read_metadata(json: Any) -> Metadata:

@@ -14,8 +14,7 @@ def build_pod_diagram(before: JsonObject, after: JsonObject) -> PodDiagram:
     before_pod, after_pod = read_pod(before), read_pod(after)
     return PodDiagram(
         containers=[
-            _container(before_pod, container, _image(after, container))
-            for container in (*after_pod.init_containers, *after_pod.containers)
+            _container(before_pod, container, _image(after, container)) for container in after_pod.all_containers
         ],
         volumes=[
             DiagramVolume(

@@ -13,19 +13,25 @@ from app.diagnostics.explain import (
     recreation_hint,
     requests_docker,
 )
-from app.diagnostics.snapshot import Snapshot, annotations_of, container_statuses_of, name_of, namespace_of
+from app.diagnostics.snapshot import (
+    Snapshot,
+    annotations_of,
+    container_statuses_of,
+    has_finished,
+    name_of,
+    namespace_of,
+)
 from app.injection import DISABLED, INJECT, find_own_daemon
 from app.model import JsonObject, read_pod
 
 _MAX_PODS = 20
-_FINISHED_PHASES = ("Succeeded", "Failed")
 
 
 def check_pods_have_docker(snapshot: Snapshot) -> Iterator[Problem]:
     namespaces = {name_of(namespace): namespace for namespace in snapshot.namespaces}
     count = 0
     for pod in snapshot.pods:
-        if has_docker(pod) or not requests_docker(pod) or (pod.get("status") or {}).get("phase") in _FINISHED_PHASES:
+        if has_docker(pod) or not requests_docker(pod) or has_finished(pod):
             continue
         namespace = namespaces.get(namespace_of(pod))
         if namespace is None:

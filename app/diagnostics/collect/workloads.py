@@ -5,7 +5,7 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from app.diagnostics.collect.reader import ClusterApi
 from app.diagnostics.resource_ref import collection_path
-from app.diagnostics.snapshot import container_statuses_of, controller_of, name_of, namespace_of
+from app.diagnostics.snapshot import container_statuses_of, controller_of, has_finished, name_of, namespace_of
 from app.errors import NotFoundError
 from app.model import JsonObject, PodTemplate, pod_templates
 
@@ -23,7 +23,6 @@ WORKLOADS = {
     "CronJob": "batch/v1",
     "Job": "batch/v1",
 }
-_FINISHED_PHASES = ("Succeeded", "Failed")
 _FINISHED_CONDITIONS = ("Complete", "Failed")
 
 
@@ -53,7 +52,7 @@ def read_workloads(
     found = dict(_examine_workloads(cluster, namespace, examine, controllers))
     waiting: dict[_Key, str] = {}
     for pod in _items(cluster, "Pod", namespace):
-        if _phase(pod) in _FINISHED_PHASES:
+        if has_finished(pod):
             continue
         key, controller = _climb(pod, controllers)
         if key in controllers:
@@ -76,7 +75,7 @@ def _examine_workloads(
         for each in _items(cluster, kind, namespace):
             key, controller = _key(kind, each), controller_of(each)
             controllers[key] = controller
-            if _is_read(controller) or (kind == "Job" and _has_finished(each)):
+            if _is_read(controller) or (kind == "Job" and _has_job_finished(each)):
                 continue
             resource = {**each, "apiVersion": version, "kind": kind}
             for template in pod_templates(resource):
@@ -144,7 +143,7 @@ def _describe_waiting(pod: JsonObject) -> str:
     return next((str(each.get("reason") or "") for each in conditions if each.get("type") == "PodScheduled"), "")
 
 
-def _has_finished(job: JsonObject) -> bool:
+def _has_job_finished(job: JsonObject) -> bool:
     conditions = (job.get("status") or {}).get("conditions") or []
     return any(each.get("type") in _FINISHED_CONDITIONS and each.get("status") == "True" for each in conditions)
 
