@@ -5,9 +5,11 @@
 | refused | BadRequestError with 400, no other exception |
 | answered | uid, apiVersion and kind repeated; patch and patchType both or neither; a status only with a denial |
 | injected | the patch applies, adds only absent members, keeps all others in their order, and no second patch follows |
+| node's socket replaced | the same, but volumes and mounts of the node's docker.sock may change |
 """
 
 import json
+import re
 import sys
 from base64 import b64decode
 from collections.abc import Iterator
@@ -18,11 +20,12 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["app.admission", "app.injection", "app.model"]):
-    from app.admission import NamespaceRequest, Review, decide_review, decode_review, encode_review
+    from app.admission import NAMESPACE_REQUESTS, NamespaceRequest, Review, decide_review, decode_review, encode_review
     from app.errors import BadRequestError
-    from app.injection import Mode, Policy, Reason
+    from app.injection import Policy, Reason
 
 import jsonpatch
+import jsonpointer
 import orjson
 from golden import all_cases, created_pods, parse_documents
 from mutation import Mutator
@@ -34,7 +37,8 @@ _DEFAULT_POLICY = operator_policy()
 _PERMISSIVE_POLICY = permissive_policy(
     allowed_images=("registry.example/ci/*",), allow_public_tcp=True, allow_host_network=True, allow_host_users=True
 )
-_NAMESPACE_MODES: tuple[Mode | None, ...] = (None, *Mode)
+_SOCKET_VOLUME = re.compile(r"/spec/volumes/\d+|(?P<host_path>/spec/volumes/\d+/hostPath)/(path|type)")
+_MOUNT = re.compile(r"/spec/(initContainers|containers|ephemeralContainers)/\d+/volumeMounts/\d+")
 
 
 def main() -> None:
@@ -75,12 +79,12 @@ def check(body: bytes) -> None:
         assert status == 400
         return
     for policy in (_DEFAULT_POLICY, _PERMISSIVE_POLICY):
-        for namespace_mode in _NAMESPACE_MODES:
-            _check_answer(body, review, namespace_mode, policy)
+        for request in NAMESPACE_REQUESTS:
+            _check_answer(body, review, request, policy)
 
 
-def _check_answer(body: bytes, review: Review, namespace_mode: Mode | None, policy: Policy) -> None:
-    decision = decide_review(review, NamespaceRequest(namespace_mode), policy)
+def _check_answer(body: bytes, review: Review, request: NamespaceRequest, policy: Policy) -> None:
+    decision = decide_review(review, request, policy)
     response_body = orjson.loads(encode_review(review, decision))
     assert (response_body["apiVersion"], response_body["kind"]) == (review.api_version, "AdmissionReview")
     response = response_body["response"]
@@ -95,21 +99,45 @@ def _check_answer(body: bytes, review: Review, namespace_mode: Mode | None, poli
         text = body.decode("utf-8", "replace")
         with _room_for_recursion():
             document = json.loads(text, strict=False)
-            document["request"]["object"] = patched_pod = _apply_operations(document["request"]["object"], operations)
-            assert contains_all(json.loads(text, strict=False)["request"]["object"], patched_pod)
+            kept = json.loads(text, strict=False)["request"]["object"]
+            document["request"]["object"] = patched_pod = _apply_operations(
+                document["request"]["object"], kept, operations
+            )
+            assert contains_all(kept, patched_pod)
             patched = json.dumps(document).encode()
-        second_decision = decide_review(decode_review(patched), NamespaceRequest(namespace_mode), policy)
+        second_decision = decide_review(decode_review(patched), request, policy)
         assert (second_decision.reason, second_decision.operations) == (Reason.UNCHANGED, ()), second_decision
 
 
-def _apply_operations(target: Any, operations: list[Any]) -> Any:
+def _apply_operations(target: Any, kept: Any, operations: list[Any]) -> Any:
+    """Return the patched target. Make the changes of the node's socket, and only these, in `kept` too."""
     assert operations
     for operation in operations:
-        assert operation.keys() == {"op", "path", "value"}
-        assert operation["op"] == "add"
-        assert adds_at_fresh_target(target, operation), operation
+        assert operation.keys() == ({"op", "path"} if operation["op"] == "remove" else {"op", "path", "value"})
+        if _changes_node_socket(target, operation):
+            jsonpatch.apply_patch(kept, [operation], in_place=True)
+        else:
+            assert operation["op"] == "add", operation
+            assert adds_at_fresh_target(target, operation), operation
         target = jsonpatch.apply_patch(target, [operation], in_place=True)
     return target
+
+
+def _changes_node_socket(target: Any, operation: Any) -> bool:
+    """Return whether an operation changes or removes a volume of a docker.sock of the node, or a mount of one."""
+    path = operation["path"]
+    if match := _SOCKET_VOLUME.fullmatch(path):
+        volume = jsonpointer.resolve_pointer(target, (match["host_path"] or path).removesuffix("/hostPath"))
+        return _is_docker_socket(volume)
+    if operation["op"] == "replace" and _MOUNT.fullmatch(path):
+        mount = jsonpointer.resolve_pointer(target, path)
+        sockets = [volume["name"] for volume in target["spec"]["volumes"] if _is_docker_socket(volume)]
+        return mount["name"] in sockets and mount["mountPath"] == operation["value"]["mountPath"]
+    return False
+
+
+def _is_docker_socket(volume: Any) -> bool:
+    return "docker.sock" in ((volume.get("hostPath") or {}).get("path") or "")
 
 
 @contextmanager
