@@ -48,17 +48,18 @@ divide_cgroup() {
 [ -d "$folder" ] || umount "$root"
 exec "$dockerd" "\$@" "--cgroup-parent=$cgroup/docker"
 END
-  # Clients can ask for another cgroup: buildx asks for /docker/buildx. Change it to one below that of the daemon. The
-  # callers of runc are programs in Go, which write config.json as one line without spaces.
-  json=$(printf '%s\n' "$cgroup/docker/" | sed 's/\\/\\\\/g')
-  replacement=$(printf '%s\n' "$json" | sed 's/[\\&|]/\\&/g')
+  # Clients can ask for another cgroup: buildx asks for /docker/buildx. Change it to one below that of the daemon: without
+  # parts of the path that are "..". The callers of runc are programs in Go, which write config.json as one line without
+  # spaces. The escaped path is a regular expression and a replacement.
+  below=$(printf '%s\n' "$cgroup/docker/" | sed 's/\\/\\\\/g; s/[][\\.*^$&]/\\&/g')
   if runc=$(command -v runc); then
     write_program runc << END || return
 option=
 for argument; do
-  if [ "\$option" = --bundle ] &&
-    grep -o '"cgroupsPath":"[^"]*"' "\$argument/config.json" | grep -qvF '"cgroupsPath":"$json'; then
-    sed -i 's|"cgroupsPath":"/*\(\.\./\)*\(docker/\)*|"cgroupsPath":"$replacement|g' "\$argument/config.json"
+  if [ "\$option" = --bundle ]; then
+    sed -i -e :again -e 's|\("cgroupsPath":"\([^"]*/\)\{0,1\}\)\.\.\([/"]\)|\1.\3|; t again' \
+      -e 's|"cgroupsPath":"$below|"cgroupsPath":"|g' \
+      -e 's|"cgroupsPath":"\(\.\{0,1\}/\)*\(docker/\)*|"cgroupsPath":"$below|g' "\$argument/config.json"
   fi
   option=\$argument
 done

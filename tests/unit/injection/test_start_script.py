@@ -124,7 +124,15 @@ def test_any_path_of_a_cgroup_reaches_dockerd_unchanged(own: str, container: Con
     assert container.start(own=own).stdout.splitlines()[-1] == f"dockerd:--cgroup-parent={own}/docker"
 
 
-@pytest.mark.parametrize("own", [OWN, "/kubepods.slice/a\\x2db.slice/cri-containerd-1.scope", "/a b/c|d"])
+@pytest.mark.parametrize(
+    "own",
+    [
+        OWN,
+        "/kubepods.slice/a\\x2db.slice/cri-containerd-1.scope",
+        "/docker/node/kubelet/kubepods/pod1/dind",
+        "/a b/c&[e]*^$/f",
+    ],
+)
 @pytest.mark.parametrize(
     ("wanted", "changed"),
     [
@@ -133,6 +141,11 @@ def test_any_path_of_a_cgroup_reaches_dockerd_unchanged(own: str, container: Con
         ("{own}/docker/3", "3"),
         ("relative/4", "relative/4"),
         ("../../x/5", "x/5"),
+        ("/docker/../../x/6", "x/6"),
+        ("{own}/docker/../../../x/7", "x/7"),
+        ("/x/../../../../y/../8", "x/y/8"),
+        ("/x/9/..", "x/9"),
+        ("/..x/y../a..b/.../10", "..x/y../a..b/.../10"),
     ],
 )
 def test_a_container_that_asks_for_another_cgroup_gets_one_below_the_own(
@@ -152,6 +165,8 @@ def test_a_container_that_asks_for_another_cgroup_gets_one_below_the_own(
     command = [*container.shell, str(container.root / "run" / "start-dockerd" / "runc"), *arguments]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines() == arguments
     found = json.loads((bundle / "config.json").read_text())
+    # runc removes "." from the path.
+    found["linux"]["cgroupsPath"] = os.path.normpath(found["linux"]["cgroupsPath"])
     assert found["linux"] == {"cgroupsPath": f"{own}/docker/{changed}", "seccomp": None}
     assert found["annotations"]["text"] == '"cgroupsPath":"/docker/'
 
