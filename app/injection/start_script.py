@@ -98,14 +98,23 @@ settings.injection.storage: true), or use a slow driver: dind.io/dockerd-args: '
   exit 1
 fi
 
-# With a cgroup namespace of its own, a container sees / here, and its containers are within its limits already. In a
-# virtual machine of Kata, the machine is the limit, and kata-agent cannot start probes in a cgroup with child cgroups.
-if [ -f "$root/cgroup.controllers" ] && [ "$cgroup" != / ] && ! grep -q ^kataShared /proc/self/mounts; then
-  if ! divide_cgroup 2> /dev/null; then
-    echo "cannot divide the cgroup: the pod's limits do not hold for nested containers" >&2
-    test -w "$root" || skip_wrapper 2> /dev/null || true
-  fi
+# In these cases nested containers are within the limits of the pod already. With a cgroup namespace, a container sees / as
+# its cgroup. In Kata and gVisor, the sandbox is the limit, and kata-agent cannot start probes in a cgroup with child
+# cgroups. Kata mounts files from its shared file system or, without one, copies of them in the virtual machine. gVisor
+# has a kernel version of its own.
+kata=' - [^ ]+ kataShared | [^ ]*/kata-containers/shared/[^ ]* /etc/(hosts|hostname|resolv\.conf) '
+undivided=
+if [ ! -f "$root/cgroup.controllers" ]; then
+  undivided='no cgroup v2'
+elif [ "$cgroup" = / ]; then
+  undivided='a cgroup namespace'
+elif grep -Eqs "$kata|gvisor|Sun Jan 10 15:06:54 PST 2016" /proc/self/mountinfo /proc/version; then
+  undivided='a sandbox of Kata or gVisor'
+elif ! divide_cgroup 2> /dev/null; then
+  echo "cannot divide the cgroup: the pod's limits do not hold for nested containers" >&2
+  test -w "$root" || skip_wrapper 2> /dev/null || true
 fi
+[ ! "$undivided" ] || echo "nested containers share the pod's limits with the daemon: $undivided" >&2
 # Databases need more open files than the 1024 that many nodes have as the soft limit. With many more than a million,
 # programs that go through all of them are slow.
 files=$(ulimit -H -n)
