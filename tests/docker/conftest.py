@@ -11,5 +11,6 @@ def dockerd() -> str:
     """Return the path of dockerd. Build it if the cache does not have it."""
     prerequisites.check((Tool("runc", "runc"), Tool("unshare", "util-linux")), node=False)
     cache = Cache.of_user()
-    docker.build(cache, cache.logs("docker") / "go.log", ["dockerd"])
+    with cache.lock("build"):
+        docker.build(cache, cache.logs("docker") / "go.log", ["dockerd"])
     return str(docker.Programs(cache).path("dockerd"))

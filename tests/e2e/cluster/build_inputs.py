@@ -29,7 +29,10 @@ class BuildInputs:
         return archive.exists() and note.exists() and note.read_text() == self.digest
 
     def record(self, archive: Path) -> None:
-        _note(archive).write_text(self.digest)
+        # Not in place: a cache that was copied with hard links has the same file.
+        unfinished = _note(archive).with_suffix(".unfinished-recipe")
+        unfinished.write_text(self.digest)
+        unfinished.rename(_note(archive))
 
 
 def _note(archive: Path) -> Path:

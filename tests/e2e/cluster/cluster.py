@@ -6,7 +6,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from cluster import (
     images,
     kernel,
     local_node,
+    link,
     prerequisites,
     services,
     sysctls,
@@ -32,7 +33,7 @@ from cluster.local_node import LocalNode
 from cluster.paths import Cache, State
 from cluster.pki import Pki
 from cluster.processes import Process
-from cluster.record import Record
+from cluster.record import Record, Remains
 from cluster.sandbox import Sandbox, Service
 from cluster.steps import step
 from cluster.vm import Vm
@@ -129,14 +130,14 @@ def prepare(cache: Cache, name: str, version: str = VERSION, node: bool = True) 
     # One process fills the cache at a time.
     with cache.lock("build"):
         built = binaries.build(cache, version, node, logs / "go.log")
-        return built, _prepare_node(cache, built, logs) if node else None
-
-
-def _prepare_node(cache: Cache, built: Binaries, logs: Path) -> NodeParts:
-    linux = kernel.build(cache, logs / "kernel.log")
-    docker.build(cache, logs / "go.log")
-    images.pack_all(cache, logs / "debian.log")
-    return NodeParts(linux, disk.make(cache, built, logs / "disk.log"))
+        if not node:
+            return binaries.build(cache, version, node, logs / "go.log"), None
+        linux = kernel.build(cache, logs / "kernel.log")
+        # Before the builds that take longer
+        vm.check(linux, logs / "vm-check.log")
+        docker.build(cache, logs / "go.log")
+        images.pack_all(cache, logs / "debian.log")
+        return built, NodeParts(linux, disk.make(cache, built, logs / "disk.log"))
 
 
 def up(state: State, cache: Cache, version: str = VERSION, node: bool = True) -> Cluster:
@@ -147,8 +148,12 @@ def up(state: State, cache: Cache, version: str = VERSION, node: bool = True) ->
     down(state)
     shutil.rmtree(state.root, ignore_errors=True)
     state.root.mkdir(mode=0o700)
-    record = Record(state.name, version, Link.choose(state.link), Process.of(os.getpid()), _sysctls_before())
-    record.save(state)
+    # Two clusters that start at once must not choose the same addresses.
+    with cache.lock("start"):
+        others = Record.of_all()
+        chosen = Link.choose(state.link, [other.link for other in others])
+        record = Record(state.name, version, chosen, Process.of(os.getpid()), _sysctls_before(others))
+        record.save(state)
     cluster = Cluster(state, cache, built, record)
     try:
         _Startup(cluster).run(parts)
@@ -160,16 +165,16 @@ def up(state: State, cache: Cache, version: str = VERSION, node: bool = True) ->
 
 def down(state: State) -> bool:
     """End all processes of a cluster and release its resources. Return whether the cluster existed."""
-    record = Record.load(state)
-    if record is None:
+    remains = Remains.load(state)
+    if remains is None:
         return False
     with _ignore_interrupts():
         # The kernel kills all other processes of the PID namespace with it, and removes their mounts and interfaces.
-        if record.init_process:
-            record.init_process.kill()
+        if remains.init_process:
+            remains.init_process.kill()
         Cgroup(state.cgroup).remove()
-        record.link.remove()
-        sysctls.restore(record.sysctls)
+        link.remove(state.link)
+        sysctls.restore(remains.sysctls)
         shutil.rmtree(state.root)
     return True
 
@@ -186,10 +191,9 @@ def _ignore_interrupts() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _sysctls_before() -> dict[str, str]:
-    """Return the sysctls from before the first of the running clusters."""
-    others = [record.sysctls for record in Record.of_all() if record.sysctls]
-    return others[0] if others else sysctls.read()
+def _sysctls_before(others: Iterable[Record]) -> dict[str, str]:
+    """Return the sysctls from before the first of the clusters that run or start."""
+    return next((record.sysctls for record in others if record.sysctls), None) or sysctls.read()
 
 
 def _refuse_a_second(state: State) -> None:
@@ -215,14 +219,14 @@ class _Startup:
         self._pki.kubeconfig("admin", "admin", "system:masters", self._state.kubeconfig)
 
     def run(self, parts: NodeParts | None) -> None:
-        state, link, logs = self._state, self._record.link, self._cluster.logs
+        state, addresses, logs = self._state, self._record.link, self._cluster.logs
         with step("making the namespaces of the cluster"):
             state.tmpfs.mkdir()
             networks = (vm.PODS, configs.SERVICE_NETWORK)
-            sandbox = Sandbox.make(state.tmpfs, vm.MEMORY, link, networks, logs)
+            sandbox = Sandbox.make(state.tmpfs, vm.MEMORY, addresses, networks, logs)
             self._record.init_process = sandbox.init_process
             self._record.save(state)
-        commands = services.control_plane_commands(self._cluster.binaries, state, link.control_plane, self._pki)
+        commands = services.control_plane_commands(self._cluster.binaries, state, addresses.control_plane, self._pki)
         with step("starting the API server"):
             self._start(sandbox, {"etcd": commands.etcd, "apiserver": commands.apiserver})
             if parts:

@@ -15,7 +15,8 @@ def bootstrap(root: Path, suite: str, packages: Sequence[str], log: Path) -> Non
     """Install a minimal Debian release, for example "trixie", and some packages into an empty folder."""
     what = f"making a root filesystem with {packages[0]}"
     shutil.rmtree(root, ignore_errors=True)
-    command = ["debootstrap", "--variant=minbase", f"--include={','.join(packages)}"]
+    # In a mount namespace, so that no mount of proc stays in the folder if this process is interrupted.
+    command = ["unshare", "--mount", "debootstrap", "--variant=minbase", f"--include={','.join(packages)}"]
     mirror = _mirror(log)
     run(what, [*command, suite, str(root), *([mirror] if mirror else [])], log)
     # Remove the package lists and the downloaded packages: nobody runs apt in these images.

@@ -7,6 +7,7 @@ from pathlib import Path
 from cluster import debian
 from cluster.build_inputs import BuildInputs
 from cluster.commands import run
+from cluster.errors import ClusterError
 from cluster.paths import Cache
 from cluster.steps import step
 
@@ -16,6 +17,8 @@ _FILES = Path(__file__).with_name("files")
 _CONFIG = _FILES / "kernel.config"
 # The patch makes the node several times faster: see the text at its beginning.
 _PATCH = _FILES / "kernel.patch"
+# The version that the patch and the settings were made for
+_VERSION = "7.2"
 
 
 def build(cache: Cache, log: Path) -> Path:
@@ -28,7 +31,7 @@ def build(cache: Cache, log: Path) -> Path:
             with step("fetching the source of the node's kernel"):
                 source = _fetch(Path(folder), log)
             with step("building the node's kernel"):
-                _make(source, log)
+                make(source, log)
             (source / "linux").rename(kernel)
         inputs.record(kernel)
     return kernel
@@ -46,8 +49,16 @@ def _fetch(folder: Path, log: Path) -> Path:
     return folder / package
 
 
-def _make(source: Path, log: Path) -> None:
-    run("patching the node's kernel", ["patch", "-p1", f"--input={_PATCH}"], log, folder=source)
+def make(source: Path, log: Path) -> None:
+    """Patch, configure and build the kernel in the folder of its source."""
+    try:
+        run("patching the node's kernel", ["patch", "-p1", f"--input={_PATCH}"], log, folder=source)
+    except ClusterError as error:
+        raise ClusterError(
+            f"{_PATCH.name} is for Linux {_VERSION} and does not fit {source.name}, the newest kernel of Debian's "
+            f"{_SUITE}: adapt {_PATCH}",
+            log,
+        ) from error
     # alldefconfig uses the defaults for options that kernel.config does not set: options off by default are not built.
     settings = {"KCONFIG_ALLCONFIG": str(_CONFIG)}
     run("configuring the node's kernel", ["make", "ARCH=um", "alldefconfig"], log, settings, source)

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cluster.errors import ClusterError
@@ -22,18 +23,14 @@ class Link:
     node: str
 
     @classmethod
-    def choose(cls, interface: str) -> "Link":
-        """Return a link with unused addresses: another cluster may be running."""
-        in_use = {ipaddress.ip_address(address) for address in _addresses()}
+    def choose(cls, interface: str, others: Iterable["Link"]) -> "Link":
+        """Return a link with unused addresses. Other clusters may be running, or starting without their interfaces."""
+        in_use = {ipaddress.ip_address(address) for address in (*_addresses(), *(other.host for other in others))}
         for subnet in _RANGE.subnets(new_prefix=29):
             to_host, to_node = subnet.subnets(new_prefix=30)
             if not in_use & set(to_host.hosts()):
                 return cls(interface, *map(str, (*to_host.hosts(), *to_node.hosts())))
         raise ClusterError(f"no addresses are left in {_RANGE}: take a cluster down first")
-
-    @property
-    def exists(self) -> bool:
-        return any(entry["ifname"] == self.interface for entry in _interfaces())
 
     def connect(self, namespace_of: int) -> None:
         """Connect this machine with the network namespace of a process."""
@@ -45,14 +42,20 @@ class Link:
         ):
             _ip(command)
 
-    def remove(self) -> None:
-        if self.exists:
-            try:
-                _ip(["ip", "link", "delete", self.interface])
-            except ClusterError:
-                # The kernel removed the interface in the meantime, with the cluster's network namespace.
-                if self.exists:
-                    raise
+
+def remove(interface: str) -> None:
+    """Remove the interface of a link on this machine, if it exists."""
+    if _exists(interface):
+        try:
+            _ip(["ip", "link", "delete", interface])
+        except ClusterError:
+            # The kernel removed the interface in the meantime, with the cluster's network namespace.
+            if _exists(interface):
+                raise
+
+
+def _exists(interface: str) -> bool:
+    return any(entry["ifname"] == interface for entry in _interfaces())
 
 
 def _ip(command: list[str]) -> str:

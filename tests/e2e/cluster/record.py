@@ -3,6 +3,7 @@
 import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.link import Link
@@ -46,20 +47,54 @@ class Record:
 
     @classmethod
     def load(cls, state: State) -> "Record | None":
-        """Return the record of a cluster, or None if no cluster has that name."""
+        """Return the record of a cluster, or None if no cluster has that name, or if one of another version ended.
+
+        Raise ClusterError if a cluster is running whose record another version of these tests wrote.
+        """
+        remains = Remains.load(state)
+        if remains is None:
+            return None
         try:
-            read = json.loads(state.record.read_text())
-            init_process = read["init_process"]
+            read = remains.read
             converted = {
                 "link": Link(**read["link"]),
                 "owner": Process(**read["owner"]),
-                "init_process": Process(**init_process) if init_process else None,
+                "init_process": remains.init_process,
             }
             return cls(**{**read, **converted})
+        except (TypeError, KeyError) as error:
+            if remains.init_process is None or not remains.init_process.is_alive:
+                return None
+            raise ClusterError(
+                f"another version of these tests started the cluster {state.name}: take it down with make cluster-down "
+                f"CLUSTER={state.name}, or choose another name, as in CLUSTER=other"
+            ) from error
+
+
+@dataclass(frozen=True)
+class Remains:
+    """The part of a record that is needed to release the resources, whichever version of these tests wrote it."""
+
+    read: dict[str, Any]
+
+    @property
+    def init_process(self) -> Process | None:
+        with suppress(KeyError, TypeError):
+            return Process(**self.read["init_process"])
+        return None
+
+    @property
+    def sysctls(self) -> dict[str, str]:
+        return dict(self.read.get("sysctls") or {})
+
+    @classmethod
+    def load(cls, state: State) -> "Remains | None":
+        """Return the remains of a cluster, or None if no cluster has that name."""
+        try:
+            read = json.loads(state.record.read_text())
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError) as error:
-            raise ClusterError(
-                f"{state.record} cannot be read ({error!r}); another version of these tests may have written it: "
-                "take the cluster down with that version, or choose another name, as in CLUSTER=other"
-            ) from error
+        except ValueError:
+            # A record is renamed into place, so only a crash of the machine leaves a damaged one, and no process.
+            return cls({})
+        return cls(read if isinstance(read, dict) else {})

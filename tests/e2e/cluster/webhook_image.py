@@ -45,7 +45,8 @@ def build(cache: Cache, logs: Path, archive: Path, *, compiled: bool) -> str:
 
     `compiled` builds the native modules as in a release, which takes half a minute longer.
     """
-    bases = base_image.make(cache, logs / "debian.log")
+    with cache.lock("build"):
+        bases = base_image.make(cache, logs / "debian.log")
     # Two daemons cannot share a data directory.
     with step("building the webhook's image"), cache.lock("docker"), _daemon(cache, logs) as docker:
         for base in bases:
