@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from cluster import (
@@ -17,8 +18,8 @@ from cluster import (
     docker,
     images,
     kernel,
-    local_node,
     link,
+    local_node,
     prerequisites,
     services,
     sysctls,
@@ -26,7 +27,7 @@ from cluster import (
 )
 from cluster.binaries import Binaries
 from cluster.cgroups import Cgroup
-from cluster.commands import succeeds
+from cluster.commands import output_of, succeeds
 from cluster.errors import ClusterError
 from cluster.link import Link
 from cluster.local_node import LocalNode
@@ -35,7 +36,7 @@ from cluster.pki import Pki
 from cluster.processes import Process
 from cluster.record import Record, Remains
 from cluster.sandbox import Sandbox, Service
-from cluster.steps import step
+from cluster.steps import say, step
 from cluster.vm import Vm
 
 VERSION = "v1.37.2"
@@ -129,12 +130,12 @@ def prepare(cache: Cache, name: str, version: str = VERSION, node: bool = True) 
     logs.mkdir()
     # One process fills the cache at a time.
     with cache.lock("build"):
-        built = binaries.build(cache, version, node, logs / "go.log")
         if not node:
             return binaries.build(cache, version, node, logs / "go.log"), None
         linux = kernel.build(cache, logs / "kernel.log")
         # Before the builds that take longer
         vm.check(linux, logs / "vm-check.log")
+        built = binaries.build(cache, version, node, logs / "go.log")
         docker.build(cache, logs / "go.log")
         images.pack_all(cache, logs / "debian.log")
         return built, NodeParts(linux, disk.make(cache, built, logs / "disk.log"))
@@ -214,6 +215,7 @@ class _Startup:
         self._cluster = cluster
         self._state, self._record = cluster.state, cluster.record
         self._started: list[Service] = []
+        self._boot_time = 0.0
         server = f"https://{self._record.link.control_plane}:{services.API_PORT}"
         self._pki = Pki(self._state.pki, server)
         self._pki.kubeconfig("admin", "admin", "system:masters", self._state.kubeconfig)
@@ -240,11 +242,13 @@ class _Startup:
                 nodes = (f"node/{name}" for name in (vm.NAME, local_node.NAME))
                 ready = ("wait", "--for=condition=Ready", *nodes, "--timeout=1s")
                 self._wait_for("a node", lambda: self._kubectl_works(*ready))
+            say(f"{vm.NAME} was Ready {self._seconds_until_ready():.0f} s after the start of the virtual machine")
 
     def _boot(self, parts: NodeParts) -> None:
         machine = self._cluster.vm
         machine.folder.mkdir()
         machine.configure(self._record.link, self._pki, images.PAUSE.names[0])
+        self._boot_time = time.time()
         self._add("vm", machine.start(parts.kernel, parts.disk, self._state.tmpfs))
 
     def _start_local_node(self, sandbox: Sandbox) -> None:
@@ -278,8 +282,19 @@ class _Startup:
         self._record.services[name] = service.pid()
         self._record.save(self._state)
 
+    def _seconds_until_ready(self) -> float:
+        """Return the time from the start of the virtual machine until kubelet reported it as Ready, to the second."""
+        column = 'jsonpath={.status.conditions[?(@.type=="Ready")].lastTransitionTime}'
+        command = [*self._kubectl, "get", "node", vm.NAME, "-o", column]
+        reported = output_of("reading when the node was ready", command, self._cluster.logs / "kubectl.log")
+        return datetime.fromisoformat(reported).timestamp() - self._boot_time
+
     def _kubectl_works(self, *arguments: str) -> bool:
-        return succeeds([self._cluster.binaries.kubectl, f"--kubeconfig={self._state.kubeconfig}", *arguments])
+        return succeeds([*self._kubectl, *arguments])
+
+    @property
+    def _kubectl(self) -> list[str | Path]:
+        return [self._cluster.binaries.kubectl, f"--kubeconfig={self._state.kubeconfig}"]
 
     def _wait_for(self, what: str, ready: Callable[[], bool]) -> None:
         end = time.monotonic() + _READY_SECONDS
