@@ -48,9 +48,9 @@ divide_cgroup() {
 [ -d "$folder" ] || umount "$root"
 exec "$dockerd" "\$@" "--cgroup-parent=$cgroup/docker"
 END
-  # Clients can ask for another cgroup: buildx asks for /docker/buildx. Change it to one below that of the daemon: without
-  # parts of the path that are "..". The callers of runc are programs in Go, which write config.json as one line without
-  # spaces. The escaped path is a regular expression and a replacement.
+  # Clients can ask for another cgroup: buildx asks for /docker/buildx. Change it to one below that of the daemon, and
+  # without "..". The callers of runc are programs in Go, which write config.json as one line without spaces.
+  # The escaped path is a regular expression, and a replacement too.
   below=$(printf '%s\n' "$cgroup/docker/" | sed 's/\\/\\\\/g; s/[][\\.*^$&]/\\&/g')
   if runc=$(command -v runc); then
     write_program runc << END || return
@@ -93,10 +93,10 @@ settings.injection.storage: true), or use a slow driver: dind.io/dockerd-args: '
   exit 1
 fi
 
-# In these cases nested containers are within the limits of the pod already. With a cgroup namespace, a container sees / as
-# its cgroup. In Kata and gVisor, the sandbox is the limit, and kata-agent cannot start probes in a cgroup with child
-# cgroups. Kata mounts files from its shared file system or, without one, copies of them in the virtual machine. gVisor
-# has a kernel version of its own.
+# In these cases nested containers are within the limits of the pod already. With a cgroup namespace of its own, a
+# container sees / as its cgroup. In Kata and gVisor, the sandbox is the limit, and kata-agent cannot start probes in a
+# cgroup with child cgroups. Kata mounts files from its shared file system or, without one, from copies in the virtual
+# machine. gVisor has a kernel version of its own.
 kata=' - [^ ]+ kataShared | [^ ]*/kata-containers/shared/[^ ]* /etc/(hosts|hostname|resolv\.conf) '
 undivided=
 if [ ! -f "$root/cgroup.controllers" ]; then

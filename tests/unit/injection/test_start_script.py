@@ -176,8 +176,8 @@ def test_a_container_that_asks_for_another_cgroup_gets_one_below_the_own(
     assert found["annotations"]["text"] == '"cgroupsPath":"/docker/'
 
 
-# Lines of containers in Kata with virtio-fs and with 9p, in Kata without a shared file system, and in gVisor. They follow
-# the source of Kata 3 (virtcontainers/kata_agent.go, runtime-rs/crates/resource) and of gVisor (kernel/version).
+# Lines of containers in Kata with virtio-fs and with 9p, in Kata without a shared file system, and in gVisor. They
+# follow the source of Kata 3 (virtcontainers/kata_agent.go, runtime-rs/crates/resource) and of gVisor (kernel/version).
 SANDBOXES = {
     "virtio-fs": ("mountinfo", "80 70 0:35 /passthrough/1-hosts /etc/hosts rw,relatime - virtiofs kataShared rw"),
     "9p": ("mountinfo", "71 60 0:30 /1/rootfs / rw - 9p kataShared rw,trans=virtio"),
