@@ -79,7 +79,7 @@ e2e: $(DEV_STAMP) ## Start a real Kubernetes, install the chart, run the scenari
 
 .PHONY: e2e-tests
 e2e-tests: $(DEV_STAMP) ## Run the scenarios on the cluster of `make cluster` (ARGS=...)
-	@$(CLUSTER_CLI) again -- $(ARGS)
+	@$(CLUSTER_CLI) pytest -- $(ARGS)
 
 .PHONY: cluster
 cluster: $(DEV_STAMP) ## Start a cluster and keep it, or update a running one (CLUSTER=name)

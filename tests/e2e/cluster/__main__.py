@@ -1,4 +1,4 @@
-"""The command line: `python -m cluster up | down | test | again | shell`."""
+"""The command line: `python -m cluster up | down | test | pytest | shell`."""
 
 import argparse
 import os
@@ -41,7 +41,7 @@ def _run_command(arguments: argparse.Namespace, state: State, cache: Cache) -> i
             return _down(state)
         case "shell":
             return subprocess.run(_find_running(state, cache).vm.ssh(), check=False).returncode
-        case "again":
+        case "pytest":
             return _test_here(_find_running(state, cache), arguments.pytest)
         case _:
             return _test(state, cache, arguments.pytest)
@@ -51,12 +51,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cluster", description=__doc__)
     parser.add_argument("--name", default=os.environ.get("CLUSTER") or "dev", help="name of the cluster")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="bring a cluster up and keep it; where one is up, put what has changed into it")
-    commands.add_parser("down", help="take it down")
-    commands.add_parser("shell", help="log in on the virtual machine of one that is up")
-    test = commands.add_parser("test", help="bring one up, run the tests on it, and take it down")
-    again = commands.add_parser("again", help="run the tests on one that is up")
-    for parser_of_tests in (test, again):
+    commands.add_parser("up", help="start a cluster and keep it, or update a running one")
+    commands.add_parser("down", help="remove a cluster")
+    commands.add_parser("shell", help="log in on the virtual machine of a running cluster")
+    test = commands.add_parser("test", help="start a cluster, run the tests on it, and remove it")
+    pytest = commands.add_parser("pytest", help="run the tests on a running cluster")
+    for parser_of_tests in (test, pytest):
         parser_of_tests.add_argument("pytest", nargs="*", help="arguments of pytest, after --")
     return parser
 
@@ -81,10 +81,10 @@ def _up(state: State, cache: Cache) -> int:
 
 
 def _down(state: State) -> int:
-    with step(f"taking cluster {state.name} down"):
-        found = cluster.down(state)
-    if not found:
-        say(f"no cluster {state.name} is up")
+    with step(f"removing cluster {state.name}"):
+        existed = cluster.down(state)
+    if not existed:
+        say(f"no cluster {state.name} is running")
     return 0
 
 
@@ -129,7 +129,7 @@ def _install_or_leave_nothing(helm: release.Helm, values: dict[str, Any]) -> Non
 def _find_running(state: State, cache: Cache) -> Cluster:
     running = cluster.find(state, cache)
     if running is None:
-        raise ClusterError(f"no cluster {state.name} is up: make cluster")
+        raise ClusterError(f"no cluster {state.name} is running: make cluster")
     return running
 
 
@@ -148,10 +148,10 @@ def _pytest(arguments: list[str], **environment: str) -> int:
     # Keep the given order: pytest-xdist would run a long test that is the only one of its group last.
     spread = ["-n", "4", "--dist", "loadgroup", "--no-loadscope-reorder"]
     # First the tests that wait for minutes: other tests run in the meantime.
-    everything = ["tests/e2e/test_lifecycle.py", "tests/e2e"]
+    all_tests = ["tests/e2e/test_lifecycle.py", "tests/e2e"]
     # Without a path, options such as -k mirror select from all tests.
-    chosen = [] if any(one.startswith("tests/") for one in arguments) else everything
-    command = [sys.executable, "-m", "pytest", "-q", *spread, *arguments, *chosen]
+    paths = [] if any(argument.startswith("tests/") for argument in arguments) else all_tests
+    command = [sys.executable, "-m", "pytest", "-q", *spread, *arguments, *paths]
     child = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment})
     try:
         return child.wait()

@@ -101,16 +101,12 @@ class Cluster:
             if time.monotonic() > kill_at:
                 process.kill()
             time.sleep(0.1)
-        self.record.services[service] = self.sandbox.start(service, command).pid()
+        self.record.services[service] = self.sandbox.start(service, command).wait_for_pid()
         self.record.save(self.state)
 
     def crash(self, container_id: str) -> None:
         """Kill the first process of a container with SIGKILL from the second node, on which it runs."""
         self.local_node.ctr("crashing a container", "tasks", "kill", "--signal=SIGKILL", container_id)
-
-    def load(self, archive: Path) -> None:
-        """Import the image of an archive into the second node's containerd."""
-        self.local_node.ctr(f"loading {archive.name}", "images", "import", archive)
 
 
 def find(state: State, cache: Cache) -> Cluster | None:
@@ -152,8 +148,8 @@ def up(state: State, cache: Cache, version: str = VERSION, node: bool = True) ->
     # Two clusters that start at once must not choose the same addresses.
     with cache.lock("start"):
         others = Record.of_all()
-        chosen = Link.choose(state.link, [other.link for other in others])
-        record = Record(state.name, version, chosen, Process.of(os.getpid()), _sysctls_before(others))
+        addresses = Link.choose(state.link, [other.link for other in others])
+        record = Record(state.name, version, addresses, Process.of(os.getpid()), _sysctls_before(others))
         record.save(state)
     cluster = Cluster(state, cache, built, record)
     try:
@@ -203,8 +199,8 @@ def _refuse_a_second(state: State) -> None:
         return
     if (record.kept and record.is_running) or record.owner.is_alive:
         raise ClusterError(
-            f"a cluster {state.name} is up already: choose another name, as in CLUSTER=other, "
-            f"or take it down with make cluster-down CLUSTER={state.name}"
+            f"a cluster {state.name} is running already: choose another name, as in CLUSTER=other, "
+            f"or remove it with make cluster-down CLUSTER={state.name}"
         )
 
 
@@ -279,7 +275,7 @@ class _Startup:
 
     def _add(self, name: str, service: Service) -> None:
         self._started.append(service)
-        self._record.services[name] = service.pid()
+        self._record.services[name] = service.wait_for_pid()
         self._record.save(self._state)
 
     def _seconds_until_ready(self) -> float:

@@ -19,7 +19,8 @@ class NodeConfig:
     """The settings of a node, and the paths of its configuration files.
 
     `folder` has these files, as the node's processes see it. `registry` is an IP address. `pods` is the network of the
-    node's pods. `cgroup`, if any, is the cgroup of this machine below which the pods are.
+    node's pods. `cgroup` is the cgroup of this machine below which the pods are. It is empty if the node has a kernel
+    of its own.
     """
 
     name: str
@@ -28,6 +29,11 @@ class NodeConfig:
     pods: str
     pause: str
     cgroup: str = ""
+
+    @property
+    def shares_kernel(self) -> bool:
+        """Return whether the node runs on this machine's kernel, whose settings it must not change."""
+        return bool(self.cgroup)
 
     @property
     def containerd(self) -> Path:
@@ -92,7 +98,7 @@ version = 3
   config_path = '{self.folder}/registries'
 [plugins.'io.containerd.cri.v1.runtime']
   # A machine without CAP_SYS_RESOURCE needs it.
-  restrict_oom_score_adj = {json.dumps(bool(self.cgroup))}
+  restrict_oom_score_adj = {json.dumps(self.shares_kernel)}
 [plugins.'io.containerd.cri.v1.runtime'.cni]
   bin_dirs = ['/usr/lib/cni']
   conf_dir = '{self.folder}/cni'
@@ -119,7 +125,7 @@ version = 3
             "maxPods": 250,
             "resolvConf": str(self.folder / "resolv.conf"),
         }
-        if not self.cgroup:
+        if not self.shares_kernel:
             return config
         of_this_machine = {
             "cgroupRoot": f"/{self.cgroup}",
@@ -138,7 +144,7 @@ version = 3
             "clusterCIDR": POD_NETWORK,
             "mode": "iptables",
         }
-        if not self.cgroup:
+        if not self.shares_kernel:
             return config
         # 0 keeps the kernel's values: they cannot be set in a network namespace.
         conntrack = {"maxPerCore": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"}

@@ -59,10 +59,10 @@ class Suite:
         """Return the dependency of a package without files, for example linux-source-7.2 for linux-source."""
         command = ["apt-cache", "depends", "--important", package]
         output = output_of(f"looking for {package}", command, self.log, self._environment)
-        found = [line.split()[1] for line in output.splitlines() if "Depends:" in line]
-        if not found:
+        dependencies = [line.split()[1] for line in output.splitlines() if "Depends:" in line]
+        if not dependencies:
             raise ClusterError(f"Debian's {self.name} has no {package}", self.log)
-        return found[0]
+        return dependencies[0]
 
     def unpack(self, packages: Sequence[str], root: Path) -> None:
         """Unpack the files of packages into a folder, without running their scripts."""

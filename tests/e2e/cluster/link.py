@@ -30,7 +30,7 @@ class Link:
             to_host, to_node = subnet.subnets(new_prefix=30)
             if not in_use & set(to_host.hosts()):
                 return cls(interface, *map(str, (*to_host.hosts(), *to_node.hosts())))
-        raise ClusterError(f"no addresses are left in {_RANGE}: take a cluster down first")
+        raise ClusterError(f"no addresses are left in {_RANGE}: remove a cluster first")
 
     def connect(self, namespace_of: int) -> None:
         """Connect this machine with the network namespace of a process."""
@@ -66,8 +66,8 @@ def _ip(command: list[str]) -> str:
 
 
 def _interfaces() -> list[dict[str, object]]:
-    found: list[dict[str, object]] = json.loads(_ip(["ip", "-json", "address", "show"]))
-    return found
+    interfaces: list[dict[str, object]] = json.loads(_ip(["ip", "-json", "address", "show"]))
+    return interfaces
 
 
 def _addresses() -> list[str]:

@@ -88,6 +88,10 @@ class LocalNode:
         )
         return succeeds(command)
 
+    def load(self, archive: Path) -> None:
+        """Import the image of an archive into the node's containerd."""
+        self.ctr(f"loading {archive.name}", "images", "import", archive)
+
     def ctr(self, what: str, *arguments: str | Path) -> None:
         """Run a command of ctr on the node."""
         where = [f"--address={configs.CONTAINERD_SOCKET}", "--namespace=k8s.io"]

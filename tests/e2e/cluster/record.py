@@ -30,11 +30,11 @@ class Record:
     @classmethod
     def of_all(cls) -> "list[Record]":
         """Return the records of all clusters on this machine, except for those that cannot be read."""
-        found = []
+        records = []
         for state in State.all():
             with suppress(ClusterError):
-                found.append(cls.load(state))
-        return [record for record in found if record]
+                records.append(cls.load(state))
+        return [record for record in records if record]
 
     @property
     def is_running(self) -> bool:
@@ -66,7 +66,7 @@ class Record:
             if remains.init_process is None or not remains.init_process.is_alive:
                 return None
             raise ClusterError(
-                f"another version of these tests started the cluster {state.name}: take it down with make cluster-down "
+                f"another version of these tests started the cluster {state.name}: remove it with make cluster-down "
                 f"CLUSTER={state.name}, or choose another name, as in CLUSTER=other"
             ) from error
 

@@ -106,10 +106,10 @@ def install(cluster: Cluster, *, compiled: bool) -> None:
     helm = replace(Helm.of(cluster.kubeconfig, cluster.logs), node_selection=local_node.selection())
     tag = webhook_image.build(cluster.cache, cluster.logs, archive, compiled=compiled)
     with step("loading the webhook's image"):
-        cluster.load(archive)
+        cluster.local_node.load(archive)
         archive.unlink()
     with step("installing the chart"):
-        chosen = values(image_values(f"{webhook_image.REPOSITORY}:{tag}"), f"http://{cluster.registry}")
+        chart_values = values(image_values(f"{webhook_image.REPOSITORY}:{tag}"), f"http://{cluster.registry}")
         # The DaemonSet runs on both nodes.
-        chosen["daemonset"]["tolerations"] = helm.node_selection["tolerations"]
-        helm.install(chosen)
+        chart_values["daemonset"]["tolerations"] = helm.node_selection["tolerations"]
+        helm.install(chart_values)

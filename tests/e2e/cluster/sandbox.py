@@ -46,12 +46,12 @@ class Service:
         if (code := self.parent.poll()) is not None:
             raise ClusterError(f"{self.name} ended with {code}: {last_line(self.log)}", self.log)
 
-    def pid(self) -> int:
+    def wait_for_pid(self) -> int:
         """Wait until the process is in the namespaces, and return its ID."""
-        while not (found := children(self.parent.pid)):
+        while not (child_ids := children(self.parent.pid)):
             self.check()
             time.sleep(0.01)
-        return found[0]
+        return child_ids[0]
 
 
 @dataclass(frozen=True)
