@@ -197,8 +197,7 @@ SANDBOXES = {
 @pytest.mark.parametrize(("file", "line"), SANDBOXES.values(), ids=SANDBOXES)
 def test_nothing_changes_in_a_sandbox_which_is_the_limit(file: str, line: str, container: Container) -> None:
     container.with_cgroups(memory_max=str(4096 * MIB))
-    with (container.root / file).open("a") as text:
-        text.write(f"{line}\n")
+    (container.root / file).write_text(f"{line}\n")
     done = container.start()
     assert container.bound("memory.max") is None
     assert done.stdout.splitlines() == [f"dockerd:{argument}" for argument in ARGUMENTS[1:]]
