@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import socket
 import ssl
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from newest_dockerd import running_daemon
 
@@ -69,8 +71,25 @@ class _FakeRegistry(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    """A server that knows whether a client refused its certificate."""
+
+    was_refused = False
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection. Its TLS handshake fails with the alert that a client sends for a bad certificate."""
+        try:
+            return super().get_request()
+        except ssl.SSLError as error:
+            self.was_refused |= "BAD_CERTIFICATE" in str(error.reason)
+            raise
+
+
 def main() -> None:
-    """Pull, and print the daemon's response: JSON objects, the last of which has an error if the pull failed."""
+    """Pull, and print the daemon's response: JSON objects, the last of which has an error if the pull failed.
+
+    One more line says if the daemon refused the registry's certificate.
+    """
     certificate, key, folder, *command = sys.argv[1:]
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["ip", "address", "add", f"{_ADDRESS}/24", "dev", "lo"], check=True)
@@ -79,12 +98,14 @@ def main() -> None:
     subprocess.run(["mount", "--bind", hosts, "/etc/hosts"], check=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    server = ThreadingHTTPServer((_ADDRESS, 443), _FakeRegistry)
+    server = _Server((_ADDRESS, 443), _FakeRegistry)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with running_daemon(command, Path(folder)) as connection:
         connection.request("POST", "/images/create?fromImage=docker.io/library/alpine&tag=latest")
         sys.stdout.write(connection.getresponse().read().decode())
+    if server.was_refused:
+        sys.stdout.write("the certificate was refused\n")
 
 
 if __name__ == "__main__":

@@ -127,6 +127,7 @@ def test_a_container_of_the_nodes_daemon_ends_alone_too(ci: Namespace, helm: Hel
     pod = ci.run(workloads.pod(FOREVER, inject="daemonset")).ready()
     main = Release(ci.kube, helm, {})
     before = restarts(main)
+    assert before
     pod.exec("docker pull --quiet busybox")
     assert "ended with 137" in pod.exec(HOG.format(ci.name, 700))
     inspect = f"docker inspect --format '{{{{.State.OOMKilled}}}}' {ci.name} && docker rm {ci.name}"

@@ -280,7 +280,6 @@ def test_where_it_cannot_divide_the_cgroup_docker_starts_and_one_line_says_so(
 ) -> None:
     container.with_cgroups(memory_max=str(4096 * MIB))
     done = container.start(f"{before}\n{START_SCRIPT}")
-    assert not (container.cgroups / "docker").exists()
     assert done.stdout.splitlines() == [f"dockerd:{argument}" for argument in ARGUMENTS[1:]]
     assert done.stderr.splitlines() == ["cannot divide the cgroup: the pod's limits do not hold for nested containers"]
 
@@ -291,8 +290,7 @@ def test_on_a_read_only_cgroup_the_images_wrapper_which_would_end_there_is_skipp
     done = container.start(f"test() {{ return 1; }}\nsed() {{ return 127; }}\n{START_SCRIPT}")
     (mount,) = [line for line in done.stdout.splitlines() if line.startswith("mount --bind")]
     program, wrapper = mount.split()[2:]
-    assert wrapper.endswith("/dind")
-    assert wrapper != program
+    assert wrapper == str(container.root / "bin" / "dind")
     assert (
         subprocess.run([program, "echo", "started"], capture_output=True, text=True, check=True).stdout == "started\n"
     )
