@@ -11,7 +11,7 @@ import workloads
 from cluster import local_node, release
 from cluster.paths import CHART
 from cluster.release import Helm
-from kube import Kube, Manifest, Namespace, RefusedError, until
+from kube import Kube, Manifest, Namespace, Pod, RefusedError, until
 from kubernetes.dynamic.resource import ResourceList
 
 
@@ -60,6 +60,23 @@ class Release:
         found = self.kube.core.list_namespaced_pod(self.helm.namespace, label_selector=selector)
         pods: list[Manifest] = self.kube.api.sanitize_for_serialization(found)["items"]
         return pods
+
+    def daemon(self) -> Pod:
+        """Wait until the release's DaemonSet has one pod, and return it."""
+        until("the daemon's pod", lambda: bool(self._living_daemons()))
+        (pod,) = self._living_daemons()
+        return pod
+
+    def replace_daemon(self) -> None:
+        """Delete the pod of the release's DaemonSet, and wait until the next one is ready."""
+        before = self.daemon()
+        before.kube.core.delete_namespaced_pod(before.name, before.namespace)
+        until("another daemon pod", lambda: [pod.name for pod in self._living_daemons()] not in ([], [before.name]))
+        self.daemon().ready()
+
+    def _living_daemons(self) -> list[Pod]:
+        pods = [pod["metadata"] for pod in self.daemon_pods()]
+        return [Pod(self.kube, pod["namespace"], pod["name"]) for pod in pods if "deletionTimestamp" not in pod]
 
 
 @contextmanager

@@ -2,9 +2,8 @@
 
 import pytest
 import workloads
-from cluster.cluster import Cluster
-from kube import Namespace, until
-from workloads import FOREVER, container
+from kube import Namespace
+from workloads import container
 
 pytestmark = pytest.mark.any_node
 
@@ -81,20 +80,3 @@ def test_what_an_image_keeps_in_var_run_is_still_there(ci: Namespace) -> None:
     keeps = container("test -d /var/run/postgresql && touch /var/run/postgresql/.s && echo kept", "db", POSTGRES)
     pod = ci.run(workloads.pod(keeps)).succeeds()
     assert pod.log("db") == "kept\n"
-
-
-@pytest.mark.node
-@pytest.mark.parametrize("socket_dir", ["/run/dind", "/var/run"])
-def test_a_job_goes_on_after_its_daemon_crashed(ci: Namespace, node: Cluster, socket_dir: str) -> None:
-    """The volume of the socket has the daemon's PID files too, if it is /var/run."""
-    pod = ci.run(workloads.pod(FOREVER, options={"socket-dir": socket_dir})).ready()
-    pod.exec("docker pull busybox")
-    before = pod.status("dind")
-    node.crash(pod.container_id("dind"))
-    until(
-        "the daemon to start again", lambda: pod.status("dind")["restartCount"] > before["restartCount"], pod.describe
-    )
-    until("it to answer", lambda: pod.exec(workloads.ANSWERS) == "a daemon\n", pod.describe)
-    # The image pulled before the crash is still in the volume.
-    assert pod.exec("docker run --rm --pull=never busybox echo goes on") == "goes on\n"
-    assert pod.status("build")["restartCount"] == 0

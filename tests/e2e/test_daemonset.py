@@ -10,9 +10,8 @@ from contextlib import contextmanager
 import cli_plugin
 import pytest
 import workloads
-from cluster.cluster import Cluster
 from cluster.release import Helm
-from kube import Kube, Namespace, Pod, until
+from kube import Kube, Namespace, until
 from kubernetes import client
 from releases import Release, install_release
 
@@ -29,7 +28,7 @@ def shared(kube: Kube, helm: Helm) -> Iterator[Release]:
 
 @pytest.fixture
 def business(shared: Release) -> Iterator[Namespace]:
-    _daemon(shared).ready()
+    shared.daemon().ready()
     with shared.namespace_of() as namespace:
         yield namespace
 
@@ -55,32 +54,12 @@ def test_the_socket_may_be_found_in_another_directory(business: Namespace) -> No
     assert log == "unix:///docker/docker.sock\n"
 
 
-def test_running_pods_recover_when_the_daemon_pod_is_replaced(business: Namespace, shared: Release) -> None:
-    pod = business.run(_pod(workloads.FOREVER)).ready()
-    pod.exec("docker info")
-    _replace(shared)
-    pod.exec("docker info")
-
-
-@pytest.mark.node
-def test_running_pods_recover_from_a_daemon_that_crashed_and_left_its_socket(
-    business: Namespace, shared: Release, node: Cluster
-) -> None:
-    pod = business.run(_pod(workloads.FOREVER)).ready()
-    daemon = _daemon(shared)
-    before = daemon.status("dind")
-    node.crash(daemon.container_id("dind"))
-    until("kubelet to start the daemon again", lambda: daemon.status("dind")["restartCount"] > before["restartCount"])
-    daemon.ready()
-    pod.exec("docker info")
-
-
 def test_a_directory_in_the_sockets_place_is_cleared_by_the_next_daemon_pod(
     business: Namespace, shared: Release
 ) -> None:
     pod = business.run(_pod(workloads.FOREVER)).ready()
     _on_the_node(business, shared, "rm $DIR/docker.sock && mkdir -p $DIR/docker.sock/made-by-mistake")
-    _replace(shared)
+    shared.replace_daemon()
     pod.exec("docker info")
 
 
@@ -90,7 +69,7 @@ def test_new_pods_work_after_the_directory_was_removed_and_running_ones_do_not(
     """A running pod still mounts the removed directory. The docs say that such a pod must be created again."""
     before = business.run(_pod(workloads.FOREVER, "before")).ready()
     _on_the_node(business, shared, "rm -rf $DIR")
-    _replace(shared)
+    shared.replace_daemon()
     business.run(_pod("docker info", "after")).succeeds()
     assert "no daemon" in before.exec(workloads.ANSWERS)
 
@@ -129,35 +108,17 @@ def _pod(script: str, name: str = "business", **options: str) -> dict[str, objec
     return workloads.pod(script, name=name, inject="daemonset", options=spelt)
 
 
-def _daemons(release: Release) -> list[Pod]:
-    pods = [pod["metadata"] for pod in release.daemon_pods()]
-    return [Pod(release.kube, pod["namespace"], pod["name"]) for pod in pods if "deletionTimestamp" not in pod]
-
-
-def _daemon(release: Release) -> Pod:
-    until("the daemon's pod", lambda: bool(_daemons(release)))
-    (pod,) = _daemons(release)
-    return pod
-
-
-def _replace(release: Release) -> None:
-    before = _daemon(release)
-    before.kube.core.delete_namespaced_pod(before.name, before.namespace)
-    until("another daemon pod", lambda: [one.name for one in _daemons(release)] not in ([], [before.name]))
-    _daemon(release).ready()
-
-
 @contextmanager
 def _daemon_removed(release: Release) -> Iterator[None]:
     """Remove the daemon from all nodes, and start it again after the block. Its directory remains."""
-    _daemon(release).ready()
+    release.daemon().ready()
     _select_nodes(release, "none-of-these")
     until("the daemon to go", lambda: not release.daemon_pods())
     try:
         yield
     finally:
         _select_nodes(release, None)
-        _daemon(release).ready()
+        release.daemon().ready()
 
 
 def _select_nodes(release: Release, label: str | None) -> None:

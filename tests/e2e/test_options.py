@@ -1,6 +1,7 @@
 """Each option of sidecar mode, by its effect on a running daemon.
 
-test_limits.py tests those of the daemon's limits, and test_daemonset.py those of daemonset mode.
+test_limits.py tests those of the daemon's limits, test_shared_volumes.py share-volumes, and test_daemonset.py those of
+daemonset mode.
 """
 
 import json
@@ -20,9 +21,6 @@ pytestmark = pytest.mark.any_node
 
 # File system types of linux/magic.h, in hexadecimal
 TMPFS, OVERLAYFS = "1021994", "794c7630"
-
-WORKSPACE = {"volumes": [{"name": "workspace", "emptyDir": {}}]}
-IN_WORKSPACE = {"volumeMounts": [{"name": "workspace", "mountPath": "/workspace"}], "workingDir": "/workspace"}
 
 
 def with_options(namespace: Namespace, script: str = FOREVER, **options: str) -> Pod:
@@ -229,33 +227,6 @@ class TestContainers:
         first = container("docker run --rm busybox echo from an init container", "first")
         pod = ci.run(workloads.pod("docker images --quiet | grep .", initContainers=[first])).succeeds()
         assert "from an init container" in pod.log("first")
-
-
-class TestSharedVolumes:
-    def test_docker_run_sees_the_files_of_the_workspace(self, ci: Namespace) -> None:
-        script = (
-            "echo from the pod >in; docker run --rm -v $PWD:/w busybox sh -c 'cat /w/in; echo back >/w/out'; cat out"
-        )
-        pod = ci.run(workloads.pod(container(script, **IN_WORKSPACE), **WORKSPACE)).succeeds()
-        assert pod.log("build").splitlines()[-2:] == ["from the pod", "back"]
-
-    def test_only_volumes_that_are_named_are_shared(self, ci: Namespace) -> None:
-        names = ("first", "second")
-        mounts = [{"name": name, "mountPath": f"/{name}"} for name in names]
-        script = """\
-touch /first/seen /second/unseen
-docker run --rm -v /first:/first -v /second:/second busybox ls -A /first /second
-"""
-        one = container(script, volumeMounts=mounts)
-        volumes = [{"name": name, "emptyDir": {}} for name in names]
-        log = ci.run(workloads.pod(one, options={"share-volumes": "first"}, volumes=volumes)).succeeds().log("build")
-        assert "seen" in log.splitlines()
-        assert "unseen" not in log
-
-    def test_without_sharing_it_sees_an_empty_directory(self, ci: Namespace) -> None:
-        script = "echo from the pod >in; docker run --rm -v $PWD:/w busybox ls -A /w | wc -l"
-        manifest = workloads.pod(container(script, **IN_WORKSPACE), options={"share-volumes": "false"}, **WORKSPACE)
-        assert ci.run(manifest).succeeds().log("build").splitlines()[-1].strip() == "0"
 
 
 @pytest.fixture

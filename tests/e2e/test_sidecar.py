@@ -1,10 +1,7 @@
-"""sidecar mode: each pod has its own Docker daemon."""
+"""sidecar mode: each pod has its own Docker daemon. The pods run on a node with cgroup v2."""
 
-import pytest
 import workloads
 from kube import Namespace, Pod
-
-pytestmark = pytest.mark.any_node
 
 LOOP = """\
 for round in 1 2; do

@@ -105,8 +105,8 @@ class Cluster:
         self.record.save(self.state)
 
     def crash(self, container_id: str) -> None:
-        """Kill the first process of a container with SIGKILL from the second node, on which it runs."""
-        self.local_node.ctr("crashing a container", "tasks", "kill", "--signal=SIGKILL", container_id)
+        """Kill the first process of a container on the virtual machine with SIGKILL."""
+        self.vm.run("crashing a container", f"ctr --namespace=k8s.io tasks kill --signal=SIGKILL {container_id}")
 
 
 def find(state: State, cache: Cache) -> Cluster | None:
