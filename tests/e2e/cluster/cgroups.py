@@ -1,7 +1,7 @@
 """The cgroup of the pods of a cluster's second node, whose containers use this machine's kernel."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,23 @@ def _hierarchies() -> Iterator[Path]:
         _, place, kind, *_ = line.split()
         if kind in {"cgroup", "cgroup2"} and place.startswith("/sys/fs/cgroup"):
             yield Path(place)
+
+
+def read_delegated() -> dict[str, str]:
+    """Return the controllers that are enabled below the root of version 2, by mount point."""
+    return {
+        str(hierarchy): (hierarchy / "cgroup.subtree_control").read_text()
+        for hierarchy in _hierarchies()
+        if (hierarchy / "cgroup.controllers").exists()
+    }
+
+
+def restore_delegated(before: Mapping[str, str]) -> None:
+    """Disable the controllers that were not enabled before, unless the root has a child cgroup, which may need them."""
+    for hierarchy, now in read_delegated().items():
+        added = set(now.split()) - set(before.get(hierarchy, now).split())
+        if added and not any(Path(hierarchy).glob("*/")):
+            (Path(hierarchy) / "cgroup.subtree_control").write_text(" ".join(f"-{name}" for name in sorted(added)))
 
 
 @dataclass(frozen=True)

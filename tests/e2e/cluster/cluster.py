@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cluster import (
     binaries,
+    cgroups,
     configs,
     disk,
     docker,
@@ -149,7 +150,7 @@ def up(state: State, cache: Cache, version: str = VERSION, node: bool = True) ->
     with cache.lock("start"):
         others = Record.of_all()
         addresses = Link.choose(state.link, [other.link for other in others])
-        record = Record(state.name, version, addresses, Process.of(os.getpid()), _sysctls_before(others))
+        record = Record(state.name, version, addresses, Process.of(os.getpid()), *_before_first(others))
         record.save(state)
     cluster = Cluster(state, cache, built, record)
     try:
@@ -170,6 +171,7 @@ def down(state: State) -> bool:
         if remains.init_process:
             remains.init_process.kill()
         Cgroup(state.cgroup).remove()
+        cgroups.restore_delegated(remains.controllers)
         link.remove(state.link)
         sysctls.restore(remains.sysctls)
         shutil.rmtree(state.root)
@@ -188,9 +190,10 @@ def _ignore_interrupts() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _sysctls_before(others: Iterable[Record]) -> dict[str, str]:
-    """Return the sysctls from before the first of the clusters that run or start."""
-    return next((record.sysctls for record in others if record.sysctls), None) or sysctls.read()
+def _before_first(others: Iterable[Record]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the sysctls and the controllers of cgroups from before the first of the clusters that run or start."""
+    found = ((record.sysctls, record.controllers) for record in others if record.sysctls)
+    return next(found, None) or (sysctls.read(), cgroups.read_delegated())
 
 
 def _refuse_a_second(state: State) -> None:

@@ -21,6 +21,8 @@ class Record:
     # Process that starts the cluster, and removes the cluster unless it is kept
     owner: Process
     sysctls: dict[str, str] = field(default_factory=dict)
+    # Of the root of cgroups version 2, by mount point
+    controllers: dict[str, str] = field(default_factory=dict)
     # First process of the cluster's PID namespace: when it ends, the kernel kills all other processes
     init_process: Process | None = None
     # Process IDs by name of service
@@ -86,6 +88,10 @@ class Remains:
     @property
     def sysctls(self) -> dict[str, str]:
         return dict(self.read.get("sysctls") or {})
+
+    @property
+    def controllers(self) -> dict[str, str]:
+        return dict(self.read.get("controllers") or {})
 
     @classmethod
     def load(cls, state: State) -> "Remains | None":

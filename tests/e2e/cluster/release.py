@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster import local_node, webhook_image
+from cluster.cgroups import Cgroup
 from cluster.cluster import Cluster
 from cluster.commands import output_of, run
 from cluster.paths import CHART, ROOT
@@ -104,7 +105,9 @@ def install(cluster: Cluster, *, compiled: bool) -> None:
     archive = cluster.state.root / "webhook.tar"
     # Only the second node has the image.
     helm = replace(Helm.of(cluster.kubeconfig, cluster.logs), node_selection=local_node.selection())
-    tag = webhook_image.build(cluster.cache, cluster.logs, archive, compiled=compiled)
+    # A build that is killed leaves this cgroup, so it is below that of the cluster.
+    cgroup = Cgroup(f"{cluster.state.cgroup}/build")
+    tag = webhook_image.build(cluster.cache, cluster.logs, archive, cgroup, compiled=compiled)
     with step("loading the webhook's image"):
         cluster.local_node.load(archive)
         archive.unlink()

@@ -40,15 +40,16 @@ class _Docker:
         return ["docker", f"--host={self.host}"]
 
 
-def build(cache: Cache, logs: Path, archive: Path, *, compiled: bool) -> str:
+def build(cache: Cache, logs: Path, archive: Path, cgroup: Cgroup, *, compiled: bool) -> str:
     """Build the image of the work tree, write it to an archive, and return its tag, which is derived from its content.
 
-    `compiled` builds the native modules as in a release, which takes half a minute longer.
+    The containers of the build are in `cgroup`, which is removed. `compiled` builds the native modules as in a release,
+    which takes half a minute longer.
     """
     with cache.lock("build"):
         bases = base_image.make(cache, logs / "debian.log")
     # Two daemons cannot share a data directory.
-    with step("building the webhook's image"), cache.lock("docker"), _daemon(cache, logs) as docker:
+    with step("building the webhook's image"), cache.lock("docker"), _daemon(cache, logs, cgroup) as docker:
         for base in bases:
             if not docker.output_of("looking for a base image", "image", "ls", "--quiet", base.name).strip():
                 docker.run("loading a base image", "import", base.archive, base.name)
@@ -82,9 +83,8 @@ exec dockerd "$@"
 
 
 @contextmanager
-def _daemon(cache: Cache, logs: Path) -> Iterator[_Docker]:
-    """Start dockerd. Its containers are in their own cgroup."""
-    cgroup = Cgroup(f"dind-webhook-build-{os.getpid()}")
+def _daemon(cache: Cache, logs: Path, cgroup: Cgroup) -> Iterator[_Docker]:
+    """Start dockerd. Its containers are in a cgroup, which is removed."""
     with tempfile.TemporaryDirectory() as folder:
         host = f"unix://{folder}/docker.sock"
         paths = [f"--data-root={cache.docker}", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
