@@ -11,6 +11,8 @@ from cluster.pki import Pki
 POD_NETWORK = "10.88.0.0/16"
 SERVICE_NETWORK = "10.96.0.0/16"
 REGISTRY_PORT = 5000
+# The process IDs of a pod on the virtual machine, threads counted. Many Kubernetes services set a limit.
+POD_PIDS = 1024
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 
 
@@ -126,7 +128,7 @@ version = 3
             "resolvConf": str(self.folder / "resolv.conf"),
         }
         if not self.shares_kernel:
-            return config
+            return config | {"podPidsLimit": POD_PIDS}
         of_this_machine = {
             "cgroupRoot": f"/{self.cgroup}",
             "enforceNodeAllocatable": [],
