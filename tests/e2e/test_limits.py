@@ -132,6 +132,11 @@ def test_with_and_without_memory_oom_group_a_container_ends_alone(build: Pod, no
     test_a_container_that_takes_too_much_memory_ends_alone(build)
 
 
+def test_containers_may_open_as_many_files_as_databases_need(build: Pod) -> None:
+    """The node starts containers with the soft limit 1024, as containerd's unit does since 2.1.5."""
+    assert build.exec("docker run --rm busybox sh -c 'ulimit -S -n; ulimit -H -n'") == "524288\n524288\n"
+
+
 @pytest.mark.parametrize("build", [{}], indirect=True)
 def test_a_build_that_takes_too_much_memory_ends_alone(build: Pod) -> None:
     lines = "FROM busybox\\nRUN dd if=/dev/zero of=/dev/null bs=500M count=1\\n"

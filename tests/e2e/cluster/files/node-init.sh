@@ -18,7 +18,9 @@ mount -t bpf -o mode=700 bpf /sys/fs/bpf
 # The mount options of systemd
 mount -t cgroup2 -o nsdelegate,memory_recursiveprot cgroup2 /sys/fs/cgroup
 mount --make-rshared /
-ulimit -n 1048576
+# The limits of systemd, with which containerd runs since 2.1.5
+ulimit -H -n 524288
+ulimit -S -n 1024
 ulimit -l unlimited
 
 # The second disk is an archive of the files of this node.
