@@ -128,6 +128,10 @@ bench-api: $(COMPILED)/.made ## Measure the time that injection adds to a pod's 
 bench-docker: $(COMPILED)/.made ## Measure how long a pod waits for Docker on a real cluster (root; BENCH=--rounds=12)
 	@PYTHONPATH=$(COMPILED):tests/e2e $(BIN)/python bench/time_to_docker.py $(BENCH)
 
+.PHONY: bench-limits
+bench-limits: $(DEV_STAMP) ## Count the pods whose limits hold while a container takes too much memory (root; BENCH=--pods=52)
+	@PYTHONPATH=tests/e2e $(BIN)/python bench/limits_hold.py $(BENCH)
+
 .PHONY: soak
 soak: $(COMPILED)/.made ## Load the server for 15 minutes while its certificate rotates; fails if its memory grows (SECONDS=...)
 	@PYTHONPATH=$(COMPILED) $(BIN)/python bench/soak.py --seconds $(or $(SECONDS),900)
