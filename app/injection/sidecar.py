@@ -268,10 +268,11 @@ def _build_resources(options: Options) -> JsonObject:
 
 def _link_script(docker: list[str], socket_dir: str) -> str:
     # Bounded: kubelet waits for the hook, and restarts the container if the hook fails.
-    wait = wait_script(" ".join(docker), _START_SECONDS, "0.2", "exit 1")
-    link = f"{socket_dir}/{SOCKET_LINK_NAME}"
+    socket, link = f"{socket_dir}/{SOCKET_NAME}", f"{socket_dir}/{SOCKET_LINK_NAME}"
+    # dockerd listens long before it answers, so a client that finds the socket waits for the answer.
+    wait = wait_script(" ".join(docker), _START_SECONDS, "0.1", "exit 1", socket)
     # If another webhook moved a container in front of the daemon, kubelet has created a directory there.
-    return f"{wait}; rmdir {link} 2>/dev/null; ln -f {socket_dir}/{SOCKET_NAME} {link}"
+    return f"{wait}; [ ! -d {link} ] || rmdir {link}; ln -f {socket} {link}"
 
 
 def _option_warnings(options: Options) -> list[str]:

@@ -1,14 +1,33 @@
 # Start dockerd so that the limits of this container hold for its containers too, on cgroup v2.
-root=/sys/fs/cgroup
-cgroup=$(sed -n 's/^0:://p' /proc/self/cgroup)
+root=/sys/fs/cgroup cgroup=
+while IFS= read -r line; do
+  case $line in 0::*) cgroup=${line#0::} ;; esac
+done < /proc/self/cgroup
+has_volume_below_tmp= storage=
+while read -r device path type options; do
+  case $path in
+    /var/lib/docker) storage=$type ;;
+    /tmp/*) has_volume_below_tmp=true ;;
+  esac
+done < /proc/self/mounts
 folder=$root$cgroup
 pod=${folder%/*}
 # With CRI-O and crun, the container is one cgroup deeper.
 case $cgroup in */container) pod=${pod%/*} ;; esac
 
-# Print the lowest limit in the files $@ of this container and of its pod, or nothing.
-lowest_limit() {
-  for file; do cat "$folder/$file" "${folder%/*}/$file" "$pod/$file"; done | grep -v '^max' | sort -n | head -n 1
+# Set lowest to the lowest limit in the files $@ of this container and of its pod, or to nothing.
+find_lowest_limit() {
+  lowest=
+  for name; do
+    for file in "$folder/$name" "${folder%/*}/$name" "$pod/$name"; do
+      limit=
+      read -r limit < "$file"
+      case $limit in
+        max* | '') ;;
+        *) [ "$lowest" ] && [ "${lowest% *}" -le "${limit% *}" ] || lowest=$limit ;;
+      esac
+    done
+  done
 }
 
 # Print limit $1 less a reserve for the daemon, which must survive containers that take all they can get: 1/16 of the
@@ -18,14 +37,16 @@ less_reserve() { echo $(($1 / 16 + $2 > $1 / 2 ? $1 - $1 / 2 : $1 - $1 / 16 - $2
 programs=/run/start-dockerd
 # Write a shell script named $1, with the input as its lines. It runs instead of the image's program of that name.
 write_program() {
-  { echo '#!/bin/sh' && cat; } > "$programs/$1" && chmod 755 "$programs/$1" && [ -x "$programs/$1" ]
+  { echo '#!/bin/sh' && while IFS= read -r line; do printf '%s\n' "$line"; done; } > "$programs/$1"
 }
+make_executable() { chmod 755 "$programs"/* && [ -x "$programs/$1" ]; }
 
 divide_cgroup() {
-  [ "$cgroup" ] && [ -f "$folder/cgroup.procs" ] && mkdir -p "$folder/init" "$folder/docker" || return
+  [ "$cgroup" ] && [ -f "$folder/cgroup.procs" ] && mkdir -p "$folder/init" "$folder/docker" "$programs" || return
   # Child cgroups get controllers only if this cgroup has no process, and a probe may start one at any time.
-  controllers=$(sed 's/[^ ]*/+&/g' "$folder/cgroup.controllers") tries=0
-  [ "$controllers" != + ] || return
+  controllers= tries=0
+  read -r available < "$folder/cgroup.controllers" || return
+  for controller in $available; do controllers="$controllers+$controller "; done
   until
     while read -r process; do echo "$process" > "$folder/init/cgroup.procs"; done < "$folder/cgroup.procs"
     echo "$controllers" > "$folder/cgroup.subtree_control"
@@ -35,15 +56,17 @@ divide_cgroup() {
     sleep 0.1 || sleep 1
   done
   # Above memory.high, the kernel slows processes down instead of ending one.
-  memory=$(lowest_limit memory.max memory.high) cpu=$(lowest_limit cpu.max) pids=$(lowest_limit pids.max)
-  if [ "$memory" ]; then less_reserve "$memory" 134217728 > "$folder/docker/memory.max" || return; fi
-  if [ "$pids" ]; then less_reserve "$pids" 256 > "$folder/docker/pids.max" || return; fi
-  if [ "${cpu% *}" ] && [ "${cpu% *}" -ge 2000 ]; then
-    echo "$((${cpu% *} * 15 / 16)) ${cpu#* }" > "$folder/docker/cpu.max" || return
+  find_lowest_limit memory.max memory.high
+  if [ "$lowest" ]; then less_reserve "$lowest" 134217728 > "$folder/docker/memory.max" || return; fi
+  find_lowest_limit pids.max
+  if [ "$lowest" ]; then less_reserve "$lowest" 256 > "$folder/docker/pids.max" || return; fi
+  find_lowest_limit cpu.max
+  if [ "$lowest" ] && [ "${lowest% *}" -ge 2000 ]; then
+    echo "$((${lowest% *} * 15 / 16)) ${lowest#* }" > "$folder/docker/cpu.max" || return
   fi
   # The image's wrapper changes the cgroup that it finds at this path. dockerd must find all of them: containerd looks
   # for a container's cgroup at the path in /proc/PID/cgroup.
-  dockerd=$(command -v dockerd) && mkdir -p "$programs" || return
+  dockerd=$(command -v dockerd) || return
   write_program dockerd << END || return
 [ -d "$folder" ] || umount "$root"
 exec "$dockerd" "\$@" "--cgroup-parent=$cgroup/docker"
@@ -66,14 +89,14 @@ done
 exec "$runc" "\$@"
 END
   fi
-  mount --bind "$folder" "$root" || return
+  make_executable dockerd && mount --bind "$folder" "$root" || return
   export PATH="$programs:$PATH"
 }
 
 # The image's wrapper ends where it cannot make a cgroup. Mount a program over it that only starts dockerd.
 skip_wrapper() {
   wrapper=$(command -v dind) && mkdir -p "$programs" && echo 'exec "$@"' | write_program dind || return
-  mount --bind "$programs/dind" "$wrapper"
+  make_executable dind && mount --bind "$programs/dind" "$wrapper"
 }
 
 # On overlayfs, the image store of Docker 29 and newer starts, but cannot unpack images. Older ones use another driver.
@@ -82,7 +105,7 @@ lacks_volume() {
   case " $*" in
     *' -s'* | *' --storage-driver'* | *' --data-root'* | *' --con'[tf]* | *containerd-snapshotter=false*) return 1 ;;
   esac
-  mkdir -p /var/lib/docker
+  [ "${storage:-overlay}" = overlay ] && mkdir -p /var/lib/docker || return
   [ "$(stat -f -c %t /var/lib/docker)" = 794c7630 ] && dockerd --version | grep -Eq ' (29|[3-9][0-9])\.'
 }
 if lacks_volume "$@" 2> /dev/null; then
@@ -112,13 +135,14 @@ fi
 [ ! "$undivided" ] || echo "nested containers share the pod's limits with the daemon: $undivided" >&2
 # Databases need more open files than the 1024 that many nodes have as the soft limit. With many more than a million,
 # programs that go through all of them are slow.
-files=$(ulimit -H -n)
-[ "$files" -le 1048576 ] 2> /dev/null || files=1048576
-ulimit -S -n "$files" 2> /dev/null || true
+ulimit -S -n 1048576 2> /dev/null || ulimit -S -n "$(ulimit -H -n)" 2> /dev/null || true
 # After a crash, /var has old PID files if its directory run is a volume. New processes often get the same IDs, and then
 # dockerd does not start, because it takes its own process, or its own containerd, for the old one.
-(cd /var && rm -f run/docker.pid run/docker/containerd/containerd.pid) 2> /dev/null
+var=/var
+for file in "$var/run/docker.pid" "$var/run/docker/containerd/containerd.pid"; do
+  if [ -e "$file" ]; then rm -f "$file"; fi
+done
 # The image's wrapper mounts a tmpfs on /tmp unless something is mounted there. It would hide volumes below /tmp.
-if grep -q ' /tmp/' /proc/self/mounts; then mount --rbind /tmp /tmp || true; fi
-entrypoint=$(command -v dockerd-entrypoint.sh)
-exec ${entrypoint:+"$entrypoint"} "$@"
+if [ "$has_volume_below_tmp" ]; then mount --rbind /tmp /tmp || true; fi
+if command -v dockerd-entrypoint.sh > /dev/null; then set -- dockerd-entrypoint.sh "$@"; fi
+exec "$@"

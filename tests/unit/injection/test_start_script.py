@@ -55,10 +55,10 @@ class Container:
         return self
 
     def start(
-        self, script: str = START_SCRIPT, own: str = OWN, returncode: int = 0
+        self, script: str = START_SCRIPT, own: str = OWN, returncode: int = 0, path: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         (self.root / "cgroup").write_text(f"4:memory:/v1\n0::{own}\n")
-        for path, ours in (
+        for original, ours in (
             ("/sys/fs/cgroup", "sys"),
             ("/proc/self/cgroup", "cgroup"),
             ("/proc/self/mounts", "mounts"),
@@ -69,13 +69,13 @@ class Container:
             ("/etc/docker", "etc/docker"),
             ("/run/start-dockerd", "run/start-dockerd"),
         ):
-            script = script.replace(path, str(self.root / ours))
+            script = script.replace(original, str(self.root / ours))
         done = subprocess.run(
             [*self.shell, "-c", f"{FUNCTIONS}{script}", "start-dockerd", *ARGUMENTS],
             check=False,
             capture_output=True,
             text=True,
-            env={"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}"},
+            env={"PATH": path or f"{self.root / 'bin'}:{os.environ['PATH']}"},
         )
         assert done.returncode == returncode, done.stderr
         return done
@@ -104,9 +104,24 @@ def test_containers_get_the_limits_less_a_reserve_for_the_daemon(container: Cont
     assert container.bound("memory.max") == str((4096 - 256 - 128) * MIB)
     assert container.bound("cpu.max") == "187500 100000"
     assert container.bound("pids.max") == str(1600 - 100 - 256)
-    assert (container.own / "cgroup.subtree_control").read_text() == "+cpuset +cpu +memory +pids\n"
+    assert (container.own / "cgroup.subtree_control").read_text() == "+cpuset +cpu +memory +pids \n"
     assert (container.own / "init" / "cgroup.procs").read_text() == "7\n"
     assert done.stderr == ""
+
+
+def test_few_programs_run_because_pods_wait_for_the_script(tmp_path: Path) -> None:
+    """The shell of busybox has these programs in itself, so only another shell shows what starts."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "mounts").write_text(f"/dev/vda {tmp_path}/var/lib/docker ext4 rw 0 0\n")
+    for name in ("mountinfo", "version"):
+        (tmp_path / name).touch()
+    container = Container(tmp_path, ["/bin/sh"]).with_cgroups(memory_max=str(4096 * MIB), cpu_max="200000 100000")
+    container.program("dockerd", 'echo "$@"')
+    for name in ("grep", "mkdir", "sed", "chmod"):
+        container.program(name, f'echo {name} >> {tmp_path}/started; exec {shutil.which(name)} "$@"')
+    container.start(path=str(tmp_path / "bin"))
+    assert container.bound("memory.max") == str((4096 - 256 - 128) * MIB)
+    assert (tmp_path / "started").read_text().split() == ["grep", "mkdir", "sed", "chmod"]
 
 
 def test_dockerd_puts_containers_below_the_own_cgroup_and_sees_the_whole_tree(container: Container) -> None:
@@ -273,7 +288,7 @@ def test_nothing_changes_in_a_cgroup_namespace(container: Container) -> None:
 
 @pytest.mark.parametrize(
     "before",
-    ["mkdir /sys/fs/cgroup/kubepods/pod1/dind/cgroup.subtree_control", "sed() { return 127; }", "mount() { false; }"],
+    ["mkdir /sys/fs/cgroup/kubepods/pod1/dind/cgroup.subtree_control", "chmod() { return 127; }", "mount() { false; }"],
 )
 def test_where_it_cannot_divide_the_cgroup_docker_starts_and_one_line_says_so(
     before: str, container: Container
@@ -287,7 +302,9 @@ def test_where_it_cannot_divide_the_cgroup_docker_starts_and_one_line_says_so(
 def test_on_a_read_only_cgroup_the_images_wrapper_which_would_end_there_is_skipped(container: Container) -> None:
     container.with_cgroups(memory_max=str(4096 * MIB))
     container.program("dind", "exit 1")
-    done = container.start(f"test() {{ return 1; }}\nsed() {{ return 127; }}\n{START_SCRIPT}")
+    # It is read-only for one of the commands only, because the script makes directories elsewhere too.
+    read_only = 'mkdir() { case $* in */init*) return 1 ;; esac; command mkdir "$@"; }\ntest() { return 1; }'
+    done = container.start(f"{read_only}\n{START_SCRIPT}")
     (mount,) = [line for line in done.stdout.splitlines() if line.startswith("mount --bind")]
     program, wrapper = mount.split()[2:]
     assert wrapper == str(container.root / "bin" / "dind")
@@ -322,6 +339,12 @@ def test_an_image_store_that_cannot_work_ends_in_a_sentence(
     if not starts:
         assert "Mount a volume at" in done.stderr
         assert message.read_text() == done.stderr
+
+
+def test_a_volume_of_another_file_system_is_enough(container: Container) -> None:
+    (container.root / "mounts").write_text(f"/dev/vda {container.root}/var/lib/docker ext4 rw 0 0\n")
+    container.program("dockerd", 'echo "Docker version 29.8.1, build 0"')
+    container.start(f"stat() {{ echo 794c7630; }}\n{START_SCRIPT}")
 
 
 @pytest.mark.parametrize("before", ["export DOCKER_DRIVER=vfs", "echo '{}' > /etc/docker/daemon.json"])

@@ -48,6 +48,19 @@ def wait(seconds: int) -> list[str]:
     return command
 
 
+def test_no_client_runs_before_the_daemon_has_made_its_socket(socket_dir: Path) -> None:
+    """On a slow node, each client takes time from the daemon that it waits for."""
+    (socket_dir / "docker.sock").rename(socket_dir / "later.sock")
+    # The script sleeps while there is no socket. The third time, the daemon has made it.
+    sleep = socket_dir / "sleep"
+    sleep.write_text('#!/bin/sh\necho >> "$0.calls"; [ "$(wc -l < "$0.calls")" -lt 3 ] || mv later.sock docker.sock\n')
+    sleep.chmod(0o755)
+    command = ["sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", str(socket_dir), *hook(socket_dir)]
+    assert run(command, 'echo >> "$0.calls"', socket_dir).returncode == 0
+    assert (socket_dir / "sleep.calls").read_text() == 3 * "\n"
+    assert (socket_dir / "docker.calls").read_text() == "\n"
+
+
 @pytest.mark.parametrize("docker", ["exit 0", SLOWLY])
 def test_once_the_daemon_answers_its_socket_has_a_second_name(socket_dir: Path, docker: str) -> None:
     assert run(hook(socket_dir), docker, socket_dir).returncode == 0
