@@ -16,10 +16,30 @@ PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 NOTHING, CHART_WEBHOOK, CHART_RELEASE = "nothing", OURS, "dind-webhook and its ValidatingAdmissionPolicy"
 MAP = "MutatingAdmissionPolicy"
 HANDWRITTEN, ACTIONS = "hand-written container", "hand-written native sidecar"
-EMBEDDED = "dind-webhook, containerd embedded"
-# What happens in a pod, in this order in pods of dind-webhook
+EMBEDDED, NO_IPV6, SMALL_HEAP = "containerd embedded", "no IPv6 firewall", "small heap"
+VM, LOCAL_NODE = "virtual machine", "node of namespaces"
+# Time after which a daemon is idle
+IDLE_SECONDS = 10
 INFO, RUN = "first `docker info`", "first `docker run`"
-MARKS = ("first log line of the daemon", "its API listens", "first container starts", INFO, RUN)
+SCHEDULED, SANDBOX, CREATED, RUNNING = "scheduled", "sandbox requested", "daemon's container requested", "it runs"
+FIRST_LINE, DOCKERD, CONTAINERD = "first line of the entrypoint", "first line of dockerd", "containerd answers dockerd"
+NETWORK, API, HOOK, CLIENT = "firewall and bridge are made", "the API listens", "the hook ends", "first container runs"
+# The end of each stage of a pod of dind-webhook, in this order, and what takes the time of the stage
+STAGES = {
+    SCHEDULED: "the API server, the webhook and the scheduler",
+    SANDBOX: "kubelet mounts the volumes",
+    CREATED: "the sandbox: its network and its first process",
+    RUNNING: "the start of the container",
+    FIRST_LINE: "the start script, and the entrypoint's choice of iptables",
+    DOCKERD: "the rest of the entrypoint, the wrapper, and loading dockerd",
+    CONTAINERD: "dockerd starts containerd, and waits for it",
+    NETWORK: "149 calls of iptables and ip6tables (counted with Docker 29.8.1)",
+    API: "BuildKit, and all else that dockerd does",
+    HOOK: "the answer to the hook, which links the socket",
+    CLIENT: "kubelet starts the first container",
+    INFO: "the client, and its plugins",
+    RUN: "a container of an image that the daemon has",
+}
 OPTED_IN, NOT_OPTED_IN, UNCONFIGURED = "opted in", "not opted in", "no webhook configured"
 
 # One pod with Docker per node every five seconds
@@ -47,8 +67,13 @@ _INJECTORS = {
 _FORMS = {
     OURS: "`dind.io/inject: sidecar`, default settings: a native sidecar with a hook that waits for the daemon",
     HANDWRITTEN: "an ordinary container beside the first one, which asks ten times per second whether Docker answers",
-    ACTIONS: "a native sidecar whose startup probe runs every 5 s, as in the runner pods of Actions Runner Controller",
+    ACTIONS: "a native sidecar whose startup probe runs `docker info` every 5 s, as in the runner pods of Actions Runner "
+    "Controller; the timeout is the default, 1 s",
+}
+_VARIANTS = {
     EMBEDDED: '`dind.io/dockerd-args: ["--feature=embedded-containerd"]`: dockerd and containerd in one process',
+    NO_IPV6: '`dind.io/dockerd-args: ["--ip6tables=false"]`: no firewall rules for IPv6 networks, which then lack NAT',
+    SMALL_HEAP: '`dind.io/env: \'{"GOGC": "50"}\'`: both programs collect garbage twice as often',
 }
 
 
@@ -124,9 +149,12 @@ def api_limits(api: Mapping[str, Any]) -> list[Limit]:
 
 def docker_limits(docker: Mapping[str, Any]) -> list[Limit]:
     """Return the limits of `make bench-docker`."""
-    marks = docker["marks"]
-    pairs = [(mark, peer) for mark in (INFO, RUN) for peer in (HANDWRITTEN, ACTIONS)]
-    return [_limit(f"{mark} no later than in a {peer}", ratio(marks, mark, OURS, peer), 1) for mark, peer in pairs]
+    return [
+        _limit(f"{stage} on the {node} no later than in a {peer}", ratio(figures["stages"], stage, OURS, peer), 1)
+        for node, figures in docker["nodes"].items()
+        for stage in (INFO, RUN)
+        for peer in (HANDWRITTEN, ACTIONS)
+    ]
 
 
 def soak_limits(soak: Mapping[str, Any]) -> list[Limit]:
@@ -336,34 +364,97 @@ def _size_table(cells: Mapping[str, Cell], calls: int) -> str:
 
 
 def _docker_section(docker: Mapping[str, Any]) -> str:
-    marks, memory = docker["marks"], docker["memory"]
     version = docker["machine"]["kubernetes"].removeprefix("v")
-    rows = ([form, *(Estimate.of(marks[form][mark]).show(2, "") for mark in MARKS)] for form in _FORMS)
-    processes = ("dockerd", "containerd")
-    used = (
-        [form, *(Estimate.of(memory[form][one]).show(0, "") if one in memory[form] else "none" for one in processes)]
-        for form in _FORMS
-    )
+    nodes = docker["nodes"]
     return f"""## Time to Docker
 
-`make bench-docker` creates one pod after the other on a node that runs nothing else (Kubernetes {version}, containerd, Docker 29) and has
-all images. The node has cgroup v1, on which the start script changes no cgroup. The forms of a pod alternate. The first container of each
-runs `docker info` until it succeeds, and then `docker run --rm busybox true`, which pulls 1 MB from a registry on the same machine.
+`make bench-docker` creates one pod after the other on each of the two nodes of a cluster (Kubernetes {version}, containerd 2.4, Docker 29)
+that have all images. The {VM} is user-mode Linux with cgroup v2 and two processors: a node as people have it, but the start of a program
+takes ten times as long. The {LOCAL_NODE} has the kernel of the machine, and cgroup v1, on which the start script changes no cgroup. The
+forms of a pod take turns. The first container of each runs `docker info` until it succeeds, pulls an image, and runs it: the time of the
+pull is not counted, so the first `docker run` is that of a cached image.
 
-{_conditions(docker["machine"])}
+{_conditions(docker["machine"])} After it, it was
+{docker["machine"]["load_after"]}: the cores are shared with the control plane, with the other node, and with what else runs on the machine. A load
+above the number of cores makes all figures larger.
 
 {_table(["form", "description"], _FORMS.items())}
 
 Seconds after the creation of the pod:
 
-{_table(["form", *MARKS], rows)}
+{_docker_table(nodes)}
 
-The daemon's own start takes most of the time, until its API listens; a probe every 5 s adds up to 5 s. Embedded containerd is experimental
-in Docker 29, so it is not the default, although it needs less memory.
+### Where each second goes
 
-Memory of an idle daemon in MB, without the pages of its program files, which pods of a node share:
+Medians in seconds of a pod of dind-webhook, from the end of the previous stage to the end of this one:
 
-{_table(["form", *processes], used)}"""
+{_stage_table(nodes)}
+
+The hook ends a moment after the API listens. From then on, a pod of dind-webhook takes longer than the hand-written container: its
+first container starts only now, and its first client too, while the hand-written client has been waiting since its own start. That is
+the price of commands that cannot come too early; [a note](decisions/0029-the-hook-holds-the-other-containers-back.md) has the reasons.
+
+Most of the time is dockerd's own, and the same in all forms. The start script reads files with the shell, and starts five programs on
+cgroup v2 (28 before). The hook starts its client when dockerd has made its socket, which is long before the API answers; before, up to
+five clients per second competed with the daemon. The nodes have the images of all containers: pulling them would come on top.
+
+### Memory of an idle sidecar
+
+MB, {IDLE_SECONDS} s after the first container on the {LOCAL_NODE}. *Private* are pages that no other process can share. *Proportional* adds the pages
+of program files, each divided by the number of processes that use it: pods of a node share them. *Resident* counts them in full.
+
+{_memory_table(nodes[LOCAL_NODE]["memory"])}
+
+What changes these figures, by annotations; times on the same node in seconds:
+
+{_variant_table(nodes[LOCAL_NODE])}
+
+Embedded containerd is experimental, so [it is not the default](decisions/0031-containerd-stays-a-process-of-its-own.md). The other two
+are no defaults either: IPv6 networks would lack their firewall, and more garbage collection takes processor time from builds."""
+
+
+def _docker_table(nodes: Mapping[str, Any]) -> str:
+    rows = (
+        [node, form, *(Estimate.of(figures["stages"][form][stage]).show(2, "") for stage in (CLIENT, INFO, RUN))]
+        for node, figures in nodes.items()
+        for form in _FORMS
+    )
+    return _table(["node", "form", CLIENT, INFO, RUN], rows)
+
+
+def _stage_table(nodes: Mapping[str, Any]) -> str:
+    """Return how long each stage takes, which is the median of the differences of the same pods."""
+    ends = [figures["stages"][OURS] for figures in nodes.values()]
+    previous = dict(zip(STAGES, [None, *STAGES], strict=False))
+    rows = []
+    for stage, text in STAGES.items():
+        before = previous[stage]
+        times = [_differences(end[before], end[stage]) if before else end[stage] for end in ends]
+        rows.append([stage, text, *(f"{Estimate.of(seconds).median:.2f}" for seconds in times)])
+    return _table(["end of the stage", "what takes the time", *nodes], rows)
+
+
+def _memory_table(memory: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    kinds = {"private": "Anonymous", "proportional": "Pss", "resident": "Rss"}
+    rows = (
+        [f"{process}, {label}", *(Estimate.of(memory[form][f"{process} {kind}"]).show(0, "") for form in _FORMS)]
+        for process in ("dockerd", "containerd")
+        for label, kind in kinds.items()
+    )
+    return _table(["process", *_FORMS], rows)
+
+
+def _variant_table(figures: Mapping[str, Any]) -> str:
+    rows = []
+    for form, text in {OURS: "the defaults", **_VARIANTS}.items():
+        stages, memory = figures["stages"][form], figures["memory"][form]
+        totals = []
+        for kind in ("Anonymous", "Pss"):
+            rounds = zip(*(values for name, values in memory.items() if name.endswith(kind)), strict=True)
+            totals.append(Estimate.of([sum(values) for values in rounds]).show(0, ""))
+        times = (Estimate.of(stages[stage]).show(2, "") for stage in (INFO, RUN))
+        rows.append([text, *times, *totals])
+    return _table(["setting", INFO, RUN, "private, both", "proportional, both"], rows)
 
 
 def _soak_section(soak: Mapping[str, Any]) -> str:

@@ -59,8 +59,13 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "commit": _commit(),
         "compiled": IS_COMPILED,
-        "load_before": round(os.getloadavg()[1], 1),
+        "load_before": load_average(),
     }
+
+
+def load_average() -> float:
+    """Return the load of the last five minutes."""
+    return round(os.getloadavg()[1], 1)
 
 
 def _commit() -> str:

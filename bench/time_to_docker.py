@@ -1,15 +1,17 @@
 """`make bench-docker`: measure how long a pod waits for Docker, beside sidecars that people write by hand.
 
-The pods run on the second node of a cluster started for it, one after the other.
+The pods run on both nodes of a cluster that is started for it, one after the other.
 """
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import report
@@ -20,26 +22,61 @@ from cluster.cluster import VERSION, Cluster
 from cluster.errors import ClusterError
 from cluster.paths import Cache, State
 from kube import Kube, Manifest, Namespace, Pod, until
-from report import ACTIONS, EMBEDDED, HANDWRITTEN, MARKS
+from report import (
+    ACTIONS,
+    API,
+    CLIENT,
+    CONTAINERD,
+    CREATED,
+    DOCKERD,
+    EMBEDDED,
+    FIRST_LINE,
+    HANDWRITTEN,
+    HOOK,
+    IDLE_SECONDS,
+    INFO,
+    LOCAL_NODE,
+    NETWORK,
+    NO_IPV6,
+    RUN,
+    RUNNING,
+    SANDBOX,
+    SCHEDULED,
+    SMALL_HEAP,
+    VM,
+)
 from results import Cells, append
 from servers import OURS
 
-# A line for each of MARKS that the client sees
+# The image is pulled before it runs, because the first `docker run` is that of an image that the daemon has already.
 _CLIENT = """\
 echo started
 until docker info >/dev/null 2>&1; do sleep 0.1; done
 echo answers
-docker run --rm busybox true 2>/dev/null
+docker pull --quiet busybox
+echo cached
+docker run --rm --pull=never busybox true
 echo ran
 sleep 600
 """
-_LINES = (("dind", ""), ("dind", "API listen on"), ("build", "started"), ("build", "answers"), ("build", "ran"))
-# Time after which a daemon is idle
-_IDLE_SECONDS = 10
+# The lines that mark a stage in the logs of the daemon and of the client
+_DAEMON_LINES = {
+    FIRST_LINE: "",
+    DOCKERD: "Starting up",
+    CONTAINERD: "Loading containers: start",
+    NETWORK: "Loading containers: done",
+    API: "API listen on",
+}
+_CLIENT_LINES = {CLIENT: "started", INFO: "answers"}
+_CONTAINER = re.compile(r'for name:"dind" returns container id "(\w+)"')
+_TIME = re.compile(r"20\d\d-\d\d-\d\dT[0-9:.]+Z")
 _MEMORY = """\
-for file in /proc/[0-9]*/status; do
-  awk '/^Name:/ {name = $2} /^RssAnon:/ {kib = $2} END {print name, kib}' "$file" 2>/dev/null
-done | grep -E '^(dockerd|containerd) '
+for process in /proc/[0-9]*; do
+  name=$(cat $process/comm)
+  case $name in
+    dockerd | containerd) awk -v name=$name '/^(Rss|Pss|Anonymous):/ {print name, $1, $2}' $process/smaps_rollup ;;
+  esac
+done
 """
 
 
@@ -49,17 +86,18 @@ def main() -> None:
     options = parser.parse_args()
     about = {**results.machine(), "kubernetes": VERSION, "rounds": options.rounds}
     try:
-        with node() as started:
+        with start_cluster() as started:
             figures = measure(started, options.rounds)
+            about["load_after"] = results.load_average()
     except ClusterError as error:
         sys.exit(str(error))
-    results.save("time_to_docker", {"machine": about, **figures})
+    results.save("time_to_docker", {"machine": about, "nodes": figures})
     report.write()
     report.print_limits(report.docker_limits(results.read()["time_to_docker"]))
 
 
 @contextmanager
-def node() -> Iterator[Cluster]:
+def start_cluster() -> Iterator[Cluster]:
     """Start a cluster with the chart, as `make e2e` does."""
     state = State("bench-dock")
     try:
@@ -78,60 +116,104 @@ class Form:
     pod: Callable[[str], Manifest]
 
 
+@dataclass(frozen=True)
+class Node:
+    """A node: its name on the page, the file of its log, and the forms that run there."""
+
+    name: str
+    log: str
+    forms: tuple[Form, ...]
+    is_second: bool = False
+
+
 def measure(started: Cluster, rounds: int) -> dict[str, Any]:
-    """Return the times in seconds of each form by mark, and the memory in MB of the daemon's processes."""
-    kube = replace(Kube.load(str(started.kubeconfig)), on_second_node=True)
-    times: Cells = {}
-    memory: Cells = {}
+    """Return, by node, the times in seconds of each form by stage, and the memory in MB of the daemon's processes."""
+    kube = Kube.load(str(started.kubeconfig))
+    figures: dict[str, Cells] = {node.name: {} for node in NODES}
     with kube.namespace() as namespace:
-        mirror = f"http://{started.registry}"
+        # The first round warms the nodes up.
         for number in range(-1, rounds):
-            # Each form is the first of a round in turn. The first round warms the node up.
-            shift = number % len(FORMS)
-            for form in (*FORMS[shift:], *FORMS[:shift]):
-                pod, begin = _create(namespace, form.pod(mirror))
-                marks = _read_marks(pod, begin)
-                time.sleep(_IDLE_SECONDS)
-                used = _read_memory(pod)
-                _delete(pod)
-                if number >= 0:
-                    append(times, "marks", form.name, marks)
-                    append(memory, "memory", form.name, used)
-    return {**times, **memory}
+            for node in NODES:
+                here = Namespace(replace(kube, on_second_node=node.is_second), namespace.name)
+                # Each form is the first of a round in turn.
+                shift = number % len(node.forms)
+                for form in (*node.forms[shift:], *node.forms[:shift]):
+                    stages, memory = _measure_pod(here, form.pod(f"http://{started.registry}"), started.logs / node.log)
+                    if number >= 0:
+                        append(figures[node.name], "stages", form.name, stages)
+                        append(figures[node.name], "memory", form.name, memory)
+    return figures
 
 
-def _create(namespace: Namespace, manifest: Manifest) -> tuple[Pod, float]:
-    """Create a pod, and return it with the time before its creation."""
+def _measure_pod(namespace: Namespace, manifest: Manifest, log: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """Create a pod, wait until it has used Docker, and return its stages and memory. `log` is that of the node."""
+    log_size = log.stat().st_size
     begin = time.time()
-    return namespace.run(manifest), begin
+    pod = namespace.run(manifest)
+    _wait_until_it_ran(pod)
+    stages = {stage: stamp - begin for stage, stamp in _read_stages(namespace, pod, _read_from(log, log_size)).items()}
+    time.sleep(IDLE_SECONDS)
+    memory = _read_memory(pod)
+    _delete(pod)
+    return stages, memory
 
 
-def _read_marks(pod: Pod, begin: float) -> dict[str, float]:
-    """Wait until the pod has used Docker, and return how many seconds after its creation it was at each mark."""
-
-    def is_done() -> bool:
+def _wait_until_it_ran(pod: Pod) -> None:
+    def has_run() -> bool:
         assert pod.phase != "Failed", pod.describe()
-        return bool(pod.status("build").get("state", {}).get("running")) and _find(pod, "build", "ran") is not None
+        return bool(pod.status("build").get("state", {}).get("running")) and "\nran\n" in pod.log("build")
 
-    pod.until(is_done, "use Docker")
-    found = {mark: _find(pod, *line) for mark, line in zip(MARKS, _LINES, strict=True)}
-    return {mark: stamp - begin for mark, stamp in found.items() if stamp}
+    pod.until(has_run, "use Docker")
 
 
-def _find(pod: Pod, container: str, text: str) -> float | None:
-    """Return the time at which a container printed the first line with a text, by the clock of the node."""
+def _read_from(log: Path, offset: int) -> list[str]:
+    """Return the lines of a log after its first `offset` bytes."""
+    with log.open("rb") as file:
+        file.seek(offset)
+        return file.read().decode(errors="replace").splitlines()
+
+
+def _read_stages(namespace: Namespace, pod: Pod, node_log: list[str]) -> dict[str, float]:
+    """Return the time of each stage. All clocks are that of this machine."""
+    events = namespace.kube.core.list_namespaced_event(namespace.name, field_selector="reason=Scheduled").items
+    uid = pod.read()["metadata"]["uid"]
+    scheduled = next(event.event_time.timestamp() for event in events if event.involved_object.uid == uid)
+    node = [(_time(line), line.replace('\\"', '"')) for line in node_log if _TIME.search(line)]
+    container = next(found[1] for _, line in node if (found := _CONTAINER.search(line)))
+    node_lines = {
+        SANDBOX: "RunPodSandbox for ",
+        CREATED: 'for container name:"dind"',
+        RUNNING: f'StartContainer for "{container}" returns successfully',
+        HOOK: 'for container name:"build"',
+    }
+    daemon, client = _lines(pod, "dind"), _lines(pod, "build")
+    stages = {SCHEDULED: scheduled}
+    for lines, texts in ((node, node_lines), (daemon, _DAEMON_LINES), (client, _CLIENT_LINES)):
+        stages |= {stage: _find(lines, text) for stage, text in texts.items()}
+    return {**stages, RUN: stages[INFO] + _find(client, "ran") - _find(client, "cached")}
+
+
+def _lines(pod: Pod, container: str) -> list[tuple[float, str]]:
+    """Return the lines that a container has printed, with their times."""
     log = pod.kube.core.read_namespaced_pod_log(pod.name, pod.namespace, container=container, timestamps=True)
-    for line in (log or "").splitlines():
-        stamp, _, printed = line.partition(" ")
-        if text in printed:
-            return datetime.fromisoformat(stamp).timestamp()
-    return None
+    return [(_time(line), line.partition(" ")[2]) for line in log.splitlines()]
+
+
+def _time(line: str) -> float:
+    found = _TIME.search(line)
+    assert found, line
+    return datetime.fromisoformat(found[0]).timestamp()
+
+
+def _find(lines: list[tuple[float, str]], text: str) -> float:
+    """Return the time of the first line with a text."""
+    return next(stamp for stamp, line in lines if text in line)
 
 
 def _read_memory(pod: Pod) -> dict[str, float]:
-    """Return the memory in MB that the daemon's processes do not share with files."""
+    """Return the memory in MB of the daemon's processes, by process and kind."""
     lines = (line.split() for line in pod.exec(_MEMORY, "dind").splitlines())
-    return {name: int(kib) * 1024 / 1e6 for name, kib in lines}
+    return {f"{name} {kind.rstrip(':')}": int(kib) * 1024 / 1e6 for name, kind, kib in lines}
 
 
 def _delete(pod: Pod) -> None:
@@ -165,17 +247,21 @@ def _with_daemon(mirror: str, *, native: bool) -> Manifest:
     client = workloads.container(_CLIENT, volumeMounts=mounts)
     volumes = [{"name": name, "emptyDir": {}} for name in ("socket", "storage")]
     if not native:
-        return workloads.pod(client, daemon, inject=None, volumes=volumes)
+        return workloads.pod(daemon, client, inject=None, volumes=volumes)
     probe = {"exec": {"command": ["docker", "info"]}, "periodSeconds": 5, "failureThreshold": 24}
     sidecar = {**daemon, "restartPolicy": "Always", "startupProbe": probe}
     return workloads.pod(client, inject=None, volumes=volumes, initContainers=[sidecar])
 
 
-FORMS = (
-    Form(OURS, _injected()),
-    Form(HANDWRITTEN, _handwritten),
-    Form(ACTIONS, _as_actions),
+FORMS = (Form(OURS, _injected()), Form(HANDWRITTEN, _handwritten), Form(ACTIONS, _as_actions))
+VARIANTS = (
     Form(EMBEDDED, _injected(**{"dockerd-args": '["--feature=embedded-containerd"]'})),
+    Form(NO_IPV6, _injected(**{"dockerd-args": '["--ip6tables=false"]'})),
+    Form(SMALL_HEAP, _injected(env='{"GOGC": "50"}')),
+)
+NODES = (
+    Node(VM, "vm-containerd.log", FORMS),
+    Node(LOCAL_NODE, "containerd.log", (*FORMS, *VARIANTS), is_second=True),
 )
 
 

@@ -5,7 +5,20 @@ from typing import Any
 
 import pytest
 import report
-from report import CHART_WEBHOOK, MAP, NOT_OPTED_IN, NOTHING, OPTED_IN, UNCONFIGURED
+from report import (
+    ACTIONS,
+    CHART_WEBHOOK,
+    HANDWRITTEN,
+    INFO,
+    MAP,
+    NOT_OPTED_IN,
+    NOTHING,
+    OPTED_IN,
+    RUN,
+    UNCONFIGURED,
+    VM,
+)
+from servers import OURS
 from verdict import Limit, Verdict
 
 
@@ -65,6 +78,14 @@ def test_with_one_replica_down_the_others_are_half_busy_and_have_requested_it(ca
 def test_there_is_no_replica_too_many() -> None:
     assert report.size(0.5)[0] == 2
     assert report.size(0.51)[0] == 3
+
+
+def test_the_time_to_docker_is_compared_with_each_hand_written_form_on_each_node() -> None:
+    stages = {OURS: 2.0, HANDWRITTEN: 1.0, ACTIONS: 4.0}
+    figures = {"stages": {form: {INFO: [seconds] * 6, RUN: [seconds] * 6} for form, seconds in stages.items()}}
+    limits = report.docker_limits({"nodes": {VM: figures, "other": figures}})
+    assert [limit.verdict for limit in limits] == [Verdict.MISSED, Verdict.MET] * 4
+    assert sum(VM in limit.text for limit in limits) == 4
 
 
 class TestSoak:
