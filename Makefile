@@ -56,7 +56,7 @@ test: $(DEV_STAMP) ## Run all tests that need no helm and no cluster
 
 .PHONY: chart
 chart: $(DEV_STAMP) ## Render the chart with helm 3 and 4 and test it (builds helm once)
-	@PYTHON=$(BIN)/python tests/chart/install-helm.sh > /dev/null
+	@PYTHON=$(BIN)/python tests/install-go-tools.sh > /dev/null
 	@$(BIN)/python -m pytest -q -n auto tests/chart --ignore=tests/chart/on_a_cluster
 
 .PHONY: docker
@@ -65,12 +65,12 @@ docker: $(DEV_STAMP) ## Test that no option makes the newest Docker trust a fake
 
 .PHONY: readme
 readme: $(DEV_STAMP) ## Write the chart's README from the comments of its values, and the policies in deploy/overlays
-	@PYTHON=$(BIN)/python tests/chart/install-helm.sh > /dev/null
+	@PYTHON=$(BIN)/python tests/install-go-tools.sh > /dev/null
 	@$(BIN)/python tests/chart/readme.py
 
 .PHONY: chart-cluster
 chart-cluster: $(DEV_STAMP) ## Test the chart on the cluster of CHART_KUBECONFIG, which needs no nodes
-	@PYTHON=$(BIN)/python tests/chart/install-helm.sh > /dev/null
+	@PYTHON=$(BIN)/python tests/install-go-tools.sh > /dev/null
 	@$(BIN)/python -m pytest -q tests/chart/on_a_cluster
 
 .PHONY: e2e

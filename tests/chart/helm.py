@@ -27,8 +27,9 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @cache
 def tool(name: str) -> str:
-    """Return the path of a tool that install-helm.sh has built."""
-    listing = subprocess.run([HERE / "install-helm.sh", "--paths"], check=True, capture_output=True, text=True).stdout
+    """Return the path of a tool that install-go-tools.sh has built."""
+    command = [ROOT / "tests/install-go-tools.sh", "--paths"]
+    listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     path = dict(line.split("=", 1) for line in listing.splitlines())[name]
     if not Path(path).exists():
         pytest.fail(f"{name} is not there: `make chart` builds it")

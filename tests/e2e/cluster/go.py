@@ -8,7 +8,7 @@ from pathlib import Path
 from cluster.commands import Command, output_of, run
 from cluster.paths import ROOT
 
-# The oldest Go that builds all programs; tests/chart/install-go.sh installs Go if the machine's is too old.
+# The oldest Go that builds all programs; tests/install-go.sh installs Go if the machine's is too old.
 _GO_VERSION = "1.26.3"
 
 
@@ -33,7 +33,7 @@ class Go:
     @classmethod
     def of_machine(cls, log: Path) -> "Go":
         """Return the Go toolchain of the chart's tests. Install it if it is missing."""
-        install = ROOT / "tests/chart/install-go.sh"
+        install = ROOT / "tests/install-go.sh"
         return cls(Path(output_of("finding Go", [install], log, {"PYTHON": sys.executable}).strip()), log)
 
     def build(self, source: Path, program: Program, target: Path) -> None:

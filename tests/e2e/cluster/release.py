@@ -43,7 +43,7 @@ class Helm:
     def of(cls, kubeconfig: Path, logs: Path) -> "Helm":
         """Return the helm of the chart's tests for the main release. Build helm if it is missing."""
         with step("making sure of helm"):
-            listing = output_of("building helm", [ROOT / "tests/chart/install-helm.sh"], logs / "helm.log")
+            listing = output_of("building helm", [ROOT / "tests/install-go-tools.sh"], logs / "helm.log")
         tools = dict(line.split("=", 1) for line in listing.splitlines())
         return cls(Path(tools["helm4"]), kubeconfig, logs / "helm.log")
 
