@@ -180,24 +180,40 @@ docs: $(DOCS_STAMP) $(PLAYGROUND) ## Build the documentation into site/; fails o
 docs-serve: $(DOCS_STAMP) $(PLAYGROUND) ## Serve the documentation at http://127.0.0.1:8000 and rebuild changed pages
 	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs serve --strict
 
+.PHONY: release
+release: $(DEV_STAMP) ## Make all files of a release in dist/ from the commit (OWNER=account REGISTRY=ghcr.io; amd64 Debian)
+	@$(BIN)/python -m release make --owner '$(OWNER)' --registry '$(or $(REGISTRY),ghcr.io)' \
+	  --helm "$$(PYTHON=$(BIN)/python tests/install-go-tools.sh helm4 | cut -d= -f2)"
+
+.PHONY: release-tests
+release-tests: $(DEV_STAMP) ## Make a release twice, compare, publish it to a local registry, install it on a cluster (root)
+	@PYTHON=$(BIN)/python tests/install-go-tools.sh helm3 helm4 cosign crane > /dev/null
+	@PYTHONPATH=tests/e2e $(BIN)/python -m pytest -q tests/release $(ARGS)
+
 .PHONY: golden
 golden: $(DEV_STAMP) ## Write the expected results of tests/golden again; read the diff before you commit it
 	@$(BIN)/python -m pytest -q tests/golden --update-golden
 
 .PHONY: lock
 lock: ## Resolve the dependencies again (needs uv)
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
+	@uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' pyproject.toml --group build -o requirements.lock
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
+	@uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' pyproject.toml --group build --group dev -c requirements.lock -o requirements-dev.lock
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
+	@uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' --group compile -c requirements-dev.lock -o requirements-build.lock
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
+	@uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make lock' --group release -c requirements-dev.lock -o requirements-release.lock
+	@uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' --group docs -o requirements-docs.lock
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
+	@uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' --group browser -c requirements-dev.lock -o requirements-browser.lock
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
+	@uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' bench/peers/kopf/requirements.in -o bench/peers/kopf/requirements.txt
+
+.PHONY: lock-debian
+lock-debian: $(RUN_STAMP) ## Lock the newest Debian packages of the image
+	@$(BIN)/python -m release lock
 
 $(BROWSER_STAMP): requirements-browser.lock tests/browser/package-lock.json $(DEV_STAMP)
 	@echo "installing the tools for tests in a browser into $(VENV) and build/axe"

@@ -1,0 +1,110 @@
+"""`python -m release`: fill a folder with what a release publishes; `python -m release lock`: lock Debian packages."""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from release import archive, changelog, chart, debian, image, sbom
+from release.chart import Publication
+from release.errors import ReleaseError
+from release.image import Source
+
+_ROOT = Path(__file__).parent.parent
+_CACHE = _ROOT / "build/release"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m release", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("lock", help="lock the newest Debian packages")
+    make = commands.add_parser("make", help="fill dist/ from the commit that is checked out")
+    make.add_argument("--owner", required=True, help="the account on GitHub that publishes")
+    make.add_argument("--registry", default="ghcr.io", help="the container registry (default: %(default)s)")
+    make.add_argument("--dist", type=Path, default=_ROOT / "dist", help="the folder, which is emptied first")
+    make.add_argument("--helm", type=Path, required=True, help="helm 4")
+    make.add_argument("--interpreted", action="store_true", help="without native modules: faster to make, slower")
+    arguments = parser.parse_args()
+    # Modes of files must not depend on who makes the release.
+    os.umask(0o022)
+    try:
+        if arguments.command == "lock":
+            debian.lock()
+        else:
+            _make(arguments)
+    except ReleaseError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _make(arguments: argparse.Namespace) -> None:
+    if not arguments.owner:
+        raise ReleaseError("name the account on GitHub that publishes: make release OWNER=account")
+    repository, dist, helm = f"{arguments.owner}/dind-webhook", arguments.dist, arguments.helm
+    shutil.rmtree(dist, ignore_errors=True)
+    dist.mkdir(parents=True)
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    # Not in /tmp: it may be a tmpfs, which takes memory.
+    with tempfile.TemporaryDirectory(dir=_CACHE) as folder:
+        work = Path(folder)
+        source = _export(work / "source", f"https://github.com/{repository}")
+        section = changelog.section((source.folder / "CHANGELOG.md").read_text(), source.version)
+        _step("building the Python package")
+        tools = image.builder(work, _CACHE / "debian", source, compiled=not arguments.interpreted)
+        tools.install_tools(source.folder)
+        for file in tools.package(source.folder):
+            shutil.move(file, dist)
+        _step("building the image")
+        digest = image.write(tools, source, _CACHE / "debian", work / "layout")
+        name = f"dind-webhook-{source.version}"
+        layout = archive.tar(work / "layout", (work / "layout").rglob("*"), source.epoch)
+        (dist / f"{name}-image.tar").write_bytes(layout)
+        for architecture, formats in sbom.describe(work, source).items():
+            for suffix, document in formats.items():
+                (dist / f"{name}-{architecture}.{suffix}.json").write_text(json.dumps(document, indent=1) + "\n")
+        _step("packing the chart")
+        publication = Publication(source.version, repository, f"{arguments.registry}/{repository}", digest)
+        stamped = work / "chart/dind-webhook"
+        shutil.copytree(source.folder / "charts/dind-webhook", stamped)
+        chart.stamp(stamped, publication, changelog.changes(section))
+        chart.pack(helm, stamped, dist, source.epoch)
+        (dist / "install.yaml").write_text(chart.install_yaml(helm, stamped))
+        (dist / "image.txt").write_text(f"{publication.image}:{source.version}@{digest}\n")
+        (dist / "release-notes.md").write_text(changelog.release_notes(section, repository, source.version))
+    files = sorted(path for path in dist.iterdir())
+    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files]
+    (dist / "SHA256SUMS").write_text("".join(sums))
+    _step(f"made {len(files) + 1} files in {dist}")
+
+
+def _export(folder: Path, url: str) -> Source:
+    """Write the files of the commit into a folder: neither changes nor files that Git does not know are released."""
+    exported = subprocess.run(["git", "archive", "HEAD"], cwd=_ROOT, check=True, capture_output=True).stdout
+    folder.mkdir()
+    subprocess.run(["tar", "-x", "--preserve-permissions", "-C", folder], input=exported, check=True)
+    revision, epoch = _git("log", "-1", "--format=%H %ct").split()
+    if changed := _git("status", "--porcelain", "--untracked-files=no"):
+        print(f"warning: uncommitted changes are not released:\n{changed}", file=sys.stderr)
+    match = re.search(r'^__version__ = "(.+)"$', (folder / "app/__init__.py").read_text(), re.MULTILINE)
+    if not match:
+        raise ReleaseError("app/__init__.py has no __version__")
+    return Source(folder, revision, int(epoch), match[1], url)
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=_ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def _step(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

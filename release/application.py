@@ -1,0 +1,161 @@
+"""Compile the application and install it with its dependencies for an architecture, on a machine of any architecture.
+
+Python, pip and Python's headers are locked Debian packages. The C compiler is zig, a locked Python package, which
+compiles for every architecture.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from release import archive
+from release.sandbox import PYTHON, Sandbox
+
+# Where Debian's Python finds packages that Debian did not install
+SITE = "usr/local/lib/python3.13/dist-packages"
+PROGRAMS = "usr/local/bin"
+# The glibc of the oldest system on which the compiled modules run: that of manylinux_2_28
+_GLIBC = "2.28"
+_PIP = "/work/pip.whl/pip"
+# setuptools, which requirements.lock has for editable installs, and the asynchronous twin of the client, which nothing
+# imports and which is a quarter of all files
+_UNUSED = (
+    "setuptools",
+    "setuptools-*",
+    "_distutils_hack",
+    "distutils-precedence.pth",
+    "pkg_resources",
+    "kubernetes/aio",
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """An architecture, with the names that Debian, the OCI image specification, Python and pip have for it."""
+
+    architecture: str
+    machine: str
+
+    @property
+    def triplet(self) -> str:
+        return f"{self.machine}-linux-gnu"
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """Return the platforms whose wheels fit, as pip names them."""
+        glibcs = ("2_17", "2_26", "2_27", "2_28", "2_31", "2_34")
+        return (
+            *(f"manylinux_{glibc}_{self.machine}" for glibc in glibcs),
+            f"manylinux2014_{self.machine}",
+            self.own_platform,
+        )
+
+    @property
+    def own_platform(self) -> str:
+        return f"linux_{self.machine}"
+
+
+TARGETS = (Target("amd64", "x86_64"), Target("arm64", "aarch64"))
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Builds on one root filesystem, with native modules if `compiled`. `epoch` is the time of the commit."""
+
+    sandbox: Sandbox
+    epoch: int
+    compiled: bool
+
+    def install_tools(self, source: Path) -> None:
+        """Install the tools that compile. `source` is the export of the commit, in the work folder."""
+        # mypy looks up the types of the dependencies there.
+        types = self.sandbox.root / SITE / "types.pth"
+        types.parent.mkdir(parents=True, exist_ok=True)
+        types.write_text(f"/work/{TARGETS[0].architecture}\n")
+        self._pip(
+            "install",
+            "--target=/work/tools",
+            "--require-hashes",
+            "-r",
+            f"{self._inside(source)}/requirements-release.lock",
+        )
+
+    def install_dependencies(self, source: Path, target: Target) -> Path:
+        """Return a folder with the dependencies for an architecture."""
+        site = self.sandbox.work / target.architecture
+        lock = f"{self._inside(source)}/requirements.lock"
+        self._pip("install", "--require-hashes", "-r", lock, *self._into(site, target))
+        for pattern in _UNUSED:
+            for path in site.glob(pattern):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return site
+
+    def install_application(self, source: Path, target: Target) -> None:
+        """Compile the application and install it beside its dependencies for an architecture."""
+        site = self.sandbox.work / target.architecture
+        # pip does not add to a folder of programs; those of the dependencies are not needed.
+        shutil.rmtree(site / "bin")
+        self._pip("install", "--no-deps", *self._into(site, target), self._inside(self._compile(source, target)))
+
+    def package(self, source: Path) -> list[Path]:
+        """Return the wheel and the sdist of the application, without native modules."""
+        copy, target = self.sandbox.work / "source-pure", self.sandbox.work / "package"
+        shutil.copytree(source, copy)
+        code = "import setuptools.build_meta as backend; backend.build_wheel({0!r}); backend.build_sdist({0!r})"
+        environment = {"PYTHONPATH": "/work/tools"}
+        self._python("-c", code.format(self._inside(target)), environment=environment, folder=self._inside(copy))
+        (sdist,) = target.glob("*.tar.gz")
+        archive.repack(sdist, self.epoch, self.sandbox.work / "sdist")
+        return sorted(target.iterdir())
+
+    def compile_bytecode(self, root: Path) -> None:
+        """Compile all modules of a root filesystem in the work folder. By hash, so that no time is in the files."""
+        flags = ["-q", "-f", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", self._inside(root)]
+        folders = [f"{self._inside(root)}/{folder}" for folder in ("usr/lib/python3.13", SITE)]
+        self._python("-m", "compileall", *flags, "-p", "/", *folders, environment={"PYTHONHASHSEED": "0"})
+
+    def _compile(self, source: Path, target: Target) -> Path:
+        """Return the wheel of the application for an architecture."""
+        # Not in the source: setuptools writes beside it, and would find the files of another architecture.
+        copy = self.sandbox.work / f"source-{target.architecture}"
+        shutil.copytree(source, copy)
+        compiler = f"{PYTHON} -m ziglang cc -target {target.triplet}.{_GLIBC}"
+        environment = {
+            "CC": compiler,
+            "LDSHARED": f"{compiler} -shared -s",
+            "CFLAGS": f"-I/usr/include -I/usr/include/{target.triplet} -Wno-error -fno-sanitize=undefined",
+            "PYTHONPATH": "/work/tools",
+            "DIND_WEBHOOK_COMPILE": "1" if self.compiled else "",
+            "ZIG_GLOBAL_CACHE_DIR": "/work/zig",
+            # The names that Python has for itself on the architecture
+            "_PYTHON_HOST_PLATFORM": f"linux-{target.machine}",
+            "_PYTHON_SYSCONFIGDATA_NAME": f"_sysconfigdata__{target.triplet}",
+        }
+        wheels = self.sandbox.work / f"wheel-{target.architecture}"
+        code = f"import setuptools.build_meta as backend; backend.build_wheel({self._inside(wheels)!r})"
+        self._python("-c", code, environment=environment, folder=self._inside(copy))
+        (wheel,) = wheels.glob("*.whl")
+        return wheel
+
+    def _into(self, site: Path, target: Target) -> list[str]:
+        platforms = [f"--platform={platform}" for platform in target.platforms]
+        return [f"--target={self._inside(site)}", "--only-binary=:all:", "--no-compile", *platforms]
+
+    def _pip(self, *arguments: str) -> None:
+        quiet = ["--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]
+        self._python(_PIP, *arguments, *quiet)
+
+    def _python(self, *arguments: str, environment: Mapping[str, str] | None = None, folder: str = "/work") -> None:
+        fixed = {
+            "SOURCE_DATE_EPOCH": str(self.epoch),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "HOME": "/work/home",
+            "PIP_FIND_LINKS": "",
+            "PIP_CACHE_DIR": "/cache",
+        }
+        self.sandbox.run([PYTHON, *arguments], fixed | dict(environment or {}), folder)
+
+    def _inside(self, path: Path) -> str:
+        """Return the path of a file in the work folder as commands in the sandbox see it."""
+        return f"/work/{path.relative_to(self.sandbox.work)}"

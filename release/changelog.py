@@ -1,0 +1,28 @@
+"""The sections of the changelog, in the format of Keep a Changelog 1.1.0."""
+
+import re
+
+from release.errors import ReleaseError
+
+
+def section(changelog: str, version: str) -> str:
+    """Return the text of a version without its heading. Raise ReleaseError if there is none."""
+    match = re.search(rf"^## {re.escape(version)} - [^\n]*\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
+    if not match:
+        raise ReleaseError(f"CHANGELOG.md has no section {version}: give the changes under Unreleased that heading")
+    return match[1].strip() + "\n"
+
+
+def changes(section_text: str) -> list[tuple[str, str]]:
+    """Return kind and description of each change of a section, for example ("added", "Pods that …")."""
+    found: list[tuple[str, str]] = []
+    for kind, items in re.findall(r"^### (\w+)\n(.*?)(?=^### |\Z)", section_text, re.MULTILINE | re.DOTALL):
+        descriptions = re.findall(r"^- (.*?)(?=^- |\Z)", items, re.MULTILINE | re.DOTALL)
+        found += [(kind.lower(), " ".join(description.split())) for description in descriptions]
+    return found
+
+
+def release_notes(section_text: str, repository: str, version: str) -> str:
+    """Return the notes of a release. Links to files of the repository lead to the files of the version."""
+    base = f"https://github.com/{repository}/blob/v{version}/"
+    return re.sub(r"\]\((?!https?:|#)([^)]+)\)", lambda match: f"]({base}{match[1]})", section_text)

@@ -1,0 +1,118 @@
+"""Pack the chart with the published image as its default, and render install.yaml from it."""
+
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]  # its stubs are a package of their own
+
+from release.errors import ReleaseError
+
+_NAMESPACE = "dind-webhook"
+# helm runs without the user's configuration.
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
+
+
+@dataclass(frozen=True)
+class Publication:
+    """The names of a release: owner and name of the repository on GitHub, the image without tag, and its digest."""
+
+    version: str
+    repository: str
+    image: str
+    digest: str
+
+    @property
+    def url(self) -> str:
+        return f"https://github.com/{self.repository}"
+
+
+def stamp(chart: Path, publication: Publication, changes: list[tuple[str, str]]) -> None:
+    """Write the image and the addresses of a release into a copy of the chart."""
+    values = chart / "values.yaml"
+    registry, _, path = publication.image.partition("/")
+    text = values.read_text()
+    head, image, rest = _split(text, "image")
+    image = _set(image, "registry", registry)
+    image = _set(image, "repository", path)
+    image = _set(image, "digest", publication.digest)
+    # The chart in the repository names no published image.
+    image = re.sub(r"(?<=  # -- Path of the image\.).*", "", image)
+    values.write_text(head + image + rest)
+    _describe(chart / "Chart.yaml", publication, changes)
+
+
+def _describe(file: Path, publication: Publication, changes: list[tuple[str, str]]) -> None:
+    text = file.read_text()
+    content = yaml.safe_load(text)
+    if content["version"] != publication.version:
+        raise ReleaseError(f"the chart has version {content['version']}, the program {publication.version}")
+    images = yaml.safe_load(content["annotations"]["artifacthub.io/images"])
+    pages = f"{publication.url}/blob/v{publication.version}"
+    annotations = {
+        "artifacthub.io/prerelease": json.dumps("-" in publication.version),
+        "artifacthub.io/images": [
+            {"name": "dind-webhook", "image": f"{publication.image}:{publication.version}@{publication.digest}"},
+            *images,
+        ],
+        "artifacthub.io/links": [
+            {"name": "Documentation", "url": f"{pages}/docs/index.md"},
+            {"name": "Changelog", "url": f"{pages}/CHANGELOG.md"},
+            {"name": "Report a vulnerability", "url": f"{publication.url}/security/advisories/new"},
+        ],
+        "artifacthub.io/changes": [{"kind": kind, "description": description} for kind, description in changes],
+    }
+    content["home"] = publication.url
+    content["sources"] = [publication.url]
+    content["icon"] = (
+        f"https://raw.githubusercontent.com/{publication.repository}/v{publication.version}/docs/assets/logo.svg"
+    )
+    for name, value in annotations.items():
+        content["annotations"][name] = value if isinstance(value, str) else _dump(value)
+    file.write_text(_dump(content))
+
+
+def pack(helm: Path, chart: Path, dist: Path, time: int) -> None:
+    """Write the .tgz of a chart."""
+    # helm writes the times of the files into the archive.
+    for path in chart.rglob("*"):
+        os.utime(path, (time, time))
+    _run(helm, "package", chart, "--destination", dist)
+
+
+def install_yaml(helm: Path, chart: Path) -> str:
+    """Return the objects of the chart with its defaults, and their namespace, for `kubectl apply -f`."""
+    rendered = _run(helm, "template", "dind-webhook", chart, "--namespace", _NAMESPACE, "--no-hooks", "--include-crds")
+    namespace = _dump({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _NAMESPACE}})
+    return f"---\n{namespace}{rendered}"
+
+
+def _split(values: str, key: str) -> tuple[str, str, str]:
+    """Return the text of the values before a top-level key, of the key, and after it."""
+    match = re.search(rf"^{key}:\n(?:(?:  .*)?\n)+", values, re.MULTILINE)
+    if not match:
+        raise ReleaseError(f"values.yaml has no {key}")
+    return values[: match.start()], match[0], values[match.end() :]
+
+
+def _set(block: str, key: str, value: str) -> str:
+    changed, count = re.subn(rf"^(  {key}:) .*$", rf"\1 {value}", block, flags=re.MULTILINE)
+    if count != 1:
+        raise ReleaseError(f"values.yaml has no image.{key}")
+    return changed
+
+
+def _dump(value: Any) -> str:
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1000)
+    return text
+
+
+def _run(helm: Path, *arguments: str | Path) -> str:
+    done = subprocess.run([helm, *arguments], env=_ENVIRONMENT, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise ReleaseError(f"helm {arguments[0]}: {done.stderr}")
+    return done.stdout

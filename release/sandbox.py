@@ -1,0 +1,37 @@
+"""Run commands on a root filesystem of locked packages, with bubblewrap: no program of this machine is involved."""
+
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from release.errors import ReleaseError
+
+PYTHON = "/usr/bin/python3.13"
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A root filesystem in which commands run. They see two folders of this machine, as /work and /cache."""
+
+    root: Path
+    work: Path
+    cache: Path
+
+    def run(self, command: Sequence[str], environment: Mapping[str, str], folder: str = "/work") -> None:
+        """Run a command in a folder, with the network and the certificates of this machine."""
+        if not shutil.which("bwrap"):
+            raise ReleaseError("bubblewrap is required; on Debian: apt-get install bubblewrap")
+        self.cache.mkdir(parents=True, exist_ok=True)
+        # /etc has the settings of pip, of the name service, and the certificates that the machine trusts.
+        binds = {self.work: "/work", self.cache: "/cache"}
+        mounts = ["--ro-bind", str(self.root), "/", "--ro-bind", "/etc", "/etc"]
+        mounts += [word for outside, inside in binds.items() for word in ("--bind", str(outside), inside)]
+        system = ["--proc", "/proc", "--dev", "/dev", "--die-with-parent", "--chdir", folder]
+        system += ["--tmpfs", "/tmp"]  # noqa: S108  # it is the sandbox's own
+        variables = [word for name, value in environment.items() for word in ("--setenv", name, value)]
+        words = ["bwrap", *mounts, *system, *variables, *command]
+        done = subprocess.run(words, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            raise ReleaseError(f"{' '.join(command[:4])} … ended with {done.returncode}:\n{done.stdout}")

@@ -1,0 +1,175 @@
+"""The files of a release: made twice with equal bytes, complete, and usable by the tools that users have."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from made_release import OWNER, ROOT, Release, make, tool
+
+from app import __version__
+
+LOCKED = ROOT / "release/debian.lock.json"
+ARCHITECTURES = ("amd64", "arm64")
+CHARTS = ("helm3", "helm4")
+
+
+def _sums(dist: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in dist.iterdir()}
+
+
+def test_a_second_build_has_equal_bytes(release: Release, tmp_path: Path) -> None:
+    make(tmp_path / "dist", release.registry)
+    assert _sums(tmp_path / "dist") == _sums(release.dist)
+
+
+def test_there_is_each_kind_of_file(release: Release) -> None:
+    names = {path.name for path in release.dist.iterdir()}
+    boms = {f"dind-webhook-{__version__}-{one}.{form}.json" for one in ARCHITECTURES for form in ("cdx", "spdx")}
+    assert names == boms | {
+        "SHA256SUMS",
+        f"dind-webhook-{__version__}-image.tar",
+        f"dind-webhook-{__version__}.tgz",
+        f"dind_webhook-{__version__}-py3-none-any.whl",
+        f"dind_webhook-{__version__}.tar.gz",
+        "image.txt",
+        "install.yaml",
+        "release-notes.md",
+    }
+
+
+def test_the_checksums_are_those_of_the_other_files(release: Release) -> None:
+    lines = dict(reversed(line.split("  ")) for line in (release.dist / "SHA256SUMS").read_text().splitlines())
+    assert lines == {name: digest for name, digest in _sums(release.dist).items() if name != "SHA256SUMS"}
+
+
+def test_the_wheel_works_in_an_empty_environment(release: Release, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", tmp_path], check=True)
+    (wheel,) = release.dist.glob("*.whl")
+    # Without hashes: the wheel is not in the lock file.
+    constraints = tmp_path / "constraints.txt"
+    names = re.findall(r"^([\w.-]+==[^ ;]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    constraints.write_text("\n".join(names))
+    subprocess.run([tmp_path / "bin/pip", "install", "-q", "-c", constraints, wheel], check=True)
+    for program in ("dind-webhook", "kubectl-dind"):
+        done = subprocess.run([tmp_path / "bin" / program, "version"], check=True, capture_output=True, text=True)
+        assert __version__ in done.stdout
+    manifest = ROOT / "deploy/examples/job.yaml"
+    done = subprocess.run([tmp_path / "bin/dind-webhook", "inject", "-f", manifest], check=True, capture_output=True)
+    assert b"name: dind" in done.stdout
+
+
+def test_the_sdist_has_what_its_build_reads(release: Release) -> None:
+    (sdist,) = release.dist.glob("*.tar.gz")
+    with tarfile.open(sdist) as packed:
+        names = {name.partition("/")[2] for name in packed.getnames()}
+    assert {
+        "pyproject.toml",
+        "setup.py",
+        "README.md",
+        "LICENSE",
+        "app/cli/main.py",
+        "app/playground/static/index.html",
+    } <= names
+
+
+def test_release_notes_are_the_section_of_the_changelog(release: Release) -> None:
+    notes = (release.dist / "release-notes.md").read_text()
+    first = next(line for line in (ROOT / "CHANGELOG.md").read_text().split("### Added\n\n")[1].splitlines() if line)
+    assert first in notes
+    assert "## Unreleased" not in notes
+    assert f"](https://github.com/{OWNER}/dind-webhook/blob/v{__version__}/docs/releases.md)" in notes
+
+
+class TestBillsOfMaterials:
+    @pytest.mark.parametrize("architecture", ARCHITECTURES)
+    def test_have_each_locked_package(self, release: Release, architecture: str) -> None:
+        lock = (ROOT / "requirements.lock").read_text()
+        # setuptools is for editable installs, colorama for Windows.
+        python = set(re.findall(r"^([\w.-]+==[^ ;]+)", lock, re.MULTILINE))
+        python = {package for package in python if package.partition("==")[0] not in {"setuptools", "colorama"}}
+        debian = {
+            f"{package['name']}=={package['version']}"
+            for package in json.loads(LOCKED.read_text())["packages"]
+            if package["architecture"] in (architecture, "all") and not re.search(r"-dev|-whl", package["name"])
+        }
+        assert len(python) > 40
+        assert len(debian) > 20
+        for packages in (self._cyclonedx(release, architecture), self._spdx(release, architecture)):
+            assert packages == python | debian | {f"dind-webhook=={__version__}"}
+
+    def _cyclonedx(self, release: Release, architecture: str) -> set[str]:
+        document = self._read(release, architecture, "cdx")
+        return {f"{one['name']}=={one['version']}" for one in document["components"]}
+
+    def _spdx(self, release: Release, architecture: str) -> set[str]:
+        document = self._read(release, architecture, "spdx")
+        contained = {
+            one["relatedSpdxElement"] for one in document["relationships"] if one["relationshipType"] == "CONTAINS"
+        }
+        packages = [one for one in document["packages"] if one["SPDXID"] in contained]
+        assert len({one["SPDXID"] for one in packages}) == len(packages)
+        return {f"{one['name']}=={one['versionInfo']}" for one in packages}
+
+    def _read(self, release: Release, architecture: str, form: str) -> Any:
+        return json.loads((release.dist / f"dind-webhook-{__version__}-{architecture}.{form}.json").read_text())
+
+
+class TestChart:
+    def test_helm_has_no_hint(self, release: Release) -> None:
+        done = subprocess.run(
+            [tool("helm4"), "lint", "--strict", release.chart], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
+        assert not re.search(r"\[(INFO|WARNING|ERROR)\]", done.stdout + done.stderr), done.stdout
+
+    @pytest.mark.parametrize("helm", CHARTS)
+    def test_its_default_image_is_the_published_one(self, release: Release, helm: str) -> None:
+        command = [tool(helm), "template", "x", release.chart]
+        rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        images = _images(rendered)
+        name, digest = release.image.split("@")
+        assert f"{name.rpartition(':')[0]}@{digest}" in images
+
+    def test_install_yaml_has_the_objects_of_the_chart_and_their_namespace(self, release: Release) -> None:
+        command = [
+            tool("helm4"),
+            "template",
+            "dind-webhook",
+            release.chart,
+            "--namespace",
+            "dind-webhook",
+            "--no-hooks",
+        ]
+        rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        objects = list(yaml.safe_load_all((release.dist / "install.yaml").read_text()))
+        assert objects[0] == {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "dind-webhook"}}
+        assert objects[1:] == list(yaml.safe_load_all(rendered))
+        name, digest = release.image.split("@")
+        webhooks = {image for image in _images(rendered) if "dind-webhook" in image}
+        assert webhooks == {f"{name.rpartition(':')[0]}@{digest}"}
+
+    def test_artifact_hub_can_show_it(self, release: Release) -> None:
+        command = [tool("helm4"), "show", "chart", release.chart]
+        chart = yaml.safe_load(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        url = f"https://github.com/{OWNER}/dind-webhook"
+        assert (chart["home"], chart["sources"]) == (url, [url])
+        assert (ROOT / chart["icon"].partition(f"/v{__version__}/")[2]).exists()
+        notes = {name.partition("/")[2]: value for name, value in chart["annotations"].items()}
+        assert {one["image"] for one in yaml.safe_load(notes["images"])} >= {release.image}
+        assert {one["kind"] for one in yaml.safe_load(notes["changes"])} <= {
+            "added", "changed", "deprecated", "removed", "fixed", "security",
+        }  # fmt: skip
+        for link in yaml.safe_load(notes["links"]):
+            path = link["url"].partition(f"/blob/v{__version__}/")[2]
+            assert not path or (ROOT / path).exists()
+
+
+def _images(manifests: str) -> set[str]:
+    return set(re.findall(r"^ *(?:- )?image: \"?([^\"\n]+)", manifests, re.MULTILINE))
