@@ -137,11 +137,13 @@ soak: $(COMPILED)/.made ## Load the server for 15 minutes while its certificate 
 	@PYTHONPATH=$(COMPILED) $(BIN)/python bench/soak.py --seconds $(or $(SECONDS),900)
 
 .PHONY: lint
-lint: $(DEV_STAMP) ## Check style, types and the direction of imports
+lint: $(DEV_STAMP) ## Check style, types, the direction of imports, and the workflows
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@"$$(PYTHON=$(BIN)/python tests/install-go-tools.sh actionlint | cut -d= -f2)"
+	@$(BIN)/zizmor --offline --quiet .github
 
 .PHONY: check
 check: $(DEV_STAMP) ## Format, lint, check types, and run the tests, those that failed last time first
