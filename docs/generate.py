@@ -158,14 +158,14 @@ def _settings_group(name: str, schema: Any) -> str:
 def _default(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_shown, value)) or "none"
-    return "unset" if value in {None, ""} else _shown(value)
+    return "unset" if value is None or value in ("", {}) else _shown(value)
 
 
 def _shown(value: Any) -> str:
     return f"`{value if isinstance(value, str) else json.dumps(value)}`"
 
 
-def _accepted(property_: Any, schema: Any) -> str:
+def _accepted(property_: Any, schema: Any) -> str:  # noqa: PLR0911  # one for each type
     """Return the accepted values of a setting, from its JSON schema."""
     if "anyOf" in property_:
         property_ = next(kind for kind in property_["anyOf"] if kind["type"] != "null")
@@ -178,6 +178,9 @@ def _accepted(property_: Any, schema: Any) -> str:
             return "`true`, `false`"
         case "array":
             return f"list of {_accepted(property_['items'], schema)}"
+        case "object" if "propertyNames" in property_:
+            kind = property_["additionalProperties"]
+            return f"map from {_accepted(property_['propertyNames'], schema)} to {_accepted(kind, schema)}"
         case "object":
             return "map from [option](annotations.md#options) to the value of its annotation"
         case "integer" | "number" as kind:

@@ -115,6 +115,8 @@ def encode_review(review: Review, decision: Decision) -> bytes:
     audit = {"reason": reason.slug}
     if decision.mode:
         audit["mode"] = decision.mode
+    if decision.isolation:
+        audit["isolation"] = decision.isolation
     response: JsonObject = {
         "uid": review.uid,
         "allowed": decision.outcome is not Outcome.DENIED,

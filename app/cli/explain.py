@@ -136,6 +136,7 @@ def _as_tree(explained: Explanation) -> JsonObject:
         "namespace": explained.namespace or None,
         "outcome": decision.outcome.value,
         "mode": decision.mode.value if decision.mode else None,
+        "isolation": decision.isolation.value if decision.isolation else None,
         "reason": decision.reason.slug,
         "message": explained.verdict or decision.message or decision.reason.meaning,
         "rules": [{"statement": rule.statement, "state": state.value} for rule, state in rules],

@@ -99,10 +99,11 @@ def print_exactly(text: str) -> None:
 
 
 def describe(decision: "Decision") -> str:
-    """Return the outcome, reason, mode and message of a decision as one line."""
+    """Return the outcome, reason, mode, isolation and message of a decision as one line."""
     text = str(decision.outcome)
     if decision.outcome == "injected":
-        return f"{text} ({decision.mode})"
+        isolation = f", isolation {decision.isolation}" if decision.isolation not in (None, "none") else ""
+        return f"{text} ({decision.mode}{isolation})"
     text += f" ({decision.reason.slug})"
     # The warnings of a pod that is left alone have the message.
     return f"{text}: {decision.message if decision.outcome == 'denied' else decision.reason.meaning}"

@@ -21,6 +21,7 @@ class Category(StrEnum):
     SERVER = "Server"
     CERTIFICATE = "Certificate"
     DAEMONSET = "DaemonSet"
+    NODES = "Nodes"
     NAMESPACES = "Namespaces"
     DRY_RUN = "Dry-run"
     PODS = "Pods"

@@ -1,13 +1,23 @@
 """All checks, in the order in which they run: each after the ones it depends on."""
 
 from app.diagnostics.check import Check
-from app.diagnostics.checks import certificate, daemonset, dry_run, namespaces, pods, server, webhook_configuration
+from app.diagnostics.checks import (
+    certificate,
+    daemonset,
+    dry_run,
+    isolation,
+    namespaces,
+    pods,
+    server,
+    webhook_configuration,
+)
 
 CHECKS: tuple[Check, ...] = (
     *webhook_configuration.CHECKS,
     *server.CHECKS,
     *certificate.CHECKS,
     *daemonset.CHECKS,
+    *isolation.CHECKS,
     *namespaces.CHECKS,
     *dry_run.CHECKS,
     *pods.CHECKS,

@@ -5,7 +5,7 @@ from typing import Literal
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from app.injection import Decision, Mode, Outcome, Reason
+from app.injection import Decision, Isolation, Mode, Outcome, Reason
 from app.process_metrics import process_registry
 
 # The API server's own histogram begins at 5 ms, many times the duration of a decision.
@@ -20,8 +20,8 @@ class Metrics:
         counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
         self._requests = counter(
             "dind_webhook_requests",
-            "Admission requests answered, by outcome, mode and reason.",
-            ["outcome", "mode", "reason"],
+            "Admission requests answered, by outcome, mode, isolation and reason.",
+            ["outcome", "mode", "isolation", "reason"],
         )
         # prometheus_client looks up a series by its labels each time. This cache has an entry for each one.
         self._decision_counter = cache(self._find_decision_counter)
@@ -62,11 +62,13 @@ class Metrics:
 
     def count_decision(self, decision: Decision, seconds: float) -> None:
         """Count a decision and the time it took."""
-        self._decision_counter(decision.outcome, decision.reason, decision.mode).inc()
+        self._decision_counter(decision.outcome, decision.reason, decision.mode, decision.isolation).inc()
         self._duration.observe(seconds)
 
-    def _find_decision_counter(self, outcome: Outcome, reason: Reason, mode: Mode | None) -> Counter:
-        return self._requests.labels(outcome, mode or "", reason.slug)
+    def _find_decision_counter(
+        self, outcome: Outcome, reason: Reason, mode: Mode | None, isolation: Isolation | None
+    ) -> Counter:
+        return self._requests.labels(outcome, mode or "", isolation or "", reason.slug)
 
     def count_http_error(self, code: int) -> None:
         """Count a request that was answered with an HTTP error."""

@@ -152,6 +152,8 @@ def _log_fields(review: Review, decision: Decision, seconds: float) -> dict[str,
     facts |= {"outcome": decision.outcome, "reason": decision.reason.slug}
     if decision.mode:
         facts["mode"] = decision.mode
+    if decision.isolation:
+        facts["isolation"] = decision.isolation
     facts["duration_ms"] = round(seconds * 1000, 3)
     return facts
 

@@ -21,13 +21,14 @@ from app.injection.message_parts import abbreviate, join_first, quote, truncate
 from app.injection.misplaced import MisplacedKey, misplaced_keys
 from app.injection.node_sockets import NodeSocket, find_node_socket
 from app.injection.option_table import OPTIONS, Option, built_in_options
-from app.injection.options import Options, Placement, StorageMedium
+from app.injection.options import Isolation, Options, Placement, StorageMedium
 from app.injection.own_daemon import MAX_SCRIPT_LENGTH, OwnDaemon, find_own_daemon
 from app.injection.parsers import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
 from app.injection.policy import Policy
 from app.injection.rules import NAMESPACE_RULES, RULES, Rule, RuleState, trace_rules
 from app.injection.service_account_token import TOKEN_PATH
 from app.injection.shared_volumes import SHAREABLE_KINDS
+from app.injection.start_script import ISOLATION_VARIABLE
 
 __all__ = [
     "DATA_ROOT",
@@ -35,6 +36,7 @@ __all__ = [
     "DISABLED",
     "ENDING_FLAGS",
     "INJECT",
+    "ISOLATION_VARIABLE",
     "LISTENING_FLAGS",
     "MAX_SCRIPT_LENGTH",
     "NAMESPACE_RULES",
@@ -54,6 +56,7 @@ __all__ = [
     "TOKEN_PATH",
     "UNIX_SCHEME",
     "Decision",
+    "Isolation",
     "MisplacedKey",
     "Mode",
     "NodeSocket",

@@ -8,9 +8,8 @@ class Additions:
     """The members of the pod spec that a mode adds, whether or not the pod already has them.
 
     `container`, with `container_mounts`, becomes the first init container, or the last container if `as_container`.
-    Each of `clients` gets `client_env` and `client_mounts`. The daemon listens on `tcp` too.
-    `evictable` names the emptyDirs that the cluster autoscaler
-    may delete when it drains a node.
+    Each of `clients` gets `client_env` and `client_mounts`, and the spec itself gets `pod_members`. The daemon listens
+    on `tcp` too. `evictable` names the emptyDirs that the cluster autoscaler may delete when it drains a node.
     """
 
     # No dataclass: mypyc would not compile its constructor (docs/decisions/0021).
@@ -24,6 +23,7 @@ class Additions:
         clients: tuple[Container, ...],
         client_env: JsonObject,
         client_mounts: tuple[Mount, ...],
+        pod_members: JsonObject,
         tcp: TcpAddress | None,
         supplemental_group: int | None,
         evictable: tuple[str, ...],
@@ -36,6 +36,7 @@ class Additions:
         self.clients = clients
         self.client_env = client_env
         self.client_mounts = client_mounts
+        self.pod_members = pod_members
         self.tcp = tcp
         self.supplemental_group = supplemental_group
         self.evictable = evictable

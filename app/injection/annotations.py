@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from app.injection import parsers
-from app.injection.constants import INJECT, PREFIX, STATUS
+from app.injection.constants import INJECT, ISOLATION, PREFIX, STATUS
 from app.injection.contradictions import find_contradictions
 from app.injection.decision import Denial, Mode, Reason
 from app.injection.image_policy import is_allowed_image
+from app.injection.isolation import describe_forbidden
 from app.injection.message_parts import join_first, quote, warn_of_names
 from app.injection.option_table import OPTIONS, OPTIONS_BY_KEY
 from app.injection.options import Options, StorageMedium
@@ -65,7 +66,12 @@ def deny_forbidden_options(texts: OptionTexts, policy: Policy) -> Denial | None:
             f"{noun} {join_first(forbidden_keys, str, ', ')} may not be set in this cluster; remove {pronoun} "
             f"(options that its operator allows: {allowed})",
         )
-    image, tcp = (_read_option(texts, name) for name in ("image", "tcp"))
+    return _deny_forbidden_values(texts, policy)
+
+
+def _deny_forbidden_values(texts: OptionTexts, policy: Policy) -> Denial | None:
+    """Return a denial of a value that can be read, but is not allowed, or None."""
+    image, isolation, tcp = (_read_option(texts, name) for name in ("image", "isolation", "tcp"))
     if image and image != policy.defaults.image and not is_allowed_image(image, policy.allowed_images):
         allowed = join_first((policy.defaults.image, *policy.allowed_images), str, ", ")
         return Denial(
@@ -73,6 +79,8 @@ def deny_forbidden_options(texts: OptionTexts, policy: Policy) -> Denial | None:
             f"annotation {PREFIX}image: {quote(image)} is not an image that this cluster's "
             f"operator allows; allowed are {allowed}",
         )
+    if isolation and (problem := describe_forbidden(isolation, policy)):
+        return Denial(Reason.OPTION_NOT_ALLOWED, f"annotation {ISOLATION}: {isolation} {problem}")
     if policy.allow_public_tcp:
         return None
     if tcp and not tcp.is_loopback and tcp != policy.defaults.tcp:

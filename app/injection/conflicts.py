@@ -11,6 +11,8 @@ from app.injection.decision import Denial, Reason
 from app.injection.docker_paths import SOCKET_LINK_NAME, SOCKET_NAME
 from app.injection.message_parts import abbreviate, quote
 from app.injection.node_sockets import find_node_socket
+from app.injection.options import Isolation
+from app.injection.start_script import ISOLATION_VARIABLE
 from app.model import (
     Container,
     Demand,
@@ -19,6 +21,7 @@ from app.model import (
     PathSet,
     Pod,
     ResourcesShape,
+    VariableShape,
     Volume,
     is_under,
     pod_level_shortfalls,
@@ -46,6 +49,12 @@ def deny_stale_status(pod: Pod, additions: Additions) -> Denial | None:
     return Denial(Reason.STALE_STATUS, f"{STALE_STATUS} {problem}; remove the annotation", problem)
 
 
+def deny_changed_isolation(isolation: Isolation) -> Denial:
+    """Return the denial of a pod that would now get another isolation than its status annotation says."""
+    problem = f"can have only isolation {isolation} now: another webhook may have changed it"
+    return Denial(Reason.STALE_STATUS, f"{STALE_STATUS} {problem}; remove the annotation", problem)
+
+
 def _describe_container_mismatch(pod: Pod, desired: JsonObject, *, as_container: bool) -> str | None:
     """Return how the container of our name differs from the injected one, or None.
 
@@ -59,6 +68,9 @@ def _describe_container_mismatch(pod: Pod, desired: JsonObject, *, as_container:
         return f"has a container {name} that is not the injected one"
     if existing.raw.restart_policy != desired.get("restartPolicy"):
         return f"has a container {name} whose restartPolicy another webhook may have dropped"
+    for variable in desired.get("env", ()):
+        if variable["name"] == ISOLATION_VARIABLE and existing.env.get(ISOLATION_VARIABLE) != VariableShape(**variable):
+            return f"has a container {name} whose variable {ISOLATION_VARIABLE} another webhook may have changed"
     context = existing.security_context()
     for member, value in desired["securityContext"].items():
         # Absent members are added again.

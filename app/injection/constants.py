@@ -3,4 +3,5 @@
 PREFIX = "dind.io/"
 INJECT = PREFIX + "inject"
 STATUS = PREFIX + "status"
+ISOLATION = PREFIX + "isolation"
 NODE_SOCKET = PREFIX + "node-socket"

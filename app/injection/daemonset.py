@@ -61,6 +61,7 @@ def _build_additions(
         clients=selection.clients,
         client_env=docker_host,
         client_mounts=(mount,),
+        pod_members={},
         tcp=None,
         supplemental_group=group,
         evictable=(),

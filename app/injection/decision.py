@@ -5,6 +5,7 @@ from enum import Enum, StrEnum
 from typing import TypeAlias
 
 from app.injection.constants import INJECT
+from app.injection.options import Isolation
 from app.model import Operation
 
 
@@ -91,7 +92,10 @@ class Reason(Enum):
         "host-pid", 403, "A sidecar daemon in a `hostPID` pod would see, and could end, every process of the node."
     )
     HOST_IPC = _denied("host-ipc", 403, "A sidecar daemon in a `hostIPC` pod would share the node's IPC namespace.")
-    HOST_USERS = _denied("host-users", 403, "A privileged daemon does not work with `hostUsers: false`.")
+    HOST_USERS = _denied(
+        "host-users", 403, "`hostUsers: false` asks for isolation `userns`, which the operator does not allow."
+    )
+    ISOLATION = _denied("isolation", 422, "The pod cannot have the isolation that is asked for.")
     OWN_DAEMON = _denied("own-daemon", 422, "A container of the pod runs a Docker daemon already.")
     STALE_STATUS = _denied(
         "stale-status",
@@ -137,6 +141,8 @@ class Decision:
     detail: str = ""
     operations: tuple[Operation, ...] = ()
     warnings: tuple[str, ...] = ()
+    isolation: Isolation | None = None
+    """The isolation of the daemon in sidecar mode, or None if no rule has chosen it."""
     stopped_by: int | None = None
     """The index in `RULES` of the rule that stopped the pod, or None if no rule did."""
     is_left_alone: bool = False

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from app.injection import parsers
 from app.injection.constants import PREFIX
 from app.injection.decision import Mode
-from app.injection.options import NodeSocketTreatment, Options, Placement, StorageMedium
+from app.injection.options import Isolation, NodeSocketTreatment, Options, Placement, StorageMedium
 
 _BOTH_MODES = frozenset(Mode)
 _SIDECAR_ONLY = frozenset({Mode.SIDECAR})
@@ -91,6 +91,20 @@ OPTIONS: tuple[Option, ...] = (
         help=(
             "A native sidecar starts before init containers and lets a Job complete; an ordinary container does "
             "neither."
+        ),
+        allowed_by_default=True,
+        required=True,
+    ),
+    Option(
+        name="isolation",
+        parse=parsers.choice_parser(Isolation),
+        default="none",
+        accepts="`none`, `userns`, `auto`, `sysbox`, `kata` or `gvisor`",
+        max_length=64,
+        example="userns",
+        help=(
+            "What is between the daemon and the node: with `none` root in the daemon is root on the node, with "
+            "`userns` it is a user without rights there."
         ),
         allowed_by_default=True,
         required=True,

@@ -22,6 +22,17 @@ class StorageMedium(StrEnum):
     VOLUME = "Volume"
 
 
+class Isolation(StrEnum):
+    """What is between the daemon and the node."""
+
+    NONE = "none"
+    USERNS = "userns"
+    AUTO = "auto"
+    SYSBOX = "sysbox"
+    KATA = "kata"
+    GVISOR = "gvisor"
+
+
 class NodeSocketTreatment(StrEnum):
     """What happens to a pod that mounts the node's Docker socket."""
 
@@ -52,6 +63,7 @@ class Options:
 
     containers: tuple[str, ...]
     placement: Placement
+    isolation: Isolation
     share_volumes: bool | tuple[str, ...]
     wait: bool
     node_socket: NodeSocketTreatment

@@ -16,6 +16,7 @@ from app.injection.docker_paths import SOCKET_LINK_NAME, hides_daemon_files
 from app.injection.hosts import find_ip_address, host_of
 from app.injection.message_parts import quote
 from app.injection.options import TcpAddress
+from app.injection.start_script import ISOLATION_VARIABLE
 from app.model import is_dns_label, is_dns_subdomain, is_loopback, parse_image, parse_quantity
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -197,6 +198,8 @@ def parse_environment(text: str) -> tuple[tuple[str, str], ...]:
             raise ValueError(f"has a name that no environment variable can have: {quote(name)}")
         if name in REFUSED_VARIABLES:
             raise ValueError(f"sets {name}, which points the daemon's own client away from its socket")
+        if name == ISOLATION_VARIABLE:
+            raise ValueError(f"sets {name}, which only the webhook sets")
         if "\0" in variables[name]:
             raise ValueError(f"has a value with a NUL character: {quote(name)}")
     return tuple(variables.items())

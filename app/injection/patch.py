@@ -15,6 +15,7 @@ from app.injection.constants import STATUS
 from app.injection.decision import Mode
 from app.injection.docker_variables import replace_variables, warn_of_other_daemons
 from app.injection.message_parts import warn_of_names
+from app.injection.options import Isolation
 from app.injection.policy import Policy
 from app.model import Container, JsonObject, Metadata, Mount, Operation, Pod, add, pointer
 
@@ -29,15 +30,16 @@ _MountEntries: TypeAlias = list[tuple[str, JsonObject]]
 
 
 def missing_operations(
-    pod: Pod, metadata: Metadata, additions: Additions, mode: Mode | None, policy: Policy
+    pod: Pod, metadata: Metadata, additions: Additions, status: str, policy: Policy
 ) -> list[Operation]:
     """Return the operations that add the missing additions to a pod, in the order in which they apply.
 
-    `mode` goes into the status annotation.
+    `status` is the text of the status annotation.
     """
     return [
         *_group_operations(pod, additions),
-        *_annotation_operations(pod, metadata, additions, _render_status(mode, policy.version)),
+        *_annotation_operations(pod, metadata, additions, status),
+        *_pod_member_operations(pod, additions),
         *_client_operations(pod, additions, policy),
         *_volume_operations(pod, additions),
         # Last: this operation shifts the init containers, and the operations before it name them by index.
@@ -51,8 +53,10 @@ def warn_of_kept_members(pod: Pod, additions: Additions, policy: Policy) -> tupl
 
 
 @lru_cache
-def _render_status(mode: Mode | None, version: str) -> str:
-    return orjson.dumps({"mode": mode, "version": version}).decode()
+def render_status(mode: Mode | None, isolation: Isolation | None, version: str) -> str:
+    """Return the text of the status annotation."""
+    status = {"mode": mode, "version": version}
+    return orjson.dumps({"isolation": isolation, **status} if isolation else status).decode()
 
 
 def _group_operations(pod: Pod, additions: Additions) -> list[Operation]:
@@ -78,6 +82,13 @@ def _annotation_operations(pod: Pod, metadata: Metadata, additions: Additions, s
     if raw is None:
         return _add_members("/metadata", None, {"annotations": missing})
     return _add_members("/metadata/annotations", raw.annotations, missing)
+
+
+def _pod_member_operations(pod: Pod, additions: Additions) -> list[Operation]:
+    spec = pod.spec
+    existing = {"hostUsers": spec.host_users, "runtimeClassName": spec.runtime_class_name or None}
+    missing = {name: value for name, value in additions.pod_members.items() if existing[name] is None}
+    return _add_members("/spec", spec, missing)
 
 
 def _client_operations(pod: Pod, additions: Additions, policy: Policy) -> list[Operation]:

@@ -1,9 +1,10 @@
 """The operator's decisions. Frozen values, no rules."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.injection.decision import Mode
-from app.injection.options import NodeSocketTreatment, Options
+from app.injection.options import Isolation, NodeSocketTreatment, Options
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +20,8 @@ class Policy:
     modes: frozenset[Mode]
     allowed_options: frozenset[str]
     allowed_images: tuple[str, ...]
+    allowed_isolations: frozenset[Isolation]
+    runtime_classes: Mapping[Isolation, str]
     container_name: str
     wait_container_name: str
     run_volume: str
@@ -33,7 +36,6 @@ class Policy:
     allow_host_network: bool
     allow_host_pid: bool
     allow_host_ipc: bool
-    allow_host_users: bool
     allow_public_tcp: bool
     host_path: str
     host_path_type: str

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 
@@ -16,7 +17,7 @@ from app.injection.annotations import (
     parse_options,
     warn_of_options_without_effect,
 )
-from app.injection.constants import NODE_SOCKET, STATUS
+from app.injection.constants import ISOLATION, NODE_SOCKET, STATUS
 from app.injection.daemonset import DAEMONSET
 from app.injection.decision import STATE_NO_DOCKER, Decision, Denial, Mode, Outcome, Reason
 from app.injection.docker_variables import deny_tls_variables
@@ -33,12 +34,13 @@ from app.injection.eligibility import (
     only_namespace_asks,
     read_docker_request,
 )
+from app.injection.isolation import choose_isolation, deny_isolation_of_daemonset
 from app.injection.message_parts import truncate_warning, warn_of_names
 from app.injection.mode_injector import ModeInjector
 from app.injection.node_sockets import find_docker_socket_volumes
-from app.injection.options import NodeSocketTreatment, Options
+from app.injection.options import Isolation, NodeSocketTreatment, Options
 from app.injection.own_daemon import deny_own_daemon
-from app.injection.patch import missing_operations, warn_of_kept_members
+from app.injection.patch import missing_operations, render_status, warn_of_kept_members
 from app.injection.policy import Policy
 from app.injection.selection import Selection, clients_of_volume, select_clients
 from app.injection.shared_volumes import SharedVolumes
@@ -82,6 +84,9 @@ class RuleContext:
         """Whether a label of the namespace asks to replace the node's socket."""
         self.socket_clients: tuple[str, ...] = ()
         self.replacement_operations: tuple[Operation, ...] = ()
+        self.isolation: Isolation | None = None
+        """The isolation that the pod gets in sidecar mode, set after the rule that chooses it."""
+        self.isolation_warnings: tuple[str, ...] = ()
         self.mode: Mode | None = None
         """The mode that the pod gets, set after the rule that checks whether the operator has switched it on."""
 
@@ -209,6 +214,19 @@ def _check_socket_request(context: RuleContext) -> RuleOutcome:
     return None if found else Decision(Reason.NOT_REQUESTED)
 
 
+def _choose_isolation(context: RuleContext) -> RuleOutcome:
+    by_annotation = ISOLATION in context.option_texts
+    if context.mode is not Mode.SIDECAR:
+        return deny_isolation_of_daemonset(context.options.isolation) if by_annotation else None
+    chosen = choose_isolation(context.pod, context.options, context.policy, by_annotation=by_annotation)
+    if isinstance(chosen, Denial):
+        return chosen
+    context.isolation, context.isolation_warnings = chosen
+    if context.options.isolation is not chosen.isolation:
+        context.options = replace(context.options, isolation=chosen.isolation)
+    return None
+
+
 def _check_own_daemon(context: RuleContext) -> RuleOutcome:
     added_name = context.injector.added_container_name(context.options, context.policy)
     return deny_own_daemon(context.pod, added_name if context.was_injected else None)
@@ -256,7 +274,12 @@ def _share_volumes(context: RuleContext) -> RuleOutcome:
 
 
 def _check_status(context: RuleContext) -> RuleOutcome:
-    return conflicts.deny_stale_status(context.pod, context.additions) if context.was_injected else None
+    if not context.was_injected:
+        return None
+    status = context.metadata.annotations[STATUS] or ""
+    if context.isolation and '"isolation":' in status and f'"isolation":"{context.isolation}"' not in status:
+        return conflicts.deny_changed_isolation(context.isolation)
+    return conflicts.deny_stale_status(context.pod, context.additions)
 
 
 def _check_node_socket(context: RuleContext) -> RuleOutcome:
@@ -280,9 +303,10 @@ def _check_pod_resources(context: RuleContext) -> RuleOutcome:
 
 
 def _build_operations(context: RuleContext) -> RuleOutcome:
+    status = render_status(context.mode, context.isolation, context.policy.version)
     context.operations = [
         *context.replacement_operations,
-        *missing_operations(context.pod, context.metadata, context.additions, context.mode, context.policy),
+        *missing_operations(context.pod, context.metadata, context.additions, status, context.policy),
     ]
     return None if context.operations else Decision(Reason.UNCHANGED)
 
@@ -311,7 +335,7 @@ RULES: tuple[Rule, ...] = (
     Rule("The operator has switched this mode on", (Reason.MODE_OFF,), _check_mode),
     Rule("All dind.io/* annotations are known", (Reason.UNKNOWN_ANNOTATION,), _check_annotations),
     Rule(
-        "The operator allows these options, and their image, tcp and dockerd-args if these can be read",
+        "The operator allows these options and their values",
         (Reason.OPTION_NOT_ALLOWED, Reason.IMAGE_NOT_ALLOWED),
         _check_permissions,
     ),
@@ -322,9 +346,14 @@ RULES: tuple[Rule, ...] = (
         _check_socket_request,
     ),
     Rule(
-        "The pod's host and user namespaces are allowed in this mode",
-        (Reason.HOST_NETWORK, Reason.HOST_PID, Reason.HOST_IPC, Reason.HOST_USERS),
+        "The pod's host namespaces are allowed in this mode",
+        (Reason.HOST_NETWORK, Reason.HOST_PID, Reason.HOST_IPC),
         _check_host_namespaces,
+    ),
+    Rule(
+        "In sidecar mode, the pod can have the isolation that is asked for",
+        (Reason.HOST_USERS, Reason.ISOLATION),
+        _choose_isolation,
     ),
     Rule("No container runs a Docker daemon of its own", (Reason.OWN_DAEMON,), _check_own_daemon),
     Rule(
@@ -366,12 +395,19 @@ def decide(context: RuleContext) -> Decision:
     except MalformedPodError as error:
         return _stop(context, index, Reason.MALFORMED_POD, str(error))
     warnings = (
+        *context.isolation_warnings,
         *context.additions.warnings,
         *_warn_of_replaced_socket(context),
         *warn_of_kept_members(context.pod, context.additions, context.policy),
         *warn_of_options_without_effect(context.metadata, context.mode),
     )
-    return Decision(Reason.INJECTED, context.mode, operations=tuple(context.operations), warnings=warnings)
+    return Decision(
+        Reason.INJECTED,
+        context.mode,
+        operations=tuple(context.operations),
+        warnings=warnings,
+        isolation=context.isolation,
+    )
 
 
 def _warn_of_replaced_socket(context: RuleContext) -> Iterator[str]:
@@ -390,6 +426,7 @@ def _stop(context: RuleContext, index: int, reason: Reason, message: str, detail
         message,
         detail,
         warnings=(truncate_warning(f"no Docker: {message}"), STATE_NO_DOCKER) if is_left_alone else (),
+        isolation=context.isolation,
         stopped_by=index,
         is_left_alone=is_left_alone,
     )

@@ -1,4 +1,4 @@
-"""Sidecar mode: the pod gets its own privileged Docker daemon."""
+"""Sidecar mode: the pod gets its own Docker daemon."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -15,15 +15,16 @@ from app.injection.docker_paths import (
     is_default_socket_dir,
     unix_socket_address,
 )
+from app.injection.isolation import METRICS_PORT, Profile, pod_members, profile_of
 from app.injection.message_parts import truncate_warning, warn_of_names
 from app.injection.mode_injector import ModeInjector
-from app.injection.options import Options, Placement, StorageMedium
+from app.injection.options import Isolation, Options, Placement, StorageMedium
 from app.injection.policy import Policy
 from app.injection.qos import can_be_guaranteed, is_guaranteed_without
 from app.injection.selection import Selection
 from app.injection.service_account_token import token_mounts
 from app.injection.shared_volumes import SharedVolumes, share_volumes
-from app.injection.start_script import start_command
+from app.injection.start_script import ISOLATION_VARIABLE, start_command
 from app.injection.wait_script import wait_script
 from app.model import JsonObject, Mount, Pod, parse_image, parse_quantity
 
@@ -43,6 +44,7 @@ class _SharedAdditions:
     mounts: tuple[Mount, ...]
     client_env: JsonObject
     client_mounts: tuple[Mount, ...]
+    pod_members: JsonObject
     evictable: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -77,6 +79,7 @@ def _build_additions(
         clients=selection.clients,
         client_env=template.client_env,
         client_mounts=template.client_mounts,
+        pod_members=template.pod_members,
         tcp=options.tcp,
         supplemental_group=options.group,
         evictable=template.evictable,
@@ -120,7 +123,10 @@ def _limits_ephemeral_storage(pod: Pod, policy: Policy) -> bool:
 @lru_cache(maxsize=32)
 def _build_template(options: Options, policy: Policy) -> _SharedAdditions:
     is_native = options.placement is Placement.NATIVE
-    has_socket_link = is_native and policy.docker_sock and not is_default_socket_dir(options.socket_dir)
+    profile = profile_of(options.isolation, policy)
+    has_socket_link = (
+        is_native and policy.docker_sock and profile.has_exec and not is_default_socket_dir(options.socket_dir)
+    )
     run_mount = Mount.at(options.socket_dir, policy.run_volume)
     link_mount = Mount.at(DEFAULT_SOCKET, policy.run_volume, SOCKET_LINK_NAME)
     volumes: tuple[JsonObject, ...] = ({"name": policy.run_volume, "emptyDir": {}},)
@@ -130,10 +136,11 @@ def _build_template(options: Options, policy: Policy) -> _SharedAdditions:
         mounts += (Mount.at(DATA_ROOT, policy.storage_volume),)
     return _SharedAdditions(
         volumes,
-        _build_container(options, policy, is_native=is_native, has_socket_link=has_socket_link),
+        _build_container(options, policy, profile, is_native=is_native, has_socket_link=has_socket_link),
         mounts,
         {"name": "DOCKER_HOST", "value": unix_socket_address(options.socket_dir)},
         (run_mount, link_mount) if has_socket_link else (run_mount,),
+        pod_members(options.isolation, policy),
         tuple(volume["name"] for volume in volumes if "emptyDir" in volume),
         tuple(_option_warnings(options)),
     )
@@ -158,11 +165,6 @@ def _deny_host_namespaces(pod: Pod, policy: Policy) -> Denial | None:
             "spec.hostIPC is true: the daemon would share the node's IPC namespace; "
             f"remove it, or use {PREFIX}inject: {Mode.DAEMONSET}",
         )
-    if pod.spec.host_users is False and not policy.allow_host_users:
-        return Denial(
-            Reason.HOST_USERS,
-            "spec.hostUsers is false: a privileged daemon does not work in a user namespace; remove it",
-        )
     return None
 
 
@@ -183,35 +185,28 @@ def _build_storage_source(options: Options) -> JsonObject:
     return {"emptyDir": empty_dir}
 
 
-def _build_container(options: Options, policy: Policy, *, is_native: bool, has_socket_link: bool) -> JsonObject:
+def _build_container(
+    options: Options, policy: Policy, profile: Profile, *, is_native: bool, has_socket_link: bool
+) -> JsonObject:
     container: JsonObject = {"name": policy.container_name, "image": options.image}
     if is_native:
         container["restartPolicy"] = "Always"
     if policy.start_script:
         container["command"] = start_command()
-    container["args"] = _dockerd_arguments(options, policy)
-    if options.env:
-        container["env"] = [{"name": name, "value": value} for name, value in options.env]
+    container["args"] = _dockerd_arguments(options, policy, profile)
+    env = options.env
+    if profile.needs_user_namespace:
+        env = (*env, (ISOLATION_VARIABLE, options.isolation))
+    if env:
+        container["env"] = [{"name": name, "value": value} for name, value in env]
     if resources := _build_resources(options):
         container["resources"] = resources
-    # Complete: members of a restrictive securityContext of the pod would apply to the daemon, and other webhooks fill
-    # in absent members. The API server refuses a privileged container that may not escalate its privileges. Dropped
-    # capabilities, SELinux options and AppArmor profiles have no effect on a privileged container.
-    container["securityContext"] = {
-        "privileged": True,
-        "allowPrivilegeEscalation": True,
-        "runAsUser": 0,
-        "runAsGroup": 0,
-        "runAsNonRoot": False,
-        "readOnlyRootFilesystem": False,
-        "procMount": "Default",
-        "seccompProfile": {"type": "Unconfined"},
-    }
+    container["securityContext"] = profile.security_context
     docker = ["docker", f"--host={unix_socket_address(options.socket_dir)}"]
     # The hook of the link waits for the daemon, and a probe after it would cost a second more: decision 0029.
     if is_native and policy.startup_probe and not has_socket_link:
         container["startupProbe"] = {
-            "exec": {"command": [*docker, "version"]},
+            **_probe_action(profile, [*docker, "version"]),
             "periodSeconds": 1,
             "timeoutSeconds": 5,
             "failureThreshold": _START_SECONDS,
@@ -223,7 +218,14 @@ def _build_container(options: Options, policy: Policy, *, is_native: bool, has_s
     return container
 
 
-def _dockerd_arguments(options: Options, policy: Policy) -> list[str]:
+def _probe_action(profile: Profile, command: list[str]) -> JsonObject:
+    if profile.has_exec:
+        return {"exec": {"command": command}}
+    # With the scheme, which the API server would add: the strict policy compares the probe.
+    return {"httpGet": {"path": "/metrics", "port": METRICS_PORT, "scheme": "HTTP"}}
+
+
+def _dockerd_arguments(options: Options, policy: Policy, profile: Profile) -> list[str]:
     # The first argument is dockerd itself. The image's entrypoint then opens no TCP port and creates no TLS keys, but
     # still removes stale pid files and chooses iptables.
     arguments = ["dockerd", f"--host={unix_socket_address(options.socket_dir)}"]
@@ -245,6 +247,7 @@ def _dockerd_arguments(options: Options, policy: Policy) -> list[str]:
         registries = (*options.insecure_registries, *_LOOPBACK_NETWORKS)
         arguments += [f"--insecure-registry={registry}" for registry in registries]
     arguments += [f"--default-address-pool={pool}" for pool in options.address_pools]
+    arguments += profile.dockerd_arguments
     arguments += options.dockerd_args
     return arguments
 
@@ -277,10 +280,9 @@ def _link_script(docker: list[str], socket_dir: str) -> str:
 
 def _option_warnings(options: Options) -> list[str]:
     warnings = []
+    can = "is root on the node" if options.isolation is Isolation.NONE else "can use the daemon"
     if options.tcp and not options.tcp.is_loopback:
-        warnings.append(
-            truncate_warning(f"dockerd on tcp://{options.tcp} has no TLS: whoever reaches it is root on the node")
-        )
+        warnings.append(truncate_warning(f"dockerd on tcp://{options.tcp} has no TLS: whoever reaches it {can}"))
     if is_default_socket_dir(options.socket_dir):
         warnings.append(DEFAULT_DIR_WARNING)
     networks = [registry for registry in options.insecure_registries if "/" in registry]

@@ -2,9 +2,19 @@
 
 import re
 
-# Decisions 0026 and 0028 have the reasons. It needs only POSIX sh and busybox. `$@` are the container's arguments. Pods
-# wait for the script, so the shell reads files itself: a program takes 1 ms or more, in a slow virtual machine 20 ms.
+# The isolation that the daemon must have: the script does not start a daemon that is root on the node instead.
+ISOLATION_VARIABLE = "DIND_ISOLATION"
+
+# Decisions 0026, 0028 and 0033 have the reasons. It needs only POSIX sh and busybox. `$@` are the container's
+# arguments. Pods wait for the script, so the shell reads files itself: a program takes 1 ms or more, in a slow virtual
+# machine 20 ms.
 COMMENTED_SCRIPT = r"""# Start dockerd so that the limits of this container hold for its containers too, on cgroup v2.
+refuse() {
+  echo "$1" > /dev/termination-log
+  echo "$1" >&2
+  exit 1
+}
+
 root=/sys/fs/cgroup cgroup=
 while IFS= read -r line; do
   case $line in 0::*) cgroup=${line#0::} ;; esac
@@ -99,7 +109,26 @@ END
   export PATH="$programs:$PATH"
 }
 
-# The image's wrapper ends where it cannot make a cgroup. Mount a program over it that only starts dockerd.
+# Let all containers run in the cgroup of this container: runc needs a config.json without a cgroup and without limits.
+share_cgroup() {
+  runc=$(command -v runc) && mkdir -p "$programs" && write_program runc << END || return
+option=
+for argument; do
+  if [ "\$option" = --bundle ]; then
+    sed -i -e 's|"cgroupsPath":"[^"]*"|"cgroupsPath":""|g' \
+      -e 's/"\(cpu\|memory\|pids\)":{[^{}]*}/"\1":{}/g' \
+      -e 's/"blockIO":{[^{}]*\({[^{}]*}[^{}]*\)*}/"blockIO":{}/g' "\$argument/config.json"
+  fi
+  option=\$argument
+done
+exec "$runc" "\$@"
+END
+  make_executable runc || return
+  export PATH="$programs:$PATH"
+  skip_wrapper
+}
+
+# The image's wrapper ends where it cannot make the cgroup init. Mount a program over it that only starts dockerd.
 skip_wrapper() {
   wrapper=$(command -v dind) && mkdir -p "$programs" && echo 'exec "$@"' | write_program dind || return
   make_executable dind && mount --bind "$programs/dind" "$wrapper"
@@ -115,11 +144,17 @@ lacks_volume() {
   [ "$(stat -f -c %t /var/lib/docker)" = 794c7630 ] && dockerd --version | grep -Eq ' (29|[3-9][0-9])\.'
 }
 if lacks_volume "$@" 2> /dev/null; then
-  sentence="Docker 29 and newer cannot store images on overlayfs. Mount a volume at /var/lib/docker (operator: \
+  refuse "Docker 29 and newer cannot store images on overlayfs. Mount a volume at /var/lib/docker (operator: \
 settings.injection.storage: true), or use a slow driver: dind.io/dockerd-args: '[\"--storage-driver=native\"]'"
-  echo "$sentence" > /dev/termination-log
-  echo "$sentence" >&2
-  exit 1
+fi
+
+# Root in a user namespace is another user on the node, and may write only cgroups that the container runtime gave it.
+in_user_namespace() { read -r _ node_user _ < /proc/self/uid_map && [ "$node_user" != 0 ]; }
+
+# API servers and kubelets without support for hostUsers: false drop it.
+if [ "$DIND_ISOLATION" ] && ! in_user_namespace; then
+  refuse "isolation $DIND_ISOLATION: this container is not in a user namespace. Every API server and node must support \
+hostUsers: false"
 fi
 
 # In these cases nested containers are within the limits of the pod already. With a cgroup namespace of its own, a
@@ -130,13 +165,16 @@ kata=' - [^ ]+ kataShared | [^ ]*/kata-containers/shared/[^ ]* /etc/(hosts|hostn
 undivided=
 if [ ! -f "$root/cgroup.controllers" ]; then
   undivided='no cgroup v2'
-elif [ "$cgroup" = / ]; then
-  undivided='a cgroup namespace'
 elif grep -Eqs "$kata|gvisor|Sun Jan 10 15:06:54 PST 2016" /proc/self/mountinfo /proc/version; then
   undivided='a sandbox of Kata or gVisor'
+elif in_user_namespace && ! mkdir -p "$folder/init" 2> /dev/null; then
+  undivided='a user namespace without cgroups'
+  share_cgroup 2> /dev/null || true
+elif [ "$cgroup" = / ] && ! in_user_namespace; then
+  undivided='a cgroup namespace'
 elif ! divide_cgroup 2> /dev/null; then
   echo "cannot divide the cgroup: the pod's limits do not hold for nested containers" >&2
-  test -w "$root" || skip_wrapper 2> /dev/null || true
+  mkdir -p "$root/init" 2> /dev/null || skip_wrapper 2> /dev/null || true
 fi
 [ ! "$undivided" ] || echo "nested containers share the pod's limits with the daemon: $undivided" >&2
 # Databases need more open files than the 1024 that many nodes have as the soft limit. With many more than a million,

@@ -19,6 +19,7 @@ from app.model.schema import (
     ObjectName,
     PodShape,
     ResourcesShape,
+    SpecShape,
     VariableShape,
     describe_validation_error,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "PodShape",
     "PodTemplate",
     "ResourcesShape",
+    "SpecShape",
     "VariableShape",
     "Volume",
     "add",

@@ -107,7 +107,7 @@ class CapabilitiesShape(Struct, gc=False, omit_defaults=True):
     drop: list[str] | None = None
 
 
-class SeccompShape(Struct, gc=False):
+class ProfileShape(Struct, gc=False):
     """The `seccompProfile` of a container."""
 
     type: str | None = None
@@ -124,7 +124,8 @@ class ContainerSecurityShape(Struct, gc=False, rename="camel", omit_defaults=Tru
     read_only_root_filesystem: bool | None = None
     capabilities: CapabilitiesShape | None = None
     proc_mount: str | None = None
-    seccomp_profile: SeccompShape | None = None
+    seccomp_profile: ProfileShape | None = None
+    app_armor_profile: ProfileShape | None = None
 
 
 class DeviceShape(Struct, gc=False, rename="camel"):
@@ -163,6 +164,9 @@ class SecurityShape(Struct, gc=False, rename="camel"):
     """The `securityContext` of a pod."""
 
     supplemental_groups: list[int] | None = None
+    run_as_user: int | None = None
+    run_as_group: int | None = None
+    fs_group: int | None = None
 
 
 class OsShape(Struct, gc=False):
@@ -186,6 +190,7 @@ class SpecShape(Struct, gc=False, rename="camel"):
     os: OsShape | None = None
     resources: ResourcesShape | None = None
     restart_policy: str | None = None
+    runtime_class_name: str | None = None
 
 
 class PodMetadata(Struct, gc=False):

@@ -102,6 +102,7 @@ def _pod_result(template: ManifestPod, decision: Decision) -> PodResult:
         name=template.name,
         outcome=decision.outcome,
         mode=decision.mode,
+        isolation=decision.isolation,
         reason=decision.reason.slug,
         meaning=decision.reason.meaning,
         message=decision.message,

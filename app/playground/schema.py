@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from app.injection import PREFIX, Mode, Outcome, RuleState
+from app.injection import PREFIX, Isolation, Mode, Outcome, RuleState
 from app.model import Operation
 
 
@@ -133,6 +133,7 @@ class PodResult(FrozenModel):
     name: str
     outcome: Outcome
     mode: Mode | None
+    isolation: Isolation | None
     reason: str
     meaning: str
     message: str

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import orjson
 from pydantic import (
@@ -16,14 +16,17 @@ from pydantic import (
     PlainSerializer,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from app import __version__
-from app.injection import OPTIONS, Mode, Policy, apply_defaults, built_in_options
+from app.injection import OPTIONS, Isolation, Mode, Policy, apply_defaults, built_in_options
 from app.model import is_dns_label, is_dns_name, nearest_word
 from app.settings.duration import format_duration, parse_duration
 
 _COMMA_SEPARATED = frozenset(option.name for option in OPTIONS if "comma-separated" in option.accepts)
+
+_NEED_RUNTIME_CLASS = frozenset({Isolation.SYSBOX, Isolation.KATA, Isolation.GVISOR})
 
 
 def _check_dns_label(name: str) -> str:
@@ -105,6 +108,12 @@ class InjectionSettings(_SettingsGroup):
     allowed_images: tuple[str, ...] = ()
     """Patterns of images that pods may choose, if `image` is allowed; `*` is any text without `/` and `@`."""
 
+    allowed_isolations: frozenset[Isolation] = frozenset({Isolation.USERNS})
+    """Values of `isolation` that pods may choose besides the default; `hostUsers: false` chooses `userns`."""
+
+    runtime_classes: dict[Isolation, DnsName] = Field(default_factory=dict, validate_default=True)
+    """RuntimeClass of the pods with an isolation. `userns` can do without one, but then its daemon is privileged."""
+
     defaults: dict[str, AnnotationText] = Field(default_factory=dict)
     """Defaults of options, each as the text of its annotation; an empty text leaves the option unset."""
 
@@ -150,9 +159,6 @@ class InjectionSettings(_SettingsGroup):
     allow_host_ipc: bool = False
     """Inject a sidecar into hostIPC pods."""
 
-    allow_host_users: bool = False
-    """Inject a sidecar into pods with hostUsers: false."""
-
     allow_public_tcp: bool = False
     """Let pods make the daemon listen on addresses other than loopback (`tcp`, and flags of dockerd that listen)."""
 
@@ -167,6 +173,15 @@ class InjectionSettings(_SettingsGroup):
 
     wait_seconds: int = Field(default=120, ge=1, le=3600)
     """How long a pod waits for the node's daemon, in seconds."""
+
+    @field_validator("runtime_classes")
+    @classmethod
+    def _check_runtime_classes(cls, classes: dict[Isolation, str], info: ValidationInfo) -> dict[Isolation, str]:
+        if useless := sorted({Isolation.NONE, Isolation.AUTO} & classes.keys()):
+            raise ValueError(f"{', '.join(useless)} cannot have a RuntimeClass; name that of userns instead")
+        if missing := sorted(_NEED_RUNTIME_CLASS & info.data.get("allowed_isolations", set()) - classes.keys()):
+            raise ValueError(f"must have the RuntimeClass of {', '.join(missing)}, which allowed_isolations has")
+        return classes
 
     @field_validator("host_path")
     @classmethod
@@ -191,13 +206,23 @@ class InjectionSettings(_SettingsGroup):
 
     @field_validator("defaults")
     @classmethod
-    def _check_defaults(cls, defaults: dict[str, str]) -> dict[str, str]:
+    def _check_defaults(cls, defaults: dict[str, str], info: ValidationInfo) -> dict[str, str]:
         # Names of variables have no dashes: DIND_WEBHOOK_INJECTION__DEFAULTS__STORAGE_SIZE.
         defaults = {name.replace("_", "-"): text for name, text in defaults.items()}
-        _, problems = apply_defaults(built_in_options(), defaults)
+        options, problems = apply_defaults(built_in_options(), defaults)
+        isolation = options.isolation
+        if isolation in _NEED_RUNTIME_CLASS and isolation not in info.data.get("runtime_classes", {}):
+            problems.append(f"isolation: {isolation} needs a RuntimeClass in runtime_classes")
         if problems:
             raise ValueError("; ".join(problems))
         return defaults
+
+    @model_validator(mode="after")
+    def _check_start_script(self) -> Self:
+        isolation = self.defaults.get("isolation")
+        if isolation in {Isolation.USERNS, Isolation.AUTO, Isolation.SYSBOX} and not self.start_script:
+            raise ValueError(f"defaults.isolation {isolation} needs start_script: true")
+        return self
 
 
 class ServerSettings(_SettingsGroup):

@@ -1,12 +1,13 @@
 """The daemon's container as injection builds it, for each combination of settings that changes it."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from itertools import product
 from typing import Any
 
 import jsonpatch
 
-from app.injection import INJECT, OPTIONS, PREFIX, STATUS, Mode, Option, Outcome, Placement, inject
+from app.injection import INJECT, OPTIONS, PREFIX, STATUS, Isolation, Mode, Option, Outcome, Placement, inject
 from app.model import JsonObject
 from app.settings import InjectionSettings, make_policy
 from app.strict_policy.cel import cel_literal
@@ -25,6 +26,10 @@ SETTINGS = ("docker_sock", "start_script", "startup_probe")
 DEFAULT_DIRS = ("/run", "/var/run")
 _OTHER_DIR = "/socket-dir"
 _SOCKET_DIR = "variables.socketDir"
+_RUNTIME_CLASSES = dict.fromkeys((Isolation.SYSBOX, Isolation.KATA, Isolation.GVISOR), "any")
+# The isolations, and userns with a RuntimeClass, whose daemon is another one
+ISOLATIONS = tuple(str(isolation) for isolation in Isolation if isolation is not Isolation.AUTO)
+WITH_CLASS = "userns-with-class"
 
 
 def injected_pod(mode: Mode, options: Mapping[str, str] | None = None, **settings: Any) -> JsonObject:
@@ -33,6 +38,8 @@ def injected_pod(mode: Mode, options: Mapping[str, str] | None = None, **setting
         "allowed_options": frozenset(option.name for option in OPTIONS),
         "allowed_images": ("*", "*/*", "*/*/*"),
         "allow_public_tcp": True,
+        "allowed_isolations": frozenset(Isolation),
+        "runtime_classes": _RUNTIME_CLASSES,
         "defaults": {option.name: "" for option in OPTIONS if not option.required},
     }
     policy = make_policy(InjectionSettings(**{**unset_options, **settings}))
@@ -55,30 +62,71 @@ def daemon_container(options: Mapping[str, str] | None = None, **settings: Any) 
 
 
 def status_annotation(mode: Mode) -> str:
-    """Return the status annotation of an injected pod."""
+    """Return the status annotation of an injected pod; in sidecar mode with isolation none."""
     text: str = injected_pod(mode)["metadata"]["annotations"][STATUS]
     return text
 
 
+def isolations_in_user_namespace() -> list[str]:
+    """Return the isolations whose pods have a user namespace."""
+    return [name for name in ISOLATIONS if "hostUsers" in injected_pod(Mode.SIDECAR, {"isolation": name})["spec"]]
+
+
+def _isolated(name: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the options and settings that lead to an isolation."""
+    if name == WITH_CLASS:
+        return {"isolation": str(Isolation.USERNS)}, {"runtime_classes": {**_RUNTIME_CLASSES, Isolation.USERNS: "any"}}
+    return {"isolation": name}, {}
+
+
 def daemon_expressions() -> dict[str, JsonObject]:
-    """Return CEL for the daemon's arguments and members, for each combination of `SETTINGS`.
+    """Return CEL for the daemon's arguments and members, for each combination of `SETTINGS` and each isolation.
 
     `args` is a list, each member an optional. The expressions use `variables.native`, `variables.socketDir` and
-    `variables.atDefaultDir`.
+    `variables.atDefaultDir`. Isolations other than none have only what differs from none.
     """
     return {
-        ",".join(f"{name}={str(value).lower()}" for name, value in settings.items()): {
-            "args": _by_variant(lambda container, name: cel_literal(container["args"], name), settings),
-            "members": {member: _member(member, settings) for member in compared_members()},
-        }
+        ",".join(f"{name}={str(value).lower()}" for name, value in settings.items()): _by_isolation(settings)
         for settings in _combinations()
     }
 
 
+def _by_isolation(settings: Mapping[str, Any]) -> JsonObject:
+    by_isolation = {isolation: _expressions(isolation, settings) for isolation in _possible_isolations(settings)}
+    none = by_isolation[Isolation.NONE]
+    return {
+        isolation: {
+            name: text for name, text in expressions.items() if isolation == Isolation.NONE or text != none[name]
+        }
+        for isolation, expressions in by_isolation.items()
+    }
+
+
+def _expressions(isolation: str, settings: Mapping[str, Any]) -> dict[str, str]:
+    members = {member: _member(member, isolation, settings) for member in compared_members()}
+    return {"args": _by_variant(_arguments, isolation, settings), **members}
+
+
+def _possible_isolations(settings: Mapping[str, Any]) -> list[str]:
+    """Return the isolations that pods can have with some settings: user namespaces need the start script."""
+    if settings["start_script"]:
+        return [*ISOLATIONS, WITH_CLASS]
+    return [name for name in ISOLATIONS if name not in isolations_in_user_namespace()]
+
+
+def _arguments(container: JsonObject, variables: dict[str, str]) -> str:
+    return cel_literal(container["args"], variables)
+
+
+@cache
 def compared_members() -> list[str]:
     """Return the members that the daemon's container has in at least one combination."""
-    containers = (daemon_container(options, **settings) for settings in _combinations() for options in _variants())
-    return sorted({member for container in containers for member in _members(container)})
+    members: set[str] = set()
+    for settings in _combinations():
+        for isolation, variant in product(_possible_isolations(settings), _variants()):
+            options, isolation_settings = _isolated(isolation)
+            members.update(_members(daemon_container({**options, **variant}, **isolation_settings, **settings)))
+    return sorted(members)
 
 
 def _combinations() -> Iterator[dict[str, bool]]:
@@ -103,20 +151,27 @@ def _members(container: JsonObject) -> JsonObject:
     return {**members, **_DEFAULTED_MEMBERS}
 
 
-def _member(member: str, settings: Mapping[str, Any]) -> str:
+def _member(member: str, isolation: str, settings: Mapping[str, Any]) -> str:
     def literal(container: JsonObject, variables: dict[str, str]) -> str:
         members = _members(container)
         if member not in members:
             return "optional.none()"
         return f"optional.of(dyn({cel_literal(members[member], variables)}))"
 
-    return _by_variant(literal, settings)
+    return _by_variant(literal, isolation, settings)
 
 
-def _by_variant(literal: Callable[[JsonObject, dict[str, str]], str], settings: Mapping[str, Any]) -> str:
+def _by_variant(
+    literal: Callable[[JsonObject, dict[str, str]], str], isolation: str, settings: Mapping[str, Any]
+) -> str:
     """Return CEL that chooses by the pod's placement and socket directory."""
+    options, isolation_settings = _isolated(isolation)
     native_other_dir, native_default_dir, other_dir, default_dir = (
-        literal(daemon_container(options, **settings), {options["socket-dir"]: _SOCKET_DIR}) for options in _variants()
+        literal(
+            daemon_container({**options, **variant}, **isolation_settings, **settings),
+            {variant["socket-dir"]: _SOCKET_DIR},
+        )
+        for variant in _variants()
     )
     return _conditional(
         "variables.native",

@@ -5,6 +5,7 @@ import re
 from app.injection import (
     DATA_ROOT,
     ENDING_FLAGS,
+    ISOLATION_VARIABLE,
     LISTENING_FLAGS,
     OWNED_FLAGS,
     REFUSED_VARIABLES,
@@ -12,6 +13,7 @@ from app.injection import (
     SHAREABLE_KINDS,
     SYSTEM_DIRECTORIES,
     TOKEN_PATH,
+    Isolation,
     Mode,
 )
 from app.model import JsonObject
@@ -23,6 +25,7 @@ from app.strict_policy.daemon import (
     UNCHECKED_MEMBERS,
     compared_members,
     daemon_expressions,
+    isolations_in_user_namespace,
     status_annotation,
 )
 from app.strict_policy.options import option_facts, regex_quote
@@ -32,11 +35,16 @@ _VERSION = "[0-9A-Za-z.+-]{1,64}"
 
 
 def policy_facts() -> JsonObject:
-    """Return the facts for `files/strict.json` of the chart."""
+    """Return the facts for `files/strict.json` of the chart.
+
+    In the status of sidecar mode, `{isolation}` stands for the isolation.
+    """
     return {
         "settings": _built_in_settings(),
         "options": option_facts(),
         "variants": list(SETTINGS),
+        "user_namespace": isolations_in_user_namespace(),
+        "isolation_variable": ISOLATION_VARIABLE,
         "daemon": daemon_expressions(),
         "compared_members": compared_members(),
         "other_members": [*SEPARATE_MEMBERS, *UNCHECKED_MEMBERS],
@@ -56,9 +64,9 @@ def policy_facts() -> JsonObject:
 def _built_in_settings() -> JsonObject:
     settings: JsonObject = InjectionSettings().model_dump(mode="json", exclude={"defaults", "modes"})
     # Sets have no order.
-    return {**settings, "allowed_options": sorted(settings["allowed_options"])}
+    return {**settings, **{name: sorted(settings[name]) for name in ("allowed_options", "allowed_isolations")}}
 
 
 def _status_pattern(mode: Mode) -> str:
     before, after = re.split('(?<="version":")[^"]*', status_annotation(mode))
-    return f"^{regex_quote(before)}{_VERSION}{regex_quote(after)}$"
+    return f"^{regex_quote(before)}{_VERSION}{regex_quote(after)}$".replace(f'"{Isolation.NONE}"', '"{isolation}"')

@@ -26,7 +26,7 @@ _PUBLIC_TCP = rf"(?:localhost|[0-9.]+|\[[0-9a-f:]+\]):{_PORT}"
 _TEXT_TO_VALUE = {"address-pools": {"text": "^(.*):([0-9]+)$", "value": "base=${1},size=${2}"}}
 # Options that the chart's templates check each in its own way, and options without effect on the daemon
 _SEPARATE_OPTIONS = frozenset(
-    {"image", "socket-dir", "env", "dockerd-args", "share-volumes", "placement"}
+    {"image", "socket-dir", "env", "dockerd-args", "share-volumes", "placement", "isolation"}
     | {"storage-size", "storage-medium", "storage-class"}
 )
 # Options without effect on the daemon, and amounts of the scheduler and of evictions, which depend on other containers

@@ -29,7 +29,7 @@ SPECS = {
     Reason.MALFORMED_POD: "volumes: none",
     Reason.WINDOWS_POD: "os: {name: windows}",
     Reason.HOST_NETWORK: "hostNetwork: true",
-    Reason.HOST_USERS: "hostUsers: false",
+    Reason.ISOLATION: "hostUsers: false\n  volumes: [{name: v, nfs: {server: s, path: /}}]",
     Reason.NODE_DOCKER_SOCKET: "volumes: [{name: docker, hostPath: {path: /var/run/docker.sock}}]",
     Reason.NAME_TAKEN: "volumes: [{name: dind-run, secret: {secretName: x}}]",
     Reason.POD_RESOURCES: "resources: {limits: {cpu: 100m}}",

@@ -54,7 +54,7 @@ def test_a_pod_that_was_injected_has_docker(explain: Explain) -> None:
     assert (ran.exit_code, ran.stderr) == (0, "")
     # explain ran no rule for the injected pod.
     assert not {"✓", "✗", "-"} & {line.strip()[:1] for line in ran.stdout.splitlines()}
-    assert '  => it has Docker: injected when it was created ({"mode":"sidecar"' in ran.stdout
+    assert '  => it has Docker: injected when it was created ({"isolation":"none","mode":"sidecar"' in ran.stdout
 
 
 def test_a_pod_that_came_too_early_has_to_be_created_anew(explain: Explain) -> None:

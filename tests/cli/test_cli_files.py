@@ -261,7 +261,7 @@ def test_explain_prints_a_tree_of_documented_members(run: Run, pod: Path, denied
     tree = json.loads(ran.stdout)
     injected, denied = tree["pods"]
     assert list(injected) == [
-        "name", "namespace", "outcome", "mode", "reason", "message", "rules", "warnings", "notes", "remedy"
+        "name", "namespace", "outcome", "mode", "isolation", "reason", "message", "rules", "warnings", "notes", "remedy"
     ]  # fmt: skip
     assert (injected["name"], injected["namespace"], injected["outcome"]) == ("pod/ci", "team", "injected")
     assert (injected["mode"], injected["reason"], injected["remedy"]) == ("sidecar", "injected", None)

@@ -9,9 +9,11 @@ import jsonpatch
 import workloads
 from kube import Manifest
 
-from app.injection import OPTIONS, STATUS, Option, Outcome, Policy, inject
+from app.injection import OPTIONS, STATUS, Isolation, Option, Outcome, Policy, inject
 
 ALL = [option.name for option in OPTIONS]
+# RuntimeClasses that the tests create; no pod that needs one runs.
+RUNTIME_CLASSES = ["userns", "sysbox", "kata", "gvisor"]
 
 # Values of `settings.injection`, by operator. Each is tested with pods of both modes and of each allowed placement.
 OPERATORS: dict[str, dict[str, Any]] = {
@@ -20,6 +22,8 @@ OPERATORS: dict[str, dict[str, Any]] = {
         "allowed_options": ALL,
         "allowed_images": ["docker:*-dind", "registry.example/ci/*", "docker.io/library/dind:*", "docker.io/ci/dind:*"],
         "allow_public_tcp": True,
+        "allowed_isolations": [str(isolation) for isolation in Isolation],
+        "runtime_classes": {name: name for name in RUNTIME_CLASSES},
     },
     "loopback": {"allowed_options": ALL},
     "closed": {
@@ -84,6 +88,7 @@ OPERATORS: dict[str, dict[str, Any]] = {
 OPTION_TEXTS: dict[str, list[str]] = {
     "containers": ["build", "build,setup"],
     "placement": ["native", "container"],
+    "isolation": [str(isolation) for isolation in Isolation],
     "share-volumes": ["true", "false", "work", "work,cache"],
     "wait": ["true", "false"],
     "node-socket": ["deny", "replace"],
@@ -218,7 +223,12 @@ def _is_allowed(option: Option, text: str, settings: dict[str, Any]) -> bool:
         return text not in NOT_LOOPBACK or bool(settings.get("allow_public_tcp"))
     if option.name == "image":
         return text == option.default or bool(settings.get("allowed_images"))
+    if option.name == "isolation":
+        return text == option.default or text in settings.get("allowed_isolations", ["userns"])
     return text != "Volume" or settings.get("defaults", {}).get("storage-size") != ""
+
+
+_USERNS = {"isolation": "userns"}
 
 
 @dataclass(frozen=True)
@@ -247,6 +257,14 @@ def daemon(pod: Manifest) -> Manifest:
 
 def _set(**members: Any) -> Callable[[Manifest], object]:
     return lambda pod: daemon(pod).update(copy.deepcopy(members))
+
+
+def _change_status(old: str, new: str) -> Callable[[Manifest], object]:
+    def change(pod: Manifest) -> None:
+        annotations = pod["metadata"]["annotations"]
+        annotations[STATUS] = annotations[STATUS].replace(old, new)
+
+    return change
 
 
 def _args(*arguments: str) -> Callable[[Manifest], object]:
@@ -398,6 +416,16 @@ ATTACKS = [
     Attack("image-that-only-contains-a-pattern", "is not one", _set(image="attacker.example/docker:1-dind"), operator="everything"),
     Attack("image-of-a-folder-below-a-pattern", "is not one", _set(image="registry.example/ci/a/b:1"), operator="everything"),
     Attack("image-of-a-look-alike-registry", "is not one", _set(image="registryXexample/ci/a:1"), operator="everything"),
+    Attack("user-namespace-removed", "spec.hostUsers must be false for isolation userns", lambda pod: pod["spec"].pop("hostUsers"), options=_USERNS, since=33),
+    Attack("user-namespace-only-in-the-status", "env is not as dind-webhook sets it", _change_status('"none"', '"userns"')),
+    Attack("another-isolation-in-the-status", "annotation dind.io/status: only dind-webhook", _change_status('"none"', '"kata"')),
+    Attack("isolation-variable-removed", "env is not as dind-webhook sets it", lambda pod: daemon(pod).pop("env"), options=_USERNS, since=33),
+    Attack("isolation-variable-empty", "env is not as dind-webhook sets it", lambda pod: daemon(pod)["env"][-1].update(value=""), options=_USERNS, since=33),
+    Attack("isolation-variable-hidden", "env is not as dind-webhook sets it", lambda pod: daemon(pod)["env"].append({"name": "DIND_ISOLATION", "value": ""}), operator="everything", options=_USERNS, since=33),
+    Attack("runtime-class-removed", "spec.runtimeClassName must be userns", lambda pod: pod["spec"].pop("runtimeClassName"), operator="everything", options=_USERNS, since=33),
+    Attack("another-runtime-class", "spec.runtimeClassName must be kata", lambda pod: pod["spec"].update(runtimeClassName="gvisor"), operator="everything", options={"isolation": "kata"}),
+    Attack("privileged-with-a-runtime-class", "securityContext is not as dind-webhook sets it", lambda pod: daemon(pod)["securityContext"].update(privileged=True), operator="everything", options=_USERNS, since=33),
+    Attack("privileged-with-sysbox", "securityContext is not as dind-webhook sets it", lambda pod: daemon(pod)["securityContext"].update(privileged=True), operator="everything", options={"isolation": "sysbox"}, since=33),
     Attack("pull-policy-never", "imagePullPolicy must not be Never", _set(imagePullPolicy="Never")),
     Attack("a-command", "command is not as dind-webhook sets it", _set(command=["sh", "-c", "evil"])),
     Attack("a-command-without-the-script", "command is not as dind-webhook sets it", _set(command=["sh", "-c", "evil"]), operator="seed"),

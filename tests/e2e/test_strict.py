@@ -25,7 +25,7 @@ from control_planes import ControlPlane, oldest_control_plane, run_server
 from helm import only, render
 from kube import Kube, Manifest, Namespace, RefusedError, until
 from kubernetes import client
-from strict_pods import ATTACKS, BODIES, OPERATORS, OPTION_TEXTS, Attack, honest, injected, pod
+from strict_pods import ATTACKS, BODIES, OPERATORS, OPTION_TEXTS, RUNTIME_CLASSES, Attack, honest, injected, pod
 
 from app.injection import OPTIONS, STATUS, Mode, Outcome, Policy, decide_for_namespace
 from app.settings import make_policy, parse_settings
@@ -135,8 +135,14 @@ class Operators:
 
 @pytest.fixture(scope="module")
 def operators(control_plane: ControlPlane) -> Iterator[Operators]:
+    kube = control_plane.kube
     with ExitStack() as stack:
-        yield Operators(control_plane.kube, stack)
+        for name in RUNTIME_CLASSES:
+            kube.make(
+                {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": name}, "handler": name}
+            )
+            stack.callback(kube.delete, "RuntimeClass", name, version="node.k8s.io/v1")
+        yield Operators(kube, stack)
 
 
 def privileged() -> Manifest:
@@ -158,7 +164,9 @@ class TestHonestPods:
     @pytest.mark.parametrize(("operator", "manifest"), HONEST)
     def test_that_are_injected_are_admitted(self, operators: Operators, operator: str, manifest: Manifest) -> None:
         chosen = operators.by_name(operator)
-        assert chosen.refusal(injected(manifest, chosen.policy)) == ""
+        pod = injected(manifest, chosen.policy)
+        refused = chosen.refusal(pod)
+        assert DENIED in refused if loses_user_namespace(pod, chosen) else refused == ""
 
     @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
     def test_of_the_golden_cases_are_admitted_where_their_own_containers_keep_to_baseline(
@@ -178,8 +186,15 @@ class TestHonestPods:
             # The node's socket, which baseline forbids, may have been replaced.
             is_replaced = any(operation["op"] == "remove" for operation in decision.operations)
             forbidden = not is_replaced and "violates PodSecurity" in refusal(baseline, without_references(own))
-            refused = operator.refusal(without_references(jsonpatch.apply_patch(own, list(decision.operations))))
+            patched = without_references(jsonpatch.apply_patch(own, list(decision.operations)))
+            forbidden = forbidden or loses_user_namespace(patched, operator)
+            refused = operator.refusal(patched)
             assert (DENIED in refused) is forbidden, refused
+
+
+def loses_user_namespace(pod: Manifest, operator: Operator) -> bool:
+    """Return whether the API server drops hostUsers, which it keeps since 1.33: then the policy must refuse the pod."""
+    return pod["spec"].get("hostUsers") is False and minor_version(operator.namespace.kube) < 33
 
 
 @pytest.fixture(scope="module")
@@ -192,10 +207,24 @@ def baseline(control_plane: ControlPlane) -> Iterator[Namespace]:
 
 def without_references(manifest: Manifest) -> Manifest:
     """Return a pod without references to objects that do not exist in this cluster."""
-    references = {"serviceAccountName", "serviceAccount", "priorityClassName", "runtimeClassName"}
+    references = {"serviceAccountName", "serviceAccount", "priorityClassName"}
+    if manifest["spec"].get("runtimeClassName") not in RUNTIME_CLASSES:
+        references.add("runtimeClassName")
     spec = {key: value for key, value in manifest["spec"].items() if key not in references}
     metadata = {key: value for key, value in (manifest.get("metadata") or {}).items() if key != "namespace"}
     return {**manifest, "metadata": {"name": "strict", **metadata}, "spec": spec}
+
+
+class TestPodSecurity:
+    """Every isolation needs the level privileged: docs/isolation.md says so."""
+
+    @pytest.mark.parametrize("isolation", strict_pods.OPTION_TEXTS["isolation"])
+    def test_refuses_the_daemon_of_every_isolation_at_baseline(
+        self, operators: Operators, baseline: Namespace, isolation: str
+    ) -> None:
+        operator = operators.by_name("everything")
+        manifest = injected(pod(BODIES["workspaces"], options={"isolation": isolation}), operator.policy)
+        assert "violates PodSecurity" in refusal(baseline, manifest)
 
 
 class TestAttacks:

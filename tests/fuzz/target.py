@@ -35,7 +35,7 @@ from test_patches import adds_at_fresh_target, contains_all
 
 _DEFAULT_POLICY = operator_policy()
 _PERMISSIVE_POLICY = permissive_policy(
-    allowed_images=("registry.example/ci/*",), allow_public_tcp=True, allow_host_network=True, allow_host_users=True
+    allowed_images=("registry.example/ci/*",), allow_public_tcp=True, allow_host_network=True
 )
 _SOCKET_VOLUME = re.compile(r"/spec/volumes/\d+|(?P<host_path>/spec/volumes/\d+/hostPath)/(path|type)")
 _MOUNT = re.compile(r"/spec/(initContainers|containers|ephemeralContainers)/\d+/volumeMounts/\d+")

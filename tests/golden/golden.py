@@ -32,7 +32,7 @@ from app import __version__
 from app.cli.main import cli
 from app.cli.output import describe
 from app.http import FairQueue, Metrics, webhook_application
-from app.injection import NAMESPACE_VALUES, Decision, Mode, Outcome, Policy, Reason
+from app.injection import NAMESPACE_VALUES, Decision, Isolation, Mode, Outcome, Policy, Reason
 from app.model import JsonObject, pod_templates
 from app.settings import load_settings, make_policy
 
@@ -189,7 +189,10 @@ def _read_response(name: str, pod: JsonObject, response: JsonObject) -> PodResul
     elif "patch" in response:
         pod = jsonpatch.apply_patch(pod, json.loads(base64.b64decode(response["patch"], validate=True)))
     is_left_alone = response["allowed"] and reason.outcome is Outcome.DENIED
-    decision = Decision(reason, mode, message, warnings=tuple(warnings), is_left_alone=is_left_alone)
+    isolation = Isolation(audit["isolation"]) if "isolation" in audit else None
+    decision = Decision(
+        reason, mode, message, warnings=tuple(warnings), isolation=isolation, is_left_alone=is_left_alone
+    )
     return _describe_result(name, pod, decision)
 
 

@@ -182,6 +182,7 @@ def test_one_line_is_logged_per_decision_and_nothing_of_the_pod(serve: Serve) ->
         "outcome": "injected",
         "reason": "injected",
         "mode": "sidecar",
+        "isolation": "none",
     }
     reasons = [line["reason"] for line in webhook.log() if line["event"] == "decision"]
     assert reasons == ["injected", "unknown-value", "malformed-pod"]
@@ -208,7 +209,7 @@ def test_health_readiness_and_metrics_are_on_their_own_port(serve: Serve) -> Non
         status, text = webhook.get_health("/metrics")
     assert status == 200
     for line in (
-        'dind_webhook_requests_total{mode="sidecar",outcome="injected",reason="injected"} 1.0',
+        'dind_webhook_requests_total{isolation="none",mode="sidecar",outcome="injected",reason="injected"} 1.0',
         'dind_webhook_http_errors_total{code="400"} 1.0',
         "dind_webhook_request_duration_seconds_count 1.0",
         "dind_webhook_build_info{",

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from app.diagnostics.check import Category, Check, Problem
 from app.diagnostics.checks.server import has_condition
 from app.diagnostics.snapshot import Snapshot, container_statuses_of, labels_of, name_of
-from app.injection import INJECT, Mode
+from app.injection import INJECT, Mode, join_first
 from app.model import JsonObject, clean_path
-
-_MAX_NODES = 5
 
 
 def check_daemonset(snapshot: Snapshot) -> Iterator[Problem]:
@@ -49,18 +47,17 @@ def check_daemonset_coverage(snapshot: Snapshot) -> Iterator[Problem]:
         return
     nodes_with_daemon = {daemon["spec"].get("nodeName") for daemon in snapshot.daemons}
     nodes_without_daemon = sorted(
-        name_of(node) for node in snapshot.nodes if _accepts_pods(node) and name_of(node) not in nodes_with_daemon
+        name_of(node) for node in snapshot.nodes if accepts_pods(node) and name_of(node) not in nodes_with_daemon
     )
     if nodes_without_daemon:
-        names = ", ".join(nodes_without_daemon[:_MAX_NODES])
-        more = f" and {len(nodes_without_daemon) - _MAX_NODES} more" if len(nodes_without_daemon) > _MAX_NODES else ""
+        names = join_first(nodes_without_daemon, str, ", ")
         yield Problem(
-            f"no daemon on {names}{more}: pods with {INJECT}: daemonset do not start there",
+            f"no daemon on {names}: pods with {INJECT}: daemonset do not start there",
             {"node": nodes_without_daemon[0]},
         )
 
 
-def _accepts_pods(node: JsonObject) -> bool:
+def accepts_pods(node: JsonObject) -> bool:
     """Return whether a node accepts users' pods: not cordoned, Linux, without the taint of a control plane."""
     spec = node.get("spec") or {}
     taints = {taint["key"] for taint in spec.get("taints") or [] if taint.get("effect") != "PreferNoSchedule"}

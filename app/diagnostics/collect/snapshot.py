@@ -10,7 +10,7 @@ from app.diagnostics.explain import has_docker, misplaced_keys_of, requests_dock
 from app.diagnostics.resource_ref import collection_path
 from app.diagnostics.snapshot import DryRun, Snapshot, has_opted_in, is_part_of_chart, is_selected, name_of
 from app.errors import ForbiddenError, NotFoundError, RefusedError
-from app.injection import Mode, Policy
+from app.injection import Isolation, Mode, Policy
 from app.model import JsonObject
 
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
@@ -57,7 +57,7 @@ def read_snapshot(
         admission_policies=admission_policies,
         policy_bindings=policy_bindings,
         injection_policy=injection_policy,
-        nodes=reader.list("nodes", "nodes", "/api/v1/nodes") if release["daemonset"] else (),
+        nodes=_read_nodes(reader, release["daemonset"], injection_policy),
         namespaces=namespaces,
         pods=pods,
         workloads=_read_workloads(reader, scope),
@@ -67,6 +67,13 @@ def read_snapshot(
         dry_runs=_read_dry_runs(reader, scope, names, injection_policy, modes),
         **release,
     )
+
+
+def _read_nodes(reader: ClusterReader, daemonset: JsonObject | None, policy: Policy) -> tuple[JsonObject, ...]:
+    """Return the nodes if a check needs them: a large cluster has many."""
+    if daemonset is None and policy.defaults.isolation is Isolation.NONE:
+        return ()
+    return reader.list("nodes", "nodes", "/api/v1/nodes")
 
 
 def _namespace_prefix(scope: Scope) -> str:

@@ -13,12 +13,16 @@ export function summary(pods) {
   if (pods.length === 0) return "No pod or workload in this manifest: nothing to do.";
   return pods
     .map((pod) => {
-      const parts = [`${pod.name}: ${pod.outcome}, ${pod.mode && pod.outcome === "injected" ? `${pod.mode} mode` : pod.reason}`];
+      const parts = [`${pod.name}: ${pod.outcome}, ${pod.mode && pod.outcome === "injected" ? form(pod) : pod.reason}`];
       if (pod.patch.length) parts.push(count(pod.patch.length, "addition"));
       if (pod.warnings.length) parts.push(count(pod.warnings.length, "warning"));
       return parts.join(", ");
     })
     .join(". ");
+}
+
+function form(pod) {
+  return pod.isolation && pod.isolation !== "none" ? `${pod.mode} mode, isolation ${pod.isolation}` : `${pod.mode} mode`;
 }
 
 function drawPod(pod, index) {
@@ -31,7 +35,7 @@ function drawPod(pod, index) {
       { class: "verdict" },
       element("span", { class: "badge" }, pod.outcome),
       element("h3", { id, class: "code" }, pod.name),
-      element("code", { class: "reason" }, pod.outcome === "injected" ? `${pod.mode} mode` : pod.reason),
+      element("code", { class: "reason" }, pod.outcome === "injected" ? form(pod) : pod.reason),
     ),
     pod.message ? element("p", { class: "message" }, pod.message) : null,
     element("p", { class: pod.message ? "meaning" : "message" }, prose(pod.meaning)),

@@ -139,6 +139,11 @@ imagePullSecrets:
 {{- (.Values.settings.injection | default dict).modes | default $own | toJson -}}
 {{- end -}}
 
+{{/* The name of the RuntimeClass for isolation userns. */}}
+{{- define "dind-webhook.runtimeClass" -}}
+{{- .Values.runtimeClass.name | default (printf "%s-userns" (include "dind-webhook.fullname" .)) -}}
+{{- end -}}
+
 {{/* The settings file: the operator's settings, and the settings that must match the rest of the chart. */}}
 {{- define "dind-webhook.settings" -}}
 {{- $injection := deepCopy (.Values.settings.injection | default dict) -}}
@@ -146,6 +151,9 @@ imagePullSecrets:
 {{- $_ := set $injection "host_path" (include "dind-webhook.hostPath" .) -}}
 {{- $image := include "dind-webhook.imageReference" (dict "root" . "image" .Values.dindImage) -}}
 {{- $_ := set $injection "defaults" (mergeOverwrite (dict "image" $image) ($injection.defaults | default dict) (dict "group" (include "dind-webhook.group" .))) -}}
+{{- if .Values.runtimeClass.create -}}
+{{- $_ := set $injection "runtime_classes" (merge (dict "userns" (include "dind-webhook.runtimeClass" .)) ($injection.runtime_classes | default dict)) -}}
+{{- end -}}
 {{- $server := deepCopy (.Values.settings.server | default dict) -}}
 {{- $_ := set $server "port" (int .Values.containerPort) -}}
 {{- $_ := set $server "health_port" (int .Values.healthPort) -}}

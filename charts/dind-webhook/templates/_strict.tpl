@@ -17,19 +17,51 @@ reference`); the settings select from them. Everything is returned as JSON; a JS
 {{- $variant = append $variant (printf "%s=%t" . (get $s .)) -}}
 {{- end -}}
 {{- $flags := include "dind-webhook.strict.flags" (dict "facts" $facts "settings" $s "defaults" $defaults) | fromJson -}}
+{{- $isolations := include "dind-webhook.strict.isolations" (dict "settings" $s "defaults" $defaults "daemon" (get $facts.daemon (join "," $variant))) | fromJsonArray -}}
+{{- $names := list -}}
+{{- range $isolations -}}{{- $names = append $names .name -}}{{- end -}}
 {{- $statuses := list -}}
 {{- range $s.modes -}}
-{{- $statuses = append $statuses (dict "mode" . "pattern" (get $facts.status .)) -}}
+{{- $statuses = append $statuses (dict "mode" . "pattern" (get $facts.status . | replace "{isolation}" (printf "(%s)" (join "|" $names)))) -}}
 {{- end -}}
 {{- dict
       "facts" $facts
       "settings" $s
       "defaults" $defaults
-      "daemon" (get $facts.daemon (join "," $variant))
+      "isolations" $isolations
       "fixedFlags" ($flags.fixed | default list)
       "openFlags" $flags.open
       "images" (include "dind-webhook.strict.images" (dict "settings" $s) | trim)
       "statuses" $statuses | toJson -}}
+{{- end -}}
+
+{{/*
+The isolations that pods may have, each with its RuntimeClass and the facts about its daemon. Pods with isolation auto have userns or none.
+*/}}
+{{- define "dind-webhook.strict.isolations" -}}
+{{- $allowed := append .settings.allowed_isolations (get .defaults "isolation") -}}
+{{- if has "auto" $allowed -}}{{- $allowed = concat $allowed (list "none" "userns") -}}{{- end -}}
+{{- $isolations := list -}}
+{{- range $name := without (uniq $allowed | sortAlpha) "auto" -}}
+{{- $class := get $.settings.runtime_classes $name | default "" -}}
+{{- $fact := and (ne $class "") (eq $name "userns") | ternary "userns-with-class" $name -}}
+{{- if hasKey $.daemon $fact -}}
+{{- $daemon := mustMerge dict (get $.daemon $fact) (get $.daemon "none") -}}
+{{- $isolations = append $isolations (dict "name" $name "class" $class "daemon" $daemon) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $isolations -}}
+{{- end -}}
+
+{{/* CEL that chooses the daemon's `member` by the isolation of the pod. */}}
+{{- define "dind-webhook.strict.byIsolation" -}}
+{{- $texts := list -}}
+{{- range .isolations -}}{{- $texts = append $texts (get .daemon $.member) -}}{{- end -}}
+{{- if eq (len (uniq $texts)) 1 -}}
+{{- first $texts -}}
+{{- else -}}
+({{ range $index, $isolation := initial .isolations }}variables.isolation == {{ toJson .name }} ? {{ index $texts $index }} : {{ end }}{{ last $texts }})
+{{- end -}}
 {{- end -}}
 
 {{/* The text of an annotation for a default that YAML may have parsed as another type. */}}

@@ -4,7 +4,7 @@ line, each with the name of the value.
 */}}
 {{- define "dind-webhook.validate" -}}
 {{- $wrong := list -}}
-{{- range list "names" "images" "replicas" "ports" "tls" "access" "policy" "monitoring" "daemonset" "test" -}}
+{{- range list "names" "images" "replicas" "ports" "tls" "access" "policy" "isolation" "monitoring" "daemonset" "test" -}}
 {{- $wrong = concat $wrong (include (printf "dind-webhook.validate.%s" .) $ | splitList "\n" | compact) -}}
 {{- end -}}
 {{- if $wrong -}}
@@ -107,6 +107,24 @@ policy.strict is on, but policy.validationActions has no Deny: a policy that onl
 policy.strict is on, and settings.injection.{{ . }} too: Pod Security baseline, which policy.strict enforces, does not allow that; turn one of them off
 {{- end }}
 {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "dind-webhook.validate.isolation" -}}
+{{- $injection := .Values.settings.injection | default dict -}}
+{{- $classes := $injection.runtime_classes | default dict -}}
+{{- $used := append ($injection.allowed_isolations | default list) (get ($injection.defaults | default dict) "isolation") -}}
+{{- range list "sysbox" "kata" "gvisor" -}}
+{{- if and (has . $used) (not (get $classes .)) }}
+settings.injection allows isolation {{ . }}, but runtime_classes has no RuntimeClass for it: name the one of your nodes
+{{- end }}
+{{- end }}
+{{- $default := get ($injection.defaults | default dict) "isolation" -}}
+{{- if and (has $default (list "userns" "auto" "sysbox")) (eq (toString $injection.start_script) "false") }}
+settings.injection.defaults.isolation is {{ $default }}, but settings.injection.start_script is off: only the script makes sure that there is a user namespace
+{{- end }}
+{{- if and .Values.runtimeClass.create (get $classes "userns") }}
+runtimeClass.create is on, and settings.injection.runtime_classes.userns names a RuntimeClass too: set one of them
 {{- end }}
 {{- end -}}
 

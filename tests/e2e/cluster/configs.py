@@ -14,6 +14,18 @@ REGISTRY_PORT = 5000
 # The process IDs of a pod on the virtual machine, threads counted. Many Kubernetes services set a limit.
 POD_PIDS = 1024
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
+# The handler of a RuntimeClass for isolation userns. containerd accepts it only on cgroup v2. Not runc: it gives a
+# container its cgroup only under kubelet's systemd driver.
+WRITABLE_CGROUPS = "dind-userns"
+_WRITABLE_CGROUPS_HANDLER = f"""\
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
+  runtime_type = 'io.containerd.runc.v2'
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.{WRITABLE_CGROUPS}]
+  runtime_type = 'io.containerd.runc.v2'
+  cgroup_writable = true
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.{WRITABLE_CGROUPS}.options]
+  BinaryName = '/usr/bin/crun'
+"""
 
 
 @dataclass(frozen=True)
@@ -104,7 +116,7 @@ version = 3
 [plugins.'io.containerd.cri.v1.runtime'.cni]
   bin_dirs = ['/usr/lib/cni']
   conf_dir = '{self.folder}/cni'
-"""
+{"" if self.cgroup else _WRITABLE_CGROUPS_HANDLER}"""
 
     def _kubelet(self) -> dict[str, Any]:
         config = {

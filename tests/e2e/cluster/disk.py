@@ -16,7 +16,7 @@ from cluster.steps import step
 _SUITE = "trixie"
 _PACKAGES = (
     "iproute2", "iptables", "nftables", "conntrack", "containernetworking-plugins", "dropbear-bin", "mount", "procps",
-    "util-linux", "ca-certificates",
+    "util-linux", "ca-certificates", "crun",
 )  # fmt: skip
 _INIT = Path(__file__).with_name("files") / "node-init.sh"
 # The maximum size: the file is sparse, so unused blocks take no space on this machine.

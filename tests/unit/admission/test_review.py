@@ -122,7 +122,7 @@ def test_an_injected_pod_is_allowed_with_a_patch(policy: Policy) -> None:
     assert response["allowed"] is True
     assert response["patchType"] == "JSONPatch"
     assert json.loads(b64decode(response["patch"])) == list(inject(a_pod(), None, policy).operations)
-    assert response["auditAnnotations"] == {"reason": "injected", "mode": "sidecar"}
+    assert response["auditAnnotations"] == {"reason": "injected", "mode": "sidecar", "isolation": "none"}
     assert response.keys() == {"uid", "allowed", "auditAnnotations", "patchType", "patch"}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from diagnostics.healthy import (
     NOW,
     POLICY,
+    USER_NAMESPACES,
     configuration,
     daemon,
     dry_run,
@@ -26,7 +27,7 @@ from app.certs.issue import issue_ca
 from app.diagnostics import Snapshot
 from app.diagnostics.dry_run_pod import dry_run_pod
 from app.diagnostics.snapshot import DryRun, ServerEndpoint
-from app.injection import Mode
+from app.injection import Isolation, Mode
 
 ENABLED = "enabled.inject.dind.io"
 
@@ -344,6 +345,15 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
         healthy(nodes=(node("a"), node("b"), node("c"))),
         "no daemon on c: pods with dind.io/inject: daemonset do not start there",
         "kubectl describe node c",
+    ),
+    (
+        "node-user-namespaces",
+        healthy(
+            injection_policy=replace(POLICY, defaults=replace(POLICY.defaults, isolation=Isolation.AUTO)),
+            nodes=(node("a", USER_NAMESPACES), node("b")),
+        ),
+        "no user namespaces on b: pods with isolation auto do not start there",
+        "kubectl get node b -o yaml",
     ),
     (
         "opted-in",

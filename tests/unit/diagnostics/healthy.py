@@ -95,8 +95,11 @@ def dry_run(mode: Mode = Mode.SIDECAR) -> DryRun:
     return DryRun("ci", mode, injected(dry_run_pod(mode, POLICY)))
 
 
-def node(name: str, **spec: Any) -> dict[str, Any]:
-    return {"metadata": {"name": name, "labels": {"kubernetes.io/os": "linux"}}, "spec": spec}
+USER_NAMESPACES = {"runtimeHandlers": [{"name": "", "features": {"userNamespaces": True}}]}
+
+
+def node(name: str, status: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name, "labels": {"kubernetes.io/os": "linux"}}, "spec": spec, "status": status or {}}
 
 
 def daemon(on: str, ready: str = "True") -> dict[str, Any]:

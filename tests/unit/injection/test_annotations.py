@@ -10,7 +10,7 @@ from pods import a_container, a_pod, injected_pod, mount_paths_of, names_of, ope
 
 from app.injection import OPTIONS, Mode, Option, Policy, Reason, apply_defaults, built_in_options, inject
 from app.injection.message_parts import quote
-from app.injection.options import NodeSocketTreatment, Placement, StorageMedium, TcpAddress
+from app.injection.options import Isolation, NodeSocketTreatment, Placement, StorageMedium, TcpAddress
 
 _OPEN = permissive_policy(allowed_images=("registry.example/ci/*", "docker:*"), allow_public_tcp=True)
 _DAEMON = "/spec/initContainers/0"
@@ -34,6 +34,7 @@ def test_the_table_is_that_of_the_contract() -> None:
         *always.split(),
         "registry-mirrors",
         "group",
+        "isolation",
         "ephemeral-storage-request",
         "ephemeral-storage-limit",
     }
@@ -56,6 +57,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert {option.name: getattr(options, option.field) for option in OPTIONS} == {
         "containers": (),
         "placement": Placement.NATIVE,
+        "isolation": Isolation.NONE,
         "share-volumes": True,
         "wait": True,
         "node-socket": NodeSocketTreatment.DENY,
@@ -332,6 +334,7 @@ _INVALID = [
     ("tcp", "daemon:2375", _NO_ADDRESS),
     ("tcp", "tcp://127.0.0.1:2375", _NO_ADDRESS),
     ("tcp", "[::1:2375", _NO_ADDRESS),
+    ("isolation", "vm", 'must be "none" or "userns" or "auto" or "sysbox" or "kata" or "gvisor"'),
     ("env", "A=b", "is not JSON"),
     ("env", '["A"]', _NO_ENV),
     ("env", '{"A": 1}', _NO_ENV),

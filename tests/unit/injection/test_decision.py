@@ -120,7 +120,18 @@ _CASES: dict[Reason, _Case] = {
     ),
     Reason.HOST_PID: _Case(lambda: _inject(hostPID=True), "host-pid", 403, ("spec.hostPID", "remove it", "daemonset")),
     Reason.HOST_IPC: _Case(lambda: _inject(hostIPC=True), "host-ipc", 403, ("spec.hostIPC", "remove it", "daemonset")),
-    Reason.HOST_USERS: _Case(lambda: _inject(hostUsers=False), "host-users", 403, ("spec.hostUsers", "remove it")),
+    Reason.HOST_USERS: _Case(
+        lambda: inject(a_pod(hostUsers=False), None, operator_policy(allowed_isolations=frozenset())),
+        "host-users",
+        403,
+        ("spec.hostUsers: false", "isolation userns", "isolations that are: none"),
+    ),
+    Reason.ISOLATION: _Case(
+        lambda: _inject(options={"isolation": "userns"}, hostUsers=True),
+        "isolation",
+        422,
+        ("isolation userns", "spec.hostUsers is true"),
+    ),
     Reason.OWN_DAEMON: _Case(
         lambda: _inject(containers=[a_container("build"), a_container("docker", image="docker:29-dind")]),
         "own-daemon",

@@ -117,7 +117,7 @@ _NOT_INJECTABLE: list[tuple[JsonObject, Reason]] = [
     ({"hostNetwork": True}, Reason.HOST_NETWORK),
     ({"hostPID": True}, Reason.HOST_PID),
     ({"hostIPC": True}, Reason.HOST_IPC),
-    ({"hostUsers": False}, Reason.HOST_USERS),
+    ({"hostUsers": False, "volumes": [{"name": "v", "nfs": {"server": "s", "path": "/"}}]}, Reason.ISOLATION),
     ({"containers": [a_container("build"), a_container("docker", image="docker:dind")]}, Reason.OWN_DAEMON),
     ({"volumes": [{"name": "s", "hostPath": {"path": "/run/docker.sock"}}]}, Reason.NODE_DOCKER_SOCKET),
     ({"containers": [a_container("dind")]}, Reason.NAME_TAKEN),

@@ -199,7 +199,8 @@ def test_a_volume_claim_is_not_among_the_evictable(options: dict[str, str]) -> N
 @_BOTH_MODES
 def test_the_status_records_mode_and_version(mode: str, policy: Policy) -> None:
     status = injected_pod(a_pod(mode), policy)["metadata"]["annotations"]["dind.io/status"]
-    assert status == f'{{"mode":"{mode}","version":"{policy.version}"}}'
+    isolation = '"isolation":"none",' if mode == "sidecar" else ""
+    assert status == f'{{{isolation}"mode":"{mode}","version":"{policy.version}"}}'
 
 
 def test_a_pod_without_a_wait_container_is_unchanged_on_the_second_pass(policy: Policy) -> None:

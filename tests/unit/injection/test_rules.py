@@ -57,7 +57,9 @@ def _inject_first(situation: Situation) -> None:
 def _ask_only_for_the_replacement(situation: Situation) -> None:
     del situation.annotations["dind.io/inject"]
     situation.annotations["dind.io/node-socket"] = "replace"
-    situation.settings.update(allowed_options=frozenset({"node-socket", "image", "mtu", "containers", "share-volumes"}))
+    situation.settings.update(
+        allowed_options=frozenset({"node-socket", "image", "isolation", "mtu", "containers", "share-volumes"})
+    )
 
 
 def _mount_socket_that_cannot_be_replaced(situation: Situation) -> None:
@@ -80,13 +82,17 @@ _RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
     "The pod runs on Linux": lambda s: s.spec.update(os={"name": "windows"}),
     "The operator has switched this mode on": lambda s: s.settings.update(modes=frozenset({Mode.DAEMONSET})),
     "All dind.io/* annotations are known": lambda s: s.annotations.update({"dind.io/colour": "blue"}),
-    "The operator allows these options, and their image, tcp and dockerd-args if these can be read": lambda s: (
-        s.settings.update(allowed_options=frozenset({"image", "mtu", "containers", "share-volumes"})),
+    "The operator allows these options and their values": lambda s: (
+        s.settings.update(allowed_options=frozenset({"image", "isolation", "mtu", "containers", "share-volumes"})),
         s.annotations.update({"dind.io/image": "evil.example/x:1"}),
     ),
     "The values of the options are accepted": lambda s: s.annotations.update({"dind.io/mtu": "many"}),
     "The pod mounts the node's Docker socket, if only its replacement is asked for": _ask_only_for_the_replacement,
-    "The pod's host and user namespaces are allowed in this mode": lambda s: s.spec.update(hostNetwork=True),
+    "The pod's host namespaces are allowed in this mode": lambda s: s.spec.update(hostNetwork=True),
+    "In sidecar mode, the pod can have the isolation that is asked for": lambda s: (
+        s.annotations.update({"dind.io/isolation": "userns"}),
+        s.spec.update(hostUsers=True),
+    ),
     "No container runs a Docker daemon of its own": lambda s: s.spec["containers"].append(
         a_container("docker", image="docker:29-dind")
     ),

@@ -162,16 +162,11 @@ def test_an_image_that_is_frozen_is_warned_of(image: str, warns: bool) -> None:
     [
         ({"hostNetwork": True}, {}, Reason.HOST_NETWORK),
         ({"hostNetwork": True}, {"allow_host_network": True}, Reason.INJECTED),
-        ({"hostNetwork": True}, {"allow_host_users": True}, Reason.HOST_NETWORK),
         ({"hostNetwork": False}, {}, Reason.INJECTED),
         ({"hostNetwork": None}, {}, Reason.INJECTED),
-        ({"hostUsers": False}, {}, Reason.HOST_USERS),
-        ({"hostUsers": False}, {"allow_host_users": True}, Reason.INJECTED),
-        ({"hostUsers": True}, {}, Reason.INJECTED),
-        ({"hostUsers": None}, {}, Reason.INJECTED),
     ],
 )
-def test_the_nodes_network_and_user_namespaces_need_the_operators_consent(
+def test_the_nodes_network_needs_the_operators_consent(
     pod_spec: JsonObject, allowed: dict[str, bool], reason: Reason
 ) -> None:
     assert inject(a_pod(**pod_spec), None, operator_policy(**allowed)).reason is reason

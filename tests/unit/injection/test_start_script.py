@@ -55,12 +55,18 @@ class Container:
         return self
 
     def start(
-        self, script: str = START_SCRIPT, own: str = OWN, returncode: int = 0, path: str | None = None
+        self,
+        script: str = START_SCRIPT,
+        own: str = OWN,
+        returncode: int = 0,
+        path: str | None = None,
+        **environment: str,
     ) -> subprocess.CompletedProcess[str]:
         (self.root / "cgroup").write_text(f"4:memory:/v1\n0::{own}\n")
         for original, ours in (
             ("/sys/fs/cgroup", "sys"),
             ("/proc/self/cgroup", "cgroup"),
+            ("/proc/self/uid_map", "uid_map"),
             ("/proc/self/mounts", "mounts"),
             ("/proc/self/mountinfo", "mountinfo"),
             ("/proc/version", "version"),
@@ -75,7 +81,7 @@ class Container:
             check=False,
             capture_output=True,
             text=True,
-            env={"PATH": path or f"{self.root / 'bin'}:{os.environ['PATH']}"},
+            env={"PATH": path or f"{self.root / 'bin'}:{os.environ['PATH']}", **environment},
         )
         assert done.returncode == returncode, done.stderr
         return done
@@ -89,6 +95,7 @@ class Container:
 @pytest.fixture(params=["sh", BUSYBOX])
 def container(request: pytest.FixtureRequest, tmp_path: Path) -> Container:
     (tmp_path / "bin").mkdir()
+    (tmp_path / "uid_map").write_text("         0          0 4294967295\n")
     (tmp_path / "mounts").write_text("overlay / overlay rw 0 0\n")
     (tmp_path / "mountinfo").write_text("70 60 0:40 / / rw,relatime - overlay overlay rw,lowerdir=/1/fs\n")
     (tmp_path / "version").write_text("Linux version 6.12.1 (root@kata) (gcc 14) #1 SMP PREEMPT_DYNAMIC\n")
@@ -302,15 +309,78 @@ def test_where_it_cannot_divide_the_cgroup_docker_starts_and_one_line_says_so(
 def test_on_a_read_only_cgroup_the_images_wrapper_which_would_end_there_is_skipped(container: Container) -> None:
     container.with_cgroups(memory_max=str(4096 * MIB))
     container.program("dind", "exit 1")
-    # It is read-only for one of the commands only, because the script makes directories elsewhere too.
-    read_only = 'mkdir() { case $* in */init*) return 1 ;; esac; command mkdir "$@"; }\ntest() { return 1; }'
-    done = container.start(f"{read_only}\n{START_SCRIPT}")
+    for folder in (container.cgroups, container.own):
+        # mkdir fails here, as in a file system that is read-only.
+        (folder / "init").write_text("")
+    done = container.start()
     (mount,) = [line for line in done.stdout.splitlines() if line.startswith("mount --bind")]
     program, wrapper = mount.split()[2:]
     assert wrapper == str(container.root / "bin" / "dind")
     assert (
         subprocess.run([program, "echo", "started"], capture_output=True, text=True, check=True).stdout == "started\n"
     )
+
+
+def in_user_namespace(container: Container) -> Container:
+    (container.root / "uid_map").write_text("         0     131072      65536\n")
+    return container
+
+
+def test_in_a_user_namespace_without_cgroups_containers_share_the_own_cgroup(container: Container) -> None:
+    in_user_namespace(container).with_cgroups(memory_max=str(4096 * MIB))
+    (container.own / "init").write_text("")
+    container.program("dind", "exit 1")
+    container.program("runc", 'printf "runc:%s\\n" "$@"')
+    done = container.start(DIND_ISOLATION="userns")
+    assert done.stderr == f"{SHARED_LIMITS}: a user namespace without cgroups\n"
+    assert [line for line in done.stdout.splitlines() if line.startswith("dockerd:")] == [
+        f"dockerd:{argument}" for argument in ARGUMENTS[1:]
+    ]
+    assert not (container.own / "docker").exists()
+
+    bundle = container.root / "bundle"
+    bundle.mkdir()
+    linux = {
+        "cgroupsPath": "/docker/1",
+        "resources": {
+            "devices": [],
+            "memory": {"limit": 1},
+            "cpu": {"shares": 0},
+            "pids": {"limit": 7},
+            "blockIO": {"weight": 1, "throttleReadBpsDevice": [{"major": 8, "rate": 1}, {"major": 9}]},
+        },
+    }
+    config = {"process": {"args": ["sh", "-c", '"memory":{"limit":1}']}, "linux": linux}
+    (bundle / "config.json").write_text(json.dumps(config, separators=(",", ":")))
+    called = subprocess.run(
+        [container.root / "run/start-dockerd/runc", "create", "--bundle", bundle, "1"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert called.stdout.splitlines() == ["runc:create", "runc:--bundle", f"runc:{bundle}", "runc:1"]
+    changed = json.loads((bundle / "config.json").read_text())
+    assert changed["process"] == config["process"]
+    without = {"memory": {}, "cpu": {}, "pids": {}, "blockIO": {}}
+    assert changed["linux"] == {"cgroupsPath": "", "resources": {"devices": [], **without}}
+
+
+def test_in_a_user_namespace_with_a_cgroup_the_limits_hold(container: Container) -> None:
+    in_user_namespace(container).with_cgroups("/", memory_max=str(4096 * MIB))
+    done = container.start(own="/", DIND_ISOLATION="userns")
+    assert (container.cgroups / "docker" / "memory.max").read_text() == f"{(4096 - 256 - 128) * MIB}\n"
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("isolation", ["userns", "sysbox"])
+def test_without_the_user_namespace_that_the_pod_asked_for_no_daemon_starts(
+    isolation: str, container: Container
+) -> None:
+    container.with_cgroups()
+    done = container.start(returncode=1, DIND_ISOLATION=isolation)
+    assert "dockerd:" not in done.stdout
+    assert done.stderr.startswith(f"isolation {isolation}: this container is not in a user namespace.")
+    assert (container.root / "termination-log").read_text() == done.stderr
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,18 @@ _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
     "allow_host_network": (True, lambda p: _reason(p, hostNetwork=True), Reason.HOST_NETWORK, Reason.INJECTED),
     "allow_host_pid": (True, lambda p: _reason(p, hostPID=True), Reason.HOST_PID, Reason.INJECTED),
     "allow_host_ipc": (True, lambda p: _reason(p, hostIPC=True), Reason.HOST_IPC, Reason.INJECTED),
-    "allow_host_users": (True, lambda p: _reason(p, hostUsers=False), Reason.HOST_USERS, Reason.INJECTED),
+    "allowed_isolations": (
+        frozenset(),
+        lambda p: _reason(p, hostUsers=False),
+        Reason.INJECTED,
+        Reason.HOST_USERS,
+    ),
+    "runtime_classes": (
+        {"userns": "dind"},
+        lambda p: _reason(p, hostUsers=False, runtimeClassName="other"),
+        Reason.INJECTED,
+        Reason.ISOLATION,
+    ),
     "allow_public_tcp": (
         True,
         lambda p: _reason(p, options={"tcp": "0.0.0.0:1"}),

@@ -10,7 +10,7 @@ from hypothesis import given
 from pods import a_pod, injected_pod, permissive_policy
 from strategies import pods
 
-from app.injection import OPTIONS, Mode
+from app.injection import OPTIONS, Isolation, Mode
 from app.strict_policy import policy_facts
 from app.strict_policy.daemon import SETTINGS, daemon_container, status_annotation
 from app.strict_policy.options import option_facts
@@ -18,7 +18,14 @@ from app.strict_policy.options import option_facts
 FILE = Path(__file__).parents[3] / "charts" / "dind-webhook" / "files" / "strict.json"
 FACTS = policy_facts()
 BY_FLAG = {name: facts for name, facts in FACTS["options"].items() if "flags" in facts}
-EVERYTHING = permissive_policy(allow_public_tcp=True, allowed_images=("*", "*/*/*"))
+EVERYTHING = permissive_policy(
+    allow_public_tcp=True,
+    allowed_images=("*", "*/*/*"),
+    allowed_isolations=frozenset(Isolation),
+    runtime_classes={Isolation.SYSBOX: "sysbox", Isolation.KATA: "kata", Isolation.GVISOR: "gvisor"},
+)
+# Arguments that depend on the isolation alone
+OF_ISOLATIONS = {"--iptables=false", "--ip6tables=false", "--metrics-addr=0.0.0.0:9323"}
 
 
 def caused_by(name: str) -> re.Pattern[str]:
@@ -98,14 +105,16 @@ def test_the_arguments_of_any_pod_are_known(pod: Any) -> None:
     for container in (container for container in containers if container["name"] == "dind"):
         patterns = [caused_by(name) for name in BY_FLAG]
         own = [flag for flag in container["args"] if not any(pattern.fullmatch(flag) for pattern in patterns)]
-        assert [flag for flag in own if flag not in ("dockerd", "--debug") and "--host=unix://" not in flag] == []
+        assert [
+            flag for flag in own if flag not in {"dockerd", "--debug", *OF_ISOLATIONS} and "--host=unix://" not in flag
+        ] == []
 
 
 @pytest.mark.parametrize("mode", Mode)
 def test_the_status_of_a_mode_is_known_with_any_version(mode: Mode) -> None:
-    pattern = FACTS["status"][mode]
+    pattern = FACTS["status"][mode].replace("{isolation}", "(none|userns)")
     assert re.search(pattern, status_annotation(mode))
-    assert re.search(pattern, f'{{"mode":"{mode}","version":"1.2.3-rc.1+build"}}')
+    assert re.search(pattern, re.sub('"version":"[^"]*"', '"version":"1.2.3-rc.1+build"', status_annotation(mode)))
     for forged in ("{}", f'{{"mode":"{mode}"}}', f'{{"mode":"{mode}","version":""}}', f"{status_annotation(mode)}\n"):
         assert not re.fullmatch(pattern.strip("^$"), forged)
 
@@ -113,7 +122,8 @@ def test_the_status_of_a_mode_is_known_with_any_version(mode: Mode) -> None:
 def test_there_are_facts_for_each_combination_of_settings() -> None:
     assert len(FACTS["daemon"]) == 2 ** len(SETTINGS)
     for facts in FACTS["daemon"].values():
-        assert list(facts["members"]) == FACTS["compared_members"]
+        assert list(facts["none"]) == ["args", *FACTS["compared_members"]]
+        assert set(facts) >= {str(isolation) for isolation in Isolation} - {"auto", "userns", "sysbox"}
 
 
 def changes_the_container(setting: str) -> bool:
