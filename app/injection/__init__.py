@@ -17,6 +17,7 @@ from app.injection.docker_paths import (
 )
 from app.injection.eligibility import DISABLED, NAMESPACE_VALUES, POD_VALUES, is_mirror_pod, mode_of_label
 from app.injection.inject import decide_for_namespace, decide_request, inject
+from app.injection.isolation import IN_USER_NAMESPACE, NEED_RUNTIME_CLASS
 from app.injection.message_parts import abbreviate, join_first, quote, truncate
 from app.injection.misplaced import MisplacedKey, misplaced_keys
 from app.injection.node_sockets import NodeSocket, find_node_socket
@@ -36,11 +37,13 @@ __all__ = [
     "DISABLED",
     "ENDING_FLAGS",
     "INJECT",
+    "IN_USER_NAMESPACE",
     "ISOLATION_VARIABLE",
     "LISTENING_FLAGS",
     "MAX_SCRIPT_LENGTH",
     "NAMESPACE_RULES",
     "NAMESPACE_VALUES",
+    "NEED_RUNTIME_CLASS",
     "NODE_SOCKET",
     "OPTIONS",
     "OWNED_FLAGS",

@@ -66,6 +66,9 @@ _PROFILES = {
     # kata-agent cannot start a process in a cgroup that has child cgroups with controllers.
     Isolation.KATA: Profile(dockerd_arguments=(f"--metrics-addr=0.0.0.0:{METRICS_PORT}",), has_exec=False),
 }
+IN_USER_NAMESPACE = frozenset(isolation for isolation, profile in _PROFILES.items() if profile.needs_user_namespace)
+# The isolations that are other container runtimes
+NEED_RUNTIME_CLASS = frozenset({Isolation.SYSBOX, Isolation.KATA, Isolation.GVISOR})
 # With a RuntimeClass for userns, whose handler makes the container's cgroup writable. The API server accepts Unmasked
 # only with hostUsers: false.
 _USERNS_WITH_CGROUP = Profile(

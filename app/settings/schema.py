@@ -20,13 +20,20 @@ from pydantic import (
 )
 
 from app import __version__
-from app.injection import OPTIONS, Isolation, Mode, Policy, apply_defaults, built_in_options
+from app.injection import (
+    IN_USER_NAMESPACE,
+    NEED_RUNTIME_CLASS,
+    OPTIONS,
+    Isolation,
+    Mode,
+    Policy,
+    apply_defaults,
+    built_in_options,
+)
 from app.model import is_dns_label, is_dns_name, nearest_word
 from app.settings.duration import format_duration, parse_duration
 
 _COMMA_SEPARATED = frozenset(option.name for option in OPTIONS if "comma-separated" in option.accepts)
-
-_NEED_RUNTIME_CLASS = frozenset({Isolation.SYSBOX, Isolation.KATA, Isolation.GVISOR})
 
 
 def _check_dns_label(name: str) -> str:
@@ -179,7 +186,7 @@ class InjectionSettings(_SettingsGroup):
     def _check_runtime_classes(cls, classes: dict[Isolation, str], info: ValidationInfo) -> dict[Isolation, str]:
         if useless := sorted({Isolation.NONE, Isolation.AUTO} & classes.keys()):
             raise ValueError(f"{', '.join(useless)} cannot have a RuntimeClass; name that of userns instead")
-        if missing := sorted(_NEED_RUNTIME_CLASS & info.data.get("allowed_isolations", set()) - classes.keys()):
+        if missing := sorted(NEED_RUNTIME_CLASS & info.data.get("allowed_isolations", set()) - classes.keys()):
             raise ValueError(f"must have the RuntimeClass of {', '.join(missing)}, which allowed_isolations has")
         return classes
 
@@ -211,7 +218,7 @@ class InjectionSettings(_SettingsGroup):
         defaults = {name.replace("_", "-"): text for name, text in defaults.items()}
         options, problems = apply_defaults(built_in_options(), defaults)
         isolation = options.isolation
-        if isolation in _NEED_RUNTIME_CLASS and isolation not in info.data.get("runtime_classes", {}):
+        if isolation in NEED_RUNTIME_CLASS and isolation not in info.data.get("runtime_classes", {}):
             problems.append(f"isolation: {isolation} needs a RuntimeClass in runtime_classes")
         if problems:
             raise ValueError("; ".join(problems))
@@ -220,7 +227,7 @@ class InjectionSettings(_SettingsGroup):
     @model_validator(mode="after")
     def _check_start_script(self) -> Self:
         isolation = self.defaults.get("isolation")
-        if isolation in {Isolation.USERNS, Isolation.AUTO, Isolation.SYSBOX} and not self.start_script:
+        if isolation in {Isolation.AUTO, *IN_USER_NAMESPACE} and not self.start_script:
             raise ValueError(f"defaults.isolation {isolation} needs start_script: true")
         return self
 

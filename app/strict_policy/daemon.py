@@ -7,7 +7,20 @@ from typing import Any
 
 import jsonpatch
 
-from app.injection import INJECT, OPTIONS, PREFIX, STATUS, Isolation, Mode, Option, Outcome, Placement, inject
+from app.injection import (
+    IN_USER_NAMESPACE,
+    INJECT,
+    NEED_RUNTIME_CLASS,
+    OPTIONS,
+    PREFIX,
+    STATUS,
+    Isolation,
+    Mode,
+    Option,
+    Outcome,
+    Placement,
+    inject,
+)
 from app.model import JsonObject
 from app.settings import InjectionSettings, make_policy
 from app.strict_policy.cel import cel_literal
@@ -26,7 +39,7 @@ SETTINGS = ("docker_sock", "start_script", "startup_probe")
 DEFAULT_DIRS = ("/run", "/var/run")
 _OTHER_DIR = "/socket-dir"
 _SOCKET_DIR = "variables.socketDir"
-_RUNTIME_CLASSES = dict.fromkeys((Isolation.SYSBOX, Isolation.KATA, Isolation.GVISOR), "any")
+_RUNTIME_CLASSES = dict.fromkeys(NEED_RUNTIME_CLASS, "any")
 # The isolations, and userns with a RuntimeClass, whose daemon is another one
 ISOLATIONS = tuple(str(isolation) for isolation in Isolation if isolation is not Isolation.AUTO)
 WITH_CLASS = "userns-with-class"
@@ -65,11 +78,6 @@ def status_annotation(mode: Mode) -> str:
     """Return the status annotation of an injected pod; in sidecar mode with isolation none."""
     text: str = injected_pod(mode)["metadata"]["annotations"][STATUS]
     return text
-
-
-def isolations_in_user_namespace() -> list[str]:
-    """Return the isolations whose pods have a user namespace."""
-    return [name for name in ISOLATIONS if "hostUsers" in injected_pod(Mode.SIDECAR, {"isolation": name})["spec"]]
 
 
 def _isolated(name: str) -> tuple[dict[str, str], dict[str, Any]]:
@@ -111,7 +119,7 @@ def _possible_isolations(settings: Mapping[str, Any]) -> list[str]:
     """Return the isolations that pods can have with some settings: user namespaces need the start script."""
     if settings["start_script"]:
         return [*ISOLATIONS, WITH_CLASS]
-    return [name for name in ISOLATIONS if name not in isolations_in_user_namespace()]
+    return [name for name in ISOLATIONS if name not in IN_USER_NAMESPACE]
 
 
 def _arguments(container: JsonObject, variables: dict[str, str]) -> str:

@@ -5,6 +5,7 @@ import re
 from app.injection import (
     DATA_ROOT,
     ENDING_FLAGS,
+    IN_USER_NAMESPACE,
     ISOLATION_VARIABLE,
     LISTENING_FLAGS,
     OWNED_FLAGS,
@@ -20,12 +21,12 @@ from app.model import JsonObject
 from app.settings import InjectionSettings
 from app.strict_policy.daemon import (
     DEFAULT_DIRS,
+    ISOLATIONS,
     SEPARATE_MEMBERS,
     SETTINGS,
     UNCHECKED_MEMBERS,
     compared_members,
     daemon_expressions,
-    isolations_in_user_namespace,
     status_annotation,
 )
 from app.strict_policy.options import option_facts, regex_quote
@@ -43,7 +44,7 @@ def policy_facts() -> JsonObject:
         "settings": _built_in_settings(),
         "options": option_facts(),
         "variants": list(SETTINGS),
-        "user_namespace": isolations_in_user_namespace(),
+        "user_namespace": [name for name in ISOLATIONS if name in IN_USER_NAMESPACE],
         "isolation_variable": ISOLATION_VARIABLE,
         "daemon": daemon_expressions(),
         "compared_members": compared_members(),
