@@ -17,10 +17,12 @@ NOTHING, CHART_WEBHOOK, CHART_RELEASE = "nothing", OURS, "dind-webhook and its V
 MAP = "MutatingAdmissionPolicy"
 HANDWRITTEN, ACTIONS = "hand-written container", "hand-written native sidecar"
 EMBEDDED, NO_IPV6, SMALL_HEAP = "containerd embedded", "no IPv6 firewall", "small heap"
+USERNS = "isolation userns"
 VM, LOCAL_NODE = "virtual machine", "node of namespaces"
 # Time after which a daemon is idle
 IDLE_SECONDS = 10
 INFO, RUN = "first `docker info`", "first `docker run`"
+PULL, BUILD = "docker pull", "docker build"
 SCHEDULED, SANDBOX, CREATED, RUNNING = "scheduled", "sandbox requested", "daemon's container requested", "it runs"
 FIRST_LINE, DOCKERD, CONTAINERD = "first line of the entrypoint", "first line of dockerd", "containerd answers dockerd"
 NETWORK, API, HOOK, CLIENT = "firewall and bridge are made", "the API listens", "the hook ends", "first container runs"
@@ -410,7 +412,14 @@ What changes these figures, by annotations; times on the same node in seconds:
 {_variant_table(nodes[LOCAL_NODE])}
 
 Embedded containerd is experimental, so [it is not the default](decisions/0031-containerd-stays-a-process-of-its-own.md). The other two
-are no defaults either: IPv6 networks would lack their firewall, and more garbage collection takes processor time from builds."""
+are no defaults either: IPv6 networks would lack their firewall, and more garbage collection takes processor time from builds.
+
+### With a user namespace
+
+[Isolation](isolation.md) `userns` beside `none` on the {VM}, in seconds. The start is the time to the first `docker info`. The image
+is busybox from a registry in the cluster, and the build has one `RUN`. A ratio is that of pods of the same round.
+
+{_isolation_table(nodes[VM]["stages"])}"""
 
 
 def _docker_table(nodes: Mapping[str, Any]) -> str:
@@ -455,6 +464,21 @@ def _variant_table(figures: Mapping[str, Any]) -> str:
         times = (Estimate.of(stages[stage]).show(2, "") for stage in (INFO, RUN))
         rows.append([text, *times, *totals])
     return _table(["setting", INFO, RUN, "private, both", "proportional, both"], rows)
+
+
+def _isolation_table(stages: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    times = {
+        form: {"start": of[INFO], "pull": of[PULL], "run": _differences(of[INFO], of[RUN]), "build": of[BUILD]}
+        for form, of in stages.items()
+    }
+    without, isolated = times[OURS], times[USERNS]
+    rows = []
+    for action in without:
+        ratios = [one / other for one, other in zip(isolated[action], without[action], strict=True)]
+        rows.append(
+            [action, *(Estimate.of(figures).show(2, "") for figures in (without[action], isolated[action], ratios))]
+        )
+    return _table(["action", "`none`", "`userns`", "ratio"], rows)
 
 
 def _soak_section(soak: Mapping[str, Any]) -> str:

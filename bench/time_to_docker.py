@@ -25,6 +25,7 @@ from kube import Kube, Manifest, Namespace, Pod, until
 from report import (
     ACTIONS,
     API,
+    BUILD,
     CLIENT,
     CONTAINERD,
     CREATED,
@@ -38,11 +39,13 @@ from report import (
     LOCAL_NODE,
     NETWORK,
     NO_IPV6,
+    PULL,
     RUN,
     RUNNING,
     SANDBOX,
     SCHEDULED,
     SMALL_HEAP,
+    USERNS,
     VM,
 )
 from results import Cells, append
@@ -57,6 +60,8 @@ docker pull --quiet busybox
 echo cached
 docker run --rm --pull=never busybox true
 echo ran
+printf 'FROM busybox\\nRUN true\\n' | docker build --quiet - >/dev/null
+echo built
 sleep 600
 """
 # The lines that mark a stage in the logs of the daemon and of the client
@@ -127,7 +132,10 @@ class Node:
 
 
 def measure(started: Cluster, rounds: int) -> dict[str, Any]:
-    """Return, by node, the times in seconds of each form by stage, and the memory in MB of the daemon's processes."""
+    """Return, by node, the times in seconds of each form by stage, and the memory in MB of the daemon's processes.
+
+    The memory is measured on the second node only.
+    """
     kube = Kube.load(str(started.kubeconfig))
     figures: dict[str, Cells] = {node.name: {} for node in NODES}
     with kube.namespace() as namespace:
@@ -138,32 +146,36 @@ def measure(started: Cluster, rounds: int) -> dict[str, Any]:
                 # Each form is the first of a round in turn.
                 shift = number % len(node.forms)
                 for form in (*node.forms[shift:], *node.forms[:shift]):
-                    stages, memory = _measure_pod(here, form.pod(f"http://{started.registry}"), started.logs / node.log)
-                    if number >= 0:
-                        append(figures[node.name], "stages", form.name, stages)
-                        append(figures[node.name], "memory", form.name, memory)
+                    mirror, log = f"http://{started.registry}", started.logs / node.log
+                    measured = _measure_pod(here, form.pod(mirror), log, with_memory=node.is_second)
+                    for kind, values in measured.items():
+                        if number >= 0:
+                            append(figures[node.name], kind, form.name, values)
     return figures
 
 
-def _measure_pod(namespace: Namespace, manifest: Manifest, log: Path) -> tuple[dict[str, float], dict[str, float]]:
+def _measure_pod(
+    namespace: Namespace, manifest: Manifest, log: Path, *, with_memory: bool
+) -> dict[str, dict[str, float]]:
     """Create a pod, wait until it has used Docker, and return its stages and memory. `log` is that of the node."""
     log_size = log.stat().st_size
     begin = time.time()
     pod = namespace.run(manifest)
-    _wait_until_it_ran(pod)
-    stages = {stage: stamp - begin for stage, stamp in _read_stages(namespace, pod, _read_from(log, log_size)).items()}
-    time.sleep(IDLE_SECONDS)
-    memory = _read_memory(pod)
+    _wait_until_it_built(pod)
+    measured = {"stages": _read_stages(namespace, pod, _read_from(log, log_size), begin)}
+    if with_memory:
+        time.sleep(IDLE_SECONDS)
+        measured["memory"] = _read_memory(pod)
     _delete(pod)
-    return stages, memory
+    return measured
 
 
-def _wait_until_it_ran(pod: Pod) -> None:
-    def has_run() -> bool:
+def _wait_until_it_built(pod: Pod) -> None:
+    def has_built() -> bool:
         assert pod.phase != "Failed", pod.describe()
-        return bool(pod.status("build").get("state", {}).get("running")) and "\nran\n" in pod.log("build")
+        return bool(pod.status("build").get("state", {}).get("running")) and "\nbuilt\n" in pod.log("build")
 
-    pod.until(has_run, "use Docker")
+    pod.until(has_built, "use Docker")
 
 
 def _read_from(log: Path, offset: int) -> list[str]:
@@ -173,8 +185,11 @@ def _read_from(log: Path, offset: int) -> list[str]:
         return file.read().decode(errors="replace").splitlines()
 
 
-def _read_stages(namespace: Namespace, pod: Pod, node_log: list[str]) -> dict[str, float]:
-    """Return the time of each stage. All clocks are that of this machine."""
+def _read_stages(namespace: Namespace, pod: Pod, node_log: list[str], begin: float) -> dict[str, float]:
+    """Return the seconds from `begin` to the end of each stage. All clocks are that of this machine.
+
+    PULL and BUILD are no stages, but the seconds that these commands of the client took.
+    """
     events = namespace.kube.core.list_namespaced_event(namespace.name, field_selector="reason=Scheduled").items
     uid = pod.read()["metadata"]["uid"]
     scheduled = next(event.event_time.timestamp() for event in events if event.involved_object.uid == uid)
@@ -190,7 +205,10 @@ def _read_stages(namespace: Namespace, pod: Pod, node_log: list[str]) -> dict[st
     stages = {SCHEDULED: scheduled}
     for lines, texts in ((node, node_lines), (daemon, _DAEMON_LINES), (client, _CLIENT_LINES)):
         stages |= {stage: _find(lines, text) for stage, text in texts.items()}
-    return {**stages, RUN: stages[INFO] + _find(client, "ran") - _find(client, "cached")}
+    info, cached, ran, built = (_find(client, line) for line in ("answers", "cached", "ran", "built"))
+    stages[RUN] = info + ran - cached
+    times = {stage: stamp - begin for stage, stamp in stages.items()}
+    return {**times, PULL: cached - info, BUILD: built - ran}
 
 
 def _lines(pod: Pod, container: str) -> list[tuple[float, str]]:
@@ -260,7 +278,7 @@ VARIANTS = (
     Form(SMALL_HEAP, _injected(env='{"GOGC": "50"}')),
 )
 NODES = (
-    Node(VM, "vm-containerd.log", FORMS),
+    Node(VM, "vm-containerd.log", (*FORMS, Form(USERNS, _injected(isolation="userns")))),
     Node(LOCAL_NODE, "containerd.log", (*FORMS, *VARIANTS), is_second=True),
 )
 

@@ -18,6 +18,7 @@ from kube import Kube, Namespace
 KUBECONFIG = os.environ.get("E2E_KUBECONFIG")
 # Name of the cluster, if its nodes are on this machine
 CLUSTER = os.environ.get("E2E_CLUSTER")
+_LOG_LINES = 40
 
 
 def pytest_configure() -> None:
@@ -43,6 +44,22 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Run tests in parallel, but a test with the marker `serial` only while no other test runs."""
     with _test_lock(State(CLUSTER).root, item.get_closest_marker("serial") is not None) if CLUSTER else nullcontext():
         return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """If the virtual machine does not work at the end of failed tests, print the ends of its logs."""
+    if not CLUSTER or not terminalreporter.stats.keys() & {"failed", "error"}:
+        return
+    assert KUBECONFIG
+    if not (troubles := Kube.load(KUBECONFIG).node_troubles()):
+        return
+    terminalreporter.section("nodes")
+    terminalreporter.write_line("\n".join(troubles))
+    for name in ("vm", "vm-containerd", "vm-kubelet"):
+        lines = (Cache.of_user().logs(CLUSTER) / f"{name}.log").read_text("utf-8", "replace").splitlines()
+        terminalreporter.section(f"{name}.log", sep="-")
+        terminalreporter.write_line("\n".join(lines[-_LOG_LINES:]))
 
 
 @contextmanager

@@ -59,6 +59,15 @@ class Kube:
     def core(self) -> client.CoreV1Api:
         return client.CoreV1Api(self.api)
 
+    def node_troubles(self) -> list[str]:
+        """Return a line for each condition of a node that is not as it is on a healthy node."""
+        return [
+            f"{node.metadata.name}: {condition.type} is {condition.status}: {condition.message}"
+            for node in self.core.list_node().items
+            for condition in node.status.conditions
+            if condition.status != str(condition.type == "Ready")
+        ]
+
     @contextmanager
     def namespace(self, inject: str | None = "enabled", **labels: str) -> Iterator["Namespace"]:
         """Yield a namespace with this value of the opt-in label, which allows privileged pods. Delete it afterwards."""
@@ -231,6 +240,7 @@ class Pod:
         """Return the status, the events and the logs, for the message of a failed test."""
         pod = self.read()
         details = [yaml.safe_dump(pod["status"]), *Namespace(self.kube, self.namespace).events(self.name)]
+        details += self.kube.node_troubles()
         for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]:
             try:
                 log = self.log(container["name"])

@@ -122,6 +122,14 @@ def test_root_of_the_pod_is_another_user_on_the_node(build: Pod, node: Cluster, 
     assert (users[0] == "0") is (request.node.callspec.params["build"] == "none")
 
 
+@pytest.mark.parametrize("driver", ["overlay2", "vfs", "native"])
+def test_other_storage_drivers_and_image_stores_work_in_a_user_namespace(ci: Namespace, driver: str) -> None:
+    """overlay2 and vfs use Docker's own image store, native that of containerd, which is the default."""
+    pod = start(ci, {"isolation": "userns", "dockerd-args": f'["--storage-driver={driver}"]'})
+    assert pod.exec("docker info --format '{{.Driver}}'") == f"{driver}\n"
+    test_a_build_works(pod)
+
+
 def test_a_pod_that_says_hostusers_false_has_it(ci: Namespace) -> None:
     pod = ci.make(workloads.pod(FOREVER, hostUsers=False), dry_run="All")
     assert '"isolation":"userns"' in pod["metadata"]["annotations"]["dind.io/status"]
