@@ -5,6 +5,7 @@ the pod (`conflicts`), and render what the pod lacks (`patch`). `rules` runs the
 """
 
 from app.injection.annotations import apply_defaults
+from app.injection.bounds import find_bad_bounds, find_unbounded_defaults
 from app.injection.conflicts import STALE_STATUS
 from app.injection.constants import INJECT, NODE_SOCKET, PREFIX, STATUS
 from app.injection.decision import Decision, Mode, Outcome, Reason
@@ -78,8 +79,10 @@ __all__ = [
     "built_in_options",
     "decide_for_namespace",
     "decide_request",
+    "find_bad_bounds",
     "find_node_socket",
     "find_own_daemon",
+    "find_unbounded_defaults",
     "inject",
     "is_mirror_pod",
     "join_first",

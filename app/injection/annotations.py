@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from app.injection import parsers
+from app.injection.bounds import find_exceeded_bounds
 from app.injection.constants import INJECT, ISOLATION, PREFIX, STATUS
 from app.injection.contradictions import find_contradictions
 from app.injection.decision import Denial, Mode, Reason
@@ -71,7 +72,7 @@ def deny_forbidden_options(texts: OptionTexts, policy: Policy) -> Denial | None:
 
 def _deny_forbidden_values(texts: OptionTexts, policy: Policy) -> Denial | None:
     """Return a denial of a value that can be read, but is not allowed, or None."""
-    image, isolation, tcp = (_read_option(texts, name) for name in ("image", "isolation", "tcp"))
+    image, isolation = (_read_option(texts, name) for name in ("image", "isolation"))
     if image and image != policy.defaults.image and not is_allowed_image(image, policy.allowed_images):
         allowed = join_first((policy.defaults.image, *policy.allowed_images), str, ", ")
         return Denial(
@@ -81,8 +82,13 @@ def _deny_forbidden_values(texts: OptionTexts, policy: Policy) -> Denial | None:
         )
     if isolation and (problem := describe_forbidden(isolation, policy)):
         return Denial(Reason.OPTION_NOT_ALLOWED, f"annotation {ISOLATION}: {isolation} {problem}")
-    if policy.allow_public_tcp:
-        return None
+    if exceeded := list(find_exceeded_bounds(texts, policy.max)):
+        return Denial(Reason.OPTION_NOT_ALLOWED, join_first(exceeded, str))
+    return None if policy.allow_public_tcp else _deny_public_addresses(texts, policy)
+
+
+def _deny_public_addresses(texts: OptionTexts, policy: Policy) -> Denial | None:
+    tcp = _read_option(texts, "tcp")
     if tcp and not tcp.is_loopback and tcp != policy.defaults.tcp:
         return Denial(
             Reason.OPTION_NOT_ALLOWED,

@@ -78,7 +78,9 @@ class Reason(Enum):
     )
     WINDOWS_POD = _denied("windows-pod", 422, "The pod runs on Windows, where the Docker daemon does not.")
     MODE_OFF = _denied("mode-off", 403, "The operator has switched this mode off.")
-    OPTION_NOT_ALLOWED = _denied("option-not-allowed", 403, "The operator does not let pods set this option.")
+    OPTION_NOT_ALLOWED = _denied(
+        "option-not-allowed", 403, "The operator does not let pods set this option, or not to this value."
+    )
     IMAGE_NOT_ALLOWED = _denied("image-not-allowed", 403, "The operator does not allow this image.")
     NODE_DOCKER_SOCKET = _denied(
         "node-docker-socket", 403, "The pod mounts the node's own Docker socket, or a directory that leads to it."

@@ -19,7 +19,8 @@ class Option(NamedTuple):
     `parse` turns the text of the annotation into the member of `Options` with the same name. It raises ValueError with
     the rest of a sentence that begins with the value. `default` is such a text; if it is empty, the option has
     `unset_value`. A `required` option cannot be unset. The text has at most `max_length` characters, and a list or map
-    in it at most `max_items` items. Pods may set an `allowed_by_default` option unless the operator changes that.
+    in it at most `max_items` items. Pods may set an `allowed_by_default` option unless the operator changes that. The
+    operator may bound an option that `is_quantity`.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Option(NamedTuple):
     modes: frozenset[Mode] = _SIDECAR_ONLY
     allowed_by_default: bool = False
     required: bool = False
+    is_quantity: bool = False
     unset_value: Any = None
 
     @property
@@ -159,6 +161,7 @@ OPTIONS: tuple[Option, ...] = (
         example="500m",
         help="CPU request of the daemon.",
         allowed_by_default=True,
+        is_quantity=True,
     ),
     Option(
         name="cpu-limit",
@@ -169,6 +172,7 @@ OPTIONS: tuple[Option, ...] = (
         example="4",
         help="CPU limit of the daemon and of all containers that it runs.",
         allowed_by_default=True,
+        is_quantity=True,
     ),
     Option(
         name="memory-request",
@@ -179,6 +183,7 @@ OPTIONS: tuple[Option, ...] = (
         example="1Gi",
         help="Memory request of the daemon.",
         allowed_by_default=True,
+        is_quantity=True,
     ),
     Option(
         name="memory-limit",
@@ -189,6 +194,7 @@ OPTIONS: tuple[Option, ...] = (
         example="8Gi",
         help="Memory limit of the daemon and of all containers that it runs.",
         allowed_by_default=True,
+        is_quantity=True,
     ),
     Option(
         name="ephemeral-storage-request",
@@ -199,6 +205,7 @@ OPTIONS: tuple[Option, ...] = (
         example="10Gi",
         help="Ephemeral storage that the scheduler reserves for the daemon, if its storage is on the node's disk.",
         allowed_by_default=True,
+        is_quantity=True,
     ),
     Option(
         name="ephemeral-storage-limit",
@@ -212,6 +219,7 @@ OPTIONS: tuple[Option, ...] = (
             "which kubelet applies to the storage of the whole pod."
         ),
         allowed_by_default=True,
+        is_quantity=True,
     ),
     Option(
         name="storage-size",
@@ -222,6 +230,7 @@ OPTIONS: tuple[Option, ...] = (
         example="50Gi",
         help="Size of the storage for the daemon's images, layers and containers.",
         allowed_by_default=True,
+        is_quantity=True,
     ),
     Option(
         name="storage-medium",

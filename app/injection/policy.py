@@ -11,8 +11,8 @@ from app.injection.options import Isolation, NodeSocketTreatment, Options
 class Policy:
     """The operator's decisions: defaults of the options, options that pods may set, names, and features.
 
-    `version` goes into the status annotation. `host_path` and `host_path_type` describe the socket directory of the
-    DaemonSet on the node.
+    `max` has upper bounds of options, each a quantity: see `bounds`. `version` goes into the status annotation.
+    `host_path` and `host_path_type` describe the socket directory of the DaemonSet on the node.
     """
 
     version: str
@@ -21,6 +21,7 @@ class Policy:
     allowed_options: frozenset[str]
     allowed_images: tuple[str, ...]
     allowed_isolations: frozenset[Isolation]
+    max: Mapping[str, str]
     runtime_classes: Mapping[Isolation, str]
     container_name: str
     wait_container_name: str

@@ -29,6 +29,8 @@ from app.injection import (
     Policy,
     apply_defaults,
     built_in_options,
+    find_bad_bounds,
+    find_unbounded_defaults,
 )
 from app.model import is_dns_label, is_dns_name, nearest_word
 from app.settings.duration import format_duration, parse_duration
@@ -123,6 +125,9 @@ class InjectionSettings(_SettingsGroup):
 
     defaults: dict[str, AnnotationText] = Field(default_factory=dict)
     """Defaults of options, each as the text of its annotation; an empty text leaves the option unset."""
+
+    max: dict[str, AnnotationText] = Field(default_factory=dict)
+    """Upper bounds of options with a quantity. A bound needs a default within it; pods then cannot unset the option."""
 
     container_name: DnsLabel = "dind"
     """Name of the sidecar."""
@@ -223,6 +228,19 @@ class InjectionSettings(_SettingsGroup):
         if problems:
             raise ValueError("; ".join(problems))
         return defaults
+
+    @field_validator("max")
+    @classmethod
+    def _check_max(cls, bounds: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        # With an empty text, a namespace lifts a bound, and the chart's `null` removes one.
+        bounds = {name.replace("_", "-"): text for name, text in bounds.items() if text}
+        problems = list(find_bad_bounds(bounds))
+        if not problems and "defaults" in info.data:
+            options, _ = apply_defaults(built_in_options(), info.data["defaults"])
+            problems = list(find_unbounded_defaults(options, bounds))
+        if problems:
+            raise ValueError("; ".join(problems))
+        return bounds
 
     @model_validator(mode="after")
     def _check_start_script(self) -> Self:

@@ -29,10 +29,10 @@ _SEPARATE_OPTIONS = frozenset(
     {"image", "socket-dir", "env", "dockerd-args", "share-volumes", "placement", "isolation"}
     | {"storage-size", "storage-medium", "storage-class"}
 )
-# Options without effect on the daemon, and amounts of the scheduler and of evictions, which depend on other containers
-_UNCHECKED_OPTIONS = frozenset(
-    {"containers", "wait", "node-socket", "ephemeral-storage-request", "ephemeral-storage-limit"}
-)
+# Options without effect on the daemon
+_UNCHECKED_OPTIONS = frozenset({"containers", "wait", "node-socket"})
+# Amounts that also depend on other containers, so that only their bounds are checked
+_DEPENDENT_AMOUNTS = frozenset({"ephemeral-storage-request", "ephemeral-storage-limit"})
 
 
 def option_facts() -> dict[str, JsonObject]:
@@ -46,7 +46,7 @@ def _effect(option: Option) -> JsonObject:
     if option.name in _SEPARATE_OPTIONS or option.name in _UNCHECKED_OPTIONS:
         return {}
     if place := _resource(option):
-        return {"resource": place}
+        return {"resource": place, "depends_on_pod": option.name in _DEPENDENT_AMOUNTS}
     raise LookupError(f"option {option.name}: add its effect to {__name__}")
 
 

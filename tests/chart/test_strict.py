@@ -147,6 +147,29 @@ def test_a_pattern_opens_nothing_where_pods_may_not_choose_the_image() -> None:
     assert "registry.example" not in json.dumps(strict(with_injection(allowed_images=["registry.example/*"])))
 
 
+def resources_rule(**injection: Any) -> str:
+    (rule,) = [one["expression"] for one in strict(with_injection(**injection))["validations"] if "limits" in str(one)]
+    return str(rule)
+
+
+def test_an_amount_that_pods_may_set_has_the_bound_of_the_settings() -> None:
+    rule = resources_rule(max={"cpu-limit": 4, "ephemeral-storage-request": "20Gi"})
+    amount = """quantity(c.?resources[?"limits"][?"cpu"].orValue('0'))"""
+    assert f'{amount}.compareTo(quantity("4")) <= 0 && {amount}.isGreaterThan(quantity("0"))' in rule
+    assert '[?"ephemeral-storage"].orValue(\'0\')).compareTo(quantity("20Gi")) <= 0' in rule
+    assert '"memory"].orValue' not in rule
+
+
+def test_an_amount_that_pods_may_not_set_is_the_default_whatever_its_bound() -> None:
+    rule = resources_rule(allowed_options=[], max={"cpu-limit": 4})
+    assert '[?"cpu"].orValue(\'0\')).compareTo(quantity("2")) == 0' in rule
+    assert 'quantity("4")' not in rule
+
+
+def test_a_default_without_a_limit_is_no_quantity() -> None:
+    assert "none" not in resources_rule(allowed_options=[], defaults={"cpu-limit": "none"})
+
+
 def test_modes_that_are_off_have_no_status() -> None:
     assert "daemonset" not in json.dumps(strict({})["variables"])
     assert "hostPath.path" in json.dumps(strict({"daemonset": {"enabled": True}})["variables"])

@@ -189,6 +189,8 @@ OUT_OF_SCHEMA = [
     ("/settings/injection", {"settings": {"injection": {"host_path": "/run"}}}),
     ("/settings/injection/modes/0", {"settings": {"injection": {"modes": ["side"]}}}),
     ("/settings/injection/defaults", {"settings": {"injection": {"defaults": {"memory": "1Gi"}}}}),
+    ("/settings/injection/max", {"settings": {"injection": {"max": {"mtu": 1500}}}}),
+    ("/settings/injection/max/cpu-limit", {"settings": {"injection": {"max": {"cpu-limit": "none"}}}}),
     ("/settings/server", {"settings": {"server": {"port": 443}}}),
     ("/daemonset/hostPath", {"daemonset": {"hostPath": "run/dind"}}),
     ("/daemonset/hostPath", {"daemonset": {"hostPath": "/run/dind/.."}}),

@@ -33,6 +33,10 @@ NO_MESSAGES = {
     "{}: cannot be empty": "a mistake in the operator's defaults",
     "{}: is not an option": "a mistake in the operator's defaults",
     "; did you mean {}?": "a mistake in the operator's defaults",
+    "{}: cannot have a bound; options that can: {}": "a mistake in the operator's bounds",
+    "{}: {} is not a bound; leave it out, or set a quantity": "a mistake in the operator's bounds",
+    "{}: its default is unset, which is no limit; set defaults.{} to at most {}": "a mistake in the operator's bounds",
+    "{}: its default, {}, is more than {}; set defaults.{} to at most {}": "a mistake in the operator's bounds",
     "not reached": "the state of a rule",
     "not checked here": "the state of a rule",
 }

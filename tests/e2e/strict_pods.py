@@ -10,6 +10,8 @@ import workloads
 from kube import Manifest
 
 from app.injection import OPTIONS, STATUS, Isolation, Option, Outcome, Policy, inject
+from app.injection.bounds import find_exceeded_bounds
+from app.settings import InjectionSettings, make_policy
 
 ALL = [option.name for option in OPTIONS]
 # RuntimeClasses that the tests create; no pod that needs one runs.
@@ -76,6 +78,19 @@ OPERATORS: dict[str, dict[str, Any]] = {
         "allowed_options": ["placement", "socket-dir"],
         "docker_sock": False,
         "defaults": {"storage-class": "fast-ssd", "storage-size": "100Gi", "socket-dir": "/srv/docker"},
+    },
+    "bounded": {
+        "allowed_options": [*ALL],
+        "defaults": {"ephemeral-storage-limit": "50Gi", "memory-limit": "2.5Gi"},
+        "max": {
+            "cpu-request": "400m",
+            "cpu-limit": 4,
+            "memory-request": "1Gi",
+            "memory-limit": "4096Mi",
+            "ephemeral-storage-request": "20Gi",
+            "ephemeral-storage-limit": "60Gi",
+            "storage-size": "50Gi",
+        },
     },
     "memory": {
         "allowed_options": ["socket-dir", "storage-medium", "memory-limit"],
@@ -225,6 +240,10 @@ def _is_allowed(option: Option, text: str, settings: dict[str, Any]) -> bool:
         return text == option.default or bool(settings.get("allowed_images"))
     if option.name == "isolation":
         return text == option.default or text in settings.get("allowed_isolations", ["userns"])
+    if option.is_quantity and any(
+        find_exceeded_bounds({option.key: text}, make_policy(InjectionSettings(**settings)).max)
+    ):
+        return False
     return text != "Volume" or settings.get("defaults", {}).get("storage-size") != ""
 
 
@@ -382,6 +401,14 @@ def _limit(kind: str, name: str, amount: str) -> Callable[[Manifest], object]:
     return lambda pod: daemon(pod)["resources"].setdefault(kind, {}).update({name: amount})
 
 
+def _claim_size(size: str) -> Callable[[Manifest], object]:
+    def change(pod: Manifest) -> None:
+        (volume,) = [one for one in pod["spec"]["volumes"] if one["name"] == "dind-storage"]
+        volume["ephemeral"]["volumeClaimTemplate"]["spec"]["resources"]["requests"]["storage"] = size
+
+    return change
+
+
 _EMPTY: Manifest = {"emptyDir": {}}
 _ARGS = "args have"
 _CONTEXT = {
@@ -477,6 +504,18 @@ ATTACKS = [
     Attack("a-message-file-over-a-program", "terminationMessagePath", _set(terminationMessagePath="/usr/local/bin/dockerd")),
     Attack("64-cores-where-the-limit-is-closed", "resources are not as", _limit("limits", "cpu", "64"), operator="closed"),
     Attack("no-memory-limit-where-it-is-closed", "resources are not as", lambda pod: daemon(pod)["resources"]["limits"].pop("memory"), operator="closed"),
+    *(
+        Attack(f"{resource}-{kind[:-1]}-of-{amount}-above-its-bound", "resources are not as", _limit(kind, resource, amount), operator="bounded")
+        for kind, resource, amount in (
+            ("requests", "cpu", "401m"), ("limits", "cpu", "4.000000001"), ("limits", "cpu", "0"),
+            ("requests", "memory", "1073741825"), ("limits", "memory", "5Gi"), ("limits", "memory", "0"),
+            ("requests", "ephemeral-storage", "21Gi"), ("limits", "ephemeral-storage", "61Gi"), ("limits", "ephemeral-storage", "0"),
+        )
+    ),
+    Attack("no-memory-limit-where-there-is-a-bound", "resources are not as", lambda pod: daemon(pod)["resources"]["limits"].pop("memory"), operator="bounded"),
+    Attack("storage-above-its-bound", "volume dind-run or dind-storage is not the one", _replace_volume("dind-storage", {"emptyDir": {"sizeLimit": "50.1Gi"}}), operator="bounded"),
+    Attack("storage-without-a-size-where-there-is-a-bound", "volume dind-run or dind-storage is not the one", _replace_volume("dind-storage", {"emptyDir": {}}), operator="bounded"),
+    Attack("storage-of-a-claim-above-its-bound", "volume dind-run or dind-storage is not the one", _claim_size("51Gi"), operator="bounded", options={"storage-medium": "Volume"}),
     Attack("a-device", "resources are not as", lambda pod: [_limit(kind, "example.com/gpu", "1")(pod) for kind in ("limits", "requests")]),
     Attack("a-device-by-claim", "resources are not as", lambda pod: (pod["spec"].update(resourceClaims=[{"name": "gpu", "resourceClaimName": "gpu"}]), daemon(pod)["resources"].update(claims=[{"name": "gpu"}])), since=34),
     # Mounts and volumes

@@ -139,17 +139,36 @@ prefix that Docker Hub implies may be written out.
 {{- end -}}
 {{- end -}}
 
-{{/* CEL: the amount of a resource of container `c` is the default of an option that pods may not set. */}}
+{{/*
+CEL: each resource of container `c` has an amount that pods may have: the default of an option that pods may not set, or at
+most the bound of the option.
+*/}}
 {{- define "dind-webhook.strict.resources" -}}
 {{- $conditions := list -}}
 {{- range $name, $option := .facts.options -}}
-{{- $default := get $.defaults $name -}}
-{{- if and $option.resource $default (not (has $name $.settings.allowed_options)) -}}
+{{- if $option.resource -}}
 {{- $amount := printf "c.?resources[?%q][?%q].orValue('0')" (index $option.resource 0) (index $option.resource 1) -}}
-{{- $conditions = append $conditions (printf "quantity(%s).compareTo(quantity(%s)) == 0" $amount (toJson $default)) -}}
+{{- $fixed := and (not $option.depends_on_pod) (not (has $name $.settings.allowed_options)) -}}
+{{- $condition := include "dind-webhook.strict.amount" (dict "strict" $ "name" $name "amount" $amount "fixed" $fixed) -}}
+{{- if $condition -}}{{- $conditions = append $conditions $condition -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- default "true" (join " && " $conditions) -}}
+{{- end -}}
+
+{{/*
+CEL: `amount`, the CEL of a quantity, is one that option `name` can lead to; empty if that is any amount. A `fixed` option has
+its default. To kubelet, a limit of 0 is no limit.
+*/}}
+{{- define "dind-webhook.strict.amount" -}}
+{{- $default := get .strict.defaults .name -}}
+{{- $bound := include "dind-webhook.strict.text" (dict "value" (get .strict.settings.max .name)) -}}
+{{- if and .fixed $default (ne $default "none") -}}
+quantity({{ .amount }}).compareTo(quantity({{ toJson $default }})) == 0
+{{- else if $bound -}}
+quantity({{ .amount }}).compareTo(quantity({{ toJson $bound }})) <= 0
+{{- if not (eq .name "ephemeral-storage-request") }} && quantity({{ .amount }}).isGreaterThan(quantity("0")){{ end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* CEL: the storage options allow volume `v`. */}}
@@ -161,25 +180,24 @@ prefix that Docker Hub implies may be written out.
 {{- $media := list $default -}}
 {{- if has "storage-medium" $s.allowed_options -}}{{- $media = list "Disk" "Memory" "Volume" -}}{{- end -}}
 {{- if has "storage-class" $s.allowed_options -}}{{- $media = append $media "Volume" | uniq -}}{{- end -}}
-{{- $size := get .defaults "storage-size" -}}
-{{- $sized := and $size (not (has "storage-size" $s.allowed_options)) -}}
-{{- $quantity := printf "quantity(%s)" (toJson $size) -}}
+{{- $fixed := not (has "storage-size" $s.allowed_options) -}}
 {{- $kinds := list -}}
 {{- range $media -}}
 {{- $kind := list -}}
 {{- if eq . "Volume" -}}
 {{- $kind = append $kind "'ephemeral' in v" -}}
 {{- $claim := "v.ephemeral.volumeClaimTemplate.spec" -}}
-{{- if $sized -}}
-{{- $kind = append $kind (printf "quantity(%s.?resources.?requests.?storage.orValue('0')).compareTo(%s) == 0" $claim $quantity) -}}
+{{- $amount := printf "%s.?resources.?requests.?storage.orValue('0')" $claim -}}
+{{- with include "dind-webhook.strict.amount" (dict "strict" $ "name" "storage-size" "amount" $amount "fixed" $fixed) -}}
+{{- $kind = append $kind . -}}
 {{- end -}}
 {{- if and $class (not (has "storage-class" $s.allowed_options)) -}}
 {{- $kind = append $kind (printf "%s.?storageClassName.orValue('') == %s" $claim (toJson $class)) -}}
 {{- end -}}
 {{- else -}}
 {{- $kind = append $kind (printf "'emptyDir' in v && v.emptyDir.?medium.orValue('') == %s" (eq . "Memory" | ternary "'Memory'" "''")) -}}
-{{- if $sized -}}
-{{- $kind = append $kind (printf "quantity(v.emptyDir.?sizeLimit.orValue('0')).compareTo(%s) == 0" $quantity) -}}
+{{- with include "dind-webhook.strict.amount" (dict "strict" $ "name" "storage-size" "amount" "v.emptyDir.?sizeLimit.orValue('0')" "fixed" $fixed) -}}
+{{- $kind = append $kind . -}}
 {{- end -}}
 {{- end -}}
 {{- $kinds = append $kinds (join " && " $kind | printf "(%s)") -}}

@@ -69,6 +69,12 @@ _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
         Reason.INJECTED,
     ),
     "defaults": ({"image": "docker:1"}, lambda p: _daemon(p)["image"], "docker:29.8.2-dind", "docker:1"),
+    "max": (
+        {"memory-limit": "4Gi"},
+        lambda p: _reason(p, options={"memory-limit": "5Gi"}),
+        Reason.INJECTED,
+        Reason.OPTION_NOT_ALLOWED,
+    ),
     "container_name": ("docker", lambda p: _daemon(p)["name"], "dind", "docker"),
     "wait_container_name": (
         "docker-wait",
@@ -175,6 +181,16 @@ def test_every_member_has_a_line_of_help(group: type[BaseModel]) -> None:
             "dind.io/cpu-request is 3, more than dind.io/cpu-limit",
         ),
         ("defaults", {"mtu": [1]}, 'mtu: "[1]" must be a whole number'),
+        ("max", {"cpu-limt": "4"}, "cpu-limt: is not an option; did you mean cpu-limit?"),
+        ("max", {"mtu": "1500"}, "mtu: cannot have a bound; options that can: cpu-request, cpu-limit, memory-request"),
+        ("max", {"memory-limit": "8GB"}, 'memory-limit: "8GB" is not a quantity'),
+        ("max", {"cpu-limit": "none"}, 'cpu-limit: "none" is not a bound; leave it out, or set a quantity'),
+        ("max", {"memory-limit": "2Gi"}, "memory-limit: its default, 4Gi, is more than 2Gi; set defaults.memory-limit"),
+        (
+            "max",
+            {"ephemeral-storage-limit": "60Gi"},
+            "ephemeral-storage-limit: its default is unset, which is no limit; set defaults.ephemeral-storage-limit",
+        ),
         ("container_name", "Dind", "'Dind' is not a DNS label"),
         ("container_name", "", "'' is not a DNS label"),
         ("wait_container_name", "a.b", "'a.b' is not a DNS label"),
@@ -223,6 +239,23 @@ def test_two_volumes_cannot_have_one_name() -> None:
 def test_defaults_may_be_what_yaml_makes_of_them(given: dict[str, Any], field: str, value: Any) -> None:
     settings = InjectionSettings.model_validate({"defaults": given})
     assert getattr(make_policy(settings).defaults, field) == value
+
+
+@pytest.mark.parametrize(
+    ("given", "bounds"),
+    [
+        ({"cpu-limit": 4}, {"cpu-limit": "4"}),
+        ({"cpu_limit": "2.0"}, {"cpu-limit": "2.0"}),
+        ({"cpu-limit": None, "memory-limit": ""}, {}),
+    ],
+)
+def test_bounds_may_be_what_yaml_makes_of_them(given: dict[str, Any], bounds: dict[str, str]) -> None:
+    assert make_policy(InjectionSettings.model_validate({"max": given})).max == bounds
+
+
+def test_a_default_within_its_bound_is_accepted() -> None:
+    settings = {"max": {"cpu-limit": "1"}, "defaults": {"cpu-limit": "1000m"}}
+    assert InjectionSettings.model_validate(settings).max == {"cpu-limit": "1"}
 
 
 @pytest.mark.parametrize(
