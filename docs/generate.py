@@ -13,7 +13,7 @@ from app.diagnostics import CHECKS, Category
 from app.http import Metrics
 from app.injection import INJECT, OPTIONS, RULES, STATUS, Mode, Option, Outcome, Reason
 from app.injection.start_script import COMMENTED_SCRIPT
-from app.settings import Settings, list_settings, load_settings
+from app.settings import NamespaceSettings, Settings, list_settings, load_settings
 from app.strict_policy import advisory_facts, policy_facts
 
 DOCS = Path(__file__).parent
@@ -133,8 +133,22 @@ The name of a variable follows the path in the file: `DIND_WEBHOOK_SERVER__GRACE
 `720h`, `1h30m` or `20s`. If settings are invalid, the command reports all mistakes at once, each with its path and
 source, and exits with code 2.
 
-`dind-webhook settings` prints the effective settings and the source of each value.
-{"".join(_settings_group(name, schema) for name in Settings.model_fields)}"""
+`dind-webhook settings` prints the effective settings and the source of each value; with `--namespace ci`, those of
+injection that are in force in a namespace.
+{"".join(_settings_group(name, schema) for name in Settings.model_fields)}
+## namespaces
+
+Members of each entry of `injection.namespaces`: [a policy per namespace](security.md#a-policy-per-namespace).
+
+| member | accepts | meaning |
+|---|---|---|
+{"".join(_namespace_rows())}"""
+
+
+def _namespace_rows() -> Iterator[str]:
+    schema = NamespaceSettings.model_json_schema()
+    for member, property_ in schema["properties"].items():
+        yield f"| `{member}` | {_accepted(property_, schema)} | {property_['description']} |\n"
 
 
 def _settings_group(name: str, schema: Any) -> str:
@@ -181,6 +195,8 @@ def _accepted(property_: Any, schema: Any) -> str:  # noqa: PLR0911  # one for e
         case "object" if "propertyNames" in property_:
             kind = property_["additionalProperties"]
             return f"map from {_accepted(property_['propertyNames'], schema)} to {_accepted(kind, schema)}"
+        case "object" if "properties" in property_:
+            return "[entries](#namespaces)"
         case "object":
             return "map from [option](annotations.md#options) to the value of its annotation"
         case "integer" | "number" as kind:

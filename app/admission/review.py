@@ -98,11 +98,14 @@ def _read_body(body: bytes | bytearray) -> ReviewOfPod | ReviewOfAny:
 
 
 def decide_review(review: Review, namespace: NamespaceRequest, policy: Policy) -> Decision:
-    """Return the decision about a request. `namespace` comes from the path that the API server called."""
+    """Return the decision about a request. `namespace` comes from the path that the API server called.
+
+    `policy` is that of the cluster; the policy of the pod's namespace decides.
+    """
     return decide_request(
         review.pod,
         namespace.mode,
-        policy,
+        policy.for_namespace(review.namespace),
         replaces_socket=namespace.replaces_socket,
         creates_pod=review.group == "" and review.resource == "pods" and review.operation == "CREATE",
         is_subresource=review.sub_resource != "",

@@ -80,6 +80,7 @@ def run_explain(
 
 
 def _explain(template: ManifestPod, labels: NamespaceLabels, policy: Policy) -> Explanation:
+    policy = policy.for_namespace(template.namespace)
     decision = decide_for_namespace(
         template.pod, labels.inject, policy, node_socket_label=labels.node_socket, claim_names=template.claim_names
     )
@@ -90,20 +91,25 @@ def _explain(template: ManifestPod, labels: NamespaceLabels, policy: Policy) -> 
         title=template.name,
         name=name,
         namespace=template.namespace,
-        inputs=inputs_of(labels.inject, template.pod),
+        inputs=inputs_of(labels.inject, template.pod, policy),
         decision=decision,
         remedy="" if is_misplaced else decision.remedy_in(template.namespace or "NAME"),
         notes=tuple(map(str, template.misplaced)),
     )
 
 
-def inputs_of(namespace_label: str, pod: JsonObject) -> tuple[tuple[str, str], ...]:
-    """Return the inputs that decide who is injected: namespace label, annotation, label."""
+def inputs_of(namespace_label: str, pod: JsonObject, policy: Policy) -> tuple[tuple[str, str], ...]:
+    """Return the inputs that decide who is injected: namespace label, annotation, label.
+
+    If the operator has other settings for the namespace, the inputs say so. `policy` is the one in force there.
+    """
     metadata = as_object(pod.get("metadata"))
     inputs = [(f"namespace label {INJECT}", namespace_label or "absent")]
     for name, member in (("pod annotation", "annotations"), ("pod label", "labels")):
         value = as_object(metadata.get(member)).get(INJECT, "absent")
         inputs.append((f"{name} {INJECT}", value if isinstance(value, str) else json.dumps(value)))
+    if policy.scope == "namespace":
+        inputs.append(("settings", "those of this namespace"))
     return tuple(inputs)
 
 

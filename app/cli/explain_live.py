@@ -89,7 +89,9 @@ def _explain_decision(resource: JsonObject, pod: JsonObject, inputs: ExplainInpu
         title=f"{kind} {namespace}/{name}",
         name=f"{kind.lower()}/{name}",
         namespace=namespace,
-        inputs=inputs_of(namespace_label_of(inputs.admission.namespace), pod),
+        inputs=inputs_of(
+            namespace_label_of(inputs.admission.namespace), pod, inputs.admission.policy.for_namespace(namespace)
+        ),
         decision=decision,
         remedy="",
         notes=_list_notes(inputs, pod, decision),

@@ -73,7 +73,7 @@ def _inject(manifest: Manifest, labels: NamespaceLabels, policy: Policy) -> list
         decision = decide_for_namespace(
             template.pod,
             labels.inject,
-            policy,
+            policy.for_namespace(template.namespace),
             node_socket_label=labels.node_socket,
             claim_names=template.claim_names,
         )

@@ -136,6 +136,16 @@ def _certs(
 
 @cli.command("settings", cls=Command)
 def _settings(
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            help="Print the settings of injection that are in force in this namespace.",
+            metavar="NAME",
+            callback=check_namespace,
+        ),
+    ] = None,
     output: Annotated[str, output_flag(*SettingsOutput)] = "table",
     config: ConfigFlag = None,
 ) -> None:
@@ -143,7 +153,7 @@ def _settings(
     from app.cli.settings import run_settings
 
     form = parse_output(output, SettingsOutput)
-    raise typer.Exit(_run_ignoring_closed_pipe(lambda: run_settings(config, form)))
+    raise typer.Exit(_run_ignoring_closed_pipe(lambda: run_settings(config, namespace, form)))
 
 
 @cli.command("inject", cls=Command)

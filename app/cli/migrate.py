@@ -94,7 +94,8 @@ def _name_helm_template(error: ManifestError) -> ManifestError:
 
 def _examine_pods(manifest: Manifest, namespace: str, request: MigrationRequest) -> Iterator[ReportedFinding]:
     for template in manifest.templates():
-        finding = examine(template.pod, str(template.owner.get("kind")), request, template.claim_names)
+        own_request = request.for_namespace(template.namespace)
+        finding = examine(template.pod, str(template.owner.get("kind")), own_request, template.claim_names)
         if finding is None:
             continue
         if finding.verdict is Verdict.CONVERTS:

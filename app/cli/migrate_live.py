@@ -75,7 +75,8 @@ def run_migrate_live(
 
 def _read(cluster: KubeClient, namespace: str | None, request: MigrationRequest) -> list[_Workload]:
     def examine_template(template: PodTemplate) -> Finding | None:
-        return examine(template.pod, template.owner["kind"], request, template.claim_names())
+        own_request = request.for_namespace(namespace_of(template.owner))
+        return examine(template.pod, template.owner["kind"], own_request, template.claim_names())
 
     try:
         return list(read_workloads(cluster, namespace, examine_template))

@@ -6,12 +6,16 @@ from pathlib import Path
 import orjson
 
 from app.cli.output import SettingsOutput, print_json, print_line
-from app.settings import list_settings, load_settings
+from app.settings import list_namespace_settings, list_settings, load_settings
 
 
-def run_settings(config: Path | None, output: SettingsOutput) -> int:
-    """Print every setting with its effective value and its origin; return the exit code."""
-    settings = list(list_settings(load_settings(config, os.environ, {})))
+def run_settings(config: Path | None, namespace: str | None, output: SettingsOutput) -> int:
+    """Print every setting with its effective value and its origin; return the exit code.
+
+    With a namespace, print the settings of injection that are in force there.
+    """
+    loaded = load_settings(config, os.environ, {})
+    settings = list(list_namespace_settings(loaded, namespace) if namespace else list_settings(loaded))
     if output is SettingsOutput.JSON:
         tree = {name: {"value": value, "origin": origin} for name, value, origin in settings}
         print_json(tree)

@@ -36,7 +36,10 @@ _OUR_CONDITIONS = frozenset(name for entry in WEBHOOKS for name in entry.conditi
 
 
 class AdmissionInputs(NamedTuple):
-    """The inputs of a decision besides the pod; `configuration` is None if it does not exist or could not be read."""
+    """The inputs of a decision besides the pod. `configuration` is None if it does not exist or could not be read.
+
+    `policy` is that of the cluster; the policy of the namespace decides.
+    """
 
     namespace: JsonObject
     configuration: JsonObject | None
@@ -51,7 +54,7 @@ def decide_live(pod: JsonObject, inputs: AdmissionInputs, claim_names: tuple[str
     return decide_for_namespace(
         pod,
         label,
-        inputs.policy,
+        inputs.policy.for_namespace(name_of(inputs.namespace)),
         node_socket_label=str(labels_of(inputs.namespace).get(NODE_SOCKET, "")),
         claim_names=claim_names,
         exclusion=exclusion,

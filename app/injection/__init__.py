@@ -26,7 +26,7 @@ from app.injection.option_table import OPTIONS, Option, built_in_options
 from app.injection.options import Isolation, Options, Placement, StorageMedium
 from app.injection.own_daemon import MAX_SCRIPT_LENGTH, OwnDaemon, find_own_daemon
 from app.injection.parsers import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
-from app.injection.policy import Policy
+from app.injection.policy import NamespacePolicy, Policy
 from app.injection.rules import NAMESPACE_RULES, RULES, Rule, RuleState, trace_rules
 from app.injection.service_account_token import TOKEN_PATH
 from app.injection.shared_volumes import SHAREABLE_KINDS
@@ -63,6 +63,7 @@ __all__ = [
     "Isolation",
     "MisplacedKey",
     "Mode",
+    "NamespacePolicy",
     "NodeSocket",
     "Option",
     "Options",

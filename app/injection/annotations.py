@@ -64,7 +64,7 @@ def deny_forbidden_options(texts: OptionTexts, policy: Policy) -> Denial | None:
         noun, pronoun = ("annotations", "them") if len(forbidden_keys) > 1 else ("annotation", "it")
         return Denial(
             Reason.OPTION_NOT_ALLOWED,
-            f"{noun} {join_first(forbidden_keys, str, ', ')} may not be set in this cluster; remove {pronoun} "
+            f"{noun} {join_first(forbidden_keys, str, ', ')} may not be set in this {policy.scope}; remove {pronoun} "
             f"(options that its operator allows: {allowed})",
         )
     return _deny_forbidden_values(texts, policy)

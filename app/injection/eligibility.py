@@ -98,15 +98,15 @@ def deny_disabled_mode(request: DockerRequest, policy: Policy) -> Denial:
     source = "label of the namespace" if request.source == "namespace" else request.source
     return Denial(
         Reason.MODE_OFF,
-        f"{source} {INJECT}: mode {request.mode} is switched off in this cluster (modes that are on: {modes})",
+        f"{source} {INJECT}: mode {request.mode} is switched off in this {policy.scope} (modes that are on: {modes})",
     )
 
 
-def deny_socket_replacement() -> Denial:
+def deny_socket_replacement(policy: Policy) -> Denial:
     """Return the denial of a pod whose namespace asks for a replacement that the operator has not switched on."""
     return Denial(
         Reason.OPTION_NOT_ALLOWED,
-        f"label of the namespace {NODE_SOCKET}: replace is switched off in this cluster; its operator can add "
+        f"label of the namespace {NODE_SOCKET}: replace is switched off in this {policy.scope}; its operator can add "
         "node-socket to allowed_options",
     )
 

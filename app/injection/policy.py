@@ -2,9 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from app.injection.decision import Mode
 from app.injection.options import Isolation, NodeSocketTreatment, Options
+from app.model import matches_wildcards
+
+# The longest name of a namespace, which is a DNS label
+_MAX_NAMESPACE_LENGTH = 63
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +48,37 @@ class Policy:
     host_path_type: str
     host_path_read_only: bool
     wait_seconds: int
+    scope: str = "cluster"
+    """Where the policy is in force, for messages: `cluster` or `namespace`."""
+    namespaces: tuple["NamespacePolicy", ...] = ()
+    """The policies of some namespaces, none of which has such policies itself. The first that matches is in force."""
+
+    @property
+    def variants(self) -> tuple["Policy", ...]:
+        """This policy, and those of namespaces."""
+        return (self, *(entry.policy for entry in self.namespaces))
+
+    def for_namespace(self, name: str) -> "Policy":
+        """Return the policy that is in force in a namespace: that of the first entry that matches its name, or this."""
+        # Anybody who reaches the webhook can send a name of any length.
+        return _find_policy(self, name) if self.namespaces and len(name) <= _MAX_NAMESPACE_LENGTH else self
 
     @property
     def replaces_node_socket(self) -> bool:
         """Return whether the operator lets pods and namespaces have the node's Docker socket replaced."""
         return "node-socket" in self.allowed_options or self.defaults.node_socket is NodeSocketTreatment.REPLACE
+
+
+class NamespacePolicy(NamedTuple):
+    """A policy, and the names of its namespaces, in which `*` stands for any text."""
+
+    names: tuple[str, ...]
+    policy: Policy
+
+
+@lru_cache(maxsize=1024)
+def _find_policy(policy: Policy, namespace: str) -> Policy:
+    for names, entry in policy.namespaces:
+        if any(matches_wildcards(name, namespace) for name in names):
+            return entry
+    return policy

@@ -182,7 +182,7 @@ def _check_annotations(context: RuleContext) -> RuleOutcome:
 def _check_permissions(context: RuleContext) -> RuleOutcome:
     if context.namespace_replaces_socket and not context.policy.replaces_node_socket:
         if find_docker_socket_volumes(context.pod):
-            return deny_socket_replacement()
+            return deny_socket_replacement(context.policy)
         context.namespace_replaces_socket = False
     return deny_forbidden_options(context.option_texts, context.policy) if context.option_texts else None
 

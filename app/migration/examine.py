@@ -67,6 +67,10 @@ class MigrationRequest(NamedTuple):
     mode: Mode
     policy: Policy
 
+    def for_namespace(self, name: str) -> "MigrationRequest":
+        """Return the request with the policy that is in force in a namespace."""
+        return self._replace(policy=self.policy.for_namespace(name))
+
 
 def examine(
     template: JsonObject, kind: str, request: MigrationRequest, claim_names: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ from app.model.schema import (
     describe_validation_error,
 )
 from app.model.spelling import nearest_word
+from app.model.wildcards import matches_wildcards
 from app.model.workload import WORKLOAD_KINDS, PodTemplate, as_object, list_objects, pod_templates
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "is_loopback",
     "is_under",
     "list_objects",
+    "matches_wildcards",
     "nearest_word",
     "parse_image",
     "parse_quantity",

@@ -54,24 +54,31 @@ def _refuse(part: InputPart, texts: Iterable[str], line: int | None = None) -> R
 
 
 def evaluate(question: Question, environ: Mapping[str, str]) -> Evaluation:
-    """Evaluate a question; ManifestError or SettingsError if its texts cannot be used."""
+    """Evaluate a question; ManifestError or SettingsError if its texts cannot be used.
+
+    The settings of a pod's namespace, which its manifest names, decide about the pod.
+    """
     settings = _injection_settings(question.settings, environ)
     policy = make_policy(settings)
     annotated = annotate(question.manifest, question.annotations, "manifest")
     manifest = Manifest(annotated, "manifest")
     pods = []
+    # The form shows the options as the namespace of the first pod has them.
+    settings_shown: InjectionSettings | None = None
     for template in manifest.templates():
-        decision = decide_for_namespace(template.pod, question.namespace, policy, claim_names=template.claim_names)
+        own_policy = policy.for_namespace(template.namespace)
+        decision = decide_for_namespace(template.pod, question.namespace, own_policy, claim_names=template.claim_names)
         if decision.operations:
             manifest.inject(template, decision.operations)
         pods.append(_pod_result(template, decision))
+        settings_shown = settings_shown or settings.for_namespace(template.namespace)
     injected = manifest.text
     return Evaluation(
         annotated=annotated,
         injected=injected,
         rows=side_by_side(manifest.text_before, injected),
         pods=pods,
-        options=_option_fields(settings),
+        options=_option_fields(settings_shown or settings),
     )
 
 

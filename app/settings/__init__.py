@@ -1,18 +1,28 @@
 """The operator's settings, read once from a file, the environment and flags; flags win, then the environment."""
 
 from app.settings.duration import parse_duration
-from app.settings.effective import Setting, list_settings
+from app.settings.effective import Setting, list_namespace_settings, list_settings
 from app.settings.loader import LoadedSettings, load_policy, load_settings, parse_settings
-from app.settings.schema import CertsSettings, InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
+from app.settings.schema import (
+    CertsSettings,
+    InjectionSettings,
+    LogSettings,
+    NamespaceSettings,
+    ServerSettings,
+    Settings,
+    make_policy,
+)
 
 __all__ = [
     "CertsSettings",
     "InjectionSettings",
     "LoadedSettings",
     "LogSettings",
+    "NamespaceSettings",
     "ServerSettings",
     "Setting",
     "Settings",
+    "list_namespace_settings",
     "list_settings",
     "load_policy",
     "load_settings",

@@ -144,9 +144,11 @@ _MESSAGES = {
     "int_type": "must be a whole number",
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be one of {expected}",
+    "missing": "is missing",
     "model_type": "must be a map of settings",
     "path_type": "must be a path",
     "string_type": "must be a text",
+    "too_short": "must not be empty",
     "tuple_type": "must be a list",
 }
 

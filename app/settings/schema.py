@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,8 +15,11 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    SerializerFunctionWrapHandler,
+    ValidationError,
     ValidationInfo,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -26,13 +30,14 @@ from app.injection import (
     OPTIONS,
     Isolation,
     Mode,
+    NamespacePolicy,
     Policy,
     apply_defaults,
     built_in_options,
     find_bad_bounds,
     find_unbounded_defaults,
 )
-from app.model import is_dns_label, is_dns_name, nearest_word
+from app.model import is_dns_label, is_dns_name, matches_wildcards, nearest_word
 from app.settings.duration import format_duration, parse_duration
 
 _COMMA_SEPARATED = frozenset(option.name for option in OPTIONS if "comma-separated" in option.accepts)
@@ -48,6 +53,13 @@ def _check_dns_name(name: str) -> str:
     if not is_dns_name(name):
         raise ValueError(f"{name!r} is not a DNS name: labels of a-z, 0-9 and '-', joined by dots")
     return name
+
+
+def _check_namespace_pattern(pattern: str) -> str:
+    # A name may begin or end where a pattern has `*`.
+    if not is_dns_label(pattern.replace("*", "a")):
+        raise ValueError(f"{pattern!r} is no name of a namespace: at most 63 of a-z, 0-9 and '-', and '*' for any text")
+    return pattern
 
 
 def _check_host(name: str) -> str:
@@ -76,6 +88,17 @@ def _join_list(name: str, value: Any) -> Any:
     return ",".join(value)
 
 
+def _join_lists(texts: Any) -> Any:
+    if not isinstance(texts, dict):
+        return texts
+    return {name: _join_list(str(name).replace("_", "-"), value) for name, value in texts.items()}
+
+
+def _name_options(texts: dict[str, str]) -> dict[str, str]:
+    # Names of variables have no dashes: DIND_WEBHOOK_INJECTION__DEFAULTS__STORAGE_SIZE.
+    return {name.replace("_", "-"): text for name, text in texts.items()}
+
+
 def _read_annotation_text(value: Any) -> Any:
     """Return the text of an annotation for the number, boolean, list or map that YAML or JSON reads from it."""
     if value is None:
@@ -96,13 +119,85 @@ DnsLabel = Annotated[str, AfterValidator(_check_dns_label), _describe_format("DN
 DnsName = Annotated[str, AfterValidator(_check_dns_name), _describe_format("DNS name")]
 Host = Annotated[str, AfterValidator(_check_host), _describe_format("DNS name or IP address")]
 OptionName = Annotated[str, AfterValidator(_check_option_name), _describe_format("option")]
+NamespacePattern = Annotated[
+    str, AfterValidator(_check_namespace_pattern), _describe_format("namespace, `*` for any text")
+]
 AnnotationText = Annotated[str, BeforeValidator(_read_annotation_text)]
+OptionTexts = Annotated[dict[str, AnnotationText], BeforeValidator(_join_lists), AfterValidator(_name_options)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class _SettingsGroup(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class NamespaceSettings(_SettingsGroup):
+    """Settings of injection in some namespaces. A member that is left out is as for all namespaces."""
+
+    names: tuple[NamespacePattern, ...] = Field(min_length=1)
+    """Names of namespaces; `*` stands for any text."""
+
+    modes: frozenset[Mode] | None = None
+    """Modes that pods may ask for."""
+
+    allowed_options: frozenset[OptionName] | None = None
+    """Options that pods may set by annotation."""
+
+    allowed_images: tuple[str, ...] | None = None
+    """Patterns of images that pods may choose, if `image` is allowed."""
+
+    allowed_isolations: frozenset[Isolation] | None = None
+    """Values of `isolation` that pods may choose besides the default."""
+
+    defaults: OptionTexts | None = None
+    """Defaults of options, besides those for all namespaces; an empty text leaves an option unset."""
+
+    max: OptionTexts | None = None
+    """Upper bounds, besides those for all namespaces; an empty text lifts a bound."""
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        members = {name: value for name, value in serialize(self).items() if value is not None}
+        # Sets have no order.
+        return {
+            name: sorted(value) if isinstance(getattr(self, name), frozenset) else value
+            for name, value in members.items()
+        }
+
+    @property
+    def title(self) -> str:
+        """The entry, for messages."""
+        return f"entry {', '.join(self.names)}"
+
+    def merge_into(self, base: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings of injection in these namespaces, from those of all namespaces."""
+        own = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
+        del own["names"]
+        merged: dict[str, Any] = {name: {**base[name], **own[name]} for name in ("defaults", "max") if name in own}
+        return {**base, **own, **merged, "namespaces": ()}
+
+
+def _find_unreachable_names(entries: tuple[NamespaceSettings, ...]) -> Iterator[str]:
+    """Yield a sentence for each name or pattern that an earlier one covers, so that it never matches."""
+    for index, entry in enumerate(entries):
+        for position, name in enumerate(entry.names):
+            if name in entry.names[:position]:
+                yield f"{entry.title}: {name} is there twice"
+                continue
+            earlier_names = (each for earlier in entries[:index] for each in earlier.names)
+            if by := next((each for each in earlier_names if matches_wildcards(each, name)), None):
+                yield f"{entry.title}: {name} never matches, because an earlier entry has {by}; move or remove it"
+
+
+def _find_entry_problems(entry: NamespaceSettings, base: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each reason why an entry cannot be used with the settings for all namespaces."""
+    try:
+        InjectionSettings.model_validate(entry.merge_into(base))
+    except ValidationError as error:
+        for details in error.errors():
+            place = "".join(f"{step}: " for step in details["loc"])
+            yield f"{entry.title}: {place}{details['msg'].removeprefix('Value error, ')}"
 
 
 class InjectionSettings(_SettingsGroup):
@@ -123,10 +218,10 @@ class InjectionSettings(_SettingsGroup):
     runtime_classes: dict[Isolation, DnsName] = Field(default_factory=dict, validate_default=True)
     """RuntimeClass of the pods with an isolation. `userns` can do without one, but then its daemon is privileged."""
 
-    defaults: dict[str, AnnotationText] = Field(default_factory=dict)
+    defaults: OptionTexts = Field(default_factory=dict)
     """Defaults of options, each as the text of its annotation; an empty text leaves the option unset."""
 
-    max: dict[str, AnnotationText] = Field(default_factory=dict)
+    max: OptionTexts = Field(default_factory=dict)
     """Upper bounds of options with a quantity. A bound needs a default within it; pods then cannot unset the option."""
 
     container_name: DnsLabel = "dind"
@@ -186,6 +281,10 @@ class InjectionSettings(_SettingsGroup):
     wait_seconds: int = Field(default=120, ge=1, le=3600)
     """How long a pod waits for the node's daemon, in seconds."""
 
+    # Last: an entry is checked together with all other settings.
+    namespaces: tuple[NamespaceSettings, ...] = ()
+    """Other settings for some namespaces. The first entry whose `names` match a namespace is in force there."""
+
     @field_validator("runtime_classes")
     @classmethod
     def _check_runtime_classes(cls, classes: dict[Isolation, str], info: ValidationInfo) -> dict[Isolation, str]:
@@ -209,18 +308,9 @@ class InjectionSettings(_SettingsGroup):
             raise ValueError(f"must differ from run_volume, which is {name!r}")
         return name
 
-    @field_validator("defaults", mode="before")
-    @classmethod
-    def _join_lists(cls, defaults: Any) -> Any:
-        if not isinstance(defaults, dict):
-            return defaults
-        return {name: _join_list(str(name).replace("_", "-"), value) for name, value in defaults.items()}
-
     @field_validator("defaults")
     @classmethod
     def _check_defaults(cls, defaults: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        # Names of variables have no dashes: DIND_WEBHOOK_INJECTION__DEFAULTS__STORAGE_SIZE.
-        defaults = {name.replace("_", "-"): text for name, text in defaults.items()}
         options, problems = apply_defaults(built_in_options(), defaults)
         isolation = options.isolation
         if isolation in NEED_RUNTIME_CLASS and isolation not in info.data.get("runtime_classes", {}):
@@ -233,7 +323,7 @@ class InjectionSettings(_SettingsGroup):
     @classmethod
     def _check_max(cls, bounds: dict[str, str], info: ValidationInfo) -> dict[str, str]:
         # With an empty text, a namespace lifts a bound, and the chart's `null` removes one.
-        bounds = {name.replace("_", "-"): text for name, text in bounds.items() if text}
+        bounds = {name: text for name, text in bounds.items() if text}
         problems = list(find_bad_bounds(bounds))
         if not problems and "defaults" in info.data:
             options, _ = apply_defaults(built_in_options(), info.data["defaults"])
@@ -241,6 +331,36 @@ class InjectionSettings(_SettingsGroup):
         if problems:
             raise ValueError("; ".join(problems))
         return bounds
+
+    @field_validator("namespaces")
+    @classmethod
+    def _check_namespaces(
+        cls, entries: tuple[NamespaceSettings, ...], info: ValidationInfo
+    ) -> tuple[NamespaceSettings, ...]:
+        problems = list(_find_unreachable_names(entries))
+        # Other mistakes come first: settings of namespaces are made from the other settings.
+        if len(info.data) == len(cls.model_fields) - 1:
+            problems += [problem for entry in entries for problem in _find_entry_problems(entry, info.data)]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return entries
+
+    def entry_for(self, namespace: str) -> NamespaceSettings | None:
+        """Return the entry of `namespaces` that is in force in a namespace, or None if there is none."""
+        for entry in self.namespaces:
+            if any(matches_wildcards(name, namespace) for name in entry.names):
+                return entry
+        return None
+
+    def for_namespace(self, namespace: str) -> Self:
+        """Return the settings that are in force in a namespace, without `namespaces` if an entry is."""
+        entry = self.entry_for(namespace)
+        return self if entry is None else type(self).model_validate(entry.merge_into(self.members))
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """The settings by name."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
 
     @model_validator(mode="after")
     def _check_start_script(self) -> Self:
@@ -386,6 +506,14 @@ class Settings(_SettingsGroup):
 
 def make_policy(settings: InjectionSettings) -> Policy:
     """Return the policy for the package injection. `settings` are valid already."""
-    values = {name: getattr(settings, name) for name in InjectionSettings.model_fields if name != "defaults"}
-    options, _ = apply_defaults(built_in_options(), settings.defaults)
-    return Policy(version=__version__, defaults=options, **values)
+    base = settings.members
+    entries = [
+        NamespacePolicy(entry.names, _make_policy(entry.merge_into(base), "namespace")) for entry in settings.namespaces
+    ]
+    return _make_policy({**base, "namespaces": tuple(entries)}, "cluster")
+
+
+def _make_policy(values: Mapping[str, Any], scope: str) -> Policy:
+    options, _ = apply_defaults(built_in_options(), values["defaults"])
+    bounds = {name: text for name, text in values["max"].items() if text}
+    return Policy(**{**values, "version": __version__, "defaults": options, "max": bounds, "scope": scope})

@@ -120,6 +120,19 @@ def test_a_healthy_install_has_no_finding_and_ends_with_0(check: Check) -> None:
     assert checks(ran)["daemonset"]["skipped"] == "daemonset mode is off"
 
 
+def test_a_dry_run_asks_for_what_the_namespace_may_have(check: Check) -> None:
+    asked_for = []
+
+    def record(path: str, asked: dict[str, Any]) -> Answer:
+        asked_for.append((asked["metadata"]["annotations"]["dind.io/inject"], asked["spec"]["containers"][0]["image"]))
+        return admit(path, asked)
+
+    entry = "{names: [c*], modes: [daemonset], defaults: {image: 'registry.example/docker:29-dind'}}"
+    text = f"injection: {{modes: [sidecar], namespaces: [{entry}]}}"
+    check(admit=record, **{f"{SYSTEM}/configmaps": [{"data": {"settings.yaml": text}}]})
+    assert asked_for == [("daemonset", "registry.example/docker:29-dind")]
+
+
 def test_a_failed_check_ends_with_1_a_warning_does_not(check: Check) -> None:
     level = {"pod-security.kubernetes.io/enforce": "baseline"}
     assert check("-o", "short", **{"/api/v1/namespaces": [opted_in(**level)]}).exit_code == 1

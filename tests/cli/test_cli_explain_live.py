@@ -220,3 +220,10 @@ def test_either_a_file_or_an_object_has_to_be_named(run: Run, pod: Path) -> None
         ran = run("explain", *arguments)
         assert ran.exit_code == 2
         assert "name either an object in a cluster" in ran.stderr
+
+
+def test_the_settings_of_the_namespace_decide(explain: Explain) -> None:
+    text = "injection: {namespaces: [{names: [ci], modes: [daemonset]}]}"
+    ran = explain(cluster(**{SETTINGS: [{"data": {"settings.yaml": text}}]}), "pod/build")
+    assert "switched off in this namespace (modes that are on: daemonset)" in ran.stdout
+    assert "settings                       those of this namespace" in ran.stdout

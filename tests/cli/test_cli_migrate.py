@@ -72,6 +72,15 @@ def findings(ran: Any) -> dict[str, Any]:
     return {f"{each['kind']}/{each['name']}": each for each in json.loads(ran.stdout)["findings"]}
 
 
+def test_the_settings_of_the_namespace_decide_what_converts(run: Run, write: Write) -> None:
+    config = write("injection: {namespaces: [{names: [team-*], modes: [daemonset]}]}\n", "settings.yaml")
+    path = write(RUNNER)
+    ran = run("migrate", "-f", path, "--config", config, "-n", "team-a", "-o", "json")
+    assert "switched off in this namespace" in findings(ran)["Deployment/runner"]["reason"]
+    ran = run("migrate", "-f", path, "--config", config, "-n", "other", "-o", "json")
+    assert findings(ran)["Deployment/runner"]["verdict"] == "converts"
+
+
 def test_a_file_is_searched_and_left_as_it_is(run: Run, write: Write) -> None:
     path = write(RUNNER)
     ran = run("migrate", "-f", path)

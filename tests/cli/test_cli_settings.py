@@ -150,3 +150,64 @@ def test_settings_in_another_format_are_refused(run: Run) -> None:
     ran = run("settings", "-o", "xml")
     assert ran.exit_code == 2
     assert "'xml' is none of table, json" in ran.stderr
+
+
+TENANTS = """\
+injection:
+  namespaces:
+    - {names: [ci-*], modes: [daemonset], defaults: {mtu: 1450}}
+"""
+
+
+def test_the_settings_of_a_namespace_are_printed(run: Run, write: Write) -> None:
+    config = write(TENANTS, "settings.yaml")
+    ran = run("settings", "--config", config, "--namespace", "ci-a")
+    rows = {line.split()[0]: line.split(maxsplit=2)[1:] for line in ran.stdout.splitlines()}
+    assert rows["injection.modes"] == ['["daemonset"]', f"file {config}, entry ci-*"]
+    assert rows["injection.defaults.mtu"] == ['"1450"', f"file {config}, entry ci-*"]
+    assert rows["injection.defaults.group"] == ['"2375"', "default"]
+    assert "server.port" not in rows
+    tree = json.loads(run("settings", "--config", config, "-n", "other", "-o", "json").stdout)
+    assert tree["injection.modes"] == {"value": ["daemonset", "sidecar"], "origin": "default"}
+
+
+def test_a_name_that_no_namespace_can_have_is_refused(run: Run) -> None:
+    ran = run("settings", "--namespace", "ci-*")
+    assert ran.exit_code == 2
+    assert "not a valid name of a namespace" in ran.stderr
+
+
+POD_IN_NAMESPACE = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: ci, namespace: NAMESPACE, annotations: {dind.io/inject: sidecar}}
+spec: {containers: [{name: build, image: build}]}
+"""
+
+
+@pytest.mark.parametrize("command", ["inject", "explain"])
+@pytest.mark.parametrize(("namespace", "outcome"), [("ci-a", "mode-off"), ("other", "injected (")])
+def test_the_namespace_of_an_object_chooses_its_settings(
+    run: Run, write: Write, command: str, namespace: str, outcome: str
+) -> None:
+    config = write(TENANTS, "settings.yaml")
+    manifest = write(POD_IN_NAMESPACE.replace("NAMESPACE", namespace), "pod.yaml")
+    ran = run(command, "--config", config, "-f", manifest)
+    assert outcome in ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("command", ["inject", "explain"])
+def test_the_flag_chooses_the_settings_of_objects_without_a_namespace(
+    run: Run, write: Write, pod: Path, command: str
+) -> None:
+    config = write(TENANTS, "settings.yaml")
+    ran = run(command, "--config", config, "-f", pod, "-n", "ci-a")
+    assert "switched off in this namespace (modes that are on: daemonset)" in ran.stdout + ran.stderr
+    assert ran.exit_code == 1
+
+
+def test_an_explanation_says_that_a_namespace_has_settings_of_its_own(run: Run, write: Write, pod: Path) -> None:
+    config = write(TENANTS, "settings.yaml")
+    line = f"  {'settings':<30} those of this namespace\n"
+    assert line in run("explain", "--config", config, "-f", pod, "-n", "ci-a").stdout
+    assert line not in run("explain", "--config", config, "-f", pod, "-n", "other").stdout

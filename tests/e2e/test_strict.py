@@ -8,10 +8,10 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import Any, NamedTuple
 
 import golden
 import jsonpatch
@@ -122,9 +122,9 @@ class Operators:
                 **values,
             }
         )
-        for kind in ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"):
-            self._kube.make(only(objects, kind, f"{name}-strict"))
-            self._stack.callback(self._kube.delete, kind, f"{name}-strict", version=ADMISSION)
+        for strict in strict_policies(objects, name):
+            self._kube.make(strict)
+            self._stack.callback(self._kube.delete, strict["kind"], strict["metadata"]["name"], version=ADMISSION)
         namespace = self._stack.enter_context(self._kube.namespace(**{release.OTHER_RELEASE: name}))
         text = only(objects, "ConfigMap", name)["data"]["settings.yaml"]
         loaded = parse_settings(text, "settings.yaml", {}).settings.injection
@@ -143,6 +143,11 @@ def operators(control_plane: ControlPlane) -> Iterator[Operators]:
             )
             stack.callback(kube.delete, "RuntimeClass", name, version="node.k8s.io/v1")
         yield Operators(kube, stack)
+
+
+def strict_policies(objects: tuple[Manifest, ...], name: str) -> list[Manifest]:
+    """Return the strict policies of a release and their bindings, one of each for the cluster and for each entry."""
+    return [each for each in objects if each["metadata"]["name"].startswith(f"{name}-strict")]
 
 
 def privileged() -> Manifest:
@@ -248,6 +253,96 @@ class TestAttacks:
         node = injected(pod(BODIES["plain"], "daemonset"), sidecar.policy)
         off = operators.for_settings({"modes": ["sidecar"]}, daemonset={"enabled": False})
         assert "annotation dind.io/status: only dind-webhook writes it" in off.refusal(node)
+
+
+class Tenants(NamedTuple):
+    """Two namespaces, of which one has an entry in the settings, with the policies of the API server."""
+
+    tenant: Operator
+    other: Operator
+
+
+@pytest.fixture(scope="module")
+def tenants(control_plane: ControlPlane) -> Iterator[Tenants]:
+    kube, name = control_plane.kube, f"tenants-{token_hex(3)}"
+    requirement = {"key": release.OTHER_RELEASE, "operator": "In", "values": [name]}
+    with ExitStack() as stack:
+        tenant, other = (stack.enter_context(kube.namespace(**{release.OTHER_RELEASE: name})) for _ in range(2))
+        injection = {
+            "allowed_options": ["mtu", "memory-limit"],
+            "max": {"memory-limit": "8Gi"},
+            "namespaces": [
+                {"names": ["other-*"], "modes": []},
+                {
+                    "names": [f"{tenant.name[:-1]}*"],
+                    "modes": ["sidecar"],
+                    "allowed_options": ["image", "memory-limit"],
+                    "allowed_images": ["docker:*"],
+                    "defaults": {"mtu": 1400, "memory-limit": "1Gi"},
+                    "max": {"memory-limit": "2Gi"},
+                },
+            ],
+        }
+        objects = render(
+            {
+                "fullnameOverride": name,
+                "policy": {"strict": True},
+                "webhook": {"namespaceSelector": [requirement]},
+                "daemonset": {"enabled": True},
+                "settings": {"injection": injection},
+            }
+        )
+        for strict in strict_policies(objects, name):
+            kube.make(strict)
+            stack.callback(kube.delete, strict["kind"], strict["metadata"]["name"], version=ADMISSION)
+        text = only(objects, "ConfigMap", name)["data"]["settings.yaml"]
+        policy = make_policy(parse_settings(text, "settings.yaml", {}).settings.injection)
+        both = Tenants(*(Operator(each, policy.for_namespace(each.name), name) for each in (tenant, other)))
+        for operator in both:
+            until("the policies to act", lambda operator=operator: DENIED in operator.refusal(privileged()))
+        yield both
+
+
+# Pods by mode and options, and whether the policy of the tenant and that of the cluster admit them
+TENANT_PODS: list[tuple[str, dict[str, str], bool, bool]] = [
+    ("sidecar", {"image": "docker:28-dind"}, True, False),
+    ("sidecar", {"mtu": "1450"}, False, True),
+    ("sidecar", {"memory-limit": "2Gi"}, True, True),
+    ("sidecar", {"memory-limit": "4Gi"}, False, True),
+    ("sidecar", {"memory-limit": "16Gi"}, False, False),
+    ("daemonset", {}, False, True),
+]
+
+
+class TestNamespaces:
+    """Each namespace is judged by its own policy alone."""
+
+    def test_what_the_webhook_injects_is_admitted(self, tenants: Tenants) -> None:
+        for operator in tenants:
+            assert operator.refusal(injected(pod(BODIES["workspaces"]), operator.policy)) == ""
+
+    @pytest.mark.parametrize(("mode", "options", "in_tenant", "in_other"), TENANT_PODS, ids=str)
+    def test_what_only_another_namespace_may_have_is_refused(
+        self, tenants: Tenants, mode: str, options: dict[str, str], in_tenant: bool, in_other: bool
+    ) -> None:
+        """Somebody writes by hand what another policy injects."""
+        for operator, is_admitted in zip(tenants, (in_tenant, in_other), strict=True):
+            opened = replace(
+                operator.policy,
+                allowed_options=frozenset(option.name for option in OPTIONS),
+                allowed_images=("docker:*",),
+                modes=frozenset(Mode),
+                max={},
+            )
+            refused = operator.refusal(injected(pod(BODIES["plain"], mode, options), opened))
+            assert (refused == "") is is_admitted, refused
+            assert is_admitted or DENIED in refused
+
+    def test_the_webhook_denies_what_its_policy_does_not_allow(self, tenants: Tenants) -> None:
+        for mode, options, *admitted in TENANT_PODS:
+            for operator, is_admitted in zip(tenants, admitted, strict=True):
+                decision = decide_for_namespace(pod(BODIES["plain"], mode, options), "enabled", operator.policy)
+                assert (decision.outcome is Outcome.INJECTED) is is_admitted, decision.message
 
 
 # Changes to an existing pod: name, subresource, change, and message; "" if the change is allowed.

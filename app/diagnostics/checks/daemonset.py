@@ -10,7 +10,8 @@ from app.model import JsonObject, clean_path
 
 
 def check_daemonset(snapshot: Snapshot) -> Iterator[Problem]:
-    if Mode.DAEMONSET in snapshot.injection_policy.modes and snapshot.daemonset is None:
+    is_on = any(Mode.DAEMONSET in policy.modes for policy in snapshot.injection_policy.variants)
+    if is_on and snapshot.daemonset is None:
         yield Problem("daemonset mode is on, but this release has no DaemonSet")
 
 

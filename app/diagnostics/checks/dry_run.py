@@ -57,7 +57,7 @@ def _exclusion(run: DryRun, snapshot: Snapshot) -> str | None:
     if namespace is None:
         return None
     inputs = AdmissionInputs(namespace, snapshot.configuration, snapshot.injection_policy)
-    return find_exclusion(dry_run_pod(run.mode, snapshot.injection_policy), inputs)
+    return find_exclusion(dry_run_pod(run.mode, inputs.policy.for_namespace(run.namespace)), inputs)
 
 
 def check_kept(snapshot: Snapshot) -> Iterator[Problem]:
@@ -65,7 +65,7 @@ def check_kept(snapshot: Snapshot) -> Iterator[Problem]:
         if _lost_injection(run):
             yield Problem(f"{_location(run)}: {_as_one_line(run.refusal)}", _other_webhooks(snapshot))
         elif run.pod is not None and STATUS in annotations_of(run.pod):
-            decision = inject(run.pod, None, snapshot.injection_policy)
+            decision = inject(run.pod, None, snapshot.injection_policy.for_namespace(run.namespace))
             if decision.reason is Reason.STALE_STATUS:
                 yield Problem(f"{_location(run)}: the pod {decision.detail}", _other_webhooks(snapshot))
 

@@ -12,10 +12,10 @@ _IN_USER_NAMESPACE = (Isolation.USERNS, Isolation.AUTO)
 
 
 def check_node_user_namespaces(snapshot: Snapshot) -> Iterator[Problem]:
-    policy = snapshot.injection_policy
-    isolation = policy.defaults.isolation
+    isolations = {policy.defaults.isolation for policy in snapshot.injection_policy.variants}
+    isolation = next((each for each in _IN_USER_NAMESPACE if each in isolations), None)
     # A RuntimeClass may choose the nodes of these pods.
-    if isolation not in _IN_USER_NAMESPACE or Isolation.USERNS in policy.runtime_classes:
+    if isolation is None or Isolation.USERNS in snapshot.injection_policy.runtime_classes:
         return
     without = sorted(name_of(node) for node in snapshot.nodes if accepts_pods(node) and not _has_user_namespaces(node))
     if without:

@@ -68,7 +68,8 @@ def read_installation(reader: ClusterReader, configuration: JsonObject | None) -
     daemonsets = reader.list("daemonset", "the DaemonSet", f"{apps}/daemonsets", labelSelector=dind)
     policy = read_policy(reader, configuration)
     service, slices = _read_service(reader, configuration)
-    if not daemonsets and "injection_policy" not in reader.unavailable and Mode.DAEMONSET not in policy.modes:
+    is_off = all(Mode.DAEMONSET not in variant.modes for variant in policy.variants)
+    if not daemonsets and "injection_policy" not in reader.unavailable and is_off:
         reader.unavailable.update(dict.fromkeys(("daemonset", "daemons"), "daemonset mode is off"))
     return {
         "injection_policy": policy,

@@ -46,7 +46,6 @@ def read_snapshot(
     namespaces = _read_namespaces(reader, scope)
     pods = _read_pods(reader, scope)
     names = [name_of(each) for each in namespaces if _can_get_pods(each) and is_selected(configuration, each)]
-    modes = _modes(injection_policy, release["daemonset"], is_default="injection_policy" in reader.unavailable)
     return Snapshot(
         taken_at=datetime.now(UTC),
         unavailable=reader.unavailable,
@@ -64,14 +63,14 @@ def read_snapshot(
         events=reader.list(
             "events", "events", f"/api/v1/{_namespace_prefix(scope)}events", fieldSelector="reason=FailedCreate"
         ),
-        dry_runs=_read_dry_runs(reader, scope, names, injection_policy, modes),
+        dry_runs=_read_dry_runs(reader, scope, names, injection_policy, release["daemonset"]),
         **release,
     )
 
 
 def _read_nodes(reader: ClusterReader, daemonset: JsonObject | None, policy: Policy) -> tuple[JsonObject, ...]:
     """Return the nodes if a check needs them: a large cluster has many."""
-    if daemonset is None and policy.defaults.isolation is Isolation.NONE:
+    if daemonset is None and all(variant.defaults.isolation is Isolation.NONE for variant in policy.variants):
         return ()
     return reader.list("nodes", "nodes", "/api/v1/nodes")
 
@@ -131,7 +130,7 @@ def _modes(policy: Policy, daemonset: JsonObject | None, *, is_default: bool) ->
 
 
 def _read_dry_runs(
-    reader: ClusterReader, scope: Scope, namespaces: list[str], policy: Policy, modes: list[Mode]
+    reader: ClusterReader, scope: Scope, namespaces: list[str], policy: Policy, daemonset: JsonObject | None
 ) -> tuple[DryRun, ...]:
     if not namespaces:
         reason = f"namespace {scope.namespace} has not opted in" if scope.namespace else "no namespace has opted in"
@@ -140,11 +139,13 @@ def _read_dry_runs(
         )
         return ()
     dry_runs = []
+    is_default = "injection_policy" in reader.unavailable
     for namespace in namespaces[:_MAX_NAMESPACES]:
-        for mode in modes:
+        own_policy = policy.for_namespace(namespace)
+        for mode in _modes(own_policy, daemonset, is_default=is_default):
             reader.report_progress(f"a dry-run in namespace {namespace}")
             try:
-                pod = reader.cluster.try_create(f"/api/v1/namespaces/{namespace}/pods", dry_run_pod(mode, policy))
+                pod = reader.cluster.try_create(f"/api/v1/namespaces/{namespace}/pods", dry_run_pod(mode, own_policy))
                 dry_runs.append(DryRun(namespace, mode, pod))
             except ForbiddenError as error:
                 reader.unavailable["dry_runs"] = describe_read_error(error)

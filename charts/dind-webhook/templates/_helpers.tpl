@@ -213,8 +213,12 @@ The entries of the webhook configuration, as a JSON list: name, path, requiremen
 the match conditions they have.
 */}}
 {{- define "dind-webhook.webhookEntries" -}}
-{{- $injection := (include "dind-webhook.settings" . | fromYaml).injection -}}
-{{- $replaces := or (has "node-socket" ($injection.allowed_options | default list)) (eq (get $injection.defaults "node-socket") "replace") -}}
+{{- $replaces := false -}}
+{{- range include "dind-webhook.injections" . | fromJsonArray -}}
+{{- if or (has "node-socket" (.injection.allowed_options | default list)) (eq (get .injection.defaults "node-socket") "replace") -}}
+{{- $replaces = true -}}
+{{- end -}}
+{{- end -}}
 {{- $labelled := dict "key" "dind.io/node-socket" "operator" "In" "values" (list "replace") -}}
 {{- $notLabelled := dict "key" "dind.io/node-socket" "operator" "NotIn" "values" (list "replace") -}}
 {{- $entries := list -}}

@@ -1,11 +1,11 @@
 {{/*
-Translates the operator's settings for the strict policy. files/strict.json has the facts of the injection code (`make
+Translates settings of injection for the strict policy. Takes (dict "root" $ "injection" …). files/strict.json has the facts of the injection code (`make
 reference`); the settings select from them. Everything is returned as JSON; a JSON text or list of texts is also valid CEL.
 */}}
 {{- define "dind-webhook.strict" -}}
-{{- $facts := .Files.Get "files/strict.json" | fromJson -}}
+{{- $facts := .root.Files.Get "files/strict.json" | fromJson -}}
 {{- $s := deepCopy $facts.settings -}}
-{{- range $name, $value := (include "dind-webhook.settings" . | fromYaml).injection -}}
+{{- range $name, $value := .injection -}}
 {{- $_ := set $s $name $value -}}
 {{- end -}}
 {{- $defaults := dict -}}

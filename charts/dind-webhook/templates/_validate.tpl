@@ -4,7 +4,7 @@ line, each with the name of the value.
 */}}
 {{- define "dind-webhook.validate" -}}
 {{- $wrong := list -}}
-{{- range list "names" "images" "replicas" "ports" "tls" "access" "policy" "isolation" "monitoring" "daemonset" "test" -}}
+{{- range list "names" "images" "replicas" "ports" "tls" "access" "policy" "namespaces" "isolation" "monitoring" "daemonset" "test" -}}
 {{- $wrong = concat $wrong (include (printf "dind-webhook.validate.%s" .) $ | splitList "\n" | compact) -}}
 {{- end -}}
 {{- if $wrong -}}
@@ -30,9 +30,9 @@ image.tag is empty: set a tag or image.digest, or set image.tag to null for the 
 dindImage.tag is empty: set a tag, such as 29.8.2-dind, or dindImage.digest
 {{- end }}
 {{- end }}
-{{- with ((.Values.settings.injection | default dict).defaults | default dict).image -}}
-{{- if not (regexMatch "(:[A-Za-z0-9_][A-Za-z0-9_.-]*|@sha256:[a-f0-9]{64})$" .) }}
-settings.injection.defaults.image: {{ quote . }} has neither a tag nor a digest
+{{- range include "dind-webhook.injections" . | fromJsonArray -}}
+{{- if not (regexMatch "(:[A-Za-z0-9_][A-Za-z0-9_.-]*|@sha256:[a-f0-9]{64})$" .injection.defaults.image) }}
+{{ .place }}.defaults.image: {{ quote .injection.defaults.image }} has neither a tag nor a digest
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -111,18 +111,21 @@ policy.strict is on, and settings.injection.{{ . }} too: Pod Security baseline, 
 {{- end -}}
 
 {{- define "dind-webhook.validate.isolation" -}}
-{{- $injection := .Values.settings.injection | default dict -}}
+{{- range include "dind-webhook.injections" . | fromJsonArray -}}
+{{- $place := .place -}}
+{{- $injection := .injection -}}
 {{- $classes := $injection.runtime_classes | default dict -}}
-{{- $used := append ($injection.allowed_isolations | default list) (get ($injection.defaults | default dict) "isolation") -}}
+{{- $default := get $injection.defaults "isolation" -}}
 {{- range list "sysbox" "kata" "gvisor" -}}
-{{- if and (has . $used) (not (get $classes .)) }}
-settings.injection allows isolation {{ . }}, but runtime_classes has no RuntimeClass for it: name the one of your nodes
+{{- if and (has . (append ($injection.allowed_isolations | default list) $default)) (not (get $classes .)) }}
+{{ $place }} allows isolation {{ . }}, but runtime_classes has no RuntimeClass for it: name the one of your nodes
 {{- end }}
 {{- end }}
-{{- $default := get ($injection.defaults | default dict) "isolation" -}}
 {{- if and (has $default (list "userns" "auto" "sysbox")) (eq (toString $injection.start_script) "false") }}
-settings.injection.defaults.isolation is {{ $default }}, but settings.injection.start_script is off: only the script makes sure that there is a user namespace
+{{ $place }}.defaults.isolation is {{ $default }}, but settings.injection.start_script is off: only the script makes sure that there is a user namespace
 {{- end }}
+{{- end }}
+{{- $classes := (.Values.settings.injection | default dict).runtime_classes | default dict }}
 {{- if and .Values.runtimeClass.create (get $classes "userns") }}
 runtimeClass.create is on, and settings.injection.runtime_classes.userns names a RuntimeClass too: set one of them
 {{- end }}

@@ -1,6 +1,8 @@
 {{- define "dind-webhook.validate.daemonset" -}}
 {{- $v := .Values.daemonset -}}
-{{- if and $v.enabled (not (has "daemonset" (include "dind-webhook.modes" . | fromJsonArray))) }}
+{{- $modes := list -}}
+{{- range include "dind-webhook.injections" . | fromJsonArray -}}{{- $modes = concat $modes .injection.modes -}}{{- end -}}
+{{- if and $v.enabled (not (has "daemonset" $modes)) }}
 daemonset.enabled is on, but settings.injection.modes has no daemonset: no pod could use the daemons
 {{- end }}
 {{- if le (int $v.gc.highPercent) (int $v.gc.lowPercent) }}

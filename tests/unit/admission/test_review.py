@@ -15,6 +15,7 @@ from app.errors import BadRequestError
 from app.injection import Decision, Mode, Outcome, Policy, Reason, inject
 from app.model import JsonObject, PodShape, add
 from app.model.schema import ContainerShape, SpecShape
+from app.settings import NamespaceSettings
 
 _V1, _V1BETA1 = "admission.k8s.io/v1", "admission.k8s.io/v1beta1"
 
@@ -50,6 +51,14 @@ def test_a_request_is_read() -> None:
 def test_an_object_that_is_no_pod_is_kept_as_text_for_who_asks(malformed: Any) -> None:
     pod = decode_review(_body(malformed)).pod
     assert pod is None if malformed is None else isinstance(pod, Raw) and orjson.loads(bytes(pod)) == malformed
+
+
+def test_the_policy_of_the_pods_namespace_decides() -> None:
+    entry = NamespaceSettings(names=("team-*",), modes=frozenset({Mode.DAEMONSET}))
+    policy = permissive_policy(namespaces=(entry,))
+    for namespace, reason in {"ci": "injected", "team-a": "mode-off", None: "injected"}.items():
+        response = _respond(_body(a_pod(), namespace=namespace), policy)["response"]
+        assert response["auditAnnotations"]["reason"] == reason, namespace
 
 
 @pytest.mark.parametrize("absent", ["operation", "namespace", "subResource", "object"])

@@ -27,7 +27,8 @@ from app.certs.issue import issue_ca
 from app.diagnostics import Snapshot
 from app.diagnostics.dry_run_pod import dry_run_pod
 from app.diagnostics.snapshot import DryRun, ServerEndpoint
-from app.injection import Isolation, Mode
+from app.injection import Isolation, Mode, Policy
+from app.settings import InjectionSettings, make_policy
 
 ENABLED = "enabled.inject.dind.io"
 
@@ -43,6 +44,11 @@ def orphan_of(release: str = "dind-webhook", namespace: str = "docker-system") -
     """Return an object of a release."""
     own = {**labels("policy"), "app.kubernetes.io/instance": release}
     return {"metadata": {"name": release, "labels": own, "annotations": {"meta.helm.sh/release-namespace": namespace}}}
+
+
+def tenants(settings: dict[str, Any], *entries: dict[str, Any]) -> Policy:
+    """Return the policy with entries for namespaces."""
+    return make_policy(InjectionSettings.model_validate({**settings, "namespaces": entries}))
 
 
 def dry_run_refused_with(text: str) -> Snapshot:
@@ -329,6 +335,15 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
         "daemonset.enabled to true",
     ),
     (
+        "daemonset",
+        healthy(
+            daemonset=None,
+            injection_policy=tenants({"modes": ["sidecar"]}, {"names": ["team-a"], "modes": ["daemonset"]}),
+        ),
+        "daemonset mode is on, but this release has no DaemonSet",
+        "daemonset.enabled to true",
+    ),
+    (
         "daemonset-path",
         healthy(injection_policy=replace(POLICY, host_path="/elsewhere")),
         "pods mount /elsewhere of the node, but the DaemonSet mounts /var/run/dind/x",
@@ -345,6 +360,15 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
         healthy(nodes=(node("a"), node("b"), node("c"))),
         "no daemon on c: pods with dind.io/inject: daemonset do not start there",
         "kubectl describe node c",
+    ),
+    (
+        "node-user-namespaces",
+        healthy(
+            injection_policy=tenants({}, {"names": ["ci"], "defaults": {"isolation": "userns"}}),
+            nodes=(node("b"),),
+        ),
+        "no user namespaces on b: pods with isolation userns do not start there",
+        "kubectl get node b -o yaml",
     ),
     (
         "node-user-namespaces",
@@ -471,6 +495,12 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
         healthy(pods=(pod(namespace="default"),)),
         "pod default/build: the namespace has no label",
         "kubectl label namespace default dind.io/inject=enabled",
+    ),
+    (
+        "pods-have-docker",
+        healthy(pods=(pod(),), injection_policy=tenants({}, {"names": ["ci"], "modes": ["daemonset"]})),
+        "it would be denied: annotation dind.io/inject: mode sidecar is switched off in this namespace",
+        "kubectl -n ci delete pod build",
     ),
     (
         "pods-have-docker",

@@ -272,3 +272,14 @@ def test_a_volume_without_a_source_is_an_empty_directory() -> None:
     (pod,) = evaluate(POD.replace("      emptyDir: {}\n", "")).pods
     assert pod.pod_diagram is not None
     assert pod.pod_diagram.volumes[0].kind == "emptyDir"
+
+
+def test_the_settings_of_the_namespace_in_the_manifest_decide() -> None:
+    settings = (
+        "injection: {namespaces: [{names: [team-*], modes: [daemonset], allowed_options: [], defaults: {mtu: 1450}}]}"
+    )
+    named = POD.replace("  name: ci\n", "  name: ci\n  namespace: team-a\n")
+    for manifest, reason, mtu in ((POD, "injected", ("", True)), (named, "mode-off", ("1450", False))):
+        found = evaluate(manifest, settings=settings)
+        assert found.pods[0].reason == reason
+        assert [(field.default, field.allowed) for field in found.options if field.key == "dind.io/mtu"] == [mtu]

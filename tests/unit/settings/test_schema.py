@@ -75,6 +75,12 @@ _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
         Reason.INJECTED,
         Reason.OPTION_NOT_ALLOWED,
     ),
+    "namespaces": (
+        [{"names": ["ci-*"], "allowed_options": []}],
+        lambda p: _reason(p.for_namespace("ci-1"), options={"mtu": "1450"}),
+        Reason.INJECTED,
+        Reason.OPTION_NOT_ALLOWED,
+    ),
     "container_name": ("docker", lambda p: _daemon(p)["name"], "dind", "docker"),
     "wait_container_name": (
         "docker-wait",
