@@ -261,7 +261,8 @@ def _has_daemon(pod: JsonObject) -> bool:
 
 def _comparable(pod: JsonObject) -> JsonObject:
     """Return a pod without the names that the API server generates for each pod."""
-    text = json.dumps({"spec": pod["spec"], "annotations": pod["metadata"]["annotations"]})
+    metadata = {member: pod["metadata"][member] for member in ("annotations", "labels")}
+    text = json.dumps({"spec": pod["spec"], **metadata})
     for volume in pod["spec"]["volumes"]:
         if volume["name"].startswith("kube-api-access-"):
             text = text.replace(volume["name"], "kube-api-access")

@@ -40,6 +40,7 @@ def mutating_policy(version: str, webhook: Mapping[str, Any]) -> list[JsonObject
         "volumes": _cel(given["volumes"], "Object.spec.volumes"),
         "group": str(given["group"]),
         "annotations": json.dumps(given["annotations"])[1:-1],
+        "labels": json.dumps(given["labels"]),
     }
     policy = yaml.safe_load(Template(_TEMPLATE.read_text("utf-8")).substitute(values))
     binding = {**policy, "kind": "MutatingAdmissionPolicyBinding", "spec": {"policyName": policy["metadata"]["name"]}}

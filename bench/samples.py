@@ -112,6 +112,7 @@ def additions() -> JsonObject:
         "clientMounts": values["/spec/containers/0/volumeMounts"],
         "group": values["/spec/securityContext"]["supplementalGroups"][0],
         "annotations": annotations,
+        "labels": values["/metadata/labels"],
     }
 
 

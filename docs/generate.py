@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from app.certs import CertsMetrics
 from app.diagnostics import CHECKS, Category
 from app.http import Metrics
-from app.injection import INJECT, OPTIONS, RULES, STATUS, Mode, Option, Outcome, Reason
+from app.injection import INJECT, INJECTED, OPTIONS, RULES, STATUS, Mode, Option, Outcome, Reason
 from app.injection.start_script import COMMENTED_SCRIPT
 from app.settings import NamespaceSettings, Settings, list_settings, load_settings
 from app.strict_policy import advisory_facts, policy_facts
@@ -65,7 +65,8 @@ Examples:
 ```yaml
 {"".join(f"{option.key}: {_yaml(option.example)}{chr(10)}" for option in OPTIONS)}```
 
-The webhook writes `{STATUS}`, with the mode and version of the injection. Do not set it.
+The webhook writes the annotation `{STATUS}`, with the mode and version of the injection, and the label `{INJECTED}`,
+with the mode, so that `kubectl get pods -A -l {INJECTED}` finds the pods. Do not set them.
 
 ## Reasons
 

@@ -7,7 +7,7 @@ the pod (`conflicts`), and render what the pod lacks (`patch`). `rules` runs the
 from app.injection.annotations import apply_defaults
 from app.injection.bounds import find_bad_bounds, find_unbounded_defaults
 from app.injection.conflicts import STALE_STATUS
-from app.injection.constants import INJECT, NODE_SOCKET, PREFIX, STATUS
+from app.injection.constants import INJECT, INJECTED, NODE_SOCKET, PREFIX, STATUS
 from app.injection.decision import Decision, Mode, Outcome, Reason
 from app.injection.docker_paths import (
     DATA_ROOT,
@@ -38,6 +38,7 @@ __all__ = [
     "DISABLED",
     "ENDING_FLAGS",
     "INJECT",
+    "INJECTED",
     "IN_USER_NAMESPACE",
     "ISOLATION_VARIABLE",
     "LISTENING_FLAGS",

@@ -1,11 +1,12 @@
 """Everything that a mode adds to a pod, in one type for both modes."""
 
+from app.injection.decision import Mode
 from app.injection.options import TcpAddress
 from app.model import Container, JsonObject, Mount
 
 
 class Additions:
-    """The members of the pod spec that a mode adds, whether or not the pod already has them.
+    """The members of the pod spec that `mode` adds, whether or not the pod already has them.
 
     `container`, with `container_mounts`, becomes the first init container, or the last container if `as_container`.
     Each of `clients` gets `client_env` and `client_mounts`, and the spec itself gets `pod_members`. The daemon listens
@@ -16,6 +17,7 @@ class Additions:
     def __init__(  # noqa: PLR0913  # one parameter for each member
         self,
         *,
+        mode: Mode,
         volumes: tuple[JsonObject, ...],
         container: JsonObject | None,
         container_mounts: tuple[Mount, ...],
@@ -29,6 +31,7 @@ class Additions:
         evictable: tuple[str, ...],
         warnings: tuple[str, ...],
     ) -> None:
+        self.mode = mode
         self.volumes = volumes
         self.container = container
         self.container_mounts = container_mounts

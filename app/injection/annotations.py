@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from app.injection import parsers
 from app.injection.bounds import find_exceeded_bounds
-from app.injection.constants import INJECT, ISOLATION, PREFIX, STATUS
+from app.injection.constants import INJECT, INJECTED, ISOLATION, PREFIX, STATUS
 from app.injection.contradictions import find_contradictions
 from app.injection.decision import Denial, Mode, Reason
 from app.injection.image_policy import is_allowed_image
@@ -152,7 +152,7 @@ def parse_options(texts: OptionTexts, policy: Policy) -> Options | Denial:
 def warn_of_options_without_effect(metadata: Metadata, mode: Mode | None) -> list[str]:
     """Return warnings about options of the other mode and about labels that look like options."""
     options = [key for key in metadata.annotations if (option := OPTIONS_BY_KEY.get(key)) and mode not in option.modes]
-    labels = [key for key in metadata.labels if key.startswith(PREFIX) and key != INJECT]
+    labels = [key for key in metadata.labels if key.startswith(PREFIX) and key not in (INJECT, INJECTED)]
     warnings = []
     if options:
         warnings.append(warn_of_names(f"without effect in {mode} mode", options))

@@ -2,7 +2,7 @@
 
 from app.injection.additions import Additions
 from app.injection.constants import PREFIX
-from app.injection.decision import Denial, Reason
+from app.injection.decision import Denial, Mode, Reason
 from app.injection.docker_paths import DEFAULT_DIR_WARNING, is_default_socket_dir, unix_socket_address
 from app.injection.message_parts import warn_of_names
 from app.injection.mode_injector import ModeInjector
@@ -54,6 +54,7 @@ def _build_additions(
     # The group is that of the node's socket, so the operator sets it, whatever the pod says.
     group = policy.defaults.group
     return Additions(
+        mode=Mode.DAEMONSET,
         volumes=({"name": policy.run_volume, "hostPath": host_path},),
         container=_build_wait_container(docker_host, group, policy, pod) if options.wait else None,
         container_mounts=(mount, *token_mounts(pod)),

@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 import orjson
 
 from app.injection.additions import Additions
-from app.injection.constants import STATUS
+from app.injection.constants import INJECTED, STATUS
 from app.injection.decision import Mode
 from app.injection.docker_variables import replace_variables, warn_of_other_daemons
-from app.injection.message_parts import warn_of_names
+from app.injection.message_parts import quote, truncate_warning, warn_of_names
 from app.injection.options import Isolation
 from app.injection.policy import Policy
 from app.model import Container, JsonObject, Metadata, Mount, Operation, Pod, add, pointer
@@ -38,7 +38,7 @@ def missing_operations(
     """
     return [
         *_group_operations(pod, additions),
-        *_annotation_operations(pod, metadata, additions, status),
+        *_metadata_operations(pod, metadata, additions, status),
         *_pod_member_operations(pod, additions),
         *_client_operations(pod, additions, policy),
         *_volume_operations(pod, additions),
@@ -47,9 +47,13 @@ def missing_operations(
     ]
 
 
-def warn_of_kept_members(pod: Pod, additions: Additions, policy: Policy) -> tuple[str, ...]:
+def warn_of_kept_members(pod: Pod, metadata: Metadata, additions: Additions, policy: Policy) -> tuple[str, ...]:
     """Return warnings about members of a pod that differ from the additions and are kept."""
-    return (*_warn_of_kept_mounts(pod, additions), *warn_of_other_daemons(pod, additions, policy))
+    return (
+        *_warn_of_kept_label(metadata, additions),
+        *_warn_of_kept_mounts(pod, additions),
+        *warn_of_other_daemons(pod, additions, policy),
+    )
 
 
 @lru_cache
@@ -69,7 +73,7 @@ def _group_operations(pod: Pod, additions: Additions) -> list[Operation]:
     return _append(f"{place}/supplementalGroups", security.supplemental_groups, [group])
 
 
-def _annotation_operations(pod: Pod, metadata: Metadata, additions: Additions, status: str) -> list[Operation]:
+def _metadata_operations(pod: Pod, metadata: Metadata, additions: Additions, status: str) -> list[Operation]:
     desired = {STATUS: status}
     if additions.evictable:
         desired[SAFE_TO_EVICT] = ",".join(additions.evictable)
@@ -78,10 +82,14 @@ def _annotation_operations(pod: Pod, metadata: Metadata, additions: Additions, s
         desired[DEFAULT_CONTAINER] = user_names[0]
     existing = metadata.annotations
     missing = {key: value for key, value in desired.items() if existing.get(key) is None}
+    labels = {INJECTED: additions.mode} if metadata.labels.get(INJECTED) is None else {}
     raw = metadata.raw
     if raw is None:
-        return _add_members("/metadata", None, {"annotations": missing})
-    return _add_members("/metadata/annotations", raw.annotations, missing)
+        return _add_members("/metadata", None, {"annotations": missing, "labels": labels})
+    return [
+        *_add_members("/metadata/annotations", raw.annotations, missing),
+        *_add_members("/metadata/labels", raw.labels, labels),
+    ]
 
 
 def _pod_member_operations(pod: Pod, additions: Additions) -> list[Operation]:
@@ -143,6 +151,14 @@ def _mount_operations(container: Container, desired: _MountEntries) -> list[Oper
     mounted_paths = {mount.path for mount in container.mounts}
     missing = [entry for path, entry in desired if path not in mounted_paths]
     return _append(f"{container.pointer}/volumeMounts", container.raw.volume_mounts, missing)
+
+
+def _warn_of_kept_label(metadata: Metadata, additions: Additions) -> Iterable[str]:
+    value = metadata.labels.get(INJECTED)
+    if value is not None and value != additions.mode:
+        yield truncate_warning(
+            f"the pod keeps its label {INJECTED}: {quote(value)}, which is not its mode, {additions.mode}; remove it"
+        )
 
 
 def _warn_of_kept_mounts(pod: Pod, additions: Additions) -> Iterable[str]:

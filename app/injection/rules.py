@@ -398,7 +398,7 @@ def decide(context: RuleContext) -> Decision:
         *context.isolation_warnings,
         *context.additions.warnings,
         *_warn_of_replaced_socket(context),
-        *warn_of_kept_members(context.pod, context.additions, context.policy),
+        *warn_of_kept_members(context.pod, context.metadata, context.additions, context.policy),
         *warn_of_options_without_effect(context.metadata, context.mode),
     )
     return Decision(

@@ -72,6 +72,7 @@ def _build_additions(
     if not is_native and pod.spec.restart_policy in ("Never", "OnFailure"):
         warnings.append("dind is an ordinary container here: the pod will not complete while it runs")
     return Additions(
+        mode=Mode.SIDECAR,
         volumes=template.volumes,
         container=template.container,
         container_mounts=(*template.mounts, *shared.mounts, *token_mounts(pod)),

@@ -17,6 +17,7 @@ type additions struct {
 	ClientMounts []corev1.VolumeMount `json:"clientMounts"`
 	Group        int64                `json:"group"`
 	Annotations  map[string]string    `json:"annotations"`
+	Labels       map[string]string    `json:"labels"`
 }
 
 func readAdditions(path string) (*additions, error) {
@@ -54,6 +55,14 @@ func (a *additions) addTo(pod *corev1.Pod) {
 		annotate(key, value)
 	}
 	annotate("kubectl.kubernetes.io/default-container", spec.Containers[0].Name)
+	if pod.Labels == nil {
+		pod.Labels = map[string]string{}
+	}
+	for key, value := range a.Labels {
+		if _, exists := pod.Labels[key]; !exists {
+			pod.Labels[key] = value
+		}
+	}
 }
 
 // clientsOf returns the containers that get Docker: all but native sidecars.

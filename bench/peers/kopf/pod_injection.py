@@ -28,6 +28,9 @@ def add_docker(pod: dict[str, Any]) -> None:
     annotations = pod["metadata"].setdefault("annotations", {})
     for key, value in {**ADDITIONS["annotations"], DEFAULT_CONTAINER: spec["containers"][0]["name"]}.items():
         annotations.setdefault(key, value)
+    labels = pod["metadata"].setdefault("labels", {})
+    for key, value in ADDITIONS["labels"].items():
+        labels.setdefault(key, value)
 
 
 def add_to_client(container: dict[str, Any]) -> None:

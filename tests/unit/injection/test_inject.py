@@ -56,6 +56,21 @@ def test_options_given_as_labels_are_without_effect(policy: Policy) -> None:
     assert "--mtu=1450" not in injected_pod(pod, policy)["spec"]["initContainers"][0]["args"]
 
 
+def test_a_label_of_the_pod_that_only_the_webhook_sets_is_kept_with_a_warning(policy: Policy) -> None:
+    pod = a_pod()
+    pod["metadata"]["labels"] = {"dind.io/injected": "daemonset"}
+    (warning,) = inject(pod, None, policy).warnings
+    assert warning == (
+        'the pod keeps its label dind.io/injected: "daemonset", which is not its mode, sidecar; remove it'
+    )
+
+
+def test_the_label_of_an_earlier_injection_is_no_cause_for_a_warning(policy: Policy) -> None:
+    pod = injected_pod(a_pod(), policy)
+    pod["spec"]["containers"].append(a_container("late"))
+    assert inject(pod, None, policy).warnings == ()
+
+
 def test_a_deeply_nested_member_that_is_copied_is_malformed(policy: Policy) -> None:
     nested: Any = "x"
     for _ in range(500):

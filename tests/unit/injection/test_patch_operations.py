@@ -6,7 +6,7 @@ import jsonpatch
 import pytest
 from pods import a_container, a_pod, find_by_name, injected_pod, operator_policy
 
-from app.injection import Policy, Reason, inject
+from app.injection import Mode, Policy, Reason, inject
 from app.model import JsonObject, Operation
 
 _STATUS = "/metadata/annotations/dind.io~1status"
@@ -105,20 +105,39 @@ def test_a_group_that_is_there_is_not_added_again(policy: Policy) -> None:
 )
 def test_absent_annotations_are_added_whole(metadata: JsonObject, place: str, policy: Policy) -> None:
     pod = {**a_pod(), "metadata": metadata}
-    (operation,) = [o for o in _operations(pod, policy) if o["path"].startswith("/metadata")]
+    (operation,) = [o for o in _operations(pod, policy) if o["path"].startswith("/metadata/annotations")]
     assert operation["path"] == place
     assert "dind.io/status" in operation["value"]
 
 
+@pytest.mark.parametrize(
+    ("labels", "operation"),
+    [
+        (None, ("/metadata/labels", {"dind.io/injected": "sidecar"})),
+        ({}, ("/metadata/labels/dind.io~1injected", "sidecar")),
+        ({"a": "b"}, ("/metadata/labels/dind.io~1injected", "sidecar")),
+        ({"dind.io/injected": None}, ("/metadata/labels/dind.io~1injected", "sidecar")),
+        ({"dind.io/injected": "sidecar"}, None),
+        ({"dind.io/injected": "mine"}, None),
+    ],
+)
+def test_a_label_selects_injected_pods(labels: Any, operation: Any, policy: Policy) -> None:
+    pod = a_pod()
+    pod["metadata"]["labels"] = labels
+    found = [(o["path"], o["value"]) for o in _operations(pod, policy) if o["path"].startswith("/metadata/labels")]
+    assert found == ([operation] if operation else [])
+
+
 def test_absent_metadata_is_added_whole() -> None:
-    decision = inject({"spec": {"containers": [a_container()]}}, next(iter(operator_policy().modes)), operator_policy())
+    decision = inject({"spec": {"containers": [a_container()]}}, Mode.SIDECAR, operator_policy())
     (operation,) = [o for o in decision.operations if o["path"].startswith("/metadata")]
     assert operation["path"] == "/metadata"
     assert "dind.io/status" in operation["value"]["annotations"]
+    assert operation["value"]["labels"] == {"dind.io/injected": "sidecar"}
 
 
 def test_annotations_that_are_there_get_one_operation_each_with_escaped_keys(policy: Policy) -> None:
-    found = [o["path"] for o in _operations(a_pod(), policy) if o["path"].startswith("/metadata")]
+    found = [o["path"] for o in _operations(a_pod(), policy) if o["path"].startswith("/metadata/annotations")]
     assert found == [
         _STATUS,
         "/metadata/annotations/cluster-autoscaler.kubernetes.io~1safe-to-evict-local-volumes",

@@ -20,6 +20,7 @@ pub struct Additions {
     client_mounts: Vec<(String, String)>,
     group: String,
     annotations: Vec<(String, String)>,
+    label: (String, String),
 }
 
 impl Additions {
@@ -42,6 +43,11 @@ impl Additions {
                 .flatten()
                 .map(|(key, value)| (key.clone(), value.to_string()))
                 .collect(),
+            label: file["labels"]
+                .as_object()
+                .and_then(|labels| labels.iter().next())
+                .map(|(key, value)| (key.clone(), value.to_string()))
+                .ok_or("there is a label")?,
         })
     }
 }
@@ -82,6 +88,12 @@ pub fn write_patch(pod: &Pod, additions: &Additions) -> serde_json::Result<Optio
     }
     if !annotations.contains_key(DEFAULT_CONTAINER) {
         patch.add(annotation_path(DEFAULT_CONTAINER), to_string(&spec.containers[0].name)?);
+    }
+    let (label, value) = &additions.label;
+    match &pod.metadata.labels {
+        None => patch.add("/metadata/labels", format_args!(r#"{{"{label}":{value}}}"#)),
+        Some(labels) if labels.contains_key(label) => {}
+        Some(_) => patch.add(format_args!("/metadata/labels/{}", escape(label)), value),
     }
     for (index, container) in init_containers.iter().enumerate().filter(|(_, one)| is_client(one)) {
         add_to_client(&mut patch, format_args!("/spec/initContainers/{index}"), container, additions);
@@ -160,7 +172,12 @@ fn is_client(container: &Container) -> bool {
 }
 
 fn annotation_path(key: &str) -> String {
-    format!("/metadata/annotations/{}", key.replace('~', "~0").replace('/', "~1"))
+    format!("/metadata/annotations/{}", escape(key))
+}
+
+/// Return a key as a part of a JSON pointer.
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {

@@ -15,6 +15,7 @@ pub struct Pod<'a> {
 pub struct Metadata {
     #[serde(default)]
     pub annotations: HashMap<String, String>,
+    pub labels: Option<HashMap<String, String>>,
 }
 
 #[derive(Deserialize)]
