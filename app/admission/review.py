@@ -30,7 +30,10 @@ _STATUS_REASONS = {400: "BadRequest", 403: "Forbidden", 422: "Invalid"}
 
 
 class Review:
-    """The request of an AdmissionReview. `pod` is its `object`, as JSON text if it is not a well-formed pod."""
+    """The request of an AdmissionReview. `pod` is its `object`, as JSON text if it is not a well-formed pod.
+
+    `user` is the name of the user who sends the request, such as the service account of a controller.
+    """
 
     # No dataclass: mypyc would not compile its constructor (docs/decisions/0021).
     def __init__(  # noqa: PLR0913, PLR0917  # one parameter for each member
@@ -42,6 +45,7 @@ class Review:
         resource: str,
         sub_resource: str,
         namespace: str,
+        user: str,
         pod: PodShape | Raw | None,
     ) -> None:
         self.api_version = api_version
@@ -51,6 +55,7 @@ class Review:
         self.resource = resource
         self.sub_resource = sub_resource
         self.namespace = namespace
+        self.user = user
         self.pod = pod
 
 
@@ -70,7 +75,7 @@ def decode_review(body: bytes | bytearray) -> Review:
     request = review.request
     if request is None:
         raise BadRequestError("request: is missing")
-    resource = request.resource
+    resource, user_info = request.resource, request.user_info
     return Review(
         review.api_version,
         request.uid,
@@ -79,6 +84,7 @@ def decode_review(body: bytes | bytearray) -> Review:
         resource.resource or "",
         request.sub_resource or "",
         request.namespace or "",
+        (user_info.username or "") if user_info else "",
         request.pod,
     )
 

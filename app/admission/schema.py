@@ -13,12 +13,19 @@ class ResourceShape(Struct, gc=False):
     resource: str | None = None
 
 
+class UserShape(Struct, gc=False):
+    """The `userInfo` of a request."""
+
+    username: str | None = None
+
+
 class _Request(Struct, gc=False, rename="camel"):
     uid: ObjectName
     resource: ResourceShape
     operation: str | None = None
     sub_resource: str | None = None
     namespace: str | None = None
+    user_info: UserShape | None = None
 
 
 class RequestOfPod(_Request, gc=False, rename="camel"):

@@ -13,13 +13,19 @@ from app.http.mutate import MutateEndpoint
 from app.injection import Policy
 
 
-def webhook_application(policy: Policy, metrics: Metrics, body_limit: int, queue: FairQueue) -> "WebhookApplication":
+def webhook_application(
+    policy: Policy, metrics: Metrics, body_limit: int, queue: FairQueue, *, logs_user: bool = False
+) -> "WebhookApplication":
     """Return the application with one path for each request of a namespace.
 
-    `body_limit` is in bytes. `queue` decides when a request is answered.
+    `body_limit` is in bytes. `queue` decides when a request is answered. `logs_user` tells whether the log has the user
+    of a request.
     """
     return WebhookApplication(
-        {request.path: MutateEndpoint(policy, request, metrics, body_limit, queue) for request in NAMESPACE_REQUESTS}
+        {
+            request.path: MutateEndpoint(policy, request, metrics, body_limit, queue, logs_user=logs_user)
+            for request in NAMESPACE_REQUESTS
+        }
     )
 
 

@@ -28,14 +28,22 @@ _AnsweredReview: TypeAlias = tuple[Review, Decision, float]
 class MutateEndpoint:
     """The endpoint of one path; the path says what the namespace asks for."""
 
-    def __init__(
-        self, policy: Policy, namespace: NamespaceRequest, metrics: Metrics, body_limit: int, queue: FairQueue
+    def __init__(  # noqa: PLR0913  # one parameter for each thing that the endpoint uses
+        self,
+        policy: Policy,
+        namespace: NamespaceRequest,
+        metrics: Metrics,
+        body_limit: int,
+        queue: FairQueue,
+        *,
+        logs_user: bool = False,
     ) -> None:
         self._queue = queue
         self._policy = policy
         self._namespace = namespace
         self._metrics = metrics
         self._body_limit = body_limit
+        self._logs_user = logs_user
         self._unrecorded_reviews: list[_AnsweredReview] = []
         self._log = structlog.get_logger()
         self._batch_log = BatchLogger()
@@ -103,7 +111,11 @@ class MutateEndpoint:
         # Lines that cannot be written are lost; later ones may be written.
         with suppress(OSError):
             self._batch_log.info(
-                "decision", [_log_fields(review, decision, seconds) for review, decision, seconds in answered_reviews]
+                "decision",
+                [
+                    _log_fields(review, decision, seconds, logs_user=self._logs_user)
+                    for review, decision, seconds in answered_reviews
+                ],
             )
 
     async def _read(self, receive: Receive) -> bytearray | None:
@@ -140,9 +152,14 @@ class MutateEndpoint:
         self._log.error("bug", error=type(error).__name__, frames=frames_of(error))
 
 
-def _log_fields(review: Review, decision: Decision, seconds: float) -> dict[str, Any]:
-    """Return the log fields of a request: its uid, the pod's namespace, name and owner, the decision and its time."""
+def _log_fields(review: Review, decision: Decision, seconds: float, *, logs_user: bool) -> dict[str, Any]:
+    """Return the log fields of a request: its uid, the pod's namespace, name and owner, the decision and its time.
+
+    With `logs_user`, the fields have the user who sent the request too.
+    """
     facts: dict[str, Any] = {"uid": review.uid[:64], "namespace": review.namespace[:MAX_NAME_LENGTH]}
+    if logs_user:
+        facts["user"] = review.user[:MAX_NAME_LENGTH]
     # A pod that cannot be read was denied for that reason, and has no fields.
     if isinstance(review.pod, PodShape):
         facts |= _owner_fields(review.pod.metadata)

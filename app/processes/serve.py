@@ -110,7 +110,9 @@ def _webhook_server(
 ) -> Server:
     config = settings.server
     queue = FairQueue()
-    application = webhook_application(make_policy(settings.injection), metrics, config.body_limit, queue)
+    application = webhook_application(
+        make_policy(settings.injection), metrics, config.body_limit, queue, logs_user=settings.log.user
+    )
     context = ServerContext(
         config.request_seconds,
         IDLE_SECONDS,

@@ -494,6 +494,9 @@ class LogSettings(_SettingsGroup):
     level: Literal["debug", "info", "warning", "error"] = "info"
     """Lowest level that is logged."""
 
+    user: bool = False
+    """Log who creates a pod: the name of a person, or of the service account of a controller."""
+
 
 class Settings(_SettingsGroup):
     """Everything an operator can set."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -27,11 +28,12 @@ def review(uid: str, metadata: JsonObject | None = None, spec: JsonObject | None
     return json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
 
 
-def logged(policy: Policy, body: bytes) -> EventDict:
+def logged(policy: Policy, body: bytes, *, logs_user: bool = False) -> EventDict:
     """Return the log line of one request."""
 
     async def send_review() -> None:
-        webhook_application(policy, Metrics(), 2**20, FairQueue()).endpoints[b"/mutate"](JSON, body)
+        application = webhook_application(policy, Metrics(), 2**20, FairQueue(), logs_user=logs_user)
+        application.endpoints[b"/mutate"](JSON, body)
         await asyncio.sleep(0)
 
     with capture_logs() as log:
@@ -97,3 +99,22 @@ def test_nothing_is_said_of_metadata_that_cannot_be_read(policy: Policy) -> None
     line = logged(policy, review("a", {"generateName": "build-", "labels": 17}))
     assert line["reason"] == "malformed-pod"
     assert "generate_name" not in line
+
+
+def of_user(user: Any) -> bytes:
+    body = json.loads(review("a"))
+    body["request"]["userInfo"] = user
+    return json.dumps(body).encode()
+
+
+def test_the_user_is_logged_only_where_the_operator_wants_it(policy: Policy) -> None:
+    body = of_user({"username": "alice", "uid": "7", "groups": ["ci"], "extra": {"a": ["b"]}})
+    assert "alice" not in str(logged(policy, body))
+    assert logged(policy, body, logs_user=True)["user"] == "alice"
+
+
+@pytest.mark.parametrize(
+    ("user", "name"), [(None, ""), ({}, ""), ({"username": None}, ""), ({"username": "x" * 999}, "x" * 253)]
+)
+def test_the_name_of_a_user_is_bounded_and_may_be_absent(policy: Policy, user: Any, name: str) -> None:
+    assert logged(policy, of_user(user), logs_user=True)["user"] == name
