@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,6 +37,7 @@ from app.cli.output import (
     CheckOutput,
     ExplainOutput,
     InjectOutput,
+    ListOutput,
     MigrateOutput,
     SettingsOutput,
     VersionOutput,
@@ -320,6 +322,45 @@ def _check(
         raise typer.BadParameter(str(error), param_hint="--wait") from None
     scope = Scope(namespace, pod, webhook, release)
     raise typer.Exit(_run_ignoring_closed_pipe(lambda: run_check(kubeconfig, context, scope, span, form, color.value)))
+
+
+@cli.command("list", cls=Command)
+def _list(
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            help="List the pods of this namespace only.",
+            metavar="NAME",
+            show_default="all namespaces",
+            callback=check_namespace,
+        ),
+    ] = None,
+    all_namespaces: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="List the pods of all namespaces, as without --namespace.")
+    ] = False,
+    output: Annotated[str, output_flag(*ListOutput)] = "table",
+    kubeconfig: KubeconfigFlag = None,
+    context: ContextFlag = None,
+) -> None:
+    """List the injected pods of a cluster: whose they are, what their daemons request and use.
+
+    Pods that have ended are left out. The use is that of metrics.k8s.io, where the cluster has it.
+    """
+    from app.cli.list_pods import run_list
+
+    if all_namespaces and namespace:
+        raise typer.BadParameter("--all-namespaces excludes --namespace")
+    list_pods = partial(
+        run_list,
+        namespace=namespace,
+        output=parse_output(output, ListOutput),
+        kubeconfig=kubeconfig,
+        context=context,
+        now=datetime.now(UTC),
+    )
+    raise typer.Exit(_run_ignoring_closed_pipe(list_pods))
 
 
 @cli.command("migrate", cls=Command)

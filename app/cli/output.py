@@ -43,6 +43,15 @@ class InjectOutput(StrEnum):
     DIFF = "diff"
 
 
+class ListOutput(StrEnum):
+    """The form in which injected pods are listed."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    NAME = "name"
+
+
 class MigrateOutput(StrEnum):
     """The form in which the findings of a migration are printed."""
 

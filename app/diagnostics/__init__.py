@@ -7,6 +7,7 @@ over the snapshot. The table of checks drives the command, its reference page an
 from app.diagnostics.check import Category, Check, Finding, Result, Status, run_checks
 from app.diagnostics.checks.namespaces import pod_security_fix, pod_security_problem
 from app.diagnostics.collect.explain_inputs import ExplainInputs, collect_explain_inputs, find_owner
+from app.diagnostics.collect.injected_pods import InjectedPods, collect_injected_pods
 from app.diagnostics.collect.reader import ClusterApi, Scope
 from app.diagnostics.collect.snapshot import read_snapshot
 from app.diagnostics.collect.workloads import LiveWorkload, read_workloads
@@ -21,6 +22,7 @@ from app.diagnostics.explain import (
     recreation_hint,
     remedy_for,
 )
+from app.diagnostics.injected_pods import InjectedPod, Usage
 from app.diagnostics.registry import CHECKS
 from app.diagnostics.resource_ref import ResourceRef, collection_path, parse_resource_ref
 from app.diagnostics.snapshot import Snapshot, annotations_of, name_of, namespace_label_of, namespace_of
@@ -33,14 +35,18 @@ __all__ = [
     "ClusterApi",
     "ExplainInputs",
     "Finding",
+    "InjectedPod",
+    "InjectedPods",
     "LiveWorkload",
     "ResourceRef",
     "Result",
     "Scope",
     "Snapshot",
     "Status",
+    "Usage",
     "annotations_of",
     "collect_explain_inputs",
+    "collect_injected_pods",
     "collection_path",
     "custom_match_conditions",
     "decide_live",
