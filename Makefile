@@ -189,7 +189,7 @@ release: $(DEV_STAMP) ## Make all files of a release in dist/ from the commit (O
 
 .PHONY: release-tests
 release-tests: $(DEV_STAMP) ## Make a release twice, compare, publish it to a local registry, install it on a cluster (root)
-	@PYTHON=$(BIN)/python tests/install-go-tools.sh helm3 helm4 cosign crane > /dev/null
+	@PYTHON=$(BIN)/python tests/install-go-tools.sh helm3 helm4 cosign crane krew > /dev/null
 	@PYTHONPATH=tests/e2e $(BIN)/python -m pytest -q tests/release $(ARGS)
 
 .PHONY: golden

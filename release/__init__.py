@@ -2,6 +2,8 @@
 
 `debian` fetches the locked Debian packages, `sandbox` runs a command on a root filesystem of them, `application`
 builds the Python package and installs it with its dependencies for an architecture, `oci` writes images, and `image`
-puts these together. `chart` packs the chart and renders install.yaml, both with the digest of the image. `sbom` lists
-the packages in the image, `changelog` cuts the release notes, and `archive` writes tar files with equal bytes.
+puts these together. `plugin` packs the kubectl plugin as one file for each platform, with pex (`write_pex`), and writes
+krew's manifest. `chart` packs the chart and renders install.yaml, both with the digest of the image. `sbom` lists the
+packages in the image and in the plugin, `changelog` cuts the release notes, and `archive` writes tar files with equal
+bytes.
 """

@@ -9,12 +9,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from release import archive, changelog, chart, debian, image, sbom
+from release import archive, changelog, chart, debian, image, plugin, sbom
+from release.application import TARGETS
 from release.chart import Publication
 from release.errors import ReleaseError
 from release.image import Source
+from release.sbom import Subject
 
 _ROOT = Path(__file__).parent.parent
 _CACHE = _ROOT / "build/release"
@@ -61,14 +65,22 @@ def _make(arguments: argparse.Namespace) -> None:
         tools.install_tools(source.folder)
         for file in tools.package(source.folder):
             shutil.move(file, dist)
+        (wheel,) = dist.glob("*.whl")
+        _step("building the kubectl plugin")
+        plugin_wheels = plugin.write(tools, source, wheel, dist)
+        (dist / "krew.yaml").write_text(plugin.krew_manifest(dist, source))
         _step("building the image")
         digest = image.write(tools, source, _CACHE / "debian", work / "layout")
         name = f"dind-webhook-{source.version}"
         layout = archive.tar(work / "layout", (work / "layout").rglob("*"), source.epoch)
         (dist / f"{name}-image.tar").write_bytes(layout)
-        for architecture, formats in sbom.describe(work, source).items():
-            for suffix, document in formats.items():
-                (dist / f"{name}-{architecture}.{suffix}.json").write_text(json.dumps(document, indent=1) + "\n")
+        for target in TARGETS:
+            packages = sbom.packages_of_image(work / f"root-{target.architecture}")
+            subject = Subject(f"dind-webhook-{target.architecture}", "container")
+            _write_sboms(dist / f"{name}-{target.architecture}", sbom.describe(subject, source, packages))
+        packages = plugin.packages(plugin_wheels)
+        subject = Subject("kubectl-dind", "application")
+        _write_sboms(dist / f"kubectl-dind-{source.version}", sbom.describe(subject, source, packages))
         _step("packing the chart")
         publication = Publication(source.version, repository, f"{arguments.registry}/{repository}", digest)
         stamped = work / "chart/dind-webhook"
@@ -96,6 +108,11 @@ def _export(folder: Path, url: str) -> Source:
     if not match:
         raise ReleaseError("app/__init__.py has no __version__")
     return Source(folder, revision, int(epoch), match[1], url)
+
+
+def _write_sboms(stem: Path, formats: Mapping[str, Any]) -> None:
+    for suffix, document in formats.items():
+        stem.with_name(f"{stem.name}.{suffix}.json").write_text(json.dumps(document, indent=1) + "\n")
 
 
 def _git(*arguments: str) -> str:

@@ -4,9 +4,11 @@ Python, pip and Python's headers are locked Debian packages. The C compiler is z
 compiles for every architecture.
 """
 
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import distributions
 from pathlib import Path
 
 from release import archive
@@ -18,16 +20,21 @@ PROGRAMS = "usr/local/bin"
 # The glibc of the oldest system on which the compiled modules run: that of manylinux_2_28
 _GLIBC = "2.28"
 _PIP = "/work/pip.whl/pip"
-# setuptools, which requirements.lock has for editable installs, and the asynchronous twin of the client, which nothing
-# imports and which is a quarter of all files
-_UNUSED = (
+# Packages of requirements.lock that nothing here imports: setuptools is for editable installs, the others are for the
+# asynchronous twin of the Kubernetes client.
+UNUSED = (
+    "aiohappyeyeballs",
+    "aiohttp",
+    "aiohttp-retry",
+    "aiosignal",
+    "attrs",
+    "frozenlist",
+    "multidict",
+    "propcache",
     "setuptools",
-    "setuptools-*",
-    "_distutils_hack",
-    "distutils-precedence.pth",
-    "pkg_resources",
-    "kubernetes/aio",
+    "yarl",
 )
+_ASYNCHRONOUS_CLIENT = "kubernetes/aio"
 
 
 @dataclass(frozen=True)
@@ -86,9 +93,7 @@ class Builder:
         site = self.sandbox.work / target.architecture
         lock = f"{self._inside(source)}/requirements.lock"
         self._pip("install", "--require-hashes", "-r", lock, *self._into(site, target))
-        for pattern in _UNUSED:
-            for path in site.glob(pattern):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        _remove_unused(site)
         return site
 
     def install_application(self, source: Path, target: Target) -> None:
@@ -108,6 +113,22 @@ class Builder:
         (sdist,) = target.glob("*.tar.gz")
         archive.repack(sdist, self.epoch, self.sandbox.work / "sdist")
         return sorted(target.iterdir())
+
+    def download_wheels(self, source: Path, folder: Path, python: str, platforms: Sequence[str]) -> None:
+        """Download the wheels of the dependencies for a version of Python, such as 3.13, into a folder."""
+        lock = f"{self._inside(source)}/requirements.lock"
+        fitting = [f"--platform={platform}" for platform in platforms]
+        version = ["--implementation=cp", f"--python-version={python}", "--only-binary=:all:", "--no-deps"]
+        self._pip("download", "--require-hashes", "-r", lock, f"--dest={self._inside(folder)}", *version, *fitting)
+        for wheel in folder.glob("*.whl"):
+            if canonical_name(wheel.name.partition("-")[0]) in UNUSED:
+                wheel.unlink(missing_ok=True)
+
+    def write_pex(self, source: Path, wheels: Path, file: Path, constraint: str) -> None:
+        """Write the kubectl plugin with the wheels of a folder, for versions of Python, as one executable file."""
+        script = f"{self._inside(source)}/release/write_pex.py"
+        environment = {"PYTHONPATH": "/work/tools", "PEX_ROOT": "/work/pex"}
+        self._python(script, self._inside(wheels), self._inside(file), constraint, environment=environment)
 
     def compile_bytecode(self, root: Path) -> None:
         """Compile all modules of a root filesystem in the work folder. By hash, so that no time is in the files."""
@@ -143,7 +164,7 @@ class Builder:
         return [f"--target={self._inside(site)}", "--only-binary=:all:", "--no-compile", *platforms]
 
     def _pip(self, *arguments: str) -> None:
-        quiet = ["--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]
+        quiet = ["--quiet", "--disable-pip-version-check"]
         self._python(_PIP, *arguments, *quiet)
 
     def _python(self, *arguments: str, environment: Mapping[str, str] | None = None, folder: str = "/work") -> None:
@@ -152,6 +173,7 @@ class Builder:
             "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": "/work/home",
             "PIP_FIND_LINKS": "",
+            "PIP_ROOT_USER_ACTION": "ignore",
             "PIP_CACHE_DIR": "/cache",
         }
         self.sandbox.run([PYTHON, *arguments], fixed | dict(environment or {}), folder)
@@ -159,3 +181,21 @@ class Builder:
     def _inside(self, path: Path) -> str:
         """Return the path of a file in the work folder as commands in the sandbox see it."""
         return f"/work/{path.relative_to(self.sandbox.work)}"
+
+
+def canonical_name(name: str) -> str:
+    """Return the name of a Python package as lock files have it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _remove_unused(site: Path) -> None:
+    shutil.rmtree(site / _ASYNCHRONOUS_CLIENT)
+    for distribution in distributions(path=[str(site)]):
+        if canonical_name(distribution.metadata["Name"]) in UNUSED:
+            for file in distribution.files or ():
+                # Programs are elsewhere than RECORD says, and removed later.
+                if ".." not in file.parts:
+                    (site / file).unlink(missing_ok=True)
+    for path in sorted(site.rglob("*"), reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()

@@ -1,17 +1,19 @@
-"""List the packages of the image for each architecture, as CycloneDX 1.6 and SPDX 2.3.
+"""List the packages of the image and of the kubectl plugin for each platform, as CycloneDX 1.6 and SPDX 2.3.
 
-The list is read from the finished root filesystem, so that it says what is there, not what was asked for.
+The lists are read from the finished root filesystem and from the wheels in the plugin, so that they say what is there,
+not what was asked for.
 """
 
 import email
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from release.application import SITE, TARGETS
+from release.application import SITE, canonical_name
 from release.image import Source
 
 
@@ -32,36 +34,46 @@ class Component:
         return f"pkg:{namespace}/{self.name}@{quote(self.version, safe='')}{self.qualifiers}"
 
 
-def describe(work: Path, source: Source) -> dict[str, dict[str, Any]]:
-    """Return the documents for each architecture by the suffix of their files."""
-    documents = {}
-    for target in TARGETS:
-        components = _components(work / f"root-{target.architecture}")
-        name = f"{source.url}@{source.revision}-{target.architecture}"
-        documents[target.architecture] = {
-            "cdx": _cyclonedx(components, source, name),
-            "spdx": _spdx(components, source, name),
-        }
-    return documents
+@dataclass(frozen=True)
+class Subject:
+    """A released file with packages in it: its name, and what it is in CycloneDX's terms."""
+
+    name: str
+    type: str
 
 
-def _components(root: Path) -> list[Component]:
+def describe(subject: Subject, source: Source, components: Iterable[Component]) -> dict[str, dict[str, Any]]:
+    """Return the document in each format by the suffix of its file."""
+    ordered = sorted(set(components))
+    name = f"{source.url}@{source.revision}-{subject.name}"
+    return {"cdx": _cyclonedx(subject, ordered, source, name), "spdx": _spdx(subject, ordered, source, name)}
+
+
+def packages_of_image(root: Path) -> list[Component]:
+    """Return the packages of a root filesystem."""
     debian = [email.message_from_string(file.read_text()) for file in (root / "var/lib/dpkg/status.d").iterdir()]
     packages = [
         Component("deb", fields["Package"], fields["Version"], f"?arch={fields['Architecture']}&distro=debian-13")
         for fields in debian
     ]
     packages += [_python(distribution) for distribution in distributions(path=[str(root / SITE)])]
-    return sorted(packages)
+    return packages
+
+
+def packages_in_wheels(folder: Path) -> list[Component]:
+    """Return the packages whose wheels are in a folder."""
+    wheels = [str(path) for path in folder.glob("*.whl")]
+    return [_python(distribution) for distribution in distributions(path=wheels)]
 
 
 def _python(distribution: Distribution) -> Component:
     fields = distribution.metadata
-    name = fields["Name"].lower().replace("_", "-").replace(".", "-")
-    return Component("pypi", name, fields["Version"], license=str(fields["License-Expression"] or ""))
+    return Component(
+        "pypi", canonical_name(fields["Name"]), fields["Version"], license=str(fields["License-Expression"] or "")
+    )
 
 
-def _cyclonedx(components: list[Component], source: Source, name: str) -> dict[str, Any]:
+def _cyclonedx(subject: Subject, components: list[Component], source: Source, name: str) -> dict[str, Any]:
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -69,7 +81,12 @@ def _cyclonedx(components: list[Component], source: Source, name: str) -> dict[s
         "version": 1,
         "metadata": {
             "timestamp": source.created,
-            "component": {"type": "container", "name": "dind-webhook", "version": source.version, "bom-ref": "image"},
+            "component": {
+                "type": subject.type,
+                "name": subject.name,
+                "version": source.version,
+                "bom-ref": subject.name,
+            },
         },
         "components": [
             {
@@ -82,21 +99,21 @@ def _cyclonedx(components: list[Component], source: Source, name: str) -> dict[s
             }
             for component in components
         ],
-        "dependencies": [{"ref": "image", "dependsOn": [component.purl for component in components]}],
+        "dependencies": [{"ref": subject.name, "dependsOn": [component.purl for component in components]}],
     }
 
 
-def _spdx(components: list[Component], source: Source, name: str) -> dict[str, Any]:
-    image = {
-        "SPDXID": "SPDXRef-image",
-        "name": "dind-webhook",
+def _spdx(subject: Subject, components: list[Component], source: Source, name: str) -> dict[str, Any]:
+    described = {
+        "SPDXID": f"SPDXRef-{subject.name}",
+        "name": subject.name,
         "versionInfo": source.version,
         "downloadLocation": source.url,
         "filesAnalyzed": False,
         "licenseConcluded": "NOASSERTION",
         "licenseDeclared": "Apache-2.0",
         "copyrightText": "NOASSERTION",
-        "primaryPackagePurpose": "CONTAINER",
+        "primaryPackagePurpose": subject.type.upper(),
     }
     packages = [
         {
@@ -115,21 +132,21 @@ def _spdx(components: list[Component], source: Source, name: str) -> dict[str, A
         for component in components
     ]
     contained = [
-        {"spdxElementId": image["SPDXID"], "relationshipType": "CONTAINS", "relatedSpdxElement": package["SPDXID"]}
+        {"spdxElementId": described["SPDXID"], "relationshipType": "CONTAINS", "relatedSpdxElement": package["SPDXID"]}
         for package in packages
     ]
-    described = {
+    describes = {
         "spdxElementId": "SPDXRef-DOCUMENT",
         "relationshipType": "DESCRIBES",
-        "relatedSpdxElement": "SPDXRef-image",
+        "relatedSpdxElement": described["SPDXID"],
     }
     return {
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
         "SPDXID": "SPDXRef-DOCUMENT",
-        "name": f"dind-webhook-{source.version}",
-        "documentNamespace": f"https://spdx.org/spdxdocs/dind-webhook-{uuid.uuid5(uuid.NAMESPACE_URL, name)}",
+        "name": f"{subject.name}-{source.version}",
+        "documentNamespace": f"https://spdx.org/spdxdocs/{subject.name}-{uuid.uuid5(uuid.NAMESPACE_URL, name)}",
         "creationInfo": {"created": source.created, "creators": ["Tool: dind-webhook-release"]},
-        "packages": [image, *packages],
-        "relationships": [described, *contained],
+        "packages": [described, *packages],
+        "relationships": [describes, *contained],
     }

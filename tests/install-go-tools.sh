@@ -14,6 +14,7 @@ declare -A modules=(
   [actionlint]=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
   [cosign]=github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3
   [crane]=github.com/google/go-containerregistry/cmd/crane@v0.22.1
+  [krew]=sigs.k8s.io/krew/cmd/krew@v0.4.3
   [kind]=sigs.k8s.io/kind@v0.33.0
 )
 build=true

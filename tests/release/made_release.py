@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,8 +41,22 @@ def tool(name: str) -> str:
     return path
 
 
-def make(dist: Path, registry: str) -> None:
+def make(dist: Path, registry: str, checkout: Path = ROOT, environment: Mapping[str, str] | None = None) -> None:
     """Make a release. RELEASE_FLAGS=--interpreted leaves out the native modules, which take minutes."""
     command = [sys.executable, "-m", "release", "make", "--owner", OWNER, "--registry", registry]
     flags = [*os.environ.get("RELEASE_FLAGS", "").split(), "--dist", str(dist), "--helm", tool("helm4")]
-    subprocess.run([*command, *flags], cwd=ROOT, check=True)
+    variables = {**os.environ, "PYTHONPATH": str(checkout), **(environment or {})}
+    # What a machine gives to new files must not matter.
+    umask = 0o022 if checkout == ROOT else 0o077
+    subprocess.run([*command, *flags], cwd=checkout, env=variables, umask=umask, check=True)
+
+
+def clone(folder: Path) -> Path:
+    """Return another checkout of the same commit, which downloads nothing again."""
+    checkout = folder / "a checkout"
+    subprocess.run(["git", "clone", "--quiet", "--no-local", f"file://{ROOT}", checkout], umask=0o077, check=True)
+    caches = checkout / "build/release"
+    caches.mkdir(parents=True)
+    for name in ("debian", "pip"):
+        (caches / name).symlink_to(ROOT / "build/release" / name)
+    return checkout

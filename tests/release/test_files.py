@@ -7,13 +7,13 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from made_release import OWNER, ROOT, Release, make, tool
+from made_release import OWNER, ROOT, Release, clone, make, tool
 
 from app import __version__
+from release.application import UNUSED
 
 LOCKED = ROOT / "release/debian.lock.json"
 ARCHITECTURES = ("amd64", "arm64")
@@ -24,15 +24,20 @@ def _sums(dist: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in dist.iterdir()}
 
 
-def test_a_second_build_has_equal_bytes(release: Release, tmp_path: Path) -> None:
-    make(tmp_path / "dist", release.registry)
+def test_another_checkout_with_another_umask_time_zone_and_locale_has_equal_bytes(
+    release: Release, tmp_path: Path
+) -> None:
+    environment = {"TZ": "Pacific/Chatham", "LC_ALL": "C", "PYTHONHASHSEED": "7"}
+    make(tmp_path / "dist", release.registry, clone(tmp_path), environment)
     assert _sums(tmp_path / "dist") == _sums(release.dist)
 
 
 def test_there_is_each_kind_of_file(release: Release) -> None:
     names = {path.name for path in release.dist.iterdir()}
-    boms = {f"dind-webhook-{__version__}-{one}.{form}.json" for one in ARCHITECTURES for form in ("cdx", "spdx")}
-    assert names == boms | {
+    described = [f"kubectl-dind-{__version__}", *(f"dind-webhook-{__version__}-{one}" for one in ARCHITECTURES)]
+    boms = {f"{one}.{form}.json" for one in described for form in ("cdx", "spdx")}
+    plugins = {f"kubectl-dind-{__version__}-{one}.tar.gz" for one in ("linux-amd64", "linux-arm64", "darwin-arm64")}
+    assert names == boms | plugins | {
         "SHA256SUMS",
         f"dind-webhook-{__version__}-image.tar",
         f"dind-webhook-{__version__}.tgz",
@@ -40,6 +45,7 @@ def test_there_is_each_kind_of_file(release: Release) -> None:
         f"dind_webhook-{__version__}.tar.gz",
         "image.txt",
         "install.yaml",
+        "krew.yaml",
         "release-notes.md",
     }
 
@@ -89,36 +95,45 @@ def test_release_notes_are_the_section_of_the_changelog(release: Release) -> Non
 
 class TestBillsOfMaterials:
     @pytest.mark.parametrize("architecture", ARCHITECTURES)
-    def test_have_each_locked_package(self, release: Release, architecture: str) -> None:
-        lock = (ROOT / "requirements.lock").read_text()
-        # setuptools is for editable installs, colorama for Windows.
-        python = set(re.findall(r"^([\w.-]+==[^ ;]+)", lock, re.MULTILINE))
-        python = {package for package in python if package.partition("==")[0] not in {"setuptools", "colorama"}}
+    def test_of_the_image_have_each_locked_package(self, release: Release, architecture: str) -> None:
         debian = {
             f"{package['name']}=={package['version']}"
             for package in json.loads(LOCKED.read_text())["packages"]
             if package["architecture"] in (architecture, "all") and not re.search(r"-dev|-whl", package["name"])
         }
-        assert len(python) > 40
         assert len(debian) > 20
-        for packages in (self._cyclonedx(release, architecture), self._spdx(release, architecture)):
-            assert packages == python | debian | {f"dind-webhook=={__version__}"}
+        for packages in self._packages(release, f"dind-webhook-{__version__}-{architecture}"):
+            assert packages == _locked() | debian | {f"dind-webhook=={__version__}"}
 
-    def _cyclonedx(self, release: Release, architecture: str) -> set[str]:
-        document = self._read(release, architecture, "cdx")
-        return {f"{one['name']}=={one['version']}" for one in document["components"]}
+    def test_of_the_plugin_have_each_locked_package(self, release: Release) -> None:
+        for packages in self._packages(release, f"kubectl-dind-{__version__}"):
+            assert packages == _locked() | {f"dind-webhook=={__version__}"}
 
-    def _spdx(self, release: Release, architecture: str) -> set[str]:
-        document = self._read(release, architecture, "spdx")
+    def _packages(self, release: Release, stem: str) -> tuple[set[str], set[str]]:
+        """Return the packages in each of the two formats."""
+        cyclonedx, spdx = [
+            json.loads((release.dist / f"{stem}.{form}.json").read_text()) for form in ("cdx", "spdx")
+        ]  # fmt: skip
         contained = {
-            one["relatedSpdxElement"] for one in document["relationships"] if one["relationshipType"] == "CONTAINS"
+            one["relatedSpdxElement"] for one in spdx["relationships"] if one["relationshipType"] == "CONTAINS"
         }
-        packages = [one for one in document["packages"] if one["SPDXID"] in contained]
+        packages = [one for one in spdx["packages"] if one["SPDXID"] in contained]
         assert len({one["SPDXID"] for one in packages}) == len(packages)
-        return {f"{one['name']}=={one['versionInfo']}" for one in packages}
+        return (
+            {f"{one['name']}=={one['version']}" for one in cyclonedx["components"]},
+            {f"{one['name']}=={one['versionInfo']}" for one in packages},
+        )
 
-    def _read(self, release: Release, architecture: str, form: str) -> Any:
-        return json.loads((release.dist / f"dind-webhook-{__version__}-{architecture}.{form}.json").read_text())
+
+def _locked() -> set[str]:
+    """Return the locked Python packages but those that nothing in the image and in the plugin imports."""
+    lock = (ROOT / "requirements.lock").read_text()
+    locked = set(re.findall(r"^([\w.-]+==[^ ;]+)", lock, re.MULTILINE))
+    assert {package.partition("==")[0] for package in locked} >= set(UNUSED)
+    # colorama is for Windows.
+    packages = {package for package in locked if package.partition("==")[0] not in {*UNUSED, "colorama"}}
+    assert len(packages) > 35
+    return packages
 
 
 class TestChart:
