@@ -35,6 +35,9 @@ UNUSED = (
     "yarl",
 )
 _ASYNCHRONOUS_CLIENT = "kubernetes/aio"
+# The client's generated classes for all resources. It imports those that somebody uses; our code uses none
+# (docs/decisions/0037).
+_GENERATED = ("kubernetes/client/api", "kubernetes/client/models")
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,11 @@ def canonical_name(name: str) -> str:
 
 def _remove_unused(site: Path) -> None:
     shutil.rmtree(site / _ASYNCHRONOUS_CLIENT)
+    for folder in _GENERATED:
+        for path in (site / folder).glob("*.py"):
+            # The client imports the packages themselves.
+            if path.name != "__init__.py":
+                path.unlink()
     for distribution in distributions(path=[str(site)]):
         if canonical_name(distribution.metadata["Name"]) in UNUSED:
             for file in distribution.files or ():

@@ -41,7 +41,11 @@ _LEFT_OUT = (
     "usr/share/locale",
     "usr/share/perl5",
     "usr/share/gcc",
+    # Python converts character sets itself.
+    "usr/lib/*-linux-gnu/gconv",
     "usr/lib/python3.13/test",
+    # the texts of help() at the prompt
+    "usr/lib/python3.13/pydoc_data",
 )
 
 
@@ -117,8 +121,8 @@ def _image(tools: Builder, target: Target, source: Source, cache: Path) -> oci.I
 
 def _unpack_system(root: Path, files: list[Path]) -> None:
     debian.unpack(files, root)
-    for folder in _LEFT_OUT:
-        shutil.rmtree(root / folder, ignore_errors=True)
+    for folder in [path for pattern in _LEFT_OUT for path in root.glob(pattern)]:
+        shutil.rmtree(folder)
     for path in (root / "usr/share/doc").rglob("*"):
         if path.name != "copyright" and not path.is_dir():
             path.unlink()

@@ -1,17 +1,19 @@
 """The two objects that the certificates' reconciler reads and writes: a Secret and a webhook configuration."""
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, NamedTuple
 
+import orjson
 import structlog
 
 from app.errors import ApiError, ConflictError, SettingsError
 from app.kube.api_errors import describe_cause
 from app.kube.kubeconfig import KubeconfigError, load_kubeconfig, load_service_account
+from app.kube.raw_request import RawRequest, send
 
 # For connecting and for reading an answer, in seconds
 _TIMEOUT = (5, 10)
@@ -41,9 +43,9 @@ class KubeCertStore:
         configuration = _load_configuration(kubeconfig)
         if not configuration.verify_ssl:
             structlog.get_logger().warning("API server not verified, as the kubeconfig says", file=str(kubeconfig))
-        api = client.ApiClient(configuration)
-        self._core = client.CoreV1Api(api)
-        self._admission = client.AdmissionregistrationV1Api(api)
+        self._api = client.ApiClient(configuration)
+        self._secrets = f"/api/v1/namespaces/{namespace}/secrets"
+        self._configurations = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
         self._namespace = namespace
         self._secret = secret
         self._configuration = webhook_configuration
@@ -51,13 +53,11 @@ class KubeCertStore:
     def read_secret(self) -> VersionedData | None:
         """Return the data of the Secret, or None if it does not exist."""
         with _convert_errors(f"reading Secret {self._namespace}/{self._secret}"):
-            stored_object = _or_none(
-                lambda: self._core.read_namespaced_secret(self._secret, self._namespace, _request_timeout=_TIMEOUT)
-            )
+            stored_object = self._read(f"{self._secrets}/{self._secret}")
             if stored_object is None:
                 return None
-            data = {key: base64.b64decode(text) for key, text in (stored_object.data or {}).items()}
-            return VersionedData(data, stored_object.metadata.resource_version)
+            data = {key: base64.b64decode(text) for key, text in (stored_object.get("data") or {}).items()}
+            return VersionedData(data, stored_object["metadata"]["resourceVersion"])
 
     def write_secret(self, data: Mapping[str, bytes], version: str | None) -> None:
         """Replace the data that the Secret has at `version`, or create the Secret if `version` is None.
@@ -71,32 +71,24 @@ class KubeCertStore:
             metadata["resourceVersion"] = version
         encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
         body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": encoded}
+        query = {
+            "fieldManager": _MANAGER if version is not None else f"{_MANAGER}-{token_hex(4)}",
+            "force": "false" if version is None else "true",
+        }
         with _convert_errors(f"writing Secret {self._namespace}/{self._secret}"):
-            self._core.patch_namespaced_secret(
-                self._secret,
-                self._namespace,
-                body,
-                field_manager=_MANAGER if version is not None else f"{_MANAGER}-{token_hex(4)}",
-                force=version is not None,
-                _content_type=_APPLY,
-                _request_timeout=_TIMEOUT,
-            )
+            self._patch(f"{self._secrets}/{self._secret}", query, body, _APPLY)
 
     def read_bundles(self) -> VersionedData | None:
         """Return the caBundle of each webhook by name, or None if the configuration does not exist."""
         with _convert_errors(f"reading MutatingWebhookConfiguration {self._configuration}"):
-            stored_object = _or_none(
-                lambda: self._admission.read_mutating_webhook_configuration(
-                    self._configuration, _request_timeout=_TIMEOUT
-                )
-            )
+            stored_object = self._read(f"{self._configurations}/{self._configuration}")
             if stored_object is None:
                 return None
             data = {
-                entry.name: base64.b64decode(entry.client_config.ca_bundle or "")
-                for entry in stored_object.webhooks or []
+                entry["name"]: base64.b64decode(entry["clientConfig"].get("caBundle") or "")
+                for entry in stored_object.get("webhooks") or []
             }
-            return VersionedData(data, stored_object.metadata.resource_version)
+            return VersionedData(data, stored_object["metadata"]["resourceVersion"])
 
     def write_bundles(self, data: Mapping[str, bytes], version: str) -> None:
         """Set the caBundle of webhooks by name; ConflictError if the configuration has changed since `version`."""
@@ -106,36 +98,61 @@ class KubeCertStore:
         ]
         body = {"metadata": {"resourceVersion": version}, "webhooks": webhooks}
         with _convert_errors(f"writing MutatingWebhookConfiguration {self._configuration}"):
-            self._admission.patch_mutating_webhook_configuration(
-                self._configuration,
-                body,
-                field_manager=_MANAGER,
-                _content_type=_MERGE,
-                _request_timeout=_TIMEOUT,
-            )
+            self._patch(f"{self._configurations}/{self._configuration}", {"fieldManager": _MANAGER}, body, _MERGE)
 
     def watch_secret(self) -> Iterator[None]:
         """Yield at each change of the Secret, until the API server ends the watch."""
-        yield from self._watch(self._core.list_namespaced_secret, self._secret, self._namespace)
+        yield from self._watch(self._secrets, self._secret)
 
     def watch_bundles(self) -> Iterator[None]:
         """Yield at each change of the webhook configuration, until the API server ends the watch."""
-        yield from self._watch(self._admission.list_mutating_webhook_configuration, self._configuration)
+        yield from self._watch(self._configurations, self._configuration)
 
-    def _watch(self, listing: Callable[..., Any], name: str, *where: str) -> Iterator[None]:
-        from kubernetes import watch
+    def _read(self, path: str) -> dict[str, Any] | None:
+        response = send(self._api, RawRequest("GET", path), _TIMEOUT)
+        content: bytes = response.read()
+        if response.status == 404:
+            return None
+        _check_status(response)
+        stored_object: dict[str, Any] = orjson.loads(content)
+        return stored_object
 
+    def _patch(self, path: str, query: Mapping[str, str], body: Any, content_type: str) -> None:
+        response = send(self._api, RawRequest("PATCH", path, query, body, content_type), _TIMEOUT)
+        response.read()
+        _check_status(response)
+
+    def _watch(self, path: str, name: str) -> Iterator[None]:
         # The right to list and watch is limited to this name.
+        query = {"watch": "true", "fieldSelector": f"metadata.name={name}", "timeoutSeconds": str(_WATCH_SECONDS)}
         with _convert_errors(f"watching {name}"):
-            stream = watch.Watch().stream(  # type: ignore[no-untyped-call]
-                listing,
-                *where,
-                field_selector=f"metadata.name={name}",
-                timeout_seconds=_WATCH_SECONDS,
-                _request_timeout=(_TIMEOUT[0], _WATCH_SECONDS + _TIMEOUT[1]),
-            )
-            for _ in stream:
-                yield
+            timeout = (_TIMEOUT[0], _WATCH_SECONDS + _TIMEOUT[1])
+            response = send(self._api, RawRequest("GET", path, query), timeout)
+            with closing(response.response) as lines:
+                _check_status(response)
+                for line in lines:
+                    _check_event(orjson.loads(line))
+                    yield
+
+
+def _check_status(response: Any) -> None:
+    if response.status >= 300:
+        raise _StatusError(response.status, response.reason)
+
+
+def _check_event(event: dict[str, Any]) -> None:
+    """Raise the error that an event of a watch reports."""
+    status = event["object"]
+    if event["type"] == "ERROR":
+        raise _StatusError(status["code"], f"{status['reason']}: {status['message']}")
+
+
+class _StatusError(Exception):
+    """An HTTP status of the API server that is an error, and its reason."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"{status} {reason}")
+        self.status = status
 
 
 def _load_configuration(kubeconfig: Path | None) -> Any:
@@ -146,17 +163,6 @@ def _load_configuration(kubeconfig: Path | None) -> Any:
         raise SettingsError([f"certs.kubeconfig: {problem}: {error}"]) from None
 
 
-def _or_none(read: Callable[[], Any]) -> Any:
-    from kubernetes.client import ApiException
-
-    try:
-        return read()
-    except ApiException as error:
-        if error.status == 404:
-            return None
-        raise
-
-
 @contextmanager
 def _convert_errors(action: str) -> Iterator[None]:
     from kubernetes.client import ApiException
@@ -164,11 +170,10 @@ def _convert_errors(action: str) -> Iterator[None]:
 
     try:
         yield
-    except ApiException as error:
+    except _StatusError as error:
         kind = ConflictError if error.status == 409 else ApiError
-        raise kind(f"{action}: {error.status} {error.reason}") from None
-    except (HTTPError, OSError) as error:
+        raise kind(f"{action}: {error}") from None
+    except (HTTPError, OSError, ApiException) as error:
         raise ApiError(f"{action}: the API server cannot be reached: {describe_cause(error)}") from None
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        # The client raises any of these for an answer that is not such an object.
         raise ApiError(f"{action}: the answer is malformed: {type(error).__name__}") from None

@@ -9,6 +9,7 @@ import orjson
 from app.errors import ApiError, ForbiddenError
 from app.kube.api_errors import connection_error, describe_cause, status_error, unreachable_error
 from app.kube.kubeconfig import load_user_context
+from app.kube.raw_request import PortForwardApi, RawRequest, send
 from app.kube.tls_probe import ProbedCertificate, connect_to, probe_tls
 from app.model import Operation
 
@@ -74,11 +75,11 @@ class KubeClient:
         from kubernetes import client, stream
         from websocket import WebSocketBadStatusException
 
-        portforward = client.CoreV1Api(self._api).connect_get_namespaced_pod_portforward
+        portforward = PortForwardApi(self._api).connect
 
         def connect() -> Any:
             try:
-                return stream.portforward(portforward, pod, namespace, ports=str(port)).socket(port)
+                return stream.portforward(portforward, namespace, pod, ports=str(port)).socket(port)
             except client.ApiException as error:
                 request, cause = f"port-forward to pod {pod}", error.__context__
                 # The client turns the API server's answer into a sentence.
@@ -95,16 +96,8 @@ class KubeClient:
         from urllib3.exceptions import HTTPError
 
         try:
-            request = self._api.param_serialize(
-                method,
-                path,
-                query_params=list(query.items()),
-                header_params={"Accept": "application/json", "Content-Type": content_type},
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            response = self._api.call_api(*request, _request_timeout=_TIMEOUT)
-            answer: bytes = response.read()  # type: ignore[no-untyped-call]  # as the client has it
+            response = send(self._api, RawRequest(method, path, query, body, content_type), _TIMEOUT)
+            answer: bytes = response.read()
         except (HTTPError, OSError, ApiException) as error:
             # The client raises an ApiException without a status for an error of TLS.
             raise connection_error(self._host, error) from None

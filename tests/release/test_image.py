@@ -74,7 +74,20 @@ def _run(root: Path, architecture: str, *command: str) -> str:
     emulator = [root / "emulator"] if architecture == "arm64" else []
     if emulator:
         shutil.copy(EMULATOR, root / "emulator")
-    system = ["--proc", "/proc", "--dev", "/dev", "--unshare-user", "--uid", "65532", "--gid", "65532", "--clearenv"]
+    system = [
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--tmpfs",
+        "/dev/shm",
+        "--unshare-user",
+        "--uid",
+        "65532",
+        "--gid",
+        "65532",
+        "--clearenv",
+    ]
     words = ["bwrap", "--ro-bind", root, "/", *system, *(f"/{one.name}" for one in emulator), *command]
     done = subprocess.run(words, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -98,6 +111,40 @@ def test_all_that_serve_and_certs_import_is_there(root: Callable[[str], Path], a
         "kubernetes.client",
     )
     _run(root(architecture), architecture, "/usr/bin/python3.13", "-c", f"import {', '.join(modules)}")
+
+
+# Each request of `certs` and of `check`, to a port on which nothing listens
+REQUESTS = """
+import json, pathlib
+from app.errors import DindWebhookError
+from app.kube import KubeCertStore, KubeClient
+kubeconfig = pathlib.Path("/dev/shm/kubeconfig")
+cluster = {"name": "a", "cluster": {"server": "https://127.0.0.1:1"}}
+context = {"name": "a", "context": {"cluster": "a", "user": "a"}}
+user = {"name": "a", "user": {"token": "x"}}
+kubeconfig.write_text(json.dumps(
+    {"clusters": [cluster], "contexts": [context], "users": [user], "current-context": "a"}))
+store, client = KubeCertStore("a", "b", "c", kubeconfig), KubeClient(kubeconfig, None)
+for call in (
+    store.read_secret, store.read_bundles, lambda: store.write_secret({}, None), lambda: store.write_bundles({}, "1"),
+    lambda: list(store.watch_secret()), lambda: list(store.watch_bundles()), client.version,
+    lambda: client.try_create("/a", {}), lambda: client.patch("/a", [], dry_run=True),
+    lambda: client.probe_pod_tls("a", "b", 1, "c", b""),
+):
+    try:
+        call()
+    except DindWebhookError as error:
+        print(error)
+"""
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_what_was_left_out_of_the_kubernetes_client_is_not_needed(
+    root: Callable[[str], Path], architecture: str
+) -> None:
+    output = _run(root(architecture), architecture, "/usr/bin/python3.13", "-c", REQUESTS).splitlines()
+    assert len(output) == 10
+    assert all(line.endswith("Connection refused") for line in output), output
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

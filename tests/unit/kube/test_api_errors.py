@@ -6,24 +6,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import orjson
 import pytest
 from fake_api import kubeconfig
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
-from app.errors import NoClusterError
+from app.errors import ForbiddenError, NoClusterError
 from app.kube import KubeClient
 from app.kube.api_errors import describe_cause, root_cause
 
 
 @contextmanager
-def listening(answer: Callable[[socket.socket], object]) -> Iterator[int]:
-    """Accept one connection and answer it; yield the port."""
+def listening(answer: Callable[[socket.socket], object], received: list[str] | None = None) -> Iterator[int]:
+    """Accept one connection and answer it; yield the port. `received` gets the request."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def accept() -> None:
             connection, _ = listener.accept()
             with connection:
-                connection.recv(4096)
+                request = connection.recv(4096).decode("latin-1")
+                if received is not None:
+                    received.append(request)
                 answer(connection)
 
         thread = threading.Thread(target=accept)
@@ -63,6 +66,20 @@ def test_an_answer_that_is_not_json_is_not_an_api_server(tmp_path: Path) -> None
     with listening(lambda connection: connection.sendall(page)) as port:
         text = error_of(f"http://127.0.0.1:{port}", tmp_path)
     assert text.endswith("cannot be reached: the server there is not an API server")
+
+
+def test_a_port_forward_names_the_port_and_sends_the_credentials(tmp_path: Path) -> None:
+    message = 'User "x" cannot create resource "pods/portforward" in API group "" in the namespace "ci"'
+    body = orjson.dumps({"message": message})
+    received: list[str] = []
+    head = f"HTTP/1.1 403 Forbidden\r\nContent-Length: {len(body)}\r\n\r\n"
+    with listening(lambda connection: connection.sendall(head.encode() + body), received) as port:
+        client = KubeClient(kubeconfig(tmp_path, f"http://127.0.0.1:{port}"), None)
+        with pytest.raises(ForbiddenError, match="you may not create pods/portforward in namespace ci"):
+            client.probe_pod_tls("ci", "build", 10250, "x", b"")
+    (request,) = received
+    assert request.startswith("GET /api/v1/namespaces/ci/pods/build/portforward?ports=10250 HTTP/1.1\r\n")
+    assert "\r\nauthorization: Bearer t\r\n" in request.replace("Authorization", "authorization")
 
 
 def refused() -> Exception:
