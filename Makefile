@@ -178,6 +178,14 @@ docs: $(DOCS_STAMP) $(PLAYGROUND) ## Build the documentation into site/; fails o
 	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict
 	@echo "built: site/index.html"
 
+# A minor version has one folder: a fix replaces it. `latest` always is the newest, as only that gets fixes.
+.PHONY: docs-version
+docs-version: $(DOCS_STAMP) $(PLAYGROUND) ## Commit the documentation of this version beside the others to the branch gh-pages
+	@export PATH="$(abspath $(DOCS_VENV))/bin:$$PATH" NO_MKDOCS_2_WARNING=1 && \
+	  mike deploy --update-aliases --alias-type=redirect --allow-empty \
+	    "$$(sed -n 's/^__version__ = "\([0-9]*\.[0-9]*\).*/\1/p' app/__init__.py)" latest && \
+	  mike set-default --allow-empty latest
+
 .PHONY: docs-serve
 docs-serve: $(DOCS_STAMP) $(PLAYGROUND) ## Serve the documentation at http://127.0.0.1:8000 and rebuild changed pages
 	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs serve --strict
