@@ -21,13 +21,12 @@ COPY app app
 ARG COMPILE=1
 RUN DIND_WEBHOOK_COMPILE=${COMPILE} python3 -m pip --python /opt/build/bin/python3 wheel \
       --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir /wheel .
-# The client's asynchronous twin is a quarter of everything here, and nothing imports it.
+COPY release/unused.py unused.py
 # Compiled once here, since the root filesystem is read-only later; by hash, so that no time of day is in the files: nor
 # in those (-f) that Python wrote for itself during the build.
 RUN python3 -m pip --python /opt/dind-webhook/bin/python3 install \
       --no-cache-dir --no-compile --disable-pip-version-check --no-deps /wheel/*.whl \
- && python3 -m pip --python /opt/dind-webhook/bin/python3 uninstall --yes --quiet setuptools \
- && rm -rf /opt/dind-webhook/lib/python3*/site-packages/kubernetes/aio \
+ && python3 unused.py /opt/dind-webhook/lib/python3*/site-packages \
  && /opt/dind-webhook/bin/python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/dind-webhook/lib
 
 FROM ${BASE_IMAGE}

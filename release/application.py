@@ -4,14 +4,12 @@ Python, pip and Python's headers are locked Debian packages. The C compiler is z
 compiles for every architecture.
 """
 
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import distributions
 from pathlib import Path
 
-from release import archive
+from release import archive, unused
 from release.sandbox import PYTHON, Sandbox
 
 # Where Debian's Python finds packages that Debian did not install
@@ -20,24 +18,6 @@ PROGRAMS = "usr/local/bin"
 # The glibc of the oldest system on which the compiled modules run: that of manylinux_2_28
 _GLIBC = "2.28"
 _PIP = "/work/pip.whl/pip"
-# Packages of requirements.lock that nothing here imports: setuptools is for editable installs, the others are for the
-# asynchronous twin of the Kubernetes client.
-UNUSED = (
-    "aiohappyeyeballs",
-    "aiohttp",
-    "aiohttp-retry",
-    "aiosignal",
-    "attrs",
-    "frozenlist",
-    "multidict",
-    "propcache",
-    "setuptools",
-    "yarl",
-)
-_ASYNCHRONOUS_CLIENT = "kubernetes/aio"
-# The client's generated classes for all resources. It imports those that somebody uses; our code uses none
-# (docs/decisions/0037).
-_GENERATED = ("kubernetes/client/api", "kubernetes/client/models")
 
 
 @dataclass(frozen=True)
@@ -96,7 +76,7 @@ class Builder:
         site = self.sandbox.work / target.architecture
         lock = f"{self._inside(source)}/requirements.lock"
         self._pip("install", "--require-hashes", "-r", lock, *self._into(site, target))
-        _remove_unused(site)
+        unused.remove(site)
         return site
 
     def install_application(self, source: Path, target: Target) -> None:
@@ -124,7 +104,7 @@ class Builder:
         version = ["--implementation=cp", f"--python-version={python}", "--only-binary=:all:", "--no-deps"]
         self._pip("download", "--require-hashes", "-r", lock, f"--dest={self._inside(folder)}", *version, *fitting)
         for wheel in folder.glob("*.whl"):
-            if canonical_name(wheel.name.partition("-")[0]) in UNUSED:
+            if unused.is_unused(wheel.name.partition("-")[0]):
                 wheel.unlink(missing_ok=True)
 
     def write_pex(self, source: Path, wheels: Path, file: Path, constraint: str) -> None:
@@ -184,26 +164,3 @@ class Builder:
     def _inside(self, path: Path) -> str:
         """Return the path of a file in the work folder as commands in the sandbox see it."""
         return f"/work/{path.relative_to(self.sandbox.work)}"
-
-
-def canonical_name(name: str) -> str:
-    """Return the name of a Python package as lock files have it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _remove_unused(site: Path) -> None:
-    shutil.rmtree(site / _ASYNCHRONOUS_CLIENT)
-    for folder in _GENERATED:
-        for path in (site / folder).glob("*.py"):
-            # The client imports the packages themselves.
-            if path.name != "__init__.py":
-                path.unlink()
-    for distribution in distributions(path=[str(site)]):
-        if canonical_name(distribution.metadata["Name"]) in UNUSED:
-            for file in distribution.files or ():
-                # Programs are elsewhere than RECORD says, and removed later.
-                if ".." not in file.parts:
-                    (site / file).unlink(missing_ok=True)
-    for path in sorted(site.rglob("*"), reverse=True):
-        if path.is_dir() and not any(path.iterdir()):
-            path.rmdir()

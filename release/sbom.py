@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from release.application import SITE, canonical_name
+from release.application import SITE
 from release.image import Source
+from release.unused import canonical_name
 
 
 @dataclass(frozen=True, order=True)

@@ -13,7 +13,7 @@ import yaml
 from made_release import OWNER, ROOT, Release, clone, make, tool
 
 from app import __version__
-from release.application import UNUSED
+from release import unused
 
 LOCKED = ROOT / "release/debian.lock.json"
 ARCHITECTURES = ("amd64", "arm64")
@@ -129,9 +129,9 @@ def _locked() -> set[str]:
     """Return the locked Python packages but those that nothing in the image and in the plugin imports."""
     lock = (ROOT / "requirements.lock").read_text()
     locked = set(re.findall(r"^([\w.-]+==[^ ;]+)", lock, re.MULTILINE))
-    assert {package.partition("==")[0] for package in locked} >= set(UNUSED)
+    assert {package.partition("==")[0] for package in locked} >= set(unused.PACKAGES)
     # colorama is for Windows.
-    packages = {package for package in locked if package.partition("==")[0] not in {*UNUSED, "colorama"}}
+    packages = {package for package in locked if package.partition("==")[0] not in {*unused.PACKAGES, "colorama"}}
     assert len(packages) > 35
     return packages
 
