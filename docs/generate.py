@@ -186,6 +186,8 @@ def _accepted(property_: Any, schema: Any) -> str:  # noqa: PLR0911  # one for e
         property_ = next(kind for kind in property_["anyOf"] if kind["type"] != "null")
     if "$ref" in property_:
         property_ = schema["$defs"][property_["$ref"].rpartition("/")[2]]
+    if "format" in property_:
+        return str(property_["format"])
     if "enum" in property_:
         return ", ".join(f"`{value}`" if value else "empty" for value in property_["enum"])
     match property_["type"]:
@@ -203,7 +205,7 @@ def _accepted(property_: Any, schema: Any) -> str:  # noqa: PLR0911  # one for e
         case "integer" | "number" as kind:
             return " ".join(["whole number" if kind == "integer" else "number", *_bounds(property_)])
         case _:
-            return property_.get("format", "text")
+            return "text"
 
 
 def _bounds(property_: Any) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """Everything that a mode adds to a pod, in one type for both modes."""
 
+from collections.abc import Mapping
+
 from app.injection.decision import Mode
 from app.injection.options import TcpAddress
 from app.model import Container, JsonObject, Mount
@@ -11,6 +13,7 @@ class Additions:
     `container`, with `container_mounts`, becomes the first init container, or the last container if `as_container`.
     Each of `clients` gets `client_env` and `client_mounts`, and the spec itself gets `pod_members`. The daemon listens
     on `tcp` too. `evictable` names the emptyDirs that the cluster autoscaler may delete when it drains a node.
+    `node_selector`, `tolerations` and `image_pull_secrets` (names) are merged into those of the pod.
     """
 
     # No dataclass: mypyc would not compile its constructor (docs/decisions/0021).
@@ -29,6 +32,9 @@ class Additions:
         tcp: TcpAddress | None,
         supplemental_group: int | None,
         evictable: tuple[str, ...],
+        node_selector: Mapping[str, str],
+        tolerations: tuple[JsonObject, ...],
+        image_pull_secrets: tuple[str, ...],
         warnings: tuple[str, ...],
     ) -> None:
         self.mode = mode
@@ -43,4 +49,7 @@ class Additions:
         self.tcp = tcp
         self.supplemental_group = supplemental_group
         self.evictable = evictable
+        self.node_selector = node_selector
+        self.tolerations = tolerations
+        self.image_pull_secrets = image_pull_secrets
         self.warnings = warnings

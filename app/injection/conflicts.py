@@ -44,6 +44,9 @@ def deny_stale_status(pod: Pod, additions: Additions) -> Denial | None:
             problem = f"has no volume {quote(volume['name'])}"
         elif existing is not None and not _is_same_kind(existing, volume):
             problem = f"has a volume {quote(volume['name'])} that is not the injected one"
+    if problem is None and (other := _find_other_node_label(pod, additions)):
+        key, value = other
+        problem = f"has spec.nodeSelector {abbreviate(key)}: {quote(value)}, which another webhook may have changed"
     if problem is None:
         return None
     return Denial(Reason.STALE_STATUS, f"{STALE_STATUS} {problem}; remove the annotation", problem)
@@ -219,6 +222,28 @@ def _is_in_the_way(mount: Mount, desired: Mount, pod: Pod) -> bool:
     # Nothing can be mounted under a file or in a read-only directory.
     blocked_root = desired.path if desired.sub_path or desired.read_only else socket
     return mount.path == socket or is_under(mount.path, blocked_root)
+
+
+def deny_other_nodes(pod: Pod, additions: Additions) -> Denial | None:
+    """Return a denial if the pod's nodeSelector contradicts that of the operator, or None."""
+    if not (other := _find_other_node_label(pod, additions)):
+        return None
+    key, value = other
+    return Denial(
+        Reason.NODE_SELECTOR,
+        f"spec.nodeSelector has {abbreviate(key)}: {quote(value)}, but this cluster's operator runs Docker on nodes "
+        f"with {abbreviate(key)}: {quote(additions.node_selector[key])}; remove {abbreviate(key)} from the pod's "
+        "nodeSelector",
+    )
+
+
+def _find_other_node_label(pod: Pod, additions: Additions) -> tuple[str, str] | None:
+    """Return a label that the pod requires of its node with another value than the operator, or None."""
+    existing = pod.spec.node_selector or {}
+    for key, value in additions.node_selector.items():
+        if existing.get(key, value) != value:
+            return key, existing[key]
+    return None
 
 
 def deny_scarce_resources(pod: Pod, additions: Additions) -> Denial | None:

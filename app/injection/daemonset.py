@@ -66,6 +66,10 @@ def _build_additions(
         tcp=None,
         supplemental_group=group,
         evictable=(),
+        # The pod waits on the nodes of the DaemonSet, which has a selector and tolerations of its own.
+        node_selector={},
+        tolerations=(),
+        image_pull_secrets=policy.image_pull_secrets if options.wait else (),
         warnings=tuple(warnings),
     )
 
@@ -80,6 +84,7 @@ def _build_wait_container(docker_host: JsonObject, group: int | None, policy: Po
         "name": policy.wait_container_name,
         # The daemon's image contains the client, and every node has already pulled the image.
         "image": policy.defaults.image,
+        **({"imagePullPolicy": policy.image_pull_policy} if policy.image_pull_policy else {}),
         "command": ["sh", "-c", script],
         "env": [docker_host],
         # In a pod of the class Guaranteed, the requests must be equal to the limits.

@@ -98,6 +98,9 @@ class Reason(Enum):
         "host-users", 403, "`hostUsers: false` asks for isolation `userns`, which the operator does not allow."
     )
     ISOLATION = _denied("isolation", 422, "The pod cannot have the isolation that is asked for.")
+    NODE_SELECTOR = _denied(
+        "node-selector", 422, "The pod asks for other nodes than those on which the operator runs Docker."
+    )
     OWN_DAEMON = _denied("own-daemon", 422, "A container of the pod runs a Docker daemon already.")
     STALE_STATUS = _denied(
         "stale-status",

@@ -40,6 +40,7 @@ def missing_operations(
         *_group_operations(pod, additions),
         *_metadata_operations(pod, metadata, additions, status),
         *_pod_member_operations(pod, additions),
+        *_scheduling_operations(pod, additions),
         *_client_operations(pod, additions, policy),
         *_volume_operations(pod, additions),
         # Last: this operation shifts the init containers, and the operations before it name them by index.
@@ -97,6 +98,33 @@ def _pod_member_operations(pod: Pod, additions: Additions) -> list[Operation]:
     existing = {"hostUsers": spec.host_users, "runtimeClassName": spec.runtime_class_name or None}
     missing = {name: value for name, value in additions.pod_members.items() if existing[name] is None}
     return _add_members("/spec", spec, missing)
+
+
+def _scheduling_operations(pod: Pod, additions: Additions) -> list[Operation]:
+    spec = pod.spec
+    selector = spec.node_selector or {}
+    labels = {key: value for key, value in additions.node_selector.items() if key not in selector}
+    existing = {
+        (each.key or "", each.operator or "Equal", each.value or "", each.effect or "", each.toleration_seconds)
+        for each in spec.tolerations or ()
+    }
+    tolerations = [each for each in additions.tolerations if _toleration_members(each) not in existing]
+    secrets = {secret.name for secret in spec.image_pull_secrets or ()}
+    return [
+        *_add_members("/spec/nodeSelector", spec.node_selector, labels),
+        *_append("/spec/tolerations", spec.tolerations, tolerations),
+        *_append(
+            "/spec/imagePullSecrets",
+            spec.image_pull_secrets,
+            [{"name": name} for name in additions.image_pull_secrets if name not in secrets],
+        ),
+    ]
+
+
+def _toleration_members(toleration: JsonObject) -> tuple[str, str, str, str, int | None]:
+    """Return the members of a toleration, with the values that absent members stand for."""
+    texts = (toleration.get("key", ""), toleration.get("operator", "Equal"), toleration.get("value", ""))
+    return (*texts, toleration.get("effect", ""), toleration.get("tolerationSeconds"))
 
 
 def _client_operations(pod: Pod, additions: Additions, policy: Policy) -> list[Operation]:

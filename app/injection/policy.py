@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from app.injection.decision import Mode
 from app.injection.options import Isolation, NodeSocketTreatment, Options
-from app.model import matches_wildcards
+from app.model import JsonObject, matches_wildcards
 
 # The longest name of a namespace, which is a DNS label
 _MAX_NAMESPACE_LENGTH = 63
@@ -17,8 +17,9 @@ _MAX_NAMESPACE_LENGTH = 63
 class Policy:
     """The operator's decisions: defaults of the options, options that pods may set, names, and features.
 
-    `max` has upper bounds of options, each a quantity: see `bounds`. `version` goes into the status annotation.
-    `host_path` and `host_path_type` describe the socket directory of the DaemonSet on the node.
+    `max` has upper bounds of options, each a quantity: see `bounds`. `tolerations` are as in a pod spec. `version` goes
+    into the status annotation. `host_path` and `host_path_type` describe the socket directory of the DaemonSet on the
+    node.
     """
 
     version: str
@@ -29,6 +30,10 @@ class Policy:
     allowed_isolations: frozenset[Isolation]
     max: Mapping[str, str]
     runtime_classes: Mapping[Isolation, str]
+    node_selector: Mapping[str, str]
+    tolerations: tuple[JsonObject, ...]
+    image_pull_secrets: tuple[str, ...]
+    image_pull_policy: str
     container_name: str
     wait_container_name: str
     run_volume: str

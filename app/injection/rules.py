@@ -294,6 +294,10 @@ def _check_names_and_paths(context: RuleContext) -> RuleOutcome:
     )
 
 
+def _check_nodes(context: RuleContext) -> RuleOutcome:
+    return conflicts.deny_other_nodes(context.pod, context.additions)
+
+
 def _check_variables(context: RuleContext) -> RuleOutcome:
     return deny_tls_variables(context.pod, context.additions, context.policy)
 
@@ -374,6 +378,7 @@ RULES: tuple[Rule, ...] = (
         (Reason.NAME_TAKEN, Reason.MOUNT_PATH_TAKEN),
         _check_names_and_paths,
     ),
+    Rule("The pod can run on the operator's nodes for Docker", (Reason.NODE_SELECTOR,), _check_nodes),
     Rule("No container makes its Docker client require TLS", (Reason.TLS_VARIABLE,), _check_variables),
     Rule("The injected containers fit into the pod's own resources", (Reason.POD_RESOURCES,), _check_pod_resources),
     Rule("The pod lacks a part of the injection", (Reason.UNCHANGED,), _build_operations),

@@ -84,6 +84,9 @@ def _build_additions(
         tcp=options.tcp,
         supplemental_group=options.group,
         evictable=template.evictable,
+        node_selector=policy.node_selector,
+        tolerations=policy.tolerations,
+        image_pull_secrets=policy.image_pull_secrets,
         warnings=tuple(warnings),
     )
 
@@ -190,6 +193,8 @@ def _build_container(
     options: Options, policy: Policy, profile: Profile, *, is_native: bool, has_socket_link: bool
 ) -> JsonObject:
     container: JsonObject = {"name": policy.container_name, "image": options.image}
+    if policy.image_pull_policy:
+        container["imagePullPolicy"] = policy.image_pull_policy
     if is_native:
         container["restartPolicy"] = "Always"
     if policy.start_script:

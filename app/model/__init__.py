@@ -6,7 +6,7 @@ Pure: values in, values out.
 from app.model.dns_names import MAX_NAME_LENGTH, is_dns_label, is_dns_name, is_dns_subdomain
 from app.model.image import ImageReference, parse_image
 from app.model.jsonpatch import JsonObject, Operation, add, pointer, prefix_paths, remove, replace
-from app.model.labels import selects
+from app.model.labels import is_label_key, is_label_value, selects
 from app.model.loopback import is_loopback
 from app.model.paths import PathSet, clean_path, is_under
 from app.model.pod import Container, Metadata, Mount, Pod, Volume, read_metadata, read_pod
@@ -58,6 +58,8 @@ __all__ = [
     "is_dns_name",
     "is_dns_subdomain",
     "is_guaranteed",
+    "is_label_key",
+    "is_label_value",
     "is_loopback",
     "is_under",
     "list_objects",

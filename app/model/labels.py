@@ -1,9 +1,24 @@
-"""Label selectors, evaluated as the API server does (metav1.LabelSelector)."""
+"""Labels and label selectors (metav1.LabelSelector), evaluated as the API server does."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from app.model.dns_names import is_dns_subdomain
 from app.model.jsonpatch import JsonObject
+
+_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+
+
+def is_label_key(text: str) -> bool:
+    """Return whether `text` is a key of a label or taint: a name, perhaps after a DNS subdomain and a slash."""
+    prefix, slash, name = text.rpartition("/")
+    return _NAME.fullmatch(name) is not None and (not slash or is_dns_subdomain(prefix))
+
+
+def is_label_value(text: str) -> bool:
+    """Return whether `text` is a value of a label or taint, which may be empty."""
+    return not text or _NAME.fullmatch(text) is not None
 
 
 def selects(selector: JsonObject | None, labels: Mapping[str, Any]) -> bool:

@@ -169,6 +169,22 @@ class SecurityShape(Struct, gc=False, rename="camel"):
     fs_group: int | None = None
 
 
+class TolerationShape(Struct, gc=False, rename="camel"):
+    """One entry of `tolerations`."""
+
+    key: str | None = None
+    operator: str | None = None
+    value: str | None = None
+    effect: str | None = None
+    toleration_seconds: int | None = None
+
+
+class ObjectReferenceShape(Struct, gc=False):
+    """One entry of `imagePullSecrets`."""
+
+    name: str | None = None
+
+
 class OsShape(Struct, gc=False):
     """The `os` of a pod."""
 
@@ -186,11 +202,13 @@ class SpecShape(Struct, gc=False, rename="camel"):
     host_pid: bool | None = field(name="hostPID", default=None)
     host_ipc: bool | None = field(name="hostIPC", default=None)
     host_users: bool | None = None
+    image_pull_secrets: list[ObjectReferenceShape] | None = None
     node_selector: dict[str, str] | None = None
     os: OsShape | None = None
     resources: ResourcesShape | None = None
     restart_policy: str | None = None
     runtime_class_name: str | None = None
+    tolerations: list[TolerationShape] | None = None
 
 
 class PodMetadata(Struct, gc=False):

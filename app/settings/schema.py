@@ -37,9 +37,10 @@ from app.injection import (
     find_bad_bounds,
     find_unbounded_defaults,
 )
-from app.model import is_dns_label, is_dns_name, matches_wildcards, nearest_word
+from app.model import is_dns_label, is_dns_name, is_label_key, is_label_value, matches_wildcards, nearest_word
 from app.settings.duration import format_duration, parse_duration
 
+_TOLERATION_MEMBERS = {"key": str, "operator": str, "value": str, "effect": str, "tolerationSeconds": int}
 _COMMA_SEPARATED = frozenset(option.name for option in OPTIONS if "comma-separated" in option.accepts)
 
 
@@ -81,6 +82,42 @@ def _check_option_name(name: str) -> str:
     return name
 
 
+def _check_label_key(key: str) -> str:
+    if not is_label_key(key):
+        raise ValueError(f"{key!r} is not the key of a label, such as example.com/pool")
+    return key
+
+
+def _check_label_value(value: str) -> str:
+    if not is_label_value(value):
+        raise ValueError(f"{value!r} is not the value of a label: at most 63 of A-Z, a-z, 0-9, '-', '_' and '.'")
+    return value
+
+
+def _check_toleration(toleration: dict[str, Any]) -> dict[str, Any]:
+    """Return a toleration. Raise ValueError if the API server would refuse pods with it (`validateTolerations`)."""
+    if unknown := sorted(toleration.keys() - _TOLERATION_MEMBERS.keys()):
+        raise ValueError(f"has {', '.join(unknown)}; a toleration has {', '.join(_TOLERATION_MEMBERS)}")
+    for member, kind in _TOLERATION_MEMBERS.items():
+        if type(toleration.get(member, kind())) is not kind:
+            raise ValueError(f"{member} must be a {'text, in quotes' if kind is str else 'whole number'}")
+    key, operator, value, effect = (toleration.get(name, "") for name in ("key", "operator", "value", "effect"))
+    if key:
+        _check_label_key(key)
+    elif operator != "Exists":
+        raise ValueError("needs a key, or operator Exists, which without a key tolerates every taint")
+    if operator not in ("", "Equal", "Exists"):
+        raise ValueError("operator must be Equal or Exists")
+    if operator == "Exists" and value:
+        raise ValueError("has a value, which operator Exists does not compare; remove one of them")
+    _check_label_value(value)
+    if effect not in ("", "NoSchedule", "PreferNoSchedule", "NoExecute"):
+        raise ValueError("effect must be NoSchedule, PreferNoSchedule or NoExecute")
+    if "tolerationSeconds" in toleration and effect != "NoExecute":
+        raise ValueError("has tolerationSeconds, which only effect NoExecute has")
+    return toleration
+
+
 def _join_list(name: str, value: Any) -> Any:
     """Return the text of a list for an option whose annotation is comma-separated; other values as they are."""
     if name not in _COMMA_SEPARATED or not isinstance(value, list) or not all(isinstance(item, str) for item in value):
@@ -118,6 +155,9 @@ def _describe_format(text_format: str) -> Any:
 DnsLabel = Annotated[str, AfterValidator(_check_dns_label), _describe_format("DNS label")]
 DnsName = Annotated[str, AfterValidator(_check_dns_name), _describe_format("DNS name")]
 Host = Annotated[str, AfterValidator(_check_host), _describe_format("DNS name or IP address")]
+LabelKey = Annotated[str, AfterValidator(_check_label_key), _describe_format("key of a label")]
+LabelValue = Annotated[str, AfterValidator(_check_label_value), _describe_format("value of a label")]
+Toleration = Annotated[dict[str, Any], AfterValidator(_check_toleration), _describe_format("toleration")]
 OptionName = Annotated[str, AfterValidator(_check_option_name), _describe_format("option")]
 NamespacePattern = Annotated[
     str, AfterValidator(_check_namespace_pattern), _describe_format("namespace, `*` for any text")
@@ -217,6 +257,18 @@ class InjectionSettings(_SettingsGroup):
 
     runtime_classes: dict[Isolation, DnsName] = Field(default_factory=dict, validate_default=True)
     """RuntimeClass of the pods with an isolation. `userns` can do without one, but then its daemon is privileged."""
+
+    node_selector: dict[LabelKey, LabelValue] = Field(default_factory=dict)
+    """Labels of the nodes on which pods in sidecar mode run, merged into their `nodeSelector`."""
+
+    tolerations: tuple[Toleration, ...] = ()
+    """Tolerations that pods in sidecar mode get, as in a pod spec."""
+
+    image_pull_secrets: tuple[DnsName, ...] = ()
+    """Secrets of the pod's namespace for pulling the daemon's image, merged into the pod's `imagePullSecrets`."""
+
+    image_pull_policy: Literal["", "Always", "IfNotPresent", "Never"] = ""
+    """Pull policy of the daemon's image; empty for the API server's default."""
 
     defaults: OptionTexts = Field(default_factory=dict)
     """Defaults of options, each as the text of its annotation; an empty text leaves the option unset."""

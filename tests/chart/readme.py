@@ -15,6 +15,7 @@ from app.settings import Settings
 # The chart sets these itself.
 DECIDED = {
     "injection.host_path",
+    "injection.image_pull_policy",
     "server.port",
     "server.health_port",
     "server.tls_cert_file",

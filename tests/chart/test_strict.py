@@ -197,3 +197,16 @@ def test_the_account_of_certs_may_write_only_an_opaque_secret() -> None:
     assert spec["matchConstraints"]["resourceRules"][0]["resources"] == ["secrets"]
     others = render({**STRICT, "tls": {"mode": "certManager"}})
     assert f"{RELEASE}-certs" not in {o["metadata"]["name"] for o in others}
+
+
+def test_the_labels_of_nodes_are_required_one_by_one() -> None:
+    validations = strict(with_injection(node_selector={"example.com/pool": "docker", "disk": "ssd"}))["validations"]
+    made = [one["expression"] for one in validations if "nodeSelector" in one["expression"]]
+    for text in ('?"example.com/pool"].orValue("") == "docker"', '?"disk"].orValue("") == "ssd"'):
+        assert [text in expression for expression in made].count(True) == 1
+
+
+def test_an_image_that_is_never_pulled_needs_the_operators_consent() -> None:
+    sentence = "imagePullPolicy must not be Never"
+    assert sentence in json.dumps(strict({}))
+    assert sentence not in json.dumps(strict({"dindImage": {"pullPolicy": "Never"}}))

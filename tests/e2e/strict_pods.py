@@ -75,6 +75,9 @@ OPERATORS: dict[str, dict[str, Any]] = {
         },
     },
     "volume": {
+        "node_selector": {"example.com/pool": "docker"},
+        "tolerations": [{"key": "docker", "operator": "Exists", "effect": "NoSchedule"}],
+        "image_pull_secrets": ["mirror"],
         "allowed_options": ["placement", "socket-dir"],
         "docker_sock": False,
         "defaults": {"storage-class": "fast-ssd", "storage-size": "100Gi", "socket-dir": "/srv/docker"},
@@ -542,6 +545,8 @@ ATTACKS = [
     Attack("a-workspace-where-none-is-shared", "volumeMounts have volume own at", _mount(_EMPTY, name="own", mountPath="/own"), operator="seed"),
     Attack("a-workspace-that-the-operator-does-not-name", "volumeMounts have volume own at", _mount(_EMPTY, name="own", mountPath="/own"), operator="closed"),
     Attack("a-block-device", "does not set volumeDevices", lambda pod: (_replace_volume("none", {})(pod), pod["spec"]["volumes"].append({"name": "disk", "persistentVolumeClaim": {"claimName": "c"}}), daemon(pod).update(volumeDevices=[{"name": "disk", "devicePath": "/dev/x"}]))),
+    Attack("other-nodes", "spec.nodeSelector must have example.com/pool: docker", lambda pod: pod["spec"]["nodeSelector"].update({"example.com/pool": "general"}), operator="volume"),
+    Attack("any-nodes", "spec.nodeSelector must have example.com/pool: docker", lambda pod: pod["spec"].pop("nodeSelector"), operator="volume"),
     # Status and placement
     Attack("no-status", "must not set securityContext.privileged", _status(None)),
     Attack("a-status-of-the-other-mode", "annotation dind.io/status", _status('{"mode":"daemonset","version":"0.1.0"}')),

@@ -70,7 +70,8 @@ def read_snapshot(
 
 def _read_nodes(reader: ClusterReader, daemonset: JsonObject | None, policy: Policy) -> tuple[JsonObject, ...]:
     """Return the nodes if a check needs them: a large cluster has many."""
-    if daemonset is None and all(variant.defaults.isolation is Isolation.NONE for variant in policy.variants):
+    is_isolated = any(variant.defaults.isolation is not Isolation.NONE for variant in policy.variants)
+    if daemonset is None and not is_isolated and not policy.node_selector:
         return ()
     return reader.list("nodes", "nodes", "/api/v1/nodes")
 

@@ -151,6 +151,7 @@ imagePullSecrets:
 {{- $_ := set $injection "host_path" (include "dind-webhook.hostPath" .) -}}
 {{- $image := include "dind-webhook.imageReference" (dict "root" . "image" .Values.dindImage) -}}
 {{- $_ := set $injection "defaults" (mergeOverwrite (dict "image" $image) ($injection.defaults | default dict) (dict "group" (include "dind-webhook.group" .))) -}}
+{{- $_ := set $injection "image_pull_policy" .Values.dindImage.pullPolicy -}}
 {{- if .Values.runtimeClass.create -}}
 {{- $_ := set $injection "runtime_classes" (merge (dict "userns" (include "dind-webhook.runtimeClass" .)) ($injection.runtime_classes | default dict)) -}}
 {{- end -}}

@@ -380,6 +380,28 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
         "kubectl get node b -o yaml",
     ),
     (
+        "node-placement",
+        healthy(injection_policy=replace(POLICY, node_selector={"pool": "docker"})),
+        "no node has pool=docker: pods in sidecar mode stay Pending",
+        "kubectl describe node NODE",
+    ),
+    (
+        "node-placement",
+        healthy(
+            injection_policy=replace(
+                POLICY,
+                node_selector={"kubernetes.io/os": "linux"},
+                tolerations=({"key": "docker", "value": "yes", "effect": "NoSchedule"},),
+            ),
+            nodes=(
+                node("a", taints=[{"key": "docker", "effect": "NoExecute"}]),
+                node("b", taints=[{"key": "docker", "value": "no", "effect": "NoSchedule"}]),
+            ),
+        ),
+        "have a taint that tolerations lacks: a (docker:NoExecute), b (docker=no:NoSchedule)",
+        "kubectl describe node a",
+    ),
+    (
         "opted-in",
         healthy(namespaces=(namespace("ci"),)),
         "namespace ci has not opted in",

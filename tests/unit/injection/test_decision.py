@@ -132,6 +132,12 @@ _CASES: dict[Reason, _Case] = {
         422,
         ("isolation userns", "spec.hostUsers is true"),
     ),
+    Reason.NODE_SELECTOR: _Case(
+        lambda: inject(a_pod(nodeSelector={"pool": "a"}), None, operator_policy(node_selector={"pool": "b"})),
+        "node-selector",
+        422,
+        ('spec.nodeSelector has pool: "a"', 'with pool: "b"', "remove pool"),
+    ),
     Reason.OWN_DAEMON: _Case(
         lambda: _inject(containers=[a_container("build"), a_container("docker", image="docker:29-dind")]),
         "own-daemon",

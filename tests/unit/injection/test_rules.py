@@ -110,6 +110,10 @@ _RULE_BREAKERS: dict[str, Callable[[Situation], Any]] = {
     "The names and paths of the injection are free": lambda s: next(
         item for item in s.spec["initContainers"] if item["name"] == "setup"
     ).update(volumeMounts=[{"name": "dind-run", "mountPath": "/rw"}]),
+    "The pod can run on the operator's nodes for Docker": lambda s: (
+        s.settings.update(node_selector={"pool": "docker"}),
+        s.spec.update(nodeSelector={"pool": "general"}),
+    ),
     "No container makes its Docker client require TLS": lambda s: next(
         item for item in s.spec["containers"] if item["name"] == "build"
     ).update(env=[{"name": "DOCKER_TLS_VERIFY", "value": "1"}]),
@@ -151,6 +155,7 @@ _EXCLUDE_EACH_OTHER = {
     ("dind.io/inject has an accepted value", "The pod or its namespace asks for Docker"),
     ("The injected containers fit into the pod's own resources", "The pod lacks a part of the injection"),
     ("dind.io/status is absent, or correct", "The pod lacks a part of the injection"),
+    ("The pod can run on the operator's nodes for Docker", "The pod lacks a part of the injection"),
 }
 
 
