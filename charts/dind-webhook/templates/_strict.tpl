@@ -10,7 +10,9 @@ reference`); the settings select from them. Everything is returned as JSON; a JS
 {{- end -}}
 {{- $defaults := dict -}}
 {{- range $name, $option := $facts.options -}}
-{{- $_ := set $defaults $name (include "dind-webhook.strict.text" (dict "value" (hasKey $s.defaults $name | ternary (get $s.defaults $name) $option.default))) -}}
+{{- $value := hasKey $s.defaults $name | ternary (get $s.defaults $name) $option.default -}}
+{{- if and (kindIs "slice" $value) (ne $name "dockerd-args") -}}{{- $value = join "," $value -}}{{- end -}}
+{{- $_ := set $defaults $name (include "dind-webhook.strict.text" (dict "value" $value)) -}}
 {{- end -}}
 {{- $variant := list -}}
 {{- range $facts.variants -}}
