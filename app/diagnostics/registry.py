@@ -3,6 +3,7 @@
 from app.diagnostics.check import Check
 from app.diagnostics.checks import (
     certificate,
+    daemon_files,
     daemonset,
     dry_run,
     isolation,
@@ -22,5 +23,6 @@ CHECKS: tuple[Check, ...] = (
     *placement.CHECKS,
     *namespaces.CHECKS,
     *dry_run.CHECKS,
+    *daemon_files.CHECKS,
     *pods.CHECKS,
 )

@@ -33,6 +33,14 @@ class DryRun(NamedTuple):
     refusal: str = ""
 
 
+class ObjectId(NamedTuple):
+    """A ConfigMap or Secret."""
+
+    namespace: str
+    kind: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """JSON objects as the API server returned them. `unavailable` maps a member to why it could not be read."""
@@ -60,6 +68,8 @@ class Snapshot:
     workloads: tuple[JsonObject, ...] = ()
     events: tuple[JsonObject, ...] = ()
     dry_runs: tuple[DryRun, ...] = ()
+    # The ConfigMaps and Secrets with files of daemons, None for those that do not exist
+    daemon_objects: Mapping[ObjectId, JsonObject | None] = field(default_factory=dict)
 
 
 def name_of(resource: JsonObject) -> str:

@@ -8,7 +8,16 @@ from app.injection.annotations import apply_defaults
 from app.injection.bounds import find_bad_bounds, find_unbounded_defaults
 from app.injection.conflicts import STALE_STATUS
 from app.injection.constants import INJECT, INJECTED, NODE_SOCKET, PREFIX, STATUS
+from app.injection.daemon_files import (
+    CA_DIRECTORY,
+    CA_SEARCH_PATH,
+    CA_VARIABLE,
+    DAEMON_CONFIG_DIRECTORY,
+    DAEMON_JSON,
+    find_conflicting_directives,
+)
 from app.injection.decision import Decision, Mode, Outcome, Reason
+from app.injection.docker_config import DOCKER_CONFIG_DIRECTORY, REGISTRY_SECRET_KEY
 from app.injection.docker_paths import (
     DATA_ROOT,
     DEFAULT_SOCKET,
@@ -23,7 +32,7 @@ from app.injection.message_parts import abbreviate, join_first, quote, truncate
 from app.injection.misplaced import MisplacedKey, misplaced_keys
 from app.injection.node_sockets import NodeSocket, find_node_socket
 from app.injection.option_table import OPTIONS, Option, built_in_options
-from app.injection.options import Isolation, Options, Placement, StorageMedium
+from app.injection.options import DaemonFile, Isolation, Options, Placement, StorageMedium
 from app.injection.own_daemon import MAX_SCRIPT_LENGTH, OwnDaemon, find_own_daemon
 from app.injection.parsers import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
 from app.injection.policy import NamespacePolicy, Policy
@@ -33,9 +42,15 @@ from app.injection.shared_volumes import SHAREABLE_KINDS
 from app.injection.start_script import ISOLATION_VARIABLE
 
 __all__ = [
+    "CA_DIRECTORY",
+    "CA_SEARCH_PATH",
+    "CA_VARIABLE",
+    "DAEMON_CONFIG_DIRECTORY",
+    "DAEMON_JSON",
     "DATA_ROOT",
     "DEFAULT_SOCKET",
     "DISABLED",
+    "DOCKER_CONFIG_DIRECTORY",
     "ENDING_FLAGS",
     "INJECT",
     "INJECTED",
@@ -52,6 +67,7 @@ __all__ = [
     "POD_VALUES",
     "PREFIX",
     "REFUSED_VARIABLES",
+    "REGISTRY_SECRET_KEY",
     "RULES",
     "RUNTIME_DIRECTORIES",
     "SHAREABLE_KINDS",
@@ -60,6 +76,7 @@ __all__ = [
     "SYSTEM_DIRECTORIES",
     "TOKEN_PATH",
     "UNIX_SCHEME",
+    "DaemonFile",
     "Decision",
     "Isolation",
     "MisplacedKey",
@@ -82,6 +99,7 @@ __all__ = [
     "decide_for_namespace",
     "decide_request",
     "find_bad_bounds",
+    "find_conflicting_directives",
     "find_node_socket",
     "find_own_daemon",
     "find_unbounded_defaults",

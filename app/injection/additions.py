@@ -13,6 +13,7 @@ class Additions:
     `container`, with `container_mounts`, becomes the first init container, or the last container if `as_container`.
     Each of `clients` gets `client_env` and `client_mounts`, and the spec itself gets `pod_members`. The daemon listens
     on `tcp` too. `evictable` names the emptyDirs that the cluster autoscaler may delete when it drains a node.
+    `buildx_directory` is where the clients may write if `client_mounts` has the credentials of a registry, or None.
     `node_selector`, `tolerations` and `image_pull_secrets` (names) are merged into those of the pod.
     """
 
@@ -28,6 +29,7 @@ class Additions:
         clients: tuple[Container, ...],
         client_env: JsonObject,
         client_mounts: tuple[Mount, ...],
+        buildx_directory: str | None,
         pod_members: JsonObject,
         tcp: TcpAddress | None,
         supplemental_group: int | None,
@@ -45,6 +47,7 @@ class Additions:
         self.clients = clients
         self.client_env = client_env
         self.client_mounts = client_mounts
+        self.buildx_directory = buildx_directory
         self.pod_members = pod_members
         self.tcp = tcp
         self.supplemental_group = supplemental_group

@@ -175,7 +175,7 @@ def _describe_unknown_annotations(keys: Sequence[str]) -> str:
     guesses: dict[str, str | None] = {}
 
     def describe(key: str) -> str:
-        short_key = key[:80]
+        short_key = key[:64]
         guess = guesses[key] = nearest_word(short_key.removeprefix(PREFIX), _KNOWN_NAMES)
         return f"annotation {short_key} does not exist" + (f"; did you mean {PREFIX}{guess}?" if guess else "")
 

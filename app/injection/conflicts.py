@@ -8,6 +8,7 @@ from functools import lru_cache
 from app.injection.additions import Additions
 from app.injection.constants import PREFIX, STATUS
 from app.injection.decision import Denial, Reason
+from app.injection.docker_config import DOCKER_CONFIG_DIRECTORY
 from app.injection.docker_paths import SOCKET_LINK_NAME, SOCKET_NAME
 from app.injection.message_parts import abbreviate, quote
 from app.injection.node_sockets import find_node_socket
@@ -194,10 +195,11 @@ def deny_taken_paths(pod: Pod, additions: Additions) -> Denial | None:
                 continue
             for desired in additions.client_mounts:
                 if _is_in_the_way(mount, desired, pod):
+                    what = "registry's credentials" if desired.path == DOCKER_CONFIG_DIRECTORY else "Docker socket"
                     return Denial(
                         Reason.MOUNT_PATH_TAKEN,
                         f"container {quote(client.name)} mounts volume {quote(mount.volume)} at "
-                        f"{abbreviate(mount.mount_path)}, which is in the way of the Docker socket at "
+                        f"{abbreviate(mount.mount_path)}, which is in the way of the {what} at "
                         f"{desired.mount_path}; remove the mount, or put it elsewhere",
                     )
     return None

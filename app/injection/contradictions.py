@@ -1,6 +1,7 @@
 """Options that contradict each other."""
 
 from app.injection.constants import PREFIX
+from app.injection.daemon_files import CA_VARIABLE
 from app.injection.hosts import find_ip_address, host_of, parse_network
 from app.injection.message_parts import quote
 from app.injection.options import Options, StorageMedium
@@ -23,6 +24,8 @@ def find_contradictions(options: Options) -> list[str]:
     if options.storage_class and options.storage_medium is StorageMedium.MEMORY:
         problems.append(f"{PREFIX}storage-class cannot be combined with {PREFIX}storage-medium Memory; remove one")
     problems += _find_mirrors_without_tls(options)
+    if options.ca and any(name == CA_VARIABLE for name, _ in options.env):
+        problems.append(f"{PREFIX}env sets {CA_VARIABLE}, which {PREFIX}ca sets; remove it there")
     if (options.storage_class or options.storage_medium is StorageMedium.VOLUME) and not options.storage_size:
         problems.append(f"{PREFIX}storage-size is needed for a volume; set it")
     return problems

@@ -62,6 +62,7 @@ def _build_additions(
         clients=selection.clients,
         client_env=docker_host,
         client_mounts=(mount,),
+        buildx_directory=None,
         pod_members={},
         tcp=None,
         supplemental_group=group,

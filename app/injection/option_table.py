@@ -309,6 +309,46 @@ OPTIONS: tuple[Option, ...] = (
         unset_value=(),
     ),
     Option(
+        name="ca",
+        parse=parsers.parse_config_map,
+        default="",
+        accepts="a ConfigMap",
+        max_length=253,
+        example="company-ca",
+        help=(
+            "ConfigMap of the pod's namespace with certificates of CAs, in PEM, all keys. The daemon trusts them "
+            "besides those of its image, for registries and proxies."
+        ),
+        allowed_by_default=True,
+    ),
+    Option(
+        name="daemon-files",
+        parse=parsers.parse_daemon_files,
+        default="",
+        accepts="PATH=configmap/NAME/KEY or PATH=secret/NAME/KEY, comma-separated",
+        max_length=8192,
+        max_items=64,
+        example="daemon.json=configmap/docker/daemon.json,certs.d/registry.ci:5000/ca.crt=secret/registry-ca/ca.crt",
+        help=(
+            "Files below `/etc/docker` of the daemon, from ConfigMaps and Secrets of the pod's namespace. They hide "
+            "those of the image."
+        ),
+        unset_value=(),
+    ),
+    Option(
+        name="registry-secret",
+        parse=parsers.parse_secret,
+        default="",
+        accepts="a Secret",
+        max_length=253,
+        example="registry-credentials",
+        help=(
+            "Secret of the pod's namespace, of the type `kubernetes.io/dockerconfigjson`, with which the containers "
+            "pull and push. It becomes their `DOCKER_CONFIG`."
+        ),
+        allowed_by_default=True,
+    ),
+    Option(
         name="image",
         parse=parsers.parse_daemon_image,
         default="docker:29.8.2-dind",

@@ -54,6 +54,18 @@ class TcpAddress(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class DaemonFile(NamedTuple):
+    """A file below /etc/docker of the daemon, from a key of a ConfigMap or Secret.
+
+    `kind` is the name of the source in a volume: `configMap` or `secret`.
+    """
+
+    path: str
+    kind: str
+    name: str
+    key: str
+
+
 @dataclass(frozen=True)
 class Options:
     """The values of the per-pod options, one member for each row of `option_table.OPTIONS`.
@@ -81,6 +93,9 @@ class Options:
     registry_mirrors: tuple[str, ...]
     insecure_registries: tuple[str, ...]
     address_pools: tuple[str, ...]
+    ca: str | None
+    daemon_files: tuple[DaemonFile, ...]
+    registry_secret: str | None
     image: str
     socket_dir: str
     tcp: TcpAddress | None

@@ -12,16 +12,23 @@ from typing import Any, TypeVar
 import orjson
 
 from app.injection.constants import PREFIX
+from app.injection.daemon_files import DAEMON_CONFIG_DIRECTORY, find_colliding_paths
 from app.injection.docker_paths import SOCKET_LINK_NAME, hides_daemon_files
 from app.injection.hosts import find_ip_address, host_of
 from app.injection.message_parts import quote
-from app.injection.options import TcpAddress
+from app.injection.options import DaemonFile, TcpAddress
 from app.injection.start_script import ISOLATION_VARIABLE
 from app.model import is_dns_label, is_dns_subdomain, is_loopback, parse_image, parse_quantity
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 # sun_path holds 108 bytes, including the closing zero (unix(7)).
+# kubelet reserves names that begin with two dots. Hosts of registries have colons, and IPv6 ones brackets.
+_DAEMON_PATH = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9._:\[\]-]*(/[A-Za-z0-9_\[][A-Za-z0-9._:\[\]-]*)*")
+_MAX_DAEMON_PATH_LENGTH = 512
+# ValidateConfigMapKey in k8s.io/apimachinery, also for Secrets
+_OBJECT_KEY = re.compile(r"(?!\.\.)(?!\.$)[-._a-zA-Z0-9]{1,253}")
+_VOLUME_KINDS = {"configmap": "configMap", "secret": "secret"}
 _MAX_SOCKET_DIR_LENGTH = 107 - len(f"/{SOCKET_LINK_NAME}")
 REFUSED_VARIABLES = frozenset({"DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT"})
 # All flags of `dockerd --help` (29.8) that listen, except --host, which injection sets. The help hides
@@ -45,7 +52,7 @@ OWNED_FLAGS: Mapping[str, str | None] = {
     "graph": None,
     "exec-root": None,
     "pidfile": None,
-    "config-file": None,
+    "config-file": "daemon-files",
 }
 
 
@@ -187,6 +194,44 @@ def parse_tcp_address(text: str) -> TcpAddress:
     if match is None or not is_address or not 1 <= int(match[3]) <= 65535:
         raise ValueError("must be ADDRESS:PORT, such as 127.0.0.1:2375 or [::1]:2375")
     return TcpAddress(host, int(match[3]))
+
+
+def parse_config_map(text: str) -> str:
+    if not is_dns_subdomain(text):
+        raise ValueError("is not the name of a ConfigMap")
+    return text
+
+
+def parse_secret(text: str) -> str:
+    if not is_dns_subdomain(text):
+        raise ValueError("is not the name of a Secret")
+    return text
+
+
+def parse_daemon_files(text: str) -> tuple[DaemonFile, ...]:
+    files = tuple(map(_parse_daemon_file, _split_items(text)))
+    if collision := find_colliding_paths([file.path for file in files]):
+        first, second = map(quote, collision)
+        raise ValueError(f"has {first} twice" if first == second else f"has {first} both as a file and above {second}")
+    return files
+
+
+def _parse_daemon_file(item: str) -> DaemonFile:
+    path, equals, source = item.partition("=")
+    kind, _, reference = source.partition("/")
+    name, _, key = reference.partition("/")
+    if not equals or kind not in _VOLUME_KINDS:
+        raise ValueError(f"has an item that is neither PATH=configmap/NAME/KEY nor PATH=secret/NAME/KEY: {quote(item)}")
+    if not _DAEMON_PATH.fullmatch(path) or len(path) > _MAX_DAEMON_PATH_LENGTH:
+        raise ValueError(
+            f"has a path that is not below {DAEMON_CONFIG_DIRECTORY}, such as certs.d/registry:5000/ca.crt: "
+            f"{quote(path)}"
+        )
+    if not is_dns_subdomain(name):
+        raise ValueError(f"has an item without the name of a ConfigMap or Secret: {quote(item)}")
+    if not _OBJECT_KEY.fullmatch(key):
+        raise ValueError(f"has an item without a key of a ConfigMap or Secret: {quote(item)}")
+    return DaemonFile(path, _VOLUME_KINDS[kind], name, key)
 
 
 def parse_environment(text: str) -> tuple[tuple[str, str], ...]:

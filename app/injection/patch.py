@@ -13,6 +13,7 @@ import orjson
 from app.injection.additions import Additions
 from app.injection.constants import INJECTED, STATUS
 from app.injection.decision import Mode
+from app.injection.docker_config import missing_config_variables, warn_of_own_configs
 from app.injection.docker_variables import replace_variables, warn_of_other_daemons
 from app.injection.message_parts import quote, truncate_warning, warn_of_names
 from app.injection.options import Isolation
@@ -54,6 +55,7 @@ def warn_of_kept_members(pod: Pod, metadata: Metadata, additions: Additions, pol
         *_warn_of_kept_label(metadata, additions),
         *_warn_of_kept_mounts(pod, additions),
         *warn_of_other_daemons(pod, additions, policy),
+        *warn_of_own_configs(additions),
     )
 
 
@@ -133,8 +135,9 @@ def _client_operations(pod: Pod, additions: Additions, policy: Policy) -> list[O
     mounts = _cached_mount_entries(additions.client_mounts)
     operations: list[Operation] = []
     for client in additions.clients:
-        if name not in client.env:
-            operations += _append(f"{client.pointer}/env", client.raw.env, [env])
+        variables = [env] if name not in client.env else []
+        variables += missing_config_variables(client, additions)
+        operations += _append(f"{client.pointer}/env", client.raw.env, variables)
         if policy.replace_docker_variables:
             operations += replace_variables(client, pod, additions)
         operations += _mount_operations(client, mounts)

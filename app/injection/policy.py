@@ -38,6 +38,9 @@ class Policy:
     wait_container_name: str
     run_volume: str
     storage_volume: str
+    files_volume: str
+    ca_volume: str
+    registry_volume: str
     replace_docker_variables: bool
     share_by_name: frozenset[str]
     storage: bool

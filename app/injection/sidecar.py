@@ -5,7 +5,16 @@ from functools import lru_cache
 
 from app.injection.additions import Additions
 from app.injection.constants import PREFIX
+from app.injection.daemon_files import (
+    CA_DIRECTORY,
+    CA_SEARCH_PATH,
+    CA_VARIABLE,
+    DAEMON_CONFIG_DIRECTORY,
+    ca_source,
+    files_source,
+)
 from app.injection.decision import Denial, Mode, Reason
+from app.injection.docker_config import DOCKER_CONFIG_DIRECTORY, registry_source
 from app.injection.docker_paths import (
     DATA_ROOT,
     DEFAULT_DIR_WARNING,
@@ -80,6 +89,7 @@ def _build_additions(
         clients=selection.clients,
         client_env=template.client_env,
         client_mounts=template.client_mounts,
+        buildx_directory=options.socket_dir if options.registry_secret else None,
         pod_members=template.pod_members,
         tcp=options.tcp,
         supplemental_group=options.group,
@@ -138,12 +148,22 @@ def _build_template(options: Options, policy: Policy) -> _SharedAdditions:
     if policy.storage:
         volumes += ({"name": policy.storage_volume, **_build_storage_source(options)},)
         mounts += (Mount.at(DATA_ROOT, policy.storage_volume),)
+    if options.daemon_files:
+        volumes += ({"name": policy.files_volume, **files_source(options.daemon_files)},)
+        mounts += (Mount.at(DAEMON_CONFIG_DIRECTORY, policy.files_volume, read_only=True),)
+    if options.ca:
+        volumes += ({"name": policy.ca_volume, **ca_source(options.ca)},)
+        mounts += (Mount.at(CA_DIRECTORY, policy.ca_volume, read_only=True),)
+    client_mounts: tuple[Mount, ...] = (run_mount, link_mount) if has_socket_link else (run_mount,)
+    if options.registry_secret:
+        volumes += ({"name": policy.registry_volume, **registry_source(options.registry_secret)},)
+        client_mounts += (Mount.at(DOCKER_CONFIG_DIRECTORY, policy.registry_volume, read_only=True),)
     return _SharedAdditions(
         volumes,
         _build_container(options, policy, profile, is_native=is_native, has_socket_link=has_socket_link),
         mounts,
         {"name": "DOCKER_HOST", "value": unix_socket_address(options.socket_dir)},
-        (run_mount, link_mount) if has_socket_link else (run_mount,),
+        client_mounts,
         pod_members(options.isolation, policy),
         tuple(volume["name"] for volume in volumes if "emptyDir" in volume),
         tuple(_option_warnings(options)),
@@ -201,6 +221,8 @@ def _build_container(
         container["command"] = start_command()
     container["args"] = _dockerd_arguments(options, policy, profile)
     env = options.env
+    if options.ca:
+        env = (*env, (CA_VARIABLE, CA_SEARCH_PATH))
     if profile.needs_user_namespace:
         env = (*env, (ISOLATION_VARIABLE, options.isolation))
     if env:

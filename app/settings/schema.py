@@ -288,6 +288,15 @@ class InjectionSettings(_SettingsGroup):
     storage_volume: DnsLabel = "dind-storage"
     """Name of the volume at /var/lib/docker."""
 
+    files_volume: DnsLabel = "dind-files"
+    """Name of the volume at /etc/docker of the daemon, with the files of `daemon-files`."""
+
+    ca_volume: DnsLabel = "dind-ca"
+    """Name of the volume with the CAs of `ca`."""
+
+    registry_volume: DnsLabel = "dind-registry"
+    """Name of the volume with the credentials of `registry-secret`."""
+
     replace_docker_variables: bool = False
     """Replace a `DOCKER_HOST` of another daemon, and clear `DOCKER_TLS_VERIFY`, in containers that get Docker."""
 
@@ -353,11 +362,13 @@ class InjectionSettings(_SettingsGroup):
             raise ValueError("must be an absolute path of plain names, without a closing slash")
         return path
 
-    @field_validator("storage_volume")
+    @field_validator("storage_volume", "files_volume", "ca_volume", "registry_volume")
     @classmethod
-    def _check_storage_volume(cls, name: str, info: ValidationInfo) -> str:
-        if name == info.data.get("run_volume"):
-            raise ValueError(f"must differ from run_volume, which is {name!r}")
+    def _check_volume_name(cls, name: str, info: ValidationInfo) -> str:
+        for other in ("run_volume", "storage_volume", "files_volume", "ca_volume"):
+            # The data has only the fields before this one.
+            if name == info.data.get(other):
+                raise ValueError(f"must differ from {other}, which is {name!r}")
         return name
 
     @field_validator("defaults")

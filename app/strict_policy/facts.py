@@ -3,6 +3,10 @@
 import re
 
 from app.injection import (
+    CA_DIRECTORY,
+    CA_SEARCH_PATH,
+    CA_VARIABLE,
+    DAEMON_CONFIG_DIRECTORY,
     DATA_ROOT,
     ENDING_FLAGS,
     IN_USER_NAMESPACE,
@@ -51,6 +55,9 @@ def policy_facts() -> JsonObject:
         "other_members": [*SEPARATE_MEMBERS, *UNCHECKED_MEMBERS],
         "default_dirs": list(DEFAULT_DIRS),
         "data_root": DATA_ROOT,
+        "files_directory": DAEMON_CONFIG_DIRECTORY,
+        "ca_directory": CA_DIRECTORY,
+        "ca_variable": {"name": CA_VARIABLE, "value": CA_SEARCH_PATH},
         "runtime_directories": [*RUNTIME_DIRECTORIES, *(f"/var{directory}" for directory in RUNTIME_DIRECTORIES)],
         "system_directories": [*SYSTEM_DIRECTORIES, DATA_ROOT, "/run", "/var/run"],
         "shareable": sorted(SHAREABLE_KINDS),

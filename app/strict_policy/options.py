@@ -26,11 +26,11 @@ _PUBLIC_TCP = rf"(?:localhost|[0-9.]+|\[[0-9a-f:]+\]):{_PORT}"
 _TEXT_TO_VALUE = {"address-pools": {"text": "^(.*):([0-9]+)$", "value": "base=${1},size=${2}"}}
 # Options that the chart's templates check each in its own way, and options without effect on the daemon
 _SEPARATE_OPTIONS = frozenset(
-    {"image", "socket-dir", "env", "dockerd-args", "share-volumes", "placement", "isolation"}
+    {"image", "socket-dir", "env", "dockerd-args", "share-volumes", "placement", "isolation", "ca", "daemon-files"}
     | {"storage-size", "storage-medium", "storage-class"}
 )
 # Options without effect on the daemon
-_UNCHECKED_OPTIONS = frozenset({"containers", "wait", "node-socket"})
+_UNCHECKED_OPTIONS = frozenset({"containers", "wait", "node-socket", "registry-secret"})
 # Amounts that also depend on other containers, so that only their bounds are checked
 _DEPENDENT_AMOUNTS = frozenset({"ephemeral-storage-request", "ephemeral-storage-limit"})
 

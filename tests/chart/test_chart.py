@@ -628,6 +628,25 @@ def test_daemon_and_webhook_agree_on_directory_and_group(values: Any, tmp_path: 
     assert daemon["image"] == found.defaults["image"]
 
 
+@pytest.mark.parametrize("gc", [True, False])
+def test_the_configuration_of_the_daemon_is_a_file_that_replaces_pods_when_it_changes(gc: bool) -> None:
+    def values(**config: Any) -> Any:
+        return {"daemonset": {"enabled": True, "gc": {"enabled": gc}, "config": config}}
+
+    configured = values(debug=True, labels=["a=b"])
+    config_map = only(render(configured), "ConfigMap", f"{RELEASE}-dind")
+    assert json.loads(config_map["data"]["daemon.json"]) == {"debug": True, "labels": ["a=b"]}
+    assert ("collect-garbage.sh" in config_map["data"]) is gc
+    (daemon,) = [c for c in dind(configured)["containers"] if c["name"] == "dind"]
+    assert "--config-file=/etc/dind/daemon.json" in daemon["args"]
+    (mount,) = [m for m in daemon["volumeMounts"] if m["mountPath"] == "/etc/dind"]
+    (volume,) = [v for v in dind(configured)["volumes"] if v["name"] == mount["name"]]
+    assert volume["configMap"]["name"] == config_map["metadata"]["name"]
+    templates = [only(render(each), "DaemonSet")["spec"]["template"] for each in (configured, values(debug=False))]
+    assert len({each["metadata"]["annotations"]["checksum/config"] for each in templates}) == 2
+    assert "config-file" not in json.dumps(dind(values()))
+
+
 def test_two_releases_do_not_share_a_directory() -> None:
     def paths(release: str) -> set[str]:
         spec = only(render(DAEMONSET, release=release), "DaemonSet")["spec"]["template"]["spec"]

@@ -79,6 +79,7 @@ CLOSED: list[dict[str, Any]] = [
     {"group": 1001, "mtu": 1450},
     {"group": "2147483647", "mtu": "68"},
     {"registry-mirrors": "https://a.example , http://b:5000/x"},
+    {"registry-mirrors": ["https://a.example", "http://b:5000/x"]},
     {"insecure-registries": "10.0.0.0/8,registry:5000"},
     {"address-pools": "10.200.0.0/16:24, fd00:1::/48:64"},
     {"tcp": "[::1]:2375", "dockerd-args": ["--debug", "--label=a \\ \"b\" <&> 'c'"]},
@@ -179,7 +180,9 @@ def test_modes_that_are_off_have_no_status() -> None:
 
 
 def test_names_are_those_of_the_settings() -> None:
-    spec = json.dumps(strict(with_injection(container_name="docker", run_volume="sock", storage_volume="data")))
+    volumes = {"run_volume": "sock", "storage_volume": "data", "files_volume": "files", "ca_volume": "ca"}
+    options = ["ca", "daemon-files"]
+    spec = json.dumps(strict(with_injection(container_name="docker", allowed_options=options, **volumes)))
     names = set(re.findall(r"dind[a-z-]*", spec)) - {"dind", "dind-webhook", RELEASE}
     assert {name for name in names if is_dns_label(name)} == set()
 
@@ -210,3 +213,12 @@ def test_an_image_that_is_never_pulled_needs_the_operators_consent() -> None:
     sentence = "imagePullPolicy must not be Never"
     assert sentence in json.dumps(strict({}))
     assert sentence not in json.dumps(strict({"dindImage": {"pullPolicy": "Never"}}))
+
+
+@pytest.mark.parametrize("files", ["a=secret/b/c , d=configmap/e/f", ["a=secret/b/c", "d=configmap/e/f"]])
+def test_the_files_of_a_default_are_those_that_are_injected(files: Any) -> None:
+    expressions = [
+        one["expression"]
+        for one in strict(with_injection(allowed_options=[], defaults={"daemon-files": files}))["validations"]
+    ]
+    assert any('variables.files == ["a=secret/b/c","d=configmap/e/f"]' in each for each in expressions)

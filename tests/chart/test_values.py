@@ -21,6 +21,7 @@ HELMS_OWN = {"global", "enabled"}
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 ISSUER_OF_NO_NAME = {"issuerRef": {"kind": "ClusterIssuer"}}
+_INSECURE = ["--insecure-registry=m.example"]
 CONTRADICTIONS: list[tuple[str, Any]] = [
     ("image.tag is empty", {"image": {"tag": ""}}),
     ("dindImage.tag is empty", {"dindImage": {"tag": ""}}),
@@ -120,6 +121,42 @@ CONTRADICTIONS: list[tuple[str, Any]] = [
             "http://localhost:5000",
             "http://[::1]:5000",
         )
+    ),
+    (
+        "daemonset.config has the mirror https://m.example, which is an insecure registry too",
+        {"daemonset": {"config": {"registry-mirrors": ["https://m.example"]}, "extraArgs": _INSECURE}},
+    ),
+    (
+        "daemonset.config has the mirror http://localhost, which is an insecure registry too",
+        {"daemonset": {"config": {"registry-mirrors": ["http://localhost"]}}},
+    ),
+    (
+        "daemonset.extraArgs has the mirror https://m.example, which is an insecure registry too",
+        {
+            "daemonset": {
+                "config": {"insecure-registries": ["m.example"]},
+                "extraArgs": ["--registry-mirror=https://m.example"],
+            }
+        },
+    ),
+    *(
+        (
+            f"daemonset.config has {name}, but {place} sets the flag",
+            {"daemonset": {"config": config, "extraArgs": args}},
+        )
+        for name, place, config, args in [
+            ("hosts", "the chart", {"hosts": ["unix:///a"]}, []),
+            ("cgroup-parent", "the chart", {"cgroup-parent": "/a"}, []),
+            ("group", "settings.injection.defaults.group", {"group": "docker"}, []),
+            ("mtu", "daemonset.extraArgs", {"mtu": 1450}, ["--mtu=1400"]),
+            ("labels", "daemonset.extraArgs", {"labels": ["a=b"]}, ["--label=c=d"]),
+            ("insecure-registries", "daemonset.extraArgs", {"insecure-registries": ["a"]}, _INSECURE),
+        ]
+    ),
+    ("daemonset.config has data-root, for whose place", {"daemonset": {"config": {"data-root": "/a"}}}),
+    (
+        "daemonset.extraArgs sets --config-file, and daemonset.config is set too",
+        {"daemonset": {"config": {"debug": True}, "extraArgs": ["--config-file=/a"]}},
     ),
     (
         "daemonset.updateStrategy.rollingUpdate.maxSurge is 1",

@@ -14,5 +14,8 @@ def policy() -> Policy:
             allowed_options=frozenset(option.name for option in OPTIONS),
             allowed_images=("registry.example/ci/*",),
             allow_public_tcp=True,
+            node_selector={"kubernetes.io/os": "linux", "example.com/pool": "docker"},
+            tolerations=({"key": "docker", "value": "only"},),
+            image_pull_secrets=("mirror",),
         )
     )

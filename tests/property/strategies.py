@@ -131,6 +131,9 @@ _option_texts = {
     "registry-mirrors": ["https://a.example, http://b:5000"],
     "insecure-registries": ["10.0.0.0/8,registry:5000"],
     "address-pools": ["10.200.0.0/16:24"],
+    "ca": ["company-ca"],
+    "daemon-files": ["daemon.json=configmap/a/b, certs.d/[fd00::1]:5000/ca.crt=secret/c/d"],
+    "registry-secret": ["registry-credentials"],
     "image": ["registry.example/ci/docker:29-dind"],
     "socket-dir": ["/var/run", "/srv/sock"],
     "tcp": ["127.0.0.1:2375", "[::]:80"],
@@ -154,7 +157,11 @@ _security_contexts = st.sampled_from([None, {"runAsUser": 1000, "runAsNonRoot": 
 _spec_members: dict[str, SearchStrategy[Any]] = {
     "restartPolicy": st.sampled_from(["Never", "OnFailure", "Always"]),
     "securityContext": _security_contexts,
-    "nodeSelector": st.sampled_from([None, {}, {"kubernetes.io/os": "linux"}]),
+    "nodeSelector": st.sampled_from([None, {}, {"kubernetes.io/os": "linux"}, {"a~1/b": "", "c": "d"}]),
+    "tolerations": st.sampled_from(
+        [None, [{"operator": "Exists"}], [{"key": "docker", "operator": "Equal", "value": "only"}]]
+    ),
+    "imagePullSecrets": st.sampled_from([None, [], [{"name": "mirror"}, {"name": "own"}]]),
 }
 _specs = st.fixed_dictionaries({}, optional=_spec_members)
 _future_specs = st.fixed_dictionaries({}, optional={**_spec_members, "futureMember": json_values})

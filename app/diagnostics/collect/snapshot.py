@@ -5,17 +5,20 @@ from datetime import UTC, datetime
 
 from app.diagnostics.collect.installation import choose_installation, read_installation
 from app.diagnostics.collect.reader import ClusterApi, ClusterReader, Scope, describe_read_error
+from app.diagnostics.daemon_files import file_references, injected_pods
 from app.diagnostics.dry_run_pod import dry_run_pod
 from app.diagnostics.explain import has_docker, misplaced_keys_of, requests_docker
 from app.diagnostics.resource_ref import collection_path
-from app.diagnostics.snapshot import DryRun, Snapshot, has_opted_in, is_part_of_chart, is_selected, name_of
-from app.errors import ForbiddenError, NotFoundError, RefusedError
+from app.diagnostics.snapshot import DryRun, ObjectId, Snapshot, has_opted_in, is_part_of_chart, is_selected, name_of
+from app.errors import ApiError, ForbiddenError, NotFoundError, RefusedError
 from app.injection import Isolation, Mode, Policy
 from app.model import JsonObject
 
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 # Dry-runs in more namespaces rarely find other problems.
 _MAX_NAMESPACES = 10
+# Pods of one team name the same few objects.
+_MAX_DAEMON_OBJECTS = 100
 # The kinds that people write; controllers create the other kinds from them.
 _WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job")
 
@@ -46,6 +49,7 @@ def read_snapshot(
     namespaces = _read_namespaces(reader, scope)
     pods = _read_pods(reader, scope)
     names = [name_of(each) for each in namespaces if _can_get_pods(each) and is_selected(configuration, each)]
+    dry_runs = _read_dry_runs(reader, scope, names, injection_policy, release["daemonset"])
     return Snapshot(
         taken_at=datetime.now(UTC),
         unavailable=reader.unavailable,
@@ -63,7 +67,8 @@ def read_snapshot(
         events=reader.list(
             "events", "events", f"/api/v1/{_namespace_prefix(scope)}events", fieldSelector="reason=FailedCreate"
         ),
-        dry_runs=_read_dry_runs(reader, scope, names, injection_policy, release["daemonset"]),
+        dry_runs=dry_runs,
+        daemon_objects=_read_daemon_objects(reader, pods, dry_runs, injection_policy),
         **release,
     )
 
@@ -74,6 +79,27 @@ def _read_nodes(reader: ClusterReader, daemonset: JsonObject | None, policy: Pol
     if daemonset is None and not is_isolated and not policy.node_selector:
         return ()
     return reader.list("nodes", "nodes", "/api/v1/nodes")
+
+
+def _read_daemon_objects(
+    reader: ClusterReader, pods: tuple[JsonObject, ...], dry_runs: tuple[DryRun, ...], policy: Policy
+) -> dict[ObjectId, JsonObject | None]:
+    """Return the ConfigMaps and Secrets of which daemons get files."""
+    objects: dict[ObjectId, JsonObject | None] = {}
+    for namespace, pod in injected_pods(pods, dry_runs):
+        for source in {reference.source for reference in file_references(pod, namespace, policy)} - objects.keys():
+            if len(objects) < _MAX_DAEMON_OBJECTS:
+                path = f"/api/v1/namespaces/{namespace}/{source.kind.lower()}s/{source.name}"
+                try:
+                    objects[source] = reader.cluster.get(path)
+                except NotFoundError:
+                    objects[source] = None
+                except ApiError as error:
+                    reader.unavailable["daemon_objects"] = describe_read_error(error)
+    if objects:
+        # Some may be read: many people may read ConfigMaps, but no Secrets.
+        reader.unavailable.pop("daemon_objects", None)
+    return objects
 
 
 def _namespace_prefix(scope: Scope) -> str:

@@ -1,5 +1,7 @@
 {{- define "dind-webhook.validate.daemonset" -}}
 {{- $v := .Values.daemonset -}}
+{{- $config := $v.config | default dict -}}
+{{- $group := include "dind-webhook.group" . -}}
 {{- $modes := list -}}
 {{- range include "dind-webhook.injections" . | fromJsonArray -}}{{- $modes = concat $modes .injection.modes -}}{{- end -}}
 {{- if and $v.enabled (not (has "daemonset" $modes)) }}
@@ -32,11 +34,34 @@ daemonset.updateStrategy.rollingUpdate.maxSurge is {{ .maxSurge }}: two daemons 
 daemonset.extraArgs sets {{ $flag }}, which the chart sets itself: set {{ . }} instead
 {{- end }}
 {{- end }}
+{{- $mirrors := list -}}
+{{- $insecure := get $config "insecure-registries" | default list -}}
 {{- range $v.extraArgs -}}
-{{- $mirror := regexFind "^--registry-mirror=.+" . | trimPrefix "--registry-mirror=" -}}
-{{- $host := regexReplaceAll "^(https?://)?([^/]*).*$" $mirror "${2}" -}}
-{{- if and $host (or (has (printf "--insecure-registry=%s" $host) $v.extraArgs) (regexMatch "^(localhost|127\\.|\\[::1\\])" $host)) }}
-daemonset.extraArgs has the mirror {{ $mirror }}, which is an insecure registry too: dockerd would no longer check the certificate of Docker Hub itself; a mirror with plain HTTP needs no --insecure-registry, and must not be on loopback
+{{- if hasPrefix "--registry-mirror=" . -}}{{- $mirrors = append $mirrors (dict "in" "extraArgs" "url" (trimPrefix "--registry-mirror=" .)) -}}{{- end -}}
+{{- if hasPrefix "--insecure-registry=" . -}}{{- $insecure = append $insecure (trimPrefix "--insecure-registry=" .) -}}{{- end -}}
+{{- end -}}
+{{- range get $config "registry-mirrors" | default list -}}{{- $mirrors = append $mirrors (dict "in" "config" "url" .) -}}{{- end -}}
+{{- range $mirrors -}}
+{{- $host := regexReplaceAll "^(https?://)?([^/]*).*$" .url "${2}" -}}
+{{- if and $host (or (has $host $insecure) (regexMatch "^(localhost|127\\.|\\[::1\\])" $host)) }}
+daemonset.{{ .in }} has the mirror {{ .url }}, which is an insecure registry too: dockerd would no longer check the certificate of Docker Hub itself; a mirror with plain HTTP needs no --insecure-registry, and must not be on loopback
+{{- end }}
+{{- end }}
+{{- /* dockerd refuses what is both in its file and a flag. Lists have the plural of the flag as their name. */ -}}
+{{- $flags := dict "hosts" "the chart" "cgroup-parent" "the chart" -}}
+{{- if $group -}}{{- $_ := set $flags "group" "settings.injection.defaults.group" -}}{{- end -}}
+{{- range $v.extraArgs -}}
+{{- $flag := (splitn "=" 2 .)._0 | trimAll "-" -}}
+{{- range $name := list $flag (printf "%ss" $flag) (regexReplaceAll "y$" $flag "ies") -}}{{- $_ := set $flags $name "daemonset.extraArgs" -}}{{- end -}}
+{{- if and $config (eq $flag "config-file") }}
+daemonset.extraArgs sets --config-file, and daemonset.config is set too: choose one
+{{- end }}
+{{- end }}
+{{- range $name, $_ := $config -}}
+{{- if has $name (list "data-root" "exec-root" "pidfile") }}
+daemonset.config has {{ $name }}, for whose place the chart mounts volumes: remove it{{ eq $name "data-root" | ternary ", and set daemonset.storage" "" }}
+{{- else if hasKey $flags $name }}
+daemonset.config has {{ $name }}, but {{ get $flags $name }} sets the flag of the same meaning, and dockerd refuses to start with both: remove one of them
 {{- end }}
 {{- end }}
 {{- if $v.enabled }}

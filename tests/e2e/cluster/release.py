@@ -18,10 +18,10 @@ NAMESPACE = "docker-system"
 OTHER_RELEASE = "e2e.dind.io/release"
 # Permissions that an operator has to give, so that tests can use every option.
 _OPTIONS = (
-    "address-pools", "containers", "cpu-limit", "cpu-request", "dockerd-args", "env", "ephemeral-storage-limit",
-    "ephemeral-storage-request", "group", "image", "insecure-registries", "isolation", "memory-limit", "memory-request",
-    "mtu", "node-socket", "placement", "registry-mirrors", "share-volumes", "socket-dir", "storage-class",
-    "storage-medium", "storage-size", "tcp", "wait",
+    "address-pools", "ca", "containers", "cpu-limit", "cpu-request", "daemon-files", "dockerd-args", "env",
+    "ephemeral-storage-limit", "ephemeral-storage-request", "group", "image", "insecure-registries", "isolation",
+    "memory-limit", "memory-request", "mtu", "node-socket", "placement", "registry-mirrors", "registry-secret",
+    "share-volumes", "socket-dir", "storage-class", "storage-medium", "storage-size", "tcp", "wait",
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Clusters with one fault each, and the finding that `check` must report."""
 
+import base64
 import copy
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +27,7 @@ from diagnostics.healthy import (
 from app.certs.issue import issue_ca
 from app.diagnostics import Snapshot
 from app.diagnostics.dry_run_pod import dry_run_pod
-from app.diagnostics.snapshot import DryRun, ServerEndpoint
+from app.diagnostics.snapshot import DryRun, ObjectId, ServerEndpoint
 from app.injection import Isolation, Mode, Policy
 from app.settings import InjectionSettings, make_policy
 
@@ -60,6 +61,15 @@ def dry_run_with(change: Callable[[dict[str, Any]], object], mode: Mode = Mode.S
     assert run.pod is not None
     change(run.pod)
     return healthy(dry_runs=(run,))
+
+
+def daemons_with_files(files: str, objects: dict[ObjectId, Any], **options: str) -> Snapshot:
+    """Return a snapshot with a pod whose daemon gets these files and a CA, and with ConfigMaps and Secrets."""
+    texts = {"daemon-files": files, "ca": "company-ca", **options}
+    asked = pod(annotations={"dind.io/inject": "sidecar", **{f"dind.io/{name}": text for name, text in texts.items()}})
+    policy = replace(POLICY, allowed_options=frozenset(texts))
+    ca = {ObjectId("ci", "ConfigMap", "company-ca"): {"data": {"ca.crt": "-----"}}}
+    return healthy(pods=(injected(asked, policy),), daemon_objects={**ca, **objects})
 
 
 def without(member: str) -> Callable[[dict[str, Any]], object]:
@@ -565,5 +575,54 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
         healthy(pods=(without_restart_policy(injected(pod())),)),
         "pod ci/build: init container dind has lost its restartPolicy: Always",
         "kubectl -n ci delete pod build",
+    ),
+    (
+        "daemon-files",
+        daemons_with_files("daemon.json=configmap/docker/daemon.json", {ObjectId("ci", "ConfigMap", "docker"): None}),
+        "namespace ci has no ConfigMap docker: pods there start without /etc/docker/daemon.json",
+        "kubectl -n ci get configmaps,secrets",
+    ),
+    (
+        "daemon-files",
+        daemons_with_files("x=secret/tls/ca.crt", {ObjectId("ci", "Secret", "tls"): {"data": {"tls.crt": ""}}}),
+        "Secret tls in namespace ci has no key ca.crt: pods there start without /etc/docker/x",
+        "dind.io/daemon-files",
+    ),
+    (
+        "daemon-files",
+        daemons_with_files("x=secret/tls/ca.crt", {ObjectId("ci", "ConfigMap", "company-ca"): {"data": {}}}),
+        "ConfigMap company-ca in namespace ci has no key: /etc/ssl/dind is empty",
+        "dind.io/ca",
+    ),
+    (
+        "daemon-json",
+        daemons_with_files(
+            "daemon.json=configmap/docker/d.json,x=configmap/docker/y",
+            {
+                ObjectId("ci", "ConfigMap", "docker"): {
+                    "data": {"d.json": '{"debug": true, "registry-mirrors": [], "hosts": [], "cgroup-parent": ""}'}
+                }
+            },
+            **{"registry-mirrors": "https://mirror.example"},
+        ),
+        "ConfigMap docker in namespace ci, key d.json: dockerd refuses registry-mirrors, hosts, cgroup-parent, which",
+        "dind.io/registry-mirrors",
+    ),
+    (
+        "daemon-json",
+        daemons_with_files(
+            "daemon.json=secret/docker/d",
+            {ObjectId("ci", "Secret", "docker"): {"data": {"d": base64.b64encode(b"{").decode()}}},
+        ),
+        "Secret docker in namespace ci, key d: is not JSON",
+        "remove these members",
+    ),
+    (
+        "daemon-json",
+        daemons_with_files(
+            "daemon.json=configmap/docker/d", {ObjectId("ci", "ConfigMap", "docker"): {"data": {"d": "[]"}}}
+        ),
+        "ConfigMap docker in namespace ci, key d: is not a JSON object",
+        "remove these members",
     ),
 ]

@@ -29,12 +29,17 @@ def test_the_table_is_that_of_the_contract() -> None:
     always = (
         "containers placement cpu-request cpu-limit memory-request memory-limit storage-size wait share-volumes mtu"
     )
-    consent = "image dockerd-args env tcp insecure-registries address-pools socket-dir storage-medium storage-class"
+    consent = (
+        "image dockerd-args env tcp insecure-registries address-pools socket-dir storage-medium storage-class "
+        "daemon-files"
+    )
     assert {option.name for option in OPTIONS if option.allowed_by_default} == {
         *always.split(),
         "registry-mirrors",
         "group",
         "isolation",
+        "ca",
+        "registry-secret",
         "ephemeral-storage-request",
         "ephemeral-storage-limit",
     }
@@ -75,6 +80,9 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "registry-mirrors": (),
         "insecure-registries": (),
         "address-pools": (),
+        "ca": None,
+        "daemon-files": (),
+        "registry-secret": None,
         "image": "docker:29.8.2-dind",
         "socket-dir": "/run/dind",
         "tcp": None,
@@ -114,6 +122,30 @@ def test_the_defaults_are_those_of_the_contract() -> None:
                 "resources": {"requests": {"storage": "20Gi"}},
                 "storageClassName": "fast-ssd",
             },
+        ),
+        ("ca", "company-ca", "/spec/volumes/2/configMap", {"name": "company-ca", "optional": True}),
+        ("ca", "c", f"{_DAEMON}/volumeMounts/2", {"name": "dind-ca", "mountPath": "/etc/ssl/dind", "readOnly": True}),
+        ("ca", "c", f"{_DAEMON}/env", [{"name": "SSL_CERT_DIR", "value": "/etc/ssl/certs:/etc/ssl/dind"}]),
+        (
+            "daemon-files",
+            "daemon.json=configmap/a/b , certs.d/[fd00::1]:5000/ca.crt=secret/c.d/_.e",
+            "/spec/volumes/2/projected/sources",
+            [
+                {"configMap": {"name": "a", "optional": True, "items": [{"key": "b", "path": "daemon.json"}]}},
+                {
+                    "secret": {
+                        "name": "c.d",
+                        "optional": True,
+                        "items": [{"key": "_.e", "path": "certs.d/[fd00::1]:5000/ca.crt"}],
+                    }
+                },
+            ],
+        ),
+        (
+            "daemon-files",
+            "daemon.json=configmap/a/b",
+            f"{_DAEMON}/volumeMounts/2",
+            {"name": "dind-files", "mountPath": "/etc/docker", "readOnly": True},
         ),
         ("group", "1001", f"{_DAEMON}/args", _argv(group="--group=1001")),
         ("group", "1001", "/spec/securityContext/supplementalGroups", [1001]),
@@ -228,6 +260,8 @@ _NO_PATH = "must be an absolute path of plain names"
 _NO_URL = "has an item that is not an http(s) URL of a registry"
 _NO_REGISTRY = "has an item that is neither HOST[:PORT] nor a CIDR"
 _NO_POOL = "has an item that is not CIDR:SIZE, such as 10.200.0.0/16:24"
+_NO_FILE = "has an item that is neither PATH=configmap/NAME/KEY nor PATH=secret/NAME/KEY"
+_NO_FILE_PATH = "has a path that is not below /etc/docker, such as certs.d/registry:5000/ca.crt"
 _NO_ADDRESS = "must be ADDRESS:PORT, such as 127.0.0.1:2375"
 _NO_ENV = 'must be a JSON object of strings, such as {"HTTPS_PROXY": "http://proxy:3128"}'
 _NO_ARGS = 'must be a JSON array of strings, such as ["--log-level=debug"]'
@@ -305,6 +339,30 @@ _INVALID = [
     ("address-pools", "10.0.0.0/255.0.0.0:24", _NO_POOL),
     ("address-pools", "10.200.0.0/16:15", "has a pool whose networks do not fit into its base"),
     ("address-pools", "10.200.0.0/16:33", "has a pool whose networks do not fit into its base"),
+    ("ca", "a_b", "is not the name of a ConfigMap"),
+    ("ca", "a/b", "is not the name of a ConfigMap"),
+    ("registry-secret", "a_b", "is not the name of a Secret"),
+    ("daemon-files", "a", _NO_FILE),
+    ("daemon-files", "a=b/c/d", _NO_FILE),
+    ("daemon-files", "a=configMap/c/d", _NO_FILE),
+    ("daemon-files", "a=secret/b/c,", _EMPTY_ITEM),
+    ("daemon-files", "=secret/b/c", _NO_FILE_PATH),
+    ("daemon-files", "/a=secret/b/c", _NO_FILE_PATH),
+    ("daemon-files", "../a=secret/b/c", _NO_FILE_PATH),
+    ("daemon-files", "a/../b=secret/b/c", _NO_FILE_PATH),
+    ("daemon-files", "..data=secret/b/c", _NO_FILE_PATH),
+    ("daemon-files", "a//b=secret/b/c", _NO_FILE_PATH),
+    ("daemon-files", "a/=secret/b/c", _NO_FILE_PATH),
+    ("daemon-files", f"{'a' * 513}=secret/b/c", _NO_FILE_PATH),
+    ("daemon-files", "a=secret", "has an item without the name of a ConfigMap or Secret"),
+    ("daemon-files", "a=secret/B/c", "has an item without the name of a ConfigMap or Secret"),
+    ("daemon-files", "a=secret/b", "has an item without a key of a ConfigMap or Secret"),
+    ("daemon-files", "a=secret/b/c/d", "has an item without a key of a ConfigMap or Secret"),
+    ("daemon-files", "a=secret/b/..", "has an item without a key of a ConfigMap or Secret"),
+    ("daemon-files", "a=secret/b/.", "has an item without a key of a ConfigMap or Secret"),
+    ("daemon-files", f"a=secret/b/{'c' * 254}", "has an item without a key of a ConfigMap or Secret"),
+    ("daemon-files", "b=secret/b/c,a=secret/b/c,b=secret/b/d", 'has "b" twice'),
+    ("daemon-files", "b/c=secret/b/c,b-d=secret/b/c,b=secret/b/d", 'has "b" both as a file and above "b/c"'),
     ("image", "docker", "has neither a tag nor a digest"),
     ("image", "Docker:29", "is not an image reference such as"),
     ("image", "docker:29 dind", "is not an image reference such as"),
@@ -391,7 +449,7 @@ def test_variables_that_lead_the_client_astray_are_refused(name: str) -> None:
         ("data-root", None),
         ("exec-root", None),
         ("pidfile", None),
-        ("config-file", None),
+        ("config-file", "dind.io/daemon-files"),
     ],
 )
 def test_flags_that_injection_owns_are_refused_with_the_option_to_use(flag: str, instead: str | None) -> None:
@@ -438,6 +496,7 @@ def _items(option: Option, count: int) -> str:
         "registry-mirrors": "https://m{}",
         "insecure-registries": "r{}:5000",
         "address-pools": "10.{}.0.0/16:24",
+        "daemon-files": "f{}=secret/a/b",
     }.get(option.name, "n{}")
     return ",".join(item.format(number) for number in range(count))
 

@@ -76,7 +76,7 @@ def test_null_lists_of_a_container_are_the_same_as_absent_ones() -> None:
 
 
 def test_members_that_nothing_reads_are_not_looked_at() -> None:
-    raw = _pod(futureField={"a": [None]}, tolerations="?", containers=[{**_BUILD, "ports": 17}])
+    raw = _pod(futureField={"a": [None]}, topologySpreadConstraints="?", containers=[{**_BUILD, "ports": 17}])
     assert [container.name for container in read_pod(raw).containers] == ["build"]
 
 

@@ -46,8 +46,8 @@ def _share_nfs_volume(policy: Policy) -> Reason:
     return _reason(policy, options={"share-volumes": "work"}, volumes=volumes, containers=containers)
 
 
-def _volumes(policy: Policy) -> list[str]:
-    return names_of(injected_pod(a_pod(), policy)["spec"]["volumes"])
+def _volumes(policy: Policy, **options: str) -> list[str]:
+    return names_of(injected_pod(a_pod(options=options), policy)["spec"]["volumes"])
 
 
 _ALL_OPTIONS = frozenset(option.name for option in OPTIONS)
@@ -90,6 +90,19 @@ _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
     ),
     "run_volume": ("cache-dir", _volumes, ["dind-run", "dind-storage"], ["cache-dir", "dind-storage"]),
     "storage_volume": ("layers", _volumes, ["dind-run", "dind-storage"], ["dind-run", "layers"]),
+    "files_volume": (
+        "files",
+        lambda p: _volumes(p, **{"daemon-files": "daemon.json=configmap/a/b"})[-1],
+        "dind-files",
+        "files",
+    ),
+    "ca_volume": ("certificates", lambda p: _volumes(p, ca="a")[-1], "dind-ca", "certificates"),
+    "registry_volume": (
+        "credentials",
+        lambda p: _volumes(p, **{"registry-secret": "a"})[-1],
+        "dind-registry",
+        "credentials",
+    ),
     "share_by_name": (frozenset({"nfs"}), _share_nfs_volume, Reason.INVALID_OPTION, Reason.INJECTED),
     "replace_docker_variables": (
         True,

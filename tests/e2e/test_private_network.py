@@ -1,0 +1,143 @@
+"""Daemons in a company's network: a private CA, files for the daemon, and credentials for registries."""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator
+
+import pytest
+import workloads
+from cluster.cluster import Cluster
+from kube import Manifest, Namespace, Pod, until
+from private_registry import PASSWORD, USER, PrivateRegistry, private_registry
+from workloads import FOREVER, container
+
+pytestmark = [pytest.mark.any_node, pytest.mark.node, pytest.mark.xdist_group("private-network")]
+
+
+@pytest.fixture(scope="module")
+def registry(node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegistry]:
+    with private_registry(node, tmp_path_factory.mktemp("registry"), 5443, with_password=False) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def closed_registry(node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegistry]:
+    with private_registry(node, tmp_path_factory.mktemp("registry"), 5444, with_password=True) as found:
+        yield found
+
+
+def pull(registry: PrivateRegistry) -> str:
+    return f"docker pull {registry.image}"
+
+
+def build(registry: PrivateRegistry, tag: str = "built") -> str:
+    dockerfile = f"FROM {registry.image}\\nRUN echo built\\n"
+    return f"printf '{dockerfile}' | docker build --no-cache --tag={tag} -"
+
+
+def credentials(name: str, registry: PrivateRegistry, password: str = PASSWORD) -> Manifest:
+    """Return a Secret as `kubectl create secret docker-registry` makes it."""
+    auth = b64encode(f"{USER}:{password}".encode()).decode()
+    config = {"auths": {registry.name: {"username": USER, "password": password, "auth": auth}}}
+    return {**secret(name, **{".dockerconfigjson": json.dumps(config)}), "type": "kubernetes.io/dockerconfigjson"}
+
+
+def config_map(name: str, **data: str) -> Manifest:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def secret(name: str, **data: str) -> Manifest:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
+
+
+def run(namespace: Namespace, registry: PrivateRegistry, **options: str) -> Pod:
+    """Run a pod that resolves the name of the registry. Names of options have _ instead of -."""
+    spelt = {name.replace("_", "-"): text for name, text in options.items()}
+    return namespace.run(workloads.pod(FOREVER, options=spelt, hostAliases=registry.host_aliases)).ready()
+
+
+def outcome(pod: Pod, script: str, container: str | None = None) -> str:
+    """Return what a script prints, and "failed" if it fails."""
+    return pod.exec(f"({script}) 2>&1 || echo failed", container)
+
+
+def test_without_a_ca_the_registry_is_not_trusted(ci: Namespace, registry: PrivateRegistry) -> None:
+    pod = run(ci, registry)
+    assert "certificate signed by unknown authority" in outcome(pod, pull(registry))
+    assert "certificate signed by unknown authority" in outcome(pod, build(registry))
+
+
+def test_a_ca_of_a_config_map_is_trusted_by_pulls_pushes_and_builds(ci: Namespace, registry: PrivateRegistry) -> None:
+    ci.make(config_map("company-ca", **{"ca.crt": registry.ca, "notes.txt": "no certificate"}))
+    pod = run(ci, registry, ca="company-ca")
+    pod.exec(pull(registry))
+    pod.exec(f"docker tag {registry.image} {registry.name}/team/other:1 && docker push {registry.name}/team/other:1")
+    pod.exec(build(registry))
+    assert pod.exec("echo $SSL_CERT_DIR", "dind") == "/etc/ssl/certs:/etc/ssl/dind\n"
+
+
+def test_a_ca_of_one_registry_is_trusted_for_that_one(ci: Namespace, registry: PrivateRegistry) -> None:
+    ci.make(secret("registry-ca", **{"ca.crt": registry.ca}))
+    pod = run(ci, registry, daemon_files=f"certs.d/{registry.name}/ca.crt=secret/registry-ca/ca.crt")
+    pod.exec(pull(registry))
+    pod.exec(build(registry))
+
+
+def test_a_daemon_json_is_read_beside_our_flags(ci: Namespace, registry: PrivateRegistry) -> None:
+    ci.make(config_map("docker", settings=json.dumps({"labels": ["from=a-config-map"], "max-concurrent-uploads": 1})))
+    pod = run(ci, registry, daemon_files="daemon.json=configmap/docker/settings")
+    assert "from=a-config-map" in pod.exec("docker info --format '{{.Labels}}'")
+
+
+def test_a_daemon_json_that_repeats_a_flag_is_refused_by_name(ci: Namespace) -> None:
+    ci.make(config_map("docker", settings=json.dumps({"group": "root"})))
+    options = {"daemon-files": "daemon.json=configmap/docker/settings"}
+    pod = ci.run(workloads.pod(FOREVER, options=options))
+    pod.until(lambda: pod.status("dind").get("restartCount", 0) > 0, "restart its daemon")
+    log = pod.kube.core.read_namespaced_pod_log(pod.name, pod.namespace, container="dind", previous=True)
+    assert "specified both as a flag and in the configuration file: group" in log
+
+
+def test_missing_objects_hold_no_pod_and_arrive_later(ci: Namespace, registry: PrivateRegistry) -> None:
+    """A new CA in certs.d needs no restart, as soon as kubelet has read it, within about a minute."""
+    files = f"daemon.json=secret/nothing/here,certs.d/{registry.name}/ca.crt=configmap/late/ca.crt"
+    pod = run(ci, registry, daemon_files=files, ca="nothing")
+    assert "unknown authority" in outcome(pod, pull(registry))
+    ci.make(config_map("late", **{"ca.crt": registry.ca}))
+    until("the CA to arrive", lambda: "failed" not in outcome(pod, pull(registry)), pod.describe, seconds=180)
+
+
+@pytest.mark.parametrize("user", [0, 1000])
+def test_a_secret_has_the_credentials_for_pulls_pushes_and_builds(
+    user: int, ci: Namespace, closed_registry: PrivateRegistry
+) -> None:
+    ci.make(config_map("company-ca", **{"ca.crt": closed_registry.ca}))
+    ci.make(credentials("registry", closed_registry))
+    context = {"securityContext": {"runAsUser": user, "readOnlyRootFilesystem": user != 0}}
+    containers = [
+        container(FOREVER, **context),
+        container(FOREVER, "plain", env=[{"name": "DOCKER_CONFIG", "value": "/"}]),
+    ]
+    options = {"ca": "company-ca", "registry-secret": "registry"}
+    pod = ci.run(workloads.pod(*containers, options=options, hostAliases=closed_registry.host_aliases)).ready()
+    # Without the credentials, the registry refuses.
+    assert "no basic auth credentials" in outcome(pod, pull(closed_registry), "plain")
+    pod.exec(pull(closed_registry), "build")
+    built = f"{closed_registry.name}/team/built:{user}"
+    pod.exec(f"{build(closed_registry, built)} && docker push {built}", "build")
+    # The state of buildx is beside the socket, and the Secret stays as it is.
+    assert pod.exec("ls $BUILDX_CONFIG", "build")
+    refused = outcome(pod, f"docker login --username={USER} --password={PASSWORD} {closed_registry.name}", "build")
+    assert "read-only file system" in refused
+
+
+def test_a_secret_that_is_missing_holds_no_pod_and_arrives_later(
+    ci: Namespace, closed_registry: PrivateRegistry
+) -> None:
+    ci.make(config_map("company-ca", **{"ca.crt": closed_registry.ca}))
+    pod = run(ci, closed_registry, ca="company-ca", registry_secret="registry")
+    assert "no basic auth credentials" in outcome(pod, pull(closed_registry))
+    ci.make(credentials("registry", closed_registry))
+    until(
+        "the Secret to arrive", lambda: "failed" not in outcome(pod, pull(closed_registry)), pod.describe, seconds=180
+    )
