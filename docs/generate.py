@@ -195,17 +195,21 @@ def _accepted(property_: Any, schema: Any) -> str:  # noqa: PLR0911  # one for e
             return "`true`, `false`"
         case "array":
             return f"list of {_accepted(property_['items'], schema)}"
-        case "object" if "propertyNames" in property_:
-            kind = property_["additionalProperties"]
-            return f"map from {_accepted(property_['propertyNames'], schema)} to {_accepted(kind, schema)}"
-        case "object" if "properties" in property_:
-            return "[entries](#namespaces)"
         case "object":
-            return "map from [option](annotations.md#options) to the value of its annotation"
+            return _accepted_in_map(property_, schema)
         case "integer" | "number" as kind:
             return " ".join(["whole number" if kind == "integer" else "number", *_bounds(property_)])
         case _:
             return "text"
+
+
+def _accepted_in_map(property_: Any, schema: Any) -> str:
+    if "properties" in property_:
+        return "[entries](#namespaces)"
+    if "propertyNames" in property_:
+        kind = property_["additionalProperties"]
+        return f"map from {_accepted(property_['propertyNames'], schema)} to {_accepted(kind, schema)}"
+    return "map from [option](annotations.md#options) to the value of its annotation"
 
 
 def _bounds(property_: Any) -> Iterator[str]:
