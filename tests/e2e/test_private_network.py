@@ -113,13 +113,21 @@ def test_a_secret_has_the_credentials_for_pulls_pushes_and_builds(
 ) -> None:
     ci.make(config_map("company-ca", **{"ca.crt": closed_registry.ca}))
     ci.make(credentials("registry", closed_registry))
-    context = {"securityContext": {"runAsUser": user, "readOnlyRootFilesystem": user != 0}}
-    containers = [
-        container(FOREVER, **context),
-        container(FOREVER, "plain", env=[{"name": "DOCKER_CONFIG", "value": "/"}]),
-    ]
-    options = {"ca": "company-ca", "registry-secret": "registry"}
-    pod = ci.run(workloads.pod(*containers, options=options, hostAliases=closed_registry.host_aliases)).ready()
+    # buildx needs /tmp too.
+    build_container = container(
+        FOREVER,
+        securityContext={"runAsUser": user, "readOnlyRootFilesystem": True},
+        volumeMounts=[{"name": "tmp", "mountPath": "/tmp"}],
+    )
+    plain = container(FOREVER, "plain", env=[{"name": "DOCKER_CONFIG", "value": "/"}])
+    made = workloads.pod(
+        build_container,
+        plain,
+        options={"ca": "company-ca", "registry-secret": "registry"},
+        hostAliases=closed_registry.host_aliases,
+        volumes=[{"name": "tmp", "emptyDir": {}}],
+    )
+    pod = ci.run(made).ready()
     # Without the credentials, the registry refuses.
     assert "no basic auth credentials" in outcome(pod, pull(closed_registry), "plain")
     pod.exec(pull(closed_registry), "build")
@@ -127,8 +135,9 @@ def test_a_secret_has_the_credentials_for_pulls_pushes_and_builds(
     pod.exec(f"{build(closed_registry, built)} && docker push {built}", "build")
     # The state of buildx is beside the socket, and the Secret stays as it is.
     assert pod.exec("ls $BUILDX_CONFIG", "build")
-    refused = outcome(pod, f"docker login --username={USER} --password={PASSWORD} {closed_registry.name}", "build")
-    assert "read-only file system" in refused
+    login = f"docker login --username={USER} --password={PASSWORD}"
+    pod.exec(f"{login} {closed_registry.name}", "build")
+    assert "read-only file system" in outcome(pod, f"{login} {closed_registry.address}:{closed_registry.port}", "build")
 
 
 def test_a_secret_that_is_missing_holds_no_pod_and_arrives_later(
