@@ -37,7 +37,7 @@ def stamp(chart: Path, publication: Publication, changes: list[tuple[str, str]])
     registry, _, path = publication.image.partition("/")
     text = values.read_text()
     head, image, rest = _split(text, "image")
-    image = _set(image, "registry", registry)
+    image = _set(image, "defaultRegistry", registry)
     image = _set(image, "repository", path)
     image = _set(image, "digest", publication.digest)
     # The chart in the repository names no published image.

@@ -27,7 +27,6 @@ from helm import (
 from app import __version__
 from app.certs import CertsMetrics
 from app.http.metrics import Metrics
-from app.injection import built_in_options
 from app.injection.start_script import COMMENTED_SCRIPT
 from app.settings import CertsSettings, ServerSettings, Settings, load_settings
 
@@ -130,41 +129,6 @@ def test_every_object_carries_the_common_labels_and_is_in_the_release_namespace(
             assert o["metadata"]["namespace"] == NAMESPACE
 
 
-def images(objects: Any) -> set[str]:
-    pods = [
-        o["spec"] if o["kind"] == "Pod" else o["spec"]["template"]["spec"] for o in objects if o["kind"] in _WITH_PODS
-    ]
-    return {c["image"] for pod in pods for c in [*pod.get("initContainers", []), *pod["containers"]]}
-
-
-_WITH_PODS = ("Pod", "Deployment", "DaemonSet")
-
-
-@pytest.mark.parametrize(
-    "values",
-    [{"imageRegistry": "registry.example"}, {"image": {"registry": "registry.example"}}],
-    ids=["flat", "nested"],
-)
-def test_the_registry_of_an_umbrella_chart_is_that_of_all_images(values: Any) -> None:
-    rendered = render({**DAEMONSET, "global": values, "enabled": True})
-    assert len(images(rendered)) > 1
-    assert {image.partition("/")[0] for image in images(rendered)} == {"registry.example"}
-
-
-def test_a_registry_of_our_own_wins_over_that_of_an_umbrella_chart() -> None:
-    rendered = render({"image": {"registry": "own.example"}, "global": {"imageRegistry": "registry.example"}})
-    assert {image.partition("/")[0] for image in images(rendered)} == {"own.example"}
-
-
-def test_pull_secrets_of_an_umbrella_chart_are_added() -> None:
-    own, shared = [{"name": "own"}], ["shared", {"name": "own"}, {"name": "other"}]
-    rendered = render({**DAEMONSET, "imagePullSecrets": own, "global": {"imagePullSecrets": shared}})
-    for o in rendered:
-        if o["kind"] in _WITH_PODS:
-            pod = o["spec"] if o["kind"] == "Pod" else o["spec"]["template"]["spec"]
-            assert [secret["name"] for secret in pod["imagePullSecrets"]] == ["own", "shared", "other"]
-
-
 def test_names_stay_within_63_characters() -> None:
     for o in render(DAEMONSET, release="r" * 53, namespace="n"):
         assert len(o["metadata"]["name"]) <= 63, o["metadata"]["name"]
@@ -174,12 +138,6 @@ def test_extra_objects_may_use_the_template_language() -> None:
     everything = (CHART / "ci" / "everything-values.yaml").read_text()
     assert only(render(everything), "ResourceQuota")["metadata"]["name"] == "dind-critical"
     assert only(render(everything), "ConfigMap", f"{RELEASE}-note")["data"] == {"note": "as text"}
-
-
-def test_the_default_image_of_the_daemon_is_the_programs() -> None:
-    values = yaml.safe_load((CHART / "values.yaml").read_text())["dindImage"]
-    assert f"{values['repository']}:{values['tag']}" == built_in_options().image
-    assert built_in_options().image in (CHART / "Chart.yaml").read_text()
 
 
 @each_helm
@@ -582,15 +540,6 @@ def test_a_release_whose_name_no_service_can_have_is_told_so(release: str, sente
     done = template(DEFAULTS, release=release)
     assert f"the name of all objects would be {sentence}dind-webhook" in done.stderr
     render({"fullnameOverride": "dind"}, release=release)
-
-
-def test_a_digest_wins_over_the_tag() -> None:
-    digest = "sha256:" + "0" * 64
-    assert (
-        container({"image": {"registry": "r.example:5000", "digest": digest}}, "webhook")["image"]
-        == f"r.example:5000/dind-webhook@{digest}"
-    )
-    assert container(DEFAULTS, "webhook")["image"] == f"dind-webhook:{__version__}"
 
 
 def test_the_lives_of_certificates_are_the_programs_defaults(tmp_path: Any) -> None:

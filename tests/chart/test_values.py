@@ -16,8 +16,10 @@ from readme import open_settings, readme
 from app.injection import OPTIONS
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
-# helm sets these in umbrella charts; this chart does not use them
-HELMS_OWN = {"global", "enabled"}
+# A condition of umbrella charts; this chart does not use it
+HELMS_OWN = {"enabled"}
+# A parent chart shares all its globals.
+OPEN = {".global", ".global.image"}
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 ISSUER_OF_NO_NAME = {"issuerRef": {"kind": "ClusterIssuer"}}
@@ -236,6 +238,13 @@ OUT_OF_SCHEMA = [
 ]
 
 
+    ("/hostAliases/0", {"hostAliases": [{"ip": "192.0.2.1", "hostname": "a.example"}]}),
+    ("/daemonset/hostAliases/0", {"daemonset": {"hostAliases": [{"hostnames": ["a.example"]}]}}),
+    ("/daemonset/dnsPolicy", {"daemonset": {"dnsPolicy": "none"}}),
+    ("/daemonset/metrics/port", {"daemonset": {"metrics": {"port": 0}}}),
+    ("/metrics/serviceMonitor/namespace", {"metrics": {"serviceMonitor": {"namespace": "Monitoring"}}}),
+    ("/global/imageRegistry", {"global": {"imageRegistry": "registry.example/"}}),
+    ("/global/imagePullSecrets/0", {"global": {"imagePullSecrets": [{"secret": "a"}]}}),
 each_helm = pytest.mark.parametrize("name", HELMS)
 
 
@@ -340,7 +349,7 @@ def _closed_objects(schema: Any, place: str = "") -> Any:
 def test_no_object_takes_unknown_keys() -> None:
     named = {place: schema for place, schema in SCHEMA["definitions"].items() if place not in {"named", "mount"}}
     for place, schema in _closed_objects({**SCHEMA, "properties": {**SCHEMA["properties"], **named}}):
-        assert schema["additionalProperties"] is False, place
+        assert schema.get("additionalProperties", True) is (place in OPEN), place
 
 
 @pytest.mark.parametrize(
@@ -362,15 +371,15 @@ def test_a_map_of_kubernetes_has_every_member_that_kubernetes_knows(ours: str, t
     assert set(SCHEMA["definitions"][ours]["properties"]) == set(kubernetes) - {"windowsOptions"}
 
 
-# It has no default, because it is valid for one type of strategy only
-UNSET = {"rollingUpdate"}
+# No defaults: the first is valid for one type of strategy only; the second may be an image reference in a parent chart.
+UNSET = {".daemonset.updateStrategy.rollingUpdate", ".global.image"}
 
 
 def test_schema_and_values_have_the_same_keys() -> None:
     def compare(values: Any, schema: Any, place: str = "") -> None:
         if "properties" not in schema or not values:
             return
-        assert set(values) == set(schema["properties"]) - UNSET, place
+        assert set(values) == {key for key in schema["properties"] if f"{place}.{key}" not in UNSET}, place
         for key, value in values.items():
             compare(value, schema["properties"][key], f"{place}.{key}")
 

@@ -67,10 +67,12 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* Registry of an image: its own, or that of the umbrella chart. */}}
+{{/* Registry of an image: its own, that of all images, or the chart's default. */}}
 {{- define "dind-webhook.imageRegistry" -}}
 {{- $global := .root.Values.global | default dict -}}
-{{- coalesce .image.registry $global.imageRegistry ($global.image | default dict).registry | default "" -}}
+{{- /* Another chart of the same parent may have an image reference there. */ -}}
+{{- $image := kindIs "map" $global.image | ternary $global.image dict -}}
+{{- coalesce .image.registry $global.imageRegistry $image.registry .image.defaultRegistry | default "" -}}
 {{- end -}}
 
 {{/* Pull secrets of the chart and of the umbrella chart, which may be names alone. */}}

@@ -1,14 +1,14 @@
 {{/*
-Checks that the schema cannot do: values that contradict each other. All contradictions are reported at once, one sentence a
-line, each with the name of the value.
+Checks that the schema cannot do: values that contradict each other or have no effect. All are reported at once, one sentence
+a line, each with the name of the value.
 */}}
 {{- define "dind-webhook.validate" -}}
 {{- $wrong := list -}}
-{{- range list "names" "images" "replicas" "ports" "tls" "access" "policy" "namespaces" "isolation" "monitoring" "daemonset" "test" -}}
+{{- range list "global" "names" "images" "replicas" "ports" "dns" "tls" "access" "policy" "namespaces" "isolation" "monitoring" "daemonset" "test" -}}
 {{- $wrong = concat $wrong (include (printf "dind-webhook.validate.%s" .) $ | splitList "\n" | compact) -}}
 {{- end -}}
 {{- if $wrong -}}
-{{- fail (printf "\n\nThese values contradict each other:\n  - %s\n" (join "\n  - " $wrong)) -}}
+{{- fail (printf "\n\nThese values contradict each other or have no effect:\n  - %s\n" (join "\n  - " $wrong)) -}}
 {{- end -}}
 {{- end -}}
 
@@ -80,6 +80,14 @@ containerPort and healthPort are both {{ .Values.healthPort }}: set different po
 {{- if eq (int $port) 10250 }}
 hostNetwork is on and {{ $name }} is 10250, which is kubelet's port on every node: set a port that is free on the nodes
 {{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "dind-webhook.validate.dns" -}}
+{{- range $prefix, $pod := dict "" .Values "daemonset." .Values.daemonset -}}
+{{- if and (eq (toString $pod.dnsPolicy) "None") (not ($pod.dnsConfig | default dict).nameservers) }}
+{{ $prefix }}dnsPolicy is None, but {{ $prefix }}dnsConfig has no nameservers: the pods could resolve no name; set them
 {{- end }}
 {{- end }}
 {{- end -}}
