@@ -18,7 +18,7 @@ SCENARIOS = sorted((CHART / "ci").glob("*-values.yaml"))
 HELMS = ("helm3", "helm4")
 RELEASE = "dind-webhook"
 # Kinds of other operators' CRDs; the tests in on_a_cluster validate them with a real API server.
-CUSTOM = {"Certificate", "Issuer", "ServiceMonitor", "PrometheusRule"}
+CUSTOM = {"Certificate", "Issuer", "PodMonitor", "ServiceMonitor", "PrometheusRule"}
 NAMESPACE = "docker-system"
 
 # libyaml's loader, if it is installed, is ten times as fast

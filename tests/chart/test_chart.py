@@ -499,6 +499,19 @@ def test_an_autoscaled_deployment_leaves_the_number_to_the_autoscaler() -> None:
 def test_kubelet_waits_until_the_server_has_left(server: Any, seconds: float) -> None:
     assert pod_spec({"settings": {"server": server}})["terminationGracePeriodSeconds"] == seconds
 
+def test_names_are_resolved_as_the_operator_says_in_the_webhooks_and_the_daemons_pods() -> None:
+    names = {
+        "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["mirror.example"]}],
+        "dnsPolicy": "None",
+        "dnsConfig": {"nameservers": ["192.0.2.53"]},
+    }
+    values = {**names, "daemonset": {"enabled": True, **names}}
+    for spec in (pod_spec(values), dind(values)):
+        assert names.items() <= spec.items()
+    for spec in (pod_spec(DEFAULTS), dind(DAEMONSET)):
+        assert not names.keys() & spec.keys()
+
+
 
 def test_a_change_of_settings_replaces_the_pods() -> None:
     def checksum(values: Any) -> str:
@@ -608,7 +621,7 @@ def test_the_daemon_listens_on_no_network() -> None:
     (daemon,) = [c for c in dind(DAEMONSET)["containers"] if c["name"] == "dind"]
     assert daemon["args"][0] == "dockerd"
     assert daemon["command"] == ["sh", "-c", COMMENTED_SCRIPT, "start-dockerd"]
-    assert not any("tcp" in a for a in daemon["args"])
+    assert not any("tcp" in a or "metrics" in a for a in daemon["args"])
     assert "ports" not in daemon
 
 
@@ -652,6 +665,11 @@ def test_a_group_of_openshift_is_written_out(tmp_path: Any) -> None:
 
 
 def test_the_garbage_collector_is_a_script_that_a_shell_can_read() -> None:
+def test_daemons_have_the_runtime_class_that_the_operator_says() -> None:
+    assert dind({"daemonset": {"enabled": True, "runtimeClassName": "writable"}})["runtimeClassName"] == "writable"
+    assert "runtimeClassName" not in dind(DAEMONSET)
+
+
     done = subprocess.run(["sh", "-n", CHART / "files" / "collect-garbage.sh"], check=False, capture_output=True)
     assert done.returncode == 0, done.stderr
 
@@ -680,6 +698,68 @@ def test_alerts_and_dashboard_speak_of_metrics_that_exist(kind: str) -> None:
 def test_the_dashboard_is_json() -> None:
     dashboard = json.loads(only(render(MONITORING), "ConfigMap", f"{RELEASE}-dashboard")["data"]["dind-webhook.json"])
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [
+        ("ServiceMonitor", "metrics.serviceMonitor"),
+        ("PodMonitor", "daemonset.metrics.podMonitor"),
+        ("PrometheusRule", "metrics.prometheusRule"),
+        ("ConfigMap", "metrics.dashboard"),
+    ],
+)
+def test_objects_for_monitoring_may_be_where_prometheus_looks(kind: str, place: str) -> None:
+    def found(namespace: str) -> Any:
+        values = yaml.safe_load(MONITORING)
+        inner = values
+        for key in place.split("."):
+            inner = inner[key]
+        inner["namespace"] = namespace
+        return only(render(values), kind, f"{RELEASE}-dashboard" if kind == "ConfigMap" else None)
+
+    assert found("monitoring")["metadata"]["namespace"] == "monitoring"
+    for own in ("", NAMESPACE):
+        assert found(own)["metadata"]["namespace"] == NAMESPACE
+    if kind.endswith("Monitor"):
+        assert found("monitoring")["spec"]["namespaceSelector"] == {"matchNames": [NAMESPACE]}
+        assert "namespaceSelector" not in found("")["spec"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "endpoints", "place"),
+    [
+        ("ServiceMonitor", "endpoints", "metrics.serviceMonitor"),
+        ("PodMonitor", "podMetricsEndpoints", "daemonset.metrics.podMonitor"),
+    ],
+)
+def test_every_endpoint_is_scraped_as_the_values_say(kind: str, endpoints: str, place: str) -> None:
+    scraping = {
+        "interval": "30s",
+        "scrapeTimeout": "5s",
+        "metricRelabelings": [{"action": "drop"}],
+        "relabelings": [{"action": "keep"}],
+    }
+    values = yaml.safe_load(MONITORING)
+    inner = values
+    for key in place.split("."):
+        inner = inner[key]
+    inner.update(scraping)
+    for endpoint in only(render(values), kind)["spec"][endpoints]:
+        assert endpoint == {**scraping, "port": endpoint["port"], "path": "/metrics"}
+
+
+def test_the_pod_monitor_finds_the_port_that_dockerd_serves() -> None:
+    values = {
+        "daemonset": {"enabled": True, "metrics": {"enabled": True, "port": 9999, "podMonitor": {"enabled": True}}}
+    }
+    daemons = only(render(values), "DaemonSet")["spec"]["template"]
+    (daemon,) = [c for c in daemons["spec"]["containers"] if c["name"] == "dind"]
+    assert "--metrics-addr=0.0.0.0:9999" in daemon["args"]
+    assert daemon["ports"] == [{"name": "metrics", "containerPort": 9999, "protocol": "TCP"}]
+    monitor = only(render(values), "PodMonitor")["spec"]
+    assert monitor["podMetricsEndpoints"] == [{"port": "metrics", "path": "/metrics"}]
+    assert monitor["selector"]["matchLabels"].items() <= daemons["metadata"]["labels"].items()
+
 
 
 def test_an_alert_of_expiry_comes_after_the_time_of_renewal() -> None:

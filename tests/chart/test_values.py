@@ -89,6 +89,28 @@ CONTRADICTIONS: list[tuple[str, Any]] = [
         "daemonset.enabled is on",
         {"daemonset": {"enabled": True}, "settings": {"injection": {"modes": ["sidecar"]}}},
     ),
+    *(
+        (f"{prefix}dnsPolicy is None, but {prefix}dnsConfig has no nameservers", values)
+        for prefix, values in [
+            ("", {"dnsPolicy": "None", "dnsConfig": {"searches": ["example.com"]}}),
+            ("daemonset.", {"daemonset": {"dnsPolicy": "None"}}),
+        ]
+    ),
+    ("daemonset.metrics.enabled is on, but daemonset.enabled is off", {"daemonset": {"metrics": {"enabled": True}}}),
+    (
+        "daemonset.metrics.podMonitor.enabled is on, but daemonset.metrics.enabled is off",
+        {"daemonset": {"enabled": True, "metrics": {"podMonitor": {"enabled": True}}}},
+    ),
+    (
+        "daemonset.extraArgs sets --metrics-addr, which the chart sets itself: set daemonset.metrics.port instead",
+        {
+            "daemonset": {
+                "enabled": True,
+                "metrics": {"enabled": True},
+                "extraArgs": ["--metrics-addr=0.0.0.0:9999"],
+            }
+        },
+    ),
     ("daemonset.gc.lowPercent is 90", {"daemonset": {"gc": {"lowPercent": 90}}}),
     ("daemonset.storage.hostPath is set", {"daemonset": {"storage": {"type": "emptyDir", "hostPath": "/data"}}}),
     ("daemonset.storage.sizeLimit is set", {"daemonset": {"storage": {"sizeLimit": "10Gi"}}}),
@@ -214,6 +236,13 @@ OUT_OF_SCHEMA = [
     ("/tolerations/0", {"tolerations": [{"keys": "a"}]}),
     ("/strategy/rollingUpdate/maxSurge", {"strategy": {"rollingUpdate": {"maxSurge": "some"}}}),
     ("/dnsConfig", {"dnsConfig": {"nameserver": ["192.0.2.1"]}}),
+    ("/hostAliases/0", {"hostAliases": [{"ip": "192.0.2.1", "hostname": "a.example"}]}),
+    ("/daemonset/hostAliases/0", {"daemonset": {"hostAliases": [{"hostnames": ["a.example"]}]}}),
+    ("/daemonset/dnsPolicy", {"daemonset": {"dnsPolicy": "none"}}),
+    ("/daemonset/metrics/port", {"daemonset": {"metrics": {"port": 0}}}),
+    ("/metrics/serviceMonitor/namespace", {"metrics": {"serviceMonitor": {"namespace": "Monitoring"}}}),
+    ("/global/imageRegistry", {"global": {"imageRegistry": "registry.example/"}}),
+    ("/global/imagePullSecrets/0", {"global": {"imagePullSecrets": [{"secret": "a"}]}}),
     *(
         (f"/settings/injection/defaults/{name}", {"settings": {"injection": {"defaults": {name: value}}}})
         for name, value in [
@@ -238,13 +267,6 @@ OUT_OF_SCHEMA = [
 ]
 
 
-    ("/hostAliases/0", {"hostAliases": [{"ip": "192.0.2.1", "hostname": "a.example"}]}),
-    ("/daemonset/hostAliases/0", {"daemonset": {"hostAliases": [{"hostnames": ["a.example"]}]}}),
-    ("/daemonset/dnsPolicy", {"daemonset": {"dnsPolicy": "none"}}),
-    ("/daemonset/metrics/port", {"daemonset": {"metrics": {"port": 0}}}),
-    ("/metrics/serviceMonitor/namespace", {"metrics": {"serviceMonitor": {"namespace": "Monitoring"}}}),
-    ("/global/imageRegistry", {"global": {"imageRegistry": "registry.example/"}}),
-    ("/global/imagePullSecrets/0", {"global": {"imagePullSecrets": [{"secret": "a"}]}}),
 each_helm = pytest.mark.parametrize("name", HELMS)
 
 
@@ -285,6 +307,7 @@ def test_a_tool_that_writes_the_bundle_is_named_by_its_annotation() -> None:
         {"metrics": {"prometheusRule": {"enabled": True, "certificateDays": 9.5}}},
         {"daemonset": {"enabled": True, "hostPath": "/data/dind", "storage": {"hostPath": "/data/dind-images"}}},
         {"daemonset": {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}}}},
+        {"daemonset": {"enabled": True, "extraArgs": ["--metrics-addr=127.0.0.1:9323"]}},
         {"test": {"enabled": False, "namespace": "kube-system"}},
         {"test": {"namespace": "ci"}},
         {"settings": {"injection": {"defaults": {"registry-mirrors": ["https://m.example"], "env": {"A": "b"}}}}},
@@ -313,6 +336,7 @@ def _without(place: tuple[str, ...]) -> Any:
         values[on]["enabled"] = True
     for on in ("service", "serviceMonitor", "prometheusRule", "dashboard"):
         values["metrics"][on]["enabled"] = True
+    values["daemonset"]["metrics"]["enabled"] = values["daemonset"]["metrics"]["podMonitor"]["enabled"] = True
     inner = values
     for key in place[:-1]:
         inner = inner[key]
@@ -361,6 +385,7 @@ def test_no_object_takes_unknown_keys() -> None:
         ("seLinuxOptions", "core.v1.SELinuxOptions"),
         ("toleration", "core.v1.Toleration"),
         ("dnsConfig", "core.v1.PodDNSConfig"),
+        ("hostAlias", "core.v1.HostAlias"),
         ("rollingUpdate", "apps.v1.RollingUpdateDeployment"),
         ("resources", "core.v1.ResourceRequirements"),
     ],

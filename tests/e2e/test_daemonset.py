@@ -22,7 +22,8 @@ pytestmark = [pytest.mark.any_node, pytest.mark.xdist_group("daemon of the node"
 @pytest.fixture(scope="module")
 def shared(kube: Kube, helm: Helm) -> Iterator[Release]:
     allowed = {"settings": {"injection": {"allowed_options": ["socket-dir", "wait"]}}}
-    with install_release(kube, helm, {"daemonset": {"enabled": True}, **allowed}) as release:
+    daemonset = {"enabled": True, "metrics": {"enabled": True}}
+    with install_release(kube, helm, {"daemonset": daemonset, **allowed}) as release:
         yield release
 
 
@@ -52,6 +53,17 @@ def test_the_socket_may_be_found_in_another_directory(business: Namespace) -> No
         business.run(_pod("docker version >/dev/null; echo $DOCKER_HOST", socket_dir="/docker")).succeeds().log("build")
     )
     assert log == "unix:///docker/docker.sock\n"
+
+
+def test_the_metrics_of_dockerd_name_no_container_and_no_image(business: Namespace, shared: Release) -> None:
+    script = "tar -c -C / bin | docker import - secret-image && docker create --name secret-name secret-image true"
+    business.run(_pod(script)).succeeds()
+    daemon = shared.daemon().ready()
+    page = shared.kube.core.connect_get_namespaced_pod_proxy_with_path(
+        f"{daemon.name}:9323", shared.helm.namespace, "metrics"
+    )
+    assert re.search(r'^engine_daemon_container_states_containers{state="stopped"} [1-9]', page, re.MULTILINE)
+    assert "secret" not in page
 
 
 def test_a_directory_in_the_sockets_place_is_cleared_by_the_next_daemon_pod(

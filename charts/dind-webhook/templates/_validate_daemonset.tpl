@@ -28,11 +28,20 @@ daemonset.updateStrategy.rollingUpdate.maxSurge is {{ .maxSurge }}: two daemons 
       "--group" "settings.injection.defaults.group"
       "-G" "settings.injection.defaults.group"
       "--data-root" "daemonset.storage" -}}
+{{- if $v.metrics.enabled -}}
+{{- $_ := set $elsewhere "--metrics-addr" "daemonset.metrics.port" -}}
+{{- end -}}
 {{- range $v.extraArgs -}}
 {{- $flag := (splitn "=" 2 .)._0 -}}
 {{- with get $elsewhere $flag }}
 daemonset.extraArgs sets {{ $flag }}, which the chart sets itself: set {{ . }} instead
 {{- end }}
+{{- end }}
+{{- if and $v.metrics.enabled (not $v.enabled) }}
+daemonset.metrics.enabled is on, but daemonset.enabled is off: there is no daemon to measure; turn daemonset.enabled on
+{{- end }}
+{{- if and $v.metrics.podMonitor.enabled (not $v.metrics.enabled) }}
+daemonset.metrics.podMonitor.enabled is on, but daemonset.metrics.enabled is off: a PodMonitor needs that port
 {{- end }}
 {{- $mirrors := list -}}
 {{- $insecure := get $config "insecure-registries" | default list -}}
@@ -50,6 +59,7 @@ daemonset.{{ .in }} has the mirror {{ .url }}, which is an insecure registry too
 {{- /* dockerd refuses what is both in its file and a flag. Lists have the plural of the flag as their name. */ -}}
 {{- $flags := dict "hosts" "the chart" "cgroup-parent" "the chart" -}}
 {{- if $group -}}{{- $_ := set $flags "group" "settings.injection.defaults.group" -}}{{- end -}}
+{{- if $v.metrics.enabled -}}{{- $_ := set $flags "metrics-addr" "daemonset.metrics" -}}{{- end -}}
 {{- range $v.extraArgs -}}
 {{- $flag := (splitn "=" 2 .)._0 | trimAll "-" -}}
 {{- range $name := list $flag (printf "%ss" $flag) (regexReplaceAll "y$" $flag "ies") -}}{{- $_ := set $flags $name "daemonset.extraArgs" -}}{{- end -}}

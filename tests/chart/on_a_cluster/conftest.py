@@ -19,7 +19,7 @@ from kubernetes.dynamic import DynamicClient
 # Kinds of operators that the cluster may lack. The CRDs of these tests accept any content.
 CUSTOM = {
     "cert-manager.io/v1": ("Certificate", "Issuer"),
-    "monitoring.coreos.com/v1": ("ServiceMonitor", "PrometheusRule"),
+    "monitoring.coreos.com/v1": ("PodMonitor", "ServiceMonitor", "PrometheusRule"),
 }
 
 
