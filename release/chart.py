@@ -68,6 +68,7 @@ def _describe(file: Path, publication: Publication, changes: list[tuple[str, str
     }
     content["home"] = publication.url
     content["sources"] = [publication.url]
+    content["maintainers"] = [{**one, "url": publication.url} for one in content["maintainers"]]
     content["icon"] = (
         f"https://raw.githubusercontent.com/{publication.repository}/v{publication.version}/docs/assets/logo.svg"
     )

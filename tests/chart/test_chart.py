@@ -14,6 +14,7 @@ from helm import (
     HELMS,
     NAMESPACE,
     RELEASE,
+    ROOT,
     SCENARIOS,
     helm,
     is_hook,
@@ -94,6 +95,15 @@ def test_chart_and_program_have_the_same_version() -> None:
 def test_helm_finds_nothing_to_warn_of(name: str) -> None:
     done = helm(name, "lint", "--strict", CHART)
     assert done.returncode == 0, done.stdout
+    # An [INFO] is a hint, for example that the icon is missing.
+    assert not re.search(r"^\[", done.stdout, re.MULTILINE), done.stdout
+
+
+def test_the_icon_is_the_logo() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    kind, _, encoded = chart["icon"].partition(",")
+    assert kind == "data:image/svg+xml;base64"
+    assert base64.b64decode(encoded) == (ROOT / "docs/assets/logo.svg").read_bytes()
 
 
 @each_scenario

@@ -175,6 +175,7 @@ class TestChart:
         chart = yaml.safe_load(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         url = f"https://github.com/{OWNER}/dind-webhook"
         assert (chart["home"], chart["sources"]) == (url, [url])
+        assert {one["url"] for one in chart["maintainers"]} == {url}
         assert (ROOT / chart["icon"].partition(f"/v{__version__}/")[2]).exists()
         notes = {name.partition("/")[2]: value for name, value in chart["annotations"].items()}
         assert {one["image"] for one in yaml.safe_load(notes["images"])} >= {release.image}
