@@ -171,6 +171,16 @@ def test_whoever_installs_is_told_the_next_commands() -> None:
     assert f"Image dind-webhook:{__version__} is not published." in notes
 
 
+def test_whoever_installs_is_told_every_label_that_selects_a_namespace() -> None:
+    requirement = {"key": "example.com/release", "operator": "In", "values": ["canary"]}
+    values = json.dumps({"webhook": {"namespaceSelector": [requirement]}})
+    done = helm(
+        "helm4", "install", RELEASE, CHART, "--namespace", NAMESPACE, "--dry-run=client", "--values", "-", stdin=values
+    )
+    notes = done.stdout.partition("NOTES:")[2]
+    assert "pod-security.kubernetes.io/enforce=privileged example.com/release=canary\n" in notes
+
+
 @each_helm
 def test_a_package_has_what_is_rendered_and_nothing_for_tests(name: str, tmp_path: Any) -> None:
     done = helm(name, "package", CHART, "--destination", tmp_path)
@@ -489,6 +499,19 @@ def test_in_the_nodes_network_the_old_one_gives_up_its_port_first() -> None:
     assert deployment(values)["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
 
 
+def test_names_are_resolved_as_the_operator_says_in_the_webhooks_and_the_daemons_pods() -> None:
+    names = {
+        "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["mirror.example"]}],
+        "dnsPolicy": "None",
+        "dnsConfig": {"nameservers": ["192.0.2.53"]},
+    }
+    values = {**names, "daemonset": {"enabled": True, **names}}
+    for spec in (pod_spec(values), dind(values)):
+        assert names.items() <= spec.items()
+    for spec in (pod_spec(DEFAULTS), dind(DAEMONSET)):
+        assert not names.keys() & spec.keys()
+
+
 def test_an_autoscaled_deployment_leaves_the_number_to_the_autoscaler() -> None:
     values = {"autoscaling": {"enabled": True}}
     assert "replicas" not in deployment(values)
@@ -508,19 +531,6 @@ def test_an_autoscaled_deployment_leaves_the_number_to_the_autoscaler() -> None:
 )
 def test_kubelet_waits_until_the_server_has_left(server: Any, seconds: float) -> None:
     assert pod_spec({"settings": {"server": server}})["terminationGracePeriodSeconds"] == seconds
-
-def test_names_are_resolved_as_the_operator_says_in_the_webhooks_and_the_daemons_pods() -> None:
-    names = {
-        "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["mirror.example"]}],
-        "dnsPolicy": "None",
-        "dnsConfig": {"nameservers": ["192.0.2.53"]},
-    }
-    values = {**names, "daemonset": {"enabled": True, **names}}
-    for spec in (pod_spec(values), dind(values)):
-        assert names.items() <= spec.items()
-    for spec in (pod_spec(DEFAULTS), dind(DAEMONSET)):
-        assert not names.keys() & spec.keys()
-
 
 
 def test_a_change_of_settings_replaces_the_pods() -> None:
@@ -655,6 +665,11 @@ def test_daemons_go_when_the_operator_says_so() -> None:
     assert only(render(DAEMONSET), "DaemonSet")["spec"]["updateStrategy"] == {"type": "OnDelete"}
 
 
+def test_daemons_have_the_runtime_class_that_the_operator_says() -> None:
+    assert dind({"daemonset": {"enabled": True, "runtimeClassName": "writable"}})["runtimeClassName"] == "writable"
+    assert "runtimeClassName" not in dind(DAEMONSET)
+
+
 def test_images_are_collected_by_a_user_who_may_do_nothing_else() -> None:
     (gc,) = [c for c in dind(DAEMONSET)["containers"] if c["name"] == "gc"]
     assert gc["securityContext"]["runAsUser"] != 0
@@ -675,11 +690,6 @@ def test_a_group_of_openshift_is_written_out(tmp_path: Any) -> None:
 
 
 def test_the_garbage_collector_is_a_script_that_a_shell_can_read() -> None:
-def test_daemons_have_the_runtime_class_that_the_operator_says() -> None:
-    assert dind({"daemonset": {"enabled": True, "runtimeClassName": "writable"}})["runtimeClassName"] == "writable"
-    assert "runtimeClassName" not in dind(DAEMONSET)
-
-
     done = subprocess.run(["sh", "-n", CHART / "files" / "collect-garbage.sh"], check=False, capture_output=True)
     assert done.returncode == 0, done.stderr
 
@@ -688,26 +698,6 @@ def test_daemons_have_the_runtime_class_that_the_operator_says() -> None:
 
 MONITORING = (CHART / "ci" / "monitoring-values.yaml").read_text()
 
-
-def exported_metrics() -> set[str]:
-    found = {"process_resident_memory_bytes"}
-    for registry in (Metrics().registry, CertsMetrics().registry):
-        for family in registry.collect():
-            found |= {family.name, f"{family.name}_total", f"{family.name}_bucket"}
-    return found
-
-
-@pytest.mark.parametrize("kind", ["PrometheusRule", "ConfigMap"])
-def test_alerts_and_dashboard_speak_of_metrics_that_exist(kind: str) -> None:
-    text = "".join(json.dumps(o) for o in render(MONITORING) if o["kind"] == kind)
-    named = set(re.findall(r"\bdind_webhook_\w+|\bprocess_\w+", text))
-    assert named
-    assert named <= exported_metrics()
-
-
-def test_the_dashboard_is_json() -> None:
-    dashboard = json.loads(only(render(MONITORING), "ConfigMap", f"{RELEASE}-dashboard")["data"]["dind-webhook.json"])
-    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
 
 @pytest.mark.parametrize(
     ("kind", "place"),
@@ -771,6 +761,26 @@ def test_the_pod_monitor_finds_the_port_that_dockerd_serves() -> None:
     assert monitor["selector"]["matchLabels"].items() <= daemons["metadata"]["labels"].items()
 
 
+def exported_metrics() -> set[str]:
+    found = {"process_resident_memory_bytes"}
+    for registry in (Metrics().registry, CertsMetrics().registry):
+        for family in registry.collect():
+            found |= {family.name, f"{family.name}_total", f"{family.name}_bucket"}
+    return found
+
+
+@pytest.mark.parametrize("kind", ["PrometheusRule", "ConfigMap"])
+def test_alerts_and_dashboard_speak_of_metrics_that_exist(kind: str) -> None:
+    text = "".join(json.dumps(o) for o in render(MONITORING) if o["kind"] == kind)
+    named = set(re.findall(r"\bdind_webhook_\w+|\bprocess_\w+", text))
+    assert named
+    assert named <= exported_metrics()
+
+
+def test_the_dashboard_is_json() -> None:
+    dashboard = json.loads(only(render(MONITORING), "ConfigMap", f"{RELEASE}-dashboard")["data"]["dind-webhook.json"])
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
 
 def test_an_alert_of_expiry_comes_after_the_time_of_renewal() -> None:
     days = yaml.safe_load((CHART / "values.yaml").read_text())["metrics"]["prometheusRule"]["certificateDays"]
@@ -807,6 +817,21 @@ def test_the_tests_namespace_has_opted_in_and_allows_what_is_injected() -> None:
     labels = only(render(DEFAULTS), "Namespace")["metadata"]["labels"]
     assert labels["dind.io/inject"] == "enabled"
     assert labels["pod-security.kubernetes.io/enforce"] == "privileged"
+
+
+def test_the_tests_namespace_is_one_that_this_release_selects() -> None:
+    requirements = [
+        {"key": "example.com/release", "operator": "In", "values": ["canary", "next"]},
+        {"key": "example.com/ci", "operator": "Exists"},
+        {"key": "dind.io/inject", "operator": "In", "values": ["sidecar"]},
+        {"key": "example.com/tier", "operator": "NotIn", "values": ["production"]},
+        {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["ci"]},
+    ]
+    labels = only(render({"webhook": {"namespaceSelector": requirements}}), "Namespace")["metadata"]["labels"]
+    assert labels["example.com/release"] == "canary"
+    assert labels["example.com/ci"] == ""
+    assert labels["dind.io/inject"] == "sidecar"
+    assert not {"example.com/tier", "kubernetes.io/metadata.name"} & labels.keys()
 
 
 def test_a_namespace_named_by_value_is_not_made() -> None:

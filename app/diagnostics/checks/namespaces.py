@@ -43,9 +43,10 @@ def check_label_values(snapshot: Snapshot) -> Iterator[Problem]:
 
 def check_not_exempt(snapshot: Snapshot) -> Iterator[Problem]:
     for namespace in snapshot.namespaces:
-        if has_opted_in(namespace) and not is_selected(snapshot.configuration, namespace):
+        # Another installation may serve the namespace.
+        if has_opted_in(namespace) and not any(is_selected(each, namespace) for each in snapshot.configurations):
             yield Problem(
-                f"namespace {name_of(namespace)} has the label, but the webhook's namespaceSelectors exclude it",
+                f"namespace {name_of(namespace)} has the label, but no webhook's namespaceSelector matches it",
                 {"namespace": name_of(namespace)},
             )
 
@@ -86,8 +87,9 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="not-exempt",
         category=Category.NAMESPACES,
-        statement="The webhook is called for every namespace with the label",
-        hint=f"use another namespace for those pods, and `kubectl label namespace {{namespace}} {INJECT}-`",
+        statement="A webhook is called for every namespace with the label",
+        hint="set the labels that the chart's webhook.namespaceSelector requires; or, if the webhook never serves this "
+        f"namespace, use another one for those pods, and `kubectl label namespace {{namespace}} {INJECT}-`",
         requires=("configurations", "namespaces"),
         after=("installed", "entries"),
         find_problems=check_not_exempt,

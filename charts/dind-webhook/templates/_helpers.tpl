@@ -75,7 +75,7 @@ annotations:
 {{- coalesce .image.registry $global.imageRegistry $image.registry .image.defaultRegistry | default "" -}}
 {{- end -}}
 
-{{/* Pull secrets of the chart and of the umbrella chart, which may be names alone. */}}
+{{/* The chart's own pull secrets, and the global ones, which may be names alone. */}}
 {{- define "dind-webhook.imagePullSecrets" -}}
 {{- $secrets := list -}}
 {{- range concat (.Values.imagePullSecrets | default list) ((.Values.global | default dict).imagePullSecrets | default list) -}}
@@ -241,6 +241,17 @@ the match conditions they have.
 {{- $entries = append $entries (dict "name" (printf "%s.inject.dind.io" $value) "path" $path "requirements" $requirements "onlyAsked" (eq $value "enabled")) -}}
 {{- end -}}
 {{- toJson $entries -}}
+{{- end -}}
+
+{{/* Labels by which webhook.namespaceSelector selects a namespace, as a JSON map. The API server sets a namespace's name. */}}
+{{- define "dind-webhook.selectedLabels" -}}
+{{- $labels := dict -}}
+{{- range .Values.webhook.namespaceSelector -}}
+{{- if and (has .operator (list "In" "Exists")) (ne .key "kubernetes.io/metadata.name") -}}
+{{- $_ := set $labels .key (first (.values | default (list ""))) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $labels -}}
 {{- end -}}
 
 {{/*

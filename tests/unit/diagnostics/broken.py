@@ -426,7 +426,7 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     (
         "not-exempt",
         healthy(namespaces=(opted_in(), opted_in("kube-system"))),
-        "namespace kube-system has the label, but the webhook's namespaceSelectors exclude it",
+        "namespace kube-system has the label, but no webhook's namespaceSelector matches it",
         "kubectl label namespace kube-system dind.io/inject-",
     ),
     (

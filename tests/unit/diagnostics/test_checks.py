@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from diagnostics.broken import BROKEN, configuration_with, set_to
-from diagnostics.healthy import configuration, healthy, leaf, pod
+from diagnostics.healthy import configuration, healthy, leaf, opted_in, pod
 
 from app.diagnostics import CHECKS, Check, Finding, Result, Snapshot, Status, run_checks
 from app.diagnostics.snapshot import ServerEndpoint
@@ -91,6 +91,25 @@ def test_an_operators_own_requirement_on_namespaces_is_no_fault() -> None:
     for entry in own["webhooks"]:
         entry["namespaceSelector"]["matchExpressions"].append({"key": "team", "operator": "Exists"})
     assert results(healthy(configuration=own))["entries"].findings == ()
+
+
+def test_two_installations_may_divide_the_namespaces() -> None:
+    def selecting(name: str, operator: str) -> Any:
+        own = copy.deepcopy(configuration(name))
+        for entry in own["webhooks"]:
+            requirement = {"key": "release", "operator": operator, "values": ["canary"]}
+            entry["namespaceSelector"]["matchExpressions"].append(requirement)
+        return own
+
+    both = (selecting("dind-webhook", "NotIn"), selecting("canary", "In"))
+    namespaces = (opted_in(), opted_in("moved", release="canary"))
+    for mine in both:
+        found = results(healthy(configurations=both, configuration=mine, namespaces=namespaces))
+        assert found["one-installation"].findings == ()
+        assert found["not-exempt"].findings == ()
+    without_canary = results(healthy(configurations=both[:1], configuration=both[0], namespaces=namespaces))
+    (finding,) = without_canary["not-exempt"].findings
+    assert finding.sentence.startswith("namespace moved has the label")
 
 
 def test_match_conditions_may_be_laid_out_otherwise() -> None:
