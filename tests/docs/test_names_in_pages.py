@@ -14,12 +14,12 @@ from pages import DOCS, PAGES, ROOT, commands, name, prose, spans
 from app.certs import CertsMetrics
 from app.cli.main import cli
 from app.http import Metrics
-from app.injection import INJECT, OPTIONS, STATUS, Outcome, Reason
+from app.injection import INJECT, INJECTED, OPTIONS, STATUS, Outcome, Reason
 from app.settings import Settings
 
 CHART = ROOT / "charts/dind-webhook"
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
-ANNOTATIONS = {INJECT, STATUS, *(option.key for option in OPTIONS)}
+ANNOTATIONS = {INJECT, INJECTED, STATUS, *(option.key for option in OPTIONS)}
 # File extensions: names with them are files, not settings
 FILES = {"crt", "key", "lock", "md", "py", "sock", "yaml"}
 DEFAULT_IMAGE = next(option.default for option in OPTIONS if option.name == "image")

@@ -413,6 +413,10 @@ def _limit(kind: str, name: str, amount: str) -> Callable[[Manifest], object]:
     return lambda pod: daemon(pod)["resources"].setdefault(kind, {}).update({name: amount})
 
 
+def _unlimited(resource: str) -> Callable[[Manifest], object]:
+    return lambda pod: [_limit(kind, resource, "0")(pod) for kind in ("requests", "limits")]
+
+
 def _claim_size(size: str) -> Callable[[Manifest], object]:
     def change(pod: Manifest) -> None:
         (volume,) = [one for one in pod["spec"]["volumes"] if one["name"] == "dind-storage"]
@@ -519,10 +523,15 @@ ATTACKS = [
     *(
         Attack(f"{resource}-{kind[:-1]}-of-{amount}-above-its-bound", "resources are not as", _limit(kind, resource, amount), operator="bounded")
         for kind, resource, amount in (
-            ("requests", "cpu", "401m"), ("limits", "cpu", "4.000000001"), ("limits", "cpu", "0"),
-            ("requests", "memory", "1073741825"), ("limits", "memory", "5Gi"), ("limits", "memory", "0"),
-            ("requests", "ephemeral-storage", "21Gi"), ("limits", "ephemeral-storage", "61Gi"), ("limits", "ephemeral-storage", "0"),
+            ("requests", "cpu", "401m"), ("limits", "cpu", "4.000000001"),
+            ("requests", "memory", "1073741825"), ("limits", "memory", "5Gi"),
+            ("requests", "ephemeral-storage", "21Gi"), ("limits", "ephemeral-storage", "61Gi"),
         )
+    ),
+    *(
+        # To kubelet, 0 is no limit.
+        Attack(f"{resource}-of-0-where-there-is-a-bound", "resources are not as", _unlimited(resource), operator="bounded")
+        for resource in ("cpu", "memory", "ephemeral-storage")
     ),
     Attack("no-memory-limit-where-there-is-a-bound", "resources are not as", lambda pod: daemon(pod)["resources"]["limits"].pop("memory"), operator="bounded"),
     Attack("storage-above-its-bound", "volume dind-run or dind-storage is not the one", _replace_volume("dind-storage", {"emptyDir": {"sizeLimit": "50.1Gi"}}), operator="bounded"),

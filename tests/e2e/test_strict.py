@@ -272,7 +272,7 @@ def tenants(control_plane: ControlPlane) -> Iterator[Tenants]:
             "allowed_options": ["mtu", "memory-limit"],
             "max": {"memory-limit": "8Gi"},
             "namespaces": [
-                {"names": ["other-*"], "modes": []},
+                {"names": ["other-*"], "modes": ["daemonset"]},
                 {
                     "names": [f"{tenant.name[:-1]}*"],
                     "modes": ["sidecar"],
