@@ -13,7 +13,7 @@ from cluster.paths import ROOT
 from cluster.release import Helm
 from kube import Kube, Namespace, Pod, RefusedError
 from releases import install_release
-from workloads import FOREVER
+from workloads import FOREVER, OLD_DAEMON
 
 pytestmark = pytest.mark.xdist_group("isolation")
 
@@ -127,6 +127,12 @@ def test_other_storage_drivers_and_image_stores_work_in_a_user_namespace(ci: Nam
     """overlay2 and vfs use Docker's own image store, native that of containerd, which is the default."""
     pod = start(ci, {"isolation": "userns", "dockerd-args": f'["--storage-driver={driver}"]'})
     assert pod.exec("docker info --format '{{.Driver}}'") == f"{driver}\n"
+    test_a_build_works(pod)
+
+
+def test_an_older_docker_works_in_a_user_namespace(ci: Namespace) -> None:
+    pod = start(ci, {"isolation": "userns", "image": OLD_DAEMON})
+    assert pod.exec("docker version --format '{{.Server.Version}}'").startswith("26.1")
     test_a_build_works(pod)
 
 
