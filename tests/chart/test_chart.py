@@ -232,8 +232,8 @@ def test_only_the_creation_of_pods_is_asked_about(scenario: str) -> None:
 def test_system_namespaces_and_our_own_are_never_asked_about(scenario: str) -> None:
     constraints = [policy["spec"]["matchConstraints"] for policy in policies(scenario)]
     for selector in [one["namespaceSelector"] for one in [*constraints, *webhooks(scenario)]]:
-        exempt = next(e for e in selector["matchExpressions"] if e["operator"] == "NotIn")
-        assert exempt["key"] == "kubernetes.io/metadata.name"
+        exempt = next(e for e in selector["matchExpressions"] if e["key"] == "kubernetes.io/metadata.name")
+        assert exempt["operator"] == "NotIn"
         assert {"kube-system", "kube-public", "kube-node-lease", NAMESPACE} <= set(exempt["values"])
 
 
