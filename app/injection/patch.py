@@ -103,24 +103,25 @@ def _pod_member_operations(pod: Pod, additions: Additions) -> list[Operation]:
 
 
 def _scheduling_operations(pod: Pod, additions: Additions) -> list[Operation]:
+    # Most operators set none of the three.
     spec = pod.spec
-    selector = spec.node_selector or {}
-    labels = {key: value for key, value in additions.node_selector.items() if key not in selector}
-    existing = {
-        (each.key or "", each.operator or "Equal", each.value or "", each.effect or "", each.toleration_seconds)
-        for each in spec.tolerations or ()
-    }
-    tolerations = [each for each in additions.tolerations if _toleration_members(each) not in existing]
-    secrets = {secret.name for secret in spec.image_pull_secrets or ()}
-    return [
-        *_add_members("/spec/nodeSelector", spec.node_selector, labels),
-        *_append("/spec/tolerations", spec.tolerations, tolerations),
-        *_append(
-            "/spec/imagePullSecrets",
-            spec.image_pull_secrets,
-            [{"name": name} for name in additions.image_pull_secrets if name not in secrets],
-        ),
-    ]
+    operations: list[Operation] = []
+    if additions.node_selector:
+        selector = spec.node_selector or {}
+        labels = {key: value for key, value in additions.node_selector.items() if key not in selector}
+        operations += _add_members("/spec/nodeSelector", spec.node_selector, labels)
+    if additions.tolerations:
+        existing = {
+            (each.key or "", each.operator or "Equal", each.value or "", each.effect or "", each.toleration_seconds)
+            for each in spec.tolerations or ()
+        }
+        tolerations = [each for each in additions.tolerations if _toleration_members(each) not in existing]
+        operations += _append("/spec/tolerations", spec.tolerations, tolerations)
+    if additions.image_pull_secrets:
+        names = {secret.name for secret in spec.image_pull_secrets or ()}
+        secrets = [{"name": name} for name in additions.image_pull_secrets if name not in names]
+        operations += _append("/spec/imagePullSecrets", spec.image_pull_secrets, secrets)
+    return operations
 
 
 def _toleration_members(toleration: JsonObject) -> tuple[str, str, str, str, int | None]:

@@ -56,14 +56,14 @@ def test_the_socket_may_be_found_in_another_directory(business: Namespace) -> No
 
 
 def test_the_metrics_of_dockerd_name_no_container_and_no_image(business: Namespace, shared: Release) -> None:
-    script = "tar -c -C / bin | docker import - secret-image && docker create --name secret-name secret-image true"
+    script = "tar -c -C / bin | docker import - image-by-test && docker create --name by-test image-by-test true"
     business.run(_pod(script)).succeeds()
     daemon = shared.daemon().ready()
     page = shared.kube.core.connect_get_namespaced_pod_proxy_with_path(
         f"{daemon.name}:9323", shared.helm.namespace, "metrics"
     )
     assert re.search(r'^engine_daemon_container_states_containers{state="stopped"} [1-9]', page, re.MULTILINE)
-    assert "secret" not in page
+    assert "by-test" not in page
 
 
 def test_a_directory_in_the_sockets_place_is_cleared_by_the_next_daemon_pod(
