@@ -183,12 +183,31 @@ def pods(draw: DrawFn, *, unknown_members: bool = True) -> JsonObject:
     split = draw(st.integers(0, len(names) - 1))
     init = [_finish_container(draw(containers), name, known, init=True) for name in names[:split]]
     running = [_finish_container(draw(containers), name, known, init=False) for name in names[split:]]
+    metadata = draw(_metadata(names, volumes))
+    _remove_collisions([*init, *running], metadata)
     spec: JsonObject = {**draw(_future_specs if unknown_members else _specs), "containers": running}
     for member, items in (("initContainers", init), ("volumes", volumes)):
         filled = items or draw(_empty_lists)
         if filled != "absent":
             spec[member] = filled
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": draw(_metadata(names, volumes)), "spec": spec}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def _remove_collisions(containers: list[JsonObject], metadata: JsonObject) -> None:
+    """Remove mounts at paths at which a volume that the pod shares by name, and another one, would be mounted.
+
+    Such a pod is denied: the daemon has each path once.
+    """
+    shared = (metadata.get("annotations") or {}).get("dind.io/share-volumes")
+    is_shared: dict[str, bool] = {}
+    for container in containers:
+        if mounts := container.get("volumeMounts"):
+            container["volumeMounts"] = [
+                mount
+                for mount in mounts
+                if is_shared.setdefault(mount["mountPath"].rstrip("/"), mount["name"] == shared)
+                is (mount["name"] == shared)
+            ]
 
 
 @st.composite
@@ -209,9 +228,13 @@ def _metadata(draw: DrawFn, names: list[str], volumes: list[JsonObject]) -> Json
 
 
 @st.composite
-def late_containers(draw: DrawFn, volumes: list[str], *, init: bool) -> JsonObject:
-    """Return containers that a later mutator adds to a pod with these volumes."""
-    return _finish_container(draw(_containers), "late", volumes, init=init)
+def late_containers(draw: DrawFn, pod: JsonObject, *, init: bool) -> JsonObject:
+    """Return containers that a later mutator adds to a pod, and with which it still can have Docker."""
+    spec = pod["spec"]
+    volumes = [volume["name"] for volume in spec.get("volumes") or []]
+    late = _finish_container(draw(_containers), "late", volumes, init=init)
+    _remove_collisions([*(spec.get("initContainers") or []), *spec["containers"], late], pod["metadata"])
+    return late
 
 
 def _places(node: Any, place: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:

@@ -74,9 +74,8 @@ def test_after_a_later_mutator_the_second_pass_is_the_last(
     policy: Policy, pod: JsonObject, data: st.DataObject
 ) -> None:
     patched = _inject_and_patch(pod, policy)
-    volumes = [volume["name"] for volume in pod["spec"].get("volumes") or []]
     place = data.draw(st.sampled_from(["containers", "initContainers"]))
-    late = data.draw(late_containers(volumes, init=place == "initContainers"))
+    late = data.draw(late_containers(pod, init=place == "initContainers"))
     containers = patched["spec"].setdefault(place, []) or []
     containers.insert(data.draw(st.integers(0, len(containers))), late)
     patched["spec"][place] = containers
