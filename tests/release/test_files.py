@@ -87,7 +87,8 @@ def test_the_sdist_has_what_its_build_reads(release: Release) -> None:
 
 def test_release_notes_are_the_section_of_the_changelog(release: Release) -> None:
     notes = (release.dist / "release-notes.md").read_text()
-    first = next(line for line in (ROOT / "CHANGELOG.md").read_text().split("### Added\n\n")[1].splitlines() if line)
+    section = (ROOT / "CHANGELOG.md").read_text().partition(f"\n## {__version__} - ")[2]
+    first = next(line for line in section.split("### Added\n\n")[1].splitlines() if line)
     assert first in notes
     assert "## Unreleased" not in notes
     assert f"](https://github.com/{OWNER}/dind-webhook/blob/v{__version__}/docs/releases.md)" in notes
