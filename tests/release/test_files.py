@@ -72,7 +72,7 @@ def test_the_wheel_works_in_an_empty_environment(release: Release, tmp_path: Pat
 
 
 def test_the_sdist_has_what_its_build_reads(release: Release) -> None:
-    (sdist,) = release.dist.glob("*.tar.gz")
+    (sdist,) = release.dist.glob("dind_webhook-*.tar.gz")
     with tarfile.open(sdist) as packed:
         names = {name.partition("/")[2] for name in packed.getnames()}
     assert {
