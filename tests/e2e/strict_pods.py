@@ -571,7 +571,7 @@ ATTACKS = [
     Attack("other-files-than-the-operators", "volume dind-files: it has other files", lambda pod: next(one for one in pod["spec"]["volumes"] if one["name"] == "dind-files")["projected"]["sources"][0]["configMap"].update(name="own"), operator="closed"),
     Attack("without-the-operators-files", "volume dind-files: it has other files", _remove_mount("dind-files"), operator="closed"),
     Attack("another-ca", "volume dind-ca: it is not", _replace_volume("dind-ca", {"configMap": {"name": "own"}}), operator="closed"),
-    Attack("without-the-ca", "volume dind-ca: it is not", _remove_mount("dind-ca"), operator="closed"),
+    Attack("without-the-ca", "container dind: env", _remove_mount("dind-ca"), operator="closed"),
     Attack("a-ca-of-another-kind", "volume dind-ca: it is not", _replace_volume("dind-ca", {"emptyDir": {}}), options={"ca": "own"}),
     Attack("other-directories-of-cas", "container dind: env", _set(env=[{"name": "SSL_CERT_DIR", "value": "/work"}]), options={"ca": "own"}),
     Attack("directories-of-cas-without-a-ca", "container dind: env", _set(env=[{"name": "SSL_CERT_DIR", "value": "/etc/ssl/certs:/etc/ssl/dind"}])),

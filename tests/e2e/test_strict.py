@@ -182,7 +182,11 @@ class TestHonestPods:
         settings = (yaml.safe_load(text) or {}).get("injection") or {}
         # Without the DaemonSet, the operator may choose any directory of the node.
         settings.setdefault("modes", [str(mode) for mode in Mode])
-        operator = operators.for_settings(settings, daemonset={"hostPath": settings.pop("host_path", "")})
+        # The chart sets these two itself.
+        values = {"daemonset": {"hostPath": settings.pop("host_path", "")}}
+        if policy := settings.pop("image_pull_policy", None):
+            values["dindImage"] = {"pullPolicy": policy}
+        operator = operators.for_settings(settings, **values)
         for _, own in golden.created_pods(golden.parse_documents(case.manifest.read_text("utf-8"))):
             decision = decide_for_namespace(own, case.namespace_label, operator.policy)
             # The pods in these cases that claim to be injected are incomplete.
