@@ -777,22 +777,14 @@ def test_alerts_and_dashboard_speak_of_metrics_that_exist(kind: str) -> None:
     assert named <= exported_metrics()
 
 
-def test_the_dashboard_is_json() -> None:
-    dashboard = json.loads(only(render(MONITORING), "ConfigMap", f"{RELEASE}-dashboard")["data"]["dind-webhook.json"])
-    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
-
-
 def test_an_alert_of_expiry_comes_after_the_time_of_renewal() -> None:
     days = yaml.safe_load((CHART / "values.yaml").read_text())["metrics"]["prometheusRule"]["certificateDays"]
     assert days < CertsSettings().leaf_life.days / 3
 
 
-def test_expressions_of_alerts_are_whole() -> None:
+def test_alerts_have_a_severity_and_say_what_happened() -> None:
     (group,) = only(render(MONITORING), "PrometheusRule")["spec"]["groups"]
     for rule in group["rules"]:
-        assert rule["expr"].count("(") == rule["expr"].count(")")
-        assert rule["expr"].count("{") == rule["expr"].count("}")
-        assert rule["expr"].count('"') % 2 == 0
         assert rule["labels"]["severity"] in {"warning", "critical"}
         assert rule["annotations"].keys() == {"summary", "description"}
 
