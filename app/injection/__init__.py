@@ -36,19 +36,22 @@ from app.injection.options import DaemonFile, Isolation, Options, Placement, Sto
 from app.injection.own_daemon import MAX_SCRIPT_LENGTH, OwnDaemon, find_own_daemon
 from app.injection.parsers import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
 from app.injection.policy import NamespacePolicy, Policy
+from app.injection.proxy import DIRECT_HOSTS
 from app.injection.rules import NAMESPACE_RULES, RULES, Rule, RuleState, trace_rules
 from app.injection.service_account_token import TOKEN_PATH
 from app.injection.shared_volumes import SHAREABLE_KINDS
-from app.injection.start_script import ISOLATION_VARIABLE
+from app.injection.start_script import CLIENT_CONFIG_VARIABLE, ISOLATION_VARIABLE
 
 __all__ = [
     "CA_DIRECTORY",
     "CA_SEARCH_PATH",
     "CA_VARIABLE",
+    "CLIENT_CONFIG_VARIABLE",
     "DAEMON_CONFIG_DIRECTORY",
     "DAEMON_JSON",
     "DATA_ROOT",
     "DEFAULT_SOCKET",
+    "DIRECT_HOSTS",
     "DISABLED",
     "DOCKER_CONFIG_DIRECTORY",
     "ENDING_FLAGS",

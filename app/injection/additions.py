@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from app.injection.decision import Mode
-from app.injection.options import TcpAddress
+from app.injection.options import ClientConfig, TcpAddress
 from app.model import Container, JsonObject, Mount
 
 
@@ -13,7 +13,7 @@ class Additions:
     `container`, with `container_mounts`, becomes the first init container, or the last container if `as_container`.
     Each of `clients` gets `client_env` and `client_mounts`, and the spec itself gets `pod_members`. The daemon listens
     on `tcp` too. `evictable` names the emptyDirs that the cluster autoscaler may delete when it drains a node.
-    `buildx_directory` is where the clients may write if `client_mounts` has the credentials of a registry, or None.
+    Each client gets those of `proxy_variables` and of `client_config` that it does not set itself.
     `node_selector`, `tolerations` and `image_pull_secrets` (names) are merged into those of the pod.
     """
 
@@ -29,7 +29,8 @@ class Additions:
         clients: tuple[Container, ...],
         client_env: JsonObject,
         client_mounts: tuple[Mount, ...],
-        buildx_directory: str | None,
+        client_config: ClientConfig | None,
+        proxy_variables: tuple[JsonObject, ...],
         pod_members: JsonObject,
         tcp: TcpAddress | None,
         supplemental_group: int | None,
@@ -47,7 +48,8 @@ class Additions:
         self.clients = clients
         self.client_env = client_env
         self.client_mounts = client_mounts
-        self.buildx_directory = buildx_directory
+        self.client_config = client_config
+        self.proxy_variables = proxy_variables
         self.pod_members = pod_members
         self.tcp = tcp
         self.supplemental_group = supplemental_group

@@ -1,21 +1,29 @@
-"""The configuration directory of the Docker client, if it has the credentials of a Secret.
+"""The configuration directory of the Docker client, if it has the credentials of a Secret, or a proxy.
 
-| the container | gets |
+| the pod has | `DOCKER_CONFIG` |
 |---|---|
-| sets `DOCKER_CONFIG`, or mounts something at `…/.docker` | no variables, and a warning: it has a configuration |
-| any other | `DOCKER_CONFIG`, the directory with the Secret, and `BUILDX_CONFIG`, a directory that can be written |
+| a Secret, and perhaps a proxy | the directory with the Secret, which may have `proxies`; it cannot be written |
+| a proxy | a directory beside the socket, to which the start script of the daemon writes config.json |
 
-buildx keeps its state in a subdirectory of `DOCKER_CONFIG` otherwise, and fails if it cannot write there.
+`DOCKER_AUTH_CONFIG` cannot bring the Secret beside a proxy: Docker's client refuses the member `username` in it, which
+`kubectl create secret docker-registry` writes.
+
+A container that sets `DOCKER_CONFIG`, or mounts something at `…/.docker`, has a configuration: it gets no variables,
+and a warning. All others get `BUILDX_CONFIG` too: otherwise buildx keeps its state in a subdirectory of
+`DOCKER_CONFIG`, and fails if it cannot write there.
 """
 
 from collections.abc import Iterator
 
 from app.injection.additions import Additions
 from app.injection.message_parts import warn_of_names
+from app.injection.options import ClientConfig, Options
 from app.model import Container, JsonObject
 
 # Below /etc, where no socket-dir can be.
 DOCKER_CONFIG_DIRECTORY = "/etc/dind-config"
+# The start script of the daemon makes it in the directory of the socket.
+WRITTEN_CONFIG_NAME = "docker-config"
 _DOCKER_CONFIG = "DOCKER_CONFIG"
 _BUILDX_CONFIG = "BUILDX_CONFIG"
 # The key of a Secret of the type kubernetes.io/dockerconfigjson
@@ -28,26 +36,41 @@ def registry_source(secret: str) -> JsonObject:
     return {"secret": {"secretName": secret, "optional": True, "items": items}}
 
 
+def client_config_of(options: Options, *, has_start_script: bool) -> ClientConfig | None:
+    """Return the configuration of the clients of a pod with these options, or None if they get none."""
+    if options.registry_secret:
+        return ClientConfig(DOCKER_CONFIG_DIRECTORY, options.socket_dir, has_proxy=False)
+    if options.proxy and has_start_script:
+        return ClientConfig(f"{options.socket_dir}/{WRITTEN_CONFIG_NAME}", options.socket_dir, has_proxy=True)
+    return None
+
+
 def missing_config_variables(client: Container, additions: Additions) -> list[JsonObject]:
-    """Return the variables that lead a client to the Secret, or nothing if it has a configuration of its own."""
-    directory = additions.buildx_directory
-    if directory is None or _has_own_config(client):
+    """Return the variables that lead a client to its configuration, or nothing if it has one of its own."""
+    config = additions.client_config
+    if config is None or _has_own_config(client, config):
         return []
-    # One for each container: their users may differ, and buildx makes directories that only one can write.
-    values = {_DOCKER_CONFIG: DOCKER_CONFIG_DIRECTORY, _BUILDX_CONFIG: f"{directory}/buildx-{client.name}"}
-    return [{"name": name, "value": value} for name, value in values.items() if name not in client.env]
+    variables: list[JsonObject] = [
+        {"name": _DOCKER_CONFIG, "value": config.directory},
+        # One for each container: their users may differ, and buildx makes directories that only one can write.
+        {"name": _BUILDX_CONFIG, "value": f"{config.socket_dir}/buildx-{client.name}"},
+    ]
+    return [variable for variable in variables if variable["name"] not in client.env]
 
 
 def warn_of_own_configs(additions: Additions) -> Iterator[str]:
-    """Yield a warning if clients do not get the credentials because they have a configuration of their own."""
-    if additions.buildx_directory is None:
+    """Yield a warning if clients have a configuration of their own, and so not the credentials or the proxy."""
+    config = additions.client_config
+    if config is None:
         return
-    if names := [client.name for client in additions.clients if _has_own_config(client)]:
-        yield warn_of_names("the registry Secret is not used, because DOCKER_CONFIG or .docker is theirs, in", names)
+    names = [client.name for client in additions.clients if _has_own_config(client, config)]
+    if names:
+        what = "builds do not get the proxy" if config.has_proxy else "the registry Secret is not used"
+        yield warn_of_names(f"{what}, because DOCKER_CONFIG or .docker is theirs, in", names)
 
 
-def _has_own_config(client: Container) -> bool:
+def _has_own_config(client: Container, config: ClientConfig) -> bool:
     variable = client.env.get(_DOCKER_CONFIG)
-    if variable is not None and variable.value != DOCKER_CONFIG_DIRECTORY:
+    if variable is not None and variable.value != config.directory:
         return True
     return any("/.docker/" in f"{mount.path}/" for mount in client.mounts)

@@ -16,9 +16,16 @@ MAX_LIST_LENGTH = 800
 
 
 def quote(text: str) -> str:
-    """Return a text in quotes, cut if it is long."""
+    """Return a text in quotes, cut if it is long, and without the names and passwords of URLs."""
     mark = "'" if '"' in text else '"'
-    return mark + abbreviate(text) + mark
+    return mark + abbreviate(_mask_user_info(text)) + mark
+
+
+def _mask_user_info(text: str) -> str:
+    # Messages go to logs and events. Of several URLs, all up to the last name is masked.
+    head, at, end = text.rpartition("@")
+    scheme, slashes, _ = head.partition("//")
+    return f"{scheme}//***@{end}" if at and slashes else text
 
 
 def abbreviate(text: str) -> str:

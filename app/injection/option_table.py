@@ -349,6 +349,29 @@ OPTIONS: tuple[Option, ...] = (
         allowed_by_default=True,
     ),
     Option(
+        name="proxy",
+        parse=parsers.parse_proxy,
+        default="",
+        accepts="URL of an HTTP proxy, without a password",
+        max_length=512,
+        example="http://proxy.corp.example:3128",
+        help=(
+            "HTTP proxy of the daemon, and of `docker build` and `docker run`, for http and https. The operator may "
+            "give it to the containers with Docker too."
+        ),
+    ),
+    Option(
+        name="no-proxy",
+        parse=parsers.parse_no_proxy,
+        default="",
+        accepts="names, domains with a leading dot, addresses and CIDRs, comma-separated",
+        max_length=4096,
+        max_items=64,
+        example=".corp.example,10.0.0.0/8",
+        help="Hosts that are reached without the proxy, besides loopback, `.svc` and `.cluster.local`.",
+        unset_value=(),
+    ),
+    Option(
         name="image",
         parse=parsers.parse_daemon_image,
         default="docker:29.8.2-dind",

@@ -66,6 +66,17 @@ class DaemonFile(NamedTuple):
     key: str
 
 
+class ClientConfig(NamedTuple):
+    """The directory with the configuration of the Docker client in the containers, which can write in `socket_dir`.
+
+    It has either the proxy or the credentials of a Secret.
+    """
+
+    directory: str
+    socket_dir: str
+    has_proxy: bool
+
+
 @dataclass(frozen=True)
 class Options:
     """The values of the per-pod options, one member for each row of `option_table.OPTIONS`.
@@ -96,6 +107,8 @@ class Options:
     ca: str | None
     daemon_files: tuple[DaemonFile, ...]
     registry_secret: str | None
+    proxy: str | None
+    no_proxy: tuple[str, ...]
     image: str
     socket_dir: str
     tcp: TcpAddress | None

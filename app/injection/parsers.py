@@ -17,7 +17,7 @@ from app.injection.docker_paths import SOCKET_LINK_NAME, hides_daemon_files
 from app.injection.hosts import find_ip_address, host_of
 from app.injection.message_parts import quote
 from app.injection.options import DaemonFile, TcpAddress
-from app.injection.start_script import ISOLATION_VARIABLE
+from app.injection.start_script import OWN_VARIABLES
 from app.model import is_dns_label, is_dns_subdomain, is_loopback, parse_image, parse_quantity
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -208,6 +208,27 @@ def parse_secret(text: str) -> str:
     return text
 
 
+def parse_proxy(text: str) -> str:
+    match = re.fullmatch(r"https?://([^/?#]+)/?", text)
+    if "@" in text:
+        raise ValueError(
+            "has a name or password, which everybody who may read the pod would see; let a Secret have it, in the "
+            f"proxies of a daemon.json ({PREFIX}daemon-files)"
+        )
+    if match is None or not _is_host_and_port(match[1]):
+        raise ValueError("is not the URL of a proxy, such as http://proxy.corp.example:3128")
+    return text
+
+
+def parse_no_proxy(text: str) -> tuple[str, ...]:
+    hosts = _split_items(text)
+    for host in hosts:
+        is_address = find_ip_address(host) is not None and "%" not in host
+        if not (is_address or _is_cidr(host) or _is_host_and_port(host.removeprefix("."))):
+            raise ValueError(f"has an item that is not a name, domain, address or CIDR: {quote(host)}")
+    return hosts
+
+
 def parse_daemon_files(text: str) -> tuple[DaemonFile, ...]:
     files = tuple(map(_parse_daemon_file, _split_items(text)))
     if collision := find_colliding_paths([file.path for file in files]):
@@ -243,7 +264,7 @@ def parse_environment(text: str) -> tuple[tuple[str, str], ...]:
             raise ValueError(f"has a name that no environment variable can have: {quote(name)}")
         if name in REFUSED_VARIABLES:
             raise ValueError(f"sets {name}, which points the daemon's own client away from its socket")
-        if name == ISOLATION_VARIABLE:
+        if name in OWN_VARIABLES:
             raise ValueError(f"sets {name}, which only the webhook sets")
         if "\0" in variables[name]:
             raise ValueError(f"has a value with a NUL character: {quote(name)}")

@@ -18,6 +18,7 @@ from app.injection.docker_variables import replace_variables, warn_of_other_daem
 from app.injection.message_parts import quote, truncate_warning, warn_of_names
 from app.injection.options import Isolation
 from app.injection.policy import Policy
+from app.injection.proxy import missing_proxy_variables
 from app.model import Container, JsonObject, Metadata, Mount, Operation, Pod, add, pointer
 
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
@@ -137,6 +138,7 @@ def _client_operations(pod: Pod, additions: Additions, policy: Policy) -> list[O
     operations: list[Operation] = []
     for client in additions.clients:
         variables = [env] if name not in client.env else []
+        variables += missing_proxy_variables(client, additions)
         variables += missing_config_variables(client, additions)
         operations += _append(f"{client.pointer}/env", client.raw.env, variables)
         if policy.replace_docker_variables:

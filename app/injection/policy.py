@@ -42,6 +42,7 @@ class Policy:
     ca_volume: str
     registry_volume: str
     replace_docker_variables: bool
+    proxy_clients: bool
     share_by_name: frozenset[str]
     storage: bool
     start_script: bool

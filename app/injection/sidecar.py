@@ -14,7 +14,7 @@ from app.injection.daemon_files import (
     files_source,
 )
 from app.injection.decision import Denial, Mode, Reason
-from app.injection.docker_config import DOCKER_CONFIG_DIRECTORY, registry_source
+from app.injection.docker_config import DOCKER_CONFIG_DIRECTORY, client_config_of, registry_source
 from app.injection.docker_paths import (
     DATA_ROOT,
     DEFAULT_DIR_WARNING,
@@ -27,8 +27,9 @@ from app.injection.docker_paths import (
 from app.injection.isolation import METRICS_PORT, Profile, pod_members, profile_of
 from app.injection.message_parts import truncate_warning, warn_of_names
 from app.injection.mode_injector import ModeInjector
-from app.injection.options import Isolation, Options, Placement, StorageMedium
+from app.injection.options import ClientConfig, Isolation, Options, Placement, StorageMedium
 from app.injection.policy import Policy
+from app.injection.proxy import client_variables, daemon_variables
 from app.injection.qos import can_be_guaranteed, is_guaranteed_without
 from app.injection.selection import Selection
 from app.injection.service_account_token import token_mounts
@@ -53,6 +54,8 @@ class _SharedAdditions:
     mounts: tuple[Mount, ...]
     client_env: JsonObject
     client_mounts: tuple[Mount, ...]
+    client_config: ClientConfig | None
+    proxy_variables: tuple[JsonObject, ...]
     pod_members: JsonObject
     evictable: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -89,7 +92,8 @@ def _build_additions(
         clients=selection.clients,
         client_env=template.client_env,
         client_mounts=template.client_mounts,
-        buildx_directory=options.socket_dir if options.registry_secret else None,
+        client_config=template.client_config,
+        proxy_variables=template.proxy_variables,
         pod_members=template.pod_members,
         tcp=options.tcp,
         supplemental_group=options.group,
@@ -155,6 +159,7 @@ def _build_template(options: Options, policy: Policy) -> _SharedAdditions:
         volumes += ({"name": policy.ca_volume, **ca_source(options.ca)},)
         mounts += (Mount.at(CA_DIRECTORY, policy.ca_volume, read_only=True),)
     client_mounts: tuple[Mount, ...] = (run_mount, link_mount) if has_socket_link else (run_mount,)
+    client_config = client_config_of(options, has_start_script=policy.start_script)
     if options.registry_secret:
         volumes += ({"name": policy.registry_volume, **registry_source(options.registry_secret)},)
         client_mounts += (Mount.at(DOCKER_CONFIG_DIRECTORY, policy.registry_volume, read_only=True),)
@@ -164,9 +169,11 @@ def _build_template(options: Options, policy: Policy) -> _SharedAdditions:
         mounts,
         {"name": "DOCKER_HOST", "value": unix_socket_address(options.socket_dir)},
         client_mounts,
+        client_config,
+        client_variables(options) if policy.proxy_clients else (),
         pod_members(options.isolation, policy),
         tuple(volume["name"] for volume in volumes if "emptyDir" in volume),
-        tuple(_option_warnings(options)),
+        tuple(_option_warnings(options, client_config)),
     )
 
 
@@ -223,6 +230,7 @@ def _build_container(
     env = options.env
     if options.ca:
         env = (*env, (CA_VARIABLE, CA_SEARCH_PATH))
+    env = (*env, *daemon_variables(options, writes_client_config=policy.start_script))
     if profile.needs_user_namespace:
         env = (*env, (ISOLATION_VARIABLE, options.isolation))
     if env:
@@ -306,7 +314,7 @@ def _link_script(docker: list[str], socket_dir: str) -> str:
     return f"{wait}; [ ! -d {link} ] || rmdir {link}; ln -f {socket} {link}"
 
 
-def _option_warnings(options: Options) -> list[str]:
+def _option_warnings(options: Options, client_config: ClientConfig | None) -> list[str]:
     warnings = []
     can = "is root on the node" if options.isolation is Isolation.NONE else "can use the daemon"
     if options.tcp and not options.tcp.is_loopback:
@@ -316,6 +324,10 @@ def _option_warnings(options: Options) -> list[str]:
     networks = [registry for registry in options.insecure_registries if "/" in registry]
     if options.registry_mirrors and networks:
         warnings.append(warn_of_names("Docker Hub's certificate is not checked if a mirror's address is in", networks))
+    if options.proxy and options.registry_secret:
+        warnings.append("docker build and docker run get no proxy unless the Secret of registry-secret has proxies")
+    elif options.proxy and client_config is None:
+        warnings.append("docker build and docker run get no proxy: the operator has turned start_script off")
     image = parse_image(options.image)
     if (image.domain, image.path) == ("docker.io", "library/docker") and image.tag.split("-")[0] in _FROZEN_TAGS:
         warnings.append(truncate_warning(f"image {options.image} is frozen at Docker 19.03 and gets no security fixes"))

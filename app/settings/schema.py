@@ -300,6 +300,9 @@ class InjectionSettings(_SettingsGroup):
     replace_docker_variables: bool = False
     """Replace a `DOCKER_HOST` of another daemon, and clear `DOCKER_TLS_VERIFY`, in containers that get Docker."""
 
+    proxy_clients: bool = False
+    """Give `proxy` and `no-proxy` to the containers with Docker too, as variables that they do not set themselves."""
+
     share_by_name: frozenset[Literal["csi", "hostPath", "iscsi", "nfs"]] = frozenset()
     """Kinds of volumes that pods may share with the daemon by name, besides emptyDir, PVC and ephemeral."""
 

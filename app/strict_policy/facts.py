@@ -6,6 +6,7 @@ from app.injection import (
     CA_DIRECTORY,
     CA_SEARCH_PATH,
     CA_VARIABLE,
+    CLIENT_CONFIG_VARIABLE,
     DAEMON_CONFIG_DIRECTORY,
     DATA_ROOT,
     ENDING_FLAGS,
@@ -33,7 +34,7 @@ from app.strict_policy.daemon import (
     daemon_expressions,
     status_annotation,
 )
-from app.strict_policy.options import option_facts, regex_quote
+from app.strict_policy.options import option_facts, proxy_facts, regex_quote
 
 # Any version: pods keep the version of the webhook, or of the command line, that injected them.
 _VERSION = "[0-9A-Za-z.+-]{1,64}"
@@ -58,6 +59,8 @@ def policy_facts() -> JsonObject:
         "files_directory": DAEMON_CONFIG_DIRECTORY,
         "ca_directory": CA_DIRECTORY,
         "ca_variable": {"name": CA_VARIABLE, "value": CA_SEARCH_PATH},
+        "client_config_variable": CLIENT_CONFIG_VARIABLE,
+        "proxy": proxy_facts(),
         "runtime_directories": [*RUNTIME_DIRECTORIES, *(f"/var{directory}" for directory in RUNTIME_DIRECTORIES)],
         "system_directories": [*SYSTEM_DIRECTORIES, DATA_ROOT, "/run", "/var/run"],
         "shareable": sorted(SHAREABLE_KINDS),

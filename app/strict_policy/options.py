@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from app.injection import OPTIONS, Option
+from app.injection import DIRECT_HOSTS, OPTIONS, Option
 from app.model import JsonObject
 from app.strict_policy.daemon import daemon_container, daemon_with_example
 
@@ -27,8 +27,11 @@ _TEXT_TO_VALUE = {"address-pools": {"text": "^(.*):([0-9]+)$", "value": "base=${
 # Options that the chart's templates check each in its own way, and options without effect on the daemon
 _SEPARATE_OPTIONS = frozenset(
     {"image", "socket-dir", "env", "dockerd-args", "share-volumes", "placement", "isolation", "ca", "daemon-files"}
-    | {"storage-size", "storage-medium", "storage-class"}
+    | {"storage-size", "storage-medium", "storage-class", "proxy", "no-proxy"}
 )
+# The values of the two in a variable
+_PROXY = rf"https?://{_HOST_AND_PORT}/?"
+_DIRECT_HOST = rf"(?:{_CIDR}|\.?{_HOST_AND_PORT}|[0-9a-fA-F:.]+)"
 # Options without effect on the daemon
 _UNCHECKED_OPTIONS = frozenset({"containers", "wait", "node-socket", "registry-secret"})
 # Amounts that also depend on other containers, so that only their bounds are checked
@@ -38,6 +41,26 @@ _DEPENDENT_AMOUNTS = frozenset({"ephemeral-storage-request", "ephemeral-storage-
 def option_facts() -> dict[str, JsonObject]:
     """Return the facts of every option; LookupError for an option that has none."""
     return {option.name: {"default": option.default, **_effect(option)} for option in OPTIONS}
+
+
+def proxy_facts() -> JsonObject:
+    """Return the variables of a pod with a proxy, each as an expression with `{proxy}` and `{no-proxy}`.
+
+    `patterns` has expressions of what pods may set the two to.
+    """
+    url = "http://proxy"
+    container = daemon_container({"proxy": url})
+    direct = ",".join(DIRECT_HOSTS)
+    return {
+        "variables": {
+            each["name"]: regex_quote(each["value"])
+            .replace(regex_quote(url), "{proxy}")
+            .replace(regex_quote(direct), "{no-proxy}")
+            for each in container["env"]
+        },
+        "direct_hosts": list(DIRECT_HOSTS),
+        "patterns": {"proxy": _PROXY, "no-proxy": f"{regex_quote(direct)}(?:,{_DIRECT_HOST})*"},
+    }
 
 
 def _effect(option: Option) -> JsonObject:

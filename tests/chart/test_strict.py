@@ -222,3 +222,72 @@ def test_the_files_of_a_default_are_those_that_are_injected(files: Any) -> None:
         for one in strict(with_injection(allowed_options=[], defaults={"daemon-files": files}))["validations"]
     ]
     assert any('variables.files == ["a=secret/b/c","d=configmap/e/f"]' in each for each in expressions)
+
+
+def _environment(values: Any) -> str:
+    """Return the expression about the variables of the daemon."""
+    (expression,) = [one["expression"] for one in strict(values)["validations"] if "c.?env" in one["expression"]]
+    return str(expression)
+
+
+def _proxy_patterns(values: Any) -> dict[str, str]:
+    """Return the expressions of the variables that a proxy adds to the daemon, by their names."""
+    matches = r'e\.name != "([A-Z_]+)" \|\| e\.\?value\.orValue\(""\)\.matches\(("(?:[^"\\]|\\.)*")\)'
+    found = re.findall(matches, _environment(values))
+    return {name: json.loads(text) for name, text in found}
+
+
+def _daemon_variables(values: Any, **options: str) -> dict[str, str]:
+    text = only(render({**STRICT, **values}), "ConfigMap", RELEASE)["data"]["settings.yaml"]
+    policy = make_policy(parse_settings(text, "settings.yaml", {}).settings.injection)
+    annotations = {f"dind.io/{name.replace('_', '-')}": text for name, text in options.items()}
+    pod = {"metadata": {"annotations": annotations}, "spec": {"containers": [{"name": "main"}]}}
+    decision = inject(pod, Mode.SIDECAR, policy)
+    (containers,) = (operation["value"] for operation in decision.operations if "Containers" in operation["path"])
+    return {each["name"]: each["value"] for each in containers[0].get("env", ())}
+
+
+_PROXY_VARIABLES = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "DIND_CLIENT_CONFIG"}
+
+
+@pytest.mark.parametrize("no_proxy", [None, ".corp.example , ::1", [".corp.example", "10.0.0.0/8"]])
+@pytest.mark.parametrize("env", [{}, {"https_proxy": "http://own"}, {"NO_PROXY": "a", "B": "c"}])
+def test_a_proxy_that_pods_may_not_set_is_the_one_that_is_injected(no_proxy: Any, env: dict[str, str]) -> None:
+    defaults = {"proxy": "http://proxy.corp.example:3128", "no-proxy": no_proxy, "env": env}
+    values = with_injection(allowed_options=[], defaults=defaults)
+    variables, patterns = _daemon_variables(values), _proxy_patterns(values)
+    assert patterns.keys() == variables.keys() - env.keys() == _PROXY_VARIABLES - {name.upper() for name in env}
+    for name, pattern in patterns.items():
+        assert re.search(pattern, variables[name])
+        assert not re.search(pattern, variables[name].replace("proxy.corp", "proxyxcorp").replace("localhost", "own"))
+        assert f'filter(e, e.name == "{name}").size() == 1' in _environment(values)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"proxy": "https://[fd00::1]:3128/"},
+        {
+            "proxy": "http://p",
+            "no_proxy": "a:80,.b.c , 10.0.0.0/8,fd00::/8,10.0.0.1,fd00::1,[fd00::1]:80,UPPER.example",
+        },
+    ],
+)
+def test_a_proxy_that_pods_may_set_is_a_proxy(options: dict[str, str]) -> None:
+    values = with_injection(allowed_options=["proxy", "no-proxy"])
+    variables, patterns = _daemon_variables(values, **options), _proxy_patterns(values)
+    assert patterns.keys() == variables.keys() == _PROXY_VARIABLES
+    for name, pattern in patterns.items():
+        assert re.search(pattern, variables[name])
+        assert not re.search(pattern, f"{variables[name]} ")
+        assert not re.search(pattern, variables[name].replace("http", "socks").replace("localhost", "own"))
+        assert f'filter(e, e.name == "{name}").size() <= 1' in _environment(values)
+
+
+def test_no_other_variable_configures_the_clients() -> None:
+    absent = 'e.name != "DIND_CLIENT_CONFIG")'
+    for injection in ({}, {"allowed_options": ["env"]}, {"start_script": False, "defaults": {"proxy": "http://a"}}):
+        assert absent in _environment(with_injection(**injection))
+    assert _proxy_patterns({}) == {}
+    open_env = with_injection(allowed_options=["env"], defaults={"proxy": "http://a"})
+    assert _proxy_patterns(open_env).keys() == {"DIND_CLIENT_CONFIG"}

@@ -45,6 +45,8 @@ OPERATORS: dict[str, dict[str, Any]] = {
             "ca": "company-ca",
             "registry-secret": "registry-credentials",
             "daemon-files": "certs.d/registry.ci/ca.crt=configmap/a/ca.crt , daemon.json=secret/b/daemon.json",
+            "proxy": "http://proxy.corp.example:3128",
+            "no-proxy": ["localhost", ".corp.example", "10.0.0.0/8", "fd00::1"],
             "tcp": "[::1]:2375",
             "env": {"HTTPS_PROXY": "http://proxy:3128", "EMPTY": ""},
             "dockerd-args": ["--log-level=debug", "--debug", "--label=a=$b <&>'\"\\d"],
@@ -129,6 +131,11 @@ OPTION_TEXTS: dict[str, list[str]] = {
     "address-pools": ["10.200.0.0/16:24", "10.0.0.0/8:8, fd00:1::/48:64"],
     "ca": ["company-ca", "ca.crt"],
     "registry-secret": ["registry-credentials"],
+    "proxy": ["http://proxy.corp.example:3128", "https://[fd00::1]:3128/"],
+    "no-proxy": [
+        "corp.example:8080,.corp.example, 10.0.0.0/8,fd00::/8,10.0.0.1, fd00::1",
+        "[fd00::1]:80,UPPER.example",
+    ],
     "daemon-files": [
         "daemon.json=configmap/docker/daemon.json",
         "certs.d/registry.ci:5000/ca.crt=secret/a/ca.crt, certs.d/[fd00::1]:5000/hosts.toml=configmap/b/_.x",
@@ -294,6 +301,16 @@ def _change_status(old: str, new: str) -> Callable[[Manifest], object]:
     def change(pod: Manifest) -> None:
         annotations = pod["metadata"]["annotations"]
         annotations[STATUS] = annotations[STATUS].replace(old, new)
+
+    return change
+
+
+def _set_variable(name: str, value: str | None) -> Callable[[Manifest], object]:
+    """Change a variable of the daemon, or remove it."""
+
+    def change(pod: Manifest) -> None:
+        others = [one for one in daemon(pod)["env"] if one["name"] != name]
+        daemon(pod)["env"] = others if value is None else [*others, {"name": name, "value": value}]
 
     return change
 
@@ -574,6 +591,13 @@ ATTACKS = [
     Attack("without-the-ca", "container dind: env", _remove_mount("dind-ca"), operator="closed"),
     Attack("a-ca-of-another-kind", "volume dind-ca: it is not", _replace_volume("dind-ca", {"emptyDir": {}}), options={"ca": "own"}),
     Attack("other-directories-of-cas", "container dind: env", _set(env=[{"name": "SSL_CERT_DIR", "value": "/work"}]), options={"ca": "own"}),
+    Attack("another-proxy", "container dind: env", _set_variable("HTTP_PROXY", "http://own:3128"), operator="closed"),
+    Attack("without-the-proxy", "container dind: env", _set_variable("HTTP_PROXY", None), operator="closed"),
+    Attack("fewer-hosts-without-a-proxy", "container dind: env", _set_variable("NO_PROXY", "localhost"), operator="closed"),
+    Attack("another-configuration-of-clients", "container dind: env", _set_variable("DIND_CLIENT_CONFIG", "{}"), operator="closed"),
+    Attack("a-configuration-of-clients-without-a-proxy", "container dind: env", _set(env=[{"name": "DIND_CLIENT_CONFIG", "value": "{}"}])),
+    Attack("any-configuration-of-clients", "container dind: env", _set_variable("DIND_CLIENT_CONFIG", '{"credsStore":"own"}'), operator="everything", options={"proxy": "http://proxy:3128"}),
+    Attack("a-proxy-where-pods-may-set-none", "container dind: env", _set(env=[{"name": "HTTP_PROXY", "value": "http://own:3128"}])),
     Attack("directories-of-cas-without-a-ca", "container dind: env", _set(env=[{"name": "SSL_CERT_DIR", "value": "/etc/ssl/certs:/etc/ssl/dind"}])),
     # Status and placement
     Attack("no-status", "must not set securityContext.privileged", _status(None)),

@@ -1,4 +1,4 @@
-"""Daemons in a company's network: a private CA, files for the daemon, and credentials for registries."""
+"""Daemons in a company's network: a proxy, a private CA, files for the daemon, and credentials for registries."""
 
 import json
 from base64 import b64encode
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import workloads
 from cluster.cluster import Cluster
+from http_proxy import ANSWER, HttpProxy, http_proxy
 from kube import Manifest, Namespace, Pod, until
 from private_registry import PASSWORD, USER, PrivateRegistry, private_registry
 from workloads import FOREVER, container
@@ -23,6 +24,12 @@ def registry(node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture(scope="module")
 def closed_registry(node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegistry]:
     with private_registry(node, tmp_path_factory.mktemp("registry"), 5444, with_password=True) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def proxy(node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpProxy]:
+    with http_proxy(node, tmp_path_factory.mktemp("proxy"), 3128) as found:
         yield found
 
 
@@ -150,3 +157,56 @@ def test_a_secret_that_is_missing_holds_no_pod_and_arrives_later(
     until(
         "the Secret to arrive", lambda: "failed" not in outcome(pod, pull(closed_registry)), pod.describe, seconds=180
     )
+
+
+def test_a_proxy_reaches_the_daemon_builds_and_containers(
+    ci: Namespace, registry: PrivateRegistry, proxy: HttpProxy
+) -> None:
+    ci.make(config_map("company-ca", **{"ca.crt": registry.ca}))
+    options = {"ca": "company-ca", "proxy": proxy.url, "no-proxy": ".direct.example"}
+    # Without a host alias, only the proxy knows the name of the registry.
+    pod = ci.run(workloads.pod(FOREVER, options=options)).ready()
+    pod.exec(pull(registry))
+    assert f"CONNECT {registry.name}" in proxy.requests
+    dockerfile = f"FROM {registry.image}\\nRUN wget -qO- http://build.corp.example/\\n"
+    assert ANSWER in pod.exec(f"printf '{dockerfile}' | docker build --no-cache --progress=plain - 2>&1")
+    run_container = f"docker run --rm {registry.image}"
+    assert ANSWER in pod.exec(f"{run_container} wget -qO- http://container.corp.example/")
+    assert {"GET http://build.corp.example/", "GET http://container.corp.example/"} <= set(proxy.requests)
+    direct = "localhost,127.0.0.1,127.0.0.0/8,::1,.svc,.cluster.local,.direct.example"
+    assert f"NO_PROXY={direct}\n" in pod.exec(f"{run_container} env")
+    # The pod's own containers have none, unless the operator wants that.
+    assert "_PROXY" not in pod.exec("env").upper()
+
+
+@pytest.mark.parametrize("user", [0, 1000])
+def test_behind_a_proxy_any_user_can_log_in(
+    user: int, ci: Namespace, closed_registry: PrivateRegistry, proxy: HttpProxy
+) -> None:
+    ci.make(config_map("company-ca", **{"ca.crt": closed_registry.ca}))
+    made = workloads.pod(
+        container(FOREVER, securityContext={"runAsUser": user, "readOnlyRootFilesystem": True}),
+        options={"ca": "company-ca", "proxy": proxy.url},
+    )
+    pod = ci.run(made).ready()
+    assert "no basic auth credentials" in outcome(pod, pull(closed_registry))
+    pod.exec(f"docker login --username={USER} --password={PASSWORD} {closed_registry.name}")
+    pod.exec(pull(closed_registry))
+    # The proxy is still in the file.
+    assert ANSWER in pod.exec(f"docker run --rm {closed_registry.image} wget -qO- http://login-{user}.corp.example/")
+    assert f"GET http://login-{user}.corp.example/" in proxy.requests
+
+
+def test_behind_a_proxy_the_secret_has_the_proxy_too(
+    ci: Namespace, closed_registry: PrivateRegistry, proxy: HttpProxy
+) -> None:
+    ci.make(config_map("company-ca", **{"ca.crt": closed_registry.ca}))
+    made = credentials("registry", closed_registry)
+    config = json.loads(made["stringData"][".dockerconfigjson"])
+    config["proxies"] = {"default": {"httpProxy": proxy.url}}
+    made["stringData"][".dockerconfigjson"] = json.dumps(config)
+    ci.make(made)
+    options = {"ca": "company-ca", "proxy": proxy.url, "registry-secret": "registry"}
+    pod = ci.run(workloads.pod(FOREVER, options=options)).ready()
+    pod.exec(pull(closed_registry))
+    assert ANSWER in pod.exec(f"docker run --rm {closed_registry.image} wget -qO- http://secret.corp.example/")

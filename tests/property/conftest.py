@@ -14,6 +14,7 @@ def policy() -> Policy:
             allowed_options=frozenset(option.name for option in OPTIONS),
             allowed_images=("registry.example/ci/*",),
             allow_public_tcp=True,
+            proxy_clients=True,
             node_selector={"kubernetes.io/os": "linux", "example.com/pool": "docker"},
             tolerations=({"key": "docker", "value": "only"},),
             image_pull_secrets=("mirror",),

@@ -134,6 +134,8 @@ _option_texts = {
     "ca": ["company-ca"],
     "daemon-files": ["daemon.json=configmap/a/b, certs.d/[fd00::1]:5000/ca.crt=secret/c/d"],
     "registry-secret": ["registry-credentials"],
+    "proxy": ["http://proxy.corp.example:3128"],
+    "no-proxy": [".corp.example, 10.0.0.0/8"],
     "image": ["registry.example/ci/docker:29-dind"],
     "socket-dir": ["/var/run", "/srv/sock"],
     "tcp": ["127.0.0.1:2375", "[::]:80"],

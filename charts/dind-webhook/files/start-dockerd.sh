@@ -176,6 +176,15 @@ var=/var
 for file in "$var/run/docker.pid" "$var/run/docker/containerd/containerd.pid"; do
   if [ -e "$file" ]; then rm -f "$file"; fi
 done
+# The clients may have any user, and docker login replaces the file. A container that restarts finds it.
+if [ "$DIND_CLIENT_CONFIG" ]; then
+  configs=${2#--host=unix://}
+  configs=${configs%/*}/docker-config
+  if ! { [ -e "$configs/config.json" ] || { mkdir -p "$configs" && chmod 777 "$configs" &&
+    printf '%s\n' "$DIND_CLIENT_CONFIG" > "$configs/config.json" && chmod 644 "$configs/config.json"; }; }; then
+    echo "cannot write $configs/config.json: docker build and docker run do not get the proxy" >&2
+  fi
+fi
 # The image's wrapper mounts a tmpfs on /tmp unless something is mounted there. It would hide volumes below /tmp.
 if [ "$has_volume_below_tmp" ]; then mount --rbind /tmp /tmp || true; fi
 if command -v dockerd-entrypoint.sh > /dev/null; then set -- dockerd-entrypoint.sh "$@"; fi

@@ -66,6 +66,34 @@ The isolations that pods may have, each with its RuntimeClass and the facts abou
 {{- end -}}
 {{- end -}}
 
+{{/*
+The variables that a proxy adds to the daemon, as JSON: from the name to an expression of its values. Variables that the
+default of `env` sets, in either spelling, are not among them. "strict" and "environment" are the arguments.
+*/}}
+{{- define "dind-webhook.strict.proxy" -}}
+{{- $s := .strict.settings -}}
+{{- $facts := .strict.facts.proxy -}}
+{{- $url := get .strict.defaults "proxy" -}}
+{{- $variables := dict -}}
+{{- if or $url (has "proxy" $s.allowed_options) -}}
+{{- $direct := $facts.direct_hosts -}}
+{{- with get .strict.defaults "no-proxy" -}}{{- $direct = concat $direct (regexSplit " *, *" (trim .) -1) | uniq -}}{{- end -}}
+{{- $values := dict "proxy" (regexQuoteMeta $url) "no-proxy" (join "," $direct | regexQuoteMeta) -}}
+{{- range $option, $pattern := $facts.patterns -}}
+{{- if has $option $s.allowed_options -}}{{- $_ := set $values $option $pattern -}}{{- end -}}
+{{- end -}}
+{{- $names := list -}}
+{{- range $name := keys .environment -}}{{- $names = append $names (upper $name) -}}{{- end -}}
+{{- range $name, $text := $facts.variables -}}
+{{- if not (or (has $name $names) (and (eq $name $.strict.facts.client_config_variable) (not $s.start_script))) -}}
+{{- range $option, $pattern := $values -}}{{- $text = replace (printf "{%s}" $option) $pattern $text -}}{{- end -}}
+{{- $_ := set $variables $name (printf "^%s$" $text) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $variables -}}
+{{- end -}}
+
 {{/* The text of an annotation for a default that YAML may have parsed as another type. */}}
 {{- define "dind-webhook.strict.text" -}}
 {{- $value := .value -}}

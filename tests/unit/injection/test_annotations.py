@@ -31,7 +31,7 @@ def test_the_table_is_that_of_the_contract() -> None:
     )
     consent = (
         "image dockerd-args env tcp insecure-registries address-pools socket-dir storage-medium storage-class "
-        "daemon-files"
+        "daemon-files proxy no-proxy"
     )
     assert {option.name for option in OPTIONS if option.allowed_by_default} == {
         *always.split(),
@@ -83,6 +83,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "ca": None,
         "daemon-files": (),
         "registry-secret": None,
+        "proxy": None,
+        "no-proxy": (),
         "image": "docker:29.8.2-dind",
         "socket-dir": "/run/dind",
         "tcp": None,
@@ -146,6 +148,12 @@ def test_the_defaults_are_those_of_the_contract() -> None:
             "daemon.json=configmap/a/b",
             f"{_DAEMON}/volumeMounts/2",
             {"name": "dind-files", "mountPath": "/etc/docker", "readOnly": True},
+        ),
+        (
+            "proxy",
+            "https://[fd00::1]:3128/",
+            f"{_DAEMON}/env/1",
+            {"name": "HTTPS_PROXY", "value": "https://[fd00::1]:3128/"},
         ),
         ("group", "1001", f"{_DAEMON}/args", _argv(group="--group=1001")),
         ("group", "1001", "/spec/securityContext/supplementalGroups", [1001]),
@@ -262,6 +270,8 @@ _NO_REGISTRY = "has an item that is neither HOST[:PORT] nor a CIDR"
 _NO_POOL = "has an item that is not CIDR:SIZE, such as 10.200.0.0/16:24"
 _NO_FILE = "has an item that is neither PATH=configmap/NAME/KEY nor PATH=secret/NAME/KEY"
 _NO_FILE_PATH = "has a path that is not below /etc/docker, such as certs.d/registry:5000/ca.crt"
+_NO_PROXY_URL = "is not the URL of a proxy, such as http://proxy.corp.example:3128"
+_NO_HOST = "has an item that is not a name, domain, address or CIDR"
 _NO_ADDRESS = "must be ADDRESS:PORT, such as 127.0.0.1:2375"
 _NO_ENV = 'must be a JSON object of strings, such as {"HTTPS_PROXY": "http://proxy:3128"}'
 _NO_ARGS = 'must be a JSON array of strings, such as ["--log-level=debug"]'
@@ -363,6 +373,20 @@ _INVALID = [
     ("daemon-files", f"a=secret/b/{'c' * 254}", "has an item without a key of a ConfigMap or Secret"),
     ("daemon-files", "b=secret/b/c,a=secret/b/c,b=secret/b/d", 'has "b" twice'),
     ("daemon-files", "b/c=secret/b/c,b-d=secret/b/c,b=secret/b/d", 'has "b" both as a file and above "b/c"'),
+    ("proxy", "proxy:3128", _NO_PROXY_URL),
+    ("proxy", "socks5://proxy:1080", _NO_PROXY_URL),
+    ("proxy", "http://proxy:0", _NO_PROXY_URL),
+    ("proxy", "http://proxy/path", _NO_PROXY_URL),
+    ("proxy", "http://a,http://b", _NO_PROXY_URL),
+    ("proxy", "http://$(HOST)", _NO_PROXY_URL),
+    ("proxy", "http://ci:secret@proxy:3128", "has a name or password, which everybody who may read the pod would see"),
+    ("proxy", "ci:sec/ret@proxy", "has a name or password, which everybody who may read the pod would see"),
+    ("no-proxy", "a,,b", _EMPTY_ITEM),
+    ("no-proxy", "*.corp.example", _NO_HOST),
+    ("no-proxy", "http://a", _NO_HOST),
+    ("no-proxy", "10.0.0.1/8", _NO_HOST),
+    ("no-proxy", "fe80::1%eth0", _NO_HOST),
+    ("no-proxy", "a b", _NO_HOST),
     ("image", "docker", "has neither a tag nor a digest"),
     ("image", "Docker:29", "is not an image reference such as"),
     ("image", "docker:29 dind", "is not an image reference such as"),

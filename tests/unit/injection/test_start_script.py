@@ -5,11 +5,13 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from app.injection.docker_config import WRITTEN_CONFIG_NAME
 from app.injection.start_script import COMMENTED_SCRIPT, START_SCRIPT, start_command
 
 OWN = "/kubepods/pod1/dind"
@@ -60,6 +62,7 @@ class Container:
         own: str = OWN,
         returncode: int = 0,
         path: str | None = None,
+        arguments: Sequence[str] = ARGUMENTS,
         **environment: str,
     ) -> subprocess.CompletedProcess[str]:
         (self.root / "cgroup").write_text(f"4:memory:/v1\n0::{own}\n")
@@ -77,7 +80,7 @@ class Container:
         ):
             script = script.replace(original, str(self.root / ours))
         done = subprocess.run(
-            [*self.shell, "-c", f"{FUNCTIONS}{script}", "start-dockerd", *ARGUMENTS],
+            [*self.shell, "-c", f"{FUNCTIONS}{script}", "start-dockerd", *arguments],
             check=False,
             capture_output=True,
             text=True,
@@ -463,3 +466,37 @@ def test_pid_files_of_a_crashed_daemon_are_removed(container: Container) -> None
         file.write_text("1")
     assert container.start().stdout.startswith("dockerd:")
     assert not any(file.exists() for file in files)
+
+
+@pytest.fixture
+def socket_dir(container: Container) -> Path:
+    (container.root / "socket").mkdir()
+    return container.root / "socket"
+
+
+def _start_with_config(container: Container, socket_dir: Path, text: str) -> str:
+    arguments = ["dockerd", f"--host=unix://{socket_dir}/docker.sock"]
+    return container.start(arguments=arguments, DIND_CLIENT_CONFIG=text).stderr
+
+
+def test_clients_of_any_user_get_a_configuration_that_they_can_replace(container: Container, socket_dir: Path) -> None:
+    assert "config.json" not in _start_with_config(container, socket_dir, '{"proxies": "a\\b"}')
+    directory = socket_dir / WRITTEN_CONFIG_NAME
+    file = directory / "config.json"
+    assert file.read_text() == '{"proxies": "a\\b"}\n'
+    assert (directory.stat().st_mode & 0o7777, file.stat().st_mode & 0o7777) == (0o777, 0o644)
+    # A daemon that restarts keeps the logins.
+    file.write_text("logged in")
+    _start_with_config(container, socket_dir, "{}")
+    assert file.read_text() == "logged in"
+
+
+def test_without_a_proxy_no_configuration_is_written(container: Container, socket_dir: Path) -> None:
+    _start_with_config(container, socket_dir, "")
+    assert list(socket_dir.iterdir()) == []
+
+
+def test_docker_starts_without_a_configuration_that_cannot_be_written(container: Container, socket_dir: Path) -> None:
+    (socket_dir / "docker-config").write_text("a file")
+    message = f"cannot write {socket_dir}/docker-config/config.json: docker build and docker run do not get the proxy"
+    assert message in _start_with_config(container, socket_dir, "{}")

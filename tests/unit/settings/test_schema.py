@@ -110,6 +110,12 @@ _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
         Reason.TLS_VARIABLE,
         Reason.INJECTED,
     ),
+    "proxy_clients": (
+        True,
+        lambda p: "https_proxy" in str(injected_pod(a_pod(options={"proxy": "http://proxy"}), p)),
+        False,
+        True,
+    ),
     "storage": (False, _volumes, ["dind-run", "dind-storage"], ["dind-run"]),
     "start_script": (False, lambda p: "command" in _daemon(p), True, False),
     "startup_probe": (False, lambda p: "startupProbe" in _daemon(p, **{"socket-dir": "/var/run"}), True, False),
