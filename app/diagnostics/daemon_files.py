@@ -1,6 +1,7 @@
 """The ConfigMaps and Secrets of which daemons get files, as the volumes of injected pods name them."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from app.diagnostics.snapshot import DryRun, ObjectId, has_finished, namespace_of
@@ -24,8 +25,22 @@ class FileReference(NamedTuple):
     path: str
 
 
-def file_references(pod: JsonObject, namespace: str, policy: Policy) -> Iterator[FileReference]:
-    """Yield the files that the daemon and the clients of an injected pod get."""
+def file_references(
+    pods: Iterable[JsonObject], dry_runs: Iterable[DryRun], policy: Policy
+) -> Iterator[tuple[JsonObject, FileReference]]:
+    """Yield each pod of a snapshot with each file that its daemon and its clients get.
+
+    The pods of the dry-runs have what new pods get.
+    """
+    for namespace, pod in chain(
+        ((run.namespace, run.pod) for run in dry_runs if run.pod),
+        ((namespace_of(pod), pod) for pod in pods if not has_finished(pod)),
+    ):
+        for reference in _references_of(pod, namespace, policy):
+            yield pod, reference
+
+
+def _references_of(pod: JsonObject, namespace: str, policy: Policy) -> Iterator[FileReference]:
     for volume in pod["spec"].get("volumes") or []:
         if volume["name"] == policy.ca_volume and volume.get("configMap"):
             source = ObjectId(namespace, "ConfigMap", volume["configMap"].get("name", ""))
@@ -36,12 +51,6 @@ def file_references(pod: JsonObject, namespace: str, policy: Policy) -> Iterator
         if volume["name"] == policy.files_volume and volume.get("projected"):
             for projection in volume["projected"].get("sources") or []:
                 yield from _projected_files(projection, namespace)
-
-
-def injected_pods(pods: Iterable[JsonObject], dry_runs: Iterable[DryRun]) -> Iterator[tuple[str, JsonObject]]:
-    """Yield the pods of a snapshot with their namespaces; those of the dry-runs have what new pods get."""
-    yield from ((run.namespace, run.pod) for run in dry_runs if run.pod)
-    yield from ((namespace_of(pod), pod) for pod in pods if not has_finished(pod))
 
 
 def _projected_files(projection: JsonObject, namespace: str) -> Iterator[FileReference]:

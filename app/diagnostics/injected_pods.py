@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from app.diagnostics.snapshot import annotations_of, controller_of, name_of, namespace_of
+from app.diagnostics.snapshot import annotations_of, controller_of, describe_controller, name_of, namespace_of
 from app.injection import STATUS
 from app.model import JsonObject, parse_quantity
 
@@ -45,13 +45,13 @@ def read_injected_pod(pod: JsonObject) -> InjectedPod | None:
     status = _parse_status(annotations_of(pod).get(STATUS))
     if status is None:
         return None
-    spec, daemon, owner = pod["spec"], _find_daemon(pod), controller_of(pod)
+    spec, daemon = pod["spec"], _find_daemon(pod)
     resources = daemon.get("resources") or {}
     created_at = pod["metadata"].get("creationTimestamp")
     return InjectedPod(
         namespace_of(pod),
         name_of(pod),
-        f"{owner['kind']}/{owner['name']}" if owner else "",
+        describe_controller(controller_of(pod)),
         str(status["mode"]),
         str(status.get("isolation") or ""),
         str(status.get("version") or ""),

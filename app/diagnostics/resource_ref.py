@@ -35,7 +35,12 @@ class ResourceRef(NamedTuple):
 def collection_path(kind: str, namespace: str | None) -> str:
     """Return the path of all objects of a kind in the API; of all namespaces if `namespace` is None."""
     _, group, resource, _ = _ROWS_BY_NAME[kind.lower()]
-    return f"{group}/{f'namespaces/{namespace}/' if namespace else ''}{resource}"
+    return f"{group}/{namespace_prefix(namespace)}{resource}"
+
+
+def namespace_prefix(namespace: str | None) -> str:
+    """Return what stands before a resource in a path of the API; nothing for all namespaces, if `namespace` is None."""
+    return f"namespaces/{namespace}/" if namespace else ""
 
 
 def parse_resource_ref(text: str) -> ResourceRef:

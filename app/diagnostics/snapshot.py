@@ -103,6 +103,11 @@ def controller_of(resource: JsonObject) -> JsonObject | None:
     return next((owner for owner in owners if owner.get("controller")), None)
 
 
+def describe_controller(controller: JsonObject | None) -> str:
+    """Return the kind and the name of a controller, such as `Job/build`, or an empty text."""
+    return f"{controller['kind']}/{controller['name']}" if controller else ""
+
+
 def container_statuses_of(pod: JsonObject) -> list[JsonObject]:
     """Return the statuses of a pod's containers, init containers first."""
     status = pod.get("status") or {}

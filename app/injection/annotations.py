@@ -12,7 +12,7 @@ from app.injection.decision import Denial, Mode, Reason
 from app.injection.image_policy import is_allowed_image
 from app.injection.isolation import describe_forbidden
 from app.injection.message_parts import join_first, quote, warn_of_names
-from app.injection.option_table import OPTIONS, OPTIONS_BY_KEY
+from app.injection.option_table import OPTIONS, OPTIONS_BY_KEY, describe_unknown_option
 from app.injection.options import Options, StorageMedium
 from app.injection.policy import Policy
 from app.model import Metadata, nearest_word
@@ -32,8 +32,7 @@ def apply_defaults(base: Options, texts: Mapping[str, str]) -> tuple[Options, li
     for name, text in texts.items():
         option = OPTIONS_BY_KEY.get(PREFIX + name)
         if option is None:
-            guess = nearest_word(name, (known.name for known in OPTIONS))
-            problems.append(f"{name}: is not an option" + (f"; did you mean {guess}?" if guess else ""))
+            problems.append(describe_unknown_option(name))
             continue
         if not text and option.required:
             problems.append(f"{name}: cannot be empty")

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 
 from app.injection.constants import PREFIX
 from app.injection.message_parts import quote
-from app.injection.option_table import OPTIONS, OPTIONS_BY_KEY
+from app.injection.option_table import OPTIONS, OPTIONS_BY_KEY, describe_unknown_option
 from app.injection.options import Options
-from app.model import nearest_word, parse_quantity
+from app.model import parse_quantity
 
 
 def find_bad_bounds(bounds: Mapping[str, str]) -> Iterator[str]:
@@ -18,8 +18,7 @@ def find_bad_bounds(bounds: Mapping[str, str]) -> Iterator[str]:
     for name, text in bounds.items():
         option = OPTIONS_BY_KEY.get(PREFIX + name)
         if option is None:
-            guess = nearest_word(name, (known.name for known in OPTIONS))
-            yield f"{name}: is not an option" + (f"; did you mean {guess}?" if guess else "")
+            yield describe_unknown_option(name)
         elif not option.is_quantity:
             accepted = ", ".join(known.name for known in OPTIONS if known.is_quantity)
             yield f"{name}: cannot have a bound; options that can: {accepted}"

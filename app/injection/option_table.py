@@ -7,6 +7,7 @@ from app.injection import parsers
 from app.injection.constants import PREFIX
 from app.injection.decision import Mode
 from app.injection.options import Isolation, NodeSocketTreatment, Options, Placement, StorageMedium
+from app.model import nearest_word
 
 _BOTH_MODES = frozenset(Mode)
 _SIDECAR_ONLY = frozenset({Mode.SIDECAR})
@@ -426,6 +427,12 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 OPTIONS_BY_KEY: Mapping[str, Option] = {option.key: option for option in OPTIONS}
+
+
+def describe_unknown_option(name: str) -> str:
+    """Return a sentence about a name that no option has."""
+    guess = nearest_word(name, (known.name for known in OPTIONS))
+    return f"{name}: is not an option" + (f"; did you mean {guess}?" if guess else "")
 
 
 def built_in_options() -> Options:

@@ -22,13 +22,13 @@ from app.model import is_dns_label, is_dns_subdomain, is_loopback, parse_image, 
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
-# sun_path holds 108 bytes, including the closing zero (unix(7)).
 # kubelet reserves names that begin with two dots. Hosts of registries have colons, and IPv6 ones brackets.
 _DAEMON_PATH = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9._:\[\]-]*(/[A-Za-z0-9_\[][A-Za-z0-9._:\[\]-]*)*")
 _MAX_DAEMON_PATH_LENGTH = 512
 # ValidateConfigMapKey in k8s.io/apimachinery, also for Secrets
 _OBJECT_KEY = re.compile(r"(?!\.\.)(?!\.$)[-._a-zA-Z0-9]{1,253}")
 _VOLUME_KINDS = {"configmap": "configMap", "secret": "secret"}
+# sun_path holds 108 bytes, including the closing zero (unix(7)).
 _MAX_SOCKET_DIR_LENGTH = 107 - len(f"/{SOCKET_LINK_NAME}")
 REFUSED_VARIABLES = frozenset({"DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT"})
 # All flags of `dockerd --help` (29.8) that listen, except --host, which injection sets. The help hides

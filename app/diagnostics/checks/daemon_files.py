@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from app.diagnostics.check import Category, Check, Problem
-from app.diagnostics.daemon_files import FileReference, daemon_arguments, file_references, injected_pods
+from app.diagnostics.daemon_files import FileReference, daemon_arguments, file_references
 from app.diagnostics.snapshot import Snapshot
 from app.injection import DAEMON_CONFIG_DIRECTORY, DAEMON_JSON, find_conflicting_directives
 from app.model import JsonObject
@@ -16,13 +16,12 @@ _DAEMON_JSON = f"{DAEMON_CONFIG_DIRECTORY}/{DAEMON_JSON}"
 
 def check_daemon_files(snapshot: Snapshot) -> Iterator[Problem]:
     missing: set[FileReference] = set()
-    for namespace, pod in injected_pods(snapshot.pods, snapshot.dry_runs):
-        for reference in file_references(pod, namespace, snapshot.injection_policy):
-            if reference in missing or reference.source not in snapshot.daemon_objects:
-                continue
-            if problem := _describe_missing(reference, snapshot.daemon_objects[reference.source]):
-                missing.add(reference)
-                yield Problem(problem, {"namespace": namespace})
+    for _, reference in file_references(snapshot.pods, snapshot.dry_runs, snapshot.injection_policy):
+        if reference in missing or reference.source not in snapshot.daemon_objects:
+            continue
+        if problem := _describe_missing(reference, snapshot.daemon_objects[reference.source]):
+            missing.add(reference)
+            yield Problem(problem, {"namespace": reference.source.namespace})
 
 
 def _describe_missing(reference: FileReference, found: JsonObject | None) -> str | None:
@@ -43,15 +42,14 @@ def _describe_missing(reference: FileReference, found: JsonObject | None) -> str
 
 def check_daemon_json(snapshot: Snapshot) -> Iterator[Problem]:
     sentences: set[str] = set()
-    for namespace, pod in injected_pods(snapshot.pods, snapshot.dry_runs):
-        for reference in file_references(pod, namespace, snapshot.injection_policy):
-            found = snapshot.daemon_objects.get(reference.source)
-            if reference.path != _DAEMON_JSON or found is None:
-                continue
-            problem = _describe_configuration(reference, found, daemon_arguments(pod, snapshot.injection_policy))
-            if problem and problem not in sentences:
-                sentences.add(problem)
-                yield Problem(problem, {"namespace": namespace})
+    for pod, reference in file_references(snapshot.pods, snapshot.dry_runs, snapshot.injection_policy):
+        found = snapshot.daemon_objects.get(reference.source)
+        if reference.path != _DAEMON_JSON or found is None:
+            continue
+        problem = _describe_configuration(reference, found, daemon_arguments(pod, snapshot.injection_policy))
+        if problem and problem not in sentences:
+            sentences.add(problem)
+            yield Problem(problem, {"namespace": reference.source.namespace})
 
 
 def _describe_configuration(reference: FileReference, found: JsonObject, arguments: list[str]) -> str | None:

@@ -7,7 +7,7 @@ from app.diagnostics.collect.reader import ClusterApi, ClusterReader, Scope
 from app.diagnostics.expected_webhook import NAME_LABEL
 from app.diagnostics.explain import AdmissionInputs
 from app.diagnostics.resource_ref import parse_resource_ref
-from app.diagnostics.snapshot import controller_of
+from app.diagnostics.snapshot import controller_of, describe_controller
 from app.errors import ForbiddenError, ManifestError, NoClusterError, NotFoundError
 from app.injection import INJECT, Policy
 from app.model import JsonObject
@@ -69,7 +69,7 @@ def find_owner(cluster: ClusterApi, resource: JsonObject, namespace: str) -> Jso
     workload = None
     while owner := controller_of(resource):
         try:
-            ref = parse_resource_ref(f"{owner['kind']}/{owner['name']}")
+            ref = parse_resource_ref(describe_controller(owner))
             workload = resource = {**cluster.get(ref.path(namespace)), "kind": ref.kind}
         except (ForbiddenError, NotFoundError, ManifestError):
             break

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from app.diagnostics.collect.reader import ClusterApi, describe_read_error
 from app.diagnostics.injected_pods import InjectedPod, read_injected_pod, read_usage
+from app.diagnostics.resource_ref import collection_path, namespace_prefix
 from app.errors import ApiError, ForbiddenError
 from app.injection import INJECTED
 
@@ -23,9 +24,8 @@ def collect_injected_pods(cluster: ClusterApi, namespace: str | None) -> Injecte
 
     Only they are read, page by page. ForbiddenError without the right to list pods.
     """
-    prefix = f"namespaces/{namespace}/" if namespace else ""
     try:
-        listed = cluster.items(f"/api/v1/{prefix}pods", labelSelector=INJECTED, fieldSelector=_RUNNING)
+        listed = cluster.items(collection_path("Pod", namespace), labelSelector=INJECTED, fieldSelector=_RUNNING)
         pods = [injected for pod in listed if (injected := read_injected_pod(pod))]
     except ForbiddenError as error:
         raise ForbiddenError(
@@ -34,7 +34,7 @@ def collect_injected_pods(cluster: ClusterApi, namespace: str | None) -> Injecte
     usage_problem = ""
     if any(pod.container for pod in pods):
         try:
-            path = f"/apis/metrics.k8s.io/v1beta1/{prefix}pods"
+            path = f"/apis/metrics.k8s.io/v1beta1/{namespace_prefix(namespace)}pods"
             usage = read_usage(cluster.items(path, labelSelector=INJECTED))
             pods = [pod._replace(usage=usage.get((pod.namespace, pod.name, pod.container), pod.usage)) for pod in pods]
         except ApiError as error:

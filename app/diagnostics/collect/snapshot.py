@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 from app.diagnostics.collect.installation import choose_installation, read_installation
 from app.diagnostics.collect.reader import ClusterApi, ClusterReader, Scope, describe_read_error
-from app.diagnostics.daemon_files import file_references, injected_pods
+from app.diagnostics.daemon_files import file_references
 from app.diagnostics.dry_run_pod import dry_run_pod
 from app.diagnostics.explain import has_docker, misplaced_keys_of, requests_docker
-from app.diagnostics.resource_ref import collection_path
+from app.diagnostics.resource_ref import collection_path, namespace_prefix
 from app.diagnostics.snapshot import DryRun, ObjectId, Snapshot, has_opted_in, is_part_of_chart, is_selected, name_of
 from app.errors import ApiError, ForbiddenError, NotFoundError, RefusedError
 from app.injection import Isolation, Mode, Policy
@@ -48,6 +48,7 @@ def read_snapshot(
     )
     namespaces = _read_namespaces(reader, scope)
     pods = _read_pods(reader, scope)
+    events = f"/api/v1/{namespace_prefix(scope.namespace)}events"
     names = [name_of(each) for each in namespaces if _can_get_pods(each) and is_selected(configuration, each)]
     dry_runs = _read_dry_runs(reader, scope, names, injection_policy, release["daemonset"])
     return Snapshot(
@@ -64,9 +65,7 @@ def read_snapshot(
         namespaces=namespaces,
         pods=pods,
         workloads=_read_workloads(reader, scope),
-        events=reader.list(
-            "events", "events", f"/api/v1/{_namespace_prefix(scope)}events", fieldSelector="reason=FailedCreate"
-        ),
+        events=reader.list("events", "events", events, fieldSelector="reason=FailedCreate"),
         dry_runs=dry_runs,
         daemon_objects=_read_daemon_objects(reader, pods, dry_runs, injection_policy),
         **release,
@@ -86,24 +85,21 @@ def _read_daemon_objects(
 ) -> dict[ObjectId, JsonObject | None]:
     """Return the ConfigMaps and Secrets of which daemons get files."""
     objects: dict[ObjectId, JsonObject | None] = {}
-    for namespace, pod in injected_pods(pods, dry_runs):
-        for source in {reference.source for reference in file_references(pod, namespace, policy)} - objects.keys():
-            if len(objects) < _MAX_DAEMON_OBJECTS:
-                path = f"/api/v1/namespaces/{namespace}/{source.kind.lower()}s/{source.name}"
-                try:
-                    objects[source] = reader.cluster.get(path)
-                except NotFoundError:
-                    objects[source] = None
-                except ApiError as error:
-                    reader.unavailable["daemon_objects"] = describe_read_error(error)
+    # A dict, because it keeps the order, and has each source once.
+    sources = dict.fromkeys(reference.source for _, reference in file_references(pods, dry_runs, policy))
+    for source in sources:
+        if len(objects) < _MAX_DAEMON_OBJECTS:
+            path = f"/api/v1/namespaces/{source.namespace}/{source.kind.lower()}s/{source.name}"
+            try:
+                objects[source] = reader.cluster.get(path)
+            except NotFoundError:
+                objects[source] = None
+            except ApiError as error:
+                reader.unavailable["daemon_objects"] = describe_read_error(error)
     if objects:
         # Some may be read: many people may read ConfigMaps, but no Secrets.
         reader.unavailable.pop("daemon_objects", None)
     return objects
-
-
-def _namespace_prefix(scope: Scope) -> str:
-    return f"namespaces/{scope.namespace}/" if scope.namespace else ""
 
 
 def _read_namespaces(reader: ClusterReader, scope: Scope) -> tuple[JsonObject, ...]:
@@ -130,7 +126,7 @@ def _read_pods(reader: ClusterReader, scope: Scope) -> tuple[JsonObject, ...]:
 
     def read() -> tuple[JsonObject, ...]:
         # A large cluster has many other pods; keep only these in memory.
-        pods = reader.cluster.items(f"/api/v1/{_namespace_prefix(scope)}pods")
+        pods = reader.cluster.items(collection_path("Pod", scope.namespace))
         return tuple(pod for pod in pods if requests_docker(pod) or has_docker(pod))
 
     return reader.read("pods", "pods", read, ())

@@ -5,7 +5,14 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from app.diagnostics.collect.reader import ClusterApi
 from app.diagnostics.resource_ref import collection_path
-from app.diagnostics.snapshot import container_statuses_of, controller_of, has_finished, name_of, namespace_of
+from app.diagnostics.snapshot import (
+    container_statuses_of,
+    controller_of,
+    describe_controller,
+    has_finished,
+    name_of,
+    namespace_of,
+)
 from app.errors import NotFoundError
 from app.model import JsonObject, PodTemplate, pod_templates
 
@@ -81,7 +88,8 @@ def _examine_workloads(
             for template in pod_templates(resource):
                 if (examined := examine(template)) is not None:
                     state = _describe_replicas(kind, each)
-                    yield key, LiveWorkload(resource, template.pointer, examined, _name(controller), state)
+                    owner = describe_controller(controller)
+                    yield key, LiveWorkload(resource, template.pointer, examined, owner, state)
 
 
 def _as_template(pod: JsonObject) -> PodTemplate:
@@ -103,10 +111,6 @@ def _key(kind: str, resource: JsonObject) -> _Key:
 def _is_read(controller: JsonObject | None) -> bool:
     """Return whether a controller is of a kind that is read."""
     return controller is not None and WORKLOADS.get(controller["kind"]) == controller.get("apiVersion")
-
-
-def _name(controller: JsonObject | None) -> str:
-    return f"{controller['kind']}/{controller['name']}" if controller else ""
 
 
 def _climb(pod: JsonObject, controllers: dict[_Key, JsonObject | None]) -> tuple[_Key, JsonObject | None]:
