@@ -36,25 +36,14 @@ class HttpProxy:
 @contextmanager
 def http_proxy(node: "Cluster", folder: Path, port: int) -> Iterator[HttpProxy]:
     """Start a proxy that pods reach."""
-    address = str(node.record.link.control_plane)
+    # The proxy's own process does not need the Kubernetes client.
+    from outside_service import outside_service
+
     log = folder / "requests.log"
     log.touch()
-    service = node.sandbox.start(f"http-proxy-{port}", [sys.executable, __file__, address, str(port), str(log)])
-    try:
-        # The proxy's own process does not need the Kubernetes client.
-        from kube import until
-
-        until("the proxy to listen", lambda: _listens(address, port))
+    command = [sys.executable, __file__, str(node.record.link.control_plane), str(port), str(log)]
+    with outside_service(node, "http-proxy", command, port) as address:
         yield HttpProxy(f"http://{address}:{port}", log)
-    finally:
-        service.parent.kill()
-        service.parent.wait()
-
-
-def _listens(address: str, port: int) -> bool:
-    with suppress(OSError), socket.create_connection((address, port), timeout=1):
-        return True
-    return False
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,16 +1,16 @@
 """A registry with a certificate of a private CA, as a process beside the cluster's nodes."""
 
 import json
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
 from cluster import images
 from cluster.cluster import Cluster
-from kube import Manifest, until
+from kube import Manifest
+from outside_service import outside_service
 
 # A name as in a company: no resolver has it, so pods get it as a host alias.
 HOST = "registry.corp.example"
@@ -64,20 +64,9 @@ def private_registry(node: Cluster, folder: Path, port: int, *, with_password: b
         )
     )
     registry = PrivateRegistry(address, port, authority.cert_pem.bytes().decode())
-    service = node.sandbox.start(f"private-registry-{port}", ["docker-registry", "serve", config])
-    try:
-        until("the private registry to listen", lambda: _listens(address, port))
+    with outside_service(node, "private-registry", ["docker-registry", "serve", config], port):
         source = f"oci-archive:{images.BUSYBOX.archive(node.cache)}"
         target = f"docker://{address}:{port}/{registry.image.partition('/')[2]}"
         copy = ["skopeo", "--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"]
         node.sandbox.run("filling the private registry", *copy, f"--dest-creds={USER}:{PASSWORD}", source, target)
         yield registry
-    finally:
-        service.parent.kill()
-        service.parent.wait()
-
-
-def _listens(address: str, port: int) -> bool:
-    with suppress(OSError), socket.create_connection((address, port), timeout=1):
-        return True
-    return False

@@ -1,0 +1,28 @@
+"""A service beside the cluster's nodes, as pods meet it in a company's network."""
+
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cluster.cluster import Cluster
+from kube import until
+
+
+@contextmanager
+def outside_service(node: Cluster, name: str, command: Sequence[str | Path], port: int) -> Iterator[str]:
+    """Start a service, wait until it listens on a port, and yield its address, which pods reach. End it afterwards."""
+    address = str(node.record.link.control_plane)
+    service = node.sandbox.start(f"{name}-{port}", command)
+    try:
+        until(f"{name} to listen", lambda: _listens(address, port))
+        yield address
+    finally:
+        service.parent.kill()
+        service.parent.wait()
+
+
+def _listens(address: str, port: int) -> bool:
+    with suppress(OSError), socket.create_connection((address, port), timeout=1):
+        return True
+    return False
