@@ -181,7 +181,7 @@ docs: $(DOCS_STAMP) $(PLAYGROUND) ## Build the documentation into site/; fails o
 # A minor version has one folder: a fix replaces it. `latest` always is the newest, as only that gets fixes.
 .PHONY: docs-version
 docs-version: $(DOCS_STAMP) $(PLAYGROUND) ## Commit the documentation of this version beside the others to the branch gh-pages
-	@export PATH="$(abspath $(DOCS_VENV))/bin:$$PATH" NO_MKDOCS_2_WARNING=1 && \
+	@export PATH="$(abspath $(DOCS_VENV))/bin:$$PATH" NO_MKDOCS_2_WARNING=1 DOCS_VERSION_PROVIDER=mike && \
 	  mike deploy --update-aliases --alias-type=redirect --allow-empty \
 	    "$$(sed -n 's/^__version__ = "\([0-9]*\.[0-9]*\).*/\1/p' app/__init__.py)" latest && \
 	  mike set-default --allow-empty latest

@@ -144,4 +144,4 @@ class Page:
             if message["method"] == "Network.requestWillBeSent"
         ]
         others = [url for url in requested if not url.startswith((urljoin(self.address, "/"), "data:", "blob:"))]
-        assert (complaints, others) == ([], [])
+        assert (complaints, others) == ([], []), f"complaints: {complaints}, requests: {others}"

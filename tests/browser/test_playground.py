@@ -58,7 +58,7 @@ def test_a_denial_says_what_to_do_and_which_rule_stopped_it(page: Page) -> None:
 def test_every_pod_of_a_file_is_decided_on(page: Page) -> None:
     page.paste_into("manifest", f"{POD}---\n{POD.replace('ci #', 'cd #').replace('sidecar', 'nothing')}")
     page.wait_for(lambda: page.pods() == ["injected pod/ci", "denied pod/cd"])
-    assert page.status() == "pod/ci: injected, sidecar mode, 8 additions. pod/cd: denied, unknown-value"
+    assert page.status() == "pod/ci: injected, sidecar mode, 9 additions. pod/cd: denied, unknown-value"
 
 
 def test_warnings_are_shown(page: Page) -> None:
@@ -252,7 +252,7 @@ def test_the_skip_link_leads_to_the_decision(page: Page) -> None:
 def test_what_becomes_of_a_pod_is_announced(page: Page) -> None:
     assert page.find("#status").get_attribute("role") == "status"
     page.paste_into("manifest", POD)
-    page.wait_for(lambda: page.status() == "pod/ci: injected, sidecar mode, 8 additions")
+    page.wait_for(lambda: page.status() == "pod/ci: injected, sidecar mode, 9 additions")
 
 
 def _no_change(page: Page) -> None: ...
