@@ -16,7 +16,7 @@ RUN for what in dind-webhook:requirements.lock build:requirements-build.lock; do
         --no-cache-dir --no-compile --disable-pip-version-check --require-hashes -r ${what#*:} || exit; \
     done
 COPY pyproject.toml setup.py README.md LICENSE ./
-COPY app app
+COPY dind_webhook dind_webhook
 # Empty for an image that is built in half the time, and slower.
 ARG COMPILE=1
 RUN DIND_WEBHOOK_COMPILE=${COMPILE} python3 -m pip --python /opt/build/bin/python3 wheel \

@@ -102,7 +102,7 @@ attack: $(DEV_STAMP) ## Attack running processes; fails if one ends, grows or de
 	@ATTACK_SECONDS=$(or $(SECONDS),60) $(BIN)/python -m pytest -q tests/server/attacks $(ARGS)
 
 # The code as in the image, with the request path compiled to machine code (needs a C compiler and Python's headers).
-$(COMPILED)/.made: setup.py pyproject.toml $(shell find app -type f ! -name '*.pyc') | $(DEV_STAMP)
+$(COMPILED)/.made: setup.py pyproject.toml $(shell find dind_webhook -type f ! -name '*.pyc') | $(DEV_STAMP)
 	@echo "compiling the request path into $(COMPILED)"
 	@rm -rf $(COMPILED)
 	@DIND_WEBHOOK_COMPILE=1 $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
@@ -169,7 +169,7 @@ $(DOCS_STAMP): requirements-docs.lock
 	@touch $@
 
 # Python for browsers, with our code: large, and reproducible from the lock files, so it is not in the repository.
-$(PLAYGROUND): $(shell find app docs/pyodide -type f ! -name '*.pyc') requirements.lock | $(DOCS_STAMP)
+$(PLAYGROUND): $(shell find dind_webhook docs/pyodide -type f ! -name '*.pyc') requirements.lock | $(DOCS_STAMP)
 	@echo "building the playground in build/playground"
 	@$(DOCS_VENV)/bin/python docs/pyodide/bundle.py
 
@@ -183,7 +183,7 @@ docs: $(DOCS_STAMP) $(PLAYGROUND) ## Build the documentation into site/; fails o
 docs-version: $(DOCS_STAMP) $(PLAYGROUND) ## Commit the documentation of this version beside the others to the branch gh-pages
 	@export PATH="$(abspath $(DOCS_VENV))/bin:$$PATH" NO_MKDOCS_2_WARNING=1 DOCS_VERSION_PROVIDER=mike && \
 	  mike deploy --update-aliases --alias-type=redirect --allow-empty \
-	    "$$(sed -n 's/^__version__ = "\([0-9]*\.[0-9]*\).*/\1/p' app/__init__.py)" latest && \
+	    "$$(sed -n 's/^__version__ = "\([0-9]*\.[0-9]*\).*/\1/p' dind_webhook/__init__.py)" latest && \
 	  mike set-default --allow-empty latest
 
 .PHONY: docs-serve

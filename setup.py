@@ -5,22 +5,26 @@ from pathlib import Path
 
 from setuptools import setup
 
-_PACKAGES = ("app/model", "app/injection", "app/admission")
+_PACKAGES = ("dind_webhook/model", "dind_webhook/injection", "dind_webhook/admission")
 # Modules of other packages. No class in them may have an interpreted base: mypyc allocates too little memory for its
 # objects, and their members overwrite other objects.
 _OTHER_MODULES = {
-    "app/http/endpoint.py",
-    "app/http/fair_queue.py",
-    "app/http/framing.py",
-    "app/http/listener.py",
-    "app/http/metrics.py",
-    "app/http/mutate.py",
-    "app/http/paced_transport.py",
-    "app/http/socket_protocols.py",
-    "app/logs/batch.py",
+    "dind_webhook/http/endpoint.py",
+    "dind_webhook/http/fair_queue.py",
+    "dind_webhook/http/framing.py",
+    "dind_webhook/http/listener.py",
+    "dind_webhook/http/metrics.py",
+    "dind_webhook/http/mutate.py",
+    "dind_webhook/http/paced_transport.py",
+    "dind_webhook/http/socket_protocols.py",
+    "dind_webhook/logs/batch.py",
 }
 # mypyc cannot compile their classes: enums whose members have several values, and msgspec structs.
-_INTERPRETED = {"app/admission/schema.py", "app/injection/decision.py", "app/model/schema.py"}
+_INTERPRETED = {
+    "dind_webhook/admission/schema.py",
+    "dind_webhook/injection/decision.py",
+    "dind_webhook/model/schema.py",
+}
 
 
 def _compiled_paths() -> list[str]:

@@ -4,16 +4,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import app.injection.patch
-from app.admission import NamespaceRequest, decide_review, decode_review, encode_review
-from app.certs import issue_throwaway_cert
-from app.certs.atomic_writer import write_pair
-from app.injection import inject
-from app.settings import InjectionSettings, make_policy
+import dind_webhook.injection.patch
+from dind_webhook.admission import NamespaceRequest, decide_review, decode_review, encode_review
+from dind_webhook.certs import issue_throwaway_cert
+from dind_webhook.certs.atomic_writer import write_pair
+from dind_webhook.injection import inject
+from dind_webhook.settings import InjectionSettings, make_policy
 
 JsonObject: TypeAlias = dict[str, Any]
 
-IS_COMPILED = app.injection.patch.__file__.endswith(".so")
+IS_COMPILED = dind_webhook.injection.patch.__file__.endswith(".so")
 _POLICY = make_policy(InjectionSettings())
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from app.certs import CertsMetrics
-from app.diagnostics import CHECKS, Category
-from app.http import Metrics
-from app.injection import INJECT, INJECTED, OPTIONS, RULES, STATUS, Mode, Option, Outcome, Reason
-from app.injection.start_script import COMMENTED_SCRIPT
-from app.settings import NamespaceSettings, Settings, list_settings, load_settings
-from app.strict_policy import advisory_facts, policy_facts
+from dind_webhook.certs import CertsMetrics
+from dind_webhook.diagnostics import CHECKS, Category
+from dind_webhook.http import Metrics
+from dind_webhook.injection import INJECT, INJECTED, OPTIONS, RULES, STATUS, Mode, Option, Outcome, Reason
+from dind_webhook.injection.start_script import COMMENTED_SCRIPT
+from dind_webhook.settings import NamespaceSettings, Settings, list_settings, load_settings
+from dind_webhook.strict_policy import advisory_facts, policy_facts
 
 DOCS = Path(__file__).parent
 CHART_FILES = DOCS.parent / "charts" / "dind-webhook" / "files"

@@ -104,9 +104,9 @@ def _export(folder: Path, url: str) -> Source:
     revision, epoch = _git("log", "-1", "--format=%H %ct").split()
     if changed := _git("status", "--porcelain", "--untracked-files=no"):
         print(f"warning: uncommitted changes are not released:\n{changed}", file=sys.stderr)
-    match = re.search(r'^__version__ = "(.+)"$', (folder / "app/__init__.py").read_text(), re.MULTILINE)
+    match = re.search(r'^__version__ = "(.+)"$', (folder / "dind_webhook/__init__.py").read_text(), re.MULTILINE)
     if not match:
-        raise ReleaseError("app/__init__.py has no __version__")
+        raise ReleaseError("dind_webhook/__init__.py has no __version__")
     return Source(folder, revision, int(epoch), match[1], url)
 
 

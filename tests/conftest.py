@@ -8,9 +8,9 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from app.injection import Policy
-from app.logs import set_log_level
-from app.settings import InjectionSettings, make_policy
+from dind_webhook.injection import Policy
+from dind_webhook.logs import set_log_level
+from dind_webhook.settings import InjectionSettings, make_policy
 
 _HERE = Path(__file__).parent
 

@@ -33,7 +33,7 @@ _NEEDED = (
     "typing-inspection",
 )
 _PACKAGED = ("__init__.py", "errors.py", "injection", "manifests", "model", "playground", "printable.py", "settings")
-# As app/playground/application.py sends it, because a static host may send none. Python runs as WebAssembly.
+# As dind_webhook/playground/application.py sends it, because a static host may send none. Python runs as WebAssembly.
 _POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'"
@@ -43,7 +43,7 @@ _POLICY = (
 def main() -> None:
     """Write every file of the page."""
     shutil.rmtree(SITE, ignore_errors=True)
-    shutil.copytree(ROOT / "app/playground/static", SITE)
+    shutil.copytree(ROOT / "dind_webhook/playground/static", SITE)
     for name in ("core.js", "worker.js"):
         shutil.copy(HERE / name, SITE)
     page = (SITE / "index.html").read_text("utf-8")
@@ -72,7 +72,7 @@ def pack_core() -> None:
     """Pack the webhook's code and its dependencies into core.zip."""
     with ZipFile(SITE / "core.zip", "w", ZIP_DEFLATED) as core:
         for name in _PACKAGED:
-            path = ROOT / "app" / name
+            path = ROOT / "dind_webhook" / name
             for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
                 core.write(file, file.relative_to(ROOT))
         core.write(HERE / "orjson.py", "orjson.py")

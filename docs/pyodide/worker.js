@@ -9,7 +9,7 @@ async function start() {
   python.unpackArchive(core, "zip", { extractDir: "/core" });
   python.runPython("import sys; sys.path.insert(0, '/core')");
   const environ = python.toPy({});
-  const playground = python.pyimport("app.playground");
+  const playground = python.pyimport("dind_webhook.playground");
   return {
     evaluate: (text) => playground.answer_question(text, environ).model_dump_json(),
     form: (text) => playground.build_form(text, environ).model_dump_json(),

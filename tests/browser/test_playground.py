@@ -5,7 +5,7 @@ from page import Page
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
-from app.injection import RULES, Reason
+from dind_webhook.injection import RULES, Reason
 
 POD = """\
 apiVersion: v1

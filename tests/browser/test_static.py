@@ -7,7 +7,7 @@ from golden import Case, all_cases
 from page import Page
 from selenium.webdriver.common.by import By
 
-from app.playground import answer_question
+from dind_webhook.playground import answer_question
 
 
 def test_it_decides_without_a_server(static_page: Page) -> None:

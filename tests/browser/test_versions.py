@@ -32,7 +32,7 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, li
     (clone / "build").mkdir()
     (clone / "build/playground").symlink_to(made)
     environment = {**os.environ, "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@example.invalid"}
-    package = clone / "app/__init__.py"
+    package = clone / "dind_webhook/__init__.py"
     text = package.read_text()
     newest = re.search(r'__version__ = "(\d+\.\d+)', text)
     assert newest

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from helm import CHART, ROOT, helm, tool
 
-from app.settings import Settings
+from dind_webhook.settings import Settings
 
 # The chart sets these itself.
 DECIDED = {

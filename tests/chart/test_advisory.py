@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from helm import CHART, HELMS, NAMESPACE, RELEASE, helm, only, render
 
-from app.model import WORKLOAD_KINDS
-from app.strict_policy import advisory_facts
+from dind_webhook.model import WORKLOAD_KINDS
+from dind_webhook.strict_policy import advisory_facts
 
 NAME = f"{RELEASE}-advisory"
 

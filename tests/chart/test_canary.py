@@ -11,12 +11,12 @@ import pytest
 import yaml
 from helm import CHART, ROOT, is_hook, only, render
 
-from app.diagnostics import CHECKS, run_checks
-from app.diagnostics.collect.installation import default_policy
-from app.diagnostics.snapshot import Snapshot
-from app.injection import Outcome, Policy, Reason, inject
-from app.model import selects
-from app.settings import load_settings, make_policy
+from dind_webhook.diagnostics import CHECKS, run_checks
+from dind_webhook.diagnostics.collect.installation import default_policy
+from dind_webhook.diagnostics.snapshot import Snapshot
+from dind_webhook.injection import Outcome, Policy, Reason, inject
+from dind_webhook.model import selects
+from dind_webhook.settings import load_settings, make_policy
 
 PAGE = (ROOT / "docs/canary.md").read_text()
 STABLE, CANARY = "dind-webhook", "dind-webhook-canary"

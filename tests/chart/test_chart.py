@@ -25,11 +25,11 @@ from helm import (
     template_uncached,
 )
 
-from app import __version__
-from app.certs import CertsMetrics
-from app.http.metrics import Metrics
-from app.injection.start_script import COMMENTED_SCRIPT
-from app.settings import CertsSettings, ServerSettings, Settings, load_settings
+from dind_webhook import __version__
+from dind_webhook.certs import CertsMetrics
+from dind_webhook.http.metrics import Metrics
+from dind_webhook.injection.start_script import COMMENTED_SCRIPT
+from dind_webhook.settings import CertsSettings, ServerSettings, Settings, load_settings
 
 DEFAULTS: dict[str, Any] = {}
 SELF_MANAGED_RBAC = {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}

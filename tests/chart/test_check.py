@@ -7,10 +7,10 @@ import pytest
 import yaml
 from helm import NAMESPACE, RELEASE, SCENARIOS, render
 
-from app.diagnostics import CHECKS as ALL
-from app.diagnostics import Category, Status, run_checks
-from app.diagnostics.collect.installation import default_policy, policy_of
-from app.diagnostics.snapshot import Snapshot
+from dind_webhook.diagnostics import CHECKS as ALL
+from dind_webhook.diagnostics import Category, Status, run_checks
+from dind_webhook.diagnostics.collect.installation import default_policy, policy_of
+from dind_webhook.diagnostics.snapshot import Snapshot
 
 CHECKS = [check for check in ALL if check.category is Category.CONFIGURATION]
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from helm import CHART, HELMS, NAMESPACE, RELEASE, helm, only, refusal, render
 
-from app import __version__
-from app.injection import built_in_options
+from dind_webhook import __version__
+from dind_webhook.injection import built_in_options
 from release.chart import Publication, stamp
 
 DAEMONSET = {"daemonset": {"enabled": True}}

@@ -11,7 +11,7 @@ import pytest
 from helm import CUSTOM, OVERLAYS, is_hook, kustomize, render
 from readme import POLICY_FILES, overlay_policy
 
-from app.settings import load_settings
+from dind_webhook.settings import load_settings
 
 NAMESPACE = RELEASE = "dind-webhook"
 SAME_AS: dict[str, Any] = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from helm import HELMS, RELEASE, only, render, template
 
-from app.settings import make_policy, parse_settings
+from dind_webhook.settings import make_policy, parse_settings
 
 BASE: dict[str, Any] = {
     "allowed_options": ["containers", "wait", "mtu", "node-socket"],

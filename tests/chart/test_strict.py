@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from helm import HELMS, NAMESPACE, RELEASE, only, render
 
-from app.injection import Mode, inject
-from app.model import is_dns_label
-from app.settings import make_policy, parse_settings
+from dind_webhook.injection import Mode, inject
+from dind_webhook.model import is_dns_label
+from dind_webhook.settings import make_policy, parse_settings
 
 STRICT = {"policy": {"strict": True}}
 

@@ -13,7 +13,7 @@ from helm import CHART, CUSTOM, HELMS, NAMESPACE, SCENARIOS, refusal, render, te
 from kubernetes_validate.utils import schema_contents
 from readme import open_settings, readme
 
-from app.injection import OPTIONS
+from dind_webhook.injection import OPTIONS
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 # A condition of umbrella charts; this chart does not use it

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from app.cli import main
+from dind_webhook.cli import main
 
 _POD = """\
 apiVersion: v1

@@ -15,7 +15,7 @@ import pytest
 from diagnostics.healthy import configuration, daemon, injected, labels, namespace, node, opted_in, pod
 from fake_api import MUTATING, Answer, Answers, Refusal, api_server, forbidden, kubeconfig
 
-from app.certs.issue import issue_ca, issue_serving_cert
+from dind_webhook.certs.issue import issue_ca, issue_serving_cert
 
 Run = Callable[..., Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.injection import RULES, Reason
+from dind_webhook.injection import RULES, Reason
 
 Run = Callable[..., Any]
 Write = Callable[..., Path]

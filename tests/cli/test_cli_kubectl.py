@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.kubectl import complete
+from dind_webhook.cli.kubectl import complete
 
 BIN = Path(sys.executable).parent
 

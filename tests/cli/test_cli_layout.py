@@ -124,7 +124,7 @@ def test_the_diff_shows_additions_alone_whatever_is_normalised(run: Run, write: 
 
 
 def test_the_bounds_on_the_page_are_those_of_the_code() -> None:
-    from app.manifests import source, to_json
+    from dind_webhook.manifests import source, to_json
 
     assert f"| size of a file | {source.MAX_CHARACTERS // 2**20} MiB |" in PAGE
     assert f"| depth of nesting | {source.MAX_DEPTH} levels |" in PAGE

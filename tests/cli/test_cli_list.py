@@ -10,9 +10,9 @@ import pytest
 from diagnostics.healthy import injected, pod
 from fake_api import Answers, api_server, forbidden
 
-from app.cli.list_pods import format_age
-from app.diagnostics import Usage, collect_injected_pods
-from app.model import JsonObject
+from dind_webhook.cli.list_pods import format_age
+from dind_webhook.diagnostics import Usage, collect_injected_pods
+from dind_webhook.model import JsonObject
 
 Run = Callable[..., Any]
 PODS, METRICS = "/api/v1/pods", "/apis/metrics.k8s.io/v1beta1/pods"

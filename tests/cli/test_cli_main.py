@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app import __version__
+from dind_webhook import __version__
 
 Run = Callable[..., Any]
 Write = Callable[..., Path]
@@ -146,7 +146,7 @@ def test_a_reader_that_has_gone_away_is_no_error(pod: Path) -> None:
 def test_a_command_imports_only_what_it_needs(command: str, works_offline: bool, pod: Path) -> None:
     imported = imported_by(command, *(["-f", pod] if works_offline else ["--help"]))
     unwanted = {"kubernetes", *(PACKAGES_OF_THE_SERVER if works_offline else ())}
-    assert "app.cli.main" in imported
+    assert "dind_webhook.cli.main" in imported
     assert {name for name in imported if name.split(".")[0] in unwanted} == set()
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from fake_api import Answer, Answers, Refusal, api_server, forbidden
 
-from app.cli import migrate_live
+from dind_webhook.cli import migrate_live
 
 Run = Callable[..., Any]
 Write = Callable[..., Path]
@@ -505,8 +505,8 @@ def test_apply_leaves_jobs_and_pods(live: Live) -> None:
 
 
 def test_the_rights_in_the_manifest_are_those_that_the_command_uses() -> None:
-    from app.diagnostics.collect.workloads import WORKLOADS
-    from app.diagnostics.resource_ref import collection_path
+    from dind_webhook.diagnostics.collect.workloads import WORKLOADS
+    from dind_webhook.diagnostics.resource_ref import collection_path
 
     root = Path(migrate_live.__file__).parents[2]
     role, *_ = yaml.safe_load_all((root / "deploy/rbac/migrate.yaml").read_text("utf-8"))

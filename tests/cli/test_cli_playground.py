@@ -15,7 +15,7 @@ import pytest
 
 Run = Callable[..., Any]
 
-_MAIN = "from app.cli import main; main()"
+_MAIN = "from dind_webhook.cli import main; main()"
 
 Start = Callable[..., tuple["subprocess.Popen[str]", str]]
 

@@ -7,22 +7,22 @@ from types import ModuleType
 
 import pytest
 
-import app
+import dind_webhook
 
 _PACKAGES = ("model", "injection", "admission")
 _OTHER_MODULES = (
-    "app.http.endpoint",
-    "app.http.framing",
-    "app.http.paced_transport",
-    "app.http.metrics",
-    "app.http.mutate",
-    "app.http.fair_queue",
+    "dind_webhook.http.endpoint",
+    "dind_webhook.http.framing",
+    "dind_webhook.http.paced_transport",
+    "dind_webhook.http.metrics",
+    "dind_webhook.http.mutate",
+    "dind_webhook.http.fair_queue",
 )
-_INTERPRETED = {"app.admission.schema", "app.injection.decision", "app.model.schema"}
+_INTERPRETED = {"dind_webhook.admission.schema", "dind_webhook.injection.decision", "dind_webhook.model.schema"}
 
 
 def _package_modules() -> list[ModuleType]:
-    packages = [importlib.import_module(f"app.{package}") for package in _PACKAGES]
+    packages = [importlib.import_module(f"dind_webhook.{package}") for package in _PACKAGES]
     names = [
         f"{package.__name__}.{found.name}" for package in packages for found in pkgutil.iter_modules(package.__path__)
     ]
@@ -48,7 +48,9 @@ def test_what_brings_requests_there_is_compiled(name: str) -> None:
 
 def test_no_native_class_has_an_interpreted_base() -> None:
     """Memory for a native class holds its own members only, so those of an interpreted base overwrite other objects."""
-    modules = [importlib.import_module(found.name) for found in pkgutil.walk_packages(app.__path__, "app.")]
+    modules = [
+        importlib.import_module(found.name) for found in pkgutil.walk_packages(dind_webhook.__path__, "dind_webhook.")
+    ]
     compiled = [module for module in modules if _is_compiled(module)]
     classes = {kind for module in compiled for _, kind in inspect.getmembers(module, inspect.isclass)}
     native = {kind for kind in classes if _is_native(kind)}

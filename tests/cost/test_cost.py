@@ -23,10 +23,10 @@ from starlette.types import ASGIApp, Message
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from app.http import ByteBudget, ConnectionRegistry, FairQueue, Metrics, ServerContext, webhook_application
-from app.http.fast_path import FastPathConnection
-from app.logs import configure_logs
-from app.settings import InjectionSettings, make_policy
+from dind_webhook.http import ByteBudget, ConnectionRegistry, FairQueue, Metrics, ServerContext, webhook_application
+from dind_webhook.http.fast_path import FastPathConnection
+from dind_webhook.logs import configure_logs
+from dind_webhook.settings import InjectionSettings, make_policy
 
 _HEAD = b"POST /mutate?timeout=5s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 

@@ -30,8 +30,8 @@ from rich.console import Console
 from rich.text import Text
 from ruamel.yaml import YAML
 
-from app.certs import issue_throwaway_cert
-from app.injection import INJECT, Reason
+from dind_webhook.certs import issue_throwaway_cert
+from dind_webhook.injection import INJECT, Reason
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
 START_SECONDS = 15

@@ -10,7 +10,7 @@ import trustme
 from newest_dockerd import HERE, NAMESPACES
 from pods import a_pod, injected_pod, permissive_policy
 
-from app.injection import Outcome, inject
+from dind_webhook.injection import Outcome, inject
 
 # This port refuses connections: the daemon asks Docker Hub if the mirror does not respond.
 MIRROR = "192.0.2.2:5000"

@@ -10,7 +10,7 @@ import trustme
 from newest_dockerd import HERE, NAMESPACES
 from pods import a_pod, find_by_name, injected_pod, permissive_policy
 
-from app.model import JsonObject
+from dind_webhook.model import JsonObject
 
 _REGISTRY = "registry-1.docker.io"
 # /etc of this machine has no directories for the mounts. The namespaces end with the daemon.

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from app.admission.review import MAX_JSON_VALUES
-from app.http import server, socket_protocols
-from app.http.fair_queue import WORK_SECONDS
-from app.http.limits import MAX_HEAD_BYTES, MAX_HEADERS
-from app.model.schema import MAX_CONTAINERS
-from app.processes.serve import SPARE_BYTES
-from app.settings import ServerSettings
+from dind_webhook.admission.review import MAX_JSON_VALUES
+from dind_webhook.http import server, socket_protocols
+from dind_webhook.http.fair_queue import WORK_SECONDS
+from dind_webhook.http.limits import MAX_HEAD_BYTES, MAX_HEADERS
+from dind_webhook.model.schema import MAX_CONTAINERS
+from dind_webhook.processes.serve import SPARE_BYTES
+from dind_webhook.settings import ServerSettings
 
 _PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 _MIB = 2**20

@@ -43,4 +43,4 @@ def test_the_list_maps_old_file_names_to_files_that_exist() -> None:
     rows = re.findall(r"^\| `[^`]+` \| `([^`]+)` \|$", (DOCS / "decisions/README.md").read_text("utf-8"), re.MULTILINE)
     assert len(rows) > 5
     for path in rows:
-        assert list((DOCS.parent / "app").glob(f"**/{path}")), path
+        assert list((DOCS.parent / "dind_webhook").glob(f"**/{path}")), path

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from pages import DOCS, ROOT, Fence, fences, prose
 
-from app.cli.inject import run_inject
-from app.cli.output import InjectOutput
-from app.injection import INJECT, OPTIONS, Outcome, Reason
+from dind_webhook.cli.inject import run_inject
+from dind_webhook.cli.output import InjectOutput
+from dind_webhook.injection import INJECT, OPTIONS, Outcome, Reason
 
 CHART = ROOT / "charts/dind-webhook"
 BLOCKS = list(fences("yaml", "toml"))

@@ -7,7 +7,7 @@ import pytest
 import typer
 from pages import DOCS
 
-from app.cli.main import cli
+from dind_webhook.cli.main import cli
 
 COMMANDS = typer.main.get_command(cli).commands  # type: ignore[attr-defined]  # the command is a group
 PAGES = {"inject": "cli.md", "explain": "cli.md", "check": "check.md", "migrate": "cli.md", "list": "cli.md"}

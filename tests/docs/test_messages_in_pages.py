@@ -1,4 +1,4 @@
-"""The page on troubleshooting has every denial and warning of `app/injection`.
+"""The page on troubleshooting has every denial and warning of `dind_webhook/injection`.
 
 The messages are read from the code, as texts with holes, so a new one fails here before anybody adds a case for it.
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from pages import DOCS, ROOT
 
-from app.injection import INJECT, OPTIONS, Outcome, inject
-from app.settings import load_policy
+from dind_webhook.injection import INJECT, OPTIONS, Outcome, inject
+from dind_webhook.settings import load_policy
 
 PAGE = (DOCS / "troubleshooting.md").read_text("utf-8")
 # Texts that pods get: between backticks, where a line may end, and the comments of denied manifests
@@ -69,7 +69,7 @@ def _texts(node: ast.AST) -> Iterator[str]:
 
 
 def _messages() -> set[str]:
-    modules = sorted(Path(ROOT / "app/injection").glob("*.py"))
+    modules = sorted(Path(ROOT / "dind_webhook/injection").glob("*.py"))
     texts = {text for path in modules for text in _texts(ast.parse(path.read_text("utf-8")))}
     return {text for text in texts if _is_sentence(text) and not CODE.search(text)}
 

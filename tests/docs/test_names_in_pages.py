@@ -11,11 +11,11 @@ import typer
 import yaml
 from pages import DOCS, PAGES, ROOT, commands, name, prose, spans
 
-from app.certs import CertsMetrics
-from app.cli.main import cli
-from app.http import Metrics
-from app.injection import INJECT, INJECTED, OPTIONS, STATUS, Outcome, Reason
-from app.settings import Settings
+from dind_webhook.certs import CertsMetrics
+from dind_webhook.cli.main import cli
+from dind_webhook.http import Metrics
+from dind_webhook.injection import INJECT, INJECTED, OPTIONS, STATUS, Outcome, Reason
+from dind_webhook.settings import Settings
 
 CHART = ROOT / "charts/dind-webhook"
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
@@ -132,7 +132,7 @@ def test_log_lines_are_those_of_the_code() -> None:
 
 def _logged() -> Iterator[str]:
     """Yield every event that is logged at a default level."""
-    for path in (ROOT / "app").rglob("*.py"):
+    for path in (ROOT / "dind_webhook").rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text("utf-8"))):
             if (
                 isinstance(call, ast.Call)
@@ -182,7 +182,7 @@ def test_messages_of_the_advisory_policy_are_those_of_the_chart() -> None:
 def test_warnings_are_those_of_the_code() -> None:
     section = (DOCS / "troubleshooting.md").read_text("utf-8").partition("\n## Warnings\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
-    templates = [template for path in (ROOT / "app/injection").glob("*.py") for template in _templates(path)]
+    templates = [template for path in (ROOT / "dind_webhook/injection").glob("*.py") for template in _templates(path)]
     assert len(rows) > 10
     for row in rows:
         assert any(template.match(row) for template in templates), row

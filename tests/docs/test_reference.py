@@ -8,11 +8,11 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from scripts import load
 
-from app.certs import CertsMetrics
-from app.diagnostics import CHECKS
-from app.http import Metrics
-from app.injection import OPTIONS, Reason
-from app.settings import Settings
+from dind_webhook.certs import CertsMetrics
+from dind_webhook.diagnostics import CHECKS
+from dind_webhook.http import Metrics
+from dind_webhook.injection import OPTIONS, Reason
+from dind_webhook.settings import Settings
 
 GENERATOR = load(DOCS / "generate.py")
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pages import DOCS, PAGES, ROOT, name
 
-from app import __version__
+from dind_webhook import __version__
 
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text("utf-8")
 RELEASES = (DOCS / "releases.md").read_text("utf-8")

@@ -9,9 +9,9 @@ import jsonpatch
 import workloads
 from kube import Manifest
 
-from app.injection import OPTIONS, STATUS, Isolation, Option, Outcome, Policy, inject
-from app.injection.bounds import find_exceeded_bounds
-from app.settings import InjectionSettings, make_policy
+from dind_webhook.injection import OPTIONS, STATUS, Isolation, Option, Outcome, Policy, inject
+from dind_webhook.injection.bounds import find_exceeded_bounds
+from dind_webhook.settings import InjectionSettings, make_policy
 
 ALL = [option.name for option in OPTIONS]
 # RuntimeClasses that the tests create; no pod that needs one runs.

@@ -15,7 +15,7 @@ from kube import Kube, Manifest, Namespace, Pod, until
 from kubernetes.client import V1PersistentVolumeClaimSpec
 from workloads import FOREVER, container
 
-from app.injection.start_script import start_command
+from dind_webhook.injection.start_script import start_command
 
 pytestmark = pytest.mark.any_node
 

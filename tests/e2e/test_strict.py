@@ -1,6 +1,7 @@
 """The strict policy on the current API server and on the oldest one that the chart supports.
 
-The tests inject pods with app.injection, as the webhook does, and then create them, so that only the policy decides.
+The tests inject pods with dind_webhook.injection, as the webhook does, and then create them, so that only the policy
+decides.
 """
 
 import copy
@@ -27,8 +28,8 @@ from kube import Kube, Manifest, Namespace, RefusedError, until
 from kubernetes import client
 from strict_pods import ATTACKS, BODIES, OPERATORS, OPTION_TEXTS, RUNTIME_CLASSES, Attack, honest, injected, pod
 
-from app.injection import OPTIONS, STATUS, Mode, Outcome, Policy, decide_for_namespace
-from app.settings import make_policy, parse_settings
+from dind_webhook.injection import OPTIONS, STATUS, Mode, Outcome, Policy, decide_for_namespace
+from dind_webhook.settings import make_policy, parse_settings
 
 pytestmark = pytest.mark.parametrize(
     "control_plane",

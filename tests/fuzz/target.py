@@ -19,10 +19,17 @@ from typing import Any
 
 import atheris
 
-with atheris.instrument_imports(include=["app.admission", "app.injection", "app.model"]):
-    from app.admission import NAMESPACE_REQUESTS, NamespaceRequest, Review, decide_review, decode_review, encode_review
-    from app.errors import BadRequestError
-    from app.injection import Policy, Reason
+with atheris.instrument_imports(include=["dind_webhook.admission", "dind_webhook.injection", "dind_webhook.model"]):
+    from dind_webhook.admission import (
+        NAMESPACE_REQUESTS,
+        NamespaceRequest,
+        Review,
+        decide_review,
+        decode_review,
+        encode_review,
+    )
+    from dind_webhook.errors import BadRequestError
+    from dind_webhook.injection import Policy, Reason
 
 import jsonpatch
 import jsonpointer

@@ -28,13 +28,13 @@ from kubernetes_validate.utils import schema_contents
 from referencing import Registry, Resource
 from typer.testing import CliRunner
 
-from app import __version__
-from app.cli.main import cli
-from app.cli.output import describe
-from app.http import FairQueue, Metrics, webhook_application
-from app.injection import NAMESPACE_VALUES, Decision, Isolation, Mode, Outcome, Policy, Reason
-from app.model import JsonObject, pod_templates
-from app.settings import load_settings, make_policy
+from dind_webhook import __version__
+from dind_webhook.cli.main import cli
+from dind_webhook.cli.output import describe
+from dind_webhook.http import FairQueue, Metrics, webhook_application
+from dind_webhook.injection import NAMESPACE_VALUES, Decision, Isolation, Mode, Outcome, Policy, Reason
+from dind_webhook.model import JsonObject, pod_templates
+from dind_webhook.settings import load_settings, make_policy
 
 CASES = Path(__file__).parent / "cases"
 EXAMPLES = Path(__file__).resolve().parents[2] / "deploy" / "examples"

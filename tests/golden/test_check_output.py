@@ -6,9 +6,9 @@ import pytest
 from diagnostics.healthy import healthy, namespace, opted_in, pod
 from golden import compare_or_update
 
-from app.cli.check import CheckOutput, print_results
-from app.diagnostics import CHECKS, Result, run_checks
-from app.diagnostics.snapshot import ServerEndpoint
+from dind_webhook.cli.check import CheckOutput, print_results
+from dind_webhook.diagnostics import CHECKS, Result, run_checks
+from dind_webhook.diagnostics.snapshot import ServerEndpoint
 
 FOLDER = Path(__file__).with_name("check")
 

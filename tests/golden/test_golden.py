@@ -20,8 +20,8 @@ from golden import (
     validate,
 )
 
-from app.http import FairQueue, Metrics, webhook_application
-from app.injection import OPTIONS, Reason
+from dind_webhook.http import FairQueue, Metrics, webhook_application
+from dind_webhook.injection import OPTIONS, Reason
 
 CASES_IN_ORDER = all_cases()
 INJECTED_CASES = [case for case in CASES_IN_ORDER if (CASES / case.name / "expected.yaml").exists()]

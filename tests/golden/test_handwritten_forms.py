@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from golden import CASES, EXAMPLES, created_pods, parse_documents, read_case, read_expected
 
-from app.model import JsonObject
+from dind_webhook.model import JsonObject
 
 HANDWRITTEN = Path(__file__).parent / "handwritten"
 

@@ -8,8 +8,8 @@ import pytest
 from diagnostics.broken import BROKEN
 from golden import CASES, compare_or_update
 
-from app.diagnostics import CHECKS, Snapshot, run_checks
-from app.injection import Outcome, Policy, Reason, inject
+from dind_webhook.diagnostics import CHECKS, Snapshot, run_checks
+from dind_webhook.injection import Outcome, Policy, Reason, inject
 
 FILE = Path(__file__).with_name("messages.txt")
 MAX_EVENT = 1024

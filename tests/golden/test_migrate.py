@@ -11,10 +11,10 @@ import yaml
 from golden import compare_or_update
 from typer.testing import CliRunner
 
-from app.cli.main import cli
-from app.injection import Outcome, decide_for_namespace
-from app.model import pod_templates
-from app.settings import load_policy
+from dind_webhook.cli.main import cli
+from dind_webhook.injection import Outcome, decide_for_namespace
+from dind_webhook.model import pod_templates
+from dind_webhook.settings import load_policy
 
 CASES = sorted(path for path in (Path(__file__).parent / "migrate").iterdir() if path.is_dir())
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.injection import OPTIONS, Policy
-from app.settings import InjectionSettings, make_policy
+from dind_webhook.injection import OPTIONS, Policy
+from dind_webhook.settings import InjectionSettings, make_policy
 
 
 @pytest.fixture(scope="session")

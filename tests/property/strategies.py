@@ -7,8 +7,8 @@ import orjson
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from app.injection import Mode
-from app.model import JsonObject
+from dind_webhook.injection import Mode
+from dind_webhook.model import JsonObject
 
 namespace_modes: SearchStrategy[Mode | None] = st.sampled_from([None, *Mode])
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import break_pod, json_values, pods
 
-from app.injection import Mode, Outcome, Policy, decide_for_namespace
-from app.migration import MigrationRequest, Verdict, examine, examine_unknown
-from app.model import JsonObject
+from dind_webhook.injection import Mode, Outcome, Policy, decide_for_namespace
+from dind_webhook.migration import MigrationRequest, Verdict, examine, examine_unknown
+from dind_webhook.model import JsonObject
 
 _PATHS = ["/var/run/docker.sock", "/run/docker.sock", "/run", "/", "/run/crio/crio.sock", "/proc/1"]
 _CLIENT_ENV = [

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import late_containers, pods
 
-from app.injection import Decision, Policy, Reason, inject
-from app.model import JsonObject, Operation
+from dind_webhook.injection import Decision, Policy, Reason, inject
+from dind_webhook.model import JsonObject, Operation
 
 
 def _inject(pod: JsonObject, policy: Policy) -> Decision:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from msgspec import Raw
 from strategies import break_pod, broken_pods, json_values, namespace_modes, pods, request_bodies
 
-from app.admission import NamespaceRequest, decide_review, decode_review, encode_review
-from app.errors import BadRequestError
-from app.injection import INJECT, OPTIONS, Decision, Mode, Outcome, Policy, Reason, inject
-from app.model import JsonObject
+from dind_webhook.admission import NamespaceRequest, decide_review, decode_review, encode_review
+from dind_webhook.errors import BadRequestError
+from dind_webhook.injection import INJECT, OPTIONS, Decision, Mode, Outcome, Policy, Reason, inject
+from dind_webhook.model import JsonObject
 
 _annotation_names = st.text(max_size=8) | st.sampled_from([option.name for option in OPTIONS])
 

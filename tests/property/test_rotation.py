@@ -20,9 +20,9 @@ from fake_cluster import Cluster, DirectCertStore
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.certs import CertReconciler, CertsMetrics, Lifetimes
-from app.certs.atomic_writer import read_served_cert
-from app.errors import ApiError
+from dind_webhook.certs import CertReconciler, CertsMetrics, Lifetimes
+from dind_webhook.certs.atomic_writer import read_served_cert
+from dind_webhook.errors import ApiError
 
 BEGIN = datetime(2030, 1, 2, tzinfo=UTC)
 HOSTS = ("dind-webhook.ci.svc",)

@@ -12,8 +12,8 @@ from hypothesis import given
 from referencing import Registry, Resource
 from strategies import pods
 
-from app.injection import Policy, Reason, inject
-from app.model import JsonObject
+from dind_webhook.injection import Policy, Reason, inject
+from dind_webhook.model import JsonObject
 
 _VERSION = "1.37"
 

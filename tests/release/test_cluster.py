@@ -18,7 +18,7 @@ from cluster.cluster import Cluster, down, find
 from cluster.paths import Cache, State
 from made_release import OWNER, Release, tool
 
-from app import __version__
+from dind_webhook import __version__
 
 NAMESPACE = "dind-webhook"
 BEFORE = "0.0.9"

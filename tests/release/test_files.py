@@ -12,7 +12,7 @@ import pytest
 import yaml
 from made_release import OWNER, ROOT, Release, clone, make, tool
 
-from app import __version__
+from dind_webhook import __version__
 from release import unused
 
 LOCKED = ROOT / "release/debian.lock.json"
@@ -80,8 +80,8 @@ def test_the_sdist_has_what_its_build_reads(release: Release) -> None:
         "setup.py",
         "README.md",
         "LICENSE",
-        "app/cli/main.py",
-        "app/playground/static/index.html",
+        "dind_webhook/cli/main.py",
+        "dind_webhook/playground/static/index.html",
     } <= names
 
 

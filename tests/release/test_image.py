@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from made_release import ROOT, Release
 
-from app import __version__
+from dind_webhook import __version__
 
 ARCHITECTURES = ("amd64", "arm64")
 # Debian's package qemu-user-static
@@ -103,8 +103,8 @@ def test_the_program_runs(root: Callable[[str], Path], architecture: str) -> Non
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_all_that_serve_and_certs_import_is_there(root: Callable[[str], Path], architecture: str) -> None:
     modules = (
-        "app.processes.serve",
-        "app.processes.certs",
+        "dind_webhook.processes.serve",
+        "dind_webhook.processes.certs",
         "uvloop",
         "httptools",
         "cryptography.x509",
@@ -116,8 +116,8 @@ def test_all_that_serve_and_certs_import_is_there(root: Callable[[str], Path], a
 # Each request of `certs` and of `check`, to a port on which nothing listens
 REQUESTS = """
 import json, pathlib
-from app.errors import DindWebhookError
-from app.kube import KubeCertStore, KubeClient
+from dind_webhook.errors import DindWebhookError
+from dind_webhook.kube import KubeCertStore, KubeClient
 kubeconfig = pathlib.Path("/dev/shm/kubeconfig")
 cluster = {"name": "a", "cluster": {"server": "https://127.0.0.1:1"}}
 context = {"name": "a", "context": {"cluster": "a", "user": "a"}}

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from made_release import OWNER, ROOT, Release, tool
 
-from app import __version__
+from dind_webhook import __version__
 
 PLATFORMS = ("linux-amd64", "linux-arm64", "darwin-arm64")
 PYTHONS = ("311", "312", "313", "314")

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from made_release import OWNER, ROOT, Release, tool
 
-from app import __version__
+from dind_webhook import __version__
 
 
 class Published(NamedTuple):

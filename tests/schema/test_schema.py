@@ -8,8 +8,8 @@ from schemathesis import Case
 from schemathesis.checks import CheckFunction, not_a_server_error
 from schemathesis.specs.openapi import checks
 
-from app.http import FairQueue, Metrics, webhook_application
-from app.settings import InjectionSettings, make_policy
+from dind_webhook.http import FairQueue, Metrics, webhook_application
+from dind_webhook.settings import InjectionSettings, make_policy
 
 _BODY_LIMIT = 4096
 

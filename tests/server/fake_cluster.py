@@ -9,8 +9,8 @@ from copy import deepcopy
 from typing import Any, Literal
 from uuid import uuid4
 
-from app.errors import ApiError, ConflictError
-from app.kube import VersionedData
+from dind_webhook.errors import ApiError, ConflictError
+from dind_webhook.kube import VersionedData
 
 Kind = Literal["secret", "webhooks"]
 Event = tuple[str, dict[str, Any]]
@@ -173,7 +173,7 @@ class Cluster:
 
 
 class DirectCertStore:
-    """Implements the calls of app.kube without a network. `before` runs before each call, and may raise."""
+    """Implements the calls of dind_webhook.kube without a network. `before` runs before each call, and may raise."""
 
     def __init__(self, cluster: Cluster, before: Callable[[], None] = lambda: None) -> None:
         self._cluster = cluster

@@ -6,7 +6,14 @@ from webhook_process import eventually, run_program
 
 # Modules of the commands that issue certificates, query a cluster or read manifests, and their dependencies
 NOT_OF_THE_SERVER = {
-    *("app.certs", "app.diagnostics", "app.kube", "app.manifests", "app.playground", "app.processes.certs"),
+    *(
+        "dind_webhook.certs",
+        "dind_webhook.diagnostics",
+        "dind_webhook.kube",
+        "dind_webhook.manifests",
+        "dind_webhook.playground",
+        "dind_webhook.processes.certs",
+    ),
     *("cryptography", "jsonpatch", "kubernetes", "urllib3", "websocket"),
 }
 
@@ -22,7 +29,7 @@ def test_a_server_that_serves_has_loaded_little_and_nothing_that_only_other_comm
         eventually(lambda: '"event":"listening"' in log.read_text())
     lines = [line for line in log.read_text().splitlines() if line.startswith("import time:")]
     loaded = {line.rpartition("|")[2].strip() for line in lines}
-    assert "app.processes.serve" in loaded
+    assert "dind_webhook.processes.serve" in loaded
     # FastAPI, uvicorn and prometheus-client have most of them. Each import takes about a millisecond at start-up.
     assert len(loaded) < 820, "what is new among them, and does a server need it?"
     parents = {name: {name, name.split(".")[0], ".".join(name.split(".")[:2])} for name in loaded}

@@ -4,9 +4,9 @@ from typing import Any
 
 import jsonpatch
 
-from app.injection import OPTIONS, Mode, Policy, Reason, inject
-from app.model import JsonObject
-from app.settings import InjectionSettings, make_policy
+from dind_webhook.injection import OPTIONS, Mode, Policy, Reason, inject
+from dind_webhook.model import JsonObject
+from dind_webhook.settings import InjectionSettings, make_policy
 
 
 def operator_policy(**settings: Any) -> Policy:

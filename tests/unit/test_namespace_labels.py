@@ -3,7 +3,7 @@
 import pytest
 import typer
 
-from app.cli.namespace_labels import NamespaceLabels, parse_namespace_labels
+from dind_webhook.cli.namespace_labels import NamespaceLabels, parse_namespace_labels
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.printable import printable, printable_json, printable_lines
+from dind_webhook.printable import printable, printable_json, printable_lines
 
 _ODD = "\x1b]0;owned\x07 \x9b2J \u202e \u2066 \u200b \u2028 \x7f \ud800 \U000e0001"
 _FORBIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}

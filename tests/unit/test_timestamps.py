@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from app.timestamps import format_timestamp
+from dind_webhook.timestamps import format_timestamp
 
 
 def test_a_moment_is_written_as_kubernetes_does() -> None:

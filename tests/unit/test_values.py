@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-import app
+import dind_webhook
 
 PACKAGES = ("model", "injection", "admission")
-FILES = sorted(path for package in PACKAGES for path in (Path(app.__file__).parent / package).glob("*.py"))
+FILES = sorted(path for package in PACKAGES for path in (Path(dind_webhook.__file__).parent / package).glob("*.py"))
 
 
 def find_member_assignments(source: str) -> list[int]:

@@ -11,8 +11,8 @@ from dry_run_api import INJECT, MIRROR, PLAIN, DryRunApi, pod
 from helm import only, render
 from kubernetes import client
 
-from app.injection import find_node_socket, misplaced_keys
-from app.model import WORKLOAD_KINDS, pod_templates
+from dind_webhook.injection import find_node_socket, misplaced_keys
+from dind_webhook.model import WORKLOAD_KINDS, pod_templates
 
 # A name of this run only: the objects are cluster-scoped.
 RUN = f"chart-test-{token_hex(3)}"

@@ -27,8 +27,8 @@ from other_webhooks import respond_with_patch, serve_webhook, strip_restart_poli
 from secret_volume import SecretVolume
 from webhook_process import PROGRAM, eventually, run_program
 
-from app.certs import KeyPair
-from app.certs.issue import issue_ca, issue_serving_cert
+from dind_webhook.certs import KeyPair
+from dind_webhook.certs.issue import issue_ca, issue_serving_cert
 
 INJECT = "dind.io/inject"
 ENFORCE = "pod-security.kubernetes.io/enforce"

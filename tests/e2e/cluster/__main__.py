@@ -76,7 +76,10 @@ def _up(state: State, cache: Cache) -> int:
         running.record.save(state)
     # Standard output is for eval "$(make -s cluster)".
     sys.stdout.write(f"export KUBECONFIG={running.kubeconfig} PATH={running.binaries.kubernetes}:$PATH\n")
-    say("Run that line, then kubectl. After a change of app/ or charts/: make cluster. At the end: make cluster-down.")
+    say(
+        "Run that line, then kubectl. "
+        "After a change of dind_webhook/ or charts/: make cluster. At the end: make cluster-down."
+    )
     return 0
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pods import a_container, a_pod, permissive_policy
 
-from app.admission import NamespaceRequest, decide_review, decode_review, encode_review
-from app.admission.review import MAX_JSON_VALUES
-from app.errors import BadRequestError
+from dind_webhook.admission import NamespaceRequest, decide_review, decode_review, encode_review
+from dind_webhook.admission.review import MAX_JSON_VALUES
+from dind_webhook.errors import BadRequestError
 
 _MAX_BODY_BYTES = 7 * 2**20
 _MAX_RATIO = 7

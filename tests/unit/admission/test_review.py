@@ -9,13 +9,13 @@ import pytest
 from msgspec import Raw
 from pods import a_pod, permissive_policy
 
-from app.admission import NamespaceRequest, decide_review, decode_review, encode_review
-from app.admission.review import MAX_JSON_VALUES
-from app.errors import BadRequestError
-from app.injection import Decision, Mode, Outcome, Policy, Reason, inject
-from app.model import JsonObject, PodShape, add
-from app.model.schema import ContainerShape, SpecShape
-from app.settings import NamespaceSettings
+from dind_webhook.admission import NamespaceRequest, decide_review, decode_review, encode_review
+from dind_webhook.admission.review import MAX_JSON_VALUES
+from dind_webhook.errors import BadRequestError
+from dind_webhook.injection import Decision, Mode, Outcome, Policy, Reason, inject
+from dind_webhook.model import JsonObject, PodShape, add
+from dind_webhook.model.schema import ContainerShape, SpecShape
+from dind_webhook.settings import NamespaceSettings
 
 _V1, _V1BETA1 = "admission.k8s.io/v1", "admission.k8s.io/v1beta1"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.certs.atomic_writer import read_served_cert, write_pair
-from app.certs.issue import KeyPair, issue_ca
+from dind_webhook.certs.atomic_writer import read_served_cert, write_pair
+from dind_webhook.certs.issue import KeyPair, issue_ca
 
 NOW = datetime.now(UTC)
 PAIRS = [issue_ca(NOW, timedelta(days=1)) for _ in range(2)]

@@ -11,9 +11,9 @@ from fake_api_server import ApiServer, api_server
 from fake_cluster import CONFIGURATION, NAMESPACE, SECRET, Cluster, DirectCertStore
 from structlog.testing import capture_logs
 
-from app.certs import CertReconciler, CertsMetrics, Controller, Lifetimes
-from app.errors import ApiError, ConflictError
-from app.kube import KubeCertStore
+from dind_webhook.certs import CertReconciler, CertsMetrics, Controller, Lifetimes
+from dind_webhook.errors import ApiError, ConflictError
+from dind_webhook.kube import KubeCertStore
 
 LIFETIMES = Lifetimes(ca=timedelta(seconds=60), leaf=timedelta(seconds=20))
 KEY = "-----BEGIN PRIVATE KEY-----"

@@ -11,9 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from app.certs.issue import BACKDATE, KeyPair, issue_ca, issue_serving_cert, issue_throwaway_cert
-from app.http import TlsFiles, TlsRules
-from app.http.serving_cert import load_certificate
+from dind_webhook.certs.issue import BACKDATE, KeyPair, issue_ca, issue_serving_cert, issue_throwaway_cert
+from dind_webhook.http import TlsFiles, TlsRules
+from dind_webhook.http.serving_cert import load_certificate
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from fake_cluster import Cluster, DirectCertStore
 
-from app.certs import CertReconciler, CertsMetrics, Lifetimes
-from app.certs.atomic_writer import read_served_cert
-from app.certs.rotation import decode_state, encode_state, new_state
-from app.errors import ApiError, ConflictError
+from dind_webhook.certs import CertReconciler, CertsMetrics, Lifetimes
+from dind_webhook.certs.atomic_writer import read_served_cert
+from dind_webhook.certs.rotation import decode_state, encode_state, new_state
+from dind_webhook.errors import ApiError, ConflictError
 
 NOW = datetime(2030, 1, 2, tzinfo=UTC)
 DAY = timedelta(days=1)

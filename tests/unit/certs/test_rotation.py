@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trustme
 
-from app.certs.issue import BACKDATE, KeyPair, issue_ca, issue_serving_cert
-from app.certs.rotation import (
+from dind_webhook.certs.issue import BACKDATE, KeyPair, issue_ca, issue_serving_cert
+from dind_webhook.certs.rotation import (
     CertState,
     Lifetimes,
     Renewal,

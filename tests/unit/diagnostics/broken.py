@@ -24,12 +24,12 @@ from diagnostics.healthy import (
     pod,
 )
 
-from app.certs.issue import issue_ca
-from app.diagnostics import Snapshot
-from app.diagnostics.dry_run_pod import dry_run_pod
-from app.diagnostics.snapshot import DryRun, ObjectId, ServerEndpoint
-from app.injection import Isolation, Mode, Policy
-from app.settings import InjectionSettings, make_policy
+from dind_webhook.certs.issue import issue_ca
+from dind_webhook.diagnostics import Snapshot
+from dind_webhook.diagnostics.dry_run_pod import dry_run_pod
+from dind_webhook.diagnostics.snapshot import DryRun, ObjectId, ServerEndpoint
+from dind_webhook.injection import Isolation, Mode, Policy
+from dind_webhook.settings import InjectionSettings, make_policy
 
 ENABLED = "enabled.inject.dind.io"
 

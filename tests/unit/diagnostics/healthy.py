@@ -8,14 +8,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from jsonpatch import apply_patch
 
-from app.certs import KeyPair
-from app.certs.issue import issue_ca, issue_serving_cert
-from app.diagnostics import Snapshot
-from app.diagnostics.dry_run_pod import dry_run_pod
-from app.diagnostics.expected_webhook import CONTRACT, EXEMPT_NAMESPACES, WEBHOOK_RULES, WEBHOOKS
-from app.diagnostics.snapshot import DryRun, ServerEndpoint
-from app.injection import Mode, Policy, inject
-from app.settings import InjectionSettings, make_policy
+from dind_webhook.certs import KeyPair
+from dind_webhook.certs.issue import issue_ca, issue_serving_cert
+from dind_webhook.diagnostics import Snapshot
+from dind_webhook.diagnostics.dry_run_pod import dry_run_pod
+from dind_webhook.diagnostics.expected_webhook import CONTRACT, EXEMPT_NAMESPACES, WEBHOOK_RULES, WEBHOOKS
+from dind_webhook.diagnostics.snapshot import DryRun, ServerEndpoint
+from dind_webhook.injection import Mode, Policy, inject
+from dind_webhook.settings import InjectionSettings, make_policy
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HOST = "dind-webhook.docker-system.svc"

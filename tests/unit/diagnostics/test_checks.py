@@ -8,8 +8,8 @@ import pytest
 from diagnostics.broken import BROKEN, configuration_with, set_to
 from diagnostics.healthy import configuration, healthy, leaf, opted_in, pod
 
-from app.diagnostics import CHECKS, Check, Finding, Result, Snapshot, Status, run_checks
-from app.diagnostics.snapshot import ServerEndpoint
+from dind_webhook.diagnostics import CHECKS, Check, Finding, Result, Snapshot, Status, run_checks
+from dind_webhook.diagnostics.snapshot import ServerEndpoint
 
 
 def results(snapshot: Snapshot) -> dict[str, Result]:

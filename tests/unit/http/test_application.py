@@ -8,9 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from app.http import FairQueue, Metrics, webhook_application
-from app.injection import Policy
-from app.model import JsonObject
+from dind_webhook.http import FairQueue, Metrics, webhook_application
+from dind_webhook.injection import Policy
+from dind_webhook.model import JsonObject
 
 JSON = {b"content-type": b"application/json"}
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from app.http import FairQueue
+from dind_webhook.http import FairQueue
 
 
 def work(seconds: float) -> None:

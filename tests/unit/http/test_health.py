@@ -7,8 +7,8 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from app.http import health_application
-from app.logs import LEVELS, log_level, set_log_level
+from dind_webhook.http import health_application
+from dind_webhook.logs import LEVELS, log_level, set_log_level
 
 LOOPBACK = "127.0.0.1"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.http.limits import ByteBudget, ConnectionRegistry
+from dind_webhook.http.limits import ByteBudget, ConnectionRegistry
 
 NOW = 100.0
 

@@ -10,7 +10,7 @@ import pytest
 import trustme
 import uvloop
 
-from app.http import ByteBudget, ConnectionRegistry, EndpointResponse, FairQueue, Server, ServerContext, bind
+from dind_webhook.http import ByteBudget, ConnectionRegistry, EndpointResponse, FairQueue, Server, ServerContext, bind
 
 SECONDS = 30.0
 REQUEST = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}"
@@ -139,7 +139,7 @@ def test_who_leaves_before_the_turn_of_its_address_is_forgotten() -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01"])
 def test_who_does_not_go_on_is_cut_off(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.http.socket_protocols._HANDSHAKE_SECONDS", 0.2)
+    monkeypatch.setattr("dind_webhook.http.socket_protocols._HANDSHAKE_SECONDS", 0.2)
 
     async def use(server: Server, _: ssl.SSLContext, registry: ConnectionRegistry) -> None:
         reader, writer = await asyncio.open_connection(*server.listening_socket.getsockname())

@@ -13,8 +13,8 @@ import uvloop
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.http import ByteBudget, ConnectionRegistry, EndpointResponse, Server, ServerContext, bind
-from app.http.protocol import Connection
+from dind_webhook.http import ByteBudget, ConnectionRegistry, EndpointResponse, Server, ServerContext, bind
+from dind_webhook.http.protocol import Connection
 
 SECONDS = 60.0
 LENGTH = 32 * 2**20

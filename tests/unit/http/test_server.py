@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from app.errors import SettingsError
-from app.http import bind
+from dind_webhook.errors import SettingsError
+from dind_webhook.http import bind
 
 
 def reaches(address: str, port: int) -> bool:

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from app.http import Metrics, ServedCertificate, TlsFiles, TlsRules
-from app.http.serving_cert import UnusableCertificateError, load_certificate
+from dind_webhook.http import Metrics, ServedCertificate, TlsFiles, TlsRules
+from dind_webhook.http.serving_cert import UnusableCertificateError, load_certificate
 
 END = datetime(2090, 1, 2, 3, 4, 5, tzinfo=UTC)
 ANY = TlsRules()

@@ -8,9 +8,9 @@ import jsonpointer
 import pytest
 from pods import a_container, a_pod, injected_pod, mount_paths_of, names_of, operator_policy, permissive_policy
 
-from app.injection import OPTIONS, Mode, Option, Policy, Reason, apply_defaults, built_in_options, inject
-from app.injection.message_parts import quote
-from app.injection.options import Isolation, NodeSocketTreatment, Placement, StorageMedium, TcpAddress
+from dind_webhook.injection import OPTIONS, Mode, Option, Policy, Reason, apply_defaults, built_in_options, inject
+from dind_webhook.injection.message_parts import quote
+from dind_webhook.injection.options import Isolation, NodeSocketTreatment, Placement, StorageMedium, TcpAddress
 
 _OPEN = permissive_policy(allowed_images=("registry.example/ci/*", "docker:*"), allow_public_tcp=True)
 _DAEMON = "/spec/initContainers/0"

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pods import a_pod, injected_pod, operator_policy
 
-from app.injection import OPTIONS, Outcome, Policy, Reason, inject
-from app.injection.options import StorageMedium
-from app.model import parse_quantity
+from dind_webhook.injection import OPTIONS, Outcome, Policy, Reason, inject
+from dind_webhook.injection.options import StorageMedium
+from dind_webhook.model import parse_quantity
 
 _BOUNDS = {
     "cpu-request": "2",

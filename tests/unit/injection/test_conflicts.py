@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pods import a_container, a_pod, injected_pod, operator_policy, permissive_policy
 
-from app.injection import Policy, Reason, inject
-from app.model import JsonObject
+from dind_webhook.injection import Policy, Reason, inject
+from dind_webhook.model import JsonObject
 
 _BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 _OPEN = permissive_policy()

@@ -1,6 +1,6 @@
 """Keys of annotations and labels, which are part of the contract with users."""
 
-from app.injection import INJECT, PREFIX, STATUS
+from dind_webhook.injection import INJECT, PREFIX, STATUS
 
 
 def test_all_keys_stand_under_one_prefix() -> None:

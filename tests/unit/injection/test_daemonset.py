@@ -3,7 +3,7 @@
 import pytest
 from pods import a_container, a_pod, injected_pod, names_of, operator_policy, permissive_policy
 
-from app.injection import Policy, Reason, inject
+from dind_webhook.injection import Policy, Reason, inject
 
 
 def test_a_pod_is_given_exactly_what_the_contract_says(policy: Policy) -> None:

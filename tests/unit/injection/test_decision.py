@@ -8,9 +8,9 @@ import orjson
 import pytest
 from pods import a_container, a_pod, injected_pod, operator_policy, permissive_policy
 
-from app.admission import NamespaceRequest, decide_review, decode_review
-from app.diagnostics import AdmissionInputs, decide_live
-from app.injection import Decision, Mode, Outcome, Reason, decide_for_namespace, inject
+from dind_webhook.admission import NamespaceRequest, decide_review, decode_review
+from dind_webhook.diagnostics import AdmissionInputs, decide_live
+from dind_webhook.injection import Decision, Mode, Outcome, Reason, decide_for_namespace, inject
 
 _OPEN = permissive_policy(allowed_images=("registry.example/ci/*",))
 

@@ -3,8 +3,8 @@
 import pytest
 from pods import a_container, a_pod, find_by_name, injected_pod, permissive_policy
 
-from app.injection import Reason, inject
-from app.model import JsonObject
+from dind_webhook.injection import Reason, inject
+from dind_webhook.model import JsonObject
 
 _POLICY = permissive_policy()
 _OPTIONS = {"registry-secret": "registry-credentials"}

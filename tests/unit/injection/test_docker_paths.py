@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.injection.docker_paths import daemon_directories, hides_daemon_files
+from dind_webhook.injection.docker_paths import daemon_directories, hides_daemon_files
 
 _SYSTEM = [
     "/bin",

@@ -3,8 +3,8 @@
 import pytest
 from pods import a_container, a_pod, injected_pod, operator_policy, permissive_policy
 
-from app.injection import Mode, Policy, Reason, inject
-from app.model import JsonObject
+from dind_webhook.injection import Mode, Policy, Reason, inject
+from dind_webhook.model import JsonObject
 
 _OURS = {"name": "DOCKER_HOST", "value": "unix:///run/dind/docker.sock"}
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pods import a_container, a_pod, operator_policy
 
-from app.injection import INJECT, Mode, Outcome, Policy, Reason, inject
-from app.model import JsonObject
+from dind_webhook.injection import INJECT, Mode, Outcome, Policy, Reason, inject
+from dind_webhook.model import JsonObject
 
 _SIDECAR, _DAEMONSET = Mode.SIDECAR, Mode.DAEMONSET
 _ENABLED = None  # a namespace that only opts in has no mode

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.injection.image_policy import is_allowed_image
+from dind_webhook.injection.image_policy import is_allowed_image
 
 _DIGEST = "sha256:" + "0" * 64
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pods import a_container, a_pod, injected_pod
 
-from app.injection import Mode, Policy, Reason, inject
+from dind_webhook.injection import Mode, Policy, Reason, inject
 
 
 @pytest.mark.parametrize("mode", Mode)

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pods import a_container, a_pod, find_by_name, injected_pod, operator_policy
 
-from app.injection import Isolation, Mode, Outcome, Reason, inject
-from app.model import JsonObject
+from dind_webhook.injection import Isolation, Mode, Outcome, Reason, inject
+from dind_webhook.model import JsonObject
 
 _CLASSES = {Isolation.SYSBOX: "sysbox-runc", Isolation.KATA: "kata", Isolation.GVISOR: "gvisor"}
 _ALL = {"allowed_isolations": frozenset(Isolation), "runtime_classes": _CLASSES}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.injection.message_parts import join_first, quote, truncate_warning, warn_of_names
+from dind_webhook.injection.message_parts import join_first, quote, truncate_warning, warn_of_names
 
 
 @pytest.mark.parametrize("length", [0, 1, 119, 120])

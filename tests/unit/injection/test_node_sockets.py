@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.injection import NodeSocket, find_node_socket
+from dind_webhook.injection import NodeSocket, find_node_socket
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from app.injection import OPTIONS, Options, Policy
-from app.injection.options import TcpAddress
+from dind_webhook.injection import OPTIONS, Options, Policy
+from dind_webhook.injection.options import TcpAddress
 
 
 def test_options_have_one_member_for_each_row_of_the_table() -> None:

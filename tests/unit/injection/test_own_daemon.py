@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pods import a_container, a_pod
 
-from app.injection import Mode, Policy, Reason, inject
-from app.model import JsonObject
+from dind_webhook.injection import Mode, Policy, Reason, inject
+from dind_webhook.model import JsonObject
 
 _PRIVILEGED = {"securityContext": {"privileged": True}}
 _DATA_ROOT = {"volumeMounts": [{"name": "graph", "mountPath": "/var/lib/docker"}]}

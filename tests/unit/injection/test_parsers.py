@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.injection import parsers
-from app.injection.options import Placement, StorageMedium, TcpAddress
+from dind_webhook.injection import parsers
+from dind_webhook.injection.options import Placement, StorageMedium, TcpAddress
 
 
 @pytest.mark.parametrize(

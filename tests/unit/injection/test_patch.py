@@ -13,8 +13,8 @@ from pods import (
     permissive_policy,
 )
 
-from app.injection import Mode, Policy, Reason, inject
-from app.model import JsonObject
+from dind_webhook.injection import Mode, Policy, Reason, inject
+from dind_webhook.model import JsonObject
 
 _BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 _OPEN = permissive_policy()

@@ -6,8 +6,8 @@ import jsonpatch
 import pytest
 from pods import a_container, a_pod, find_by_name, injected_pod, operator_policy
 
-from app.injection import Mode, Policy, Reason, inject
-from app.model import JsonObject, Operation
+from dind_webhook.injection import Mode, Policy, Reason, inject
+from dind_webhook.model import JsonObject, Operation
 
 _STATUS = "/metadata/annotations/dind.io~1status"
 _OTHER = {"name": "other", "emptyDir": {}}

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pods import a_pod, injected_pod, operator_policy
 
-from app.injection import Mode, Outcome, Policy, Reason, inject
-from app.model import JsonObject
+from dind_webhook.injection import Mode, Outcome, Policy, Reason, inject
+from dind_webhook.model import JsonObject
 
 _TOLERATION = {"key": "docker", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}
 

@@ -3,9 +3,9 @@
 import pytest
 from pods import a_pod, operator_policy, permissive_policy
 
-from app.injection import Mode, Policy, Reason, inject
-from app.injection.policy import _find_policy
-from app.settings import NamespaceSettings
+from dind_webhook.injection import Mode, Policy, Reason, inject
+from dind_webhook.injection.policy import _find_policy
+from dind_webhook.settings import NamespaceSettings
 
 _POLICY = operator_policy(
     max={"cpu-limit": "4"},

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pods import a_container, a_pod, find_by_name, injected_pod, permissive_policy
 
-from app.injection import Policy, Reason, inject
-from app.model import JsonObject
+from dind_webhook.injection import Policy, Reason, inject
+from dind_webhook.model import JsonObject
 
 _PROXY = "http://proxy.corp.example:3128"
 _OPTIONS = {"proxy": _PROXY, "no-proxy": ".corp.example, 10.0.0.0/8,::1"}

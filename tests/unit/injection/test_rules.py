@@ -11,9 +11,9 @@ import jsonpatch
 import pytest
 from pods import a_container, a_pod, operator_policy
 
-from app.injection import RULES, Decision, Mode, Reason, RuleState, inject, trace_rules
-from app.injection.rules import RuleContext, decide
-from app.model import JsonObject
+from dind_webhook.injection import RULES, Decision, Mode, Reason, RuleState, inject, trace_rules
+from dind_webhook.injection.rules import RuleContext, decide
+from dind_webhook.model import JsonObject
 
 _REASONS = Counter(reason for rule in RULES for reason in rule.reasons)
 _IN_SEVERAL_RULES = {

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pods import a_container, a_pod, injected_pod, mount_paths_of, names_of
 
-from app.injection import Policy, Reason, inject
-from app.model import JsonObject
+from dind_webhook.injection import Policy, Reason, inject
+from dind_webhook.model import JsonObject
 
 
 def _docker_users(pod: JsonObject) -> list[str]:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pods import a_container, a_pod, find_by_name, injected_pod
 
-from app.injection import Policy, Reason, inject
-from app.model import JsonObject
+from dind_webhook.injection import Policy, Reason, inject
+from dind_webhook.model import JsonObject
 
 _PLACE = "/var/run/secrets/kubernetes.io/serviceaccount"
 _VOLUME = {"name": "kube-api-access-x7k2p", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pods import a_container, a_pod, injected_pod, mount_paths_of, permissive_policy
 
-from app.injection import Policy, Reason, inject
-from app.model import JsonObject, clean_path
+from dind_webhook.injection import Policy, Reason, inject
+from dind_webhook.model import JsonObject, clean_path
 
 _OWN_MOUNTS = 2  # the daemon's own mounts come first
 

@@ -15,9 +15,9 @@ from pods import (
     permissive_policy,
 )
 
-from app.injection import Policy, Reason, inject
-from app.injection.start_script import START_SCRIPT
-from app.model import JsonObject
+from dind_webhook.injection import Policy, Reason, inject
+from dind_webhook.injection.start_script import START_SCRIPT
+from dind_webhook.model import JsonObject
 
 
 def test_a_pod_is_given_exactly_what_the_contract_says(policy: Policy) -> None:

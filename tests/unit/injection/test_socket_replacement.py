@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pods import a_container, a_pod, injected_pod, operator_policy
 
-from app.injection import Decision, Mode, Outcome, Policy, Reason, decide_for_namespace, decide_request, inject
-from app.model import JsonObject
+from dind_webhook.injection import Decision, Mode, Outcome, Policy, Reason, decide_for_namespace, decide_request, inject
+from dind_webhook.model import JsonObject
 
 _LINK = {"name": "dind-run", "subPath": "compat.sock"}
 _NODE = {"name": "node", "hostPath": {"path": "/var/run/docker.sock"}}

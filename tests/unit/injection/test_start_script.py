@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.injection.docker_config import WRITTEN_CONFIG_NAME
-from app.injection.start_script import COMMENTED_SCRIPT, START_SCRIPT, start_command
+from dind_webhook.injection.docker_config import WRITTEN_CONFIG_NAME
+from dind_webhook.injection.start_script import COMMENTED_SCRIPT, START_SCRIPT, start_command
 
 OWN = "/kubepods/pod1/dind"
 MIB = 1 << 20

@@ -11,9 +11,9 @@ import pytest
 from fake_api import kubeconfig
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
-from app.errors import ForbiddenError, NoClusterError
-from app.kube import KubeClient
-from app.kube.api_errors import describe_cause, root_cause
+from dind_webhook.errors import ForbiddenError, NoClusterError
+from dind_webhook.kube import KubeClient
+from dind_webhook.kube.api_errors import describe_cause, root_cause
 
 
 @contextmanager

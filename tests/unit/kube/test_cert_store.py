@@ -13,8 +13,8 @@ from fake_cluster import CONFIGURATION, ENTRIES, NAMESPACE, SECRET, Cluster
 from structlog.testing import capture_logs
 from webhook_process import eventually
 
-from app.errors import ApiError, ConflictError, SettingsError
-from app.kube import KubeCertStore, cert_store
+from dind_webhook.errors import ApiError, ConflictError, SettingsError
+from dind_webhook.kube import KubeCertStore, cert_store
 
 CALLS = ["read_secret", "read_bundles", "write_secret", "write_bundles", "watch_secret", "watch_bundles"]
 

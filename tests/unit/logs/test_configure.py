@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 import structlog
 
-from app.logs import LEVELS, configure_logs, set_log_level
+from dind_webhook.logs import LEVELS, configure_logs, set_log_level
 
 ORDER = list(LEVELS)
 pytestmark = pytest.mark.usefixtures("logs_as_before")

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from app.errors import ManifestError
-from app.manifests import Manifest, join, read_manifest
-from app.manifests import rewrite as module
-from app.model import add
+from dind_webhook.errors import ManifestError
+from dind_webhook.manifests import Manifest, join, read_manifest
+from dind_webhook.manifests import rewrite as module
+from dind_webhook.model import add
 
 POD = "kind: Pod\nmetadata:\n  name: ci\nspec:\n  containers:\n  - name: build\n"
 LABEL = [add("/metadata/labels", {"a": "b"})]

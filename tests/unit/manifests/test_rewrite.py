@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonpointer import JsonPointerException, resolve_pointer
 
-from app.manifests import rewrite as module
-from app.manifests.rewrite import Rewritten, rewrite
-from app.manifests.source import Source, parse_documents
-from app.manifests.to_json import to_json
-from app.model import Operation, add, pointer
+from dind_webhook.manifests import rewrite as module
+from dind_webhook.manifests.rewrite import Rewritten, rewrite
+from dind_webhook.manifests.source import Source, parse_documents
+from dind_webhook.manifests.to_json import to_json
+from dind_webhook.model import Operation, add, pointer
 
 X = {"name": "x"}
 MANY = {"name": "x", "args": ["a", "1.0"]}

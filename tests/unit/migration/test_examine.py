@@ -1,4 +1,4 @@
-"""The verdict on a pod template: each row of the table in `app/migration/examine.py`, and each problem by name."""
+"""The verdict on a pod template: each row of the table in dind_webhook/migration/examine.py, each problem by name."""
 
 from importlib import import_module
 from time import process_time
@@ -8,13 +8,13 @@ import jsonpatch
 import pytest
 from pods import operator_policy
 
-from app.injection import Mode, Outcome, decide_for_namespace
-from app.migration import Finding, MigrationRequest, Verdict, examine
-from app.migration.removal import Removal
-from app.model import JsonObject
+from dind_webhook.injection import Mode, Outcome, decide_for_namespace
+from dind_webhook.migration import Finding, MigrationRequest, Verdict, examine
+from dind_webhook.migration.removal import Removal
+from dind_webhook.model import JsonObject
 
-# `app.migration` exports a function of this name.
-migration_examine = import_module("app.migration.examine")
+# `dind_webhook.migration` exports a function of this name.
+migration_examine = import_module("dind_webhook.migration.examine")
 SOCKET = {"name": "docker", "hostPath": {"path": "/var/run/docker.sock"}}
 MOUNT = {"name": "docker", "mountPath": "/var/run/docker.sock"}
 PRIVILEGED = {"privileged": True}

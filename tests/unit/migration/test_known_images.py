@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.migration.known_images import AGENTS, find_agent, is_runner
+from dind_webhook.migration.known_images import AGENTS, find_agent, is_runner
 
 
 @pytest.mark.parametrize(

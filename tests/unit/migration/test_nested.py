@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.migration import Verdict, examine_unknown
+from dind_webhook.migration import Verdict, examine_unknown
 
 SOCKET = "/var/run/docker.sock"
 MICROK8S = "/var/snap/microk8s/common/run/containerd.sock"

@@ -4,9 +4,9 @@ import jsonpatch
 import pytest
 from jsonpatch import JsonPatchTestFailed
 
-from app.migration import guard_operations
-from app.migration.operations import render_operations
-from app.migration.removal import Removal
+from dind_webhook.migration import guard_operations
+from dind_webhook.migration.operations import render_operations
+from dind_webhook.migration.removal import Removal
 
 TEMPLATE = {
     "spec": {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.model import is_dns_label, is_dns_subdomain
+from dind_webhook.model import is_dns_label, is_dns_subdomain
 
 
 @pytest.mark.parametrize("text", ["a", "0", "dind", "a-b", "x1", "a" * 63])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.model import parse_image
+from dind_webhook.model import parse_image
 
 _DIGEST = "sha256:" + "0123456789abcdef" * 4
 

@@ -3,7 +3,7 @@
 import jsonpointer
 import pytest
 
-from app.model import add, pointer
+from dind_webhook.model import add, pointer
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.model import JsonObject, selects
+from dind_webhook.model import JsonObject, selects
 
 _LABELS = {"team": "ci", "stage": "test"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.model import is_loopback
+from dind_webhook.model import is_loopback
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.model import PathSet, clean_path
+from dind_webhook.model import PathSet, clean_path
 
 
 @pytest.mark.parametrize(

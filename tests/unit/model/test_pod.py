@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from app.model import JsonObject, MalformedPodError, Volume, read_metadata, read_pod
+from dind_webhook.model import JsonObject, MalformedPodError, Volume, read_metadata, read_pod
 
 _BUILD: JsonObject = {"name": "build", "image": "alpine"}
 

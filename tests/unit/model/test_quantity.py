@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.model import parse_quantity
+from dind_webhook.model import parse_quantity
 
 
 @pytest.mark.parametrize(

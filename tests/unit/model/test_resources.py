@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.model import Demand, ResourcesShape, pod_level_shortfalls
+from dind_webhook.model import Demand, ResourcesShape, pod_level_shortfalls
 
 
 def _needs(cpu: str, *, is_native_sidecar: bool = False) -> Demand:

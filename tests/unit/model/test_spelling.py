@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.model import nearest_word
+from dind_webhook.model import nearest_word
 
 
 @pytest.mark.parametrize(

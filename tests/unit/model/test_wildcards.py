@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.model import matches_wildcards
+from dind_webhook.model import matches_wildcards
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.model import JsonObject, pod_templates
+from dind_webhook.model import JsonObject, pod_templates
 
 _POD = {"spec": {"containers": [{"name": "build"}]}}
 

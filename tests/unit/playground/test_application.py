@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.playground.application import playground_application
+from dind_webhook.playground.application import playground_application
 
 POD = "kind: Pod\nmetadata: {annotations: {dind.io/inject: sidecar}}\nspec:\n  containers:\n  - name: a\n"
 JSON = {"Content-Type": "application/json"}

@@ -8,8 +8,8 @@ import jsonpatch
 import pytest
 import yaml
 
-from app.injection import OPTIONS, RULES, Mode
-from app.playground import Evaluation, Refusal, answer_question, build_form
+from dind_webhook.injection import OPTIONS, RULES, Mode
+from dind_webhook.playground import Evaluation, Refusal, answer_question, build_form
 
 POD = """\
 kind: Pod
@@ -31,7 +31,7 @@ spec:
     - name: work
       emptyDir: {}
 """
-EXAMPLES = Path(__file__).parents[3] / "app" / "playground" / "static" / "examples"
+EXAMPLES = Path(__file__).parents[3] / "dind_webhook" / "playground" / "static" / "examples"
 
 
 def evaluate(manifest: str = POD, environ: dict[str, str] | None = None, **question: Any) -> Evaluation:

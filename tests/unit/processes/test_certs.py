@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.errors import SettingsError
-from app.processes.certs import maintain_certs
-from app.settings import CertsSettings
+from dind_webhook.errors import SettingsError
+from dind_webhook.processes.certs import maintain_certs
+from dind_webhook.settings import CertsSettings
 
 
 @pytest.mark.parametrize(

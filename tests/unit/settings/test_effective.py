@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.injection import OPTIONS
-from app.settings import Setting, Settings, list_settings, load_settings
+from dind_webhook.injection import OPTIONS
+from dind_webhook.settings import Setting, Settings, list_settings, load_settings
 
 
 def listed(environ: Mapping[str, str], flags: Mapping[str, Any], config: Path | None = None) -> dict[str, Setting]:

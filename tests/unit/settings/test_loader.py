@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from app.errors import SettingsError
-from app.injection import Mode
-from app.settings import Settings, load_settings
+from dind_webhook.errors import SettingsError
+from dind_webhook.injection import Mode
+from dind_webhook.settings import Settings, load_settings
 
 
 @pytest.fixture

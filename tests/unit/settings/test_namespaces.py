@@ -5,8 +5,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.injection import Isolation, Mode
-from app.settings import InjectionSettings, NamespaceSettings, list_namespace_settings, make_policy, parse_settings
+from dind_webhook.injection import Isolation, Mode
+from dind_webhook.settings import (
+    InjectionSettings,
+    NamespaceSettings,
+    list_namespace_settings,
+    make_policy,
+    parse_settings,
+)
 
 _DEFAULTS = {"mtu": "1450", "cpu-limit": "1"}
 

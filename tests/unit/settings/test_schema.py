@@ -9,11 +9,11 @@ import pytest
 from pods import a_container, a_pod, injected_pod, names_of, operator_policy, permissive_policy
 from pydantic import BaseModel, ValidationError
 
-from app import __version__
-from app.certs.rotation import Lifetimes, new_state, renewal
-from app.injection import OPTIONS, Mode, Policy, Reason, built_in_options, inject
-from app.model import JsonObject
-from app.settings import CertsSettings, InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
+from dind_webhook import __version__
+from dind_webhook.certs.rotation import Lifetimes, new_state, renewal
+from dind_webhook.injection import OPTIONS, Mode, Policy, Reason, built_in_options, inject
+from dind_webhook.model import JsonObject
+from dind_webhook.settings import CertsSettings, InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
 
 _GROUPS: list[type[BaseModel]] = [InjectionSettings, LogSettings, ServerSettings]
 

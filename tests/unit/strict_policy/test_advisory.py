@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.injection import find_node_socket
-from app.strict_policy import advisory_facts
+from dind_webhook.injection import find_node_socket
+from dind_webhook.strict_policy import advisory_facts
 
 FILE = Path(__file__).parents[3] / "charts" / "dind-webhook" / "files" / "advisory.json"
 FACTS = advisory_facts()

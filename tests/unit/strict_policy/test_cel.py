@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.strict_policy.cel import cel_literal
+from dind_webhook.strict_policy.cel import cel_literal
 
 LITERALS: list[tuple[Any, str]] = [
     ("text", '"text"'),

@@ -10,10 +10,10 @@ from hypothesis import given
 from pods import a_pod, injected_pod, permissive_policy
 from strategies import pods
 
-from app.injection import OPTIONS, Isolation, Mode
-from app.strict_policy import policy_facts
-from app.strict_policy.daemon import SETTINGS, daemon_container, status_annotation
-from app.strict_policy.options import option_facts
+from dind_webhook.injection import OPTIONS, Isolation, Mode
+from dind_webhook.strict_policy import policy_facts
+from dind_webhook.strict_policy.daemon import SETTINGS, daemon_container, status_annotation
+from dind_webhook.strict_policy.options import option_facts
 
 FILE = Path(__file__).parents[3] / "charts" / "dind-webhook" / "files" / "strict.json"
 FACTS = policy_facts()
@@ -43,8 +43,8 @@ def test_every_option_has_facts() -> None:
 
 def test_an_option_of_which_nothing_is_known_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     new = OPTIONS[0]._replace(name="gpu")
-    monkeypatch.setattr("app.strict_policy.options.OPTIONS", (new,))
-    monkeypatch.setattr("app.strict_policy.options.daemon_with_example", lambda _: daemon_container())
+    monkeypatch.setattr("dind_webhook.strict_policy.options.OPTIONS", (new,))
+    monkeypatch.setattr("dind_webhook.strict_policy.options.daemon_with_example", lambda _: daemon_container())
     with pytest.raises(LookupError, match="option gpu"):
         option_facts()
 

@@ -1,5 +1,0 @@
-"""The command line. Each command imports its modules when it runs, to keep start-up fast."""
-
-from app.cli.main import main
-
-__all__ = ["main"]

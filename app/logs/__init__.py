@@ -1,6 +1,0 @@
-"""The program's log: one line per event, as JSON or text."""
-
-from app.logs.batch import BatchLogger
-from app.logs.configure import LEVELS, configure_logs, log_level, set_log_level
-
-__all__ = ["LEVELS", "BatchLogger", "configure_logs", "log_level", "set_log_level"]

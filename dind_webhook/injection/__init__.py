@@ -1,0 +1,117 @@
+"""Decides whether a pod gets Docker, and builds the patch. Pure: no I/O, no clock, no logger, no environment.
+
+The steps are separate: decide (`eligibility`, `annotations`, `selection`), build (`sidecar`, `daemonset`), compare with
+the pod (`conflicts`), and render what the pod lacks (`patch`). `rules` runs them in order.
+"""
+
+from dind_webhook.injection.annotations import apply_defaults
+from dind_webhook.injection.bounds import find_bad_bounds, find_unbounded_defaults
+from dind_webhook.injection.conflicts import STALE_STATUS
+from dind_webhook.injection.constants import INJECT, INJECTED, NODE_SOCKET, PREFIX, STATUS
+from dind_webhook.injection.daemon_files import (
+    CA_DIRECTORY,
+    CA_SEARCH_PATH,
+    CA_VARIABLE,
+    DAEMON_CONFIG_DIRECTORY,
+    DAEMON_JSON,
+    find_conflicting_directives,
+)
+from dind_webhook.injection.decision import Decision, Mode, Outcome, Reason
+from dind_webhook.injection.docker_config import DOCKER_CONFIG_DIRECTORY, REGISTRY_SECRET_KEY
+from dind_webhook.injection.docker_paths import (
+    DATA_ROOT,
+    DEFAULT_SOCKET,
+    RUNTIME_DIRECTORIES,
+    SYSTEM_DIRECTORIES,
+    UNIX_SCHEME,
+)
+from dind_webhook.injection.eligibility import DISABLED, NAMESPACE_VALUES, POD_VALUES, is_mirror_pod, mode_of_label
+from dind_webhook.injection.inject import decide_for_namespace, decide_request, inject
+from dind_webhook.injection.isolation import IN_USER_NAMESPACE, NEED_RUNTIME_CLASS
+from dind_webhook.injection.message_parts import abbreviate, join_first, quote, truncate
+from dind_webhook.injection.misplaced import MisplacedKey, misplaced_keys
+from dind_webhook.injection.node_sockets import NodeSocket, find_node_socket
+from dind_webhook.injection.option_table import OPTIONS, Option, built_in_options
+from dind_webhook.injection.options import DaemonFile, Isolation, Options, Placement, StorageMedium
+from dind_webhook.injection.own_daemon import MAX_SCRIPT_LENGTH, OwnDaemon, find_own_daemon
+from dind_webhook.injection.parsers import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
+from dind_webhook.injection.policy import NamespacePolicy, Policy
+from dind_webhook.injection.proxy import DIRECT_HOSTS
+from dind_webhook.injection.rules import NAMESPACE_RULES, RULES, Rule, RuleState, trace_rules
+from dind_webhook.injection.service_account_token import TOKEN_PATH
+from dind_webhook.injection.shared_volumes import SHAREABLE_KINDS
+from dind_webhook.injection.start_script import CLIENT_CONFIG_VARIABLE, ISOLATION_VARIABLE
+
+__all__ = [
+    "CA_DIRECTORY",
+    "CA_SEARCH_PATH",
+    "CA_VARIABLE",
+    "CLIENT_CONFIG_VARIABLE",
+    "DAEMON_CONFIG_DIRECTORY",
+    "DAEMON_JSON",
+    "DATA_ROOT",
+    "DEFAULT_SOCKET",
+    "DIRECT_HOSTS",
+    "DISABLED",
+    "DOCKER_CONFIG_DIRECTORY",
+    "ENDING_FLAGS",
+    "INJECT",
+    "INJECTED",
+    "IN_USER_NAMESPACE",
+    "ISOLATION_VARIABLE",
+    "LISTENING_FLAGS",
+    "MAX_SCRIPT_LENGTH",
+    "NAMESPACE_RULES",
+    "NAMESPACE_VALUES",
+    "NEED_RUNTIME_CLASS",
+    "NODE_SOCKET",
+    "OPTIONS",
+    "OWNED_FLAGS",
+    "POD_VALUES",
+    "PREFIX",
+    "REFUSED_VARIABLES",
+    "REGISTRY_SECRET_KEY",
+    "RULES",
+    "RUNTIME_DIRECTORIES",
+    "SHAREABLE_KINDS",
+    "STALE_STATUS",
+    "STATUS",
+    "SYSTEM_DIRECTORIES",
+    "TOKEN_PATH",
+    "UNIX_SCHEME",
+    "DaemonFile",
+    "Decision",
+    "Isolation",
+    "MisplacedKey",
+    "Mode",
+    "NamespacePolicy",
+    "NodeSocket",
+    "Option",
+    "Options",
+    "Outcome",
+    "OwnDaemon",
+    "Placement",
+    "Policy",
+    "Reason",
+    "Rule",
+    "RuleState",
+    "StorageMedium",
+    "abbreviate",
+    "apply_defaults",
+    "built_in_options",
+    "decide_for_namespace",
+    "decide_request",
+    "find_bad_bounds",
+    "find_conflicting_directives",
+    "find_node_socket",
+    "find_own_daemon",
+    "find_unbounded_defaults",
+    "inject",
+    "is_mirror_pod",
+    "join_first",
+    "misplaced_keys",
+    "mode_of_label",
+    "quote",
+    "trace_rules",
+    "truncate",
+]

@@ -1,0 +1,57 @@
+"""Options that contradict each other."""
+
+from dind_webhook.injection.constants import PREFIX
+from dind_webhook.injection.daemon_files import CA_VARIABLE
+from dind_webhook.injection.hosts import find_ip_address, host_of, parse_network
+from dind_webhook.injection.message_parts import quote
+from dind_webhook.injection.options import Options, StorageMedium
+from dind_webhook.model import is_loopback, parse_quantity
+
+
+def find_contradictions(options: Options) -> list[str]:
+    """Return a sentence for each pair of options that contradict each other."""
+    problems = []
+    for resource, request, limit in (
+        ("cpu", options.cpu_request, options.cpu_limit),
+        ("memory", options.memory_request, options.memory_limit),
+        ("ephemeral-storage", options.ephemeral_storage_request, options.ephemeral_storage_limit),
+    ):
+        if request and limit and parse_quantity(request) > parse_quantity(limit):
+            problems.append(
+                f"{PREFIX}{resource}-request is {request}, more than {PREFIX}{resource}-limit, which is {limit}; "
+                f"lower the request or set a limit of {request} or more"
+            )
+    if options.storage_class and options.storage_medium is StorageMedium.MEMORY:
+        problems.append(f"{PREFIX}storage-class cannot be combined with {PREFIX}storage-medium Memory; remove one")
+    problems += _find_mirrors_without_tls(options)
+    if options.ca and any(name == CA_VARIABLE for name, _ in options.env):
+        problems.append(f"{PREFIX}env sets {CA_VARIABLE}, which {PREFIX}ca sets; remove it there")
+    if (options.storage_class or options.storage_medium is StorageMedium.VOLUME) and not options.storage_size:
+        problems.append(f"{PREFIX}storage-size is needed for a volume; set it")
+    return problems
+
+
+def _find_mirrors_without_tls(options: Options) -> list[str]:
+    """Return a sentence for each mirror that makes dockerd trust any certificate for Docker Hub itself.
+
+    Since version 28, dockerd uses one TLS client for Docker Hub and its mirrors. The client trusts any certificate if
+    one of the mirrors is an insecure registry (`mergeLegacyConfig` in moby's daemon/hosts.go). Loopback always is one.
+    """
+    insecure = {registry.lower() for registry in options.insecure_registries}
+    networks = [parse_network(registry) for registry in insecure if "/" in registry]
+    problems = []
+    for url in options.registry_mirrors:
+        host = url.partition("://")[2].partition("/")[0].lower()
+        name = host_of(host)
+        address = find_ip_address(name)
+        problem = None
+        if is_loopback(name) or name.endswith(".localhost"):
+            problem = "is on loopback, which dockerd trusts without a certificate; give the mirror another address"
+        elif host in insecure or (address and any(address in network for network in networks)):
+            problem = f"is in {PREFIX}insecure-registries too; remove it there, a mirror of plain HTTP needs no entry"
+        if problem:
+            problems.append(
+                f"{PREFIX}registry-mirrors: {quote(url)} {problem} (dockerd would no longer check the certificate of "
+                "Docker Hub itself)"
+            )
+    return problems

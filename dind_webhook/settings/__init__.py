@@ -1,0 +1,32 @@
+"""The operator's settings, read once from a file, the environment and flags; flags win, then the environment."""
+
+from dind_webhook.settings.duration import parse_duration
+from dind_webhook.settings.effective import Setting, list_namespace_settings, list_settings
+from dind_webhook.settings.loader import LoadedSettings, load_policy, load_settings, parse_settings
+from dind_webhook.settings.schema import (
+    CertsSettings,
+    InjectionSettings,
+    LogSettings,
+    NamespaceSettings,
+    ServerSettings,
+    Settings,
+    make_policy,
+)
+
+__all__ = [
+    "CertsSettings",
+    "InjectionSettings",
+    "LoadedSettings",
+    "LogSettings",
+    "NamespaceSettings",
+    "ServerSettings",
+    "Setting",
+    "Settings",
+    "list_namespace_settings",
+    "list_settings",
+    "load_policy",
+    "load_settings",
+    "make_policy",
+    "parse_duration",
+    "parse_settings",
+]
