@@ -27,7 +27,7 @@ from dind_webhook.injection.docker_paths import (
 )
 from dind_webhook.injection.eligibility import DISABLED, NAMESPACE_VALUES, POD_VALUES, is_mirror_pod, mode_of_label
 from dind_webhook.injection.inject import decide_for_namespace, decide_request, inject
-from dind_webhook.injection.isolation import IN_USER_NAMESPACE, NEED_RUNTIME_CLASS
+from dind_webhook.injection.isolation import IN_USER_NAMESPACE, NEED_RUNTIME_CLASS, metrics_flag
 from dind_webhook.injection.message_parts import abbreviate, join_first, quote, truncate
 from dind_webhook.injection.misplaced import MisplacedKey, misplaced_keys
 from dind_webhook.injection.node_sockets import NodeSocket, find_node_socket
@@ -40,6 +40,7 @@ from dind_webhook.injection.proxy import DIRECT_HOSTS
 from dind_webhook.injection.rules import NAMESPACE_RULES, RULES, Rule, RuleState, trace_rules
 from dind_webhook.injection.service_account_token import TOKEN_PATH
 from dind_webhook.injection.shared_volumes import SHAREABLE_KINDS
+from dind_webhook.injection.sidecar import METRICS_PORT_NAME
 from dind_webhook.injection.start_script import CLIENT_CONFIG_VARIABLE, ISOLATION_VARIABLE
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "ISOLATION_VARIABLE",
     "LISTENING_FLAGS",
     "MAX_SCRIPT_LENGTH",
+    "METRICS_PORT_NAME",
     "NAMESPACE_RULES",
     "NAMESPACE_VALUES",
     "NEED_RUNTIME_CLASS",
@@ -109,6 +111,7 @@ __all__ = [
     "inject",
     "is_mirror_pod",
     "join_first",
+    "metrics_flag",
     "misplaced_keys",
     "mode_of_label",
     "quote",

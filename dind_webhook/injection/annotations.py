@@ -94,6 +94,13 @@ def _deny_public_addresses(texts: OptionTexts, policy: Policy) -> Denial | None:
             f'annotation {PREFIX}tcp: "{tcp}" is not loopback, which this cluster\'s operator does not allow; '
             "use an address such as 127.0.0.1:2375",
         )
+    metrics_port = _read_option(texts, "metrics-port")
+    if metrics_port and metrics_port != policy.defaults.metrics_port:
+        return Denial(
+            Reason.OPTION_NOT_ALLOWED,
+            f"annotation {PREFIX}metrics-port: {metrics_port} listens on other than loopback, which this cluster's "
+            "operator does not allow; remove it",
+        )
     if public_flags := _public_flags(texts, policy):
         return Denial(
             Reason.OPTION_NOT_ALLOWED,

@@ -3,8 +3,9 @@
 from dind_webhook.injection.constants import PREFIX
 from dind_webhook.injection.daemon_files import CA_VARIABLE
 from dind_webhook.injection.hosts import find_ip_address, host_of, parse_network
+from dind_webhook.injection.isolation import METRICS_PORT
 from dind_webhook.injection.message_parts import quote
-from dind_webhook.injection.options import Options, StorageMedium
+from dind_webhook.injection.options import Isolation, Options, StorageMedium
 from dind_webhook.model import is_loopback, parse_quantity
 
 
@@ -26,8 +27,25 @@ def find_contradictions(options: Options) -> list[str]:
     problems += _find_mirrors_without_tls(options)
     if options.ca and any(name == CA_VARIABLE for name, _ in options.env):
         problems.append(f"{PREFIX}env sets {CA_VARIABLE}, which {PREFIX}ca sets; remove it there")
+    if options.metrics_port is not None:
+        problems += _find_other_metrics_addresses(options, options.metrics_port)
     if (options.storage_class or options.storage_medium is StorageMedium.VOLUME) and not options.storage_size:
         problems.append(f"{PREFIX}storage-size is needed for a volume; set it")
+    return problems
+
+
+def _find_other_metrics_addresses(options: Options, port: int) -> list[str]:
+    """Return a sentence for each option that makes dockerd serve metrics elsewhere. It has one address for them."""
+    problems = []
+    if any(argument.partition("=")[0] == "--metrics-addr" for argument in options.dockerd_args):
+        problems.append(
+            f"{PREFIX}dockerd-args sets --metrics-addr, which {PREFIX}metrics-port sets; remove one of them"
+        )
+    if options.isolation is Isolation.KATA and port != METRICS_PORT:
+        problems.append(
+            f"{PREFIX}metrics-port is {port}, but with {PREFIX}isolation: {options.isolation} the startup probe reads "
+            f"the metrics on port {METRICS_PORT}; set it to {METRICS_PORT}"
+        )
     return problems
 
 

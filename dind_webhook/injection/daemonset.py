@@ -109,7 +109,7 @@ def _build_wait_container(docker_host: JsonObject, group: int | None, policy: Po
 
 DAEMONSET = ModeInjector(
     deny_options=_deny_options,
-    deny_host_namespaces=lambda _pod, _policy: None,
+    deny_host_namespaces=lambda _pod, _options, _policy: None,
     added_container_name=lambda options, policy: policy.wait_container_name if options.wait else None,
     starts_before_init_containers=lambda _options: True,
     share_volumes=lambda _pod, _clients, _options, _policy: SharedVolumes((), ()),

@@ -55,6 +55,11 @@ class Profile(NamedTuple):
     has_exec: bool = True
 
 
+def metrics_flag(port: int) -> str:
+    """Return the flag with which dockerd serves its metrics on a port of the pod."""
+    return f"--metrics-addr=0.0.0.0:{port}"
+
+
 _PROFILES = {
     Isolation.NONE: Profile(),
     Isolation.USERNS: Profile(needs_user_namespace=True),
@@ -64,7 +69,7 @@ _PROFILES = {
         ("--iptables=false", "--ip6tables=false"),
     ),
     # kata-agent cannot start a process in a cgroup that has child cgroups with controllers.
-    Isolation.KATA: Profile(dockerd_arguments=(f"--metrics-addr=0.0.0.0:{METRICS_PORT}",), has_exec=False),
+    Isolation.KATA: Profile(dockerd_arguments=(metrics_flag(METRICS_PORT),), has_exec=False),
 }
 IN_USER_NAMESPACE = frozenset(isolation for isolation, profile in _PROFILES.items() if profile.needs_user_namespace)
 # The isolations that are other container runtimes

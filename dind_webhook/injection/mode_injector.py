@@ -21,7 +21,7 @@ class ModeInjector(NamedTuple):
     """
 
     deny_options: Callable[[Options, Policy], Denial | None]
-    deny_host_namespaces: Callable[[Pod, Policy], Denial | None]
+    deny_host_namespaces: Callable[[Pod, Options, Policy], Denial | None]
     added_container_name: Callable[[Options, Policy], str | None]
     starts_before_init_containers: Callable[[Options], bool]
     share_volumes: Callable[[Pod, tuple[Container, ...], Options, Policy], SharedVolumes | Denial]

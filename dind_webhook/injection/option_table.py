@@ -403,6 +403,18 @@ OPTIONS: tuple[Option, ...] = (
         help="Listen on TCP as well, without TLS. An address that is not loopback needs the operator's consent.",
     ),
     Option(
+        name="metrics-port",
+        parse=parsers.whole_number_parser(1, 65535),
+        default="",
+        accepts="a number from 1 to 65535",
+        max_length=64,
+        example="9323",
+        help=(
+            "Serve dockerd's own metrics on this port of the pod, without authentication. Needs the operator's consent "
+            "to addresses other than loopback."
+        ),
+    ),
+    Option(
         name="env",
         parse=parsers.parse_environment,
         default="",

@@ -112,6 +112,7 @@ class Options:
     image: str
     socket_dir: str
     tcp: TcpAddress | None
+    metrics_port: int | None
     env: tuple[tuple[str, str], ...]
     dockerd_args: tuple[str, ...]
 

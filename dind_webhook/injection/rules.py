@@ -196,7 +196,7 @@ def _parse_values(context: RuleContext) -> RuleOutcome:
 
 
 def _check_host_namespaces(context: RuleContext) -> RuleOutcome:
-    return context.injector.deny_host_namespaces(context.pod, context.policy)
+    return context.injector.deny_host_namespaces(context.pod, context.options, context.policy)
 
 
 def _check_socket_request(context: RuleContext) -> RuleOutcome:

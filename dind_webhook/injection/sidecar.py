@@ -24,7 +24,7 @@ from dind_webhook.injection.docker_paths import (
     is_default_socket_dir,
     unix_socket_address,
 )
-from dind_webhook.injection.isolation import METRICS_PORT, Profile, pod_members, profile_of
+from dind_webhook.injection.isolation import METRICS_PORT, Profile, metrics_flag, pod_members, profile_of
 from dind_webhook.injection.message_parts import truncate_warning, warn_of_names
 from dind_webhook.injection.mode_injector import ModeInjector
 from dind_webhook.injection.options import ClientConfig, Isolation, Options, Placement, StorageMedium
@@ -38,6 +38,7 @@ from dind_webhook.injection.start_script import ISOLATION_VARIABLE, start_comman
 from dind_webhook.injection.wait_script import wait_script
 from dind_webhook.model import JsonObject, Mount, Pod, parse_image, parse_quantity
 
+METRICS_PORT_NAME = "dind-metrics"
 _START_SECONDS = 180
 # Insecure registries without a flag. Since Docker 29.10, the first --insecure-registry replaces this default.
 _LOOPBACK_NETWORKS = ("127.0.0.0/8", "::1/128")
@@ -177,12 +178,18 @@ def _build_template(options: Options, policy: Policy) -> _SharedAdditions:
     )
 
 
-def _deny_host_namespaces(pod: Pod, policy: Policy) -> Denial | None:
+def _deny_host_namespaces(pod: Pod, options: Options, policy: Policy) -> Denial | None:
     if pod.spec.host_network is True and not policy.allow_host_network:
         return Denial(
             Reason.HOST_NETWORK,
             "spec.hostNetwork is true: the daemon would put its bridge and firewall rules on the node; "
             f"remove it, or use {PREFIX}inject: {Mode.DAEMONSET}",
+        )
+    if pod.spec.host_network is True and options.metrics_port is not None:
+        return Denial(
+            Reason.HOST_NETWORK,
+            f"spec.hostNetwork is true: the daemon's metrics would be on port {options.metrics_port} of the node, for "
+            f"everyone who reaches the node; remove it, or have {PREFIX}metrics-port unset",
         )
     if pod.spec.host_pid is True and not policy.allow_host_pid:
         return Denial(
@@ -235,6 +242,7 @@ def _build_container(
         env = (*env, (ISOLATION_VARIABLE, options.isolation))
     if env:
         container["env"] = [{"name": name, "value": value} for name, value in env]
+    container.update(_build_ports(options))
     if resources := _build_resources(options):
         container["resources"] = resources
     container["securityContext"] = profile.security_context
@@ -284,8 +292,19 @@ def _dockerd_arguments(options: Options, policy: Policy, profile: Profile) -> li
         arguments += [f"--insecure-registry={registry}" for registry in registries]
     arguments += [f"--default-address-pool={pool}" for pool in options.address_pools]
     arguments += profile.dockerd_arguments
+    # With kata, the profile has the flag already: `contradictions` denies another port.
+    if options.metrics_port is not None and metrics_flag(options.metrics_port) not in arguments:
+        arguments.append(metrics_flag(options.metrics_port))
     arguments += options.dockerd_args
     return arguments
+
+
+def _build_ports(options: Options) -> JsonObject:
+    if options.metrics_port is None:
+        return {}
+    # With the protocol, which the API server would add. The name is not a common one: a PodMonitor selects by it, and
+    # the pod's own containers may have a port "metrics".
+    return {"ports": [{"name": METRICS_PORT_NAME, "containerPort": options.metrics_port, "protocol": "TCP"}]}
 
 
 def _build_resources(options: Options) -> JsonObject:

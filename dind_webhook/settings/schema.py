@@ -331,7 +331,7 @@ class InjectionSettings(_SettingsGroup):
     """Inject a sidecar into hostIPC pods."""
 
     allow_public_tcp: bool = False
-    """Let pods make the daemon listen on addresses other than loopback (`tcp`, and flags of dockerd that listen)."""
+    """Let pods make dockerd listen on addresses other than loopback (`tcp`, `metrics-port`, and flags that listen)."""
 
     host_path: str = "/var/run/dind"
     """Directory on the node with the DaemonSet's socket."""

@@ -26,7 +26,7 @@ from dind_webhook.settings import InjectionSettings, make_policy
 from dind_webhook.strict_policy.cel import cel_literal
 
 # Members that depend on options or on the pod; the chart's templates check each in its own way.
-SEPARATE_MEMBERS = ("name", "image", "args", "env", "resources", "volumeMounts")
+SEPARATE_MEMBERS = ("name", "image", "args", "env", "ports", "resources", "volumeMounts")
 # Defaults that the API server adds to every container.
 _DEFAULTED_MEMBERS = {"terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}
 # Also added by the API server. LimitRange and AlwaysPullImages may change them; they do not matter for security.

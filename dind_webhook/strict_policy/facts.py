@@ -13,6 +13,7 @@ from dind_webhook.injection import (
     IN_USER_NAMESPACE,
     ISOLATION_VARIABLE,
     LISTENING_FLAGS,
+    METRICS_PORT_NAME,
     OWNED_FLAGS,
     REFUSED_VARIABLES,
     RUNTIME_DIRECTORIES,
@@ -21,6 +22,7 @@ from dind_webhook.injection import (
     TOKEN_PATH,
     Isolation,
     Mode,
+    metrics_flag,
 )
 from dind_webhook.model import JsonObject
 from dind_webhook.settings import InjectionSettings
@@ -67,6 +69,8 @@ def policy_facts() -> JsonObject:
         "token_path": TOKEN_PATH,
         "refused_variables": sorted(REFUSED_VARIABLES),
         "owned_flags": f"^--({'|'.join(sorted({*OWNED_FLAGS, *ENDING_FLAGS}))})(=|$)",
+        "metrics_flag": metrics_flag(0).removesuffix("0"),
+        "metrics_port_name": METRICS_PORT_NAME,
         "listening_flags": f"^({'|'.join(sorted(LISTENING_FLAGS))})(=|$)",
         "status": {str(mode): _status_pattern(mode) for mode in Mode},
     }

@@ -19,6 +19,7 @@ _VALUES = {
     "insecure-registries": f"(?:{_CIDR}|{_HOST_AND_PORT})",
     "address-pools": f"base={_CIDR},size=[0-9]{{1,3}}",
     # All four parts: a name such as 127.0.0.1.5 may be an alias of any address (hostAliases).
+    "metrics-port": _PORT,
     "tcp": rf"(?:localhost|127(?:\.[0-9]{{1,3}}){{3}}|\[::1\]):{_PORT}",
 }
 _PUBLIC_TCP = rf"(?:localhost|[0-9.]+|\[[0-9a-f:]+\]):{_PORT}"
@@ -89,6 +90,9 @@ def _flags(option: Option) -> JsonObject:
         "pattern": _pattern(flags, _VALUES[option.name]),
         **_TEXT_TO_VALUE.get(option.name, {}),
     }
+    if option.name == "metrics-port":
+        # Every port is public.
+        return {**facts, "pattern": "", "public_pattern": facts["pattern"]}
     return {**facts, "public_pattern": _pattern(flags, _PUBLIC_TCP)} if option.name == "tcp" else facts
 
 

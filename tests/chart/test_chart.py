@@ -28,8 +28,10 @@ from helm import (
 from dind_webhook import __version__
 from dind_webhook.certs import CertsMetrics
 from dind_webhook.http.metrics import Metrics
+from dind_webhook.injection import Mode
 from dind_webhook.injection.start_script import COMMENTED_SCRIPT
 from dind_webhook.settings import CertsSettings, ServerSettings, Settings, load_settings
+from dind_webhook.strict_policy.daemon import injected_pod
 
 DEFAULTS: dict[str, Any] = {}
 SELF_MANAGED_RBAC = {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
@@ -715,7 +717,8 @@ def test_objects_for_monitoring_may_be_where_prometheus_looks(kind: str, place: 
         for key in place.split("."):
             inner = inner[key]
         inner["namespace"] = namespace
-        return only(render(values), kind, f"{RELEASE}-dashboard" if kind == "ConfigMap" else None)
+        name = {"ConfigMap": f"{RELEASE}-dashboard", "PodMonitor": f"{RELEASE}-dind"}.get(kind)
+        return only(render(values), kind, name)
 
     assert found("monitoring")["metadata"]["namespace"] == "monitoring"
     for own in ("", NAMESPACE):
@@ -726,13 +729,14 @@ def test_objects_for_monitoring_may_be_where_prometheus_looks(kind: str, place: 
 
 
 @pytest.mark.parametrize(
-    ("kind", "endpoints", "place"),
+    ("kind", "name", "endpoints", "place"),
     [
-        ("ServiceMonitor", "endpoints", "metrics.serviceMonitor"),
-        ("PodMonitor", "podMetricsEndpoints", "daemonset.metrics.podMonitor"),
+        ("ServiceMonitor", RELEASE, "endpoints", "metrics.serviceMonitor"),
+        ("PodMonitor", f"{RELEASE}-dind", "podMetricsEndpoints", "daemonset.metrics.podMonitor"),
+        ("PodMonitor", f"{RELEASE}-sidecar", "podMetricsEndpoints", "sidecar.metrics.podMonitor"),
     ],
 )
-def test_every_endpoint_is_scraped_as_the_values_say(kind: str, endpoints: str, place: str) -> None:
+def test_every_endpoint_is_scraped_as_the_values_say(kind: str, name: str, endpoints: str, place: str) -> None:
     scraping = {
         "interval": "30s",
         "scrapeTimeout": "5s",
@@ -744,7 +748,7 @@ def test_every_endpoint_is_scraped_as_the_values_say(kind: str, endpoints: str, 
     for key in place.split("."):
         inner = inner[key]
     inner.update(scraping)
-    for endpoint in only(render(values), kind)["spec"][endpoints]:
+    for endpoint in only(render(values), kind, name)["spec"][endpoints]:
         assert endpoint == {**scraping, "port": endpoint["port"], "path": "/metrics"}
 
 
@@ -759,6 +763,20 @@ def test_the_pod_monitor_finds_the_port_that_dockerd_serves() -> None:
     monitor = only(render(values), "PodMonitor")["spec"]
     assert monitor["podMetricsEndpoints"] == [{"port": "metrics", "path": "/metrics"}]
     assert monitor["selector"]["matchLabels"].items() <= daemons["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize("namespace", ["", "monitoring"])
+def test_the_pod_monitor_of_sidecars_finds_the_port_that_injection_names_in_all_namespaces(namespace: str) -> None:
+    found = only(
+        render({"sidecar": {"metrics": {"podMonitor": {"enabled": True, "namespace": namespace}}}}), "PodMonitor"
+    )
+    assert found["metadata"]["namespace"] == (namespace or NAMESPACE)
+    assert found["spec"]["namespaceSelector"] == {"any": True}
+    pod = injected_pod(Mode.SIDECAR, {"metrics-port": "9999"})
+    assert found["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    (daemon,) = [c for c in pod["spec"]["initContainers"] if c["name"] == "dind"]
+    assert found["spec"]["podMetricsEndpoints"] == [{"port": daemon["ports"][0]["name"], "path": "/metrics"}]
+    assert "--metrics-addr=0.0.0.0:9999" in daemon["args"]
 
 
 def exported_metrics() -> set[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from helm import HELMS, NAMESPACE, RELEASE, only, render
 
-from dind_webhook.injection import Mode, inject
+from dind_webhook.injection import METRICS_PORT_NAME, Mode, inject
 from dind_webhook.model import is_dns_label
 from dind_webhook.settings import make_policy, parse_settings
 
@@ -183,7 +183,7 @@ def test_names_are_those_of_the_settings() -> None:
     volumes = {"run_volume": "sock", "storage_volume": "data", "files_volume": "files", "ca_volume": "ca"}
     options = ["ca", "daemon-files"]
     spec = json.dumps(strict(with_injection(container_name="docker", allowed_options=options, **volumes)))
-    names = set(re.findall(r"dind[a-z-]*", spec)) - {"dind", "dind-webhook", RELEASE}
+    names = set(re.findall(r"dind[a-z-]*", spec)) - {"dind", "dind-webhook", RELEASE, METRICS_PORT_NAME}
     assert {name for name in names if is_dns_label(name)} == set()
 
 

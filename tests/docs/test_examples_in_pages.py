@@ -66,7 +66,7 @@ def _inject(fence: Fence, folder: Path) -> int:
     for number, text in enumerate(_pods(fence)):
         files.append(folder / f"{number}.yaml")
         files[-1].write_text(text, "utf-8")
-    assert files or "kind: Namespace" in fence.text, "no pod is made of this"
+    assert files or re.search("^kind: (Namespace|NetworkPolicy)$", fence.text, re.MULTILINE), "no pod is made of this"
     names = [str(file) for file in files]
     if not files:
         return 0

@@ -104,9 +104,15 @@ def test_no_exemption_is_stale() -> None:
 
 def test_contradictions_are_denied_in_the_words_of_the_page() -> None:
     rows = re.findall(r"^\| ((?:`dind\.io/[^`]+`(?:, )?){1,2}) \| `(dind\.io/[^`]+)` \|$", PAGE, re.MULTILINE)
-    assert len(rows) == 4
+    assert len(rows) == 6
     names = json.dumps([option.name for option in OPTIONS])
-    policy = load_policy(None, {"DIND_WEBHOOK_INJECTION__ALLOWED_OPTIONS": names})
+    variables = {
+        "ALLOWED_OPTIONS": names,
+        "ALLOW_PUBLIC_TCP": "true",
+        "ALLOWED_ISOLATIONS": '["none", "kata"]',
+        "RUNTIME_CLASSES": '{"kata": "kata"}',
+    }
+    policy = load_policy(None, {f"DIND_WEBHOOK_INJECTION__{name}": value for name, value in variables.items()})
     for annotations, message in rows:
         texts = dict(text.split(":", 1) for text in re.findall(r"`([^`]+)`", annotations))
         metadata = {"annotations": {INJECT: "sidecar", **{key: text.strip() for key, text in texts.items()}}}

@@ -153,6 +153,7 @@ OPTION_TEXTS: dict[str, list[str]] = {
     ],
     "socket-dir": ["/run/dind", "/var/run", "/run", "/srv/sock", "/var/run/postgresql", "/home/a_b.c"],
     "tcp": ["127.0.0.1:2375", "localhost:1", "[::1]:65535", "0.0.0.0:2375", "[::]:80"],
+    "metrics-port": ["9323", "65535"],
     "env": ["{}", '{"HTTPS_PROXY": "http://proxy:3128"}', '{"A": "", "B.c": "$(A) \\u00fc\\n"}'],
     "dockerd-args": ["[]", '["--debug"]', '["--log-opt=max-size=10m", "--label=a=b\\nc"]'],
 }
@@ -255,6 +256,8 @@ def _is_allowed(option: Option, text: str, settings: dict[str, Any]) -> bool:
     """Return whether the operator allows this value of an option."""
     if option.name == "tcp":
         return text not in NOT_LOOPBACK or bool(settings.get("allow_public_tcp"))
+    if option.name == "metrics-port":
+        return bool(settings.get("allow_public_tcp"))
     if option.name == "image":
         return text == option.default or bool(settings.get("allowed_images"))
     if option.name == "isolation":
@@ -470,6 +473,10 @@ ATTACKS = [
     Attack("storage-volume-in-another-container", "volume dind-storage: only container dind", _own(volumeMounts=[{"name": "dind-storage", "mountPath": "/rw"}])),
     Attack("image-by-digest-of-a-pattern-of-tags", "image docker:29-dind@sha256", _set(image="docker:29-dind@sha256:" + "0" * 64), operator="everything"),
     Attack("metrics-address-of-all", _ARGS, _args("--metrics-addr=0.0.0.0:9323"), operator="loopback"),
+    Attack("metrics-port-that-is-not-allowed", _ARGS, _args("--metrics-addr=0.0.0.0:9323")),
+    Attack("metrics-port-without-metrics", "ports are not as", _set(ports=[{"name": "dind-metrics", "containerPort": 9323}])),
+    Attack("a-port-of-another-name", "ports are not as", _set(ports=[{"name": "metrics", "containerPort": 9323}]), operator="everything", options={"metrics-port": "9323"}),
+    Attack("another-port", "ports are not as", _set(ports=[{"name": "dind-metrics", "containerPort": 9324}]), operator="everything", options={"metrics-port": "9323"}),
     # Image, argv, environment
     Attack("another-image", "image attacker.example/dind:1 is not one", _set(image="attacker.example/dind:1")),
     Attack("another-tag", "image docker:29-dind is not one", _set(image="docker:29-dind")),

@@ -139,6 +139,7 @@ _option_texts = {
     "image": ["registry.example/ci/docker:29-dind"],
     "socket-dir": ["/var/run", "/srv/sock"],
     "tcp": ["127.0.0.1:2375", "[::]:80"],
+    "metrics-port": ["9323"],
     "env": ["{}", '{"HTTPS_PROXY": "http://ü"}'],
     "dockerd-args": ["[]", '["--debug"]'],
 }

@@ -127,7 +127,8 @@ for the flags that pods may set.
 {{- end -}}
 {{- end -}}
 {{- if has $name $.settings.allowed_options -}}
-{{- $open = append $open (get $option (and $.settings.allow_public_tcp (hasKey $option "public_pattern") | ternary "public_pattern" "pattern")) -}}
+{{- /* Empty if every value listens on other than loopback */ -}}
+{{- with get $option (and $.settings.allow_public_tcp (hasKey $option "public_pattern") | ternary "public_pattern" "pattern") -}}{{- $open = append $open . -}}{{- end -}}
 {{- range $own -}}{{- $open = append $open (regexQuoteMeta .) -}}{{- end -}}
 {{- else -}}
 {{- $fixed = concat $fixed (uniq $own) -}}

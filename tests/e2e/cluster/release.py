@@ -20,8 +20,9 @@ OTHER_RELEASE = "e2e.dind.io/release"
 _OPTIONS = (
     "address-pools", "ca", "containers", "cpu-limit", "cpu-request", "daemon-files", "dockerd-args", "env",
     "ephemeral-storage-limit", "ephemeral-storage-request", "group", "image", "insecure-registries", "isolation",
-    "memory-limit", "memory-request", "mtu", "no-proxy", "node-socket", "placement", "proxy", "registry-mirrors",
-    "registry-secret", "share-volumes", "socket-dir", "storage-class", "storage-medium", "storage-size", "tcp", "wait",
+    "memory-limit", "memory-request", "metrics-port", "mtu", "no-proxy", "node-socket", "placement", "proxy",
+    "registry-mirrors", "registry-secret", "share-volumes", "socket-dir", "storage-class", "storage-medium",
+    "storage-size", "tcp", "wait",
 )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ def test_the_table_is_that_of_the_contract() -> None:
     )
     consent = (
         "image dockerd-args env tcp insecure-registries address-pools socket-dir storage-medium storage-class "
-        "daemon-files proxy no-proxy"
+        "daemon-files proxy no-proxy metrics-port"
     )
     assert {option.name for option in OPTIONS if option.allowed_by_default} == {
         *always.split(),
@@ -88,6 +88,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "image": "docker:29.8.2-dind",
         "socket-dir": "/run/dind",
         "tcp": None,
+        "metrics-port": None,
         "env": (),
         "dockerd-args": (),
     }
@@ -200,6 +201,13 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("tcp", "127.0.0.1:2375", f"{_DAEMON}/args", _argv(first=("--host=tcp://127.0.0.1:2375", "--tls=false"))),
         ("tcp", "localhost:2375", f"{_DAEMON}/args", _argv(first=("--host=tcp://localhost:2375", "--tls=false"))),
         ("tcp", "[::1]:2375", f"{_DAEMON}/args", _argv(first=("--host=tcp://[::1]:2375", "--tls=false"))),
+        ("metrics-port", "9323", f"{_DAEMON}/args", _argv("--metrics-addr=0.0.0.0:9323")),
+        (
+            "metrics-port",
+            "9323",
+            f"{_DAEMON}/ports",
+            [{"name": "dind-metrics", "containerPort": 9323, "protocol": "TCP"}],
+        ),
         ("tcp", "0.0.0.0:80", f"{_DAEMON}/args", _argv(first=("--host=tcp://0.0.0.0:80", "--tls=false"))),
         (
             "env",
@@ -406,6 +414,9 @@ _INVALID = [
     ("socket-dir", "/var", _HIDES),
     ("socket-dir", "/var/lib/docker/run", _HIDES),
     ("socket-dir", "/dev", _HIDES),
+    ("metrics-port", "0", "must be a whole number from 1 to 65535"),
+    ("metrics-port", "65536", "must be a whole number from 1 to 65535"),
+    ("metrics-port", "127.0.0.1:9323", "must be a whole number from 1 to 65535"),
     ("tcp", "2375", _NO_ADDRESS),
     ("tcp", "127.0.0.1", _NO_ADDRESS),
     ("tcp", ":2375", _NO_ADDRESS),
@@ -642,7 +653,7 @@ def test_an_option_is_open_only_where_the_operator_says_so(option: Option) -> No
     decision = inject(pod, None, operator_policy(allowed_options=others))
     assert decision.reason is Reason.OPTION_NOT_ALLOWED
     assert decision.message.startswith(f"annotation {option.key} may not be set in this cluster; remove it")
-    allowed = operator_policy(allowed_options=frozenset({option.name}))
+    allowed = operator_policy(allowed_options=frozenset({option.name}), allow_public_tcp=True)
     assert inject(pod, None, allowed).reason is not Reason.OPTION_NOT_ALLOWED
 
 
@@ -820,3 +831,42 @@ def test_what_the_operator_has_it_listen_on_is_no_pods_fault() -> None:
     policy = permissive_policy(defaults={"dockerd-args": arguments})
     assert inject(a_pod(options={"dockerd-args": arguments}), None, policy).reason is Reason.INJECTED
     assert inject(a_pod(), None, policy).reason is Reason.INJECTED
+
+
+_METRICS = {"metrics-port": "9323"}
+_PUBLIC = permissive_policy(allow_public_tcp=True)
+
+
+def test_a_port_for_metrics_falls_under_public_tcp() -> None:
+    decision = inject(a_pod(options=_METRICS), None, permissive_policy())
+    assert decision.reason is Reason.OPTION_NOT_ALLOWED
+    assert "annotation dind.io/metrics-port: 9323 listens on other than loopback" in decision.message
+    assert inject(a_pod(options=_METRICS), None, _PUBLIC).reason is Reason.INJECTED
+
+
+def test_the_operators_default_port_for_metrics_is_consent_to_that_port_only() -> None:
+    policy = permissive_policy(defaults=_METRICS)
+    assert inject(a_pod(), None, policy).reason is Reason.INJECTED
+    assert inject(a_pod(options=_METRICS), None, policy).reason is Reason.INJECTED
+    assert inject(a_pod(options={"metrics-port": "9324"}), None, policy).reason is Reason.OPTION_NOT_ALLOWED
+
+
+@pytest.mark.parametrize("flag", ["--metrics-addr=127.0.0.1:1", "--metrics-addr"])
+def test_a_second_address_for_metrics_is_denied_by_name(flag: str) -> None:
+    options = {**_METRICS, "dockerd-args": json.dumps([flag])}
+    decision = inject(a_pod(options=options), None, _PUBLIC)
+    assert decision.reason is Reason.INVALID_OPTION
+    assert "dind.io/dockerd-args sets --metrics-addr, which dind.io/metrics-port sets; remove one" in decision.message
+    _, problems = apply_defaults(built_in_options(), options)
+    assert "sets --metrics-addr" in problems[0]
+
+
+def test_metrics_are_not_served_in_the_network_of_the_node() -> None:
+    pod = a_pod(options=_METRICS)
+    pod["spec"]["hostNetwork"] = True
+    policy = permissive_policy(allow_public_tcp=True, allow_host_network=True)
+    decision = inject(pod, None, policy)
+    assert decision.reason is Reason.HOST_NETWORK
+    assert "the daemon's metrics would be on port 9323 of the node" in decision.message
+    del pod["metadata"]["annotations"]["dind.io/metrics-port"]
+    assert inject(pod, None, policy).reason is Reason.INJECTED

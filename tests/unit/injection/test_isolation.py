@@ -7,6 +7,7 @@ from pods import a_container, a_pod, find_by_name, injected_pod, operator_policy
 
 from dind_webhook.injection import Isolation, Mode, Outcome, Reason, inject
 from dind_webhook.model import JsonObject
+from dind_webhook.strict_policy.daemon import daemon_container
 
 _CLASSES = {Isolation.SYSBOX: "sysbox-runc", Isolation.KATA: "kata", Isolation.GVISOR: "gvisor"}
 _ALL = {"allowed_isolations": frozenset(Isolation), "runtime_classes": _CLASSES}
@@ -198,7 +199,18 @@ def test_other_runtimes_get_what_they_need() -> None:
     kata = _daemon("kata")
     assert "lifecycle" not in kata
     assert kata["startupProbe"]["httpGet"] == {"path": "/metrics", "port": 9323, "scheme": "HTTP"}
+    assert "ports" not in kata
     assert "--metrics-addr=0.0.0.0:9323" in kata["args"]
+
+
+def test_with_kata_the_port_for_metrics_is_that_of_the_probe() -> None:
+    container = daemon_container({"isolation": "kata", "metrics-port": "9323"})
+    assert container["args"].count("--metrics-addr=0.0.0.0:9323") == 1
+    assert container["ports"][0]["containerPort"] == container["startupProbe"]["httpGet"]["port"]
+    with pytest.raises(
+        ValueError, match=r"with dind\.io/isolation: kata the startup probe reads the metrics on port 9323"
+    ):
+        daemon_container({"isolation": "kata", "metrics-port": "9000"})
 
 
 @pytest.mark.parametrize(("isolation", "reason"), [("none", Reason.INJECTED), ("userns", Reason.ISOLATION)])

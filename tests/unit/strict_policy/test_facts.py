@@ -84,12 +84,18 @@ REFUSED = [
     ("address-pools", "--default-address-pool=base=10.0.0.0/8,size=24,x"),
     ("tcp", "--host=unix:///work/docker.sock"),
     ("tcp", "--host=fd://"),
+    ("metrics-port", "--metrics-addr=0.0.0.0:9323/x"),
+    ("metrics-port", "--metrics-addr=192.0.2.1:9323"),
 ]
 
 
 @pytest.mark.parametrize(("name", "flag"), REFUSED)
 def test_a_flag_that_no_value_of_the_option_gives_is_not_among_them(name: str, flag: str) -> None:
     assert not caused_by(name).fullmatch(flag)
+
+
+def test_no_port_for_metrics_is_among_them_unless_the_operator_allows_more() -> None:
+    assert FACTS["options"]["metrics-port"]["pattern"] == ""
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:2375", "[::]:2375", "10.0.0.1:2375", "1270.0.0.1:2375"])
