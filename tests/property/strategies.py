@@ -187,7 +187,7 @@ def pods(draw: DrawFn, *, unknown_members: bool = True) -> JsonObject:
     init = [_finish_container(draw(containers), name, known, init=True) for name in names[:split]]
     running = [_finish_container(draw(containers), name, known, init=False) for name in names[split:]]
     metadata = draw(_metadata(names, volumes))
-    _remove_collisions([*init, *running], metadata)
+    _make_shareable([*init, *running], metadata)
     spec: JsonObject = {**draw(_future_specs if unknown_members else _specs), "containers": running}
     for member, items in (("initContainers", init), ("volumes", volumes)):
         filled = items or draw(_empty_lists)
@@ -196,10 +196,11 @@ def pods(draw: DrawFn, *, unknown_members: bool = True) -> JsonObject:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-def _remove_collisions(containers: list[JsonObject], metadata: JsonObject) -> None:
-    """Remove mounts at paths at which a volume that the pod shares by name, and another one, would be mounted.
+def _make_shareable(containers: list[JsonObject], metadata: JsonObject) -> None:
+    """Remove the mounts for which a pod is denied that shares a volume by name.
 
-    Such a pod is denied: the daemon has each path once.
+    These are mounts of that volume with a subPathExpr or where the daemon needs its own files, and mounts at a path
+    where another container mounts another volume, as the daemon has each path once.
     """
     shared = (metadata.get("annotations") or {}).get("dind.io/share-volumes")
     is_shared: dict[str, bool] = {}
@@ -208,6 +209,7 @@ def _remove_collisions(containers: list[JsonObject], metadata: JsonObject) -> No
             container["volumeMounts"] = [
                 mount
                 for mount in mounts
+                if mount["name"] != shared or not (mount.get("subPathExpr") or mount["mountPath"] in _hidden_paths)
                 if is_shared.setdefault(mount["mountPath"].rstrip("/"), mount["name"] == shared)
                 is (mount["name"] == shared)
             ]
@@ -236,7 +238,7 @@ def late_containers(draw: DrawFn, pod: JsonObject, *, init: bool) -> JsonObject:
     spec = pod["spec"]
     volumes = [volume["name"] for volume in spec.get("volumes") or []]
     late = _finish_container(draw(_containers), "late", volumes, init=init)
-    _remove_collisions([*(spec.get("initContainers") or []), *spec["containers"], late], pod["metadata"])
+    _make_shareable([*(spec.get("initContainers") or []), *spec["containers"], late], pod["metadata"])
     return late
 
 
