@@ -181,6 +181,15 @@ class TestDaemon:
         pod = with_options(ci, dockerd_args=json.dumps(["--label=of=e2e"])).ready()
         assert "of=e2e" in pod.exec("docker info --format '{{.Labels}}'")
 
+    def test_keeps_what_containers_write_apart_from_its_own_log(self, ci: Namespace) -> None:
+        pod = with_options(ci, dockerd_args=json.dumps(["--log-driver=local"])).ready()
+        pod.exec(
+            "tar -c -C / bin/busybox | docker import - own && docker run --name writes own /bin/busybox echo by-the-container"
+        )
+        assert pod.exec("docker logs writes") == "by-the-container\n"
+        assert pod.exec("docker inspect --format '{{.HostConfig.LogConfig.Type}}' writes") == "local\n"
+        assert "by-the-container" not in pod.log("dind")
+
     def test_has_environment_variables(self, ci: Namespace) -> None:
         pod = with_options(ci, env=json.dumps({"HTTPS_PROXY": "http://proxy.invalid:3128"})).ready()
         assert "proxy.invalid:3128" in pod.exec("docker info --format '{{.HTTPSProxy}}'")
