@@ -61,8 +61,9 @@ def _projected_files(projection: JsonObject, namespace: str) -> Iterator[FileRef
             yield FileReference(source, item["key"], f"{DAEMON_CONFIG_DIRECTORY}/{item['path']}")
 
 
-def daemon_arguments(pod: JsonObject, policy: Policy) -> list[str]:
-    """Return the arguments of the daemon of an injected pod."""
+def daemon_command(pod: JsonObject, policy: Policy) -> list[str]:
+    """Return the command and the arguments of the daemon of an injected pod."""
     spec = pod["spec"]
     containers = [*(spec.get("initContainers") or []), *spec["containers"]]
-    return next((list(each.get("args") or []) for each in containers if each["name"] == policy.container_name), [])
+    daemon: JsonObject = next((container for container in containers if container["name"] == policy.container_name), {})
+    return [*(daemon.get("command") or []), *(daemon.get("args") or [])]

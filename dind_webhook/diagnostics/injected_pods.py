@@ -1,13 +1,16 @@
 """Injected pods of a cluster, with the requests and the use of their daemons."""
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+import orjson
+
 from dind_webhook.diagnostics.snapshot import annotations_of, controller_of, describe_controller, name_of, namespace_of
-from dind_webhook.injection import STATUS
+from dind_webhook.injection import STATUS, Isolation, Mode
 from dind_webhook.model import JsonObject, parse_quantity
+
+_MAX_VERSION_LENGTH = 64
 
 
 class Usage(NamedTuple):
@@ -41,7 +44,10 @@ class InjectedPod(NamedTuple):
 
 
 def read_injected_pod(pod: JsonObject) -> InjectedPod | None:
-    """Return an injected pod without its usage, or None for a pod with the label alone, which anybody can set."""
+    """Return an injected pod without its usage, or None for a pod whose status no webhook has written.
+
+    Label and status are of whoever wrote the pod, if its namespace has not opted in.
+    """
     status = _parse_status(annotations_of(pod).get(STATUS))
     if status is None:
         return None
@@ -52,9 +58,9 @@ def read_injected_pod(pod: JsonObject) -> InjectedPod | None:
         namespace_of(pod),
         name_of(pod),
         describe_controller(controller_of(pod)),
-        str(status["mode"]),
-        str(status.get("isolation") or ""),
-        str(status.get("version") or ""),
+        status["mode"],
+        status.get("isolation", ""),
+        status.get("version", ""),
         spec.get("nodeName") or "",
         (pod.get("status") or {}).get("phase") or "",
         datetime.fromisoformat(created_at) if created_at else None,
@@ -67,10 +73,19 @@ def read_injected_pod(pod: JsonObject) -> InjectedPod | None:
 
 def _parse_status(text: object) -> JsonObject | None:
     try:
-        status = json.loads(text) if isinstance(text, str) else None
+        status = orjson.loads(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return status if isinstance(status, dict) and status.get("mode") else None
+    if not isinstance(status, dict):
+        return None
+    version = status.get("version", "")
+    is_ours = (
+        status.get("mode") in list(Mode)
+        and status.get("isolation", Isolation.NONE) in list(Isolation)
+        and isinstance(version, str)
+        and len(version) <= _MAX_VERSION_LENGTH
+    )
+    return status if is_ours else None
 
 
 def _find_daemon(pod: JsonObject) -> JsonObject:

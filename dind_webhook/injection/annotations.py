@@ -76,12 +76,12 @@ def _deny_forbidden_values(texts: OptionTexts, policy: Policy) -> Denial | None:
         allowed = join_first((policy.defaults.image, *policy.allowed_images), str, ", ")
         return Denial(
             Reason.IMAGE_NOT_ALLOWED,
-            f"annotation {PREFIX}image: {quote(image)} is not an image that this cluster's "
+            f"annotation {PREFIX}image: {quote(image)} is not an image that this {policy.scope}'s "
             f"operator allows; allowed are {allowed}",
         )
     if isolation and (problem := describe_forbidden(isolation, policy)):
         return Denial(Reason.OPTION_NOT_ALLOWED, f"annotation {ISOLATION}: {isolation} {problem}")
-    if exceeded := list(find_exceeded_bounds(texts, policy.max)):
+    if exceeded := list(find_exceeded_bounds(texts, policy.max, policy.scope)):
         return Denial(Reason.OPTION_NOT_ALLOWED, join_first(exceeded, str))
     return None if policy.allow_public_tcp else _deny_public_addresses(texts, policy)
 

@@ -42,10 +42,11 @@ def find_unbounded_defaults(defaults: Options, bounds: Mapping[str, str]) -> Ite
             yield f"{name}: its default, {amount}, is more than {bound}; set defaults.{name} to at most {bound}"
 
 
-def find_exceeded_bounds(texts: Mapping[str, str], bounds: Mapping[str, str]) -> Iterator[str]:
+def find_exceeded_bounds(texts: Mapping[str, str], bounds: Mapping[str, str], scope: str) -> Iterator[str]:
     """Yield a sentence for each option that a pod sets above its bound. `texts` are by annotation key.
 
-    A text that is not a value of its option exceeds nothing.
+    `scope` says where the bounds count: "cluster" or "namespace". A text that is not a value of its option exceeds
+    nothing.
     """
     for name, bound in bounds.items():
         option = OPTIONS_BY_KEY[PREFIX + name]
@@ -57,9 +58,9 @@ def find_exceeded_bounds(texts: Mapping[str, str], bounds: Mapping[str, str]) ->
         except ValueError:
             continue
         if amount is None:
-            problem = f"unsets it, and this cluster's operator allows at most {bound}"
+            problem = f"unsets it, and this {scope}'s operator allows at most {bound}"
         elif parse_quantity(amount) > parse_quantity(bound):
-            problem = f"is more than {bound}, the most that this cluster's operator allows"
+            problem = f"is more than {bound}, the most that this {scope}'s operator allows"
         else:
             continue
         yield f"annotation {option.key}: {quote(text)} {problem}"

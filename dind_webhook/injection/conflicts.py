@@ -6,7 +6,7 @@ The parameter `was_injected` tells whether the pod carries the status annotation
 from functools import lru_cache
 
 from dind_webhook.injection.additions import Additions
-from dind_webhook.injection.constants import PREFIX, STATUS
+from dind_webhook.injection.constants import INJECTED, PREFIX, STATUS
 from dind_webhook.injection.decision import Denial, Reason
 from dind_webhook.injection.docker_config import DOCKER_CONFIG_DIRECTORY
 from dind_webhook.injection.docker_paths import SOCKET_LINK_NAME, SOCKET_NAME
@@ -18,6 +18,7 @@ from dind_webhook.model import (
     Container,
     Demand,
     JsonObject,
+    Metadata,
     Mount,
     PathSet,
     Pod,
@@ -142,6 +143,17 @@ def deny_taken_names(pod: Pod, additions: Additions, *, was_injected: bool) -> D
         Reason.NAME_TAKEN,
         f"the pod has a {kind} {quote(name)} of its own, a name that injection needs; remove it, or have the operator "
         f"set another {kind} name",
+    )
+
+
+def deny_foreign_label(metadata: Metadata, additions: Additions) -> Denial | None:
+    """Return a denial if the pod has another value of the label by which injected pods are found, or None."""
+    value = metadata.labels.get(INJECTED)
+    if value is None or value == additions.mode:
+        return None
+    return Denial(
+        Reason.NAME_TAKEN,
+        f"the pod has the label {INJECTED}: {quote(value)}, which injection sets to {additions.mode}; remove it",
     )
 
 

@@ -28,19 +28,21 @@ def find_contradictions(options: Options) -> list[str]:
     if options.ca and any(name == CA_VARIABLE for name, _ in options.env):
         problems.append(f"{PREFIX}env sets {CA_VARIABLE}, which {PREFIX}ca sets; remove it there")
     if options.metrics_port is not None:
-        problems += _find_other_metrics_addresses(options, options.metrics_port)
+        problems += _find_metrics_conflicts(options, options.metrics_port)
     if (options.storage_class or options.storage_medium is StorageMedium.VOLUME) and not options.storage_size:
         problems.append(f"{PREFIX}storage-size is needed for a volume; set it")
     return problems
 
 
-def _find_other_metrics_addresses(options: Options, port: int) -> list[str]:
-    """Return a sentence for each option that makes dockerd serve metrics elsewhere. It has one address for them."""
+def _find_metrics_conflicts(options: Options, port: int) -> list[str]:
+    """Return a sentence for each option with which dockerd cannot serve its metrics on this port."""
     problems = []
     if any(argument.partition("=")[0] == "--metrics-addr" for argument in options.dockerd_args):
         problems.append(
             f"{PREFIX}dockerd-args sets --metrics-addr, which {PREFIX}metrics-port sets; remove one of them"
         )
+    if options.tcp and options.tcp.port == port:
+        problems.append(f"{PREFIX}metrics-port and {PREFIX}tcp have the same port, {port}; change one of them")
     if options.isolation is Isolation.KATA and port != METRICS_PORT:
         problems.append(
             f"{PREFIX}metrics-port is {port}, but with {PREFIX}isolation: {options.isolation} the startup probe reads "

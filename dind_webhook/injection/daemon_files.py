@@ -6,6 +6,7 @@ The objects are in the pod's namespace. All are optional, because kubelet would 
 from itertools import pairwise
 
 from dind_webhook.injection.options import DaemonFile
+from dind_webhook.injection.start_script import START_COMMAND_NAME
 from dind_webhook.model import JsonObject, is_under
 
 # dockerd reads daemon.json and certs.d here.
@@ -42,14 +43,17 @@ def find_colliding_paths(paths: list[str]) -> tuple[str, str] | None:
     return None
 
 
-def find_conflicting_directives(configuration: JsonObject, arguments: list[str]) -> list[str]:
-    """Return the members of a daemon.json that dockerd refuses beside its arguments.
+def find_conflicting_directives(configuration: JsonObject, command: list[str]) -> list[str]:
+    """Return the members of a daemon.json that dockerd refuses beside its flags.
 
     dockerd refuses what is in the file and among its flags (`findConfigurationConflicts` in moby's daemon/config).
-    Lists have the plural of the flag as their name. The start script adds --cgroup-parent.
+    Lists have the plural of the flag as their name. Members of `proxies` count as if they were outside of it. The start
+    script adds --cgroup-parent.
     """
-    flags = [argument.removeprefix("--").partition("=")[0] for argument in arguments if argument.startswith("--")]
-    directives = {"cgroup-parent"}
+    flags = [argument.removeprefix("--").partition("=")[0] for argument in command if argument.startswith("--")]
+    directives = {"cgroup-parent"} if START_COMMAND_NAME in command else set()
     for flag in flags:
         directives |= {flag, f"{flag}s", flag.removesuffix("y") + "ies"}
-    return [directive for directive in configuration if directive in directives]
+    nested = configuration.get("proxies")
+    members = [*configuration, *(nested if isinstance(nested, dict) else ())]
+    return [member for member in members if member in directives]

@@ -108,7 +108,9 @@ class Reason(Enum):
         "The pod has the annotation `dind.io/status`, which only the webhook writes, but lacks what the webhook adds.",
     )
     NAME_TAKEN = _denied(
-        "name-taken", 422, "The pod uses the name of a container or volume that injection needs for something else."
+        "name-taken",
+        422,
+        "The pod uses the name of a container, volume or label that injection needs for something else.",
     )
     MOUNT_PATH_TAKEN = _denied(
         "mount-path-taken", 422, "A container mounts another volume at or near the path of the socket."

@@ -113,7 +113,7 @@ def describe_forbidden(isolation: Isolation, policy: Policy) -> str:
         allowed.add(Isolation.USERNS)
     if isolation in allowed:
         return ""
-    return f"is not allowed by this cluster's operator (isolations that are: {', '.join(sorted(allowed))})"
+    return f"is not allowed by this {policy.scope}'s operator (isolations that are: {', '.join(sorted(allowed))})"
 
 
 def choose_isolation(pod: Pod, options: Options, policy: Policy, *, by_annotation: bool) -> ChosenIsolation | Denial:

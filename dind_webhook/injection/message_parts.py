@@ -10,6 +10,8 @@ _Item = TypeVar("_Item")
 # AdmissionResponse.warnings (k8s.io/api/admission/v1) asks for at most 120 characters; longer ones may be truncated.
 MAX_WARNING_LENGTH = 120
 _MAX_QUOTE_LENGTH = 64
+# An image may have its digest after an @ (algorithms of the OCI image specification).
+_DIGESTS = ("sha256:", "sha512:")
 _MAX_LISTED_ITEMS = 5
 # The message of an event has at most 1024 characters. The controller that creates a pod puts about a hundred in front.
 MAX_LIST_LENGTH = 800
@@ -22,10 +24,12 @@ def quote(text: str) -> str:
 
 
 def _mask_user_info(text: str) -> str:
-    # Messages go to logs and events. Of several URLs, all up to the last name is masked.
+    # Messages go to logs and events. Of several URLs, all up to the last name is masked; without a scheme, all of it.
     head, at, end = text.rpartition("@")
+    if not at or end.startswith(_DIGESTS):
+        return text
     scheme, slashes, _ = head.partition("//")
-    return f"{scheme}//***@{end}" if at and slashes else text
+    return f"{scheme}//***@{end}" if slashes else f"***@{end}"
 
 
 def abbreviate(text: str) -> str:

@@ -15,7 +15,7 @@ from dind_webhook.injection.constants import INJECTED, STATUS
 from dind_webhook.injection.decision import Mode
 from dind_webhook.injection.docker_config import missing_config_variables, warn_of_own_configs
 from dind_webhook.injection.docker_variables import replace_variables, warn_of_other_daemons
-from dind_webhook.injection.message_parts import quote, truncate_warning, warn_of_names
+from dind_webhook.injection.message_parts import warn_of_names
 from dind_webhook.injection.options import Isolation
 from dind_webhook.injection.policy import Policy
 from dind_webhook.injection.proxy import missing_proxy_variables
@@ -50,10 +50,9 @@ def missing_operations(
     ]
 
 
-def warn_of_kept_members(pod: Pod, metadata: Metadata, additions: Additions, policy: Policy) -> tuple[str, ...]:
+def warn_of_kept_members(pod: Pod, additions: Additions, policy: Policy) -> tuple[str, ...]:
     """Return warnings about members of a pod that differ from the additions and are kept."""
     return (
-        *_warn_of_kept_label(metadata, additions),
         *_warn_of_kept_mounts(pod, additions),
         *warn_of_other_daemons(pod, additions, policy),
         *warn_of_own_configs(additions),
@@ -185,14 +184,6 @@ def _mount_operations(container: Container, desired: _MountEntries) -> list[Oper
     mounted_paths = {mount.path for mount in container.mounts}
     missing = [entry for path, entry in desired if path not in mounted_paths]
     return _append(f"{container.pointer}/volumeMounts", container.raw.volume_mounts, missing)
-
-
-def _warn_of_kept_label(metadata: Metadata, additions: Additions) -> Iterable[str]:
-    value = metadata.labels.get(INJECTED)
-    if value is not None and value != additions.mode:
-        yield truncate_warning(
-            f"the pod keeps its label {INJECTED}: {quote(value)}, which is not its mode, {additions.mode}; remove it"
-        )
 
 
 def _warn_of_kept_mounts(pod: Pod, additions: Additions) -> Iterable[str]:

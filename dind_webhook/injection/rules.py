@@ -289,6 +289,7 @@ def _check_node_socket(context: RuleContext) -> RuleOutcome:
 def _check_names_and_paths(context: RuleContext) -> RuleOutcome:
     return (
         conflicts.deny_taken_names(context.pod, context.additions, was_injected=context.was_injected)
+        or conflicts.deny_foreign_label(context.metadata, context.additions)
         or conflicts.deny_foreign_mounts(context.pod, context.additions)
         or conflicts.deny_taken_paths(context.pod, context.additions)
     )
@@ -403,7 +404,7 @@ def decide(context: RuleContext) -> Decision:
         *context.isolation_warnings,
         *context.additions.warnings,
         *_warn_of_replaced_socket(context),
-        *warn_of_kept_members(context.pod, context.metadata, context.additions, context.policy),
+        *warn_of_kept_members(context.pod, context.additions, context.policy),
         *warn_of_options_without_effect(context.metadata, context.mode),
     )
     return Decision(

@@ -7,6 +7,8 @@ ISOLATION_VARIABLE = "DIND_ISOLATION"
 
 # The config.json of the clients, which the script writes to the directory of the socket.
 CLIENT_CONFIG_VARIABLE = "DIND_CLIENT_CONFIG"
+# $0 of the script, and so how the command of a container with the script is recognized
+START_COMMAND_NAME = "start-dockerd"
 OWN_VARIABLES = frozenset({ISOLATION_VARIABLE, CLIENT_CONFIG_VARIABLE})
 
 # Decisions 0026, 0028 and 0033 have the reasons. It needs only POSIX sh and busybox. `$@` are the container's
@@ -211,4 +213,4 @@ START_SCRIPT = re.sub(r"\n *#[^\n]*", "", COMMENTED_SCRIPT)
 
 def start_command() -> list[str]:
     """Return the command of a container whose arguments begin with dockerd."""
-    return ["sh", "-c", START_SCRIPT, "start-dockerd"]
+    return ["sh", "-c", START_SCRIPT, START_COMMAND_NAME]

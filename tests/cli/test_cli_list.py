@@ -65,6 +65,30 @@ def test_a_pod_without_a_daemon_of_its_own_has_no_amounts(list_pods: List) -> No
     assert ran.stderr == ""
 
 
+@pytest.mark.parametrize(
+    "status",
+    [
+        "[" * 120_000,
+        '{"mode": "\\ud800"}',
+        json.dumps({"mode": "x" * 200_000}),
+        json.dumps({"mode": ["sidecar"]}),
+        json.dumps({"mode": "sidecar", "isolation": "x"}),
+        json.dumps({"mode": "sidecar", "version": "1" * 65}),
+    ],
+    ids=["nested", "surrogate", "long", "list", "isolation", "version"],
+)
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_a_status_that_no_webhook_wrote_is_no_row(list_pods: List, status: str, output: str) -> None:
+    """Anybody may write label and annotation in a namespace that has not opted in."""
+    forged = running("forged")
+    forged["metadata"]["annotations"]["dind.io/status"] = status
+    arguments = ("-o", "json") if output == "json" else ()
+    ran = list_pods({PODS: [forged, running()], METRICS: []}, *arguments)
+    assert ran.exit_code == 0
+    assert "forged" not in ran.stdout
+    assert "build-x7" in ran.stdout
+
+
 def test_pods_are_sorted(list_pods: List) -> None:
     pods = [running("b", namespace="b"), running("z", namespace="a"), running("a", namespace="b")]
     ran = list_pods({PODS: pods, METRICS: []})

@@ -263,7 +263,7 @@ def _is_allowed(option: Option, text: str, settings: dict[str, Any]) -> bool:
     if option.name == "isolation":
         return text == option.default or text in settings.get("allowed_isolations", ["userns"])
     if option.is_quantity and any(
-        find_exceeded_bounds({option.key: text}, make_policy(InjectionSettings(**settings)).max)
+        find_exceeded_bounds({option.key: text}, make_policy(InjectionSettings(**settings)).max, "cluster")
     ):
         return False
     return text != "Volume" or settings.get("defaults", {}).get("storage-size") != ""

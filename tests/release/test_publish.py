@@ -44,7 +44,9 @@ def _make_gpg_keys(folder: Path) -> tuple[Path, Path]:
     home = folder / "gnupg"
     home.mkdir(mode=0o700)
     gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--pinentry-mode=loopback", "--passphrase", ""]
-    subprocess.run([*gpg, "--quick-generate-key", "dind-webhook <release@example.invalid>", "rsa2048", "sign"], check=True)
+    subprocess.run(
+        [*gpg, "--quick-generate-key", "dind-webhook <release@example.invalid>", "rsa2048", "sign"], check=True
+    )
     files = folder / "secret.gpg", folder / "public.gpg"
     for file, export in zip(files, ("--export-secret-keys", "--export"), strict=True):
         file.write_bytes(subprocess.run([*gpg, export], check=True, capture_output=True).stdout)

@@ -2,11 +2,12 @@
 
 import base64
 import binascii
-import json
 from collections.abc import Iterator
 
+import orjson
+
 from dind_webhook.diagnostics.check import Category, Check, Problem
-from dind_webhook.diagnostics.daemon_files import FileReference, daemon_arguments, file_references
+from dind_webhook.diagnostics.daemon_files import FileReference, daemon_command, file_references
 from dind_webhook.diagnostics.snapshot import Snapshot
 from dind_webhook.injection import DAEMON_CONFIG_DIRECTORY, DAEMON_JSON, find_conflicting_directives
 from dind_webhook.model import JsonObject
@@ -46,13 +47,13 @@ def check_daemon_json(snapshot: Snapshot) -> Iterator[Problem]:
         found = snapshot.daemon_objects.get(reference.source)
         if reference.path != _DAEMON_JSON or found is None:
             continue
-        problem = _describe_configuration(reference, found, daemon_arguments(pod, snapshot.injection_policy))
+        problem = _describe_configuration(reference, found, daemon_command(pod, snapshot.injection_policy))
         if problem and problem not in sentences:
             sentences.add(problem)
             yield Problem(problem, {"namespace": reference.source.namespace})
 
 
-def _describe_configuration(reference: FileReference, found: JsonObject, arguments: list[str]) -> str | None:
+def _describe_configuration(reference: FileReference, found: JsonObject, command: list[str]) -> str | None:
     """Return why dockerd would refuse a daemon.json, or None. Never quotes the file: it may be a Secret."""
     namespace, kind, name = reference.source
     text = (found.get("data") or {}).get(reference.key)
@@ -60,12 +61,12 @@ def _describe_configuration(reference: FileReference, found: JsonObject, argumen
         return None
     place = f"{kind} {name} in namespace {namespace}, key {reference.key}"
     try:
-        configuration = json.loads(base64.b64decode(text) if kind == "Secret" else text)
+        configuration = orjson.loads(base64.b64decode(text) if kind == "Secret" else text)
     except (ValueError, binascii.Error):
         return f"{place}: is not JSON"
     if not isinstance(configuration, dict):
         return f"{place}: is not a JSON object"
-    if conflicts := find_conflicting_directives(configuration, arguments):
+    if conflicts := find_conflicting_directives(configuration, command):
         return f"{place}: dockerd refuses {', '.join(conflicts)}, which injection sets by flags"
     return None
 

@@ -620,6 +620,29 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     (
         "daemon-json",
         daemons_with_files(
+            "daemon.json=configmap/docker/d",
+            {ObjectId("ci", "ConfigMap", "docker"): {"data": {"d": "[" * 300_000}}},
+        ),
+        "ConfigMap docker in namespace ci, key d: is not JSON",
+        "remove these members",
+    ),
+    (
+        "daemon-json",
+        daemons_with_files(
+            "daemon.json=configmap/docker/d",
+            {
+                ObjectId("ci", "ConfigMap", "docker"): {
+                    "data": {"d": '{"debug": true, "proxies": {"http-proxy": "http://b:1", "https-proxy": ""}}'}
+                }
+            },
+            **{"dockerd-args": '["--http-proxy=http://a:1"]'},
+        ),
+        "ConfigMap docker in namespace ci, key d: dockerd refuses http-proxy, which",
+        "remove these members",
+    ),
+    (
+        "daemon-json",
+        daemons_with_files(
             "daemon.json=configmap/docker/d", {ObjectId("ci", "ConfigMap", "docker"): {"data": {"d": "[]"}}}
         ),
         "ConfigMap docker in namespace ci, key d: is not a JSON object",

@@ -861,6 +861,12 @@ def test_a_second_address_for_metrics_is_denied_by_name(flag: str) -> None:
     assert "sets --metrics-addr" in problems[0]
 
 
+def test_metrics_and_the_api_cannot_have_one_port() -> None:
+    decision = inject(a_pod(options={**_METRICS, "tcp": "127.0.0.1:9323"}), None, _PUBLIC)
+    assert decision.reason is Reason.INVALID_OPTION
+    assert "dind.io/metrics-port and dind.io/tcp have the same port, 9323; change one of them" in decision.message
+
+
 def test_metrics_are_not_served_in_the_network_of_the_node() -> None:
     pod = a_pod(options=_METRICS)
     pod["spec"]["hostNetwork"] = True

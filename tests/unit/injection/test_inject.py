@@ -56,12 +56,14 @@ def test_options_given_as_labels_are_without_effect(policy: Policy) -> None:
     assert "--mtu=1450" not in injected_pod(pod, policy)["spec"]["initContainers"][0]["args"]
 
 
-def test_a_label_of_the_pod_that_only_the_webhook_sets_is_kept_with_a_warning(policy: Policy) -> None:
+@pytest.mark.parametrize("value", ["daemonset", ""])
+def test_a_pod_cannot_hide_behind_a_label_of_its_own(policy: Policy, value: str) -> None:
     pod = a_pod()
-    pod["metadata"]["labels"] = {"dind.io/injected": "daemonset"}
-    (warning,) = inject(pod, None, policy).warnings
-    assert warning == (
-        'the pod keeps its label dind.io/injected: "daemonset", which is not its mode, sidecar; remove it'
+    pod["metadata"]["labels"] = {"dind.io/injected": value}
+    decision = inject(pod, None, policy)
+    assert decision.reason is Reason.NAME_TAKEN
+    assert decision.message == (
+        f'the pod has the label dind.io/injected: "{value}", which injection sets to sidecar; remove it'
     )
 
 

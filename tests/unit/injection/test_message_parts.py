@@ -45,5 +45,18 @@ def test_a_text_is_quoted(text: str, shown: str) -> None:
     assert quote(text) == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("ci:PASSWORD@proxy.corp:3128", '"***@proxy.corp:3128"'),
+        ("http:/ci:PASSWORD@p:1", '"***@p:1"'),
+        ('{"HTTPS_PROXY": "ci:PASS/WORD@h"', """'***@h"'"""),
+        ("docker@sha256:0a", '"docker@sha256:0a"'),
+    ],
+)
+def test_a_password_is_masked_without_a_scheme_too(text: str, shown: str) -> None:
+    assert quote(text) == shown
+
+
 def test_a_long_text_is_quoted_in_part() -> None:
     assert quote("x" * 65) == f'"{"x" * 61}..."'
