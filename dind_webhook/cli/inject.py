@@ -13,7 +13,7 @@ from dind_webhook.cli.exit_codes import FAILED
 from dind_webhook.cli.files import describe_unknown, read_manifests
 from dind_webhook.cli.namespace_labels import NamespaceLabels, parse_namespace_labels
 from dind_webhook.cli.output import InjectOutput, describe, print_exactly, print_line, style_of
-from dind_webhook.injection import Decision, Outcome, Policy, decide_for_namespace
+from dind_webhook.injection import Decision, Outcome, Policy, decide_for_namespace, join_first
 from dind_webhook.manifests import Change, Manifest, ManifestPod, join
 from dind_webhook.model import prefix_paths
 from dind_webhook.settings import load_policy
@@ -44,6 +44,7 @@ def run_inject(
     manifests = read_manifests("inject", filenames, recursive=recursive, namespace=namespace)
     patches: list[str] = []
     failed = False
+    _warn_of_missing_namespaces(manifests, policy, color)
     for manifest in manifests:
         decisions = _inject(manifest, labels, policy)
         for template, decision in decisions:
@@ -81,6 +82,18 @@ def _inject(manifest: Manifest, labels: NamespaceLabels, policy: Policy) -> list
             manifest.inject(template, decision.operations)
         decisions.append((template, decision))
     return decisions
+
+
+def _warn_of_missing_namespaces(manifests: list[Manifest], policy: Policy, color: str) -> None:
+    """Say which objects the settings of the whole cluster decide about, because nothing names their namespace."""
+    names = [template.name for manifest in manifests for template in manifest.templates() if not template.namespace]
+    if policy.namespaces and names:
+        _print_to_stderr(
+            f"no namespace in {join_first(names, str, ', ')}: the settings of single namespaces do not count; set "
+            "--namespace",
+            typer.colors.YELLOW,
+            color,
+        )
 
 
 def _render(manifests: list[Manifest], output: InjectOutput) -> str:

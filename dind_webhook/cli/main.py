@@ -344,7 +344,7 @@ def _list(
     kubeconfig: KubeconfigFlag = None,
     context: ContextFlag = None,
 ) -> None:
-    """List the injected pods of a cluster: whose they are, what their daemons request and use.
+    """List the injected pods of a cluster, with their owners, and what their daemons request and use.
 
     Pods that have ended are left out. The use is that of metrics.k8s.io, where the cluster has it.
     """

@@ -43,7 +43,9 @@ def list_namespace_settings(loaded: LoadedSettings, namespace: str) -> Iterator[
         if name not in own_names:
             yield general[name]
         elif name == "injection.max" and injection.max:
-            yield Setting(name, value, ", ".join(dict.fromkeys((general[name].origin, origin))))
+            # The bounds of the entry are merged into the general ones, which may be from another place.
+            others = general[name].origin
+            yield Setting(name, value, origin if others == listed_entries.origin else f"{others}, {origin}")
         else:
             yield Setting(name, value, origin)
     yield Setting(listed_entries.name, list(entry.names) if entry else [], origin)

@@ -63,7 +63,7 @@ def _load_sources(
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
-        raise SettingsError(problems + [_describe_problem(details, origins) for details in error.errors()]) from None
+        raise SettingsError(problems + [_describe_problem(details, origins) for details in _causes(error)]) from None
     if problems:
         raise SettingsError(problems)
     return LoadedSettings(settings, origins)
@@ -151,6 +151,13 @@ _MESSAGES = {
     "too_short": "must not be empty",
     "tuple_type": "must be a list",
 }
+
+
+def _causes(error: ValidationError) -> list[Any]:
+    """Return the problems, without lists that are too short only because an item has a problem."""
+    found = error.errors()
+    lists_of_problems = {details["loc"][:-1] for details in found}
+    return [details for details in found if details["type"] != "too_short" or details["loc"] not in lists_of_problems]
 
 
 def _describe_problem(details: Any, origins: Mapping[str, str]) -> str:

@@ -59,7 +59,9 @@ def _check_dns_name(name: str) -> str:
 def _check_namespace_pattern(pattern: str) -> str:
     # A name may begin or end where a pattern has `*`.
     if not is_dns_label(pattern.replace("*", "a")):
-        raise ValueError(f"{pattern!r} is no name of a namespace: at most 63 of a-z, 0-9 and '-', and '*' for any text")
+        raise ValueError(
+            f"{pattern!r} is not the name of a namespace: at most 63 of a-z, 0-9 and '-', and '*' for any text"
+        )
     return pattern
 
 
@@ -133,7 +135,11 @@ def _join_lists(texts: Any) -> Any:
 
 def _name_options(texts: dict[str, str]) -> dict[str, str]:
     # Names of variables have no dashes: DIND_WEBHOOK_INJECTION__DEFAULTS__STORAGE_SIZE.
-    return {name.replace("_", "-"): text for name, text in texts.items()}
+    named = {name.replace("_", "-"): text for name, text in texts.items()}
+    if len(named) < len(texts):
+        twice = next(name for name in texts if "_" in name and name.replace("_", "-") in texts)
+        raise ValueError(f"has {twice.replace('_', '-')} twice: with - and with _")
+    return named
 
 
 def _read_annotation_text(value: Any) -> Any:

@@ -119,6 +119,17 @@ def test_a_namespace_that_did_not_opt_in_keeps_its_pods_as_they_are(run: Run, po
     assert "untouched (namespace-not-opted-in)" in ran.stderr
 
 
+def test_an_object_without_a_namespace_is_named_if_namespaces_have_settings(
+    run: Run, pod: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text("injection: {namespaces: [{names: [default], max: {cpu-limit: 2}}]}", "utf-8")
+    warning = "no namespace in pod/ci: the settings of single namespaces do not count; set --namespace"
+    assert warning in run("inject", "-f", pod, "--config", config).stderr
+    assert "no namespace in" not in run("inject", "-f", pod, "--config", config, "-n", "default").stderr
+    assert "no namespace in" not in run("inject", "-f", pod).stderr
+
+
 def test_a_file_without_a_workload_is_printed_as_it_is(run: Run, write: Write) -> None:
     ran = run("inject", "-f", write(CONFIG_MAP))
     assert (ran.exit_code, ran.stdout) == (0, CONFIG_MAP)

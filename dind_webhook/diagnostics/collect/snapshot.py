@@ -23,10 +23,9 @@ from dind_webhook.injection import Isolation, Mode, Policy
 from dind_webhook.model import JsonObject
 
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
-# Dry-runs in more namespaces rarely find other problems.
-_MAX_NAMESPACES = 10
-# Pods of one team name the same few objects.
-_MAX_DAEMON_OBJECTS = 100
+# A dry-run takes some 20 ms. Policies and the objects that they name differ from namespace to namespace.
+_MAX_NAMESPACES = 100
+_MAX_DAEMON_OBJECTS = 500
 # The kinds that people write; controllers create the other kinds from them.
 _WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job")
 

@@ -27,6 +27,10 @@ def _settings(*entries: dict[str, Any], **base: Any) -> InjectionSettings:
     return InjectionSettings.model_validate({**base, "namespaces": entries})
 
 
+def test_a_name_that_is_none_is_one_mistake() -> None:
+    assert "must not be empty" not in _problems({"names": ["CI"]})
+
+
 def test_an_entry_is_checked_with_all_other_settings() -> None:
     """A member after `namespaces` would not be known yet when an entry is checked."""
     assert list(InjectionSettings.model_fields)[-1] == "namespaces"
@@ -86,9 +90,9 @@ def test_defaults_and_bounds_are_added_to_those_of_the_cluster() -> None:
         ([{"names": ["*"]}, {"names": ["a"]}], "because an earlier entry has *; move or remove it"),
         ([{"names": ["a", "a"]}], "entry a, a: a is there twice"),
         ([{"names": []}], "names"),
-        ([{"names": ["Ci"]}], "'Ci' is no name of a namespace"),
-        ([{"names": ["a.b"]}], "'a.b' is no name of a namespace"),
-        ([{"names": ["-*"]}], "'-*' is no name of a namespace"),
+        ([{"names": ["Ci"]}], "'Ci' is not the name of a namespace"),
+        ([{"names": ["a.b"]}], "'a.b' is not the name of a namespace"),
+        ([{"names": ["-*"]}], "'-*' is not the name of a namespace"),
         ([{"names": ["a"], "defaults": {"mut": "1"}}], "entry a: defaults: mut: is not an option; did you mean mtu?"),
         ([{"names": ["a"], "max": {"mtu": "1"}}], "entry a: max: mtu: cannot have a bound"),
         ([{"names": ["a"], "max": {"memory-limit": "1Gi"}}], "entry a: max: memory-limit: its default, 4Gi, is more"),
@@ -135,7 +139,7 @@ def test_the_settings_of_a_namespace_are_listed_with_their_origins() -> None:
     assert found["injection.defaults.mtu"] == ("1450", entry)
     assert found["injection.defaults.memory-limit"] == ("1Gi", "settings.yaml")
     assert found["injection.defaults.cpu-limit"] == ("2", "default")
-    assert found["injection.max"] == ({"cpu-limit": "4", "memory-limit": "8Gi"}, f"settings.yaml, {entry}")
+    assert found["injection.max"] == ({"cpu-limit": "4", "memory-limit": "8Gi"}, entry)
     assert found["injection.allowed_options"][1] == "default"
     assert found["injection.namespaces"] == (["a", "b-*"], entry)
     assert not [name for name in found if not name.startswith("injection.")]

@@ -229,6 +229,7 @@ def test_every_member_has_a_line_of_help(group: type[BaseModel]) -> None:
         ("max", {"mtu": "1500"}, "mtu: cannot have a bound; options that can: cpu-request, cpu-limit, memory-request"),
         ("max", {"memory-limit": "8GB"}, 'memory-limit: "8GB" is not a quantity'),
         ("max", {"cpu-limit": "none"}, 'cpu-limit: "none" is not a bound; leave it out, or set a quantity'),
+        ("max", {"cpu_limit": "4", "cpu-limit": "8"}, "has cpu-limit twice: with - and with _"),
         ("max", {"memory-limit": "2Gi"}, "memory-limit: its default, 4Gi, is more than 2Gi; set defaults.memory-limit"),
         (
             "max",
