@@ -102,7 +102,7 @@ CONTRADICTIONS: list[tuple[str, Any]] = [
         {"daemonset": {"enabled": True, "metrics": {"podMonitor": {"enabled": True}}}},
     ),
     (
-        "daemonset.extraArgs sets --metrics-addr, which the chart sets itself: set daemonset.metrics.port instead",
+        "daemonset.extraArgs has --metrics-addr, which the chart determines: set daemonset.metrics.port instead",
         {
             "daemonset": {
                 "enabled": True,
@@ -131,8 +131,51 @@ CONTRADICTIONS: list[tuple[str, Any]] = [
         ]
     ),
     *(
-        (f"daemonset.extraArgs sets {flag}, which the chart sets", {"daemonset": {"extraArgs": ["--debug", argument]}})
-        for flag, argument in [("--group", "--group=1000"), ("--data-root", "--data-root=/data")]
+        (
+            f"daemonset.extraArgs has {flag}, which the chart determines: {remedy}",
+            {"daemonset": {"extraArgs": ["--debug", argument]}},
+        )
+        for flag, argument, remedy in [
+            ("--group", "--group=1000", "set settings.injection.defaults.group instead"),
+            ("-G", "-G1000", "set settings.injection.defaults.group instead"),
+            ("--data-root", "--data-root=/data", "set daemonset.storage instead"),
+            ("--exec-root", "--exec-root=/data", "remove it"),
+            ("--pidfile", "--pidfile=/data/pid", "remove it"),
+            ("-p", "-p=/data/pid", "remove it"),
+            ("--cgroup-parent", "--cgroup-parent=/a", "remove it"),
+        ]
+    ),
+    *(
+        (f"daemonset.config has {name}, which the chart determines: {remedy}", {"daemonset": {"config": {name: value}}})
+        for name, value, remedy in [
+            ("hosts", ["unix:///a"], "add --host to daemonset.extraArgs instead"),
+            ("group", "docker", "set settings.injection.defaults.group instead"),
+            ("data-root", "/a", "set daemonset.storage instead"),
+            ("exec-root", "/a", "remove it"),
+            ("pidfile", "/a", "remove it"),
+            ("cgroup-parent", "/a", "remove it"),
+        ]
+    ),
+    (
+        "daemonset.config has metrics-addr, which the chart determines: set daemonset.metrics.port instead",
+        {
+            "daemonset": {
+                "enabled": True,
+                "metrics": {"enabled": True},
+                "config": {"metrics-addr": "0.0.0.0:9999"},
+            }
+        },
+    ),
+    *(
+        (
+            f"daemonset.extraArgs has {flag} with port 9323, which is daemonset.metrics.port too",
+            {"daemonset": {"enabled": True, "metrics": {"enabled": True}, "extraArgs": arguments}},
+        )
+        for flag, arguments in [
+            ("--host", ["--host=tcp://0.0.0.0:9323"]),
+            ("--host", ["--tls=false", "--host=tcp://[::]:9323"]),
+            ("-H", ["-H:9323"]),
+        ]
     ),
     *(
         (
@@ -143,8 +186,31 @@ CONTRADICTIONS: list[tuple[str, Any]] = [
             "http://m.example:5000",
             "https://m.example:5000/proxy",
             "http://localhost:5000",
+            "http://LOCALHOST:5000",
+            "http://mirror.localhost:5000",
+            "http://127.1.2.3",
             "http://[::1]:5000",
+            "http://[0:0::1]",
+            "http://[::ffff:127.0.0.1]:5000",
         )
+    ),
+    *(
+        (
+            f"daemonset.config has the mirror {mirror}, which {verb} an insecure registry too, by {network}:",
+            {"daemonset": {"config": {"registry-mirrors": [mirror], "insecure-registries": ["a.example", network]}}},
+        )
+        for mirror, verb, network in [
+            ("http://10.1.1.1:5000", "is", "10.0.0.0/8"),
+            ("https://192.0.2.129", "is", "192.0.2.128/25"),
+            ("https://192.0.2.1/proxy", "is", "0.0.0.0/0"),
+            ("http://[fd00::1]:5000", "may be", "fd00::/8"),
+            ("http://[::ffff:10.1.1.1]:5000", "may be", "10.0.0.0/8"),
+            ("http://10.1.1.1:5000", "may be", "::ffff:10.0.0.0/104"),
+        ]
+    ),
+    (
+        "daemonset.extraArgs has the mirror http://10.1.1.1, which is an insecure registry too, by 10.0.0.0/8:",
+        {"daemonset": {"extraArgs": ["--registry-mirror=http://10.1.1.1", "--insecure-registry=10.0.0.0/8"]}},
     ),
     (
         "daemonset.config has the mirror https://m.example, which is an insecure registry too",
@@ -165,21 +231,29 @@ CONTRADICTIONS: list[tuple[str, Any]] = [
     ),
     *(
         (
-            f"daemonset.config has {name}, but {place} sets the flag",
-            {"daemonset": {"config": config, "extraArgs": args}},
+            f"daemonset.config has {name}, but daemonset.extraArgs has {flag}, and dockerd refuses",
+            {"daemonset": {"config": config, "extraArgs": arguments}},
         )
-        for name, place, config, args in [
-            ("hosts", "the chart", {"hosts": ["unix:///a"]}, []),
-            ("cgroup-parent", "the chart", {"cgroup-parent": "/a"}, []),
-            ("group", "settings.injection.defaults.group", {"group": "docker"}, []),
-            ("mtu", "daemonset.extraArgs", {"mtu": 1450}, ["--mtu=1400"]),
-            ("labels", "daemonset.extraArgs", {"labels": ["a=b"]}, ["--label=c=d"]),
-            ("insecure-registries", "daemonset.extraArgs", {"insecure-registries": ["a"]}, _INSECURE),
+        for name, flag, config, arguments in [
+            ("mtu", "--mtu", {"mtu": 1450}, ["--mtu=1400"]),
+            ("labels", "--label", {"labels": ["a=b"]}, ["--label=c=d"]),
+            ("insecure-registries", "--insecure-registry", {"insecure-registries": ["a"]}, _INSECURE),
+            ("debug", "-D", {"debug": True}, ["-D"]),
+            ("debug", "-D", {"debug": True}, ["-Dl=debug"]),
+            ("log-level", "-l", {"log-level": "info"}, ["-Dl=debug"]),
+            ("log-level", "-l", {"log-level": "info"}, ["-ldebug"]),
+            ("bridge", "-b", {"bridge": "none"}, ["-b=none"]),
+            ("storage-driver", "-s", {"storage-driver": "vfs"}, ["-s=vfs"]),
+            (
+                "proxies.http-proxy",
+                "--http-proxy",
+                {"proxies": {"http-proxy": "http://a.example"}},
+                ["--http-proxy=http://b.example"],
+            ),
         ]
     ),
-    ("daemonset.config has data-root, for whose place", {"daemonset": {"config": {"data-root": "/a"}}}),
     (
-        "daemonset.extraArgs sets --config-file, and daemonset.config is set too",
+        "daemonset.extraArgs has --config-file, and daemonset.config is set too",
         {"daemonset": {"config": {"debug": True}, "extraArgs": ["--config-file=/a"]}},
     ),
     (
@@ -308,6 +382,33 @@ def test_a_tool_that_writes_the_bundle_is_named_by_its_annotation() -> None:
         {"daemonset": {"enabled": True, "hostPath": "/data/dind", "storage": {"hostPath": "/data/dind-images"}}},
         {"daemonset": {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}}}},
         {"daemonset": {"enabled": True, "extraArgs": ["--metrics-addr=127.0.0.1:9323"]}},
+        {"daemonset": {"extraArgs": ["--host=tcp://0.0.0.0:2376", "--tlsverify", "-H=unix:///run/a.sock"]}},
+        {
+            "daemonset": {
+                "enabled": True,
+                "metrics": {"enabled": True},
+                "extraArgs": ["--host=tcp://0.0.0.0:19323", "--host=unix:///run/a:9323"],
+            }
+        },
+        {"daemonset": {"config": {"proxies": {"no-proxy": "a.example"}}, "extraArgs": ["--http-proxy=http://a.example"]}},
+        {"daemonset": {"config": {"log-opts": {"debug": "1"}}, "extraArgs": ["-D"]}},
+        {"daemonset": {"config": {"debug": True, "dns": ["192.0.2.1"]}, "extraArgs": ["--log-level=debug"]}},
+        *(
+            {"daemonset": {"config": {"registry-mirrors": [mirror], "insecure-registries": ["a.example", network]}}}
+            for mirror, network in [
+                ("http://10.1.1.1:5000", "192.0.2.0/24"),
+                ("http://192.0.2.127:5000", "192.0.2.128/25"),
+                ("http://10.1.1.1:5000", "fd00::/8"),
+                ("http://[fd00::1]:5000", "10.0.0.0/8"),
+                ("http://m.example:5000", "10.0.0.0/8"),
+                ("http://localhost.example", "10.0.0.0/8"),
+                ("http://127.example", "10.0.0.0/8"),
+            ]
+        ),
+        {
+            "settings": {"injection": {"start_script": False}},
+            "daemonset": {"config": {"cgroup-parent": "/a"}},
+        },
         {"test": {"enabled": False, "namespace": "kube-system"}},
         {"test": {"namespace": "ci"}},
         {"settings": {"injection": {"defaults": {"registry-mirrors": ["https://m.example"], "env": {"A": "b"}}}}},

@@ -1,7 +1,5 @@
 {{- define "dind-webhook.validate.daemonset" -}}
 {{- $v := .Values.daemonset -}}
-{{- $config := $v.config | default dict -}}
-{{- $group := include "dind-webhook.group" . -}}
 {{- $modes := list -}}
 {{- range include "dind-webhook.injections" . | fromJsonArray -}}{{- $modes = concat $modes .injection.modes -}}{{- end -}}
 {{- if and $v.enabled (not (has "daemonset" $modes)) }}
@@ -24,55 +22,11 @@ daemonset.updateStrategy.rollingUpdate is set, but daemonset.updateStrategy.type
 daemonset.updateStrategy.rollingUpdate.maxSurge is {{ .maxSurge }}: two daemons would use the same directories on a node; leave it out
 {{- end }}
 {{- end }}
-{{- $elsewhere := dict
-      "--group" "settings.injection.defaults.group"
-      "-G" "settings.injection.defaults.group"
-      "--data-root" "daemonset.storage" -}}
-{{- if $v.metrics.enabled -}}
-{{- $_ := set $elsewhere "--metrics-addr" "daemonset.metrics.port" -}}
-{{- end -}}
-{{- range $v.extraArgs -}}
-{{- $flag := (splitn "=" 2 .)._0 -}}
-{{- with get $elsewhere $flag }}
-daemonset.extraArgs sets {{ $flag }}, which the chart sets itself: set {{ . }} instead
-{{- end }}
-{{- end }}
 {{- if and $v.metrics.enabled (not $v.enabled) }}
 daemonset.metrics.enabled is on, but daemonset.enabled is off: there is no daemon to measure; turn daemonset.enabled on
 {{- end }}
 {{- if and $v.metrics.podMonitor.enabled (not $v.metrics.enabled) }}
 daemonset.metrics.podMonitor.enabled is on, but daemonset.metrics.enabled is off: a PodMonitor needs that port
-{{- end }}
-{{- $mirrors := list -}}
-{{- $insecure := get $config "insecure-registries" | default list -}}
-{{- range $v.extraArgs -}}
-{{- if hasPrefix "--registry-mirror=" . -}}{{- $mirrors = append $mirrors (dict "in" "extraArgs" "url" (trimPrefix "--registry-mirror=" .)) -}}{{- end -}}
-{{- if hasPrefix "--insecure-registry=" . -}}{{- $insecure = append $insecure (trimPrefix "--insecure-registry=" .) -}}{{- end -}}
-{{- end -}}
-{{- range get $config "registry-mirrors" | default list -}}{{- $mirrors = append $mirrors (dict "in" "config" "url" .) -}}{{- end -}}
-{{- range $mirrors -}}
-{{- $host := regexReplaceAll "^(https?://)?([^/]*).*$" .url "${2}" -}}
-{{- if and $host (or (has $host $insecure) (regexMatch "^(localhost|127\\.|\\[::1\\])" $host)) }}
-daemonset.{{ .in }} has the mirror {{ .url }}, which is an insecure registry too: dockerd would no longer check the certificate of Docker Hub itself; a mirror with plain HTTP needs no --insecure-registry, and must not be on loopback
-{{- end }}
-{{- end }}
-{{- /* dockerd refuses what is both in its file and a flag. Lists have the plural of the flag as their name. */ -}}
-{{- $flags := dict "hosts" "the chart" "cgroup-parent" "the chart" -}}
-{{- if $group -}}{{- $_ := set $flags "group" "settings.injection.defaults.group" -}}{{- end -}}
-{{- if $v.metrics.enabled -}}{{- $_ := set $flags "metrics-addr" "daemonset.metrics" -}}{{- end -}}
-{{- range $v.extraArgs -}}
-{{- $flag := (splitn "=" 2 .)._0 | trimAll "-" -}}
-{{- range $name := list $flag (printf "%ss" $flag) (regexReplaceAll "y$" $flag "ies") -}}{{- $_ := set $flags $name "daemonset.extraArgs" -}}{{- end -}}
-{{- if and $config (eq $flag "config-file") }}
-daemonset.extraArgs sets --config-file, and daemonset.config is set too: choose one
-{{- end }}
-{{- end }}
-{{- range $name, $_ := $config -}}
-{{- if has $name (list "data-root" "exec-root" "pidfile") }}
-daemonset.config has {{ $name }}, for whose place the chart mounts volumes: remove it{{ eq $name "data-root" | ternary ", and set daemonset.storage" "" }}
-{{- else if hasKey $flags $name }}
-daemonset.config has {{ $name }}, but {{ get $flags $name }} sets the flag of the same meaning, and dockerd refuses to start with both: remove one of them
-{{- end }}
 {{- end }}
 {{- if $v.enabled }}
 {{- include "dind-webhook.validate.directories" . }}
