@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -517,6 +518,13 @@ def test_schema_and_values_have_the_same_keys() -> None:
 def test_the_settings_that_values_take_are_those_of_the_program(group: str) -> None:
     properties = SCHEMA["properties"]["settings"]["properties"][group]["properties"]
     assert sorted(properties) == sorted(open_settings(group))
+
+
+@pytest.mark.parametrize("group", ["server", "log"])
+def test_the_comment_of_a_group_of_settings_names_them(group: str) -> None:
+    line = re.search(rf"^\| settings\.{group} \|.*$", (CHART / "README.md").read_text(), re.MULTILINE)
+    assert line
+    assert set(open_settings(group)) <= set(re.findall(r"`(\w+)`", line[0]))
 
 
 def test_the_options_that_values_take_are_those_of_the_program() -> None:
