@@ -117,9 +117,15 @@ def test_an_unknown_global_is_refused_and_the_known_ones_are_named(member: str, 
     assert "global.imagePullSecrets" in message
 
 
-def test_what_rancher_adds_is_no_mistake() -> None:
-    added = {"cattle": {"clusterId": "local", "systemDefaultRegistry": ""}, "systemDefaultRegistry": ""}
+@pytest.mark.parametrize("registry", ["", MIRROR])
+def test_what_rancher_adds_is_no_mistake_and_has_no_effect(registry: str) -> None:
+    added = {"cattle": {"clusterId": "local", "systemDefaultRegistry": registry}, "systemDefaultRegistry": registry}
     assert images(render({"global": added})) == images(render({}))
+
+
+def test_the_readme_says_which_registry_counts_in_rancher() -> None:
+    lines = (CHART / "README.md").read_text().splitlines()
+    assert any("global.imageRegistry |" in line and "Rancher" in line for line in lines)
 
 
 @pytest.fixture
