@@ -12,9 +12,11 @@ import pytest
 import yaml
 from helm import CHART, CUSTOM, HELMS, NAMESPACE, SCENARIOS, refusal, render, template
 from kubernetes_validate.utils import schema_contents
+from pydantic import ValidationError
 from readme import open_settings, readme
 
 from dind_webhook.injection import OPTIONS
+from dind_webhook.settings import InjectionSettings
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 # A condition of umbrella charts; this chart does not use it
@@ -25,7 +27,74 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 ISSUER_OF_NO_NAME = {"issuerRef": {"kind": "ClusterIssuer"}}
 _INSECURE = ["--insecure-registry=m.example"]
+WRONG_DEFAULTS: list[tuple[str, Any]] = [
+    *(
+        (
+            f"settings.injection.max.{name} is {bound}, but its default is {default}:",
+            {"defaults": {name: default}, "max": {name: bound}},
+        )
+        for name, default, bound in [
+            ("cpu-limit", "4", "3500m"),
+            ("cpu-limit", 1.5, 1.25),
+            ("memory-limit", "8Gi", "8G"),
+            ("memory-limit", "8.5e9", "8000M"),
+            ("storage-size", "1Ti", "1000Gi"),
+        ]
+    ),
+    ("settings.injection.max.cpu-limit is 1, but its default is 2:", {"max": {"cpu-limit": 1}}),
+    *(
+        (
+            f"settings.injection.max.{name} is 1Ti, but its default is unset, which is no limit: set ",
+            {"defaults": {name: default}, "max": {name: "1Ti"}},
+        )
+        for name, default in [("memory-limit", "none"), ("memory-limit", None), ("storage-size", "")]
+    ),
+    (
+        "settings.injection.namespaces[1].max.memory-limit is 4Gi, but its default is 8Gi:",
+        {
+            "defaults": {"memory-limit": "8Gi"},
+            "namespaces": [{"names": ["a"]}, {"names": ["b-*"], "max": {"memory-limit": "4Gi"}}],
+        },
+    ),
+    (
+        "settings.injection.namespaces[0].max.memory-limit is 4Gi, but its default is 8Gi:",
+        {"max": {"memory-limit": "4Gi"}, "namespaces": [{"names": ["a"], "defaults": {"memory-limit": "8Gi"}}]},
+    ),
+    (
+        "settings.injection.defaults.memory-request is 512Mi, more than memory-limit, 256Mi:",
+        {"defaults": {"memory-limit": "256Mi"}},
+    ),
+    (
+        "settings.injection.namespaces[0].defaults.cpu-request is 3, more than cpu-limit, 2:",
+        {"namespaces": [{"names": ["a"], "defaults": {"cpu-request": 3}}]},
+    ),
+    (
+        "settings.injection.defaults.proxy has a name or password, which",
+        {"defaults": {"proxy": "http://user:password@proxy.example:3128"}},
+    ),
+]
+RIGHT_DEFAULTS: list[Any] = [
+    *(
+        {"defaults": {name: default}, "max": {name: bound}}
+        for name, default, bound in [
+            ("cpu-limit", "700m", 0.7),
+            ("cpu-limit", "1000000001n", "1.000000001"),
+            ("memory-limit", "1.1G", "1100M"),
+            ("memory-limit", 34359738368, "32Gi"),
+            ("memory-limit", "8e9", "8G"),
+            ("memory-limit", "8G", "8e+09"),
+            ("storage-size", "1E", "1Ei"),
+            ("storage-size", "1024Gi", "1.Ti"),
+            ("memory-limit", "none", ""),
+        ]
+    ),
+    {"max": {"memory-limit": "4Gi"}, "namespaces": [{"names": ["a"], "max": {"memory-limit": ""}}]},
+    {"defaults": {"cpu-limit": "none", "cpu-request": 64, "memory-request": ""}},
+    {"defaults": {"proxy": "http://proxy.example:3128/", "ca": "a.b", "registry-secret": "c", "storage-class": ""}},
+    {"image_pull_secrets": ["a", "a" * 63 + ".b"], "runtime_classes": {"kata": "kata.v1"}},
+]
 CONTRADICTIONS: list[tuple[str, Any]] = [
+    *((sentence, {"settings": {"injection": injection}}) for sentence, injection in WRONG_DEFAULTS),
     ("image.tag is empty", {"image": {"tag": ""}}),
     ("dindImage.tag is empty", {"dindImage": {"tag": ""}}),
     ("settings.injection.defaults.image", {"settings": {"injection": {"defaults": {"image": "docker"}}}}),
@@ -327,6 +396,30 @@ OUT_OF_SCHEMA = [
             ("placement", "first"),
             ("image", ""),
             ("registry-mirrors", [5000]),
+            ("proxy", "proxy.example:3128"),
+            ("proxy", "http://proxy.example/path"),
+            ("ca", "Corporate_CA"),
+            ("registry-secret", "pull-"),
+            ("storage-class", "Fast"),
+        ]
+    ),
+    *(
+        (f"/settings/injection/image_pull_secrets/{index}", {"settings": {"injection": {"image_pull_secrets": names}}})
+        for index, names in [(0, ["Registry"]), (1, ["a", "b_c"]), (0, ["a" * 64])]
+    ),
+    ("/settings/injection/runtime_classes/kata", {"settings": {"injection": {"runtime_classes": {"kata": "Kata"}}}}),
+    *(
+        (f"{place}/tolerations/0{member}", values)
+        for member, toleration in [
+            ("/value", {"key": "ci", "operator": "Exists", "value": "true"}),
+            ("", {"effect": "NoSchedule"}),
+            ("/operator", {"key": "", "operator": "Equal"}),
+            ("/effect", {"key": "ci", "operator": "Exists", "effect": "NoSchedule", "tolerationSeconds": 5}),
+            ("", {"key": "ci", "operator": "Exists", "tolerationSeconds": 5}),
+        ]
+        for place, values in [
+            ("", {"tolerations": [toleration]}),
+            ("/settings/injection", {"settings": {"injection": {"tolerations": [toleration]}}}),
         ]
     ),
     ("/settings/injection", {"settings": {"injection": {"host_path": "/run"}}}),
@@ -391,7 +484,12 @@ def test_a_tool_that_writes_the_bundle_is_named_by_its_annotation() -> None:
                 "extraArgs": ["--host=tcp://0.0.0.0:19323", "--host=unix:///run/a:9323"],
             }
         },
-        {"daemonset": {"config": {"proxies": {"no-proxy": "a.example"}}, "extraArgs": ["--http-proxy=http://a.example"]}},
+        {
+            "daemonset": {
+                "config": {"proxies": {"no-proxy": "a.example"}},
+                "extraArgs": ["--http-proxy=http://a.example"],
+            }
+        },
         {"daemonset": {"config": {"log-opts": {"debug": "1"}}, "extraArgs": ["-D"]}},
         {"daemonset": {"config": {"debug": True, "dns": ["192.0.2.1"]}, "extraArgs": ["--log-level=debug"]}},
         *(
@@ -413,11 +511,33 @@ def test_a_tool_that_writes_the_bundle_is_named_by_its_annotation() -> None:
         {"test": {"enabled": False, "namespace": "kube-system"}},
         {"test": {"namespace": "ci"}},
         {"settings": {"injection": {"defaults": {"registry-mirrors": ["https://m.example"], "env": {"A": "b"}}}}},
+        *({"settings": {"injection": injection}} for injection in RIGHT_DEFAULTS),
+        *(
+            {"tolerations": [toleration], "settings": {"injection": {"tolerations": [toleration]}}}
+            for toleration in [
+                {"operator": "Exists"},
+                {"key": "", "operator": "Exists", "value": ""},
+                {"key": "ci", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5},
+                {"key": "ci", "value": "true"},
+                {"key": "ci", "operator": "Equal", "value": "", "effect": "NoSchedule"},
+            ]
+        ),
     ],
     ids=str,
 )
 def test_what_is_close_to_a_contradiction_renders(values: Any) -> None:
     render(values)
+
+
+@pytest.mark.parametrize("injection", [row[1] for row in WRONG_DEFAULTS], ids=str)
+def test_the_program_refuses_the_defaults_that_helm_refuses(injection: Any) -> None:
+    with pytest.raises(ValidationError):
+        InjectionSettings.model_validate(injection)
+
+
+@pytest.mark.parametrize("injection", RIGHT_DEFAULTS, ids=str)
+def test_the_program_accepts_the_defaults_that_helm_accepts(injection: Any) -> None:
+    InjectionSettings.model_validate(injection)
 
 
 def test_no_replica_is_fine_where_pods_do_not_depend_on_it() -> None:
