@@ -13,7 +13,8 @@ class Additions:
     `container`, with `container_mounts`, becomes the first init container, or the last container if `as_container`.
     Each of `clients` gets `client_env` and `client_mounts`, and the spec itself gets `pod_members`. The daemon listens
     on `tcp` too. `evictable` names the emptyDirs that the cluster autoscaler may delete when it drains a node.
-    Each client gets those of `proxy_variables` and of `client_config` that it does not set itself.
+    Each client gets those of `proxy_variables` and of `client_config` that it does not set itself. Those in
+    `config_mounts`, by name, get that mount too.
     `node_selector`, `tolerations` and `image_pull_secrets` (names) are merged into those of the pod.
     """
 
@@ -30,6 +31,7 @@ class Additions:
         client_env: JsonObject,
         client_mounts: tuple[Mount, ...],
         client_config: ClientConfig | None,
+        config_mounts: Mapping[str, Mount],
         proxy_variables: tuple[JsonObject, ...],
         pod_members: JsonObject,
         tcp: TcpAddress | None,
@@ -49,6 +51,7 @@ class Additions:
         self.client_env = client_env
         self.client_mounts = client_mounts
         self.client_config = client_config
+        self.config_mounts = config_mounts
         self.proxy_variables = proxy_variables
         self.pod_members = pod_members
         self.tcp = tcp

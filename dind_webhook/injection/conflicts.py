@@ -42,7 +42,8 @@ def deny_stale_status(pod: Pod, additions: Additions) -> Denial | None:
         problem = _describe_container_mismatch(pod, additions.container, as_container=additions.as_container)
     for volume in additions.volumes:
         existing = pod.volumes.get(volume["name"])
-        if existing is None and not additions.container:
+        # A container that a later webhook added may need another emptyDir.
+        if existing is None and not additions.container and "hostPath" in volume:
             problem = f"has no volume {quote(volume['name'])}"
         elif existing is not None and not _is_same_kind(existing, volume):
             problem = f"has a volume {quote(volume['name'])} that is not the injected one"
@@ -166,6 +167,8 @@ def deny_foreign_mounts(pod: Pod, additions: Additions) -> Denial | None:
     own_name = additions.container["name"] if additions.container else None
     for container in pod.all_containers:
         injected = additions.container_mounts if container.name == own_name else additions.client_mounts
+        if additions.config_mounts and container.name in additions.config_mounts:
+            injected = (*injected, additions.config_mounts[container.name])
         for device in container.raw.volume_devices or ():
             if device.name in volume_names:
                 return Denial(

@@ -3,6 +3,7 @@
 from dind_webhook.injection.additions import Additions
 from dind_webhook.injection.constants import PREFIX
 from dind_webhook.injection.decision import Denial, Mode, Reason
+from dind_webhook.injection.docker_config import find_homeless_clients, writable_config_volume
 from dind_webhook.injection.docker_paths import DEFAULT_DIR_WARNING, is_default_socket_dir, unix_socket_address
 from dind_webhook.injection.message_parts import warn_of_names
 from dind_webhook.injection.mode_injector import ModeInjector
@@ -51,11 +52,15 @@ def _build_additions(
         warnings.append(DEFAULT_DIR_WARNING)
     if clean_path(policy.host_path) == "/run" and not policy.host_path_read_only:
         warnings.append("every container of this pod can write the node's own /var/run")
+    volumes: tuple[JsonObject, ...] = ({"name": policy.run_volume, "hostPath": host_path},)
+    config_mounts = find_homeless_clients(pod, selection.clients, policy.config_volume)
+    if config_mounts:
+        volumes += (writable_config_volume(policy.config_volume),)
     # The group is that of the node's socket, so the operator sets it, whatever the pod says.
     group = policy.defaults.group
     return Additions(
         mode=Mode.DAEMONSET,
-        volumes=({"name": policy.run_volume, "hostPath": host_path},),
+        volumes=volumes,
         container=_build_wait_container(docker_host, group, policy, pod) if options.wait else None,
         container_mounts=(mount, *token_mounts(pod)),
         as_container=False,
@@ -63,11 +68,12 @@ def _build_additions(
         client_env=docker_host,
         client_mounts=(mount,),
         client_config=None,
+        config_mounts=config_mounts,
         proxy_variables=(),
         pod_members={},
         tcp=None,
         supplemental_group=group,
-        evictable=(),
+        evictable=(policy.config_volume,) if config_mounts else (),
         # The pod waits on the nodes of the DaemonSet, which has a selector and tolerations of its own.
         node_selector={},
         tolerations=(),

@@ -1,9 +1,10 @@
-"""The configuration directory of the Docker client, if it has the credentials of a Secret, or a proxy.
+"""The configuration directory of the Docker client: with the credentials of a Secret, with a proxy, or a writable one.
 
-| the pod has | `DOCKER_CONFIG` |
+| the pod has | configuration directory |
 |---|---|
-| a Secret, and perhaps a proxy | the directory with the Secret, which may have `proxies`; it cannot be written |
-| a proxy | a directory beside the socket, to which the start script of the daemon writes config.json |
+| a Secret, and perhaps a proxy | `DOCKER_CONFIG`: the Secret, which may have `proxies`; it cannot be written |
+| a proxy | `DOCKER_CONFIG`: beside the socket, where the start script of the daemon writes config.json |
+| neither, and a client may have the home `/` | `/.docker`: a directory of its own that each user can write |
 
 `DOCKER_AUTH_CONFIG` cannot bring the Secret beside a proxy: Docker's client refuses the member `username` in it, which
 `kubectl create secret docker-registry` writes.
@@ -11,20 +12,26 @@
 A container that sets `DOCKER_CONFIG`, or mounts something at `…/.docker`, has a configuration: it gets no variables,
 and a warning. All others get `BUILDX_CONFIG` too: otherwise buildx keeps its state in a subdirectory of
 `DOCKER_CONFIG`, and fails if it cannot write there.
+
+Container runtimes give the home `/` to a user that `/etc/passwd` of the image lacks, such as any `runAsUser`. Such a
+user cannot make `/.docker`, so `docker build` and `docker login` fail. No variable helps without harm (decision 0043).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from dind_webhook.injection.additions import Additions
 from dind_webhook.injection.message_parts import warn_of_names
 from dind_webhook.injection.options import ClientConfig, Options
-from dind_webhook.model import Container, JsonObject
+from dind_webhook.model import Container, JsonObject, Mount, Pod
 
 # Below /etc, where no socket-dir can be.
 DOCKER_CONFIG_DIRECTORY = "/etc/dind-config"
 # The start script of the daemon makes it in the directory of the socket.
 WRITTEN_CONFIG_NAME = "docker-config"
+# The directory of the client if its home is /
+_ROOT_CONFIG_DIRECTORY = "/.docker"
 _DOCKER_CONFIG = "DOCKER_CONFIG"
+_HOME = "HOME"
 _BUILDX_CONFIG = "BUILDX_CONFIG"
 # The key of a Secret of the type kubernetes.io/dockerconfigjson
 REGISTRY_SECRET_KEY = ".dockerconfigjson"  # noqa: S105  # a name
@@ -73,4 +80,45 @@ def _has_own_config(client: Container, config: ClientConfig) -> bool:
     variable = client.env.get(_DOCKER_CONFIG)
     if variable is not None and variable.value != config.directory:
         return True
-    return any("/.docker/" in f"{mount.path}/" for mount in client.mounts)
+    return any(_is_config_path(mount) for mount in client.mounts)
+
+
+def _is_config_path(mount: Mount) -> bool:
+    return "/.docker/" in f"{mount.path}/"
+
+
+def find_homeless_clients(pod: Pod, clients: tuple[Container, ...], volume: str) -> Mapping[str, Mount]:
+    """Return the mounts, by client, for those that may have the home `/` without being root, and no configuration.
+
+    Each client has a directory of its own in the volume of that name, so none reads the logins of another. kubelet
+    gives a `subPath` the mode of the volume, in which all users can write.
+    """
+    shared = pod.spec.security_context
+    # Most pods state no user.
+    may_all = volume in pod.volumes or (
+        shared is not None and (shared.run_as_user is not None or shared.run_as_non_root is not None)
+    )
+    return {
+        client.name: Mount.at(_ROOT_CONFIG_DIRECTORY, volume, client.name)
+        for client in clients
+        if (may_all or client.raw.security_context is not None or _HOME in client.env)
+        and _is_homeless(client, pod, volume)
+    }
+
+
+def _is_homeless(client: Container, pod: Pod, volume: str) -> bool:
+    mounts = [mount for mount in client.mounts if _is_config_path(mount)]
+    if mounts:
+        # Another webhook may have changed the user since the mount was added.
+        return all(mount.volume == volume for mount in mounts)
+    if _DOCKER_CONFIG in client.env:
+        return False
+    home = client.env.get(_HOME)
+    if home is not None:
+        return home.value == "/"
+    return pod.states_non_root(client)
+
+
+def writable_config_volume(name: str) -> JsonObject:
+    """Return the volume with the configurations of clients whose home is `/`."""
+    return {"name": name, "emptyDir": {}}

@@ -133,7 +133,7 @@ def _toleration_members(toleration: JsonObject) -> tuple[str, str, str, str, int
 def _client_operations(pod: Pod, additions: Additions, policy: Policy) -> list[Operation]:
     env = additions.client_env
     name = env["name"]
-    mounts = _cached_mount_entries(additions.client_mounts)
+    mounts, config_mounts = _cached_mount_entries(additions.client_mounts), additions.config_mounts
     operations: list[Operation] = []
     for client in additions.clients:
         variables = [env] if name not in client.env else []
@@ -142,7 +142,8 @@ def _client_operations(pod: Pod, additions: Additions, policy: Policy) -> list[O
         operations += _append(f"{client.pointer}/env", client.raw.env, variables)
         if policy.replace_docker_variables:
             operations += replace_variables(client, pod, additions)
-        operations += _mount_operations(client, mounts)
+        own = config_mounts.get(client.name) if config_mounts else None
+        operations += _mount_operations(client, [*mounts, *_mount_entries((own,))] if own else mounts)
     return operations
 
 

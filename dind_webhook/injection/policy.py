@@ -41,6 +41,7 @@ class Policy:
     files_volume: str
     ca_volume: str
     registry_volume: str
+    config_volume: str
     replace_docker_variables: bool
     proxy_clients: bool
     share_by_name: frozenset[str]

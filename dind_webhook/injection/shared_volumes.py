@@ -194,7 +194,7 @@ def _init_container_sub_paths(pod: Pod, daemon: str) -> _SubPaths:
 
 def _shareable_names(pod: Pod, policy: Policy, kinds: frozenset[str]) -> set[str]:
     """Return the names of the pod's own volumes of these kinds."""
-    own_volumes = (policy.run_volume, policy.storage_volume)
+    own_volumes = (policy.run_volume, policy.storage_volume, policy.config_volume)
     return {name for name, volume in pod.volumes.items() if volume.kind in kinds and name not in own_volumes}
 
 

@@ -1,5 +1,6 @@
 """Sidecar mode: the pod gets its own Docker daemon."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -14,7 +15,13 @@ from dind_webhook.injection.daemon_files import (
     files_source,
 )
 from dind_webhook.injection.decision import Denial, Mode, Reason
-from dind_webhook.injection.docker_config import DOCKER_CONFIG_DIRECTORY, client_config_of, registry_source
+from dind_webhook.injection.docker_config import (
+    DOCKER_CONFIG_DIRECTORY,
+    client_config_of,
+    find_homeless_clients,
+    registry_source,
+    writable_config_volume,
+)
 from dind_webhook.injection.docker_paths import (
     DATA_ROOT,
     DEFAULT_DIR_WARNING,
@@ -84,9 +91,16 @@ def _build_additions(
         warnings.append(warn_of_names("these init containers run before dind and cannot have Docker", names))
     if not is_native and pod.spec.restart_policy in ("Never", "OnFailure"):
         warnings.append("dind is an ordinary container here: the pod will not complete while it runs")
+    volumes, evictable = template.volumes, template.evictable
+    config_mounts: Mapping[str, Mount] = {}
+    if template.client_config is None:
+        config_mounts = find_homeless_clients(pod, selection.clients, policy.config_volume)
+    if config_mounts:
+        volumes += (writable_config_volume(policy.config_volume),)
+        evictable += (policy.config_volume,)
     return Additions(
         mode=Mode.SIDECAR,
-        volumes=template.volumes,
+        volumes=volumes,
         container=template.container,
         container_mounts=(*template.mounts, *shared.mounts, *token_mounts(pod)),
         as_container=not is_native,
@@ -94,11 +108,12 @@ def _build_additions(
         client_env=template.client_env,
         client_mounts=template.client_mounts,
         client_config=template.client_config,
+        config_mounts=config_mounts,
         proxy_variables=template.proxy_variables,
         pod_members=template.pod_members,
         tcp=options.tcp,
         supplemental_group=options.group,
-        evictable=template.evictable,
+        evictable=evictable,
         node_selector=policy.node_selector,
         tolerations=policy.tolerations,
         image_pull_secrets=policy.image_pull_secrets,

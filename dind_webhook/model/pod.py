@@ -176,6 +176,22 @@ class Pod:
         """The init containers and the containers, in the order in which they start."""
         return (*self.init_containers, *self.containers)
 
+    def states_non_root(self, container: Container) -> bool:
+        """Return whether the securityContext of a container, or else that of the pod, says that it is not root.
+
+        If neither states a user, the image does, which is not known here.
+        """
+        own, shared = container.raw.security_context, self.spec.security_context
+        user = own.run_as_user if own else None
+        if user is None and shared:
+            user = shared.run_as_user
+        if user is not None:
+            return user != 0
+        non_root = own.run_as_non_root if own else None
+        if non_root is None and shared:
+            non_root = shared.run_as_non_root
+        return non_root is True
+
     def with_mounts(
         self, mounts_of: Callable[[Container], tuple[Mount, ...]], volumes: Mapping[str, Volume] | None = None
     ) -> "Pod":

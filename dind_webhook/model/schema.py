@@ -166,6 +166,7 @@ class SecurityShape(Struct, gc=False, rename="camel"):
     supplemental_groups: list[int] | None = None
     run_as_user: int | None = None
     run_as_group: int | None = None
+    run_as_non_root: bool | None = None
     fs_group: int | None = None
 
 

@@ -303,6 +303,9 @@ class InjectionSettings(_SettingsGroup):
     registry_volume: DnsLabel = "dind-registry"
     """Name of the volume with the credentials of `registry-secret`."""
 
+    config_volume: DnsLabel = "dind-config"
+    """Name of the volume at /.docker of containers with Docker that are not root."""
+
     replace_docker_variables: bool = False
     """Replace a `DOCKER_HOST` of another daemon, and clear `DOCKER_TLS_VERIFY`, in containers that get Docker."""
 
@@ -371,10 +374,10 @@ class InjectionSettings(_SettingsGroup):
             raise ValueError("must be an absolute path of plain names, without a closing slash")
         return path
 
-    @field_validator("storage_volume", "files_volume", "ca_volume", "registry_volume")
+    @field_validator("storage_volume", "files_volume", "ca_volume", "registry_volume", "config_volume")
     @classmethod
     def _check_volume_name(cls, name: str, info: ValidationInfo) -> str:
-        for other in ("run_volume", "storage_volume", "files_volume", "ca_volume"):
+        for other in ("run_volume", "storage_volume", "files_volume", "ca_volume", "registry_volume"):
             # The data has only the fields before this one.
             if name == info.data.get(other):
                 raise ValueError(f"must differ from {other}, which is {name!r}")

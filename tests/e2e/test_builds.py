@@ -8,6 +8,8 @@ from workloads import container
 pytestmark = pytest.mark.any_node
 
 POSTGRES = "postgres:17-alpine"
+# buildx needs a writable /tmp.
+TMP = [{"name": "tmp", "mountPath": "/tmp"}]
 
 
 def run(namespace: Namespace, script: str) -> list[str]:
@@ -23,6 +25,25 @@ docker build --tag made .
 docker run --rm made
 """
     assert run(ci, script)[-1] == "made by RUN"
+
+
+@pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
+def test_a_user_without_a_home_builds_an_image(mode: str, ci: Namespace) -> None:
+    script = """\
+test "$HOME" = / && test "$(id -u)" = 1000
+printf 'FROM scratch\\nCOPY Dockerfile /\\n' >/tmp/Dockerfile
+docker build --tag "$(hostname)" /tmp
+docker image rm "$(hostname)"
+"""
+    # The containers' directories are theirs alone.
+    clients = [
+        container(script, name, securityContext={"runAsUser": 1000, "readOnlyRootFilesystem": True}, volumeMounts=TMP)
+        for name in ("first", "second")
+    ]
+    clients[1]["command"][-1] += "test ! -e /.docker/first\n"
+    clients[0]["command"][-1] = f"touch /.docker/first\n{script}"
+    tmp = {"name": "tmp", "emptyDir": {}}
+    ci.run(workloads.pod(*clients, inject=mode, name=f"home-{mode}", volumes=[tmp])).succeeds()
 
 
 def test_containers_find_each_other_by_name_as_with_compose(ci: Namespace) -> None:

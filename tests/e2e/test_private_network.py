@@ -147,6 +147,18 @@ def test_a_secret_has_the_credentials_for_pulls_pushes_and_builds(
     assert "read-only file system" in outcome(pod, f"{login} {closed_registry.address}:{closed_registry.port}", "build")
 
 
+def test_a_user_without_a_home_logs_in_for_one_container(ci: Namespace, closed_registry: PrivateRegistry) -> None:
+    ci.make(config_map("company-ca", **{"ca.crt": closed_registry.ca}))
+    clients = [container(FOREVER, name, securityContext={"runAsUser": 1000}) for name in ("build", "other")]
+    aliases = closed_registry.host_aliases
+    pod = ci.run(workloads.pod(*clients, options={"ca": "company-ca"}, hostAliases=aliases)).ready()
+    pod.exec(f"docker login --username={USER} --password={PASSWORD} {closed_registry.name}", "build")
+    pod.exec(pull(closed_registry), "build")
+    assert "no basic auth credentials" in outcome(pod, pull(closed_registry), "other")
+    # Not even through the daemon
+    assert "dind-config" not in pod.exec("cat /proc/mounts", "dind")
+
+
 def test_a_secret_that_is_missing_holds_no_pod_and_arrives_later(
     ci: Namespace, closed_registry: PrivateRegistry
 ) -> None:

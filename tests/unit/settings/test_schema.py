@@ -103,6 +103,12 @@ _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
         "dind-registry",
         "credentials",
     ),
+    "config_volume": (
+        "logins",
+        lambda p: names_of(injected_pod(a_pod(securityContext={"runAsUser": 1000}), p)["spec"]["volumes"])[-1],
+        "dind-config",
+        "logins",
+    ),
     "share_by_name": (frozenset({"nfs"}), _share_nfs_volume, Reason.INVALID_OPTION, Reason.INJECTED),
     "replace_docker_variables": (
         True,
