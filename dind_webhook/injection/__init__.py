@@ -32,7 +32,7 @@ from dind_webhook.injection.message_parts import abbreviate, join_first, quote, 
 from dind_webhook.injection.misplaced import MisplacedKey, misplaced_keys
 from dind_webhook.injection.node_sockets import NodeSocket, find_node_socket
 from dind_webhook.injection.option_table import OPTIONS, Option, built_in_options
-from dind_webhook.injection.options import DaemonFile, Isolation, Options, Placement, StorageMedium
+from dind_webhook.injection.options import DaemonFile, Isolation, Mirror, Options, Placement, StorageMedium
 from dind_webhook.injection.own_daemon import MAX_SCRIPT_LENGTH, OwnDaemon, find_own_daemon
 from dind_webhook.injection.parsers import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
 from dind_webhook.injection.policy import NamespacePolicy, Policy
@@ -41,7 +41,12 @@ from dind_webhook.injection.rules import NAMESPACE_RULES, RULES, Rule, RuleState
 from dind_webhook.injection.service_account_token import TOKEN_PATH
 from dind_webhook.injection.shared_volumes import SHAREABLE_KINDS
 from dind_webhook.injection.sidecar import METRICS_PORT_NAME
-from dind_webhook.injection.start_script import CLIENT_CONFIG_VARIABLE, ISOLATION_VARIABLE
+from dind_webhook.injection.start_script import (
+    CLIENT_CONFIG_VARIABLE,
+    ISOLATION_VARIABLE,
+    MIRRORS_VARIABLE,
+    NODE_VARIABLE,
+)
 
 __all__ = [
     "CA_DIRECTORY",
@@ -63,10 +68,12 @@ __all__ = [
     "LISTENING_FLAGS",
     "MAX_SCRIPT_LENGTH",
     "METRICS_PORT_NAME",
+    "MIRRORS_VARIABLE",
     "NAMESPACE_RULES",
     "NAMESPACE_VALUES",
     "NEED_RUNTIME_CLASS",
     "NODE_SOCKET",
+    "NODE_VARIABLE",
     "OPTIONS",
     "OWNED_FLAGS",
     "POD_VALUES",
@@ -84,6 +91,7 @@ __all__ = [
     "DaemonFile",
     "Decision",
     "Isolation",
+    "Mirror",
     "MisplacedKey",
     "Mode",
     "NamespacePolicy",

@@ -5,6 +5,7 @@ from dind_webhook.injection.daemon_files import CA_VARIABLE
 from dind_webhook.injection.hosts import find_ip_address, host_of, parse_network
 from dind_webhook.injection.isolation import METRICS_PORT
 from dind_webhook.injection.message_parts import quote
+from dind_webhook.injection.mirrors import hosts_path, mirrors_with_a_flag
 from dind_webhook.injection.options import Isolation, Options, StorageMedium
 from dind_webhook.model import is_loopback, parse_quantity
 
@@ -25,6 +26,7 @@ def find_contradictions(options: Options) -> list[str]:
     if options.storage_class and options.storage_medium is StorageMedium.MEMORY:
         problems.append(f"{PREFIX}storage-class cannot be combined with {PREFIX}storage-medium Memory; remove one")
     problems += _find_mirrors_without_tls(options)
+    problems += _find_mirrors_with_files(options)
     if options.ca and any(name == CA_VARIABLE for name, _ in options.env):
         problems.append(f"{PREFIX}env sets {CA_VARIABLE}, which {PREFIX}ca sets; remove it there")
     if options.metrics_port is not None:
@@ -52,7 +54,7 @@ def _find_metrics_conflicts(options: Options, port: int) -> list[str]:
 
 
 def _find_mirrors_without_tls(options: Options) -> list[str]:
-    """Return a sentence for each mirror that makes dockerd trust any certificate for Docker Hub itself.
+    """Return a sentence for each mirror of Docker Hub that makes dockerd trust any certificate for Docker Hub itself.
 
     Since version 28, dockerd uses one TLS client for Docker Hub and its mirrors. The client trusts any certificate if
     one of the mirrors is an insecure registry (`mergeLegacyConfig` in moby's daemon/hosts.go). Loopback always is one.
@@ -60,7 +62,8 @@ def _find_mirrors_without_tls(options: Options) -> list[str]:
     insecure = {registry.lower() for registry in options.insecure_registries}
     networks = [parse_network(registry) for registry in insecure if "/" in registry]
     problems = []
-    for url in options.registry_mirrors:
+    for mirror in mirrors_with_a_flag(options):
+        url = mirror.url
         host = url.partition("://")[2].partition("/")[0].lower()
         name = host_of(host)
         address = find_ip_address(name)
@@ -73,5 +76,19 @@ def _find_mirrors_without_tls(options: Options) -> list[str]:
             problems.append(
                 f"{PREFIX}registry-mirrors: {quote(url)} {problem} (dockerd would no longer check the certificate of "
                 "Docker Hub itself)"
+            )
+    return problems
+
+
+def _find_mirrors_with_files(options: Options) -> list[str]:
+    """Return a sentence for each registry that has both a mirror and a hosts.toml among the daemon's files."""
+    paths = [file.path for file in options.daemon_files]
+    problems = []
+    for mirror in options.registry_mirrors:
+        path = hosts_path(mirror.registry)
+        if path in paths:
+            problems.append(
+                f"{PREFIX}registry-mirrors has {quote(mirror.registry)}, and {PREFIX}daemon-files has {quote(path)}; "
+                "remove one of them"
             )
     return problems

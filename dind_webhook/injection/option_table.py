@@ -276,13 +276,14 @@ OPTIONS: tuple[Option, ...] = (
         name="registry-mirrors",
         parse=parsers.parse_registry_mirrors,
         default="",
-        accepts="URLs, comma-separated",
+        accepts="REGISTRY=URL, REGISTRY=none, or a URL for Docker Hub, comma-separated",
         max_length=4096,
         max_items=16,
-        example="https://mirror.example",
+        example="docker.io=https://mirror.example,ghcr.io=http://node:5000,registry.corp.example=none",
         help=(
-            "Mirrors that the daemon asks first for images of Docker Hub, by https or plain http. None may be an "
-            "insecure registry: dockerd would no longer check the certificate of Docker Hub itself."
+            "Mirrors that the daemon asks first, by https or plain http, one for a registry. `*` stands for all other "
+            "registries, and the host `node` for the pod's node. The mirror of Docker Hub may not be an insecure "
+            "registry: dockerd would no longer check the certificate of Docker Hub itself."
         ),
         allowed_by_default=True,
         unset_value=(),

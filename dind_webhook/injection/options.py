@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from dind_webhook.injection.hosts import host_of
 from dind_webhook.model import is_loopback
 
 
@@ -66,6 +67,23 @@ class DaemonFile(NamedTuple):
     key: str
 
 
+class Mirror(NamedTuple):
+    """The mirror of a registry, which images name so; `*` stands for all registries that no other mirror is for.
+
+    `url` is empty if the registry has no mirror, not even that of `*`. The host `node` in it is the pod's node.
+    """
+
+    registry: str
+    url: str
+
+    @property
+    def is_on_node(self) -> bool:
+        return host_of(self.url.partition("://")[2].partition("/")[0]) == "node"
+
+    def __str__(self) -> str:
+        return f"{self.registry}={self.url}"
+
+
 class ClientConfig(NamedTuple):
     """The directory with the configuration of the Docker client in the containers, which can write in `socket_dir`.
 
@@ -101,7 +119,7 @@ class Options:
     storage_class: str | None
     group: int | None
     mtu: int | None
-    registry_mirrors: tuple[str, ...]
+    registry_mirrors: tuple[Mirror, ...]
     insecure_registries: tuple[str, ...]
     address_pools: tuple[str, ...]
     ca: str | None

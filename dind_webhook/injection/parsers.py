@@ -16,7 +16,8 @@ from dind_webhook.injection.daemon_files import DAEMON_CONFIG_DIRECTORY, find_co
 from dind_webhook.injection.docker_paths import SOCKET_LINK_NAME, hides_daemon_files
 from dind_webhook.injection.hosts import find_ip_address, host_of
 from dind_webhook.injection.message_parts import quote
-from dind_webhook.injection.options import DaemonFile, TcpAddress
+from dind_webhook.injection.mirrors import ALL_REGISTRIES, DOCKER_HUB
+from dind_webhook.injection.options import DaemonFile, Mirror, TcpAddress
 from dind_webhook.injection.start_script import OWN_VARIABLES
 from dind_webhook.model import is_dns_label, is_dns_subdomain, is_loopback, parse_image, parse_quantity
 
@@ -153,13 +154,42 @@ def parse_socket_dir(text: str) -> str:
     return text
 
 
-def parse_registry_mirrors(text: str) -> tuple[str, ...]:
-    urls = _split_items(text)
-    for url in urls:
-        match = re.fullmatch(r"https?://([^/]+)(/[A-Za-z0-9._~/-]*)?", url)
-        if match is None or not _is_host_and_port(match[1]):
-            raise ValueError(f"has an item that is not an http(s) URL of a registry: {quote(url)}")
-    return urls
+def parse_registry_mirrors(text: str) -> tuple[Mirror, ...]:
+    mirrors = tuple(map(_parse_mirror, _split_items(text)))
+    registries = [mirror.registry for mirror in mirrors]
+    for registry in registries:
+        if registries.count(registry) > 1:
+            raise ValueError(f"has two mirrors of {quote(registry)}; a registry has one")
+    return mirrors
+
+
+def _parse_mirror(item: str) -> Mirror:
+    """Return the mirror in REGISTRY=URL, or in a URL, which is one of Docker Hub."""
+    registry, equals, url = item.partition("=")
+    if not equals or "/" in registry:
+        registry, url = DOCKER_HUB, item
+    registry = registry.lower()
+    if registry != ALL_REGISTRIES and not _is_registry_name(registry):
+        raise ValueError(
+            f"has an item that does not begin with a registry as images name it, such as docker.io, or *: {quote(item)}"
+        )
+    if url == "none":
+        return Mirror(registry, "")
+    if re.fullmatch("node:[0-9]+", url):
+        url = f"http://{url}"
+    match = re.fullmatch(r"https?://([^/]+)(/[A-Za-z0-9._~/-]*)?", url)
+    if match is None or not _is_host_and_port(match[1]):
+        raise ValueError(f"has an item that is not an http(s) URL of a registry: {quote(url)}")
+    return Mirror(registry, url)
+
+
+def _is_registry_name(text: str) -> bool:
+    """Return whether the part of an image reference before its first slash can be a registry.
+
+    See `splitDockerDomain` in github.com/distribution/reference: other names are parts of paths on Docker Hub.
+    """
+    is_name = _is_host_and_port(text) and ("." in text or ":" in text or text == "localhost")
+    return is_name and text not in ("index.docker.io", "registry-1.docker.io")
 
 
 def parse_insecure_registries(text: str) -> tuple[str, ...]:

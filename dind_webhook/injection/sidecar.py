@@ -33,6 +33,12 @@ from dind_webhook.injection.docker_paths import (
 )
 from dind_webhook.injection.isolation import METRICS_PORT, Profile, metrics_flag, pod_members, profile_of
 from dind_webhook.injection.message_parts import truncate_warning, warn_of_names
+from dind_webhook.injection.mirrors import (
+    DOCKER_HUB,
+    mirror_variables,
+    mirrors_with_a_flag,
+    warn_of_unwritten_mirrors,
+)
 from dind_webhook.injection.mode_injector import ModeInjector
 from dind_webhook.injection.options import ClientConfig, Isolation, Options, Placement, StorageMedium
 from dind_webhook.injection.policy import Policy
@@ -189,7 +195,7 @@ def _build_template(options: Options, policy: Policy) -> _SharedAdditions:
         client_variables(options) if policy.proxy_clients else (),
         pod_members(options.isolation, policy),
         tuple(volume["name"] for volume in volumes if "emptyDir" in volume),
-        tuple(_option_warnings(options, client_config)),
+        tuple(_option_warnings(options, client_config, policy)),
     )
 
 
@@ -249,14 +255,8 @@ def _build_container(
     if policy.start_script:
         container["command"] = start_command()
     container["args"] = _dockerd_arguments(options, policy, profile)
-    env = options.env
-    if options.ca:
-        env = (*env, (CA_VARIABLE, CA_SEARCH_PATH))
-    env = (*env, *daemon_variables(options, writes_client_config=policy.start_script))
-    if profile.needs_user_namespace:
-        env = (*env, (ISOLATION_VARIABLE, options.isolation))
-    if env:
-        container["env"] = [{"name": name, "value": value} for name, value in env]
+    if env := _build_environment(options, policy, profile):
+        container["env"] = env
     container.update(_build_ports(options))
     if resources := _build_resources(options):
         container["resources"] = resources
@@ -275,6 +275,17 @@ def _build_container(
             "postStart": {"exec": {"command": ["sh", "-c", _link_script(docker, options.socket_dir)]}}
         }
     return container
+
+
+def _build_environment(options: Options, policy: Policy, profile: Profile) -> list[JsonObject]:
+    env = options.env
+    if options.ca:
+        env = (*env, (CA_VARIABLE, CA_SEARCH_PATH))
+    env = (*env, *daemon_variables(options, writes_client_config=policy.start_script))
+    if profile.needs_user_namespace:
+        env = (*env, (ISOLATION_VARIABLE, options.isolation))
+    variables: list[JsonObject] = [{"name": name, "value": value} for name, value in env]
+    return variables + mirror_variables(options) if policy.start_script else variables
 
 
 def _probe_action(profile: Profile, command: list[str]) -> JsonObject:
@@ -301,7 +312,7 @@ def _dockerd_arguments(options: Options, policy: Policy, profile: Profile) -> li
         # The first flag reaches only the default bridge, the second the networks that users create.
         arguments.append(f"--mtu={options.mtu}")
         arguments.append(f"--default-network-opt=bridge=com.docker.network.driver.mtu={options.mtu}")
-    arguments += [f"--registry-mirror={mirror}" for mirror in options.registry_mirrors]
+    arguments += [f"--registry-mirror={mirror.url}" for mirror in mirrors_with_a_flag(options)]
     if options.insecure_registries:
         registries = (*options.insecure_registries, *_LOOPBACK_NETWORKS)
         arguments += [f"--insecure-registry={registry}" for registry in registries]
@@ -348,7 +359,7 @@ def _link_script(docker: list[str], socket_dir: str) -> str:
     return f"{wait}; [ ! -d {link} ] || rmdir {link}; ln -f {socket} {link}"
 
 
-def _option_warnings(options: Options, client_config: ClientConfig | None) -> list[str]:
+def _option_warnings(options: Options, client_config: ClientConfig | None, policy: Policy) -> list[str]:
     warnings = []
     can = "is root on the node" if options.isolation is Isolation.NONE else "can use the daemon"
     if options.tcp and not options.tcp.is_loopback:
@@ -356,8 +367,10 @@ def _option_warnings(options: Options, client_config: ClientConfig | None) -> li
     if is_default_socket_dir(options.socket_dir):
         warnings.append(DEFAULT_DIR_WARNING)
     networks = [registry for registry in options.insecure_registries if "/" in registry]
-    if options.registry_mirrors and networks:
+    if networks and any(mirror.registry == DOCKER_HUB for mirror in options.registry_mirrors):
         warnings.append(warn_of_names("Docker Hub's certificate is not checked if a mirror's address is in", networks))
+    if not policy.start_script:
+        warnings += warn_of_unwritten_mirrors(options)
     if options.proxy and options.registry_secret:
         warnings.append("docker build and docker run get no proxy unless the Secret of registry-secret has proxies")
     elif options.proxy and client_config is None:

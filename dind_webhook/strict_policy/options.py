@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from dind_webhook.injection import DIRECT_HOSTS, OPTIONS, Option
+from dind_webhook.injection import DIRECT_HOSTS, MIRRORS_VARIABLE, NODE_VARIABLE, OPTIONS, Mirror, Option
 from dind_webhook.model import JsonObject
 from dind_webhook.strict_policy.daemon import daemon_container, daemon_with_example
 
@@ -11,11 +11,13 @@ _PORT = "[0-9]{1,5}"
 _HOST_AND_PORT = rf"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::{_PORT})?"
 _CIDR = r"[0-9a-fA-F.:]+/(?:0|[1-9][0-9]{0,2})"
 
+_MIRROR = f"https?://{_HOST_AND_PORT}(?:/[A-Za-z0-9._~/-]*)?"
+
 # Values of the options that become flags of dockerd
 _VALUES = {
     "group": "[0-9]{1,10}",
     "mtu": "[0-9]{2,5}",
-    "registry-mirrors": f"https?://{_HOST_AND_PORT}(?:/[A-Za-z0-9._~/-]*)?",
+    "registry-mirrors": _MIRROR,
     "insecure-registries": f"(?:{_CIDR}|{_HOST_AND_PORT})",
     "address-pools": f"base={_CIDR},size=[0-9]{{1,3}}",
     # All four parts: a name such as 127.0.0.1.5 may be an alias of any address (hostAliases).
@@ -64,6 +66,16 @@ def proxy_facts() -> JsonObject:
     }
 
 
+def mirror_facts() -> JsonObject:
+    """Return the variables of a pod with mirrors, and an expression of what pods may set the first one to."""
+    item = rf"(?:\*|{_HOST_AND_PORT})=(?:{_MIRROR})?"
+    return {
+        "variable": MIRRORS_VARIABLE,
+        "node_variable": NODE_VARIABLE,
+        "pattern": f"^{item}(?:,{item})*$",
+    }
+
+
 def _effect(option: Option) -> JsonObject:
     if option.name in _VALUES:
         return _flags(option)
@@ -79,7 +91,8 @@ def _flags(option: Option) -> JsonObject:
     text = option.example.split(",")[0]
     parsed = option.parse(text)
     is_list = type(parsed) is tuple
-    value = str(parsed[0] if is_list else parsed)
+    first = parsed[0] if is_list else parsed
+    value = first.url if isinstance(first, Mirror) else str(first)
     base, added = daemon_container()["args"], daemon_container({option.name: text})["args"]
     without_tls = daemon_container({option.name: text}, tls_flag=False)["args"]
     flags = [flag.replace(value, "{}") for flag in added if flag not in base]

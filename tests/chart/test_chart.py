@@ -631,6 +631,42 @@ def test_the_configuration_of_the_daemon_is_a_file_that_replaces_pods_when_it_ch
     assert "config-file" not in json.dumps(dind(values()))
 
 
+_MIRRORS = ["https://hub.example", "GHCR.io=node:5000", "*=none"]
+
+
+def _daemon_with_mirrors(mirrors: Any, **daemonset: Any) -> tuple[dict[str, Any], list[str]]:
+    """Return the variables of the DaemonSet's daemon, and its flags with registries."""
+    injection = {"defaults": {"registry-mirrors": mirrors}}
+    values = {"daemonset": {"enabled": True, **daemonset}, "settings": {"injection": injection}}
+    (daemon,) = [c for c in dind(values)["containers"] if c["name"] == "dind"]
+    variables = {each["name"]: each.get("value", each.get("valueFrom")) for each in daemon.get("env", ())}
+    return variables, [flag for flag in daemon["args"] if "registry" in flag]
+
+
+@pytest.mark.parametrize("mirrors", [_MIRRORS, ", ".join(_MIRRORS)])
+def test_the_mirrors_of_pods_are_those_of_the_daemonset_too(mirrors: Any) -> None:
+    variables, flags = _daemon_with_mirrors(mirrors, extraEnv=[{"name": "A", "value": "b"}])
+    assert variables == {
+        "DIND_MIRRORS": "docker.io=https://hub.example,ghcr.io=http://node:5000,*=",
+        "DIND_NODE_IP": {"fieldRef": {"fieldPath": "status.hostIP"}},
+        "A": "b",
+    }
+    assert flags == ["--registry-mirror=https://hub.example"]
+
+
+@pytest.mark.parametrize(
+    "own", [{"config": {"registry-mirrors": ["https://a"]}}, {"extraArgs": ["--registry-mirror=https://a"]}]
+)
+def test_mirrors_of_the_daemonset_itself_replace_those_of_docker_hub(own: Any) -> None:
+    variables, flags = _daemon_with_mirrors(["https://hub.example", "*=http://node.ci"], **own)
+    assert variables == {"DIND_MIRRORS": "*=http://node.ci"}
+    assert flags == own.get("extraArgs", [])
+
+
+def test_without_mirrors_the_daemonset_has_none() -> None:
+    assert _daemon_with_mirrors(None) == _daemon_with_mirrors([]) == ({}, [])
+
+
 def test_two_releases_do_not_share_a_directory() -> None:
     def paths(release: str) -> set[str]:
         spec = only(render(DAEMONSET, release=release), "DaemonSet")["spec"]["template"]["spec"]

@@ -78,8 +78,9 @@ CLOSED: list[dict[str, Any]] = [
     {"group": ""},
     {"group": 1001, "mtu": 1450},
     {"group": "2147483647", "mtu": "68"},
-    {"registry-mirrors": "https://a.example , http://b:5000/x"},
-    {"registry-mirrors": ["https://a.example", "http://b:5000/x"]},
+    {"registry-mirrors": "https://a.example , ghcr.io=http://b:5000/x"},
+    {"registry-mirrors": ["*=none", "DOCKER.io=https://a.example/"]},
+    {"registry-mirrors": "docker.io=node:5000"},
     {"insecure-registries": "10.0.0.0/8,registry:5000"},
     {"address-pools": "10.200.0.0/16:24, fd00:1::/48:64"},
     {"tcp": "[::1]:2375", "dockerd-args": ["--debug", "--label=a \\ \"b\" <&> 'c'"]},
@@ -234,7 +235,7 @@ def _proxy_patterns(values: Any) -> dict[str, str]:
     """Return the expressions of the variables that a proxy adds to the daemon, by their names."""
     matches = r'e\.name != "([A-Z_]+)" \|\| e\.\?value\.orValue\(""\)\.matches\(("(?:[^"\\]|\\.)*")\)'
     found = re.findall(matches, _environment(values))
-    return {name: json.loads(text) for name, text in found}
+    return {name: json.loads(text) for name, text in found if name in _PROXY_VARIABLES}
 
 
 def _daemon_variables(values: Any, **options: str) -> dict[str, str]:
@@ -244,7 +245,7 @@ def _daemon_variables(values: Any, **options: str) -> dict[str, str]:
     pod = {"metadata": {"annotations": annotations}, "spec": {"containers": [{"name": "main"}]}}
     decision = inject(pod, Mode.SIDECAR, policy)
     (containers,) = (operation["value"] for operation in decision.operations if "Containers" in operation["path"])
-    return {each["name"]: each["value"] for each in containers[0].get("env", ())}
+    return {each["name"]: each.get("value", "") for each in containers[0].get("env", ())}
 
 
 _PROXY_VARIABLES = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "DIND_CLIENT_CONFIG"}
@@ -282,6 +283,38 @@ def test_a_proxy_that_pods_may_set_is_a_proxy(options: dict[str, str]) -> None:
         assert not re.search(pattern, f"{variables[name]} ")
         assert not re.search(pattern, variables[name].replace("http", "socks").replace("localhost", "own"))
         assert f'filter(e, e.name == "{name}").size() <= 1' in _environment(values)
+
+
+_MIRRORS = ["https://a.example , GHCR.io=none,*=node:5000", ["docker.io=http://node", "[::1]:5=https://a/v2/x"]]
+
+
+@pytest.mark.parametrize("mirrors", _MIRRORS)
+def test_mirrors_that_pods_may_not_set_are_those_that_are_injected(mirrors: Any) -> None:
+    values = with_injection(allowed_options=[], defaults={"registry-mirrors": mirrors})
+    variables = _daemon_variables(values)
+    same = f'e.name != "DIND_MIRRORS" || e.?value.orValue("") == {json.dumps(variables["DIND_MIRRORS"])})'
+    assert same in _environment(values)
+    assert 'filter(e, e.name == "DIND_MIRRORS").size() == 1' in _environment(values)
+
+
+@pytest.mark.parametrize("mirrors", [mirrors for mirrors in _MIRRORS if isinstance(mirrors, str)])
+def test_mirrors_that_pods_may_set_are_mirrors(mirrors: str) -> None:
+    value = _daemon_variables({}, registry_mirrors=mirrors)["DIND_MIRRORS"]
+    matches = r'e\.name != "DIND_MIRRORS" \|\| e\.\?value\.orValue\(""\)\.matches\(("(?:[^"\\]|\\.)*")\)'
+    (pattern,) = map(json.loads, re.findall(matches, _environment({})))
+    assert re.search(pattern, value)
+    for other in (value.replace("https:", "ftp:"), f'{value},a="x"', f"{value} x"):
+        assert not re.search(pattern, other)
+    assert 'filter(e, e.name == "DIND_MIRRORS").size() <= 1' in _environment({})
+
+
+def test_the_only_variable_from_elsewhere_is_the_address_of_the_node() -> None:
+    only_that = '!has(e.valueFrom) || (e.name == "DIND_NODE_IP" && e.valueFrom.?fieldRef.?fieldPath'
+    assert only_that in _environment({})
+    for injection in ({"start_script": False}, {"allowed_options": []}):
+        text = _environment(with_injection(**injection))
+        assert "(!has(e.valueFrom))" in text
+        assert '!(e.name in ["DIND_MIRRORS","DIND_NODE_IP"])' in text
 
 
 def test_no_other_variable_configures_the_clients() -> None:

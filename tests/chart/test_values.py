@@ -291,6 +291,13 @@ CONTRADICTIONS: list[tuple[str, Any]] = [
         {"daemonset": {"config": {"registry-mirrors": ["http://localhost"]}}},
     ),
     (
+        "settings.injection.defaults.registry-mirrors has the mirror https://m.example, which is an insecure registry",
+        {
+            "daemonset": {"enabled": True, "extraArgs": _INSECURE},
+            "settings": {"injection": {"defaults": {"registry-mirrors": ["https://m.example"]}}},
+        },
+    ),
+    (
         "daemonset.extraArgs has the mirror https://m.example, which is an insecure registry too",
         {
             "daemonset": {

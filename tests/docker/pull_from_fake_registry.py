@@ -25,32 +25,32 @@ _HOSTS = f"127.0.0.1 localhost\n{_ADDRESS} registry-1.docker.io auth.docker.io i
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
-def _digest(data: bytes) -> str:
+def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def _image() -> dict[str, tuple[str, bytes]]:
+def make_image() -> dict[str, tuple[str, bytes]]:
     """Return an image with one empty file: for the last part of each URL path, the content type and the content."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("impostor"))
     layer = gzip.compress(file.getvalue(), mtime=0)
-    root = {"type": "layers", "diff_ids": [_digest(file.getvalue())]}
+    root = {"type": "layers", "diff_ids": [digest_of(file.getvalue())]}
     config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": root}).encode()
     descriptors = [
-        {"mediaType": f"application/vnd.oci.image.{kind}", "size": len(data), "digest": _digest(data)}
+        {"mediaType": f"application/vnd.oci.image.{kind}", "size": len(data), "digest": digest_of(data)}
         for kind, data in (("config.v1+json", config), ("layer.v1.tar+gzip", layer))
     ]
     descriptor = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": descriptors[0], "layers": descriptors[1:]}
     manifest = json.dumps(descriptor).encode()
-    blobs = {_digest(data): ("application/octet-stream", data) for data in (config, layer)}
-    return blobs | {_digest(manifest): (_MANIFEST, manifest), "latest": (_MANIFEST, manifest)}
+    blobs = {digest_of(data): ("application/octet-stream", data) for data in (config, layer)}
+    return blobs | {digest_of(manifest): (_MANIFEST, manifest), "latest": (_MANIFEST, manifest)}
 
 
-class _FakeRegistry(BaseHTTPRequestHandler):
+class FakeRegistry(BaseHTTPRequestHandler):
     """The requests of a pull, without authentication."""
 
-    image = _image()
+    image = make_image()
 
     def do_GET(self) -> None:
         kind, data = self.image.get(self.path.rpartition("/")[2].partition("?")[0], ("application/json", b"{}"))
@@ -58,7 +58,7 @@ class _FakeRegistry(BaseHTTPRequestHandler):
         for name, value in (
             ("Content-Type", kind),
             ("Content-Length", str(len(data))),
-            ("Docker-Content-Digest", _digest(data)),
+            ("Docker-Content-Digest", digest_of(data)),
         ):
             self.send_header(name, value)
         self.end_headers()
@@ -98,7 +98,7 @@ def main() -> None:
     subprocess.run(["mount", "--bind", hosts, "/etc/hosts"], check=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    server = _Server((_ADDRESS, 443), _FakeRegistry)
+    server = _Server((_ADDRESS, 443), FakeRegistry)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with running_daemon(command, Path(folder)) as connection:

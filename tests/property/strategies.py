@@ -128,7 +128,7 @@ _option_texts = {
     "storage-medium": ["Disk", "Memory", "Volume"],
     "group": ["0", "1000"],
     "mtu": ["1450"],
-    "registry-mirrors": ["https://a.example, http://b:5000"],
+    "registry-mirrors": ["https://a.example", "*=node:5000, docker.io=http://b:5000,ghcr.io=none"],
     "insecure-registries": ["10.0.0.0/8,registry:5000"],
     "address-pools": ["10.200.0.0/16:24"],
     "ca": ["company-ca"],

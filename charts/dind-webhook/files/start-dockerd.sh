@@ -9,10 +9,11 @@ root=/sys/fs/cgroup cgroup=
 while IFS= read -r line; do
   case $line in 0::*) cgroup=${line#0::} ;; esac
 done < /proc/self/cgroup
-has_volume_below_tmp= storage=
+has_volume_below_tmp= storage= files=
 while read -r device path type options; do
   case $path in
     /var/lib/docker) storage=$type ;;
+    /etc/docker) files=/run/start-dockerd-files ;;
     /tmp/*) has_volume_below_tmp=true ;;
   esac
 done < /proc/self/mounts
@@ -183,6 +184,154 @@ if [ "$DIND_CLIENT_CONFIG" ]; then
   if ! { [ -e "$configs/config.json" ] || { mkdir -p "$configs" && chmod 777 "$configs" &&
     printf '%s\n' "$DIND_CLIENT_CONFIG" > "$configs/config.json" && chmod 644 "$configs/config.json"; }; }; then
     echo "cannot write $configs/config.json: docker build and docker run do not get the proxy" >&2
+  fi
+fi
+
+certs=/etc/docker/certs.d
+# A volume at /etc/docker is read-only. Mount it elsewhere, and make a folder with links to its files.
+make_room_for_hosts() {
+  [ "$files" ] || return 0
+  mkdir -p "$files" && mount --bind /etc/docker "$files" && mount -t tmpfs -o mode=755 tmpfs /etc/docker && link_files
+}
+# kubelet adds files of ConfigMaps and Secrets that are made later, and removes files.
+link_files() {
+  for link in /etc/docker/* "$certs"/*/*; do
+    if [ -L "$link" ] && [ ! -e "$link" ]; then rm -f "$link"; fi
+  done
+  for file in "$files"/* "$files"/certs.d/*/*; do
+    link=/etc/docker${file#"$files"}
+    if [ "$link" != "$certs" ] && [ -e "$file" ] && [ ! -e "$link" ]; then
+      mkdir -p "${link%/*}" && ln -s "$file" "$link"
+    fi
+  done
+}
+
+# Call $1 with each registry and the URL of its mirror.
+for_each_mirror() {
+  items=$DIND_MIRRORS,
+  while [ "$items" ]; do
+    item=${items%%,*}
+    items=${items#*,}
+    url=${item#*=}
+    case $url in
+      *://node | *://node[:/]*)
+        node=$DIND_NODE_IP
+        case $node in *:*) node="[$node]" ;; esac
+        url=${url%%://*}://$node${url#*://node}
+        ;;
+    esac
+    "$1" "${item%%=*}" "$url"
+  done
+}
+
+# dockerd looks for certificates of a registry in its folder only if that has no hosts.toml.
+print_certificates() {
+  list= pairs=
+  for file in "$1"/*.crt; do
+    if [ -e "$file" ]; then list="$list\"$file\", "; fi
+  done
+  for file in "$1"/*.cert; do
+    if [ -e "$file" ]; then pairs="$pairs[\"$file\", \"${file%cert}key\"], "; fi
+  done
+  if [ "$list" ]; then echo "ca = [$list]"; fi
+  if [ "$pairs" ]; then echo "client = [$pairs]"; fi
+}
+
+# dockerd asks the hosts of hosts.toml first, and then the registry itself, because the file names no server.
+print_hosts() {
+  case $insecure in *" $1 "*) printf 'server = "http://%s"\nskip_verify = true\n' "$1" ;; esac
+  print_certificates "$folder"
+  if [ "$2" ]; then
+    printf '[host."%s"]\ncapabilities = ["pull", "resolve"]\ndial_timeout = "1s"\n' "$2"
+    # A path below /v2 is not the one of which the specification says that it ends with /v2.
+    case $2 in */v2/?*) echo 'override_path = true' ;; esac
+    host=${2#*://}
+    print_certificates "$certs/${host%%/*}"
+  elif [ "$1" = docker.io ]; then
+    # With one host only, dockerd would ask the mirror of --registry-mirror.
+    echo '[host."https://registry-1.docker.io"]'
+  fi
+}
+
+# Let dockerd ask mirror $2 for images of registry $1, or no mirror.
+write_hosts() {
+  case $1 in '*') folder=$certs/_default ;; *) folder=$certs/$1 ;; esac
+  # A folder without hosts.toml hides _default.
+  if ! { mkdir -p "$folder" && { [ ! "$2" ] && [ ! -e "$folder/hosts.toml" ] ||
+    { print_hosts "$1" "$2" > "$folder/.hosts.toml" && mv -f "$folder/.hosts.toml" "$folder/hosts.toml"; }; }; }; then
+    echo "cannot write $folder/hosts.toml: $1 has no mirror" >&2
+  fi
+}
+
+# dockerd asks the next host after an error, but it waits for an answer for 30 s with each request, and it believes a
+# page of something else than a registry.
+is_registry() {
+  if [ "$HTTP_PROXY$HTTPS_PROXY$http_proxy$https_proxy" ] || ! command -v wget > /dev/null; then return 0; fi
+  case $1 in
+    */v2/?*) url=${1%%/v2/*}/v2/ ;;
+    */v2 | */v2/) url=${1%/}/ ;;
+    *) url=${1%/}/v2/ ;;
+  esac
+  answer=$(timeout 3 wget -S -O /dev/null --no-check-certificate "$url" 2>&1)
+  case $answer in
+    *HTTP/[0-9]*' 200 '*)
+      case $answer in
+        *[Aa][Pp][Ii]-[Vv]ersion:\ registry/* | *application/json* | *[Cc]ontent-[Ll]ength:\ 0*) ;;
+        *) return 1 ;;
+      esac
+      ;;
+    *HTTP/[0-9]*) ;;
+    *) return 1 ;;
+  esac
+}
+
+silent=' '
+check_mirror() {
+  [ "$2" ] || return 0
+  if is_registry "$2"; then
+    case $silent in
+      *" $1 "*)
+        silent=${silent%%" $1 "*}\ ${silent#*" $1 "}
+        echo "the mirror of $1 answers again: $2" >&2
+        ;;
+    esac
+    write_hosts "$1" "$2" 2> /dev/null
+    return
+  fi
+  case $silent in
+    *" $1 "*) ;;
+    *)
+      silent="$silent$1 "
+      echo "the mirror of $1 does not answer as a registry, so it is not asked until it does: $2" >&2
+      ;;
+  esac
+  write_hosts "$1" '' 2> /dev/null
+}
+
+# As long as the daemon runs, into which this shell turns. A process that has ended may be there, without its program.
+watch_mirrors() {
+  while [ -e "/proc/${$}/exe" ]; do
+    for_each_mirror check_mirror
+    sleep 30
+    if [ "$files" ]; then link_files; fi
+  done
+}
+
+if [ "$DIND_MIRRORS" ]; then
+  insecure=' '
+  for argument; do
+    case $argument in
+      --insecure-registry=*/*) ;;
+      --insecure-registry=*) insecure="$insecure${argument#*=} " ;;
+    esac
+  done
+  if make_room_for_hosts; then
+    for_each_mirror write_hosts
+    # Of registries without TLS, _default would ask for TLS.
+    for registry in $insecure; do mkdir -p "$certs/$registry"; done
+    watch_mirrors < /dev/null &
+  else
+    echo "cannot write $certs: registries have no mirrors" >&2
   fi
 fi
 # The image's wrapper mounts a tmpfs on /tmp unless something is mounted there. It would hide volumes below /tmp.

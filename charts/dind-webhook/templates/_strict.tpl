@@ -117,7 +117,9 @@ for the flags that pods may set.
 {{- if $option.flags -}}
 {{- $default := get $.defaults $name -}}
 {{- $own := list -}}
-{{- range $item := empty $default | ternary list ($option.list | ternary (splitList "," $default) (list $default)) -}}
+{{- $items := empty $default | ternary list ($option.list | ternary (splitList "," $default) (list $default)) -}}
+{{- if eq $name "registry-mirrors" -}}{{- $items = include "dind-webhook.mirrors.flags" $default | fromJsonArray -}}{{- end -}}
+{{- range $item := $items -}}
 {{- $value := trim $item -}}
 {{- with $option.text -}}{{- $value = regexReplaceAll . $value $option.value -}}{{- end -}}
 {{- range $flag := $option.flags -}}

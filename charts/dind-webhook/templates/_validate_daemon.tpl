@@ -40,20 +40,22 @@ daemonset.config has {{ .text }}, which the chart determines: {{ get $determined
 daemonset.config has {{ .text }}, but daemonset.extraArgs has {{ get $conflicting .name }}, and dockerd refuses to start with both: remove one of them
 {{- end }}
 {{- end }}
-{{- include "dind-webhook.validate.mirrors" (dict "config" $config "flags" $flags) }}
+{{- include "dind-webhook.validate.mirrors" (dict "config" $config "flags" $flags "defaults" (include "dind-webhook.mirrors.daemonset" . | include "dind-webhook.mirrors.flags" | fromJsonArray)) }}
 {{- end -}}
 
 {{/*
-Mirrors that are insecure registries: dockerd uses one TLS client for Docker Hub and its mirrors. Takes "config" and "flags".
+Mirrors that are insecure registries: dockerd uses one TLS client for Docker Hub and its mirrors. Takes "config", "flags", and
+"defaults": the URLs that the DaemonSet gets from the defaults of pods.
 */}}
 {{- define "dind-webhook.validate.mirrors" -}}
 {{- $mirrors := list -}}
 {{- $insecure := list -}}
 {{- range .flags -}}
-{{- if eq .name "registry-mirror" -}}{{- $mirrors = append $mirrors (dict "in" "extraArgs" "url" .value) -}}{{- end -}}
+{{- if eq .name "registry-mirror" -}}{{- $mirrors = append $mirrors (dict "in" "daemonset.extraArgs" "url" .value) -}}{{- end -}}
 {{- if eq .name "insecure-registry" -}}{{- $insecure = append $insecure .value -}}{{- end -}}
 {{- end -}}
-{{- range get .config "registry-mirrors" | default list -}}{{- $mirrors = append $mirrors (dict "in" "config" "url" .) -}}{{- end -}}
+{{- range get .config "registry-mirrors" | default list -}}{{- $mirrors = append $mirrors (dict "in" "daemonset.config" "url" .) -}}{{- end -}}
+{{- range .defaults -}}{{- $mirrors = append $mirrors (dict "in" "settings.injection.defaults.registry-mirrors" "url" .) -}}{{- end -}}
 {{- $insecure = concat $insecure (get .config "insecure-registries" | default list) -}}
 {{- range $mirror := $mirrors -}}
 {{- $address := regexReplaceAll "^(https?://)?([^/]*).*$" (toString .url | lower) "${2}" -}}
@@ -71,7 +73,7 @@ Mirrors that are insecure registries: dockerd uses one TLS client for Docker Hub
 {{- end -}}
 {{- end -}}
 {{- if and $host $reason }}
-daemonset.{{ .in }} has the mirror {{ .url }}, which {{ $reason }}: dockerd would no longer check the certificate of Docker Hub itself; a mirror with plain HTTP needs no --insecure-registry, and must not be on loopback
+{{ .in }} has the mirror {{ .url }}, which {{ $reason }}: dockerd would no longer check the certificate of Docker Hub itself; a mirror with plain HTTP needs no --insecure-registry, and must not be on loopback
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -353,7 +353,7 @@ def long_texts(target: Target) -> None:
 
 
 def options_that_are_not_alike(target: Target) -> None:
-    mirrors = ",".join(["https://m.example"] * 16)
+    mirrors = ",".join(f"r{number}.x=https://m.example" for number in range(16))
     bodies = [
         _annotated(number, **{"dind.io/registry-mirrors": ",".join(f"https://m{number}.x" for _ in range(26_000))})
         for number in range(60)

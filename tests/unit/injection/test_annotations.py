@@ -167,9 +167,9 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ),
         (
             "registry-mirrors",
-            "https://a.example , http://b:5000/",
+            "ghcr.io=http://g , http://b:5000/,*=none",
             f"{_DAEMON}/args",
-            _argv("--registry-mirror=https://a.example", "--registry-mirror=http://b:5000/"),
+            _argv("--registry-mirror=http://b:5000/"),
         ),
         (
             "insecure-registries",
@@ -273,6 +273,7 @@ def test_the_socket_directory_holds_in_daemonset_mode_too() -> None:
 _NO_QUANTITY = "is not a quantity such as 500m, 2 or 1.5Gi"
 _NO_BYTES = "must be a whole number of bytes, more than 0, such as 512Mi"
 _NO_PATH = "must be an absolute path of plain names"
+_NO_REGISTRY_NAME = "has an item that does not begin with a registry"
 _NO_URL = "has an item that is not an http(s) URL of a registry"
 _NO_REGISTRY = "has an item that is neither HOST[:PORT] nor a CIDR"
 _NO_POOL = "has an item that is not CIDR:SIZE, such as 10.200.0.0/16:24"
@@ -340,6 +341,14 @@ _INVALID = [
     ("registry-mirrors", "https://mirror.example?x=1", _NO_URL),
     ("registry-mirrors", "https://mirror.example#x", _NO_URL),
     ("registry-mirrors", "https://mirror example", _NO_URL),
+    ("registry-mirrors", "ghcr.io=mirror.example", _NO_URL),
+    ("registry-mirrors", "ghcr.io=node", _NO_URL),
+    ("registry-mirrors", "ghcr.io=", _NO_URL),
+    ("registry-mirrors", "hub=https://mirror.example", _NO_REGISTRY_NAME),
+    ("registry-mirrors", "*.example=https://mirror.example", _NO_REGISTRY_NAME),
+    ("registry-mirrors", "index.docker.io=https://mirror.example", _NO_REGISTRY_NAME),
+    ("registry-mirrors", "https://a.example,DOCKER.io=none", "has two mirrors of"),
+    ("registry-mirrors", "*=http://a,*=http://b", "has two mirrors of"),
     ("registry-mirrors", "https://a.example,", _EMPTY_ITEM),
     ("insecure-registries", "http://registry.ci", _NO_REGISTRY),
     ("insecure-registries", "registry.ci:0", _NO_REGISTRY),
@@ -528,7 +537,7 @@ def _items(option: Option, count: int) -> str:
     if option.name in values:
         return json.dumps(values[option.name])
     item = {
-        "registry-mirrors": "https://m{}",
+        "registry-mirrors": "m{}.example=https://m",
         "insecure-registries": "r{}:5000",
         "address-pools": "10.{}.0.0/16:24",
         "daemon-files": "f{}=secret/a/b",
@@ -785,6 +794,14 @@ def test_a_mirror_that_is_an_insecure_registry_is_denied_with_the_reason(mirror:
     ],
 )
 def test_other_mirrors_are_accepted(mirror: str, insecure: str) -> None:
+    decision = inject(a_pod(options={"registry-mirrors": mirror, "insecure-registries": insecure}), None, _OPEN)
+    assert decision.reason is Reason.INJECTED
+
+
+@pytest.mark.parametrize(
+    ("mirror", "insecure"), [("ghcr.io=http://localhost:5000", "x.example"), ("ghcr.io=http://m.example", "m.example")]
+)
+def test_a_mirror_of_another_registry_may_be_an_insecure_registry(mirror: str, insecure: str) -> None:
     decision = inject(a_pod(options={"registry-mirrors": mirror, "insecure-registries": insecure}), None, _OPEN)
     assert decision.reason is Reason.INJECTED
 

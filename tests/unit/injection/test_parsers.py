@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dind_webhook.injection import parsers
-from dind_webhook.injection.options import Placement, StorageMedium, TcpAddress
+from dind_webhook.injection.options import Mirror, Placement, StorageMedium, TcpAddress
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,12 @@ from dind_webhook.injection.options import Placement, StorageMedium, TcpAddress
         (parsers.parse_shared_volumes, "true", True),
         (parsers.parse_shared_volumes, "false", False),
         (parsers.parse_shared_volumes, "a,b", ("a", "b")),
-        (parsers.parse_registry_mirrors, "https://a.example/v2/,http://b", ("https://a.example/v2/", "http://b")),
+        (parsers.parse_registry_mirrors, "https://a.example/v2/", (Mirror("docker.io", "https://a.example/v2/"),)),
+        (
+            parsers.parse_registry_mirrors,
+            "GHCR.io=node:5000,[::1]:5000=https://b/v2/x, *=none",
+            (Mirror("ghcr.io", "http://node:5000"), Mirror("[::1]:5000", "https://b/v2/x"), Mirror("*", "")),
+        ),
         (parsers.parse_insecure_registries, "a,a:5000,10.0.0.0/8,fd00::/8", ("a", "a:5000", "10.0.0.0/8", "fd00::/8")),
         (parsers.parse_address_pools, "10.0.0.0/8:8", ("base=10.0.0.0/8,size=8",)),
         (parsers.parse_address_pools, "10.0.0.0/8:32", ("base=10.0.0.0/8,size=32",)),

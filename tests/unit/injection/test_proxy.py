@@ -43,7 +43,7 @@ def test_the_daemon_gets_the_proxy_and_the_configuration_for_its_clients() -> No
 
 def test_without_a_proxy_hosts_that_need_none_change_nothing() -> None:
     pod = injected_pod(a_pod(options={"no-proxy": "a"}), permissive_policy(proxy_clients=True))
-    assert "_PROXY" not in str(pod["spec"]).upper()
+    assert "NO_PROXY" not in str(pod["spec"]).upper()
     assert "DOCKER_CONFIG" not in str(pod["spec"])
 
 

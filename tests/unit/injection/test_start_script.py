@@ -5,9 +5,11 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,6 +81,8 @@ class Container:
             ("/run/start-dockerd", "run/start-dockerd"),
         ):
             script = script.replace(original, str(self.root / ours))
+        # The shell of busybox has both programs in itself.
+        script = script.replace("timeout 3 wget", f"{shutil.which('timeout')} 3 {self.root}/bin/wget")
         done = subprocess.run(
             [*self.shell, "-c", f"{FUNCTIONS}{script}", "start-dockerd", *arguments],
             check=False,
@@ -500,3 +504,162 @@ def test_docker_starts_without_a_configuration_that_cannot_be_written(container:
     (socket_dir / "docker-config").write_text("a file")
     message = f"cannot write {socket_dir}/docker-config/config.json: docker build and docker run do not get the proxy"
     assert message in _start_with_config(container, socket_dir, "{}")
+
+
+# Prints what dockerd would find, after a while in which the mirrors are looked at.
+_SHOW_HOSTS = """\
+cd {root}/etc/docker/certs.d
+tries=100
+until [ ! -e {root}/wanted ] || eval "$(cat {root}/wanted)" || [ $((tries -= 1)) = 0 ]; do {sleep} 0.1; done
+for file in */hosts.toml; do echo "# $file"; cat "$file"; done
+echo "# all"; ls -d *"""
+
+
+def _start_with_mirrors(
+    container: Container, mirrors: str, *arguments: str, wanted: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Start with mirrors, and let dockerd show the files when the command `wanted` succeeds."""
+    if wanted:
+        (container.root / "wanted").write_text(wanted)
+    container.program("dockerd", _SHOW_HOSTS.format(root=container.root, sleep=shutil.which("sleep")))
+    return container.start(arguments=[*ARGUMENTS, *arguments], DIND_MIRRORS=mirrors, **environment)
+
+
+def _hosts(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """Return what is in hosts.toml, by the name of its folder, and the names of all folders."""
+    files = dict(part.split("\n", 1) for part in done.stdout.split("# ")[1:])
+    names = files.pop("all").split()
+    hosts = {path.removesuffix("/hosts.toml"): tomllib.loads(text) for path, text in files.items()}
+    return {**dict.fromkeys(names), **hosts}
+
+
+def _host(url: str, **members: Any) -> dict[str, Any]:
+    return {"host": {url: {"capabilities": ["pull", "resolve"], "dial_timeout": "1s", **members}}}
+
+
+@pytest.fixture
+def with_registry(container: Container) -> Container:
+    """Return a container whose wget gets the answer of a registry."""
+    container.program("wget", "echo '  HTTP/1.1 200 OK' >&2; echo '  Content-Length: 2' >&2; echo application/json")
+    return container
+
+
+def test_dockerd_finds_a_mirror_of_each_registry(with_registry: Container) -> None:
+    mirrors = "docker.io=http://m:5000,ghcr.io=https://m/v2/ghcr,r.example:5000=,*=http://node:30020/x"
+    done = _start_with_mirrors(with_registry, mirrors, DIND_NODE_IP="10.0.0.7")
+    assert _hosts(done) == {
+        "docker.io": _host("http://m:5000"),
+        "ghcr.io": _host("https://m/v2/ghcr", override_path=True),
+        "r.example:5000": None,
+        "_default": _host("http://10.0.0.7:30020/x"),
+    }
+    assert "mirror" not in done.stderr
+
+
+def test_the_address_of_a_node_may_be_of_ipv6(with_registry: Container) -> None:
+    done = _start_with_mirrors(with_registry, "a.example=https://node,b.example=http://node.ci", DIND_NODE_IP="fd00::7")
+    assert _hosts(done) == {"a.example": _host("https://[fd00::7]"), "b.example": _host("http://node.ci")}
+
+
+def test_certificates_of_a_registry_and_of_its_mirror_count(with_registry: Container) -> None:
+    folder = with_registry.root / "etc/docker/certs.d"
+    for path in ("r.example/ca.crt", "r.example/me.cert", "m:5000/a.crt", "m:5000/b.crt"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).touch()
+    hosts = _hosts(_start_with_mirrors(with_registry, "r.example=https://m:5000"))
+    own, mirrors = f"{folder}/r.example", f"{folder}/m:5000"
+    assert hosts["r.example"] == {
+        "ca": [f"{own}/ca.crt"],
+        "client": [[f"{own}/me.cert", f"{own}/me.key"]],
+        **_host("https://m:5000", ca=[f"{mirrors}/a.crt", f"{mirrors}/b.crt"]),
+    }
+
+
+def test_registries_without_tls_stay_without(with_registry: Container) -> None:
+    flags = [f"--insecure-registry={registry}" for registry in ("a.example:5000", "b.example", "10.0.0.0/8")]
+    hosts = _hosts(_start_with_mirrors(with_registry, "a.example:5000=http://m,*=http://n", *flags))
+    assert hosts == {
+        "a.example:5000": {"server": "http://a.example:5000", "skip_verify": True, **_host("http://m")},
+        "_default": _host("http://n"),
+        "b.example": None,
+    }
+
+
+_BAD_ANSWERS = [
+    "exit 4",
+    "echo 'no HTTP at all' >&2",
+    "echo '  HTTP/1.1 200 OK' >&2; echo '  Content-Type: text/html' >&2",
+    f"exec {shutil.which('sleep')} 9",
+]
+
+
+@pytest.mark.parametrize("answer", _BAD_ANSWERS)
+def test_a_mirror_that_is_no_registry_is_not_asked_and_one_line_says_so(answer: str, container: Container) -> None:
+    container.program("wget", answer)
+    wanted = "! grep -q m:5000 docker.io/hosts.toml && [ ! -s ghcr.io/hosts.toml ]"
+    done = _start_with_mirrors(container, "docker.io=http://m:5000,ghcr.io=https://m:5000", wanted=wanted)
+    # A second host, so that dockerd does not ask the mirror of its flag.
+    assert _hosts(done) == {"docker.io": {"host": {"https://registry-1.docker.io": {}}}, "ghcr.io": {}}
+    line = "the mirror of {} does not answer as a registry, so it is not asked until it does: {}://m:5000"
+    for registry, scheme in (("docker.io", "http"), ("ghcr.io", "https")):
+        assert done.stderr.count(line.format(registry, scheme)) == 1
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "404 Not Found", "429 Too Many Requests"])
+def test_dockerd_itself_passes_over_a_mirror_with_an_error(status: str, container: Container) -> None:
+    container.program("wget", f"echo '  HTTP/1.1 {status}' >&2; touch {container.root}/asked; exit 8")
+    done = _start_with_mirrors(container, "*=http://m", wanted=f"[ -e {container.root}/asked ]")
+    assert _hosts(done) == {"_default": _host("http://m")}
+    assert "mirror" not in done.stderr
+
+
+def test_a_mirror_that_answers_again_is_asked_again(container: Container) -> None:
+    container.program(
+        "wget",
+        f"[ -e {container.root}/once ] || {{ touch {container.root}/once; exit 4; }}\n"
+        "echo '  HTTP/1.1 200 OK' >&2; echo '  Docker-Distribution-Api-Version: registry/2.0' >&2",
+    )
+    wanted = f"[ -e {container.root}/once ] && grep -q m.example _default/hosts.toml"
+    done = _start_with_mirrors(container, "*=http://m.example", wanted=wanted)
+    assert _hosts(done) == {"_default": _host("http://m.example")}
+    assert done.stderr.count("the mirror of * answers again: http://m.example") == 1
+
+
+def test_behind_a_proxy_a_mirror_is_not_looked_at(container: Container) -> None:
+    container.program("wget", "exit 4")
+    done = _start_with_mirrors(container, "*=http://m", HTTPS_PROXY="http://proxy:3128")
+    assert "mirror" not in done.stderr
+
+
+def test_mirrors_and_the_files_of_a_volume_go_together(with_registry: Container) -> None:
+    root = with_registry.root
+    (root / "mounts").write_text(f"tmpfs {root}/etc/docker tmpfs ro 0 0\n")
+    volume = root / "run" / "start-dockerd-files"
+    for path in ("daemon.json", "certs.d/a.example/ca.crt", "certs.d/b.example/hosts.toml"):
+        (volume / path).parent.mkdir(parents=True, exist_ok=True)
+        (volume / path).write_text(f"# {path}\n" if path.endswith("toml") else "")
+    (root / "etc/docker").mkdir(parents=True)
+    late = volume / "certs.d/c.example"
+    wanted = f"mkdir -p {late}; echo > {late}/ca.crt; rm -f {volume}/daemon.json; [ -e c.example/ca.crt ]"
+    done = _start_with_mirrors(with_registry, "a.example=http://m", wanted=wanted)
+    calls = done.stdout.splitlines()
+    assert f"mount --bind {root}/etc/docker {volume}" in calls
+    assert f"mount -t tmpfs -o mode=755 tmpfs {root}/etc/docker" in calls
+    certs = root / "etc/docker/certs.d"
+    assert (certs / "a.example/ca.crt").resolve() == volume / "certs.d/a.example/ca.crt"
+    assert (certs / "b.example/hosts.toml").is_symlink()
+    assert (certs / "c.example/ca.crt").is_symlink()
+    assert "http://m" in (certs / "a.example/hosts.toml").read_text()
+
+
+def test_docker_starts_without_mirrors_that_cannot_be_written(with_registry: Container) -> None:
+    (with_registry.root / "etc/docker").mkdir(parents=True)
+    (with_registry.root / "etc/docker/certs.d").write_text("a file")
+    done = with_registry.start(DIND_MIRRORS="*=http://m")
+    path = with_registry.root / "etc/docker/certs.d/_default/hosts.toml"
+    assert done.stderr.count(f"cannot write {path}: * has no mirror\n") == 1
+
+
+def test_without_mirrors_nothing_is_written(with_registry: Container) -> None:
+    with_registry.start()
+    assert not (with_registry.root / "etc").exists()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from dind_webhook.injection import Isolation, Mode
+from dind_webhook.injection import Isolation, Mirror, Mode
 from dind_webhook.settings import (
     InjectionSettings,
     NamespaceSettings,
@@ -73,7 +73,7 @@ def test_defaults_and_bounds_are_added_to_those_of_the_cluster() -> None:
     policy = make_policy(_settings(entry, defaults=_DEFAULTS, max={"cpu-limit": 1, "storage-size": "50Gi"}))
     own = policy.for_namespace("a")
     assert (own.defaults.cpu_limit, own.defaults.mtu, own.defaults.group) == ("2", None, None)
-    assert own.defaults.registry_mirrors == ("https://m.example",)
+    assert own.defaults.registry_mirrors == (Mirror("docker.io", "https://m.example"),)
     assert own.max == {"storage-size": "50Gi", "memory-limit": "8Gi"}
     assert policy.max == {"cpu-limit": "1", "storage-size": "50Gi"}
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from dind_webhook import __version__
 from dind_webhook.certs.rotation import Lifetimes, new_state, renewal
-from dind_webhook.injection import OPTIONS, Mode, Policy, Reason, built_in_options, inject
+from dind_webhook.injection import OPTIONS, Mirror, Mode, Policy, Reason, built_in_options, inject
 from dind_webhook.model import JsonObject
 from dind_webhook.settings import CertsSettings, InjectionSettings, LogSettings, ServerSettings, Settings, make_policy
 
@@ -118,7 +118,7 @@ _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
     ),
     "proxy_clients": (
         True,
-        lambda p: "https_proxy" in str(injected_pod(a_pod(options={"proxy": "http://proxy"}), p)),
+        lambda p: "no_proxy" in str(injected_pod(a_pod(options={"proxy": "http://proxy"}), p)),
         False,
         True,
     ),
@@ -296,7 +296,7 @@ def test_two_volumes_cannot_have_one_name() -> None:
         ({"group": ""}, "group", None),
         ({"containers": "build"}, "containers", ("build",)),
         ({"containers": ["build", "test"]}, "containers", ("build", "test")),
-        ({"registry_mirrors": ["https://a.example"]}, "registry_mirrors", ("https://a.example",)),
+        ({"registry_mirrors": ["https://a.example"]}, "registry_mirrors", (Mirror("docker.io", "https://a.example"),)),
         ({"registry-mirrors": []}, "registry_mirrors", ()),
         ({"dockerd-args": ["--ip6tables=false"]}, "dockerd_args", ("--ip6tables=false",)),
     ],
