@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from dind_webhook.diagnostics import CHECKS, Category
 from dind_webhook.http import Metrics
 from dind_webhook.injection import INJECT, INJECTED, OPTIONS, RULES, STATUS, Mode, Option, Outcome, Reason
 from dind_webhook.injection.start_script import COMMENTED_SCRIPT
-from dind_webhook.settings import NamespaceSettings, Settings, list_settings, load_settings
+from dind_webhook.mutating_policy import MINIMUM_VERSION, accepted_texts, list_unsupported_settings
+from dind_webhook.settings import NamespaceSettings, Settings, list_settings, load_policy, load_settings
 from dind_webhook.strict_policy import advisory_facts, policy_facts
 
 DOCS = Path(__file__).parent
@@ -258,6 +259,88 @@ def _metric_rows(registry: CollectorRegistry) -> str:
     return "".join(sorted(rows))
 
 
+def policies_page() -> str:
+    """Return docs/policies.md."""
+    minimum = ".".join(map(str, MINIMUM_VERSION))
+    unsupported = dict(list_unsupported_settings())
+    policy = load_policy(None, {})
+    texts = {mode: accepted_texts(policy, mode) for mode in Mode}
+    options = "".join(_policy_row(option, unsupported, texts) for option in OPTIONS)
+    others = "".join(
+        f"| `{name}` | {problem} |\n" for name, problem in unsupported.items() if not name.startswith("defaults.")
+    )
+    return f"""\
+# Without a webhook
+
+Since Kubernetes {minimum}, an API server can inject pods itself, by a MutatingAdmissionPolicy: there is no pod to keep
+running, no certificate and no network hop. `dind-webhook policy` writes such policies from the operator's settings. The
+pods are the same as with the webhook. This page is generated from the code by `make reference`.
+
+```sh
+dind-webhook policy -f settings.yaml | kubectl apply -f -
+kubectl label namespace ci dind.io/inject=enabled
+```
+
+Do not use the policies and the webhook in the same namespaces. The daemon of daemonset mode is not part of the
+policies: the chart or `deploy/` installs it.
+
+| flag | meaning |
+|---|---|
+| `-f`, `--config` | file with the operator's [settings](settings.md); only those of `injection` matter here |
+| `--name` | beginning of the names of the policies, `dind-webhook` by default |
+| `-o`, `--output` | `yaml` or `json` |
+| `--kubeconfig`, `--context` | check first that this cluster's API server has such policies; nothing is changed there |
+
+The exit code is 0, or 2 if the settings cannot become policies, or if the API server is too old or can't be reached.
+
+## What is written
+
+| object | what it does |
+|---|---|
+| MutatingAdmissionPolicy `dind-webhook-sidecar`, `dind-webhook-daemonset` | injects the pods of a mode |
+| ValidatingAdmissionPolicy of the same names | denies what the webhook denies, and what the policy cannot inject |
+| ValidatingAdmissionPolicy `dind-webhook` | denies unknown values of `dind.io/inject`, and modes that are off |
+| ValidatingAdmissionPolicy `dind-webhook-node-socket` | denies that the node's socket is replaced |
+
+Each has a binding of its name. Entries of `injection.namespaces` have policies of their own, with a number in the name.
+`kube-system`, `kube-public` and `kube-node-lease` are left out. Write and apply the policies again after a change of
+the settings or an upgrade.
+
+## What is different
+
+- A pod that needs more than the policies can do is denied, even if only its namespace asks. The message names the
+  option or the member, and says that only the webhook can do that. Such pods have an option with a value that is not in
+  the table below, `hostUsers: false` in sidecar mode, `resources` of the whole pod, a container that may run a Docker
+  daemon, `..` in a path of a mount, or variables for TLS and a `DOCKER_HOST` that may be the injected daemon.
+- There are no warnings, no metrics, no log of decisions, and no suggestions for a typo. A denial names the first
+  mistake only.
+- `dind-webhook check` expects a webhook. `dind-webhook list`, `inject` and `explain -f` do not.
+
+## Options
+
+The operator sets options for all pods, or for namespaces. Pods may set an option only to the value that the policies
+place anyway; these are the values with the built-in settings.
+
+| annotation | operator | pods, in sidecar mode | pods, in daemonset mode |
+|---|---|---|---|
+{options}
+## Settings that cannot become a policy
+
+`dind-webhook policy` names each of these in one error, as well as the options above. They are:
+
+| setting | reason |
+|---|---|
+{others}"""
+
+
+def _policy_row(option: Option, unsupported: Mapping[str, str], texts: Mapping[Mode, Mapping[str, list[str]]]) -> str:
+    problem = unsupported.get(f"defaults.{option.name}")
+    if option.name == "node-socket":
+        problem = unsupported["allowed_options"]
+    cells = [_code(texts[mode].get(option.key, ())) or "no" for mode in (Mode.SIDECAR, Mode.DAEMONSET)]
+    return f"| `{option.key}` | {problem or 'any value'} | {' | '.join(cells)} |\n"
+
+
 _JSON_OF_CHECK = ("name", "category", "statement", "fatal", "status", "skipped", "findings")
 
 
@@ -335,6 +418,7 @@ PAGES = {
     "annotations.md": annotations_page,
     "check.md": check_page,
     "metrics.md": metrics_page,
+    "policies.md": policies_page,
     "settings.md": settings_page,
 }
 

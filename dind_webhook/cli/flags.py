@@ -80,6 +80,13 @@ def check_namespace(name: str | None) -> str | None:
     return name
 
 
+def check_name(name: str) -> str:
+    """Return the beginning of the names of objects; raise BadParameter if no object can have it."""
+    if not is_dns_label(name):
+        raise typer.BadParameter(f"{name!r} is not a valid name: use lower-case letters, digits and -")
+    return name
+
+
 def _parse_color(value: str) -> Color:
     try:
         return Color(value)

@@ -28,6 +28,7 @@ from dind_webhook.cli.flags import (
     OptionalNamespaceLabelFlag,
     RecursiveFlag,
     StrictFlag,
+    check_name,
     check_namespace,
     one_of,
     output_flag,
@@ -39,6 +40,7 @@ from dind_webhook.cli.output import (
     InjectOutput,
     ListOutput,
     MigrateOutput,
+    PolicyOutput,
     SettingsOutput,
     VersionOutput,
     print_exactly,
@@ -456,6 +458,34 @@ def _migrate(
         config=config,
     )
     raise typer.Exit(_run_ignoring_closed_pipe(migrate_files))
+
+
+@cli.command("policy", cls=Command)
+def _policy(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", "-f", envvar="DIND_WEBHOOK_CONFIG", help="YAML file with operator settings.", metavar="FILE"
+        ),
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", help="Beginning of the names of the policies.", metavar="NAME", callback=check_name)
+    ] = PROGRAM,
+    output: Annotated[str, output_flag(*PolicyOutput)] = "yaml",
+    kubeconfig: KubeconfigFlag = None,
+    context: ContextFlag = None,
+) -> None:
+    """Print the operator's settings as policies of the API server, which inject pods without a webhook.
+
+    They need Kubernetes 1.36 or newer. With --kubeconfig or --context, the command checks that of the cluster first. It
+    changes nothing there.
+
+    Exit code 0: done; 2: the settings cannot become policies, or the API server is too old or can't be reached.
+    """
+    from dind_webhook.cli.policy import run_policy
+
+    form = parse_output(output, PolicyOutput)
+    raise typer.Exit(_run_ignoring_closed_pipe(lambda: run_policy(config, name, form, kubeconfig, context)))
 
 
 @cli.command("playground", cls=Command)

@@ -60,6 +60,13 @@ class MigrateOutput(StrEnum):
     DIFF = "diff"
 
 
+class PolicyOutput(StrEnum):
+    """The form in which policies of the API server are printed."""
+
+    YAML = "yaml"
+    JSON = "json"
+
+
 class SettingsOutput(StrEnum):
     """The form in which settings are printed."""
 

@@ -6,7 +6,7 @@ the pod (`conflicts`), and render what the pod lacks (`patch`). `rules` runs the
 
 from dind_webhook.injection.annotations import apply_defaults
 from dind_webhook.injection.bounds import find_bad_bounds, find_unbounded_defaults
-from dind_webhook.injection.conflicts import STALE_STATUS
+from dind_webhook.injection.conflicts import READ_ONLY_SOURCES, STALE_STATUS
 from dind_webhook.injection.constants import INJECT, INJECTED, NODE_SOCKET, PREFIX, STATUS
 from dind_webhook.injection.daemon_files import (
     CA_DIRECTORY,
@@ -22,23 +22,35 @@ from dind_webhook.injection.docker_paths import (
     DATA_ROOT,
     DEFAULT_SOCKET,
     RUNTIME_DIRECTORIES,
+    SOCKET_LINK_NAME,
+    SOCKET_NAME,
     SYSTEM_DIRECTORIES,
     UNIX_SCHEME,
 )
+from dind_webhook.injection.docker_variables import TLS_VARIABLES
 from dind_webhook.injection.eligibility import DISABLED, NAMESPACE_VALUES, POD_VALUES, is_mirror_pod, mode_of_label
 from dind_webhook.injection.inject import decide_for_namespace, decide_request, inject
 from dind_webhook.injection.isolation import IN_USER_NAMESPACE, NEED_RUNTIME_CLASS, metrics_flag
 from dind_webhook.injection.message_parts import abbreviate, join_first, quote, truncate
 from dind_webhook.injection.misplaced import MisplacedKey, misplaced_keys
-from dind_webhook.injection.node_sockets import NodeSocket, find_node_socket
+from dind_webhook.injection.node_sockets import PROC_PATHS, NodeSocket, find_node_socket
 from dind_webhook.injection.option_table import OPTIONS, Option, built_in_options
 from dind_webhook.injection.options import DaemonFile, Isolation, Mirror, Options, Placement, StorageMedium
-from dind_webhook.injection.own_daemon import MAX_SCRIPT_LENGTH, OwnDaemon, find_own_daemon
+from dind_webhook.injection.own_daemon import (
+    DAEMON_PROGRAMS,
+    DAEMON_VARIABLES,
+    MAX_SCRIPT_LENGTH,
+    MAY_BE_DAEMON_IMAGE,
+    MAY_BE_UNPRIVILEGED_DAEMON_IMAGE,
+    MAY_START_DAEMON,
+    OwnDaemon,
+    find_own_daemon,
+)
 from dind_webhook.injection.parsers import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
 from dind_webhook.injection.policy import NamespacePolicy, Policy
 from dind_webhook.injection.proxy import DIRECT_HOSTS
 from dind_webhook.injection.rules import NAMESPACE_RULES, RULES, Rule, RuleState, trace_rules
-from dind_webhook.injection.service_account_token import TOKEN_PATH
+from dind_webhook.injection.service_account_token import TOKEN_PATH, TOKEN_VOLUME_PREFIX
 from dind_webhook.injection.shared_volumes import SHAREABLE_KINDS
 from dind_webhook.injection.sidecar import METRICS_PORT_NAME
 from dind_webhook.injection.start_script import (
@@ -55,6 +67,8 @@ __all__ = [
     "CLIENT_CONFIG_VARIABLE",
     "DAEMON_CONFIG_DIRECTORY",
     "DAEMON_JSON",
+    "DAEMON_PROGRAMS",
+    "DAEMON_VARIABLES",
     "DATA_ROOT",
     "DEFAULT_SOCKET",
     "DIRECT_HOSTS",
@@ -67,6 +81,9 @@ __all__ = [
     "ISOLATION_VARIABLE",
     "LISTENING_FLAGS",
     "MAX_SCRIPT_LENGTH",
+    "MAY_BE_DAEMON_IMAGE",
+    "MAY_BE_UNPRIVILEGED_DAEMON_IMAGE",
+    "MAY_START_DAEMON",
     "METRICS_PORT_NAME",
     "MIRRORS_VARIABLE",
     "NAMESPACE_RULES",
@@ -78,15 +95,21 @@ __all__ = [
     "OWNED_FLAGS",
     "POD_VALUES",
     "PREFIX",
+    "PROC_PATHS",
+    "READ_ONLY_SOURCES",
     "REFUSED_VARIABLES",
     "REGISTRY_SECRET_KEY",
     "RULES",
     "RUNTIME_DIRECTORIES",
     "SHAREABLE_KINDS",
+    "SOCKET_LINK_NAME",
+    "SOCKET_NAME",
     "STALE_STATUS",
     "STATUS",
     "SYSTEM_DIRECTORIES",
+    "TLS_VARIABLES",
     "TOKEN_PATH",
+    "TOKEN_VOLUME_PREFIX",
     "UNIX_SCHEME",
     "DaemonFile",
     "Decision",

@@ -32,7 +32,7 @@ from dind_webhook.model import (
 # The beginning of the sentence: the API server passes on the message of a denial, but not its reason.
 STALE_STATUS = f"annotation {STATUS} says that the pod was injected, but it"
 # kubelet mounts volumes of these kinds read-only, whatever `readOnly` says.
-_READ_ONLY_SOURCES = frozenset({"configMap", "secret", "projected", "downwardAPI"})
+READ_ONLY_SOURCES = frozenset({"configMap", "secret", "projected", "downwardAPI"})
 
 
 def deny_stale_status(pod: Pod, additions: Additions) -> Denial | None:
@@ -234,7 +234,7 @@ def _is_in_the_way(mount: Mount, desired: Mount, pod: Pod) -> bool:
     if is_under(desired.path, mount.path):
         # The container runtime could not create the mount point.
         volume = pod.volumes.get(mount.volume)
-        return mount.read_only or (volume is not None and volume.kind in _READ_ONLY_SOURCES)
+        return mount.read_only or (volume is not None and volume.kind in READ_ONLY_SOURCES)
     socket = f"{desired.path}/{SOCKET_NAME}"
     # Nothing can be mounted under a file or in a read-only directory.
     blocked_root = desired.path if desired.sub_path or desired.read_only else socket

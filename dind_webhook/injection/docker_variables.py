@@ -23,9 +23,9 @@ from dind_webhook.model import Container, Operation, Pod, VariableShape, Volume,
 
 _DOCKER_HOST = "DOCKER_HOST"
 # Not empty, they make the client use TLS, which no socket of a sidecar or node has.
-_TLS_VARIABLES = ("DOCKER_TLS_VERIFY", "DOCKER_TLS")
+TLS_VARIABLES = ("DOCKER_TLS_VERIFY", "DOCKER_TLS")
 _CERT_PATH = "DOCKER_CERT_PATH"
-_EMPTIED_VARIABLES = (*_TLS_VARIABLES, _CERT_PATH)
+_EMPTIED_VARIABLES = (*TLS_VARIABLES, _CERT_PATH)
 _TCP = "tcp://"
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
@@ -35,7 +35,7 @@ def deny_tls_variables(pod: Pod, additions: Additions, policy: Policy) -> Denial
     if policy.replace_docker_variables:
         return None
     for client in additions.clients:
-        for name in _TLS_VARIABLES:
+        for name in TLS_VARIABLES:
             if _is_set(client.env.get(name)) and not _uses_other_daemon(client, pod, additions):
                 return Denial(
                     Reason.TLS_VARIABLE,

@@ -27,7 +27,7 @@ _SOCKETS = {
 }
 # /proc leads to the root directory and the open files of every process of the node, in more ways than can be listed.
 # The other paths are links into /proc.
-_PROC_PATHS = ("/proc", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr")
+PROC_PATHS = ("/proc", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr")
 
 
 def find_node_socket(host_path: str) -> NodeSocket | None:
@@ -35,7 +35,7 @@ def find_node_socket(host_path: str) -> NodeSocket | None:
     path = clean_path(host_path)
     if path in _SOCKETS:
         return NodeSocket(_SOCKETS[path], is_exact=True)
-    if any(path == proc or is_under(path, proc) for proc in _PROC_PATHS):
+    if any(path == proc or is_under(path, proc) for proc in PROC_PATHS):
         return NodeSocket("Docker", is_exact=False)
     for socket, runtime in _SOCKETS.items():
         if is_under(socket, path):

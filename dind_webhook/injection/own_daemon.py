@@ -13,7 +13,7 @@ from dind_webhook.injection.message_parts import abbreviate, quote
 from dind_webhook.model import Container, ImageReference, Pod, parse_image
 
 # dockerd, its wrappers in the official image and in devcontainers, and the wrapper of the images before that one
-_PROGRAMS = frozenset({"dockerd", "dockerd-entrypoint.sh", "dockerd-rootless.sh", "docker-init.sh", "wrapdocker"})
+DAEMON_PROGRAMS = frozenset({"dockerd", "dockerd-entrypoint.sh", "dockerd-rootless.sh", "docker-init.sh", "wrapdocker"})
 # Programs that look for words, or for processes by name
 _SEARCHES = frozenset({"command", "echo", "grep", "killall", "pgrep", "pkill", "printf", "type", "which"})
 # One of these programs where a shell script has a command, perhaps after other words, options or variables, or a start
@@ -28,6 +28,13 @@ _STARTS_DAEMON = re.compile(
     r"|(?:rc-)?service[ \t]+docker[ \t]+(?:re)?start\b|/etc/init\.d/docker[ \t]+(?:re)?start\b"
     r"|systemctl[ \t]+(?:(?:re)?start|enable[ \t]+--now)[ \t]+docker\b)"
 )
+# For engines without lookarounds: RE2 expressions that match each word that starts a daemon, each image that may start
+# one by itself, and each image that may do so without privileges. They match others too.
+MAY_START_DAEMON = r"dockerd|docker-init\.sh|wrapdocker|docker[ \t]+(?:re)?start|(?:start|--now)[ \t]+docker"
+MAY_BE_DAEMON_IMAGE = (
+    r"(?:^|/)docker(?:$|[:@])|dc?ind|docker-in-docker|plugins/(?:docker|ecr)|plugin-docker-buildx|envbox"
+)
+MAY_BE_UNPRIVILEGED_DAEMON_IMAGE = r"(?:^|/)docker:[^/]*(?:dc?ind|docker-in-docker)"
 _COMMENT = re.compile(r"(?:^|(?<=\s))#[^\n]*")
 # In how much of a script a daemon is looked for
 MAX_SCRIPT_LENGTH = 32768
@@ -35,14 +42,14 @@ MAX_SCRIPT_LENGTH = 32768
 _DIND = re.compile(r"(?:^|[^a-z0-9])(?<!no-)(?<!without-)(?:dc?ind\d*|docker-in-docker)(?:$|[^a-z0-9])")
 # Images that start a daemon if they are privileged, though their names do not say so. Also those of this project's name
 # that do not.
-_DAEMON_IMAGES = frozenset(
+DAEMON_IMAGES = frozenset(
     {"plugins/docker", "plugins/ecr", "plugins/gcr", "woodpeckerci/plugin-docker-buildx", "coder/envbox"}
 )
 _OTHER_IMAGES = frozenset({"dind-webhook"})
 # Tags of the official image without a daemon
 _CLIENT_TAG = re.compile(r"(?:^|-)(?:cli|git)(?:$|-)")
 # Variables that make images of Prow, TeamCity and self-hosted GitHub runners start a daemon
-_DAEMON_VARIABLES = ("DOCKER_IN_DOCKER_ENABLED", "DOCKER_IN_DOCKER", "START_DOCKER_SERVICE")
+DAEMON_VARIABLES = ("DOCKER_IN_DOCKER_ENABLED", "DOCKER_IN_DOCKER", "START_DOCKER_SERVICE")
 _FALSE_VALUES = frozenset({"", "0", "false", "no"})
 
 
@@ -93,7 +100,7 @@ def _find_evidence(container: Container) -> str | None:
         # Monitoring agents read the node's own data root.
         if mount.path == DATA_ROOT and not mount.read_only:
             return f"privileged, with volume {quote(mount.volume)} at {DATA_ROOT}"
-    for name in _DAEMON_VARIABLES:
+    for name in DAEMON_VARIABLES:
         if name in container.env and (container.env[name].value or "").lower() not in _FALSE_VALUES:
             return f"variable {name}"
     return None
@@ -108,7 +115,7 @@ def _runs_daemon(words: tuple[str, ...], *, can_run_daemon: bool) -> bool:
     if not words:
         return False
     program = words[0].rpartition("/")[2]
-    if program in _PROGRAMS:
+    if program in DAEMON_PROGRAMS:
         return True
     if not can_run_daemon or program in _SEARCHES:
         return False
@@ -146,7 +153,7 @@ def _starts_daemon_by_itself(image: str, arguments: tuple[str, ...], *, is_privi
     reference = _parse(image)
     if reference is None:
         return False
-    if reference.path in _DAEMON_IMAGES:
+    if reference.path in DAEMON_IMAGES:
         return True
     if reference.path.rpartition("/")[2] != "docker":
         return is_dind

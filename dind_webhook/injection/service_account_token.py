@@ -4,7 +4,7 @@ from dind_webhook.model import Mount, Pod, clean_path
 
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105  # a path
 _CLEAN_TOKEN_PATH = clean_path(TOKEN_PATH)
-_VOLUME_PREFIX = "kube-api-access-"
+TOKEN_VOLUME_PREFIX = "kube-api-access-"  # noqa: S105  # a name
 
 
 def token_mounts(pod: Pod) -> tuple[Mount, ...]:
@@ -16,7 +16,9 @@ def token_mounts(pod: Pod) -> tuple[Mount, ...]:
     """
     # The author of a pod may use the prefix for another volume: only a projected volume holds a token.
     names = {
-        name for name, volume in pod.volumes.items() if name.startswith(_VOLUME_PREFIX) and volume.kind == "projected"
+        name
+        for name, volume in pod.volumes.items()
+        if name.startswith(TOKEN_VOLUME_PREFIX) and volume.kind == "projected"
     }
     if not names:
         return ()

@@ -10,7 +10,14 @@ from pages import DOCS
 from dind_webhook.cli.main import cli
 
 COMMANDS = typer.main.get_command(cli).commands  # type: ignore[attr-defined]  # the command is a group
-PAGES = {"inject": "cli.md", "explain": "cli.md", "check": "check.md", "migrate": "cli.md", "list": "cli.md"}
+PAGES = {
+    "inject": "cli.md",
+    "explain": "cli.md",
+    "check": "check.md",
+    "migrate": "cli.md",
+    "list": "cli.md",
+    "policy": "policies.md",
+}
 CELLS = {
     page: re.findall(r"^\| (`-[^|]*) \|", (DOCS / page).read_text("utf-8"), re.MULTILINE) for page in PAGES.values()
 }

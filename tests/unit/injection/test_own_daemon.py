@@ -1,11 +1,21 @@
 """Pods that run a Docker daemon of their own, as people write them, and pods that only look like it."""
 
+import re
 from typing import Any
 
 import pytest
 from pods import a_container, a_pod
 
-from dind_webhook.injection import Mode, Policy, Reason, inject
+from dind_webhook.injection import (
+    DAEMON_PROGRAMS,
+    MAY_BE_DAEMON_IMAGE,
+    MAY_BE_UNPRIVILEGED_DAEMON_IMAGE,
+    MAY_START_DAEMON,
+    Mode,
+    Policy,
+    Reason,
+    inject,
+)
 from dind_webhook.model import JsonObject
 
 _PRIVILEGED = {"securityContext": {"privileged": True}}
@@ -84,6 +94,17 @@ _CLIENTS: list[JsonObject] = [
     {**_PRIVILEGED, "env": [{"name": "DOCKER_IN_DOCKER_ENABLED", "value": "false"}]},
     {"env": [{"name": "DOCKER_IN_DOCKER_ENABLED", "value": "true"}]},
 ]
+
+
+@pytest.mark.parametrize(("container", "evidence"), _DAEMONS)
+def test_the_expressions_for_other_engines_match_every_daemon(container: JsonObject, evidence: str) -> None:
+    if evidence.startswith("its"):
+        words = [*container.get("command", ()), *container.get("args", ())]
+        program = words[0].rpartition("/")[2]
+        assert program in DAEMON_PROGRAMS or any(re.search(MAY_START_DAEMON, word) for word in words)
+    elif evidence.startswith("image"):
+        pattern = MAY_BE_DAEMON_IMAGE if "securityContext" in container else MAY_BE_UNPRIVILEGED_DAEMON_IMAGE
+        assert re.search(pattern, container["image"])
 
 
 def _pod_with(

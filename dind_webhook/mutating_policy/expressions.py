@@ -1,0 +1,72 @@
+"""Pieces of CEL that several expressions use. Each function returns the text of an expression.
+
+The API servers that have MutatingAdmissionPolicy in v1 (1.36) have all of the functions: two-variable comprehensions,
+`flatten` and `distinct` of lists, optional members.
+"""
+
+from dind_webhook.model import clean_path
+from dind_webhook.strict_policy import cel_literal
+
+
+def closed_path(text: str) -> str:
+    """Return the closed form of a path that an expression gives: `clean_path` with // in front and / behind.
+
+    One path is under another if the closed form begins with that of the other. `..` is not resolved.
+    """
+    # Only the beginning has two slashes, so only the directory /var/run is replaced.
+    names = f"{text}.split('/').filter(s, s != '' && s != '.').map(s, s + '/').join()"
+    return f"('//' + {names}).replace('//var/run/', '//run/')"
+
+
+def closed(path: str) -> str:
+    """Return the closed form of a path, as a text."""
+    return "//" + "".join(f"{name}/" for name in clean_path(path).split("/") if name)
+
+
+def when(condition: str, message: str) -> str:
+    """Return a list with one message if a condition is true, or an empty list."""
+    return f"({condition} ? [{message}] : [])"
+
+
+def any_of(conditions: list[str]) -> str:
+    """Return whether one of the conditions is true."""
+    return f"({' || '.join(conditions)})" if conditions else "false"
+
+
+def let(name: str, value: str, result: str) -> str:
+    """Return a list that an expression computes from a value, which gets a name in it, as CEL has no variables."""
+    return f"[{value}].map({name}, {result}).flatten()"
+
+
+def add_operation(path: str, value: str) -> str:
+    """Return a JSON Patch operation; `path` and `value` are expressions."""
+    return f"JSONPatch{{op: 'add', path: {path}, value: {value}}}"
+
+
+def append_operations(path: str, exists: str, values: str) -> str:
+    """Return the operations that append values to a list, which may be absent."""
+    each = add_operation(f"{path} + '/-'", "value")
+    whole = add_operation(path, "values")
+    chosen = f"{exists} ? values.map(value, {each}) : size(values) == 0 ? [] : [{whole}]"
+    return let("values", values, chosen)
+
+
+def member_operations(path: str, exists: str, existing: str, members: str) -> str:
+    """Return the operations that add the members of a map that an object lacks; the object may be absent."""
+    each = add_operation(f"{path} + '/' + jsonpatch.escapeKey(key)", "value")
+    missing = f"{members}.transformList(key, value, !(key in {existing}), {each})"
+    whole = add_operation(path, members)
+    return f"({exists} ? {missing} : size({members}) == 0 ? [] : [{whole}])"
+
+
+__all__ = [
+    "add_operation",
+    "any_of",
+    "append_operations",
+    "cel_literal",
+    "closed",
+    "closed_path",
+    "let",
+    "member_operations",
+    "when",
+]

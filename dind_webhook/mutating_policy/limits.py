@@ -1,0 +1,145 @@
+"""The pods that the policies cannot inject as the core does, as CEL: rules as in `denials`.
+
+Such a pod is refused, even if only its namespace asks: without Docker it would be another pod than with the webhook.
+"""
+
+from collections.abc import Iterator
+
+from dind_webhook.injection import (
+    DAEMON_VARIABLES,
+    DATA_ROOT,
+    INJECT,
+    MAY_BE_DAEMON_IMAGE,
+    MAY_BE_UNPRIVILEGED_DAEMON_IMAGE,
+    MAY_START_DAEMON,
+    OPTIONS,
+    TLS_VARIABLES,
+    UNIX_SCHEME,
+    Isolation,
+    Mode,
+    Outcome,
+    Policy,
+    Reason,
+)
+from dind_webhook.mutating_policy.denials import DenialRule, docker_host, sets_variable
+from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed, closed_path, when
+from dind_webhook.mutating_policy.patterns import Additions, decide_pattern, find_message, pattern_pod
+
+_WEBHOOK = "only the webhook dind-webhook can"
+
+
+def limit_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
+    """Yield the rules in the order in which their messages are told."""
+    mode = additions.mode
+    yield DenialRule("otherOption", _other_option(policy, mode))
+    if mode is Mode.SIDECAR and not find_message(
+        policy, pattern_pod(mode, spec={"hostUsers": False}), {Reason.HOST_USERS}
+    ):
+        message = f"spec.hostUsers: false asks for isolation {Isolation.USERNS}, which {_WEBHOOK} give; remove it"
+        yield DenialRule("hostUsersLimit", when("!object.spec.?hostUsers.orValue(true)", cel_literal(message)))
+    yield DenialRule("possibleDaemon", _possible_daemon())
+    if additions.container is not None:
+        message = f"spec.resources of the pod cannot be compared with what injection needs: {_WEBHOOK}; remove it"
+        condition = "has(object.spec.resources) && variables.ownContainers.size() == 0"
+        yield DenialRule("podResources", when(condition, cel_literal(message)))
+    yield DenialRule("pathWithDots", _path_with_dots())
+    yield DenialRule("tlsOfOtherDaemon", _tls_of_other_daemon(additions, has_tcp=policy.defaults.tcp is not None))
+
+
+def accepted_texts(policy: Policy, mode: Mode) -> dict[str, list[str]]:
+    """Return the texts of each option that pods may set, and that change nothing, by annotation key."""
+    plain = decide_pattern(policy, pattern_pod(mode))
+    accepted: dict[str, list[str]] = {}
+    for option in OPTIONS:
+        if option.name not in policy.allowed_options:
+            continue
+        texts = []
+        for text in dict.fromkeys((option.default, *_texts_of_default(getattr(policy.defaults, option.field)))):
+            decision = decide_pattern(policy, pattern_pod(mode, {option.key: text}))
+            if decision.outcome is Outcome.INJECTED and decision.operations == plain.operations:
+                texts.append(text)
+        accepted[option.key] = texts
+    return accepted
+
+
+def _texts_of_default(value: object) -> list[str]:
+    """Return texts that may stand for the operator's default of an option: the core decides whether they do."""
+    if isinstance(value, bool):
+        return ["true" if value else "false"]
+    if isinstance(value, tuple):
+        return [",".join(map(str, value))] if all(isinstance(item, str) for item in value) else []
+    return [] if value is None else [str(value)]
+
+
+def _other_option(policy: Policy, mode: Mode) -> str:
+    accepted = accepted_texts(policy, mode)
+    if not accepted:
+        return "[]"
+    texts = (f"{cel_literal(key)}: {cel_literal(each) if each else _NO_TEXTS}" for key, each in accepted.items())
+    table = "{" + ", ".join(texts) + "}"
+    keys = f"variables.optionKeys.filter(key, key in {table} && !(variables.annotations[key] in {table}[key]))"
+    other = f"', or set it to \"' + {table}[key].join('\" or \"') + '\"'"
+    message = (
+        f"'annotation ' + key + ': this cluster injects without a webhook, and {_WEBHOOK} apply that value; remove it' "
+        f"+ (size({table}[key]) == 0 ? '' : {other})"
+    )
+    return f"{keys}.map(key, {message})"
+
+
+# An empty list of texts: all values of a map have one type.
+_NO_TEXTS = "['x'].filter(x, false)"
+
+
+def _possible_daemon() -> str:
+    """Return the messages about containers that may run a daemon of their own: `find_own_daemon` matches fewer."""
+    words = "(c.?command.orValue([]) + c.?args.orValue([]))"
+    path = closed_path("m.mountPath")
+    privileged = "c.?securityContext.?privileged.orValue(false)"
+    image, unprivileged_image = (
+        f"c.?image.orValue('').matches({cel_literal(pattern)})"
+        for pattern in (MAY_BE_DAEMON_IMAGE, MAY_BE_UNPRIVILEGED_DAEMON_IMAGE)
+    )
+    can_run = f"({privileged} || {unprivileged_image})"
+    # The entrypoint of the official image runs another program if that is the first argument.
+    has_flags = "(size(c.?args.orValue([])) == 0 || c.args[0].startsWith('-'))"
+    mounts_data = f"c.?volumeMounts.orValue([]).exists(m, {path} == {cel_literal(closed(DATA_ROOT))})"
+    sets_switch = f"c.?env.orValue([]).exists(e, e.name in {cel_literal(sorted(DAEMON_VARIABLES))})"
+    conditions = [
+        f"{can_run} && {words}.exists(word, word.matches({cel_literal(MAY_START_DAEMON)}))",
+        f"size(c.?command.orValue([])) == 0 && (({privileged} && {image}) || ({unprivileged_image} && {has_flags}))",
+        f"{privileged} && ({mounts_data} || {sets_switch})",
+    ]
+    message = (
+        "'container \"' + c.name + '\" may run a Docker daemon of its own, and "
+        f"{_WEBHOOK} tell; remove the daemon, or keep it, with {INJECT}: disabled'"
+    )
+    condition = any_of([f"({condition})" for condition in conditions])
+    return f"variables.foreignContainers.filter(c, {condition}).map(c, {message})"
+
+
+def _path_with_dots() -> str:
+    message = (
+        "'container \"' + c.name + '\" mounts volume \"' + m.name + '\" at ' + m.mountPath + "
+        f"', and {_WEBHOOK} compare paths with ..; write the path without ..'"
+    )
+    mounts = f"c.?volumeMounts.orValue([]).filter(m, m.mountPath.split('/').exists(s, s == '..')).map(m, {message})"
+    return f"variables.containers.map(c, {mounts}).flatten()"
+
+
+def _tls_of_other_daemon(additions: Additions, *, has_tcp: bool) -> str:
+    """Return the messages about TLS with a daemon that may be the injected one, by another name."""
+    address = cel_literal(additions.client_env[0]["value"])
+    schemes = [UNIX_SCHEME, *(["tcp://"] if has_tcp else [])]
+    may_be_ours = any_of([f"e.?value.orValue('').startsWith({cel_literal(scheme)})" for scheme in schemes])
+    other = f"(e.?value.orValue('') != {address} && {may_be_ours})"
+    found = []
+    for name in TLS_VARIABLES:
+        condition = (
+            f"{sets_variable(name)} && c.?env.orValue([]).exists(e, e.name == 'DOCKER_HOST') && {docker_host(other)}"
+        )
+        message = (
+            f"'container \"' + c.name + '\" sets {name} and DOCKER_HOST, and {_WEBHOOK} tell whether that daemon is "
+            "the injected one, which does not use TLS; remove both'"
+        )
+        found.append(f"variables.clients.filter(c, {condition}).map(c, {message})")
+    return " + ".join(found)

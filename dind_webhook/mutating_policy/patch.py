@@ -1,0 +1,271 @@
+"""The JSON Patch of a pod, as CEL: each operation adds what the pod lacks, so that a second run adds nothing."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from dind_webhook.injection import (
+    DATA_ROOT,
+    SHAREABLE_KINDS,
+    SYSTEM_DIRECTORIES,
+    TOKEN_PATH,
+    TOKEN_VOLUME_PREFIX,
+    Mode,
+    Policy,
+)
+from dind_webhook.model import JsonObject
+from dind_webhook.mutating_policy.expressions import (
+    add_operation,
+    any_of,
+    append_operations,
+    cel_literal,
+    closed,
+    closed_path,
+    let,
+    member_operations,
+)
+from dind_webhook.mutating_policy.patterns import Additions
+
+# The annotation with the name of a container of the pod
+_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+
+
+def patch_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str, str]]:
+    """Yield the name and the expression of each variable that the patch uses besides those of `variables`."""
+    yield "clientEnv", _json(additions.client_env)
+    yield "clientMounts", _mount_entries(additions.client_mounts)
+    yield "addedVolumes", _json(additions.volumes)
+    yield "addedAnnotations", _annotations(additions)
+    if additions.container is not None:
+        yield "isVariant", _variant_condition(additions)
+        if additions.mode is Mode.SIDECAR and policy.defaults.share_volumes is True:
+            yield from _shared_volume_variables(additions)
+            shared = "variables.sharedMounts"
+        else:
+            shared = "[]"
+        yield "tokenMounts", _token_mounts()
+        constant = _mount_entries(additions.container_mounts)
+        yield "daemonMounts", f"{constant} + {shared} + variables.tokenMounts"
+
+
+def patch_expression(additions: Additions) -> str:
+    """Return the expression of the list of operations."""
+    return "\n+ ".join(_operations(additions))
+
+
+def _operations(additions: Additions) -> Iterator[str]:
+    if additions.group is not None:
+        yield _group_operations(additions.group)
+    metadata = "object.metadata"
+    for member, members in (("annotations", "variables.addedAnnotations"), ("labels", _json(additions.labels))):
+        exists = f"has({metadata}.{member})"
+        yield member_operations(_text(f"/metadata/{member}"), exists, f"{metadata}.{member}", members)
+    if additions.node_selector:
+        exists = "has(object.spec.nodeSelector)"
+        labels = _json(additions.node_selector)
+        yield member_operations(_text("/spec/nodeSelector"), exists, "object.spec.nodeSelector", labels)
+    if additions.tolerations:
+        missing = f"{_json(additions.tolerations)}.filter(t, !{_has_toleration()})"
+        yield append_operations(_text("/spec/tolerations"), "has(object.spec.tolerations)", missing)
+    if additions.image_pull_secrets:
+        existing = "object.spec.?imagePullSecrets.orValue([])"
+        missing = (
+            f"{_json(additions.image_pull_secrets)}.filter(s, !{existing}.exists(e, e.?name.orValue('') == s.name))"
+        )
+        yield append_operations(_text("/spec/imagePullSecrets"), "has(object.spec.imagePullSecrets)", missing)
+    yield _client_operations("containers", "object.spec.containers", "variables.isMainClient")
+    if additions.serves_init:
+        yield _client_operations("initContainers", "variables.initContainers", "variables.isInitClient")
+    missing = "variables.addedVolumes.filter(v, !variables.volumes.exists(e, e.name == v.name))"
+    yield append_operations(_text("/spec/volumes"), "has(object.spec.volumes)", missing)
+    if additions.container is not None:
+        # Last: a container in front moves the other init containers, which the operations before it name by index.
+        yield _container_operations(additions, additions.container)
+
+
+def _group_operations(group: int) -> str:
+    security = "object.spec.securityContext"
+    whole = add_operation(_text("/spec/securityContext"), _json({"supplementalGroups": [group]}))
+    groups = append_operations(
+        _text("/spec/securityContext/supplementalGroups"),
+        f"has({security}.supplementalGroups)",
+        f"[{group}].filter(g, !(g in {security}.?supplementalGroups.orValue([])))",
+    )
+    return f"(!has({security}) ? [{whole}] : {groups})"
+
+
+def _annotations(additions: Additions) -> str:
+    """Return a map of the annotations, with the pod's own first container as the default one."""
+    texts = [f"{_text(key)}: {_text(text)}" for key, text in additions.annotations.items() if key != _DEFAULT_CONTAINER]
+    texts.append(
+        f"?{_text(_DEFAULT_CONTAINER)}: variables.mainClients.size() > 0 "
+        "? optional.of(string(variables.mainClients[0].name)) : optional.none()"
+    )
+    return "{" + ", ".join(texts) + "}"
+
+
+def _has_toleration() -> str:
+    """Return whether the pod has the toleration `t`; absent members stand for their defaults."""
+    members = (("key", "''"), ("operator", "'Equal'"), ("value", "''"), ("effect", "''"))
+    same = " && ".join(f"e.?{name}.orValue({default}) == t[?'{name}'].orValue({default})" for name, default in members)
+    seconds = "e.?tolerationSeconds == t[?'tolerationSeconds']"
+    return f"object.spec.?tolerations.orValue([]).exists(e, {same} && {seconds})"
+
+
+def _client_operations(member: str, containers: str, is_client: str) -> str:
+    place = f"'/spec/{member}/' + string(i)"
+    env = append_operations(
+        f"{place} + '/env'",
+        "has(c.env)",
+        "variables.clientEnv.filter(e, !c.?env.orValue([]).exists(own, own.name == e.name))",
+    )
+    mounts = append_operations(
+        f"{place} + '/volumeMounts'", "has(c.volumeMounts)", _missing_mounts("variables.clientMounts", "c")
+    )
+    return f"{containers}.transformList(i, c, {is_client}[i], {env} + {mounts}).flatten()"
+
+
+def _missing_mounts(entries: str, container: str) -> str:
+    """Return the mounts of entries at whose path a container mounts nothing."""
+    paths = f"{container}.?volumeMounts.orValue([]).map(m, {closed_path('m.mountPath')})"
+    return let("paths", paths, f"{entries}.filter(entry, !(entry.path in paths)).map(entry, entry.mount)")
+
+
+def _container_operations(additions: Additions, container: JsonObject) -> str:
+    member = "containers" if additions.as_container else "initContainers"
+    index = "variables.ownIndex"
+    place = f"'/spec/{member}/' + string({index})"
+    security = f"object.spec.{member}[{index}]"
+    existing = " + ".join(
+        (
+            member_operations(
+                f"{place} + '/securityContext'",
+                f"has({security}.securityContext)",
+                f"{security}.securityContext",
+                _json(container["securityContext"]),
+            ),
+            append_operations(
+                f"{place} + '/volumeMounts'",
+                f"has({security}.volumeMounts)",
+                _missing_mounts("variables.daemonMounts", security),
+            ),
+        )
+    )
+    if additions.as_container:
+        added = [add_operation(_text("/spec/containers/-"), _json(container))]
+        place = "'/spec/containers/' + string(size(object.spec.containers))"
+    else:
+        empty = add_operation(_text("/spec/initContainers"), "[]")
+        first = add_operation(_text("/spec/initContainers/0"), _json(container))
+        place = _text("/spec/initContainers/0")
+        added = [first]
+    operations = f"[{', '.join(added)}]"
+    if not additions.as_container:
+        operations = f"(has(object.spec.initContainers) ? [] : [{empty}]) + {operations}"
+    mounts = add_operation(f"{place} + '/volumeMounts'", "variables.daemonMounts.map(entry, entry.mount)")
+    new = f"{operations} + [{mounts}]{_variant_operations(place, additions.variants)}"
+    return f"({index} >= 0 ? {existing} : {new})"
+
+
+def _variant_operations(place: str, variants: tuple[JsonObject, JsonObject]) -> str:
+    if not any(variants):
+        return ""
+    yes, no = (
+        "[" + ", ".join(add_operation(f"{place} + '/{key}'", _json(value)) for key, value in members.items()) + "]"
+        for members in variants
+    )
+    return f" + (variables.isVariant ? {yes} : {no})"
+
+
+def _variant_condition(additions: Additions) -> str:
+    others = f"variables.containers.filter(c, c.name != {cel_literal(additions.container_name)})"
+    if additions.mode is Mode.SIDECAR:
+        return f"{others}.exists(c, 'ephemeral-storage' in c.?resources.?limits.orValue({{}}))"
+    # The class Guaranteed (`model.is_guaranteed`)
+    limit, request = "c.?resources.?limits[?r]", "c.?resources.?requests[?r]"
+    is_equal = (
+        f"{limit}.hasValue() && quantity(string({limit}.value())).isGreaterThan(quantity('0')) "
+        f"&& quantity(string({request}.or({limit}).value())).compareTo(quantity(string({limit}.value()))) == 0"
+    )
+    return f"!has(object.spec.resources) && {others}.all(c, ['cpu', 'memory'].all(r, {is_equal}))"
+
+
+def _token_mounts() -> str:
+    """Return the entry of the first mount of the pod's token, or nothing."""
+    has_token = f"v.name.startsWith({_text(TOKEN_VOLUME_PREFIX)}) && has(v.projected)"
+    volumes = f"variables.volumes.filter(v, {has_token}).map(v, v.name)"
+    is_token = f"m.name in names && {closed_path('m.mountPath')} == {_text(closed(TOKEN_PATH))}"
+    mounts = f"object.spec.containers.map(c, c.?volumeMounts.orValue([]).filter(m, {is_token})).flatten()"
+    first = f"(found.size() > 0 ? [{_entry('found[0]', closed_path('found[0].mountPath'))}] : [])"
+    return let("names", volumes, let("found", mounts, first))
+
+
+def _shared_volume_variables(additions: Additions) -> Iterator[tuple[str, str]]:
+    """Yield the variables that end in `sharedMounts`, the entries of the clients' mounts that the daemon gets.
+
+    The rules are those of `injection.shared_volumes`: mounts are named by their index in `mounts`.
+    """
+    own = [volume["name"] for volume in additions.volumes]
+    kinds = any_of([f"has(v.{kind})" for kind in sorted(SHAREABLE_KINDS)])
+    yield "mounts", "variables.mainFirstClients.map(c, c.?volumeMounts.orValue([])).flatten()"
+    yield "paths", f"variables.mounts.map(m, {closed_path('m.mountPath')})"
+    yield "distinctPaths", "variables.paths.distinct()"
+    # The first mount of a path decides what the daemon may see there, even if its own volume is not shared.
+    yield "firstMounts", "variables.distinctPaths.map(p, variables.mounts[variables.paths.indexOf(p)])"
+    yield "shareable", f"variables.volumes.filter(v, {kinds} && !(v.name in {cel_literal(own)})).map(v, v.name)"
+    directories = (*SYSTEM_DIRECTORIES, DATA_ROOT, "/run", additions.client_mounts[0]["mountPath"])
+    reserved = cel_literal(list(dict.fromkeys(map(closed, directories))))
+    yield "freePaths", f"variables.distinctPaths.filter(p, !{reserved}.exists(r, p.startsWith(r) || r.startsWith(p)))"
+    yield "initMounts", _init_mounts(additions)
+    first = "variables.firstMounts[variables.distinctPaths.indexOf(variables.paths[i])]"
+    is_prepared = "own.name == m.name && own.?subPath.orValue('') != m.subPath"
+    is_shared = " && ".join(
+        (
+            "m.name in variables.shareable",
+            "m.?subPathExpr.orValue('') == ''",
+            "variables.paths[i] in variables.freePaths",
+            f"{first}.name == m.name",
+            f"{first}.?subPath.orValue('') == m.?subPath.orValue('')",
+            f"(m.?subPath.orValue('') == '' || !variables.initMounts.exists(own, {is_prepared}))",
+        )
+    )
+    yield "sharedIndexes", f"variables.mounts.transformList(i, m, {is_shared}, i)"
+    # The daemon can write a volume if one client can.
+    at_path = "variables.sharedIndexes.filter(i, variables.paths[i] == p"
+    chosen = f"({at_path} && !variables.mounts[i].?readOnly.orValue(false)) + {at_path}))[0]"
+    yield "chosenIndexes", f"variables.sharedIndexes.map(i, variables.paths[i]).distinct().map(p, {chosen})"
+    # The container runtime could not create a mount point in a read-only volume.
+    is_under_read_only = (
+        "variables.chosenIndexes.exists(j, j != i && variables.mounts[j].?readOnly.orValue(false) "
+        "&& variables.paths[i].startsWith(variables.paths[j]))"
+    )
+    entry = _entry("variables.mounts[i]", "variables.paths[i]")
+    yield "sharedMounts", f"variables.chosenIndexes.filter(i, !{is_under_read_only}).map(i, {entry})"
+
+
+def _init_mounts(additions: Additions) -> str:
+    """Return the mounts of init containers that start after the daemon and may create the paths in a volume."""
+    if additions.as_container:
+        return "[].filter(c, false)"
+    own = cel_literal(additions.container_name)
+    return f"variables.initContainers.filter(c, c.name != {own}).map(c, c.?volumeMounts.orValue([])).flatten()"
+
+
+def _entry(mount: str, path: str) -> str:
+    """Return the entry of a mount of the pod: its closed path, and the mount as the daemon's container gets it."""
+    members = (
+        f"'name': dyn({mount}.name), 'mountPath': dyn({mount}.mountPath), "
+        f"?'readOnly': {mount}.?readOnly.optMap(x, dyn(x)), ?'subPath': {mount}.?subPath.optMap(x, dyn(x))"
+    )
+    return f"{{'path': dyn({path}), 'mount': dyn({{{members}}})}}"
+
+
+def _mount_entries(mounts: list[JsonObject]) -> str:
+    return cel_literal([{"path": closed(mount["mountPath"]), "mount": mount} for mount in mounts])
+
+
+def _json(value: Any) -> str:
+    return cel_literal(value)
+
+
+def _text(text: str) -> str:
+    return cel_literal(text)

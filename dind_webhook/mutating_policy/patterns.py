@@ -1,0 +1,159 @@
+"""Pattern pods, and what the core does with them: the additions of a mode, and the messages of denials."""
+
+from collections.abc import Container, Mapping
+from copy import deepcopy
+from typing import NamedTuple, TypeAlias
+
+import jsonpatch
+
+from dind_webhook.injection import INJECT, Decision, Mode, Outcome, Policy, Reason, decide_for_namespace
+from dind_webhook.model import JsonObject
+from dind_webhook.strict_policy import cel_literal
+
+# Expressions, by the words of a pattern pod that they replace
+Words: TypeAlias = Mapping[str, str]
+# The container of every pattern pod
+MAIN = "example-container"
+_INIT = {"name": "example-init", "image": "example"}
+_POD_MEMBERS = frozenset(
+    {"containers", "initContainers", "volumes", "securityContext", "nodeSelector", "tolerations", "imagePullSecrets"}
+)
+_CLIENT_MEMBERS = frozenset({"name", "image", "env", "volumeMounts"})
+
+
+class Additions(NamedTuple):
+    """Everything that a mode adds to a pod whose own members do not matter.
+
+    `container` is None if the mode adds none. It has neither its mounts nor the members of `variants`: in a pod to
+    which the condition of the mode applies, the container has the first of the two maps, otherwise the second. Each
+    client gets `client_env` and `client_mounts`, and init containers are clients if `serves_init`.
+    """
+
+    mode: Mode
+    container_name: str
+    container: JsonObject | None
+    variants: tuple[JsonObject, JsonObject]
+    as_container: bool
+    container_mounts: list[JsonObject]
+    client_env: list[JsonObject]
+    client_mounts: list[JsonObject]
+    serves_init: bool
+    volumes: list[JsonObject]
+    annotations: dict[str, str]
+    labels: dict[str, str]
+    group: int | None
+    node_selector: dict[str, str]
+    tolerations: list[JsonObject]
+    image_pull_secrets: list[JsonObject]
+
+
+def pattern_pod(
+    mode: Mode | str | None,
+    annotations: Mapping[str, str] | None = None,
+    *,
+    container: JsonObject | None = None,
+    spec: JsonObject | None = None,
+) -> JsonObject:
+    """Return a pod that asks for a mode. `container` has more members of its container, `spec` of its spec."""
+    own = {INJECT: str(mode)} if mode else {}
+    main = {"name": MAIN, "image": "example", **(container or {})}
+    return {"metadata": {"annotations": {**own, **(annotations or {})}}, "spec": {"containers": [main], **(spec or {})}}
+
+
+def decide_pattern(policy: Policy, pod: JsonObject, namespace_label: str = "enabled") -> Decision:
+    """Return the core's decision about a pattern pod."""
+    return decide_for_namespace(pod, namespace_label, policy)
+
+
+def injected_pattern(policy: Policy, pod: JsonObject) -> JsonObject:
+    """Return a pattern pod after injection. Raise LookupError if the core does not inject it."""
+    decision = decide_pattern(policy, pod)
+    if decision.outcome is not Outcome.INJECTED:
+        raise LookupError(f"the pattern pod is not injected: {decision.message or decision.reason.slug}")
+    injected: JsonObject = jsonpatch.apply_patch(pod, list(decision.operations))
+    return injected
+
+
+def find_message(policy: Policy, pod: JsonObject, reasons: Container[Reason], words: Words | None = None) -> str | None:
+    """Return the message with which the core denies a pattern pod for one of `reasons`, as CEL, or None.
+
+    `words` has the expressions that replace words of the pattern pod.
+    """
+    decision = decide_pattern(policy, pod)
+    if decision.outcome is not Outcome.DENIED or decision.reason not in reasons:
+        return None
+    return cel_literal(decision.message, dict(words or {}))
+
+
+def read_message(policy: Policy, pod: JsonObject, reason: Reason, words: Words | None = None) -> str:
+    """Return the message of `find_message`. Raise LookupError if the core does not deny the pod for that reason."""
+    message = find_message(policy, pod, {reason}, words)
+    if message is None:
+        raise LookupError(f"the core does not deny the pattern pod for {reason.slug}")
+    return message
+
+
+def read_additions(policy: Policy, mode: Mode) -> Additions:
+    """Return what the core adds to pods in a mode. Raise LookupError if it adds what no policy could place."""
+    pod = injected_pattern(policy, pattern_pod(mode, spec={"initContainers": [_INIT]}))
+    spec, metadata = pod["spec"], pod["metadata"]
+    name = policy.container_name if mode is Mode.SIDECAR else policy.wait_container_name
+    main, init = (_find_container(spec[member], own) for member, own in _CLIENTS)
+    if unknown := sorted({*(spec.keys() - _POD_MEMBERS), *((main.keys() | init.keys()) - _CLIENT_MEMBERS)}):
+        raise LookupError(f"injection adds {', '.join(unknown)}, which no policy places")
+    container, container_mounts = _take_container(spec, name)
+    variants = _find_variants(policy, mode, name, container)
+    return Additions(
+        mode=mode,
+        container_name=name,
+        container={key: value for key, value in container.items() if key not in {*variants[0], *variants[1]}}
+        if container
+        else None,
+        variants=variants,
+        as_container=any(each["name"] == name for each in spec["containers"]),
+        container_mounts=container_mounts,
+        client_env=main["env"],
+        client_mounts=main["volumeMounts"],
+        serves_init="env" in init,
+        volumes=spec.get("volumes", []),
+        annotations={key: text for key, text in metadata["annotations"].items() if key != INJECT},
+        labels=metadata.get("labels", {}),
+        group=next(iter(spec.get("securityContext", {}).get("supplementalGroups", ())), None),
+        node_selector=spec.get("nodeSelector", {}),
+        tolerations=spec.get("tolerations", []),
+        image_pull_secrets=spec.get("imagePullSecrets", []),
+    )
+
+
+_CLIENTS = (("containers", MAIN), ("initContainers", _INIT["name"]))
+
+
+def _find_container(containers: list[JsonObject], name: str) -> JsonObject:
+    return next(container for container in containers if container["name"] == name)
+
+
+def _take_container(spec: JsonObject, name: str) -> tuple[JsonObject, list[JsonObject]]:
+    """Return the added container without its mounts, and its mounts; both empty if there is none."""
+    containers = (*spec["containers"], *spec["initContainers"])
+    found: JsonObject = deepcopy(next((each for each in containers if each["name"] == name), {}))
+    mounts: list[JsonObject] = found.pop("volumeMounts", [])
+    return found, mounts
+
+
+def _find_variants(policy: Policy, mode: Mode, name: str, container: JsonObject) -> tuple[JsonObject, JsonObject]:
+    """Return the members of the container that differ in pods to which the condition of the mode applies."""
+    resources = {"resources": _VARIANT_RESOURCES[mode]}
+    pod = pattern_pod(mode, container=resources, spec={"initContainers": [{**_INIT, **resources}]})
+    other, _ = _take_container(injected_pattern(policy, pod)["spec"], name)
+    keys = {key for key in {*container, *other} if container.get(key) != other.get(key)}
+    return (
+        {key: value for key, value in other.items() if key in keys},
+        {key: value for key, value in container.items() if key in keys},
+    )
+
+
+# With a sidecar, a limit of ephemeral storage; otherwise, the class Guaranteed
+_VARIANT_RESOURCES = {
+    Mode.SIDECAR: {"limits": {"ephemeral-storage": "1Gi"}},
+    Mode.DAEMONSET: {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1", "memory": "1Gi"}},
+}

@@ -1,0 +1,222 @@
+"""The manifests of the policies: for each mode a mutating and a validating one, and one that checks the request."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from dind_webhook.errors import SettingsError
+from dind_webhook.injection import INJECT, NAMESPACE_VALUES, NODE_SOCKET, Mode, Outcome, Policy, Reason
+from dind_webhook.model import JsonObject
+from dind_webhook.mutating_policy.denials import docker_socket_condition, socket_replacement_message
+from dind_webhook.mutating_policy.expressions import cel_literal, closed_path
+from dind_webhook.mutating_policy.patch import patch_expression, patch_variables
+from dind_webhook.mutating_policy.patterns import (
+    Additions,
+    decide_pattern,
+    find_message,
+    pattern_pod,
+    read_additions,
+    read_message,
+)
+from dind_webhook.mutating_policy.unsupported import find_unsupported_settings
+from dind_webhook.mutating_policy.variables import mode_variables, request_variables
+
+# The first Kubernetes with MutatingAdmissionPolicy in v1
+MINIMUM_VERSION = (1, 36)
+_API_VERSION = "admissionregistration.k8s.io/v1"
+_EXCLUDED_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
+_RULE = {
+    "apiGroups": [""],
+    "apiVersions": ["v1"],
+    "operations": ["CREATE"],
+    "resources": ["pods"],
+    "scope": "Namespaced",
+}
+_Variables = Iterable[tuple[str, str]]
+
+
+def parse_version(version: str) -> tuple[int, ...]:
+    """Return the numbers of the version of an API server, such as `1.36` or `1.36+`."""
+    return tuple(int(re.sub(r"\D", "", number) or "0") for number in version.split("."))
+
+
+def render_policies(policy: Policy, name: str) -> list[JsonObject]:
+    """Return the policies of an operator's settings and their bindings, for `kubectl apply`.
+
+    `name` is the beginning of their names. Raise SettingsError with a sentence for each setting that cannot become a
+    policy.
+    """
+    if problems := list(find_unsupported_settings(policy)):
+        raise SettingsError(problems)
+    objects: list[JsonObject] = []
+    earlier: list[str] = []
+    for index, (names, variant) in enumerate([*policy.namespaces, (("*",), policy)]):
+        is_entry = index < len(policy.namespaces)
+        conditions = _namespace_conditions(names, earlier)
+        prefix = f"{name}-{index}" if is_entry else name
+        objects += _variant_objects(variant, prefix, conditions)
+        earlier += names
+    return objects
+
+
+def _variant_objects(policy: Policy, name: str, conditions: list[JsonObject]) -> Iterator[JsonObject]:
+    yield from _validating(name, _request_spec(policy, conditions), _OPTED_IN)
+    # The webhook sees no other pods of such a namespace.
+    with_socket = [*conditions, {"name": "dind.io/mounts-the-nodes-socket", "expression": _HAS_SOCKET}]
+    yield from _validating(f"{name}-node-socket", _request_spec(policy, with_socket), _SOCKET_ONLY)
+    for mode in sorted(Mode):
+        if decide_pattern(policy, pattern_pod(mode)).outcome is Outcome.DENIED:
+            # `_request_spec` refuses all pods of this mode.
+            continue
+        additions = read_additions(policy, mode)
+        variables = list(mode_variables(policy, additions))
+        yield from _mutating(f"{name}-{mode}", policy, additions, variables, conditions)
+        yield from _validating(f"{name}-{mode}", _mode_spec(name, mode, variables, conditions), _OPTED_IN)
+
+
+def _mutating(
+    name: str, policy: Policy, additions: Additions, variables: list[tuple[str, str]], conditions: list[JsonObject]
+) -> Iterator[JsonObject]:
+    expression = f"!variables.applies ? [] :\n{patch_expression(additions)}"
+    spec = {
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "IfNeeded",
+        "matchConstraints": {"matchPolicy": "Equivalent", **_namespaces(*_OPTED_IN), "resourceRules": [_RULE]},
+        "matchConditions": [_NO_MIRROR_POD, *conditions],
+        "variables": _list_variables([*variables, *patch_variables(policy, additions)]),
+        # One mutation: for each further one, the API server writes and reads the pod again.
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}],
+    }
+    yield _object("MutatingAdmissionPolicy", name, spec)
+    yield _object("MutatingAdmissionPolicyBinding", name, {"policyName": name})
+
+
+def _mode_spec(name: str, mode: Mode, variables: list[tuple[str, str]], conditions: list[JsonObject]) -> JsonObject:
+    policy_name = f"{name}-{mode}"
+    not_injected = (
+        f"{INJECT}: the pod asks for {mode}, but MutatingAdmissionPolicy {policy_name} has not injected it; is its "
+        "binding there?"
+    )
+    return _validating_spec(
+        conditions,
+        variables,
+        [
+            _validation(
+                "!variables.concerned || !variables.asks || variables.denials.size() == 0", "variables.denials[0]"
+            ),
+            _validation(
+                "!variables.concerned || variables.denials.size() > 0 || variables.limits.size() == 0",
+                "variables.limits[0]",
+            ),
+            _validation("!variables.concerned || variables.stale.size() == 0", "variables.stale[0]"),
+            _validation("!variables.applies || !variables.asks || variables.injected", cel_literal(not_injected)),
+        ],
+    )
+
+
+def _request_spec(policy: Policy, conditions: list[JsonObject]) -> JsonObject:
+    """Return the validating policy of what no mode's policy sees: unknown values, modes that are off, the socket."""
+    by_annotation = pattern_pod("example-value")
+    by_label = {**by_annotation, "metadata": {"labels": by_annotation["metadata"]["annotations"]}}
+    unknown = (_read_message_of_value(policy, pod) for pod in (by_annotation, by_label))
+    accepted = cel_literal([str(mode) for mode in Mode] + ["disabled"])
+    validations = [
+        _validation(f"!variables.said.hasValue() || variables.said.value() in {accepted}", _by_source(*unknown)),
+    ]
+    # The operator has switched a mode off, or set it up so that no pod can have it.
+    validations += [
+        _validation(f"!variables.asks || variables.mode != {cel_literal(str(mode))}", message)
+        for mode in Mode
+        if (message := find_message(policy, pattern_pod(mode), frozenset(Reason)))
+    ]
+    if policy.modes:
+        label = cel_literal(NODE_SOCKET)
+        replaces = f"namespaceObject.metadata.?labels[?{label}].orValue('') == 'replace'"
+        asks = "variables.asks && variables.mode != 'disabled'"
+        validations.append(_validation(f"!({asks} && {replaces} && {_HAS_SOCKET})", socket_replacement_message(policy)))
+        annotation = f"variables.annotations[?{label}].orValue('') == 'replace'"
+        forbidden = read_message(policy, pattern_pod(None, {NODE_SOCKET: "replace"}), Reason.OPTION_NOT_ALLOWED)
+        validations.append(_validation(f"!({asks} && {annotation})", forbidden))
+    return _validating_spec(conditions, request_variables(), validations)
+
+
+def _read_message_of_value(policy: Policy, pod: JsonObject) -> str:
+    return read_message(policy, pod, Reason.UNKNOWN_VALUE, {"example-value": "variables.said.value()"})
+
+
+def _by_source(annotation: str, label: str) -> str:
+    return f"{cel_literal(INJECT)} in variables.annotations ? {annotation} : {label}"
+
+
+def _validating_spec(conditions: list[JsonObject], variables: _Variables, validations: list[JsonObject]) -> JsonObject:
+    return {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"matchPolicy": "Equivalent", **_namespaces(), "resourceRules": [_RULE]},
+        "matchConditions": [_NO_MIRROR_POD, *conditions],
+        "variables": _list_variables(variables),
+        "validations": validations,
+    }
+
+
+def _validating(name: str, spec: JsonObject, requirements: list[JsonObject]) -> Iterator[JsonObject]:
+    yield _object("ValidatingAdmissionPolicy", name, spec)
+    binding = {"policyName": name, "validationActions": ["Deny"], "matchResources": _namespaces(*requirements)}
+    yield _object("ValidatingAdmissionPolicyBinding", name, binding)
+
+
+_OPTED_IN: list[JsonObject] = [{"key": INJECT, "operator": "In", "values": list(NAMESPACE_VALUES)}]
+_SOCKET_ONLY: list[JsonObject] = [
+    {"key": INJECT, "operator": "NotIn", "values": list(NAMESPACE_VALUES)},
+    {"key": NODE_SOCKET, "operator": "In", "values": ["replace"]},
+]
+_SOCKET = docker_socket_condition(closed_path("v.hostPath.path"), is_exact=True)
+_HAS_SOCKET = f"object.spec.?volumes.orValue([]).exists(v, has(v.hostPath) && {_SOCKET})"
+_NO_MIRROR_POD: JsonObject = {
+    "name": "dind.io/no-mirror-of-a-static-pod",
+    "expression": "!('kubernetes.io/config.mirror' in object.metadata.?annotations.orValue({}))",
+}
+
+
+def _namespaces(*requirements: JsonObject) -> JsonObject:
+    excluded = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": list(_EXCLUDED_NAMESPACES)}
+    return {"namespaceSelector": {"matchExpressions": [excluded, *requirements]}}
+
+
+def _namespace_conditions(names: tuple[str, ...], earlier: list[str]) -> list[JsonObject]:
+    """Return the conditions of an entry of `namespaces`, the first of which that matches is in force."""
+    conditions = []
+    if names != ("*",):
+        expression = f"request.namespace.matches({cel_literal(_pattern(names))})"
+        conditions.append({"name": "dind.io/namespaces", "expression": expression})
+    if earlier:
+        expression = f"!request.namespace.matches({cel_literal(_pattern(earlier))})"
+        conditions.append({"name": "dind.io/other-namespaces", "expression": expression})
+    return conditions
+
+
+def _pattern(names: Iterable[str]) -> str:
+    # Names are DNS labels, in which only `*` is special.
+    return f"^({'|'.join(name.replace('*', '.*') for name in names)})$"
+
+
+def _validation(expression: str, message: str) -> JsonObject:
+    return {
+        "expression": expression,
+        "messageExpression": message,
+        # Told if the other message is too long
+        "message": f"{INJECT}: the pod cannot get Docker",
+        "reason": "Invalid",
+    }
+
+
+def _list_variables(variables: _Variables) -> list[dict[str, Any]]:
+    return [{"name": name, "expression": expression} for name, expression in variables]
+
+
+def _object(kind: str, name: str, spec: JsonObject) -> JsonObject:
+    return {
+        "apiVersion": _API_VERSION,
+        "kind": kind,
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": "dind-webhook"}},
+        "spec": spec,
+    }

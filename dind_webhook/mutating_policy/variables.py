@@ -1,0 +1,75 @@
+"""The variables of CEL that the mutating and the validating policy of a mode share."""
+
+from collections.abc import Iterator
+
+from dind_webhook.injection import INJECT, PREFIX, STATUS, Policy
+from dind_webhook.mutating_policy.denials import denial_rules, stale_rules
+from dind_webhook.mutating_policy.expressions import cel_literal
+from dind_webhook.mutating_policy.limits import limit_rules
+from dind_webhook.mutating_policy.patterns import Additions
+
+
+def request_variables() -> Iterator[tuple[str, str]]:
+    """Yield the variables about what a pod and its namespace ask for (`injection.eligibility`)."""
+    inject = cel_literal(INJECT)
+    yield "annotations", "object.metadata.?annotations.orValue({})"
+    yield "said", f"object.metadata.?annotations[?{inject}].or(object.metadata.?labels[?{inject}])"
+    yield "mode", f"variables.said.or(namespaceObject.metadata.?labels[?{inject}]).orValue('')"
+    yield (
+        "optionKeys",
+        (
+            f"variables.annotations.transformList(key, text, key.startsWith({cel_literal(PREFIX)}) "
+            f"&& !(key in {cel_literal([INJECT, STATUS])}), key)"
+        ),
+    )
+    yield "asks", "variables.said.hasValue() || variables.optionKeys.size() > 0"
+
+
+def mode_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str, str]]:
+    """Yield the variables of a mode, up to `applies`: whether the pod gets Docker by the policy."""
+    own = cel_literal(additions.container_name)
+    yield from request_variables()
+    yield "concerned", f"variables.mode == {cel_literal(str(additions.mode))}"
+    yield "injected", f"{cel_literal(STATUS)} in variables.annotations"
+    yield "initContainers", "object.spec.?initContainers.orValue([])"
+    yield "volumes", "object.spec.?volumes.orValue([])"
+    yield "containers", "variables.initContainers + object.spec.containers"
+    yield "ownContainers", f"variables.containers.filter(c, c.name == {own})"
+    yield "foreignContainers", f"variables.containers.filter(c, !(variables.injected && c.name == {own}))"
+    listed = "object.spec.containers" if additions.as_container else "variables.initContainers"
+    # -1 in a pod that is not injected
+    yield "ownIndex", f"{listed}.map(c, c.name).indexOf({own})"
+    yield "isMainClient", f"object.spec.containers.map(c, c.name != {own})"
+    if additions.serves_init:
+        # Those that start after the daemon, except native sidecars
+        yield (
+            "isInitClient",
+            (
+                "variables.initContainers.transformList(i, c, i > variables.ownIndex "
+                "&& c.?restartPolicy.orValue('') != 'Always')"
+            ),
+        )
+        init_clients = "variables.initContainers.transformList(i, c, variables.isInitClient[i], c)"
+    else:
+        init_clients = "[].filter(c, false)"
+    yield "mainClients", f"object.spec.containers.filter(c, c.name != {own})"
+    yield "initClients", init_clients
+    yield "clients", "variables.initClients + variables.mainClients"
+    yield "mainFirstClients", "variables.mainClients + variables.initClients"
+    for name, rules in (
+        ("stale", stale_rules(policy, additions)),
+        ("denials", denial_rules(policy, additions)),
+        ("limits", limit_rules(policy, additions)),
+    ):
+        names = []
+        for rule in rules:
+            yield rule.name, rule.messages
+            names.append(f"variables.{rule.name}")
+        yield name, " + ".join(names)
+    yield (
+        "applies",
+        (
+            "variables.concerned && variables.stale.size() == 0 && variables.denials.size() == 0 "
+            "&& variables.limits.size() == 0"
+        ),
+    )

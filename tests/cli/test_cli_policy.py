@@ -1,0 +1,54 @@
+"""`dind-webhook policy`: the manifests, the settings that cannot become policies, and API servers that are too old."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fake_api import api_server
+
+Run = Callable[..., Any]
+Write = Callable[..., Path]
+
+
+def test_the_manifests_are_for_kubectl(run: Run, write: Write) -> None:
+    config = write("injection:\n  defaults:\n    memory-limit: 8Gi\n", "settings.yaml")
+    ran = run("policy", "-f", config, "--name", "docker")
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    objects = list(yaml.safe_load_all(ran.stdout))
+    assert {each["apiVersion"] for each in objects} == {"admissionregistration.k8s.io/v1"}
+    assert {each["metadata"]["name"] for each in objects if each["kind"] == "MutatingAdmissionPolicy"} == {
+        "docker-sidecar",
+        "docker-daemonset",
+    }
+    assert json.loads(run("policy", "-f", config, "--name", "docker", "-o", "json").stdout)["items"] == objects
+
+
+def test_each_setting_that_cannot_become_a_policy_is_named(run: Run, write: Write) -> None:
+    text = "injection:\n  replace_docker_variables: true\n  defaults:\n    isolation: userns\n"
+    ran = run("policy", "--config", write(text, "settings.yaml"))
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    first, second = ran.stderr.splitlines()
+    assert first.startswith("error: injection.defaults.isolation: cannot become a policy of the API server: ")
+    assert second.startswith("error: injection.replace_docker_variables: cannot become a policy of the API server: ")
+
+
+@pytest.mark.parametrize(("minor", "exit_code"), [("35", 2), ("36", 0), ("37+", 0)])
+def test_an_api_server_that_is_too_old_is_named(run: Run, tmp_path: Path, minor: str, exit_code: int) -> None:
+    with api_server({"/version": {"major": "1", "minor": minor}}, tmp_path) as kubeconfig:
+        ran = run("policy", "--kubeconfig", kubeconfig)
+    assert ran.exit_code == exit_code
+    if exit_code:
+        assert ran.stdout == ""
+        assert ran.stderr == (
+            "error: the API server has version 1.35, and MutatingAdmissionPolicy is in Kubernetes 1.36 and newer\n"
+            "hint: install the webhook instead\n"
+        )
+
+
+def test_a_name_that_no_object_can_have_is_refused(run: Run) -> None:
+    ran = run("policy", "--name", "Docker!")
+    assert ran.exit_code == 2
+    assert "'Docker!' is not a valid name" in ran.stderr

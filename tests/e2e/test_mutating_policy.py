@@ -1,0 +1,302 @@
+"""Injection by policies of the API server: the same pods as with the webhook, or a refusal.
+
+Each golden pod is created with dry-run in a namespace where the policies of its settings are in force. For comparison,
+it is created in another namespace, injected by the core, and created again. No pod runs, so no node is needed:
+`E2E_KUBECONFIG=… .venv/bin/pytest -c tests/e2e/pytest.ini tests/e2e/test_mutating_policy.py`.
+"""
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+
+import golden
+import jsonpatch
+import pytest
+from cluster import release
+from kube import Kube, Manifest, Namespace, RefusedError, until
+
+from dind_webhook.errors import SettingsError
+from dind_webhook.injection import Decision, Outcome, Policy, decide_for_namespace
+from dind_webhook.mutating_policy import render_policies
+from dind_webhook.settings import InjectionSettings, make_policy
+
+# One process: each operator takes seconds.
+pytestmark = pytest.mark.xdist_group("mutating-policy")
+
+ADMISSION = "admissionregistration.k8s.io/v1"
+# The refusal of a pod that the core injects
+NEEDS_WEBHOOK = "only the webhook dind-webhook can"
+RUNTIME_CLASSES = ("gvisor", "kata", "sysbox", "userns")
+# Settings that cannot become policies
+UNSUPPORTED = {
+    "denied-isolation-not-allowed",
+    "isolation-auto-with-nfs",
+    "node-socket-namespace-other-pods",
+    "node-socket-of-a-directory",
+    "node-socket-replaced-by-annotation",
+    "node-socket-replaced-in-namespace",
+    "node-socket-replaced-in-namespace-daemonset",
+    "node-socket-replaced-in-namespace-enabled",
+    "node-socket-with-ordinary-container",
+    "option-proxy-with-registry-secret",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer of an API server to the creation of a pod: the pod, or a message."""
+
+    pod: Manifest | None
+    message: str = ""
+
+
+def ask(namespace: Namespace, pod: Manifest) -> Answer:
+    try:
+        return Answer(namespace.make(pod, dry_run="All"))
+    except RefusedError as error:
+        return Answer(None, error.message)
+
+
+class Operator:
+    """The policies of some settings, and their namespaces by the value of the command line's flag for its labels."""
+
+    def __init__(self, kube: Kube, stack: ExitStack, policy: Policy) -> None:
+        self._kube = kube
+        self._stack = stack
+        self.name = f"policy-{token_hex(3)}"
+        self.namespaces: dict[str, Namespace] = {}
+        self.policy = policy
+        requirement = {"key": release.OTHER_RELEASE, "operator": "In", "values": [self.name]}
+        for each in render_policies(policy, self.name):
+            for member in ("matchConstraints", "matchResources"):
+                if selected := each["spec"].get(member):
+                    selected["namespaceSelector"]["matchExpressions"].append(requirement)
+            kube.make(each)
+            stack.callback(kube.delete, each["kind"], each["metadata"]["name"], version=ADMISSION)
+        until("the policies to act", self._acts)
+
+    def namespace(self, labels: str) -> Namespace:
+        if labels not in self.namespaces:
+            inject, node_socket = split_labels(labels)
+            more = {"dind.io/node-socket": node_socket} if node_socket else {}
+            made = self._kube.namespace(inject or None, **{release.OTHER_RELEASE: self.name, **more})
+            self.namespaces[labels] = self._stack.enter_context(made)
+        return self.namespaces[labels]
+
+    def _acts(self) -> bool:
+        """Return whether all policies are in force: each takes effect on its own."""
+        namespace = self.namespace("enabled")
+        if "is not accepted" not in ask(namespace, a_pod("example")).message:
+            return False
+        for mode in self.policy.modes:
+            answer = ask(namespace, a_pod(str(mode)))
+            if "cannot be combined" in answer.message:
+                continue
+            if answer.pod is None or "dind.io/status" not in answer.pod["metadata"]["annotations"]:
+                return False
+            if "does not exist" not in ask(namespace, a_pod(str(mode), {"dind.io/example": "x"})).message:
+                return False
+        return True
+
+
+def split_labels(labels: str) -> tuple[str, str]:
+    """Return the values of the labels dind.io/inject and dind.io/node-socket."""
+    inject, _, node_socket = labels.rpartition("dind.io/node-socket=") if "=" in labels else (labels, "", "")
+    return inject.rstrip(","), node_socket
+
+
+def a_pod(inject: str, annotations: dict[str, str] | None = None, **spec: Any) -> Manifest:
+    metadata = {"name": "ci", "annotations": {"dind.io/inject": inject, **(annotations or {})}}
+    containers = [{"name": "build", "image": "build"}]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": containers, **spec}}
+
+
+@pytest.fixture(scope="module")
+def operators(kube: Kube) -> Iterator["Operators"]:
+    with ExitStack() as stack:
+        for name in RUNTIME_CLASSES:
+            kube.make(
+                {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": name}, "handler": name}
+            )
+            stack.callback(kube.delete, "RuntimeClass", name, version="node.k8s.io/v1")
+        operators = Operators(kube, stack.enter_context(kube.namespace(None)))
+        stack.callback(operators.close)
+        yield operators
+
+
+class Operators:
+    """The operators of the cases, and a namespace without policies. Only the policies of the last one are installed.
+
+    Many policies of this size keep an API server busy on a small machine.
+    """
+
+    def __init__(self, kube: Kube, outside: Namespace) -> None:
+        self._kube = kube
+        self._stack = ExitStack()
+        self._operator: Operator | None = None
+        self._settings: str | None = None
+        self.outside = outside
+
+    def of_case(self, case: golden.Case) -> Operator:
+        return self._of(settings_of(case), case.policy)
+
+    def of_defaults(self) -> Operator:
+        return self._of("", make_policy(InjectionSettings()))
+
+    def close(self) -> None:
+        self._stack.close()
+        self._operator = None
+
+    def _of(self, settings: str, policy: Policy) -> Operator:
+        if self._operator is None or settings != self._settings:
+            self.close()
+            self._operator, self._settings = Operator(self._kube, self._stack, policy), settings
+        return self._operator
+
+
+def settings_of(case: golden.Case) -> str:
+    return case.settings.read_text("utf-8") if case.settings else ""
+
+
+def pods_of(case: golden.Case) -> Iterator[Manifest]:
+    for _, pod in golden.created_pods(golden.parse_documents(case.manifest.read_text("utf-8"))):
+        made = {"apiVersion": "v1", "kind": "Pod", **copy.deepcopy(pod)}
+        metadata = {"name": "ci", **(made.get("metadata") or {})}
+        yield {**made, "metadata": {key: metadata[key] for key in metadata.keys() - {"namespace", "ownerReferences"}}}
+
+
+def without_server_members(pod: Manifest) -> Manifest:
+    """Return a pod that can be created again: without the members that the API server sets itself."""
+    metadata = {key: pod["metadata"][key] for key in pod["metadata"].keys() & {"name", "annotations", "labels"}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod["spec"]}
+
+
+def comparable(pod: Manifest) -> Any:
+    """Return the members of a pod that injection can change. The volume with the token has a random name."""
+    text = json.dumps({**without_server_members(pod), "metadata": {**pod["metadata"], "name": ""}})
+    members = json.loads(re.sub(r"kube-api-access-\w{5}", "kube-api-access-x", text))
+    metadata = members["metadata"]
+    return members["spec"], metadata.get("annotations", {}), metadata.get("labels", {})
+
+
+def check(operator: Operator, outside: Namespace, pod: Manifest, labels: str = "enabled") -> str:
+    """Check that the policies do as the core does, or refuse the pod. Return the message of a refusal."""
+    namespace = operator.namespace(labels)
+    answer = ask(namespace, pod)
+    plain = ask(outside, pod)
+    if plain.pod is None:
+        # The API server itself refuses the pod.
+        assert answer.pod is None
+        return answer.message
+    sent = without_server_members(plain.pod)
+    inject, node_socket = split_labels(labels)
+    policy = operator.policy.for_namespace(namespace.name)
+    decision = decide_for_namespace(sent, inject, policy, node_socket_label=node_socket)
+    if decision.outcome is Outcome.DENIED and not decision.is_left_alone:
+        assert answer.pod is None, f"the core denies this pod: {decision.message}"
+        return answer.message
+    if answer.pod is None:
+        assert NEEDS_WEBHOOK in answer.message
+        return answer.message
+    assert comparable(answer.pod) == comparable(expected(outside, sent, decision))
+    return ""
+
+
+def expected(outside: Namespace, sent: Manifest, decision: Decision) -> Manifest:
+    patched = jsonpatch.apply_patch(sent, list(decision.operations))
+    made = ask(outside, patched)
+    assert made.pod is not None, made.message
+    return made.pod
+
+
+# Those of one operator together
+CASES = sorted(golden.all_cases(), key=settings_of, reverse=True)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_a_golden_pod_is_injected_as_by_the_core_or_refused(operators: Operators, case: golden.Case) -> None:
+    if case.name in UNSUPPORTED:
+        with pytest.raises(SettingsError, match="cannot become a policy of the API server"):
+            operators.of_case(case)
+        return
+    operator = operators.of_case(case)
+    for pod in pods_of(case):
+        check(operator, operators.outside, pod, case.namespace_label)
+
+
+def test_most_golden_pods_need_no_webhook(operators: Operators) -> None:
+    """An engine that refuses every pod would pass the other tests."""
+    operator = operators.of_defaults()
+    cases = [case for case in CASES if case.settings is None]
+    messages = [
+        check(operator, operators.outside, pod, case.namespace_label)
+        for case in cases
+        for pod in pods_of(case)
+        if "denied" not in case.name
+    ]
+    refused = [message for message in messages if message]
+    assert len(refused) < len(messages) / 3, refused
+
+
+REFUSED: list[tuple[str, Manifest, str]] = [
+    ("option", a_pod("sidecar", {"dind.io/mtu": "1400"}), "annotation dind.io/mtu: this cluster injects without a"),
+    ("hostUsers", a_pod("sidecar", hostUsers=False), "spec.hostUsers: false asks for isolation userns, which only"),
+    ("resources", a_pod("sidecar", resources={"limits": {"cpu": "1"}}), "spec.resources of the pod cannot be compared"),
+    (
+        "daemon",
+        a_pod("sidecar", initContainers=[{"name": "own", "image": "docker:29-dind", "restartPolicy": "Always"}]),
+        'container "own" may run a Docker daemon of its own, and only the webhook',
+    ),
+    ("hostNetwork", a_pod("sidecar", hostNetwork=True), "spec.hostNetwork is true: the daemon would put its bridge"),
+    (
+        "program",
+        a_pod("sidecar", initContainers=[{"name": "own", "image": "x", "command": ["/bin/dockerd"]}]),
+        'container "own" runs a Docker daemon of its own (its command)',
+    ),
+    (
+        "socket",
+        a_pod("daemonset", volumes=[{"name": "node", "hostPath": {"path": "/var/run/docker.sock"}}]),
+        'volume "node" mounts /var/run/docker.sock of the node, which is the node\'s own Docker socket',
+    ),
+    (
+        "status",
+        a_pod("sidecar", {"dind.io/status": "{}"}),
+        'annotation dind.io/status says that the pod was injected, but it has no container "dind"; remove the annot',
+    ),
+    (
+        "name",
+        a_pod("sidecar", volumes=[{"name": "dind-run", "emptyDir": {}}]),
+        'the pod has a volume "dind-run" of its own, a name that injection needs',
+    ),
+]
+
+
+@pytest.mark.parametrize(("pod", "message"), [each[1:] for each in REFUSED], ids=[each[0] for each in REFUSED])
+def test_a_refusal_names_the_reason(operators: Operators, pod: Manifest, message: str) -> None:
+    assert message in check(operators.of_defaults(), operators.outside, pod)
+
+
+def test_a_pod_whose_namespace_asks_is_left_alone_if_the_core_leaves_it_alone(operators: Operators) -> None:
+    pod = a_pod("", hostNetwork=True)
+    del pod["metadata"]["annotations"]["dind.io/inject"]
+    assert check(operators.of_defaults(), operators.outside, pod, "sidecar") == ""
+
+
+def test_the_binding_that_is_missing_is_named(kube: Kube) -> None:
+    with ExitStack() as stack:
+        operator = Operator(kube, stack, make_policy(InjectionSettings.model_validate({"modes": ["sidecar"]})))
+        namespace = operator.namespace("enabled")
+        binding = {"kind": "MutatingAdmissionPolicyBinding", "name": f"{operator.name}-sidecar", "version": ADMISSION}
+        removed = kube.get(**binding)
+        kube.delete(**binding)
+        # The end of the block deletes the binding too.
+        stack.callback(
+            kube.make,
+            {key: removed[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": {"name": binding["name"]}},
+        )
+        until("the binding to be gone", lambda: "is its binding there?" in ask(namespace, a_pod("sidecar")).message)

@@ -1,0 +1,32 @@
+"""The texts of options that change nothing, and so need no webhook."""
+
+from dind_webhook.injection import Mode
+from dind_webhook.mutating_policy.limits import accepted_texts
+from dind_webhook.settings import InjectionSettings, make_policy
+
+
+def test_the_defaults_are_accepted() -> None:
+    texts = accepted_texts(make_policy(InjectionSettings()), Mode.SIDECAR)
+    assert texts["dind.io/placement"] == ["native"]
+    assert texts["dind.io/memory-limit"] == ["4Gi"]
+    assert texts["dind.io/share-volumes"] == ["true"]
+    assert texts["dind.io/mtu"] == []
+
+
+def test_the_operators_default_is_accepted_instead_of_the_built_in_one() -> None:
+    settings = InjectionSettings(
+        defaults={"memory-limit": "8Gi", "mtu": "1400", "registry-mirrors": "https://a,https://b"}
+    )
+    texts = accepted_texts(make_policy(settings), Mode.SIDECAR)
+    assert texts["dind.io/memory-limit"] == ["8Gi"]
+    assert texts["dind.io/mtu"] == ["1400"]
+    assert texts["dind.io/registry-mirrors"] == ["https://a,https://b"]
+
+
+def test_an_option_that_pods_may_not_set_has_no_texts() -> None:
+    settings = InjectionSettings(allowed_options=frozenset({"mtu"}))
+    assert accepted_texts(make_policy(settings), Mode.SIDECAR).keys() == {"dind.io/mtu"}
+
+
+def test_an_option_without_effect_in_a_mode_is_accepted_with_its_default() -> None:
+    assert accepted_texts(make_policy(InjectionSettings()), Mode.DAEMONSET)["dind.io/memory-limit"] == ["4Gi"]

@@ -1,0 +1,78 @@
+"""What the core adds, read off pattern pods."""
+
+import pytest
+
+from dind_webhook.injection import Mode, Policy, Reason
+from dind_webhook.mutating_policy import patterns
+from dind_webhook.mutating_policy.expressions import closed
+from dind_webhook.mutating_policy.patterns import MAIN, find_message, pattern_pod, read_additions, read_message
+from dind_webhook.settings import InjectionSettings, make_policy
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return make_policy(InjectionSettings())
+
+
+def test_the_daemon_and_what_clients_get_are_apart(policy: Policy) -> None:
+    additions = read_additions(policy, Mode.SIDECAR)
+    assert additions.container
+    assert additions.container["restartPolicy"] == "Always"
+    assert "volumeMounts" not in additions.container
+    assert [mount["mountPath"] for mount in additions.client_mounts] == ["/run/dind", "/var/run/docker.sock"]
+    assert [mount["mountPath"] for mount in additions.container_mounts] == ["/run/dind", "/var/lib/docker"]
+    assert additions.client_env == [{"name": "DOCKER_HOST", "value": "unix:///run/dind/docker.sock"}]
+    assert additions.serves_init
+    assert not additions.as_container
+
+
+def test_the_daemon_has_a_limit_of_storage_if_the_pod_has_one(policy: Policy) -> None:
+    with_limit, without_limit = read_additions(policy, Mode.SIDECAR).variants
+    assert with_limit["resources"]["limits"]["ephemeral-storage"] == "20Gi"
+    assert "ephemeral-storage" not in without_limit["resources"]["limits"]
+
+
+def test_the_waiting_container_keeps_the_class_of_the_pod(policy: Policy) -> None:
+    guaranteed, other = read_additions(policy, Mode.DAEMONSET).variants
+    assert guaranteed["resources"]["requests"] == guaranteed["resources"]["limits"]
+    assert other["resources"]["requests"] != other["resources"]["limits"]
+
+
+def test_an_ordinary_container_serves_no_init_containers() -> None:
+    additions = read_additions(make_policy(InjectionSettings(defaults={"placement": "container"})), Mode.SIDECAR)
+    assert additions.as_container
+    assert not additions.serves_init
+
+
+def test_a_mode_without_a_container_has_volumes_only() -> None:
+    additions = read_additions(make_policy(InjectionSettings(defaults={"wait": "false"})), Mode.DAEMONSET)
+    assert additions.container is None
+    assert additions.variants == ({}, {})
+    assert [volume["name"] for volume in additions.volumes] == ["dind-run"]
+
+
+def test_an_addition_that_no_policy_places_is_an_error(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members that injection adds one day would be missing from the policy otherwise."""
+    monkeypatch.setattr(patterns, "_POD_MEMBERS", patterns._POD_MEMBERS - {"volumes"})  # noqa: SLF001
+    with pytest.raises(LookupError, match="injection adds volumes, which no policy places"):
+        read_additions(policy, Mode.SIDECAR)
+
+
+def test_a_message_has_expressions_for_the_words_of_the_pattern(policy: Policy) -> None:
+    pod = pattern_pod(Mode.SIDECAR, container={"command": ["dockerd"]})
+    message = read_message(policy, pod, Reason.OWN_DAEMON, {MAIN: "c.name"})
+    assert message.startswith(r'"container \"" + c.name + "\" runs a Docker daemon of its own (its command), ')
+
+
+def test_a_pod_that_the_core_injects_has_no_message(policy: Policy) -> None:
+    assert find_message(policy, pattern_pod(Mode.SIDECAR), frozenset(Reason)) is None
+    with pytest.raises(LookupError, match="does not deny the pattern pod for windows-pod"):
+        read_message(policy, pattern_pod(Mode.SIDECAR), Reason.WINDOWS_POD)
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [("/", "//"), ("/var/run/x/", "//run/x/"), ("//a/./b", "//a/b/"), ("/var/running", "//var/running/")],
+)
+def test_one_path_is_under_another_if_its_closed_form_begins_with_the_other(path: str, form: str) -> None:
+    assert closed(path) == form
