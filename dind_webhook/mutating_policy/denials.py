@@ -132,14 +132,14 @@ def _own_daemon(policy: Policy, additions: Additions) -> str:
     return " + ".join(found)
 
 
-def docker_socket_condition(path: str, *, is_exact: bool) -> str:
-    """Return whether the closed path of a hostPath volume is the node's Docker socket, or leads to it."""
+def docker_socket_condition(*, is_exact: bool) -> str:
+    """Return whether the hostPath volume `v` is the node's Docker socket, or leads to it."""
     socket = PurePosixPath(DEFAULT_SOCKET)
     paths = {closed(str(each)) for each in (socket, *socket.parents) if _is_docker_socket(str(each), is_exact=is_exact)}
-    conditions = [f"{path} in {cel_literal(sorted(paths))}"]
+    conditions = [f"path in {cel_literal(sorted(paths))}"]
     if not is_exact:
-        conditions += [f"{path}.startsWith({cel_literal(closed(each))})" for each in PROC_PATHS]
-    return any_of(conditions)
+        conditions += [f"path.startsWith({cel_literal(closed(each))})" for each in PROC_PATHS]
+    return f"[{closed_path('v.hostPath.path')}].exists(path, {any_of(conditions)})"
 
 
 def _is_docker_socket(path: str, *, is_exact: bool) -> bool:
@@ -153,8 +153,9 @@ def _node_docker_socket(policy: Policy, additions: Additions) -> str:
         pod = pattern_pod(additions.mode, spec={"volumes": [{"name": _VOLUME, "hostPath": {"path": path}}]})
         words = {_VOLUME: "v.name", path: "v.hostPath.path"}
         message = read_message(policy, pod, Reason.NODE_DOCKER_SOCKET, words)
-        is_socket = docker_socket_condition(closed_path("v.hostPath.path"), is_exact=is_exact)
-        condition = f"has(v.hostPath) && {is_socket} && !{_is_injected_volume(additions)}"
+        condition = (
+            f"has(v.hostPath) && {docker_socket_condition(is_exact=is_exact)} && !{_is_injected_volume(additions)}"
+        )
         found.append(f"variables.volumes.filter(v, {condition}).map(v, {message})")
     return " + ".join(found)
 
@@ -244,7 +245,6 @@ def _mount_path_taken(policy: Policy, additions: Additions) -> str:
 
 
 def _is_in_the_way(desired: JsonObject) -> str:
-    path = closed_path("m.mountPath")
     target, socket = closed(desired["mountPath"]), closed(f"{desired['mountPath']}/{SOCKET_NAME}")
     is_file = "subPath" in desired or desired.get("readOnly", False)
     below = target if is_file else socket
@@ -253,10 +253,11 @@ def _is_in_the_way(desired: JsonObject) -> str:
     is_read_only = f"(m.?readOnly.orValue(false) || variables.volumes.exists(v, v.name == m.name && {kinds}))"
     same = f"m.name != {name} || m.?subPath.orValue('') != {sub_path}"
     other = (
-        f"m.name != {name} && (({cel_literal(target)}.startsWith({path}) && {is_read_only}) "
-        f"|| {path}.startsWith({cel_literal(below)}))"
+        f"m.name != {name} && (({cel_literal(target)}.startsWith(path) && {is_read_only}) "
+        f"|| path.startsWith({cel_literal(below)}))"
     )
-    return f"({path} == {cel_literal(target)} ? ({same}) : ({other}))"
+    # The path is computed once: that is most of the cost of the rule.
+    return f"[{closed_path('m.mountPath')}].exists(path, path == {cel_literal(target)} ? ({same}) : ({other}))"
 
 
 def _other_nodes(policy: Policy, additions: Additions) -> str:

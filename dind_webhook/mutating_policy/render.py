@@ -8,7 +8,7 @@ from dind_webhook.errors import SettingsError
 from dind_webhook.injection import INJECT, NAMESPACE_VALUES, NODE_SOCKET, Mode, Outcome, Policy, Reason
 from dind_webhook.model import JsonObject
 from dind_webhook.mutating_policy.denials import docker_socket_condition, socket_replacement_message
-from dind_webhook.mutating_policy.expressions import cel_literal, closed_path
+from dind_webhook.mutating_policy.expressions import cel_literal
 from dind_webhook.mutating_policy.patch import patch_expression, patch_variables
 from dind_webhook.mutating_policy.patterns import (
     Additions,
@@ -169,8 +169,7 @@ _SOCKET_ONLY: list[JsonObject] = [
     {"key": INJECT, "operator": "NotIn", "values": list(NAMESPACE_VALUES)},
     {"key": NODE_SOCKET, "operator": "In", "values": ["replace"]},
 ]
-_SOCKET = docker_socket_condition(closed_path("v.hostPath.path"), is_exact=True)
-_HAS_SOCKET = f"object.spec.?volumes.orValue([]).exists(v, has(v.hostPath) && {_SOCKET})"
+_HAS_SOCKET = f"object.spec.?volumes.orValue([]).exists(v, has(v.hostPath) && {docker_socket_condition(is_exact=True)})"
 _NO_MIRROR_POD: JsonObject = {
     "name": "dind.io/no-mirror-of-a-static-pod",
     "expression": "!('kubernetes.io/config.mirror' in object.metadata.?annotations.orValue({}))",
