@@ -81,6 +81,10 @@ e2e: $(DEV_STAMP) ## Start a real Kubernetes, install the chart, run the scenari
 e2e-tests: $(DEV_STAMP) ## Run the scenarios on the cluster of `make cluster` (ARGS=...)
 	@$(CLUSTER_CLI) pytest -- $(ARGS)
 
+.PHONY: ci-systems
+ci-systems: $(DEV_STAMP) ## Run a suite of Testcontainers on a cluster of its own (root; builds it once; ARGS=...)
+	@CLUSTER=$(or $(CLUSTER),ci-systems) $(CLUSTER_CLI) test -- -n 0 tests/ci_systems $(ARGS)
+
 .PHONY: cluster
 cluster: $(DEV_STAMP) ## Start a cluster and keep it, or update a running one (CLUSTER=name)
 	@$(CLUSTER_CLI) up

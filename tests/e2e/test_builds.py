@@ -2,14 +2,12 @@
 
 import pytest
 import workloads
-from kube import Namespace
+from kube import Manifest, Namespace
 from workloads import container
 
 pytestmark = pytest.mark.any_node
 
 POSTGRES = "postgres:17-alpine"
-# buildx needs a writable /tmp.
-TMP = [{"name": "tmp", "mountPath": "/tmp"}]
 
 
 def run(namespace: Namespace, script: str) -> list[str]:
@@ -28,22 +26,26 @@ docker run --rm made
 
 
 @pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
-def test_a_user_without_a_home_builds_an_image(mode: str, ci: Namespace) -> None:
-    script = """\
+def test_a_user_without_a_home_builds_an_image_with_files_of_its_own(mode: str, ci: Namespace) -> None:
+    def client(name: str) -> Manifest:
+        script = f"""\
 test "$HOME" = / && test "$(id -u)" = 1000
 printf 'FROM scratch\\nCOPY Dockerfile /\\n' >/tmp/Dockerfile
-docker build --tag "$(hostname)" /tmp
-docker image rm "$(hostname)"
+docker build --tag {ci.name}-{name} /tmp
+docker image rm {ci.name}-{name}
+touch /.docker/{name} && ls /.docker
 """
-    # The containers' directories are theirs alone.
-    clients = [
-        container(script, name, securityContext={"runAsUser": 1000, "readOnlyRootFilesystem": True}, volumeMounts=TMP)
-        for name in ("first", "second")
-    ]
-    clients[1]["command"][-1] += "test ! -e /.docker/first\n"
-    clients[0]["command"][-1] = f"touch /.docker/first\n{script}"
-    tmp = {"name": "tmp", "emptyDir": {}}
-    ci.run(workloads.pod(*clients, inject=mode, name=f"home-{mode}", volumes=[tmp])).succeeds()
+        security = {"runAsUser": 1000, "readOnlyRootFilesystem": True}
+        # buildx needs a writable /tmp.
+        return container(script, name, securityContext=security, volumeMounts=[{"name": name, "mountPath": "/tmp"}])
+
+    names = ("first", "second")
+    volumes = [{"name": name, "emptyDir": {}} for name in names]
+    pod = ci.run(workloads.pod(*map(client, names), inject=mode, volumes=volumes)).succeeds()
+    for name, other in (names, reversed(names)):
+        files = pod.log(name).split()
+        assert name in files
+        assert other not in files
 
 
 def test_containers_find_each_other_by_name_as_with_compose(ci: Namespace) -> None:

@@ -13,6 +13,8 @@ from kubernetes.client.exceptions import NotFoundException
 
 # A finalizer keeps the object of a deleted pod, so that its last status can be read.
 FINALIZER = "e2e.dind.io/read-status"
+# Kubernetes' default of 30 s suffices for dockerd, but not on a machine that runs many clusters at once.
+GRACE_SECONDS = 120
 # A container that ends only by SIGKILL, after the 10 s that dockerd waits, and a build that goes on
 LEFT_RUNNING = """\
 docker run --detach busybox sh -c 'trap : TERM; while true; do sleep 1; done'
@@ -41,14 +43,14 @@ def exit_code(pod: Pod) -> int:
 def test_the_daemon_ends_with_0_whatever_the_containers_do(
     left_running: str, last_line: str, phase: str, ci: Namespace
 ) -> None:
-    pod = ci.run(workloads.pod(left_running + last_line, terminationGracePeriodSeconds=30))
+    pod = ci.run(workloads.pod(left_running + last_line, terminationGracePeriodSeconds=GRACE_SECONDS))
     pod.until(lambda: pod.phase in {"Succeeded", "Failed"}, "complete")
     assert (pod.phase, exit_code(pod)) == (phase, 0)
 
 
 @pytest.mark.parametrize("left_running", ["", LEFT_RUNNING], ids=["idle", "busy"])
 def test_the_daemon_of_a_cancelled_pod_ends_with_0(left_running: str, ci: Namespace) -> None:
-    manifest = workloads.pod(left_running + workloads.FOREVER, terminationGracePeriodSeconds=30)
+    manifest = workloads.pod(left_running + workloads.FOREVER, terminationGracePeriodSeconds=GRACE_SECONDS)
     pod = ci.run(kept_after_deletion(manifest)).ready()
     try:
         pod.kube.delete("Pod", pod.name, pod.namespace)
