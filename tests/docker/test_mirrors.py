@@ -11,8 +11,8 @@ import trustme
 from newest_dockerd import HERE, NAMESPACES
 from pods import a_pod, find_by_name, injected_pod, permissive_policy
 
-# /etc of this machine has no directories for the mounts, and the script must see no cgroups. The namespaces end with the
-# daemon.
+# /etc of this machine has no directories for the mounts, and the script must see no cgroups. The namespaces end with
+# the daemon.
 _MOUNTS = """\
 mount -t tmpfs overlay {overlay}
 mkdir {overlay}/upper {overlay}/work

@@ -154,6 +154,9 @@ imagePullSecrets:
 {{- $image := include "dind-webhook.imageReference" (dict "root" . "image" .Values.dindImage) -}}
 {{- $_ := set $injection "defaults" (mergeOverwrite (dict "image" $image) ($injection.defaults | default dict) (dict "group" (include "dind-webhook.group" .))) -}}
 {{- $_ := set $injection "image_pull_policy" .Values.dindImage.pullPolicy -}}
+{{- if .Values.cache.enabled -}}
+{{- $_ := set $injection.defaults "registry-mirrors" (include "dind-webhook.cache.mirrors" (dict "root" . "own" (get $injection.defaults "registry-mirrors"))) -}}
+{{- end -}}
 {{- if .Values.runtimeClass.create -}}
 {{- $_ := set $injection "runtime_classes" (merge (dict "userns" (include "dind-webhook.runtimeClass" .)) ($injection.runtime_classes | default dict)) -}}
 {{- end -}}

@@ -32,7 +32,7 @@ The text of the option registry-mirrors as the start script reads it: REGISTRY=U
 That text for the DaemonSet, from the defaults of pods. Mirrors that `daemonset` itself has for Docker Hub replace those of pods.
 */}}
 {{- define "dind-webhook.mirrors.daemonset" -}}
-{{- $injection := .Values.settings.injection | default dict -}}
+{{- $injection := (include "dind-webhook.settings" . | fromYaml).injection -}}
 {{- $own := hasKey (.Values.daemonset.config | default dict) "registry-mirrors" -}}
 {{- range .Values.daemonset.extraArgs -}}{{- if hasPrefix "--registry-mirror=" . -}}{{- $own = true -}}{{- end -}}{{- end -}}
 {{- $mirrors := list -}}

@@ -1,0 +1,161 @@
+"""The pull-through cache of the chart."""
+
+from typing import Any
+
+import pytest
+import yaml
+from helm import NAMESPACE, RELEASE, kinds, only, refusal, render
+
+from dind_webhook.injection.parsers import parse_registry_mirrors
+
+HUB = f"{RELEASE}-cache-docker-io"
+OTHER = f"{RELEASE}-cache-registry-example-5000"
+_URL = f"http://{{}}.{NAMESPACE}.svc:5000"
+KINDS = {"StatefulSet", "Service", "ConfigMap", "ServiceAccount"}
+
+
+def with_cache(defaults: dict[str, Any] | None = None, **cache: Any) -> dict[str, Any]:
+    upstreams = [{"registry": "docker.io"}, {"registry": "registry.example:5000", "url": "http://10.0.0.7"}]
+    return {
+        "cache": {"enabled": True, "upstreams": upstreams, **cache},
+        "settings": {"injection": {"defaults": defaults or {}}},
+    }
+
+
+def container(values: Any, name: str = HUB) -> Any:
+    (found,) = only(render(values), "StatefulSet", name)["spec"]["template"]["spec"]["containers"]
+    return found
+
+
+def mirrors(values: Any) -> dict[str, str]:
+    """Return the mirrors of pods by registry."""
+    settings = yaml.safe_load(only(render(values), "ConfigMap", RELEASE)["data"]["settings.yaml"])
+    parsed = parse_registry_mirrors(settings["injection"]["defaults"]["registry-mirrors"])
+    return {mirror.registry: mirror.url for mirror in parsed}
+
+
+def test_there_is_none_unless_it_is_wanted() -> None:
+    assert not any("cache" in object_["metadata"]["name"] for object_ in render({}) if object_)
+    assert "StatefulSet" not in kinds(render({}))
+
+
+def test_each_registry_has_a_cache_of_its_own() -> None:
+    objects = render(with_cache())
+    config = only(objects, "ConfigMap", f"{RELEASE}-cache")["data"]
+    urls = {HUB: "https://registry-1.docker.io", OTHER: "http://10.0.0.7"}
+    for name, url in urls.items():
+        assert yaml.safe_load(config[f"{name}.yml"])["proxy"] == {"remoteurl": url, "ttl": "168h"}
+        spec = only(objects, "StatefulSet", name)["spec"]
+        (volume,) = spec["template"]["spec"]["volumes"]
+        assert volume["configMap"]["items"] == [{"key": f"{name}.yml", "path": "config.yml"}]
+        selector = only(objects, "Service", name)["spec"]["selector"]
+        assert selector == spec["selector"]["matchLabels"]
+        assert selector.items() <= spec["template"]["metadata"]["labels"].items()
+    assert config.keys() == {f"{name}.yml" for name in urls}
+
+
+def test_pods_use_the_caches_by_themselves() -> None:
+    assert mirrors(with_cache()) == {"docker.io": _URL.format(HUB), "registry.example:5000": _URL.format(OTHER)}
+
+
+@pytest.mark.parametrize("own", ["https://a.example, *=none", ["docker.io=https://a.example", "*=none"]])
+def test_a_mirror_that_the_operator_names_stays(own: Any) -> None:
+    found = mirrors(with_cache({"registry-mirrors": own}))
+    assert found == {"docker.io": "https://a.example", "*": "", "registry.example:5000": _URL.format(OTHER)}
+
+
+def test_the_daemonset_uses_the_caches_too() -> None:
+    spec = only(render({**with_cache(), "daemonset": {"enabled": True}}), "DaemonSet")["spec"]["template"]["spec"]
+    (daemon,) = [each for each in spec["containers"] if each["name"] == "dind"]
+    assert f"--registry-mirror={_URL.format(HUB)}" in daemon["args"]
+    assert _URL.format(OTHER) in daemon["env"][0]["value"]
+
+
+def test_passwords_are_in_one_secret_and_in_no_pod() -> None:
+    variables = {each["name"]: each for each in container(with_cache(credentialsSecret="mine"), OTHER)["env"]}
+    for name in ("USERNAME", "PASSWORD"):
+        assert variables[f"REGISTRY_PROXY_{name}"]["valueFrom"]["secretKeyRef"] == {
+            "name": "mine",
+            "key": f"registry.example_5000.{name.lower()}",
+            "optional": True,
+        }
+    assert "valueFrom" not in str(container(with_cache()))
+    assert "mine" not in str(
+        [each for each in render(with_cache(credentialsSecret="mine")) if each["kind"] == "ConfigMap"]
+    )
+
+
+def test_images_are_on_a_volume_that_stays() -> None:
+    spec = only(render(with_cache(persistence={"size": "9Gi", "storageClass": "fast"})), "StatefulSet", HUB)["spec"]
+    (claim,) = spec["volumeClaimTemplates"]
+    assert claim["spec"] == {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "fast",
+        "resources": {"requests": {"storage": "9Gi"}},
+    }
+    spec = only(render(with_cache(persistence={"enabled": False})), "StatefulSet", HUB)["spec"]
+    assert "volumeClaimTemplates" not in spec
+    assert {"name": "images", "emptyDir": {"sizeLimit": "50Gi"}} in spec["template"]["spec"]["volumes"]
+
+
+def test_a_changed_configuration_replaces_the_pods() -> None:
+    templates = [only(render(with_cache(ttl=ttl)), "StatefulSet", HUB)["spec"]["template"] for ttl in ("1h", "2h")]
+    assert len({each["metadata"]["annotations"]["checksum/config"] for each in templates}) == 2
+
+
+def test_its_network_policy_is_for_all_caches_and_for_nothing_else() -> None:
+    values = {**with_cache(), "networkPolicy": {"enabled": True, "cacheFrom": [{"podSelector": {}}]}}
+    objects = render(values)
+    spec = only(objects, "NetworkPolicy", f"{RELEASE}-cache")["spec"]
+    selected = spec["podSelector"]["matchLabels"].items()
+    for object_ in objects:
+        if object_ and object_["kind"] in ("Deployment", "StatefulSet"):
+            labels = object_["spec"]["template"]["metadata"]["labels"].items()
+            assert (selected <= labels) is (object_["kind"] == "StatefulSet")
+    assert spec["ingress"][0] == {"ports": [{"port": "http", "protocol": "TCP"}], "from": [{"podSelector": {}}]}
+
+
+def test_prometheus_finds_all_caches_and_knows_when_one_is_away() -> None:
+    monitored = {
+        **with_cache(metrics={"podMonitor": {"enabled": True}}),
+        "metrics": {"prometheusRule": {"enabled": True}},
+    }
+    objects = render(monitored)
+    selector = only(objects, "PodMonitor")["spec"]["selector"]["matchLabels"]
+    for name in (HUB, OTHER):
+        labels = only(objects, "StatefulSet", name)["spec"]["template"]["metadata"]["labels"]
+        assert selector.items() <= labels.items()
+    rules = only(objects, "PrometheusRule")["spec"]["groups"][0]["rules"]
+    away = [rule["expr"] for rule in rules if rule["alert"] == "DindCacheAway"]
+    assert [f'statefulset="{name}"' in expr for name, expr in zip((HUB, OTHER), away, strict=True)] == [True, True]
+    full = [rule["expr"] for rule in rules if rule["alert"] == "DindCacheFull"]
+    assert f'"images-{HUB}-[0-9]+"' in full[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (
+            with_cache(replicas=2, persistence={"enabled": False}),
+            "cache.replicas is 2, but cache.persistence.enabled is off",
+        ),
+        (with_cache(upstreams=[]), "cache.enabled is on, but cache.upstreams is empty"),
+        (with_cache(upstreams=[{"registry": "ghcr.io"}] * 2), "or ghcr.io twice: a registry has one cache"),
+        (with_cache(image={"tag": ""}), "cache.image.tag is empty"),
+        (
+            {"cache": {"metrics": {"podMonitor": {"enabled": True}}}},
+            "cache.metrics.podMonitor.enabled is on, but cache.enabled is off",
+        ),
+        (
+            {**with_cache(), "settings": {"injection": {"modes": ["daemonset"]}}},
+            "cache.enabled is on, but no daemon would use it",
+        ),
+    ],
+)
+def test_values_that_contradict_each_other_are_refused_in_a_sentence(values: Any, sentence: str) -> None:
+    assert sentence in refusal(values)
+
+
+@pytest.mark.parametrize("registry", ["hub", "https://ghcr.io", "ghcr.io/team", "UPPER.example", "*"])
+def test_a_registry_that_is_none_is_refused(registry: str) -> None:
+    assert "registry" in refusal(with_cache(upstreams=[{"registry": registry}]))
