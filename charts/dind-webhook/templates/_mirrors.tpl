@@ -44,3 +44,15 @@ That text for the DaemonSet, from the defaults of pods. Mirrors that `daemonset`
 {{- end -}}
 {{- join "," $mirrors -}}
 {{- end -}}
+
+{{/* Members of every container of the DaemonSet that pulls images. The list of mounts comes last, and is continued. */}}
+{{- define "dind-webhook.prepull.members" -}}
+resources:
+  {{- toYaml .Values.prepull.resources | nindent 2 }}
+securityContext:
+  privileged: false
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+volumeMounts:
+{{- end -}}
