@@ -543,7 +543,7 @@ ATTACKS = [
     Attack("no-startup-probe", "startupProbe", lambda pod: daemon(pod).pop("startupProbe"), operator="volume"),
     Attack("a-startup-probe-where-none-is", "startupProbe", _set(startupProbe={"exec": {"command": ["sh", "-c", "evil"]}})),
     Attack("a-liveness-probe", "does not set livenessProbe", lambda pod: daemon(pod).update(livenessProbe={"exec": {"command": ["evil"]}})),
-    Attack("a-port-of-the-node", "does not set ports", _set(ports=[{"containerPort": 2375, "hostPort": 2375}])),
+    Attack("a-port-of-the-node", "ports are not as dind-webhook sets them", _set(ports=[{"containerPort": 2375, "hostPort": 2375}])),
     Attack("a-working-directory", "does not set workingDir", _set(workingDir="/work")),
     Attack("a-terminal", "does not set", _set(stdin=True, tty=True)),
     Attack("a-message-file-over-a-program", "terminationMessagePath", _set(terminationMessagePath="/usr/local/bin/dockerd")),
