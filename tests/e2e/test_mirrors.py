@@ -45,10 +45,11 @@ def cache_of(registry: PrivateRegistry, node: Cluster, folder: Path) -> Iterator
         yield f"http://{address}:{_PORT}"
 
 
-def run(namespace: Namespace, registry: PrivateRegistry, mirrors: str, **options: str) -> Pod:
+def run(namespace: Namespace, registry: PrivateRegistry, mirrors: str, name: str = "ci", **options: str) -> Pod:
     """Run a pod with mirrors that resolves the name of the registry. Names of options have _ instead of -."""
-    spelt = {name.replace("_", "-"): text for name, text in options.items()}
-    pod = workloads.pod(FOREVER, options={**spelt, "registry-mirrors": mirrors}, hostAliases=registry.host_aliases)
+    spelt = {option.replace("_", "-"): text for option, text in options.items()}
+    annotations = {**spelt, "registry-mirrors": mirrors}
+    pod = workloads.pod(FOREVER, name=name, options=annotations, hostAliases=registry.host_aliases)
     return namespace.run(pod).ready()
 
 
@@ -68,7 +69,7 @@ def test_pulls_and_builds_of_all_pods_cost_the_registry_each_blob_once(
         first.exec(build(registry))
         before = blobs(node, registry)
         assert before > 0
-        second = run(ci, registry, f"*={url}")
+        second = run(ci, registry, f"*={url}", "second")
         second.exec(build(registry))
         second.exec(pull(registry))
         assert blobs(node, registry) == before
