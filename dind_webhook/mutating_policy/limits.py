@@ -16,6 +16,7 @@ from dind_webhook.injection import (
     TLS_VARIABLES,
     UNIX_SCHEME,
     Isolation,
+    Mirror,
     Mode,
     Outcome,
     Policy,
@@ -67,7 +68,7 @@ def _texts_of_default(value: object) -> list[str]:
     if isinstance(value, bool):
         return ["true" if value else "false"]
     if isinstance(value, tuple):
-        return [",".join(map(str, value))] if all(isinstance(item, str) for item in value) else []
+        return [",".join(map(str, value))] if all(isinstance(item, str | Mirror) for item in value) else []
     return [] if value is None else [str(value)]
 
 

@@ -15,12 +15,12 @@ def test_the_defaults_are_accepted() -> None:
 
 def test_the_operators_default_is_accepted_instead_of_the_built_in_one() -> None:
     settings = InjectionSettings(
-        defaults={"memory-limit": "8Gi", "mtu": "1400", "registry-mirrors": "https://a,https://b"}
+        defaults={"memory-limit": "8Gi", "mtu": "1400", "registry-mirrors": "https://a,ghcr.io=https://b"}
     )
     texts = accepted_texts(make_policy(settings), Mode.SIDECAR)
     assert texts["dind.io/memory-limit"] == ["8Gi"]
     assert texts["dind.io/mtu"] == ["1400"]
-    assert texts["dind.io/registry-mirrors"] == ["https://a,https://b"]
+    assert texts["dind.io/registry-mirrors"] == ["docker.io=https://a,ghcr.io=https://b"]
 
 
 def test_an_option_that_pods_may_not_set_has_no_texts() -> None:
