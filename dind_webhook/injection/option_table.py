@@ -370,7 +370,7 @@ OPTIONS: tuple[Option, ...] = (
         max_length=4096,
         max_items=64,
         example=".corp.example,10.0.0.0/8",
-        help="Hosts that are reached without the proxy, besides loopback, `.svc` and `.cluster.local`.",
+        help="Hosts that are reached without the proxy, besides loopback, `.svc`, `.cluster.local` and the API server.",
         unset_value=(),
     ),
     Option(

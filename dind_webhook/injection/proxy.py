@@ -16,8 +16,17 @@ from dind_webhook.injection.options import Options
 from dind_webhook.injection.start_script import CLIENT_CONFIG_VARIABLE
 from dind_webhook.model import Container, JsonObject
 
-# No proxy reaches this machine or names of the cluster. curl before 7.86 and others read no CIDRs.
-DIRECT_HOSTS = ("localhost", "127.0.0.1", "127.0.0.0/8", "::1", ".svc", ".cluster.local")
+# No proxy reaches this machine or names of the cluster. curl before 7.86 and others read no CIDRs. kubelet puts the
+# address of the API server there, by which pods reach it ("Environment Variables" in the API reference of containers).
+DIRECT_HOSTS = (
+    "localhost",
+    "127.0.0.1",
+    "127.0.0.0/8",
+    "::1",
+    ".svc",
+    ".cluster.local",
+    "$(KUBERNETES_SERVICE_HOST)",
+)
 
 
 def _proxy_values(options: Options) -> dict[str, str]:

@@ -11,7 +11,7 @@ from dind_webhook.model import JsonObject
 
 _PROXY = "http://proxy.corp.example:3128"
 _OPTIONS = {"proxy": _PROXY, "no-proxy": ".corp.example, 10.0.0.0/8,::1"}
-_DIRECT = "localhost,127.0.0.1,127.0.0.0/8,::1,.svc,.cluster.local,.corp.example,10.0.0.0/8"
+_DIRECT = "localhost,127.0.0.1,127.0.0.0/8,::1,.svc,.cluster.local,$(KUBERNETES_SERVICE_HOST),.corp.example,10.0.0.0/8"
 _ALL = {"HTTP_PROXY": _PROXY, "HTTPS_PROXY": _PROXY, "NO_PROXY": _DIRECT}
 _CONFIG = {"proxies": {"default": {"httpProxy": _PROXY, "httpsProxy": _PROXY, "noProxy": _DIRECT}}}
 _CLIENT = {
