@@ -13,7 +13,7 @@ from kube import Kube, Manifest, Namespace, until
 from prometheus_client.parser import text_string_to_metric_families
 from releases import Release, install_release
 
-pytestmark = [pytest.mark.node, pytest.mark.xdist_group("usage-metrics")]
+pytestmark = [pytest.mark.node, pytest.mark.xdist_group("limits")]
 
 _PORT = 9323
 
