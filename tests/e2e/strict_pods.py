@@ -529,7 +529,7 @@ ATTACKS = [
     Attack("env-docker-host", "env is not as", _set(env=[{"name": "DOCKER_HOST", "value": "tcp://attacker.example"}]), operator="everything"),
     Attack("env-another-value-of-a-closed-option", "env is not as", _set(env=[{"name": "HTTPS_PROXY", "value": "http://attacker"}, {"name": "EMPTY"}]), operator="closed"),
     Attack("env-twice", "env is not as", lambda pod: daemon(pod)["env"].append({"name": "A", "value": "b"}), operator="closed"),
-    Attack("env-without-a-variable-of-the-operator", "env is not as", lambda pod: daemon(pod)["env"].pop(), operator="closed"),
+    Attack("env-without-a-variable-of-the-operator", "env is not as", lambda pod: daemon(pod)["env"].pop(0), operator="closed"),
     Attack("env-from-all-of-a-secret", "does not set envFrom", _set(envFrom=[{"secretRef": {"name": "s"}}])),
     # Members of the container
     Attack("restart-policy-stripped", "restartPolicy", _without_restart_policy, operator="memory", options={"socket-dir": "/var/run"}),

@@ -9,7 +9,7 @@ from cluster.release import Helm
 from kube import Kube, Namespace, RefusedError
 from releases import Release, install_release
 
-pytestmark = [pytest.mark.node, pytest.mark.xdist_group("placement")]
+pytestmark = [pytest.mark.node, pytest.mark.xdist_group("versions")]
 
 
 @pytest.fixture(scope="module")

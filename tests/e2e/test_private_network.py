@@ -185,7 +185,7 @@ def test_a_proxy_reaches_the_daemon_builds_and_containers(
     run_container = f"docker run --rm {registry.image}"
     assert ANSWER in pod.exec(f"{run_container} wget -qO- http://container.corp.example/")
     assert {"GET http://build.corp.example/", "GET http://container.corp.example/"} <= set(proxy.requests)
-    api_server = pod.exec("printenv KUBERNETES_SERVICE_HOST").strip()
+    api_server = pod.exec("echo $KUBERNETES_SERVICE_HOST").strip()
     direct = f"localhost,127.0.0.1,127.0.0.0/8,::1,.svc,.cluster.local,{api_server},.direct.example"
     assert f"NO_PROXY={direct}\n" in pod.exec(f"{run_container} env")
     # The pod's own containers have none, unless the operator wants that.

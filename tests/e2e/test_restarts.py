@@ -11,7 +11,7 @@ from releases import Release, install_release
 from workloads import FOREVER
 
 # A test with an own group marker belongs to that group instead.
-pytestmark = pytest.mark.xdist_group("restarts")
+pytestmark = pytest.mark.xdist_group("examples")
 
 
 @pytest.fixture(scope="module")
