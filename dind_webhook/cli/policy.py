@@ -7,7 +7,8 @@ from dind_webhook.cli.output import PolicyOutput, print_exactly, print_json
 from dind_webhook.errors import ApiError
 from dind_webhook.kube import KubeClient
 from dind_webhook.manifests import dump_yaml
-from dind_webhook.mutating_policy import MINIMUM_VERSION, parse_version, render_policies
+from dind_webhook.model import parse_version
+from dind_webhook.mutating_policy import MINIMUM_VERSION, render_policies
 from dind_webhook.settings import load_policy
 
 

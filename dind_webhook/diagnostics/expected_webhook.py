@@ -14,7 +14,6 @@ from dind_webhook.model import JsonObject, selects
 # Names of webhooks end in the project's own domain, those of match conditions begin with it.
 WEBHOOK_NAME_SUFFIX = ".inject.dind.io"
 PART_OF = "app.kubernetes.io/part-of=dind-webhook"
-EXEMPT_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 NAME_LABEL = "kubernetes.io/metadata.name"
 MIN_VERSION = (1, 30)
 # While the webhook is down, every pod that requests Docker waits this long.

@@ -28,7 +28,14 @@ from dind_webhook.injection.docker_paths import (
     UNIX_SCHEME,
 )
 from dind_webhook.injection.docker_variables import TLS_VARIABLES
-from dind_webhook.injection.eligibility import DISABLED, NAMESPACE_VALUES, POD_VALUES, is_mirror_pod, mode_of_label
+from dind_webhook.injection.eligibility import (
+    DISABLED,
+    EXEMPT_NAMESPACES,
+    NAMESPACE_VALUES,
+    POD_VALUES,
+    is_mirror_pod,
+    mode_of_label,
+)
 from dind_webhook.injection.inject import decide_for_namespace, decide_request, inject
 from dind_webhook.injection.isolation import IN_USER_NAMESPACE, NEED_RUNTIME_CLASS, metrics_flag
 from dind_webhook.injection.message_parts import abbreviate, join_first, quote, truncate
@@ -75,6 +82,7 @@ __all__ = [
     "DISABLED",
     "DOCKER_CONFIG_DIRECTORY",
     "ENDING_FLAGS",
+    "EXEMPT_NAMESPACES",
     "INJECT",
     "INJECTED",
     "IN_USER_NAMESPACE",

@@ -25,6 +25,8 @@ from dind_webhook.injection.policy import Policy
 from dind_webhook.model import Metadata, Pod, nearest_word
 
 DISABLED = "disabled"
+# Where Kubernetes runs its own pods: nothing is injected there
+EXEMPT_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 NAMESPACE_VALUES = ("enabled", *Mode)
 POD_VALUES = (*Mode, DISABLED)
 

@@ -42,7 +42,7 @@ MAX_SCRIPT_LENGTH = 32768
 _DIND = re.compile(r"(?:^|[^a-z0-9])(?<!no-)(?<!without-)(?:dc?ind\d*|docker-in-docker)(?:$|[^a-z0-9])")
 # Images that start a daemon if they are privileged, though their names do not say so. Also those of this project's name
 # that do not.
-DAEMON_IMAGES = frozenset(
+_DAEMON_IMAGES = frozenset(
     {"plugins/docker", "plugins/ecr", "plugins/gcr", "woodpeckerci/plugin-docker-buildx", "coder/envbox"}
 )
 _OTHER_IMAGES = frozenset({"dind-webhook"})
@@ -153,7 +153,7 @@ def _starts_daemon_by_itself(image: str, arguments: tuple[str, ...], *, is_privi
     reference = _parse(image)
     if reference is None:
         return False
-    if reference.path in DAEMON_IMAGES:
+    if reference.path in _DAEMON_IMAGES:
         return True
     if reference.path.rpartition("/")[2] != "docker":
         return is_dind

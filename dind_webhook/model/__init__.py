@@ -3,6 +3,7 @@
 Pure: values in, values out.
 """
 
+from dind_webhook.model.api_version import parse_version
 from dind_webhook.model.dns_names import MAX_NAME_LENGTH, is_dns_label, is_dns_name, is_dns_subdomain
 from dind_webhook.model.image import ImageReference, parse_image
 from dind_webhook.model.jsonpatch import JsonObject, Operation, add, pointer, prefix_paths, remove, replace
@@ -67,6 +68,7 @@ __all__ = [
     "nearest_word",
     "parse_image",
     "parse_quantity",
+    "parse_version",
     "pod_level_shortfalls",
     "pod_templates",
     "pointer",

@@ -6,7 +6,7 @@ that CEL cannot inject as the core does (`limits`).
 """
 
 from dind_webhook.mutating_policy.limits import accepted_texts
-from dind_webhook.mutating_policy.render import MINIMUM_VERSION, parse_version, render_policies
+from dind_webhook.mutating_policy.render import MINIMUM_VERSION, render_policies
 from dind_webhook.mutating_policy.unsupported import find_unsupported_settings, list_unsupported_settings
 
 __all__ = [
@@ -14,6 +14,5 @@ __all__ = [
     "accepted_texts",
     "find_unsupported_settings",
     "list_unsupported_settings",
-    "parse_version",
     "render_policies",
 ]

@@ -1,11 +1,19 @@
 """The manifests of the policies: for each mode a mutating and a validating one, and one that checks the request."""
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from dind_webhook.errors import SettingsError
-from dind_webhook.injection import INJECT, NAMESPACE_VALUES, NODE_SOCKET, Mode, Outcome, Policy, Reason
+from dind_webhook.injection import (
+    EXEMPT_NAMESPACES,
+    INJECT,
+    NAMESPACE_VALUES,
+    NODE_SOCKET,
+    Mode,
+    Outcome,
+    Policy,
+    Reason,
+)
 from dind_webhook.model import JsonObject
 from dind_webhook.mutating_policy.denials import docker_socket_condition, socket_replacement_message
 from dind_webhook.mutating_policy.expressions import cel_literal
@@ -24,7 +32,6 @@ from dind_webhook.mutating_policy.variables import mode_variables, request_varia
 # The first Kubernetes with MutatingAdmissionPolicy in v1
 MINIMUM_VERSION = (1, 36)
 _API_VERSION = "admissionregistration.k8s.io/v1"
-_EXCLUDED_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 _RULE = {
     "apiGroups": [""],
     "apiVersions": ["v1"],
@@ -33,11 +40,6 @@ _RULE = {
     "scope": "Namespaced",
 }
 _Variables = Iterable[tuple[str, str]]
-
-
-def parse_version(version: str) -> tuple[int, ...]:
-    """Return the numbers of the version of an API server, such as `1.36` or `1.36+`."""
-    return tuple(int(re.sub(r"\D", "", number) or "0") for number in version.split("."))
 
 
 def render_policies(policy: Policy, name: str) -> list[JsonObject]:
@@ -177,7 +179,7 @@ _NO_MIRROR_POD: JsonObject = {
 
 
 def _namespaces(*requirements: JsonObject) -> JsonObject:
-    excluded = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": list(_EXCLUDED_NAMESPACES)}
+    excluded = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": list(EXEMPT_NAMESPACES)}
     return {"namespaceSelector": {"matchExpressions": [excluded, *requirements]}}
 
 

@@ -5,7 +5,6 @@ from urllib.parse import urlsplit
 
 from dind_webhook.diagnostics.check import REINSTALL, Category, Check, Problem
 from dind_webhook.diagnostics.expected_webhook import (
-    EXEMPT_NAMESPACES,
     MAX_TIMEOUT_SECONDS,
     MIN_TIMEOUT_SECONDS,
     MIN_VERSION,
@@ -24,8 +23,8 @@ from dind_webhook.diagnostics.snapshot import (
     webhook_for_namespace,
     webhooks_of,
 )
-from dind_webhook.injection import INJECT
-from dind_webhook.model import JsonObject, selects
+from dind_webhook.injection import EXEMPT_NAMESPACES, INJECT
+from dind_webhook.model import JsonObject, parse_version, selects
 
 _INSTALL = "install the chart: `helm install dind-webhook CHART --namespace dind-webhook --create-namespace`"
 # Their policies can set any annotation; other injectors set only their own.
@@ -33,13 +32,8 @@ _POLICY_ENGINES = ("kyverno", "gatekeeper", "kubewarden", "jspolicy")
 
 
 def check_api_version(snapshot: Snapshot) -> Iterator[Problem]:
-    if version_of(snapshot.version) < MIN_VERSION:
+    if parse_version(snapshot.version) < MIN_VERSION:
         yield Problem(f"the API server is {snapshot.version}")
-
-
-def version_of(text: str) -> tuple[int, ...]:
-    """Return the numbers of a version such as `1.37` or `1.37+`."""
-    return tuple(int("".join(filter(str.isdigit, part)) or 0) for part in text.split(".")[:2])
 
 
 def check_installed(snapshot: Snapshot) -> Iterator[Problem]:
@@ -80,7 +74,7 @@ def _server(entry: JsonObject) -> str:
 
 
 def check_exempt_namespaces(snapshot: Snapshot) -> Iterator[Problem]:
-    names = sorted(EXEMPT_NAMESPACES | {release_namespace(snapshot.configuration)} - {""})
+    names = sorted({*EXEMPT_NAMESPACES, release_namespace(snapshot.configuration)} - {""})
     for value, entry in _installed_entries(snapshot):
         selector = entry.get("namespaceSelector")
         selected = [name for name in names if selects(selector, {NAME_LABEL: name, INJECT: value})]

@@ -12,9 +12,9 @@ from dind_webhook.certs import KeyPair
 from dind_webhook.certs.issue import issue_ca, issue_serving_cert
 from dind_webhook.diagnostics import Snapshot
 from dind_webhook.diagnostics.dry_run_pod import dry_run_pod
-from dind_webhook.diagnostics.expected_webhook import CONTRACT, EXEMPT_NAMESPACES, WEBHOOK_RULES, WEBHOOKS
+from dind_webhook.diagnostics.expected_webhook import CONTRACT, WEBHOOK_RULES, WEBHOOKS
 from dind_webhook.diagnostics.snapshot import DryRun, ServerEndpoint
-from dind_webhook.injection import Mode, Policy, inject
+from dind_webhook.injection import EXEMPT_NAMESPACES, Mode, Policy, inject
 from dind_webhook.settings import InjectionSettings, make_policy
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -38,7 +38,7 @@ def leaf(host: str = HOST, ca: KeyPair = CA, start: datetime = NOW - timedelta(d
 
 
 def entry(expected: Any, bundle: bytes = CA.cert) -> dict[str, Any]:
-    exempt = sorted(EXEMPT_NAMESPACES | {"docker-system"})
+    exempt = sorted({*EXEMPT_NAMESPACES, "docker-system"})
     return {
         "name": expected.name,
         "clientConfig": {

@@ -7,8 +7,8 @@ import pytest
 
 from dind_webhook.errors import SettingsError
 from dind_webhook.injection import OPTIONS, Mode, Policy
-from dind_webhook.model import JsonObject
-from dind_webhook.mutating_policy import parse_version, render_policies
+from dind_webhook.model import JsonObject, parse_version
+from dind_webhook.mutating_policy import render_policies
 from dind_webhook.settings import InjectionSettings, make_policy
 
 UNSUPPORTED: list[tuple[JsonObject, str]] = [
