@@ -195,8 +195,8 @@ docs-serve: $(DOCS_STAMP) $(PLAYGROUND) ## Serve the documentation at http://127
 	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs serve --strict
 
 .PHONY: release
-release: $(DEV_STAMP) ## Make all files of a release in dist/ from the commit (OWNER=account REGISTRY=ghcr.io; amd64 Debian)
-	@$(BIN)/python -m release make --owner '$(OWNER)' --registry '$(or $(REGISTRY),ghcr.io)' \
+release: $(DEV_STAMP) ## Make all files of a release in dist/ from the commit (OWNER=account REGISTRY=ghcr.io TAG=; amd64 Debian)
+	@$(BIN)/python -m release make --owner '$(OWNER)' --registry '$(or $(REGISTRY),ghcr.io)' $(if $(TAG),--tag '$(TAG)') \
 	  --helm "$$(PYTHON=$(BIN)/python tests/install-go-tools.sh helm4 | cut -d= -f2)"
 
 .PHONY: release-tests

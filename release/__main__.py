@@ -31,6 +31,7 @@ def main() -> int:
     make = commands.add_parser("make", help="fill dist/ from the commit that is checked out")
     make.add_argument("--owner", required=True, help="the account on GitHub that publishes")
     make.add_argument("--registry", default="ghcr.io", help="the container registry (default: %(default)s)")
+    make.add_argument("--tag", help="fail unless the commit is ready to be released under this tag, for example v1.2.3")
     make.add_argument("--dist", type=Path, default=_ROOT / "dist", help="the folder, which is emptied first")
     make.add_argument("--helm", type=Path, required=True, help="helm 4")
     make.add_argument("--interpreted", action="store_true", help="without native modules: faster to make, slower")
@@ -59,7 +60,10 @@ def _make(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(dir=_CACHE) as folder:
         work = Path(folder)
         source = _export(work / "source", f"https://github.com/{repository}")
-        section = changelog.section((source.folder / "CHANGELOG.md").read_text(), source.version)
+        all_sections = (source.folder / "CHANGELOG.md").read_text()
+        if arguments.tag:
+            changelog.check_tag(arguments.tag, source.version, all_sections)
+        section = changelog.section(all_sections, source.version)
         _step("building the Python package")
         tools = image.builder(work, _CACHE / "debian", source, compiled=not arguments.interpreted)
         tools.install_tools(source.folder)

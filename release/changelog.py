@@ -13,6 +13,18 @@ def section(changelog: str, version: str) -> str:
     return match[1].strip() + "\n"
 
 
+def check_tag(tag: str, version: str, changelog: str) -> None:
+    """Raise ReleaseError unless a tag is that of the version, and no change is under Unreleased in the changelog.
+
+    The notes of a release are the section of its version, so they would lack such a change.
+    """
+    if tag != f"v{version}":
+        raise ReleaseError(f"the tag is {tag}, but dind_webhook/__init__.py has the version {version}: tag v{version}")
+    match = re.search(r"^## Unreleased\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
+    if match and match[1].strip():
+        raise ReleaseError(f"CHANGELOG.md has changes under Unreleased: move them to the section {version}")
+
+
 def changes(section_text: str) -> list[tuple[str, str]]:
     """Return kind and description of each change of a section, for example ("added", "Pods that …")."""
     found: list[tuple[str, str]] = []

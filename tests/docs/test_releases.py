@@ -10,6 +10,8 @@ import yaml
 from pages import DOCS, PAGES, ROOT, name
 
 from dind_webhook import __version__
+from release.changelog import check_tag
+from release.errors import ReleaseError
 
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text("utf-8")
 RELEASES = (DOCS / "releases.md").read_text("utf-8")
@@ -76,3 +78,23 @@ def test_the_table_has_the_default_image_and_the_oldest_kubernetes_of_the_newest
     )
     newest = next(row for row in RELEASES.splitlines() if re.match(r"\| \d+\.\d+ \|", row))
     assert f"| {oldest} and newer | `{image['repository']}:{image['tag']}` |" in newest
+
+
+def test_ci_runs_each_version_of_python_that_the_package_names() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
+    named = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', (ROOT / "pyproject.toml").read_text("utf-8"))
+    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == named
+
+
+class TestTags:
+    @pytest.mark.parametrize("tag", ["v1.2.4", "1.2.3", "v1.2.3-rc.1"])
+    def test_a_tag_of_another_version_is_refused(self, tag: str) -> None:
+        with pytest.raises(ReleaseError, match=rf"the tag is {tag}, but .* the version 1\.2\.3: tag v1\.2\.3"):
+            check_tag(tag, "1.2.3", "## Unreleased\n\n## 1.2.3 - 2026-01-01\n")
+
+    def test_unreleased_changes_are_refused(self) -> None:
+        with pytest.raises(ReleaseError, match=r"changes under Unreleased: move them to the section 1\.2\.3"):
+            check_tag("v1.2.3", "1.2.3", "## Unreleased\n\n### Fixed\n\n- It starts.\n\n## 1.2.3 - 2026-01-01\n")
+
+    def test_a_commit_without_unreleased_changes_is_released(self) -> None:
+        check_tag("v1.2.3", "1.2.3", "## Unreleased\n\n## 1.2.3 - 2026-01-01\n\n- It starts.\n")
