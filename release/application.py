@@ -105,7 +105,7 @@ class Builder:
         self._pip("download", "--require-hashes", "-r", lock, f"--dest={self._inside(folder)}", *version, *fitting)
         for wheel in folder.glob("*.whl"):
             if unused.is_unused(wheel.name.partition("-")[0]):
-                wheel.unlink(missing_ok=True)
+                wheel.unlink()
 
     def write_pex(self, source: Path, wheels: Path, file: Path, constraint: str) -> None:
         """Write the kubectl plugin with the wheels of a folder, for versions of Python, as one executable file."""

@@ -51,13 +51,20 @@ def write(tools: Builder, source: Source, wheel: Path, dist: Path) -> Mapping[Pl
         folder.mkdir()
         (folder / wheel.name).write_bytes(wheel.read_bytes())
 
-    def download(pair: tuple[Platform, str]) -> None:
+    def download(pair: tuple[Platform, str]) -> Path:
         platform, python = pair
-        tools.download_wheels(source.folder, folders[platform], python, platform.wheels)
+        # One for each pip: two that run at the same time do not expect files of the other in their folder.
+        folder = tools.sandbox.work / f"wheels-{platform.name}-{python}"
+        tools.download_wheels(source.folder, folder, python, platform.wheels)
+        return folder
 
+    pairs = list(product(PLATFORMS, PYTHONS))
     # They wait for the network most of the time.
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(download, product(PLATFORMS, PYTHONS)))
+        downloaded = list(pool.map(download, pairs))
+    for (platform, _), folder in zip(pairs, downloaded, strict=True):
+        for file in folder.iterdir():
+            file.replace(folders[platform] / file.name)
     for platform, wheels in folders.items():
         packed = tools.sandbox.work / f"archive-{platform.name}"
         packed.mkdir()
