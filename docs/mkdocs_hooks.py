@@ -25,10 +25,13 @@ _LINK = re.compile(r"\[([^\]\n]*)\]\(([^)#\s:]+)(#[^)\s]*)?\)")
 
 
 def on_config(config: MkDocsConfig) -> None:
-    """Add each decision to the navigation."""
+    """Add each decision to the navigation, and the repository to the footer if the pages have links that edit them."""
     assert config.nav is not None
     decisions = next(item["Decisions"] for item in config.nav if "Decisions" in item)
     decisions += sorted(f"decisions/{path.name}" for path in (_DOCS / "decisions").glob("0*.md"))
+    if config.edit_uri:
+        repository = config.edit_uri.partition("/edit/")[0]
+        config.extra["social"] = [{"icon": "fontawesome/brands/github", "link": repository, "name": "Repository"}]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:

@@ -5,11 +5,13 @@ compiles for every architecture.
 """
 
 import shutil
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from release import archive, unused
+from release import unused
+from release.archive import write_tar
 from release.sandbox import PYTHON, Sandbox
 
 # Where Debian's Python finds packages that Debian did not install
@@ -18,6 +20,11 @@ PROGRAMS = "usr/local/bin"
 # The glibc of the oldest system on which the compiled modules run: that of manylinux_2_28
 _GLIBC = "2.28"
 _PIP = "/work/pip.whl/pip"
+_GZIP = """
+import gzip, pathlib
+file = pathlib.Path("content")
+file.write_bytes(gzip.compress(file.read_bytes(), 6, mtime=0))
+"""
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,10 @@ class Builder:
         environment = {"PYTHONPATH": "/work/tools"}
         self._python("-c", code.format(self._inside(target)), environment=environment, folder=self._inside(copy))
         (sdist,) = target.glob("*.tar.gz")
-        archive.repack(sdist, self.epoch, self.sandbox.work / "sdist")
+        unpacked = self.sandbox.work / "sdist"
+        unpacked.mkdir()
+        subprocess.run(["tar", "-xzpf", sdist, "-C", unpacked], check=True)
+        sdist.write_bytes(self.gzip(write_tar(unpacked, unpacked.rglob("*"), self.epoch)))
         return sorted(target.iterdir())
 
     def download_wheels(self, source: Path, folder: Path, python: str, platforms: Sequence[str]) -> None:
@@ -112,6 +122,16 @@ class Builder:
         script = f"{self._inside(source)}/release/write_pex.py"
         environment = {"PYTHONPATH": "/work/tools", "PEX_ROOT": "/work/pex"}
         self._python(script, self._inside(wheels), self._inside(file), constraint, environment=environment)
+
+    def gzip(self, content: bytes) -> bytes:
+        """Return the content as a gzip file without a name and a time.
+
+        The zlib is the locked one: that of another machine, and another Python, may write other bytes.
+        """
+        file = self.sandbox.work / "content"
+        file.write_bytes(content)
+        self._python("-c", _GZIP)
+        return file.read_bytes()
 
     def compile_bytecode(self, root: Path) -> None:
         """Compile all modules of a root filesystem in the work folder. By hash, so that no time is in the files."""

@@ -14,10 +14,12 @@ def section(changelog: str, version: str) -> str:
 
 
 def check_tag(tag: str, version: str, changelog: str) -> None:
-    """Raise ReleaseError unless a tag is that of the version, and no change is under Unreleased in the changelog.
+    """Raise ReleaseError unless a tag is that of the version, which is X.Y.Z, and no change is under Unreleased.
 
     The notes of a release are the section of its version, so they would lack such a change.
     """
+    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
+        raise ReleaseError(f"{version} is a pre-release: releases are numbers only, such as 1.2.3")
     if tag != f"v{version}":
         raise ReleaseError(f"the tag is {tag}, but dind_webhook/__init__.py has the version {version}: tag v{version}")
     match = re.search(r"^## Unreleased\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)

@@ -1,6 +1,5 @@
 """Pack the chart with the published image as its default, and render install.yaml from it."""
 
-import json
 import os
 import re
 import subprocess
@@ -54,7 +53,6 @@ def _describe(file: Path, publication: Publication, changes: list[tuple[str, str
     images = yaml.safe_load(content["annotations"]["artifacthub.io/images"])
     pages = f"{publication.url}/blob/v{publication.version}"
     annotations = {
-        "artifacthub.io/prerelease": json.dumps("-" in publication.version),
         "artifacthub.io/images": [
             {"name": "dind-webhook", "image": f"{publication.image}:{publication.version}@{publication.digest}"},
             *images,
@@ -73,7 +71,7 @@ def _describe(file: Path, publication: Publication, changes: list[tuple[str, str
         f"https://raw.githubusercontent.com/{publication.repository}/v{publication.version}/docs/assets/logo.svg"
     )
     for name, value in annotations.items():
-        content["annotations"][name] = value if isinstance(value, str) else _dump(value)
+        content["annotations"][name] = _dump(value)
     file.write_text(_dump(content))
 
 

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from release import archive, debian, oci
+from release import debian, oci
 from release.application import PROGRAMS, SITE, TARGETS, Builder, Target
+from release.archive import write_tar
 from release.debian import Lock
 from release.sandbox import Sandbox
 
@@ -34,8 +35,8 @@ TITLES = {
 }
 _USERS = "root:x:0:0:root:/root:/usr/sbin/nologin\nnonroot:x:65532:65532:nonroot:/nonexistent:/usr/sbin/nologin\n"
 _GROUPS = "root:x:0:\nnonroot:x:65532:\n"
-# The licenses stay, in /usr/share/doc/*/copyright and /usr/share/common-licenses.
-_LEFT_OUT = (
+# The licenses are kept, in /usr/share/doc/*/copyright and /usr/share/common-licenses.
+_EXCLUDED_PATHS = (
     "usr/share/man",
     "usr/share/lintian",
     "usr/share/locale",
@@ -112,16 +113,19 @@ def _image(tools: Builder, target: Target, source: Source, cache: Path) -> oci.I
     shutil.copytree(site, root / SITE, ignore=shutil.ignore_patterns("bin"))
     (root / PROGRAMS).mkdir(parents=True, exist_ok=True)
     shutil.copy(site / "bin/dind-webhook", root / PROGRAMS)
+    # The chart's test pod runs `python`, as does the image of the Dockerfile.
+    (root / PROGRAMS / "python").symlink_to("/usr/bin/python3.13")
     tools.compile_bytecode(root)
     paths = set(root.rglob("*"))
     own = {path for path in paths if path.is_relative_to(root / "usr/local")}
-    layers = [archive.tar(root, part, source.epoch) for part in (paths - own, own)]
+    tars = [write_tar(root, part, source.epoch) for part in (paths - own, own)]
+    layers = [oci.Layer(tar, tools.gzip(tar)) for tar in tars]
     return oci.Image(target.architecture, layers, {**CONFIG, "Labels": source.labels})
 
 
 def _unpack_system(root: Path, files: list[Path]) -> None:
     debian.unpack(files, root)
-    for folder in [path for pattern in _LEFT_OUT for path in root.glob(pattern)]:
+    for folder in [path for pattern in _EXCLUDED_PATHS for path in root.glob(pattern)]:
         shutil.rmtree(folder)
     for path in (root / "usr/share/doc").rglob("*"):
         if path.name != "copyright" and not path.is_dir():

@@ -7,18 +7,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from release.archive import gzipped
-
 _MEDIA = "application/vnd.oci.image"
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image for an architecture: its layers as tar files, the lowest first, and its configuration."""
+    """An image for an architecture: its layers, the lowest first, and its configuration."""
 
     architecture: str
-    layers: Sequence[bytes]
+    layers: Sequence["Layer"]
     config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of an image: a tar file, and the same file compressed by gzip."""
+
+    tar: bytes
+    gzip: bytes
 
 
 @dataclass
@@ -52,7 +58,7 @@ class Layout:
         return digest
 
     def _write_image(self, image: Image, annotations: Mapping[str, str]) -> dict[str, Any]:
-        layers = [self._write(f"{_MEDIA}.layer.v1.tar+gzip", gzipped(layer)) for layer in image.layers]
+        layers = [self._write(f"{_MEDIA}.layer.v1.tar+gzip", layer.gzip) for layer in image.layers]
         platform = {"architecture": image.architecture, "os": "linux"}
         config = self._write_json(
             f"{_MEDIA}.config.v1+json",
@@ -60,7 +66,7 @@ class Layout:
                 **platform,
                 "created": self.created,
                 "config": image.config,
-                "rootfs": {"type": "layers", "diff_ids": [_digest(layer) for layer in image.layers]},
+                "rootfs": {"type": "layers", "diff_ids": [_digest(layer.tar) for layer in image.layers]},
                 "history": [{"created": self.created, "created_by": "python -m release"} for _ in image.layers],
             },
         )

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # its stubs are a package of their own
 
-from release import archive
 from release.application import TARGETS, Builder
+from release.archive import write_tar
 from release.errors import ReleaseError
 from release.image import Source
 from release.sbom import Component, packages_in_wheels
@@ -74,7 +74,7 @@ def write(tools: Builder, source: Source, wheel: Path, dist: Path) -> Mapping[Pl
         (packed / "LICENSE").write_bytes((source.folder / "LICENSE").read_bytes())
         for path in packed.iterdir():
             path.chmod(0o644 if path.name == "LICENSE" else 0o755)
-        content = archive.gzipped(archive.tar(packed, packed.iterdir(), source.epoch))
+        content = tools.gzip(write_tar(packed, packed.iterdir(), source.epoch))
         (dist / archive_name(platform, source.version)).write_bytes(content)
     return folders
 

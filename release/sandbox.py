@@ -1,5 +1,6 @@
 """Run commands on a root filesystem of locked packages, with bubblewrap: no program of this machine is involved."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,21 @@ from pathlib import Path
 from release.errors import ReleaseError
 
 PYTHON = "/usr/bin/python3.13"
+# What commands get from the environment of this machine: how to reach the package index. Others would change what they
+# build, for example CFLAGS and PYTHONOPTIMIZE.
+_NETWORK = (
+    "ALL_PROXY",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "PIP_CERT",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_INDEX_URL",
+    "PIP_TRUSTED_HOST",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+)
 
 
 @dataclass(frozen=True)
@@ -20,7 +36,7 @@ class Sandbox:
     cache: Path
 
     def run(self, command: Sequence[str], environment: Mapping[str, str], folder: str = "/work") -> None:
-        """Run a command in a folder, with the network and the certificates of this machine."""
+        """Run a command in a folder, with the network, the certificates and the package index of this machine."""
         if not shutil.which("bwrap"):
             raise ReleaseError("bubblewrap is required; on Debian: apt-get install bubblewrap")
         self.cache.mkdir(parents=True, exist_ok=True)
@@ -30,8 +46,10 @@ class Sandbox:
         mounts += [word for outside, inside in binds.items() for word in ("--bind", str(outside), inside)]
         system = ["--proc", "/proc", "--dev", "/dev", "--die-with-parent", "--chdir", folder]
         system += ["--tmpfs", "/tmp"]  # noqa: S108  # it is the sandbox's own
-        variables = [word for name, value in environment.items() for word in ("--setenv", name, value)]
-        words = ["bwrap", *mounts, *system, *variables, *command]
+        network = {name: value for name, value in os.environ.items() if name.upper() in _NETWORK}
+        everything = {"PATH": "/usr/bin:/bin", **network, **environment}
+        variables = [word for name, value in everything.items() for word in ("--setenv", name, value)]
+        words = ["bwrap", "--clearenv", *mounts, *system, *variables, *command]
         done = subprocess.run(words, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
             raise ReleaseError(f"{' '.join(command[:4])} … ended with {done.returncode}:\n{done.stdout}")

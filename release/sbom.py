@@ -8,7 +8,8 @@ import email
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import Distribution, distributions
+from email.message import Message
+from importlib.metadata import Distribution, PackageMetadata, distributions
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,19 +21,27 @@ from release.unused import canonical_name
 
 @dataclass(frozen=True, order=True)
 class Component:
-    """A package in the image. `license` is an SPDX expression, or empty if the package has none."""
+    """A package in the image. `license` is an SPDX expression; a package without one may have a `license_name`."""
 
     type: str
     name: str
     version: str
     qualifiers: str = ""
     license: str = ""
+    license_name: str = ""
 
     @property
     def purl(self) -> str:
         """Return the package URL: https://github.com/package-url/purl-spec."""
         namespace = "deb/debian" if self.type == "deb" else self.type
-        return f"pkg:{namespace}/{self.name}@{quote(self.version, safe='')}{self.qualifiers}"
+        return f"pkg:{namespace}/{quote(self.name, safe='')}@{quote(self.version, safe='')}{self.qualifiers}"
+
+    @property
+    def licenses(self) -> list[dict[str, Any]]:
+        """Return the licence as in CycloneDX."""
+        if self.license:
+            return [{"expression": self.license}]
+        return [{"license": {"name": self.license_name}}] if self.license_name else []
 
 
 @dataclass(frozen=True)
@@ -53,10 +62,7 @@ def describe(subject: Subject, source: Source, components: Iterable[Component]) 
 def packages_of_image(root: Path) -> list[Component]:
     """Return the packages of a root filesystem."""
     debian = [email.message_from_string(file.read_text()) for file in (root / "var/lib/dpkg/status.d").iterdir()]
-    packages = [
-        Component("deb", fields["Package"], fields["Version"], f"?arch={fields['Architecture']}&distro=debian-13")
-        for fields in debian
-    ]
+    packages = [_debian(fields) for fields in debian]
     packages += [_python(distribution) for distribution in distributions(path=[str(root / SITE)])]
     return packages
 
@@ -67,11 +73,29 @@ def packages_in_wheels(folder: Path) -> list[Component]:
     return [_python(distribution) for distribution in distributions(path=wheels)]
 
 
+def _debian(fields: Message) -> Component:
+    qualifiers = f"?arch={fields['Architecture']}&distro=debian-13"
+    # Debian's security tracker names source packages.
+    if source := fields["Source"]:
+        name, _, version = str(source).partition(" ")
+        upstream = f"{name}@{version.strip('()')}" if version else name
+        qualifiers += f"&upstream={quote(upstream, safe='')}"
+    return Component("deb", fields["Package"], fields["Version"], qualifiers)
+
+
 def _python(distribution: Distribution) -> Component:
     fields = distribution.metadata
-    return Component(
-        "pypi", canonical_name(fields["Name"]), fields["Version"], license=str(fields["License-Expression"] or "")
-    )
+    expression = str(fields["License-Expression"] or "")
+    name = canonical_name(fields["Name"])
+    return Component("pypi", name, fields["Version"], "", expression, "" if expression else _license_name(fields))
+
+
+def _license_name(fields: PackageMetadata) -> str:
+    """Return what a package names as its licence, or what PyPI's classifiers name."""
+    name, _, text = str(fields["License"] or "").partition("\n")
+    classifiers = [word for word in fields.get_all("Classifier") or [] if word.startswith("License :: ")]
+    # Some packages have the text of the licence there.
+    return name if name and not text else ", ".join(word.rpartition(" :: ")[2] for word in classifiers)
 
 
 def _cyclonedx(subject: Subject, components: list[Component], source: Source, name: str) -> dict[str, Any]:
@@ -96,7 +120,7 @@ def _cyclonedx(subject: Subject, components: list[Component], source: Source, na
                 "name": component.name,
                 "version": component.version,
                 "purl": component.purl,
-                **({"licenses": [{"expression": component.license}]} if component.license else {}),
+                **({"licenses": component.licenses} if component.licenses else {}),
             }
             for component in components
         ],

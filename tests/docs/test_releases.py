@@ -2,6 +2,8 @@
 
 import datetime as dt
 import re
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,7 +20,8 @@ RELEASES = (DOCS / "releases.md").read_text("utf-8")
 CHART = ROOT / "charts/dind-webhook"
 # Versions of the project where a page, a manifest or a command names one
 MENTION = re.compile(
-    r'(?:dind-webhook:|dind-webhook/v|newTag: |"version":"|app.kubernetes.io/version: |VERSION=)v?(\d[\w.-]*)'
+    r'(?:dind-webhook:|dind-webhook/v|dind-webhook-|kubectl-dind-|newTag: |"version":"|app.kubernetes.io/version: '
+    r"|VERSION=|download/|refs/tags/|--version[ =])v?(\d+\.\d+\.\d+)"
 )
 TEXTS = [
     *PAGES,
@@ -86,7 +89,62 @@ def test_ci_runs_each_version_of_python_that_the_package_names() -> None:
     assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == named
 
 
+def test_ci_runs_each_part_of_the_local_ci() -> None:
+    local = re.findall(r"^make ([\w-]+)", (ROOT / ".ci/run").read_text("utf-8"), re.MULTILINE)
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))["jobs"]
+    commands = " ".join(step.get("run", "") for job in jobs.values() for step in job["steps"])
+    targets = {word for line in re.findall(r"\bmake ([\w -]+)", commands) for word in line.split()}
+    assert len(local) > 10
+    assert set(local) <= targets | set(jobs["others"]["strategy"]["matrix"]["target"])
+
+
+def test_something_updates_each_lock_file() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    locks = {path for path in listed.splitlines() if re.search(r"[./]lock\b|requirements.*\.txt|go\.sum|-lock\.", path)}
+    locks -= {path for path in locks if path.endswith((".yml", ".py"))}
+    assert len(locks) > 10
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    (command,) = re.findall(
+        r"make (lock .+) UV_UPGRADE", (ROOT / ".github/workflows/update-locks.yml").read_text("utf-8")
+    )
+    recipes = "".join(makefile.partition(f"\n{target}: ")[2].partition("\n\n")[0] for target in command.split())
+    updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text("utf-8"))["updates"]
+    folders = {folder.strip("/") for one in updates for folder in one.get("directories", [one.get("directory")])}
+    left = {path for path in locks if Path(path).name not in recipes and str(Path(path).parent) not in folders}
+    # The module of `lock-debian` names its file.
+    assert left == {"release/debian.lock.json"}
+    assert "lock-debian" in command.split()
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("owner", "registry", "message"),
+        [
+            ("", "ghcr.io", "OWNER=: write the account"),
+            ("Example", "ghcr.io", "OWNER=Example: write the account on GitHub that publishes, in lower case"),
+            ("a--b", "ghcr.io", "OWNER=a--b"),
+            ("example", "https://registry.example", "REGISTRY=https://registry.example: write the host"),
+            ("example", "registry.example/", "REGISTRY=registry.example/: "),
+            ("example", "Registry.example", "REGISTRY=Registry.example: "),
+        ],
+    )
+    def test_names_that_no_image_has_are_refused_before_anything_is_built(
+        self, owner: str, registry: str, message: str, tmp_path: Path
+    ) -> None:
+        (tmp_path / "kept").touch()
+        names = [f"--owner={owner}", f"--registry={registry}", f"--dist={tmp_path}", "--helm=helm"]
+        command = [sys.executable, "-m", "release", "make", *names]
+        done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"error: {message}")
+        assert (tmp_path / "kept").exists()
+
+
 class TestTags:
+    def test_a_pre_release_is_refused(self) -> None:
+        with pytest.raises(ReleaseError, match=r"1\.2\.3-rc\.1 is a pre-release"):
+            check_tag("v1.2.3-rc.1", "1.2.3-rc.1", "## Unreleased\n\n## 1.2.3-rc.1 - 2026-01-01\n")
+
     @pytest.mark.parametrize("tag", ["v1.2.4", "1.2.3", "v1.2.3-rc.1"])
     def test_a_tag_of_another_version_is_refused(self, tag: str) -> None:
         with pytest.raises(ReleaseError, match=rf"the tag is {tag}, but .* the version 1\.2\.3: tag v1\.2\.3"):

@@ -4,6 +4,7 @@ The registry is the mirror of docker.io for the nodes, so the image has that nam
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,11 +18,12 @@ from cluster import local_node
 from cluster.cluster import Cluster, down, find
 from cluster.paths import Cache, State
 from made_release import OWNER, Release, tool
+from publishing import Published, publish, write_checksums
 
 from dind_webhook import __version__
 
 NAMESPACE = "dind-webhook"
-BEFORE = "0.0.9"
+PREVIOUS_VERSION = "0.0.9"
 REGISTRY_OF_NODES = "docker.io"
 POD = {
     "apiVersion": "v1",
@@ -36,24 +38,25 @@ class Installed:
     """A cluster, and a release whose image and charts are in its registry."""
 
     cluster: Cluster
-    release: Release
+    published: Published
 
     @property
     def image(self) -> str:
         """Return the image by digest, as the nodes name it."""
-        return f"{REGISTRY_OF_NODES}/{OWNER}/dind-webhook@{self.release.image.partition('@')[2]}"
+        return f"{REGISTRY_OF_NODES}/{OWNER}/dind-webhook@{self.published.release.image.partition('@')[2]}"
 
     def helm(self, *arguments: str | Path) -> None:
         kubeconfig = f"--kubeconfig={self.cluster.kubeconfig}"
         subprocess.run([tool("helm4"), *arguments, kubeconfig, f"--namespace={NAMESPACE}"], check=True)
 
     def upgrade_to(self, version: str) -> None:
-        """Install or upgrade to a version of the chart from the registry, and wait until its pods are ready."""
-        chart = f"oci://{self.cluster.registry}/{OWNER}/charts/dind-webhook"
+        """Install or upgrade to a version of the chart by its digest in the registry, and wait for its pods."""
+        chart = f"{self.cluster.registry}/{OWNER}/charts/dind-webhook"
+        digest = self.published.digest(f"{chart}:{version}")
         values = self.cluster.state.root / "release-values.json"
         values.write_text(json.dumps({"image": {"registry": REGISTRY_OF_NODES}, **local_node.selection()}))
-        flags = ["--plain-http", f"--version={version}", f"--values={values}", "--wait", "--timeout=5m"]
-        self.helm("upgrade", "--install", "--create-namespace", "dind-webhook", chart, *flags)
+        flags = ["--plain-http", f"--values={values}", "--wait", "--timeout=5m"]
+        self.helm("upgrade", "--install", "--create-namespace", "dind-webhook", f"oci://{chart}@{digest}", *flags)
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         command = [self.cluster.binaries.kubernetes / "kubectl", f"--kubeconfig={self.cluster.kubeconfig}", *arguments]
@@ -89,8 +92,7 @@ def installed(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Ite
         _start(state)
         cluster = find(state, cache)
         assert cluster
-        _fill_registry(cluster.registry, release, tmp_path_factory.mktemp("push"))
-        on_cluster = Installed(cluster, release)
+        on_cluster = Installed(cluster, _publish(cluster.registry, release, tmp_path_factory.mktemp("publish")))
         namespace = {"name": "ci", "labels": {"dind.io/inject": "enabled"}}
         manifest = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": namespace})
         on_cluster.kubectl("apply", "--filename=-", stdin=manifest)
@@ -99,34 +101,42 @@ def installed(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Ite
         down(state)
 
 
-def _fill_registry(registry: str, release: Release, folder: Path) -> None:
-    (archive,) = release.dist.glob("*-image.tar")
-    (folder / "layout").mkdir()
-    subprocess.run(["tar", "-x", "-C", folder / "layout", "-f", archive], check=True)
-    image = f"{registry}/{OWNER}/dind-webhook:{__version__}"
-    subprocess.run([tool("crane"), "push", "--insecure", folder / "layout", image], check=True)
-    # The release before: the same chart with an older version.
+def _publish(registry: str, release: Release, folder: Path) -> Published:
+    """Publish a release to the cluster's registry, and the same chart with an older version."""
+    dist = folder / "dist"
+    shutil.copytree(release.dist, dist)
+    _, slash, path = release.image.partition("/")
+    (dist / "image.txt").write_text(f"{registry}{slash}{path}\n")
+    write_checksums(dist)
+    published = publish(Release(dist, registry), folder)
     subprocess.run(["tar", "-xz", "-C", folder, "-f", release.chart], check=True)
     description = folder / "dind-webhook/Chart.yaml"
-    description.write_text(yaml.safe_dump(yaml.safe_load(description.read_text()) | {"version": BEFORE}))
+    description.write_text(yaml.safe_dump(yaml.safe_load(description.read_text()) | {"version": PREVIOUS_VERSION}))
     subprocess.run([tool("helm4"), "package", folder / "dind-webhook", "--destination", folder], check=True)
-    for chart in (folder / f"dind-webhook-{BEFORE}.tgz", release.chart):
-        subprocess.run([tool("helm4"), "push", "--plain-http", chart, f"oci://{registry}/{OWNER}/charts"], check=True)
+    older = folder / f"dind-webhook-{PREVIOUS_VERSION}.tgz"
+    subprocess.run([tool("helm4"), "push", "--plain-http", older, f"oci://{registry}/{OWNER}/charts"], check=True)
+    return published
 
 
-def test_install_from_the_registry_and_upgrade_from_the_release_before(installed: Installed) -> None:
-    installed.upgrade_to(BEFORE)
+def test_install_from_the_registry_and_upgrade_from_an_older_version(installed: Installed) -> None:
+    for image in installed.published.images:
+        done = installed.published.verify(image, installed.published.key)
+        assert done.returncode == 0, done.stderr
+    installed.upgrade_to(PREVIOUS_VERSION)
     assert installed.injects()
     installed.upgrade_to(__version__)
     assert installed.injects()
     assert installed.running_images() == {installed.image}
+    installed.helm("test", "dind-webhook")
     installed.helm("uninstall", "dind-webhook", "--wait")
     installed.kubectl("delete", "namespace", NAMESPACE)
 
 
 def test_install_with_kubectl(installed: Installed) -> None:
-    registry = installed.release.registry
-    manifest = (installed.release.dist / "install.yaml").read_text().replace(f"{registry}/", f"{REGISTRY_OF_NODES}/")
+    registry = installed.published.release.registry
+    manifest = (
+        (installed.published.release.dist / "install.yaml").read_text().replace(f"{registry}/", f"{REGISTRY_OF_NODES}/")
+    )
     objects: list[Any] = list(yaml.safe_load_all(manifest))
     # The webhook runs on the node that starts programs faster.
     for one in objects:

@@ -24,12 +24,23 @@ def _sums(dist: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in dist.iterdir()}
 
 
-def test_another_checkout_with_another_umask_time_zone_and_locale_has_equal_bytes(
+def test_another_checkout_with_another_umask_time_zone_locale_and_environment_has_equal_bytes(
     release: Release, tmp_path: Path
 ) -> None:
     environment = {"TZ": "Pacific/Chatham", "LC_ALL": "C", "PYTHONHASHSEED": "7"}
+    # Variables with which compilers, Python and pip do something else
+    environment |= {"CFLAGS": "-O0", "MYPYC_OPT_LEVEL": "0", "PYTHONOPTIMIZE": "2", "PIP_PREFER_BINARY": "0"}
     make(tmp_path / "dist", release.registry, clone(tmp_path), environment)
     assert _sums(tmp_path / "dist") == _sums(release.dist)
+
+
+def test_gzip_files_are_written_by_the_locked_python(release: Release, tmp_path: Path) -> None:
+    subprocess.run(["tar", "-x", "-C", tmp_path, "-f", next(release.dist.glob("*-image.tar"))], check=True)
+    blobs = [path.read_bytes()[:10] for path in (tmp_path / "blobs/sha256").iterdir()]
+    packed = [path.read_bytes()[:10] for path in release.dist.glob("*.tar.gz")]
+    headers = {head for head in (*blobs, *packed) if head.startswith(b"\x1f\x8b")}
+    # Python 3.13 writes an unknown operating system; older ones write Unix (RFC 1952, section 2.3.1).
+    assert headers == {b"\x1f\x8b\x08\0\0\0\0\0\0\xff"}
 
 
 def test_there_is_each_kind_of_file(release: Release) -> None:
@@ -106,6 +117,17 @@ class TestBillsOfMaterials:
         for packages in self._packages(release, f"dind-webhook-{__version__}-{architecture}"):
             assert packages == _locked() | debian | {f"dind-webhook=={__version__}"}
 
+    @pytest.mark.parametrize("architecture", ARCHITECTURES)
+    def test_of_the_image_have_what_scanners_look_up(self, release: Release, architecture: str) -> None:
+        """Advisories of Debian name source packages, and PyPI's packages have licences."""
+        stem = f"dind-webhook-{__version__}-{architecture}"
+        components = json.loads((release.dist / f"{stem}.cdx.json").read_text())["components"]
+        found = {one["name"]: one for one in components}
+        assert re.search(r"&upstream=openssl(%40|$)", found["libssl3t64"]["purl"])
+        assert found["libstdc++6"]["purl"].startswith("pkg:deb/debian/libstdc%2B%2B6@")
+        without = {one["name"] for one in components if one["purl"].startswith("pkg:pypi/") and "licenses" not in one}
+        assert len(without) <= 3, without
+
     def test_of_the_plugin_have_each_locked_package(self, release: Release) -> None:
         for packages in self._packages(release, f"kubectl-dind-{__version__}"):
             assert packages == _locked() | {f"dind-webhook=={__version__}"}
@@ -180,9 +202,10 @@ class TestChart:
         assert (ROOT / chart["icon"].partition(f"/v{__version__}/")[2]).exists()
         notes = {name.partition("/")[2]: value for name, value in chart["annotations"].items()}
         assert {one["image"] for one in yaml.safe_load(notes["images"])} >= {release.image}
-        assert {one["kind"] for one in yaml.safe_load(notes["changes"])} <= {
-            "added", "changed", "deprecated", "removed", "fixed", "security",
-        }  # fmt: skip
+        changes = yaml.safe_load(notes["changes"])
+        assert {one["kind"] for one in changes} <= {"added", "changed", "deprecated", "removed", "fixed", "security"}
+        for change in changes:
+            assert all(target.startswith("https://") for target in re.findall(r"\]\(([^)]*)", change["description"]))
         for link in yaml.safe_load(notes["links"]):
             path = link["url"].partition(f"/blob/v{__version__}/")[2]
             assert not path or (ROOT / path).exists()

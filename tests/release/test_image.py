@@ -113,6 +113,18 @@ def test_all_that_serve_and_certs_import_is_there(root: Callable[[str], Path], a
     _run(root(architecture), architecture, "/usr/bin/python3.13", "-c", f"import {', '.join(modules)}")
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_pod_of_helm_test_finds_what_it_runs(
+    layout: Layout, root: Callable[[str], Path], architecture: str
+) -> None:
+    pod = (ROOT / "charts/dind-webhook/templates/tests/pod.yaml").read_text()
+    (program,) = re.findall(r"command: \[(\w+), /etc/dind-webhook/helm_test.py\]", pod)
+    (path,) = [entry for entry in layout.config(architecture)["config"]["Env"] if entry.startswith("PATH=")]
+    folders = path.removeprefix("PATH=").split(":")
+    (found,) = [folder for folder in folders if (root(architecture) / folder.lstrip("/") / program).is_symlink()]
+    _run(root(architecture), architecture, f"{found}/{program}", "-c", "import kubernetes.client, dind_webhook")
+
+
 # Each request of `certs` and of `check`, to a port on which nothing listens
 REQUESTS = """
 import json, pathlib

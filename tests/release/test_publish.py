@@ -1,78 +1,22 @@
 """A release in a registry on this machine: pushed and signed by release/publish.sh, as the workflow does."""
 
-import os
+import base64
+import json
+import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import yaml
 from made_release import OWNER, ROOT, Release, tool
+from publishing import Published, make_key, publish, write_checksums
 
 from dind_webhook import __version__
 
 
-class Published(NamedTuple):
-    """A release in the registry, and the public keys of its signatures."""
-
-    release: Release
-    key: Path
-    keyring: Path
-    environment: Mapping[str, str]
-
-    @property
-    def images(self) -> list[str]:
-        """Return the references of the image and of the chart."""
-        owner = f"{self.release.registry}/{OWNER}"
-        return [f"{owner}/dind-webhook:{__version__}", f"{owner}/charts/dind-webhook:{__version__}"]
-
-    def verify(self, image: str, key: Path) -> subprocess.CompletedProcess[str]:
-        flags = ["--key", key, "--insecure-ignore-tlog", "--allow-http-registry"]
-        command = [tool("cosign"), "verify", *flags, image]
-        return subprocess.run(command, env=self.environment, check=False, capture_output=True, text=True)
-
-
-def _make_key(folder: Path, environment: Mapping[str, str]) -> Path:
-    folder.mkdir()
-    subprocess.run([tool("cosign"), "generate-key-pair"], cwd=folder, env=environment, check=True, capture_output=True)
-    return folder / "cosign.pub"
-
-
-def _make_gpg_keys(folder: Path) -> tuple[Path, Path]:
-    """Return the files with the secret and the public part of a new key, in the format that helm reads."""
-    home = folder / "gnupg"
-    home.mkdir(mode=0o700)
-    gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--pinentry-mode=loopback", "--passphrase", ""]
-    subprocess.run(
-        [*gpg, "--quick-generate-key", "dind-webhook <release@example.invalid>", "rsa2048", "sign"], check=True
-    )
-    files = folder / "secret.gpg", folder / "public.gpg"
-    for file, export in zip(files, ("--export-secret-keys", "--export"), strict=True):
-        file.write_bytes(subprocess.run([*gpg, export], check=True, capture_output=True).stdout)
-    subprocess.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], check=True)
-    return files
-
-
 @pytest.fixture(scope="module")
 def published(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Published:
-    folder = tmp_path_factory.mktemp("publish")
-    environment = {**os.environ, "COSIGN_PASSWORD": "x", "HOME": str(folder)}
-    key = _make_key(folder / "key", environment)
-    # The workflow signs without a key; here nobody can reach the transparency log.
-    flags = f"--key {key.with_suffix('.key')} --tlog-upload=false --use-signing-config=false --allow-http-registry"
-    secret, public = _make_gpg_keys(folder)
-    tools = {
-        "CRANE": tool("crane"),
-        "COSIGN": tool("cosign"),
-        "HELM": tool("helm4"),
-        "HELM_KEY": "dind-webhook",
-        "HELM_KEYRING": str(secret),
-        "COSIGN_FLAGS": flags,
-        "PLAIN_HTTP": "1",
-    }
-    subprocess.run([ROOT / "release/publish.sh", release.dist], env={**environment, **tools}, check=True)
-    return Published(release, key, public, environment)
+    return publish(release, tmp_path_factory.mktemp("publish"))
 
 
 def test_image_and_chart_have_valid_signatures(published: Published) -> None:
@@ -81,8 +25,22 @@ def test_image_and_chart_have_valid_signatures(published: Published) -> None:
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("architecture", ["amd64", "arm64"])
+def test_the_image_has_a_list_of_its_packages(published: Published, architecture: str) -> None:
+    image = published.images[0]
+    command = [tool("crane"), "digest", "--insecure", f"--platform=linux/{architecture}", image]
+    digest = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    flags = ["--key", published.key, "--insecure-ignore-tlog", "--allow-http-registry", "--type", "cyclonedx"]
+    verify = [tool("cosign"), "verify-attestation", *flags, f"{image.rpartition(':')[0]}@{digest}"]
+    done = subprocess.run(verify, env=published.environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    statement = json.loads(base64.b64decode(json.loads(done.stdout)["payload"]))
+    listed = (published.release.dist / f"dind-webhook-{__version__}-{architecture}.cdx.json").read_text()
+    assert statement["predicate"]["components"] == json.loads(listed)["components"]
+
+
 def test_another_key_does_not_verify(published: Published, tmp_path: Path) -> None:
-    other = _make_key(tmp_path / "other", published.environment)
+    other = make_key(tmp_path / "other", published.environment)
     for image in published.images:
         assert published.verify(image, other).returncode != 0
 
@@ -129,10 +87,54 @@ def test_helm_renders_the_chart_from_the_registry(published: Published, helm: st
     assert list(yaml.safe_load_all(rendered)) == objects
 
 
+def test_it_can_be_published_again(published: Published) -> None:
+    done = published.publish(published.release.dist)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("part", ["image", "chart"])
+def test_a_version_is_never_replaced(published: Published, part: str, tmp_path: Path) -> None:
+    dist = tmp_path / "dist"
+    shutil.copytree(published.release.dist, dist)
+    if part == "image":
+        name, _, digest = published.release.image.partition("@")
+        (dist / "image.txt").write_text(f"{name}@sha256:{digest[:6:-1]}\n")
+    else:
+        with published.release.chart.open("rb") as chart:
+            (dist / published.release.chart.name).write_bytes(chart.read() + b"x")
+    write_checksums(dist)
+    done = published.publish(dist)
+    assert done.returncode == 1
+    assert "a version is never changed" in done.stderr
+    assert published.digest(published.images[0]) == published.release.image.partition("@")[2]
+
+
+def test_without_a_signature_no_image_has_the_version(published: Published, tmp_path: Path) -> None:
+    dist = tmp_path / "dist"
+    shutil.copytree(published.release.dist, dist)
+    other = f"{published.release.registry}/other/dind-webhook:{__version__}"
+    (dist / "image.txt").write_text(f"{other}@{published.release.image.partition('@')[2]}\n")
+    write_checksums(dist)
+    done = published.publish(dist, COSIGN="/bin/false")
+    assert done.returncode == 1
+    assert published.digest(other) is None
+    assert published.digest(f"{published.release.registry}/other/charts/dind-webhook:{__version__}") is None
+    done = published.publish(dist)
+    assert done.returncode == 0, done.stderr
+    assert published.digest(other) == published.release.image.partition("@")[2]
+
+
+def test_outside_a_workflow_somebody_chooses_how_to_sign(published: Published) -> None:
+    environment = {name: value for name, value in published.environment.items() if name != "COSIGN_FLAGS"}
+    command = [ROOT / "release/publish.sh", published.release.dist]
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "set COSIGN_FLAGS" in done.stderr
+
+
 def test_a_changed_file_is_not_published(published: Published, tmp_path: Path) -> None:
     subprocess.run(["cp", "-r", published.release.dist, tmp_path / "dist"], check=True)
     (tmp_path / "dist/install.yaml").write_text("")
-    command = [ROOT / "release/publish.sh", tmp_path / "dist"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    done = published.publish(tmp_path / "dist")
     assert done.returncode != 0
     assert "install.yaml: FAILED" in done.stdout
