@@ -251,7 +251,7 @@ print_certificates() {
     if [ -e "$file" ]; then list="$list\"$file\", "; fi
   done
   for file in "$1"/*.cert; do
-    if [ -e "$file" ]; then pairs="$pairs[\"$file\", \"${file%cert}key\"], "; fi
+    if [ -e "$file" ]; then pairs="${pairs}[\"$file\", \"${file%cert}key\"], "; fi
   done
   if [ "$list" ]; then echo "ca = [$list]"; fi
   if [ "$pairs" ]; then echo "client = [$pairs]"; fi
