@@ -8,14 +8,14 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from made_release import MADE, Release, make
+from made_release import PREBUILT_DIST, Release, make
 
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Yield the address of an empty registry without TLS. Debian's package docker-registry has the program."""
-    if MADE:
-        address = (MADE / "image.txt").read_text().partition("/")[0]
+    if PREBUILT_DIST:
+        address = (PREBUILT_DIST / "image.txt").read_text().partition("/")[0]
     else:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -43,7 +43,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def release(tmp_path_factory: pytest.TempPathFactory, registry: str) -> Release:
-    dist = MADE or tmp_path_factory.mktemp("release") / "dist"
-    if not MADE:
+    dist = PREBUILT_DIST or tmp_path_factory.mktemp("release") / "dist"
+    if not PREBUILT_DIST:
         make(dist, registry)
     return Release(dist, registry)

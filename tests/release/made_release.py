@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 OWNER = "example"
 # A release that was made before, to work on these tests: its registry must be a free port of this machine.
-MADE = Path(os.environ["RELEASE_DIST"]) if "RELEASE_DIST" in os.environ else None
+PREBUILT_DIST = Path(os.environ["RELEASE_DIST"]) if "RELEASE_DIST" in os.environ else None
 
 
 class Release(NamedTuple):
