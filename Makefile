@@ -82,7 +82,7 @@ e2e-tests: $(DEV_STAMP) ## Run the scenarios on the cluster of `make cluster` (A
 	@$(CLUSTER_CLI) pytest -- $(ARGS)
 
 .PHONY: ci-systems
-ci-systems: $(DEV_STAMP) ## Run a suite of Testcontainers on a cluster of its own (root; builds it once; ARGS=...)
+ci-systems: $(DEV_STAMP) ## Run suites of Testcontainers on a cluster of its own (root, maven; builds them once; ARGS=...)
 	@CLUSTER=$(or $(CLUSTER),ci-systems) $(CLUSTER_CLI) test -- -n 0 tests/ci_systems $(ARGS)
 
 .PHONY: cluster
@@ -232,6 +232,9 @@ lock: ## Resolve the dependencies again (needs uv)
 .PHONY: lock-crates
 lock-crates: ## Lock the newest crates of the peer in Rust (needs cargo)
 	@cd bench/peers/rust && cargo generate-lockfile --quiet && grep -v '^source = ' Cargo.lock > Cargo.lock.in && rm Cargo.lock
+	@uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make lock' tests/ci_systems/testcontainers/python/requirements.in \
+	  -o tests/ci_systems/testcontainers/python/requirements.txt
 
 .PHONY: lock-debian
 lock-debian: $(RUN_STAMP) ## Lock the newest Debian packages of the image

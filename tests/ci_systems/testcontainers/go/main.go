@@ -15,9 +15,8 @@ import (
 	"github.com/testcontainers/testcontainers-go/wait"
 )
 
-// It answers with the file that the suite has written, and writes one itself.
-const server = `echo from the container >/w/answer
-while true; do { printf 'HTTP/1.0 200 OK\r\n\r\n'; cat /w/question; } | nc -l -p 8080; done`
+// It serves the file that the suite has written, and writes one itself.
+const server = "echo from the container >/w/answer && exec httpd -f -p 8080 -h /w"
 
 func main() {
 	if err := run(context.Background(), "/work"); err != nil {
@@ -35,7 +34,7 @@ func run(ctx context.Context, workspace string) error {
 		testcontainers.WithHostConfigModifier(func(config *container.HostConfig) {
 			config.Binds = []string{workspace + ":/w"}
 		}),
-		testcontainers.WithWaitStrategy(wait.ForHTTP("/").WithPort("8080/tcp")),
+		testcontainers.WithWaitStrategy(wait.ForHTTP("/question").WithPort("8080/tcp")),
 	)
 	defer func() { _ = testcontainers.TerminateContainer(started) }()
 	if err != nil {
@@ -45,12 +44,11 @@ func run(ctx context.Context, workspace string) error {
 	if err != nil {
 		return err
 	}
-	response, err := http.Get(url)
+	response, err := http.Get(url + "/question")
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	// The server ends the connection without a length.
 	question, err := io.ReadAll(response.Body)
 	if err != nil {
 		return err
@@ -59,6 +57,6 @@ func run(ctx context.Context, workspace string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s said %q, %q\n", url, question, answer)
+	fmt.Printf("%s said %s, %s\n", url, question, answer)
 	return testcontainers.TerminateContainer(started)
 }
