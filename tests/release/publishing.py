@@ -43,8 +43,8 @@ class Published(NamedTuple):
 
 
 def write_checksums(dist: Path) -> None:
-    """Write the checksums of files that were changed."""
-    files = sorted(path.name for path in dist.iterdir() if path.name != "SHA256SUMS")
+    """Write the checksums of files that were changed. The provenance of the chart is written by publish.sh."""
+    files = sorted(path.name for path in dist.iterdir() if path.name != "SHA256SUMS" and path.suffix != ".prov")
     sums = subprocess.run(["sha256sum", *files], cwd=dist, check=True, capture_output=True).stdout
     (dist / "SHA256SUMS").write_bytes(sums)
 
