@@ -9,8 +9,8 @@ import pytest
 import suites
 import workloads
 from cluster.cluster import Cluster
+from cluster.images import Image
 from kube import Namespace
-from suites import Suite
 
 VARIABLES = [{"name": "TESTCONTAINERS_RYUK_DISABLED", "value": "true"}]
 # A JVM unpacks native libraries into /tmp.
@@ -18,20 +18,21 @@ MOUNTS = [{"name": "work", "mountPath": "/work"}, {"name": "tmp", "mountPath": "
 VOLUMES = [{"name": "work", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
 
 
-@pytest.fixture(scope="module", params=suites.ALL, ids=lambda suite: suite.language)
-def suite(request: pytest.FixtureRequest, node: Cluster) -> Suite:
-    found: Suite = request.param
-    found.load(node)
-    return found
+@pytest.fixture(scope="module", params=suites.ALL, ids=lambda image: image.file)
+def suite(request: pytest.FixtureRequest, node: Cluster) -> str:
+    """Return the image of a suite."""
+    image: Image = request.param
+    suites.load(image, node)
+    return image.names[0]
 
 
 @pytest.mark.parametrize("user", [0, 1000])
 def test_a_suite_starts_a_container_maps_a_port_mounts_a_directory_and_reaps(
-    user: int, suite: Suite, ci: Namespace
+    user: int, suite: str, ci: Namespace
 ) -> None:
     container = {
         "name": "suite",
-        "image": suite.image,
+        "image": suite,
         "imagePullPolicy": "IfNotPresent",
         "env": VARIABLES,
         "volumeMounts": MOUNTS,

@@ -26,7 +26,7 @@ _IPTABLES = (
     "libnetfilter-conntrack3", "libc6",
 )  # fmt: skip
 _FIREWALL = ("iptables", "iptables-restore", "iptables-save", "ip6tables", "ip6tables-restore", "ip6tables-save")
-_SUITE = "trixie"
+DEBIAN = "trixie"
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _docker_daemon(root: Path, sources: Sources) -> None:
     _copy_script("dockerd-entrypoint.sh", commands / "dockerd-entrypoint.sh")
     _copy_script("dind.sh", commands / "dind")
     with tempfile.TemporaryDirectory(dir=sources.cache.images) as folder:
-        suite = debian.Suite(_SUITE, Path(folder), sources.log)
+        suite = debian.Suite(DEBIAN, Path(folder), sources.log)
         suite.update()
         suite.unpack(_IPTABLES, root)
     for leftover in ("usr/share", "etc", "var", "usr/lib/x86_64-linux-gnu/gconv"):
@@ -125,7 +125,7 @@ def _docker_daemon(root: Path, sources: Sources) -> None:
 def _docker_of_debian(root: Path, sources: Sources) -> None:
     # Not bookworm: its Docker is 20.10, which lacks flags that injection uses.
     packages = ("docker.io", "docker-cli", "docker-buildx", "iptables", "ca-certificates", "procps", "iproute2")
-    debian.bootstrap(root, _SUITE, packages, sources.log)
+    debian.bootstrap(root, DEBIAN, packages, sources.log)
 
 
 def _copy_script(name: str, target: Path) -> None:
@@ -186,20 +186,21 @@ def pack_all(cache: Cache, log: Path) -> None:
         repr([image.names for image in ALL]).encode(),
     )
     for image in ALL:
-        archive = image.archive(cache)
-        if not inputs.is_current(archive):
-            with step(f"packing the stand-in for {image.names[0]}"):
-                _pack(image, Sources(cache, log))
-            inputs.record(archive)
+        pack(image, inputs, Sources(cache, log))
 
 
-def _pack(image: Image, sources: Sources) -> None:
+def pack(image: Image, inputs: BuildInputs, sources: Sources) -> None:
+    """Build the archive of an image, unless the cache has one that was built from these inputs."""
+    archive = image.archive(sources.cache)
+    if inputs.is_current(archive):
+        return
     # Not in /tmp: it may be a tmpfs, and Debian with Docker takes 600 MB.
-    with tempfile.TemporaryDirectory(dir=sources.cache.images) as folder:
+    with step(f"packing {image.names[0]}"), tempfile.TemporaryDirectory(dir=sources.cache.images) as folder:
         roots = []
         for index, write_layer in enumerate(image.layers):
             root = Path(folder) / str(index)
             root.mkdir()
             write_layer(root, sources)
             roots.append(root)
-        oci.pack(image.names[0], roots, image.config, image.archive(sources.cache))
+        oci.pack(image.names[0], roots, image.config, archive)
+    inputs.record(archive)
