@@ -7,10 +7,10 @@ from release.errors import ReleaseError
 
 def section(changelog: str, version: str) -> str:
     """Return the text of a version without its heading. Raise ReleaseError if there is none."""
-    match = re.search(rf"^## {re.escape(version)} - [^\n]*\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
-    if not match:
+    text = _below(rf"{re.escape(version)} - [^\n]*", changelog)
+    if text is None:
         raise ReleaseError(f"CHANGELOG.md has no section {version}: give the changes under Unreleased that heading")
-    return match[1].strip() + "\n"
+    return text + "\n"
 
 
 def check_tag(tag: str, version: str, changelog: str) -> None:
@@ -22,8 +22,7 @@ def check_tag(tag: str, version: str, changelog: str) -> None:
         raise ReleaseError(f"{version} is a pre-release: releases are numbers only, such as 1.2.3")
     if tag != f"v{version}":
         raise ReleaseError(f"the tag is {tag}, but dind_webhook/__init__.py has the version {version}: tag v{version}")
-    match = re.search(r"^## Unreleased\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
-    if match and match[1].strip():
+    if _below("Unreleased", changelog):
         raise ReleaseError(f"CHANGELOG.md has changes under Unreleased: move them to the section {version}")
 
 
@@ -40,3 +39,9 @@ def release_notes(section_text: str, repository: str, version: str) -> str:
     """Return the notes of a release. Links to files of the repository lead to the files of the version."""
     base = f"https://github.com/{repository}/blob/v{version}/"
     return re.sub(r"\]\((?!https?:|#)([^)]+)\)", lambda match: f"]({base}{match[1]})", section_text)
+
+
+def _below(heading: str, changelog: str) -> str | None:
+    """Return the text below the heading of a section, a pattern, or None if there is no such section."""
+    match = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
+    return match[1].strip() if match else None

@@ -51,20 +51,17 @@ def write(tools: Builder, source: Source, wheel: Path, dist: Path) -> Mapping[Pl
         folder.mkdir()
         (folder / wheel.name).write_bytes(wheel.read_bytes())
 
-    def download(pair: tuple[Platform, str]) -> Path:
+    def download(pair: tuple[Platform, str]) -> None:
         platform, python = pair
         # One for each pip: two that run at the same time do not expect files of the other in their folder.
-        folder = tools.sandbox.work / f"wheels-{platform.name}-{python}"
-        tools.download_wheels(source.folder, folder, python, platform.wheels)
-        return folder
+        downloads = tools.sandbox.work / f"wheels-{platform.name}-{python}"
+        tools.download_wheels(source.folder, downloads, python, platform.wheels)
+        for file in downloads.iterdir():
+            file.replace(folders[platform] / file.name)
 
-    pairs = list(product(PLATFORMS, PYTHONS))
     # They wait for the network most of the time.
     with ThreadPoolExecutor(4) as pool:
-        downloaded = list(pool.map(download, pairs))
-    for (platform, _), folder in zip(pairs, downloaded, strict=True):
-        for file in folder.iterdir():
-            file.replace(folders[platform] / file.name)
+        list(pool.map(download, product(PLATFORMS, PYTHONS)))
     for platform, wheels in folders.items():
         packed = tools.sandbox.work / f"archive-{platform.name}"
         packed.mkdir()

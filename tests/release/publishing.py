@@ -30,15 +30,16 @@ class Published(NamedTuple):
         variables = {**self.environment, **environment}
         return subprocess.run(command, env=variables, check=False, capture_output=True, text=True)
 
-    def digest(self, image: str) -> str | None:
-        """Return the digest that the registry has for a tag, or None."""
-        command = [tool("crane"), "digest", "--insecure", image]
+    def digest(self, image: str, *flags: str) -> str | None:
+        """Return the digest that the registry has for a tag, or None. `flags` are those of `crane digest`."""
+        command = [tool("crane"), "digest", "--insecure", *flags, image]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         return done.stdout.strip() if done.returncode == 0 else None
 
-    def verify(self, image: str, key: Path) -> subprocess.CompletedProcess[str]:
+    def verify(self, image: str, key: Path, *subcommand: str) -> subprocess.CompletedProcess[str]:
+        """Run `cosign verify`, or another subcommand with its flags."""
         flags = ["--key", key, "--insecure-ignore-tlog", "--allow-http-registry"]
-        command = [tool("cosign"), "verify", *flags, image]
+        command = [tool("cosign"), *(subcommand or ["verify"]), *flags, image]
         return subprocess.run(command, env=self.environment, check=False, capture_output=True, text=True)
 
 
