@@ -617,9 +617,11 @@ def test_a_mirror_that_answers_again_is_asked_again(container: Container) -> Non
     container.program(
         "wget",
         f"[ -e {container.root}/once ] || {{ touch {container.root}/once; exit 4; }}\n"
+        f"touch {container.root}/twice\n"
         "echo '  HTTP/1.1 200 OK' >&2; echo '  Docker-Distribution-Api-Version: registry/2.0' >&2",
     )
-    wanted = f"[ -e {container.root}/once ] && grep -q m.example _default/hosts.toml"
+    # The first file names the mirror too, until its first answer is judged: only the second answer tells them apart.
+    wanted = f"[ -e {container.root}/twice ] && grep -q m.example _default/hosts.toml"
     done = _start_with_mirrors(container, "*=http://m.example", wanted=wanted)
     assert _hosts(done) == {"_default": _host("http://m.example")}
     assert done.stderr.count("the mirror of * answers again: http://m.example") == 1
