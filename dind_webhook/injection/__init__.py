@@ -17,9 +17,11 @@ from dind_webhook.injection.daemon_files import (
     find_conflicting_directives,
 )
 from dind_webhook.injection.decision import Decision, Mode, Outcome, Reason
+from dind_webhook.injection.docker_client import CLIENT_IMAGE_DIRECTORY, CLIENT_VOLUME_DIRECTORY
 from dind_webhook.injection.docker_config import DOCKER_CONFIG_DIRECTORY, REGISTRY_SECRET_KEY
 from dind_webhook.injection.docker_paths import (
     DATA_ROOT,
+    DEFAULT_CLIENT_DIRECTORY,
     DEFAULT_SOCKET,
     RUNTIME_DIRECTORIES,
     SOCKET_LINK_NAME,
@@ -72,11 +74,14 @@ __all__ = [
     "CA_SEARCH_PATH",
     "CA_VARIABLE",
     "CLIENT_CONFIG_VARIABLE",
+    "CLIENT_IMAGE_DIRECTORY",
+    "CLIENT_VOLUME_DIRECTORY",
     "DAEMON_CONFIG_DIRECTORY",
     "DAEMON_JSON",
     "DAEMON_PROGRAMS",
     "DAEMON_VARIABLES",
     "DATA_ROOT",
+    "DEFAULT_CLIENT_DIRECTORY",
     "DEFAULT_SOCKET",
     "DIRECT_HOSTS",
     "DISABLED",

@@ -210,7 +210,7 @@ def deny_taken_paths(pod: Pod, additions: Additions) -> Denial | None:
                 continue
             for desired in additions.client_mounts:
                 if _is_in_the_way(mount, desired, pod):
-                    what = "registry's credentials" if desired.path == DOCKER_CONFIG_DIRECTORY else "Docker socket"
+                    what = _describe_purpose(desired, additions)
                     return Denial(
                         Reason.MOUNT_PATH_TAKEN,
                         f"container {quote(client.name)} mounts volume {quote(mount.volume)} at "
@@ -218,6 +218,12 @@ def deny_taken_paths(pod: Pod, additions: Additions) -> Denial | None:
                         f"{desired.mount_path}; remove the mount, or put it elsewhere",
                     )
     return None
+
+
+def _describe_purpose(desired: Mount, additions: Additions) -> str:
+    if desired.path == DOCKER_CONFIG_DIRECTORY:
+        return "registry's credentials"
+    return "Docker socket" if desired.volume == additions.volumes[0]["name"] else "Docker client"
 
 
 @lru_cache(maxsize=64)

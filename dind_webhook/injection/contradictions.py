@@ -7,7 +7,7 @@ from dind_webhook.injection.isolation import METRICS_PORT
 from dind_webhook.injection.message_parts import quote
 from dind_webhook.injection.mirrors import hosts_path, mirrors_with_a_flag
 from dind_webhook.injection.options import Isolation, Options, StorageMedium
-from dind_webhook.model import is_loopback, parse_quantity
+from dind_webhook.model import PathSet, clean_path, is_loopback, parse_quantity
 
 
 def find_contradictions(options: Options) -> list[str]:
@@ -23,6 +23,11 @@ def find_contradictions(options: Options) -> list[str]:
                 f"{PREFIX}{resource}-request is {request}, more than {PREFIX}{resource}-limit, which is {limit}; "
                 f"lower the request or set a limit of {request} or more"
             )
+    if options.client and PathSet.from_paths(clean_path(options.socket_dir)).overlaps(clean_path(options.client)):
+        problems.append(
+            f"{PREFIX}client is {options.client}, which overlaps {PREFIX}socket-dir, {options.socket_dir}; "
+            "change one of them"
+        )
     if options.storage_class and options.storage_medium is StorageMedium.MEMORY:
         problems.append(f"{PREFIX}storage-class cannot be combined with {PREFIX}storage-medium Memory; remove one")
     problems += _find_mirrors_without_tls(options)

@@ -3,6 +3,12 @@
 from dind_webhook.injection.additions import Additions
 from dind_webhook.injection.constants import PREFIX
 from dind_webhook.injection.decision import Denial, Mode, Reason
+from dind_webhook.injection.docker_client import (
+    CLIENT_SCRIPT,
+    client_mounts_of,
+    client_source_mounts,
+    client_volumes,
+)
 from dind_webhook.injection.docker_config import find_homeless_clients, writable_config_volume
 from dind_webhook.injection.docker_paths import DEFAULT_DIR_WARNING, is_default_socket_dir, unix_socket_address
 from dind_webhook.injection.message_parts import warn_of_names
@@ -23,6 +29,12 @@ _WAIT_LIMITS = {"cpu": "500m", "memory": "128Mi"}
 
 
 def _deny_options(options: Options, policy: Policy) -> Denial | None:
+    if options.client and not options.wait:
+        return Denial(
+            Reason.INVALID_OPTION,
+            f"{PREFIX}client cannot be combined with {PREFIX}wait: false in {Mode.DAEMONSET} mode: init container "
+            f"{policy.wait_container_name} puts the client there; remove one of them",
+        )
     if not (policy.host_path_read_only and is_default_socket_dir(options.socket_dir)):
         return None
     return Denial(
@@ -53,27 +65,38 @@ def _build_additions(
     if clean_path(policy.host_path) == "/run" and not policy.host_path_read_only:
         warnings.append("every container of this pod can write the node's own /var/run")
     volumes: tuple[JsonObject, ...] = ({"name": policy.run_volume, "hostPath": host_path},)
+    evictable: tuple[str, ...] = ()
     config_mounts = find_homeless_clients(pod, selection.clients, policy.config_volume)
     if config_mounts:
         volumes += (writable_config_volume(policy.config_volume),)
+        evictable += (policy.config_volume,)
+    container_mounts: tuple[Mount, ...] = (mount,)
+    client_mounts: tuple[Mount, ...] = (mount,)
+    if options.client:
+        # Whether a runtime can map the users of an image volume is not known.
+        has_image_volume = policy.image_volumes and pod.spec.host_users is not False
+        volumes += client_volumes(policy, policy.defaults.image, has_image_volume=has_image_volume)
+        container_mounts += client_source_mounts(policy, has_image_volume=has_image_volume)
+        client_mounts += client_mounts_of(policy, options.client, has_image_volume=has_image_volume)
+        evictable += (policy.client_volume,)
     # The group is that of the node's socket, so the operator sets it, whatever the pod says.
     group = policy.defaults.group
     return Additions(
         mode=Mode.DAEMONSET,
         volumes=volumes,
-        container=_build_wait_container(docker_host, group, policy, pod) if options.wait else None,
-        container_mounts=(mount, *token_mounts(pod)),
+        container=_build_wait_container(docker_host, options, policy, pod) if options.wait else None,
+        container_mounts=(*container_mounts, *token_mounts(pod)),
         as_container=False,
         clients=selection.clients,
         client_env=docker_host,
-        client_mounts=(mount,),
+        client_mounts=client_mounts,
         client_config=None,
         config_mounts=config_mounts,
         proxy_variables=(),
         pod_members={},
         tcp=None,
         supplemental_group=group,
-        evictable=(policy.config_volume,) if config_mounts else (),
+        evictable=evictable,
         # The pod waits on the nodes of the DaemonSet, which has a selector and tolerations of its own.
         node_selector={},
         tolerations=(),
@@ -82,12 +105,15 @@ def _build_additions(
     )
 
 
-def _build_wait_container(docker_host: JsonObject, group: int | None, policy: Policy, pod: Pod) -> JsonObject:
+def _build_wait_container(docker_host: JsonObject, options: Options, policy: Policy, pod: Pod) -> JsonObject:
+    group = policy.defaults.group
     failure = (
         f'echo "No Docker daemon answered at $DOCKER_HOST within {policy.wait_seconds} s: '
         f'is the dind DaemonSet pod of this node ready? ({PREFIX}wait)" >&2; exit 1'
     )
     script = wait_script("docker", policy.wait_seconds, "1", failure)
+    if options.client:
+        script = CLIENT_SCRIPT + script
     return {
         "name": policy.wait_container_name,
         # The daemon's image contains the client, and every node has already pulled the image.

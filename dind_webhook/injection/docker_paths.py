@@ -12,6 +12,9 @@ SOCKET_LINK_NAME = "compat.sock"
 DEFAULT_SOCKET = f"/var/run/{SOCKET_NAME}"
 DEFAULT_DIR_WARNING = "the socket directory hides what the containers' images keep in /var/run"
 DATA_ROOT = "/var/lib/docker"
+# The directory of the client: the first of the PATH in nearly all images, and of the PATH that runtimes give to images
+# without one.
+DEFAULT_CLIENT_DIRECTORY = "/usr/local/sbin"
 _LIBRARIES = ("lib", "lib32", "lib64", "libx32")
 # Directories with the daemon's programs, settings and devices. /usr/src, /usr/share and the like are free.
 SYSTEM_DIRECTORIES = (

@@ -154,6 +154,21 @@ OPTIONS: tuple[Option, ...] = (
         required=True,
     ),
     Option(
+        name="client",
+        parse=parsers.parse_client,
+        default="false",
+        accepts="`true`, `false` or an absolute path",
+        max_length=128,
+        example="true",
+        help=(
+            "Give the containers with Docker the `docker` command too, with buildx and compose. `true` puts it in "
+            "`/usr/local/sbin`, first in the PATH of most images; a path puts it in that directory instead."
+        ),
+        modes=_BOTH_MODES,
+        allowed_by_default=True,
+        required=True,
+    ),
+    Option(
         name="cpu-request",
         parse=parsers.parse_cpu,
         default="250m",

@@ -108,6 +108,7 @@ class Options:
     share_volumes: bool | tuple[str, ...]
     wait: bool
     node_socket: NodeSocketTreatment
+    client: str | None
     cpu_request: str | None
     cpu_limit: str | None
     memory_request: str | None

@@ -13,13 +13,13 @@ import orjson
 
 from dind_webhook.injection.constants import PREFIX
 from dind_webhook.injection.daemon_files import DAEMON_CONFIG_DIRECTORY, find_colliding_paths
-from dind_webhook.injection.docker_paths import SOCKET_LINK_NAME, hides_daemon_files
+from dind_webhook.injection.docker_paths import DEFAULT_CLIENT_DIRECTORY, SOCKET_LINK_NAME, hides_daemon_files
 from dind_webhook.injection.hosts import find_ip_address, host_of
 from dind_webhook.injection.message_parts import quote
 from dind_webhook.injection.mirrors import ALL_REGISTRIES, DOCKER_HUB
 from dind_webhook.injection.options import DaemonFile, Mirror, TcpAddress
 from dind_webhook.injection.start_script import OWN_VARIABLES
-from dind_webhook.model import is_dns_label, is_dns_subdomain, is_loopback, parse_image, parse_quantity
+from dind_webhook.model import clean_path, is_dns_label, is_dns_subdomain, is_loopback, parse_image, parse_quantity
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -151,6 +151,18 @@ def parse_socket_dir(text: str) -> str:
         raise ValueError(
             "would hide files that the daemon or the container needs; a directory such as /run/dind does not"
         )
+    return text
+
+
+def parse_client(text: str) -> str | None:
+    """Return the directory of the Docker client in the containers, or None for no client."""
+    if text in {"true", "false"}:
+        return DEFAULT_CLIENT_DIRECTORY if text == "true" else None
+    if not re.fullmatch(r"(/[A-Za-z0-9_][A-Za-z0-9._-]*)+", text):
+        raise ValueError("must be true, false or an absolute path of plain names (A-Z a-z 0-9 . _ -)")
+    path = clean_path(text)
+    if text != DEFAULT_CLIENT_DIRECTORY and (hides_daemon_files(text) or f"{path}/".startswith("/run/")):
+        raise ValueError("would hide files that the containers need; a directory such as /opt/docker does not")
     return text
 
 

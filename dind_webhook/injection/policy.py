@@ -42,6 +42,10 @@ class Policy:
     ca_volume: str
     registry_volume: str
     config_volume: str
+    client_volume: str
+    client_image_volume: str
+    client_image: str
+    image_volumes: bool
     replace_docker_variables: bool
     proxy_clients: bool
     share_by_name: frozenset[str]

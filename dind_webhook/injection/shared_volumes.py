@@ -135,10 +135,11 @@ def _unshared_requests(requested: tuple[str, ...], found: _CollectedMounts) -> l
 
 def _volumes_of_other_kinds(pod: Pod, clients: tuple[Container, ...], options: Options, policy: Policy) -> list[str]:
     """Return the names, with their kinds, of volumes that may hold a workspace but are not shared by themselves."""
+    own_volumes = (policy.run_volume, policy.client_image_volume)
     volumes = [
         volume
         for name, volume in pod.volumes.items()
-        if volume.kind not in SHAREABLE_KINDS and volume.kind not in _SETTINGS_KINDS and name != policy.run_volume
+        if volume.kind not in SHAREABLE_KINDS and volume.kind not in _SETTINGS_KINDS and name not in own_volumes
     ]
     if not volumes:
         return []
@@ -194,7 +195,7 @@ def _init_container_sub_paths(pod: Pod, daemon: str) -> _SubPaths:
 
 def _shareable_names(pod: Pod, policy: Policy, kinds: frozenset[str]) -> set[str]:
     """Return the names of the pod's own volumes of these kinds."""
-    own_volumes = (policy.run_volume, policy.storage_volume, policy.config_volume)
+    own_volumes = (policy.run_volume, policy.storage_volume, policy.config_volume, policy.client_volume)
     return {name for name, volume in pod.volumes.items() if volume.kind in kinds and name not in own_volumes}
 
 

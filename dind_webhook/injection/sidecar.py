@@ -15,6 +15,7 @@ from dind_webhook.injection.daemon_files import (
     files_source,
 )
 from dind_webhook.injection.decision import Denial, Mode, Reason
+from dind_webhook.injection.docker_client import client_mounts_of, client_source_mounts, client_volumes
 from dind_webhook.injection.docker_config import (
     DOCKER_CONFIG_DIRECTORY,
     client_config_of,
@@ -185,6 +186,12 @@ def _build_template(options: Options, policy: Policy) -> _SharedAdditions:
     if options.registry_secret:
         volumes += ({"name": policy.registry_volume, **registry_source(options.registry_secret)},)
         client_mounts += (Mount.at(DOCKER_CONFIG_DIRECTORY, policy.registry_volume, read_only=True),)
+    if options.client:
+        # Whether a runtime can map the users of an image volume, or a sandbox can mount one, is not known.
+        has_image_volume = policy.image_volumes and options.isolation is Isolation.NONE
+        volumes += client_volumes(policy, options.image, has_image_volume=has_image_volume)
+        mounts += client_source_mounts(policy, has_image_volume=has_image_volume)
+        client_mounts += client_mounts_of(policy, options.client, has_image_volume=has_image_volume)
     return _SharedAdditions(
         volumes,
         _build_container(options, policy, profile, is_native=is_native, has_socket_link=has_socket_link),
@@ -196,6 +203,16 @@ def _build_template(options: Options, policy: Policy) -> _SharedAdditions:
         pod_members(options.isolation, policy),
         tuple(volume["name"] for volume in volumes if "emptyDir" in volume),
         tuple(_option_warnings(options, client_config, policy)),
+    )
+
+
+def _deny_options(options: Options, policy: Policy) -> Denial | None:
+    if options.client is None or policy.start_script:
+        return None
+    return Denial(
+        Reason.INVALID_OPTION,
+        f"annotation {PREFIX}client: the start script of the daemon puts the client there, and this {policy.scope}'s "
+        "operator has turned start_script off; remove the annotation, and use an image with the docker command",
     )
 
 
@@ -382,7 +399,7 @@ def _option_warnings(options: Options, client_config: ClientConfig | None, polic
 
 
 SIDECAR = ModeInjector(
-    deny_options=lambda _options, _policy: None,
+    deny_options=_deny_options,
     deny_host_namespaces=_deny_host_namespaces,
     added_container_name=lambda _options, policy: policy.container_name,
     starts_before_init_containers=lambda options: options.placement is Placement.NATIVE,

@@ -2,6 +2,8 @@
 
 import re
 
+from dind_webhook.injection.docker_client import COMMENTED_CLIENT_SCRIPT
+
 # The isolation that the daemon must have: the script does not start a daemon that is root on the node instead.
 ISOLATION_VARIABLE = "DIND_ISOLATION"
 
@@ -18,7 +20,8 @@ OWN_VARIABLES = frozenset({ISOLATION_VARIABLE, CLIENT_CONFIG_VARIABLE, MIRRORS_V
 # Decisions 0026, 0028, 0033 and 0041 have the reasons. It needs only POSIX sh and busybox. `$@` are the container's
 # arguments. Pods wait for the script, so the shell reads files itself: a program takes 1 ms or more, in a slow virtual
 # machine 20 ms.
-COMMENTED_SCRIPT = r"""# Start dockerd so that the limits of this container hold for its containers too, on cgroup v2.
+COMMENTED_SCRIPT = (
+    r"""# Start dockerd so that the limits of this container hold for its containers too, on cgroup v2.
 refuse() {
   echo "$1" > /dev/termination-log
   echo "$1" >&2
@@ -207,6 +210,9 @@ if [ "$DIND_CLIENT_CONFIG" ]; then
   fi
 fi
 
+"""
+    + COMMENTED_CLIENT_SCRIPT
+    + r"""
 certs=/etc/docker/certs.d
 # A volume at /etc/docker is read-only. Mount it elsewhere, and make a folder with links to its files.
 make_room_for_hosts() {
@@ -359,6 +365,7 @@ if [ "$has_volume_below_tmp" ]; then mount --rbind /tmp /tmp || true; fi
 if command -v dockerd-entrypoint.sh > /dev/null; then set -- dockerd-entrypoint.sh "$@"; fi
 exec "$@"
 """
+)
 
 # Pods have the script without its comments but the first, because people read their manifests.
 START_SCRIPT = re.sub(r"\n *#[^\n]*", "", COMMENTED_SCRIPT)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dind_webhook.injection import (
     DAEMON_VARIABLES,
     DATA_ROOT,
+    DEFAULT_CLIENT_DIRECTORY,
     INJECT,
     MAY_BE_DAEMON_IMAGE,
     MAY_BE_UNPRIVILEGED_DAEMON_IMAGE,
@@ -68,6 +69,8 @@ def _texts_of_default(value: object) -> list[str]:
     """Return texts that may stand for the operator's default of an option: the core decides whether they do."""
     if isinstance(value, bool):
         return ["true" if value else "false"]
+    if value == DEFAULT_CLIENT_DIRECTORY:
+        return ["true", DEFAULT_CLIENT_DIRECTORY]
     if isinstance(value, tuple):
         return [",".join(map(str, value))] if all(isinstance(item, str | Mirror) for item in value) else []
     return [] if value is None else [str(value)]

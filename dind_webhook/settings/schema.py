@@ -37,7 +37,15 @@ from dind_webhook.injection import (
     find_bad_bounds,
     find_unbounded_defaults,
 )
-from dind_webhook.model import is_dns_label, is_dns_name, is_label_key, is_label_value, matches_wildcards, nearest_word
+from dind_webhook.model import (
+    is_dns_label,
+    is_dns_name,
+    is_label_key,
+    is_label_value,
+    matches_wildcards,
+    nearest_word,
+    parse_image,
+)
 from dind_webhook.settings.duration import format_duration, parse_duration
 
 _TOLERATION_MEMBERS = {"key": str, "operator": str, "value": str, "effect": str, "tolerationSeconds": int}
@@ -246,6 +254,17 @@ def _find_entry_problems(entry: NamespaceSettings, base: Mapping[str, Any]) -> I
             yield f"{entry.title}: {place}{details['msg'].removeprefix('Value error, ')}"
 
 
+_OTHER_VOLUMES = (
+    "storage_volume",
+    "files_volume",
+    "ca_volume",
+    "registry_volume",
+    "config_volume",
+    "client_volume",
+    "client_image_volume",
+)
+
+
 class InjectionSettings(_SettingsGroup):
     """Injection: names and features, and the options that pods may set."""
 
@@ -305,6 +324,18 @@ class InjectionSettings(_SettingsGroup):
 
     config_volume: DnsLabel = "dind-config"
     """Name of the volume at /.docker of containers with Docker that are not root."""
+
+    client_volume: DnsLabel = "dind-client"
+    """Name of the volume with the Docker client of `client`, for the containers."""
+
+    client_image_volume: DnsLabel = "dind-client-image"
+    """Name of the image volume that has this client."""
+
+    image_volumes: bool = False
+    """Take the client of `client` from an image volume, not a copy. The chart's default: true from Kubernetes 1.35."""
+
+    client_image: str = ""
+    """Image with that client, for `image_volumes`; empty for the daemon's image, of which copies always are."""
 
     replace_docker_variables: bool = False
     """Replace a `DOCKER_HOST` of another daemon, and clear `DOCKER_TLS_VERIFY`, in containers that get Docker."""
@@ -374,10 +405,19 @@ class InjectionSettings(_SettingsGroup):
             raise ValueError("must be an absolute path of plain names, without a closing slash")
         return path
 
-    @field_validator("storage_volume", "files_volume", "ca_volume", "registry_volume", "config_volume")
+    @field_validator("client_image")
+    @classmethod
+    def _check_client_image(cls, image: str, info: ValidationInfo) -> str:
+        if image:
+            parse_image(image)
+            if not info.data.get("image_volumes", True):
+                raise ValueError("needs image_volumes: true (Kubernetes 1.35): copies are from the daemon's image")
+        return image
+
+    @field_validator(*_OTHER_VOLUMES)
     @classmethod
     def _check_volume_name(cls, name: str, info: ValidationInfo) -> str:
-        for other in ("run_volume", "storage_volume", "files_volume", "ca_volume", "registry_volume"):
+        for other in ("run_volume", *_OTHER_VOLUMES):
             # The data has only the fields before this one.
             if name == info.data.get(other):
                 raise ValueError(f"must differ from {other}, which is {name!r}")
@@ -442,6 +482,9 @@ class InjectionSettings(_SettingsGroup):
         isolation = self.defaults.get("isolation")
         if isolation in {Isolation.AUTO, *IN_USER_NAMESPACE} and not self.start_script:
             raise ValueError(f"defaults.isolation {isolation} needs start_script: true")
+        options, _ = apply_defaults(built_in_options(), self.defaults)
+        if options.client and not self.start_script and Mode.SIDECAR in self.modes:
+            raise ValueError("defaults.client needs start_script: true, which puts the client there")
         return self
 
 

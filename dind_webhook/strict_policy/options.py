@@ -30,7 +30,7 @@ _TEXT_TO_VALUE = {"address-pools": {"text": "^(.*):([0-9]+)$", "value": "base=${
 # Options that the chart's templates check each in its own way, and options without effect on the daemon
 _SEPARATE_OPTIONS = frozenset(
     {"image", "socket-dir", "env", "dockerd-args", "share-volumes", "placement", "isolation", "ca", "daemon-files"}
-    | {"storage-size", "storage-medium", "storage-class", "proxy", "no-proxy"}
+    | {"storage-size", "storage-medium", "storage-class", "proxy", "no-proxy", "client"}
 )
 # The values of the two in a variable
 _PROXY = rf"https?://{_HOST_AND_PORT}/?"

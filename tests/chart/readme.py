@@ -76,7 +76,9 @@ POLICY_FILES = tuple(
 
 def overlay_policy(overlay: str, file: str) -> str:
     """Return the contents of a file of an overlay. It has too much CEL to be written by hand."""
-    flags = ["--namespace=dind-webhook", f"--set={POLICY_VALUES[overlay]}=true", f"--show-only=templates/{file}"]
+    # The chart knows the version of its cluster; deploy/ does not.
+    values = ["--set=settings.injection.image_volumes=false", f"--set={POLICY_VALUES[overlay]}=true"]
+    flags = ["--namespace=dind-webhook", *values, f"--show-only=templates/{file}"]
     rendered = helm("helm4", "template", "dind-webhook", CHART, *flags).stdout.partition(f"templates/{file}\n")[2]
     # Remove all labels but one: kustomize adds them.
     own = re.sub(r"^    (app\.kubernetes\.io/(?!component)|helm\.sh/).*\n", "", rendered, flags=re.MULTILINE)

@@ -20,6 +20,7 @@ from helm import (
     is_hook,
     kinds,
     only,
+    refusal,
     render,
     template,
     template_uncached,
@@ -158,6 +159,23 @@ def test_clusters_that_are_too_old_are_told_so(name: str) -> None:
     assert "requires kubeVersion: >=1.30.0-0" in done.stderr
     done = helm(name, "template", RELEASE, CHART, "--kube-version", "v1.30.1-gke.1")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("version", "expected"), [("1.34.9", "false"), ("v1.35.0-gke.1", "true"), ("1.37.2", "true")])
+def test_the_client_comes_from_an_image_volume_where_the_cluster_has_them(version: str, expected: str) -> None:
+    done = helm("helm4", "template", RELEASE, CHART, "--kube-version", version)
+    assert f"image_volumes: {expected}\n" in done.stdout
+    flags = ("--set", f"settings.injection.image_volumes={expected != 'true'}".lower())
+    done = helm("helm4", "template", RELEASE, CHART, "--kube-version", version, *flags)
+    assert f"image_volumes: {expected}\n" not in done.stdout
+
+
+@each_helm
+def test_settings_of_the_client_that_cannot_work_are_refused(name: str) -> None:
+    injection = {"defaults": {"client": True}, "start_script": False}
+    assert "the script puts the client there" in refusal({"settings": {"injection": injection}}, name)
+    injection = {"client_image": "docker:30-cli", "image_volumes": False}
+    assert "client_image needs image_volumes: true" in refusal({"settings": {"injection": injection}}, name)
 
 
 def test_whoever_installs_is_told_the_next_commands() -> None:

@@ -115,6 +115,7 @@ OPTION_TEXTS: dict[str, list[str]] = {
     "share-volumes": ["true", "false", "work", "work,cache"],
     "wait": ["true", "false"],
     "node-socket": ["deny", "replace"],
+    "client": ["true", "false", "/opt/docker"],
     "cpu-request": ["500m", "0.1"],
     "cpu-limit": ["64", "1e1", "2.50", "none"],
     "memory-request": ["1Gi", "1000000"],
@@ -336,6 +337,11 @@ def _mount(volume: Manifest | None, **mount: Any) -> Callable[[Manifest], object
         daemon(pod)["volumeMounts"].append(mount)
 
     return change
+
+
+def _change_own_mount(name: str, **members: Any) -> Callable[[Manifest], object]:
+    """Change the mount of a volume in the daemon's container."""
+    return lambda pod: next(each for each in daemon(pod)["volumeMounts"] if each["name"] == name).update(members)
 
 
 def _replace_volume(name: str, source: Manifest) -> Callable[[Manifest], object]:
@@ -603,6 +609,10 @@ ATTACKS = [
     Attack("without-the-ca", "container dind: env", _remove_mount("dind-ca"), operator="closed"),
     Attack("a-ca-of-another-kind", "volume dind-ca: it is not", _replace_volume("dind-ca", {"emptyDir": {}}), options={"ca": "own"}),
     Attack("other-directories-of-cas", "container dind: env", _set(env=[{"name": "SSL_CERT_DIR", "value": "/work"}]), options={"ca": "own"}),
+    Attack("the-client-from-a-claim", "volumeMounts have volume dind-client at", _replace_volume("dind-client", {"persistentVolumeClaim": {"claimName": "own"}}), options={"client": "true"}),
+    Attack("the-client-over-programs", "volumeMounts have volume dind-client at /usr/local/bin", _change_own_mount("dind-client", mountPath="/usr/local/bin"), options={"client": "true"}),
+    Attack("the-clients-image-over-programs", "volumeMounts have volume dind-client-image at /usr/local/bin", _change_own_mount("dind-client-image", mountPath="/usr/local/bin"), options={"client": "true"}, since=35),
+    Attack("a-client-where-pods-may-have-none", "volumeMounts have volume dind-client at", _mount(_EMPTY, name="dind-client", mountPath="/usr/local/libexec/dind/client"), operator="closed"),
     Attack("another-proxy", "container dind: env", _set_variable("HTTP_PROXY", "http://own:3128"), operator="closed"),
     Attack("without-the-proxy", "container dind: env", _set_variable("HTTP_PROXY", None), operator="closed"),
     Attack("fewer-hosts-without-a-proxy", "container dind: env", _set_variable("NO_PROXY", "localhost"), operator="closed"),

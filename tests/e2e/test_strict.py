@@ -43,6 +43,8 @@ pytestmark = pytest.mark.parametrize(
 
 ADMISSION = "admissionregistration.k8s.io/v1"
 ENFORCE = "pod-security.kubernetes.io/enforce"
+# The first minor version of Kubernetes with image volumes
+IMAGE_VOLUMES = 35
 DENIED = "ValidatingAdmissionPolicy"
 # The chart makes no strict policy from the other settings: baseline allows no namespaces of the host.
 CASES = [
@@ -112,6 +114,8 @@ class Operators:
 
     def _make(self, settings: dict[str, Any], values: dict[str, Any]) -> Operator:
         name = f"strict-{token_hex(3)}"
+        # As the chart sets it by the version of its cluster: older API servers have no image volumes.
+        settings = {**settings, "image_volumes": minor_version(self._kube) >= IMAGE_VOLUMES}
         requirement = {"key": release.OTHER_RELEASE, "operator": "In", "values": [name]}
         objects = render(
             {

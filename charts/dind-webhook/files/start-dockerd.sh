@@ -187,6 +187,34 @@ if [ "$DIND_CLIENT_CONFIG" ]; then
   fi
 fi
 
+# Put the Docker client where the others mount it: links into an image volume, or copies.
+put_client() {
+  client=/usr/local/libexec/dind/client image=/usr/local/libexec/dind/image put='ln -sf'
+  [ -d "$client" ] || return 0
+  # Container runtimes may mount an image volume so that its programs cannot run.
+  while read -r _ path _ options; do
+    case $path$options in "$image"*noexec*) image= ;; esac
+  done < /proc/self/mounts
+  if [ ! "$image" ] || [ ! -d "$image" ]; then image= put='cp -f'; fi
+  mkdir -p "$client/bin" "$client/cli-plugins" || return
+  for directory in usr/local/bin usr/bin bin; do
+    if [ -f "$image/$directory/docker" ]; then
+      $put "$image/$directory/docker" "$client/bin/docker" || return
+      break
+    fi
+  done
+  for directory in usr/libexec usr/lib usr/local/libexec usr/local/lib; do
+    for file in "$image/$directory/docker/cli-plugins"/docker-*; do
+      if [ -f "$file" ]; then $put "$file" "$client/cli-plugins/${file##*/}" || return; fi
+    done
+  done
+  if [ -e "$client/cli-plugins/docker-compose" ]; then
+    ln -sf /usr/local/libexec/docker/cli-plugins/docker-compose "$client/bin/docker-compose" || return
+  fi
+  [ -e "$client/bin/docker" ]
+}
+put_client || echo 'cannot give the other containers a Docker client' >&2
+
 certs=/etc/docker/certs.d
 # A volume at /etc/docker is read-only. Mount it elsewhere, and make a folder with links to its files.
 make_room_for_hosts() {

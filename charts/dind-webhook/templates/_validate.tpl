@@ -132,6 +132,14 @@ policy.strict is on, and settings.injection.{{ . }} too: Pod Security baseline, 
 {{- if and (has $default (list "userns" "auto" "sysbox")) (eq (toString $injection.start_script) "false") }}
 {{ $place }}.defaults.isolation is {{ $default }}, but settings.injection.start_script is off: only the script makes sure that there is a user namespace
 {{- end }}
+{{- $client := hasKey $injection.defaults "client" | ternary (get $injection.defaults "client") "false" | toString }}
+{{- if and (ne $client "false") (has "sidecar" $injection.modes) (eq (toString $injection.start_script) "false") }}
+{{ $place }}.defaults.client is {{ $client }}, but settings.injection.start_script is off: the script puts the client there
+{{- end }}
+{{- end }}
+{{- $injection := (include "dind-webhook.settings" . | fromYaml).injection }}
+{{- if and $injection.client_image (not $injection.image_volumes) }}
+settings.injection.client_image needs image_volumes: true (Kubernetes 1.35): copies of the client are from the daemon's image
 {{- end }}
 {{- $classes := (.Values.settings.injection | default dict).runtime_classes | default dict }}
 {{- if and .Values.runtimeClass.create (get $classes "userns") }}

@@ -18,7 +18,7 @@ NAMESPACE = "docker-system"
 OTHER_RELEASE = "e2e.dind.io/release"
 # Permissions that an operator has to give, so that tests can use every option.
 _OPTIONS = (
-    "address-pools", "ca", "containers", "cpu-limit", "cpu-request", "daemon-files", "dockerd-args", "env",
+    "address-pools", "ca", "client", "containers", "cpu-limit", "cpu-request", "daemon-files", "dockerd-args", "env",
     "ephemeral-storage-limit", "ephemeral-storage-request", "group", "image", "insecure-registries", "isolation",
     "memory-limit", "memory-request", "metrics-port", "mtu", "no-proxy", "node-socket", "placement", "proxy",
     "registry-mirrors", "registry-secret", "share-volumes", "socket-dir", "storage-class", "storage-medium",

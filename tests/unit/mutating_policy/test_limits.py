@@ -23,6 +23,11 @@ def test_the_operators_default_is_accepted_instead_of_the_built_in_one() -> None
     assert texts["dind.io/registry-mirrors"] == ["docker.io=https://a,ghcr.io=https://b"]
 
 
+def test_the_default_of_the_client_may_be_written_out() -> None:
+    texts = accepted_texts(make_policy(InjectionSettings(defaults={"client": "true"})), Mode.SIDECAR)
+    assert texts["dind.io/client"] == ["true", "/usr/local/sbin"]
+
+
 def test_an_option_that_pods_may_not_set_has_no_texts() -> None:
     settings = InjectionSettings(allowed_options=frozenset({"mtu"}))
     assert accepted_texts(make_policy(settings), Mode.SIDECAR).keys() == {"dind.io/mtu"}

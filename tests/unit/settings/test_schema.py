@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -109,6 +110,27 @@ _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
         "dind-config",
         "logins",
     ),
+    "client_volume": ("docker", lambda p: _volumes(p, client="true")[-1], "dind-client", "docker"),
+    "client_image_volume": (
+        "docker-image",
+        lambda p: _volumes(replace(p, image_volumes=True), client="true")[-1],
+        "dind-client-image",
+        "docker-image",
+    ),
+    "image_volumes": (
+        True,
+        lambda p: _volumes(p, client="true")[2:],
+        ["dind-client"],
+        ["dind-client", "dind-client-image"],
+    ),
+    "client_image": (
+        "docker:30-cli",
+        lambda p: injected_pod(a_pod(options={"client": "true"}), replace(p, image_volumes=True))["spec"]["volumes"][
+            -1
+        ]["image"]["reference"],
+        "docker:29.8.2-dind",
+        "docker:30-cli",
+    ),
     "share_by_name": (frozenset({"nfs"}), _share_nfs_volume, Reason.INVALID_OPTION, Reason.INJECTED),
     "replace_docker_variables": (
         True,
@@ -199,6 +221,10 @@ _EFFECTS: dict[str, tuple[Any, Callable[[Policy], Any], Any, Any]] = {
 }
 
 
+# Settings without which another one is refused
+_NEEDED: dict[str, dict[str, Any]] = {"client_image": {"image_volumes": True}}
+
+
 def test_every_setting_has_an_effect_to_look_at() -> None:
     assert set(_EFFECTS) == set(InjectionSettings.model_fields)
 
@@ -208,7 +234,7 @@ def test_a_setting_changes_what_it_says(setting: str) -> None:
     value, observe, before, changed = _EFFECTS[setting]
     assert observe(permissive_policy()) == before
     given = {setting: value} if setting == "allowed_options" else {"allowed_options": _ALL_OPTIONS, setting: value}
-    assert observe(operator_policy(**given)) == changed
+    assert observe(operator_policy(**given, **_NEEDED.get(setting, {}))) == changed
 
 
 @pytest.mark.parametrize("group", _GROUPS)
@@ -219,6 +245,7 @@ def test_every_member_has_a_line_of_help(group: type[BaseModel]) -> None:
 @pytest.mark.parametrize(
     ("setting", "value", "says"),
     [
+        ("client_image", "docker:30-cli", "needs image_volumes: true (Kubernetes 1.35)"),
         ("modes", ["sidcar"], "Input should be 'sidecar' or 'daemonset'"),
         ("allowed_options", ["cpu-limt"], "'cpu-limt' is not an option; did you mean 'cpu-limit'?"),
         ("allowed_options", ["zzzzzz"], "'zzzzzz' is not an option"),

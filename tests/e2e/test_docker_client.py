@@ -1,0 +1,107 @@
+"""The Docker client of `dind.io/client` in containers whose images have none.
+
+The nodes are those of Kubernetes 1.37, so the client comes from an image volume. In a user namespace it is a copy.
+"""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import workloads
+from cluster import oci
+from cluster.cluster import Cluster
+from kube import Manifest, Namespace
+from workloads import BUSYBOX, container
+
+pytestmark = pytest.mark.any_node
+
+_SCRATCH = "localhost/scratch:1"
+_DOCKERFILE = "FROM busybox\nRUN echo built >/mark\n"
+_COMPOSE = """\
+services:
+  web:
+    image: {image}
+    command: [sh, -c, "while true; do echo served | nc -l -p 80; done"]
+  client:
+    image: {image}
+    command: [sh, -c, "until nc web 80 </dev/null; do sleep 0.2; done"]
+    depends_on: [web]
+"""
+_NON_ROOT = {"runAsUser": 1000, "readOnlyRootFilesystem": True}
+# buildx needs a writable /tmp.
+_MOUNTS = [{"name": "tmp", "mountPath": "/tmp"}, {"name": "work", "mountPath": "/work"}]
+_BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
+
+
+def _files(ci: Namespace) -> list[Manifest]:
+    """Make the files of a build and a project, and return the volumes of a pod with them."""
+    data = {"Dockerfile": _DOCKERFILE, "compose.yaml": _COMPOSE.format(image=ci.name)}
+    ci.make({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "work"}, "data": data})
+    return [{"name": "tmp", "emptyDir": {}}, {"name": "work", "configMap": {"name": "work"}}]
+
+
+@pytest.fixture(scope="module")
+def scratch(node: Cluster) -> str:
+    """Give the second node an image without any program, and return its name."""
+    with tempfile.TemporaryDirectory(dir=node.cache.images) as folder:
+        Path(folder, "root").mkdir()
+        Path(folder, "root", "empty").touch()
+        archive = Path(folder, "scratch.tar")
+        oci.pack(_SCRATCH, [Path(folder, "root")], oci.Config(entrypoint=()), archive)
+        node.local_node.load(archive)
+    return _SCRATCH
+
+
+@pytest.mark.node
+@_BOTH_MODES
+def test_a_container_without_a_shell_builds_runs_and_composes(mode: str, ci: Namespace, scratch: str) -> None:
+    def step(name: str, *command: str) -> Manifest:
+        return {
+            "name": name,
+            "image": scratch,
+            "imagePullPolicy": "IfNotPresent",
+            "command": ["docker", *command],
+            "securityContext": _NON_ROOT,
+            "volumeMounts": _MOUNTS,
+        }
+
+    project = ("compose", "--file", "/work/compose.yaml", "--project-name", ci.name)
+    steps = [
+        # The daemon of the node gets no images in a build: the registry beside the nodes has no TLS.
+        step("pull", "pull", "--quiet", "busybox"),
+        step("build", "build", "--tag", ci.name, "/work"),
+        step("up", *project, "up", "--exit-code-from", "client"),
+        step("down", *project, "down", "--timeout", "1"),
+    ]
+    end = step("run", "run", "--rm", ci.name, "cat", "/mark")
+    manifest = workloads.pod(end, inject=mode, options={"client": "true"}, initContainers=steps, volumes=_files(ci))
+    pod = ci.run(manifest).succeeds()
+    assert "served" in pod.log("up")
+    assert pod.log("run") == "built\n"
+
+
+@_BOTH_MODES
+def test_nothing_is_copied_and_nothing_of_the_image_is_replaced(mode: str, ci: Namespace) -> None:
+    script = """\
+docker version && docker-compose version && docker buildx version
+readlink /usr/local/sbin/docker
+du -sLk /usr/local/sbin | cut -f1
+du -sk /usr/local/sbin /usr/local/libexec/docker/cli-plugins | awk '{ sum += $1 } END { print sum }'
+ls /usr/local/sbin | xargs
+"""
+    build = container(script, image=BUSYBOX, securityContext=_NON_ROOT)
+    pod = ci.run(workloads.pod(build, inject=mode, options={"client": "true"})).succeeds()
+    link, size, copied, names = pod.log("build").splitlines()[-4:]
+    assert link == "/usr/local/libexec/dind/image/usr/local/bin/docker"
+    assert int(size) > 10_000
+    assert int(copied) < 100
+    assert names == "docker docker-compose"
+
+
+def test_a_pod_in_a_user_namespace_gets_a_copy(ci: Namespace) -> None:
+    on_first_node = replace(ci, kube=replace(ci.kube, on_second_node=False))
+    script = "docker version && docker buildx version && docker compose version && test ! -L /opt/docker/docker"
+    environment = [{"name": "PATH", "value": "/bin:/opt/docker"}]
+    build = container(script, image=BUSYBOX, env=environment, securityContext=_NON_ROOT)
+    on_first_node.run(workloads.pod(build, options={"client": "/opt/docker", "isolation": "userns"})).succeeds()
