@@ -55,7 +55,13 @@ from dind_webhook.injection.own_daemon import (
     OwnDaemon,
     find_own_daemon,
 )
-from dind_webhook.injection.parsers import ENDING_FLAGS, LISTENING_FLAGS, OWNED_FLAGS, REFUSED_VARIABLES
+from dind_webhook.injection.parsers import (
+    DATA_SOURCE_KINDS,
+    ENDING_FLAGS,
+    LISTENING_FLAGS,
+    OWNED_FLAGS,
+    REFUSED_VARIABLES,
+)
 from dind_webhook.injection.policy import NamespacePolicy, Policy
 from dind_webhook.injection.proxy import DIRECT_HOSTS
 from dind_webhook.injection.rules import NAMESPACE_RULES, RULES, Rule, RuleState, trace_rules
@@ -81,6 +87,7 @@ __all__ = [
     "DAEMON_PROGRAMS",
     "DAEMON_VARIABLES",
     "DATA_ROOT",
+    "DATA_SOURCE_KINDS",
     "DEFAULT_CLIENT_DIRECTORY",
     "DEFAULT_SOCKET",
     "DIRECT_HOSTS",

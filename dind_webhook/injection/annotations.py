@@ -150,9 +150,18 @@ def parse_options(texts: OptionTexts, policy: Policy) -> Options | Denial:
         except ValueError as error:
             problems.append(f"annotation {key}: {quote(text)} {error}")
     options = replace(policy.defaults, **_replace_storage_defaults(changes))
-    if problems := problems or find_contradictions(options):
+    if problems := problems or find_contradictions(options) or _find_storage_without_volume(options, policy):
         return Denial(Reason.INVALID_OPTION, join_first(problems, str))
     return options
+
+
+def _find_storage_without_volume(options: Options, policy: Policy) -> list[str]:
+    if policy.storage or not options.storage_data_source:
+        return []
+    operator = f"this {policy.scope}'s operator"
+    return [
+        f"{PREFIX}storage-data-source needs a volume at /var/lib/docker, which {operator} has turned off; remove it"
+    ]
 
 
 def warn_of_options_without_effect(metadata: Metadata, mode: Mode | None) -> list[str]:
@@ -168,10 +177,10 @@ def warn_of_options_without_effect(metadata: Metadata, mode: Mode | None) -> lis
 
 
 def _replace_storage_defaults(changes: dict[str, Any]) -> dict[str, Any]:
-    """Return the changes, and unset the default medium or class that contradicts the one that the pod sets."""
+    """Return the changes, and unset the default medium, class or data source that contradicts what the pod sets."""
     if "storage_medium" in changes and changes["storage_medium"] is not StorageMedium.VOLUME:
-        return {"storage_class": None, **changes}
-    if "storage_class" in changes:
+        return {"storage_class": None, "storage_data_source": None, **changes}
+    if "storage_class" in changes or "storage_data_source" in changes:
         return {"storage_medium": StorageMedium.VOLUME, **changes}
     return changes
 

@@ -28,15 +28,22 @@ def find_contradictions(options: Options) -> list[str]:
             f"{PREFIX}client is {options.client}, which overlaps {PREFIX}socket-dir, {options.socket_dir}; "
             "change one of them"
         )
-    if options.storage_class and options.storage_medium is StorageMedium.MEMORY:
-        problems.append(f"{PREFIX}storage-class cannot be combined with {PREFIX}storage-medium Memory; remove one")
+    if options.storage_medium is StorageMedium.MEMORY:
+        problems += [
+            f"{PREFIX}{name} cannot be combined with {PREFIX}storage-medium Memory; remove one"
+            for name, value in (
+                ("storage-class", options.storage_class),
+                ("storage-data-source", options.storage_data_source),
+            )
+            if value
+        ]
     problems += _find_mirrors_without_tls(options)
     problems += _find_mirrors_with_files(options)
     if options.ca and any(name == CA_VARIABLE for name, _ in options.env):
         problems.append(f"{PREFIX}env sets {CA_VARIABLE}, which {PREFIX}ca sets; remove it there")
     if options.metrics_port is not None:
         problems += _find_metrics_conflicts(options, options.metrics_port)
-    if (options.storage_class or options.storage_medium is StorageMedium.VOLUME) and not options.storage_size:
+    if options.has_storage_claim and not options.storage_size:
         problems.append(f"{PREFIX}storage-size is needed for a volume; set it")
     return problems
 

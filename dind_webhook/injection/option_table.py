@@ -268,6 +268,18 @@ OPTIONS: tuple[Option, ...] = (
         help="StorageClass of the generic ephemeral volume; implies the medium `Volume`.",
     ),
     Option(
+        name="storage-data-source",
+        parse=parsers.parse_data_source,
+        default="",
+        accepts="`pvc/NAME` or `volumesnapshot/NAME`",
+        max_length=268,
+        example="volumesnapshot/docker-golden",
+        help=(
+            "Claim or VolumeSnapshot of the pod's namespace of which that volume begins as a copy, with the images in "
+            "it; implies the medium `Volume`."
+        ),
+    ),
+    Option(
         name="group",
         parse=parsers.whole_number_parser(0, 2**31 - 1),
         default="2375",

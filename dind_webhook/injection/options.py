@@ -67,6 +67,16 @@ class DaemonFile(NamedTuple):
     key: str
 
 
+class DataSource(NamedTuple):
+    """The object in the pod's namespace of which a volume begins as a copy.
+
+    `kind` is PersistentVolumeClaim or VolumeSnapshot.
+    """
+
+    kind: str
+    name: str
+
+
 class Mirror(NamedTuple):
     """The mirror of a registry, which images name so; `*` stands for all registries that no other mirror is for.
 
@@ -118,6 +128,7 @@ class Options:
     storage_size: str | None
     storage_medium: StorageMedium
     storage_class: str | None
+    storage_data_source: DataSource | None
     group: int | None
     mtu: int | None
     registry_mirrors: tuple[Mirror, ...]
@@ -134,6 +145,12 @@ class Options:
     metrics_port: int | None
     env: tuple[tuple[str, str], ...]
     dockerd_args: tuple[str, ...]
+
+    @property
+    def has_storage_claim(self) -> bool:
+        """Return whether the daemon's storage is a generic ephemeral volume."""
+        is_volume = self.storage_medium is StorageMedium.VOLUME
+        return is_volume or self.storage_class is not None or self.storage_data_source is not None
 
     def __hash__(self) -> int:
         # A few members distinguish most options. A hash of all members would cost as much as the cached work itself.

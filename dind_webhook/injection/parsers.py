@@ -17,7 +17,7 @@ from dind_webhook.injection.docker_paths import DEFAULT_CLIENT_DIRECTORY, SOCKET
 from dind_webhook.injection.hosts import find_ip_address, host_of
 from dind_webhook.injection.message_parts import quote
 from dind_webhook.injection.mirrors import ALL_REGISTRIES, DOCKER_HUB
-from dind_webhook.injection.options import DaemonFile, Mirror, TcpAddress
+from dind_webhook.injection.options import DaemonFile, DataSource, Mirror, TcpAddress
 from dind_webhook.injection.start_script import OWN_VARIABLES
 from dind_webhook.model import clean_path, is_dns_label, is_dns_subdomain, is_loopback, parse_image, parse_quantity
 
@@ -29,6 +29,8 @@ _MAX_DAEMON_PATH_LENGTH = 512
 # ValidateConfigMapKey in k8s.io/apimachinery, also for Secrets
 _OBJECT_KEY = re.compile(r"(?!\.\.)(?!\.$)[-._a-zA-Z0-9]{1,253}")
 _VOLUME_KINDS = {"configmap": "configMap", "secret": "secret"}
+# As kubectl calls them
+DATA_SOURCE_KINDS = {"pvc": "PersistentVolumeClaim", "volumesnapshot": "VolumeSnapshot"}
 # sun_path holds 108 bytes, including the closing zero (unix(7)).
 _MAX_SOCKET_DIR_LENGTH = 107 - len(f"/{SOCKET_LINK_NAME}")
 REFUSED_VARIABLES = frozenset({"DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT"})
@@ -131,6 +133,16 @@ def parse_storage_class(text: str) -> str:
     if not is_dns_subdomain(text):
         raise ValueError("is not the name of a StorageClass")
     return text
+
+
+def parse_data_source(text: str) -> DataSource:
+    prefix, slash, name = text.partition("/")
+    kind = DATA_SOURCE_KINDS.get(prefix)
+    if kind is None or not slash:
+        raise ValueError("must be pvc/NAME or volumesnapshot/NAME, of the pod's own namespace")
+    if not is_dns_subdomain(name):
+        raise ValueError(f"does not end with the name of a {kind}")
+    return DataSource(kind, name)
 
 
 def parse_daemon_image(text: str) -> str:

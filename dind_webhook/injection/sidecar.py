@@ -41,7 +41,7 @@ from dind_webhook.injection.mirrors import (
     warn_of_unwritten_mirrors,
 )
 from dind_webhook.injection.mode_injector import ModeInjector
-from dind_webhook.injection.options import ClientConfig, Isolation, Options, Placement, StorageMedium
+from dind_webhook.injection.options import ClientConfig, DataSource, Isolation, Options, Placement, StorageMedium
 from dind_webhook.injection.policy import Policy
 from dind_webhook.injection.proxy import client_variables, daemon_variables
 from dind_webhook.injection.qos import can_be_guaranteed, is_guaranteed_without
@@ -53,6 +53,7 @@ from dind_webhook.injection.wait_script import wait_script
 from dind_webhook.model import JsonObject, Mount, Pod, parse_image, parse_quantity
 
 METRICS_PORT_NAME = "dind-metrics"
+SNAPSHOT_GROUP = "snapshot.storage.k8s.io"
 _START_SECONDS = 180
 # Insecure registries without a flag. Since Docker 29.10, the first --insecure-registry replaces this default.
 _LOOPBACK_NETWORKS = ("127.0.0.0/8", "::1/128")
@@ -147,7 +148,7 @@ def _fit_ephemeral_storage(options: Options, policy: Policy, *, is_limited: bool
 
 
 def _is_on_disk(options: Options) -> bool:
-    return options.storage_medium is StorageMedium.DISK and not options.storage_class
+    return options.storage_medium is StorageMedium.DISK and not options.has_storage_claim
 
 
 def _limits_ephemeral_storage(pod: Pod, policy: Policy) -> bool:
@@ -245,13 +246,15 @@ def _deny_host_namespaces(pod: Pod, options: Options, policy: Policy) -> Denial 
 
 
 def _build_storage_source(options: Options) -> JsonObject:
-    if options.storage_class or options.storage_medium is StorageMedium.VOLUME:
+    if options.has_storage_claim:
         claim: JsonObject = {
             "accessModes": ["ReadWriteOnce"],
             "resources": {"requests": {"storage": options.storage_size}},
         }
         if options.storage_class:
             claim["storageClassName"] = options.storage_class
+        if options.storage_data_source:
+            claim["dataSource"] = _build_data_source(options.storage_data_source)
         return {"ephemeral": {"volumeClaimTemplate": {"spec": claim}}}
     empty_dir: JsonObject = {}
     if options.storage_medium is StorageMedium.MEMORY:
@@ -259,6 +262,12 @@ def _build_storage_source(options: Options) -> JsonObject:
     if options.storage_size:
         empty_dir["sizeLimit"] = options.storage_size
     return {"emptyDir": empty_dir}
+
+
+def _build_data_source(source: DataSource) -> JsonObject:
+    reference: JsonObject = {"kind": source.kind, "name": source.name}
+    # Claims are in the core group, which has no name.
+    return {"apiGroup": SNAPSHOT_GROUP, **reference} if source.kind == "VolumeSnapshot" else reference
 
 
 def _build_container(

@@ -478,6 +478,12 @@ class InjectionSettings(_SettingsGroup):
         return {name: getattr(self, name) for name in type(self).model_fields}
 
     @model_validator(mode="after")
+    def _check_storage(self) -> Self:
+        if self.defaults.get("storage-data-source") and not self.storage:
+            raise ValueError("defaults.storage-data-source needs storage: true, a volume at /var/lib/docker")
+        return self
+
+    @model_validator(mode="after")
     def _check_start_script(self) -> Self:
         isolation = self.defaults.get("isolation")
         if isolation in {Isolation.AUTO, *IN_USER_NAMESPACE} and not self.start_script:

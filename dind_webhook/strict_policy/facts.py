@@ -38,7 +38,7 @@ from dind_webhook.strict_policy.daemon import (
     daemon_expressions,
     status_annotation,
 )
-from dind_webhook.strict_policy.options import mirror_facts, option_facts, proxy_facts, regex_quote
+from dind_webhook.strict_policy.options import data_source_facts, mirror_facts, option_facts, proxy_facts, regex_quote
 
 # Any version: pods keep the version of the webhook, or of the command line, that injected them.
 _VERSION = "[0-9A-Za-z.+-]{1,64}"
@@ -68,6 +68,7 @@ def policy_facts() -> JsonObject:
         "client_config_variable": CLIENT_CONFIG_VARIABLE,
         "proxy": proxy_facts(),
         "mirrors": mirror_facts(),
+        "data_sources": data_source_facts(),
         "runtime_directories": [*RUNTIME_DIRECTORIES, *(f"/var{directory}" for directory in RUNTIME_DIRECTORIES)],
         "system_directories": [*SYSTEM_DIRECTORIES, DATA_ROOT, "/run", "/var/run"],
         "shareable": sorted(SHAREABLE_KINDS),

@@ -3,9 +3,18 @@
 import re
 from typing import Any
 
-from dind_webhook.injection import DIRECT_HOSTS, MIRRORS_VARIABLE, NODE_VARIABLE, OPTIONS, Mirror, Option
+from dind_webhook.injection import (
+    DATA_SOURCE_KINDS,
+    DIRECT_HOSTS,
+    MIRRORS_VARIABLE,
+    NODE_VARIABLE,
+    OPTIONS,
+    Mirror,
+    Mode,
+    Option,
+)
 from dind_webhook.model import JsonObject
-from dind_webhook.strict_policy.daemon import daemon_container, daemon_with_example
+from dind_webhook.strict_policy.daemon import daemon_container, daemon_with_example, injected_pod
 
 _PORT = "[0-9]{1,5}"
 _HOST_AND_PORT = rf"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::{_PORT})?"
@@ -30,7 +39,7 @@ _TEXT_TO_VALUE = {"address-pools": {"text": "^(.*):([0-9]+)$", "value": "base=${
 # Options that the chart's templates check each in its own way, and options without effect on the daemon
 _SEPARATE_OPTIONS = frozenset(
     {"image", "socket-dir", "env", "dockerd-args", "share-volumes", "placement", "isolation", "ca", "daemon-files"}
-    | {"storage-size", "storage-medium", "storage-class", "proxy", "no-proxy", "client"}
+    | {"storage-size", "storage-medium", "storage-class", "storage-data-source", "proxy", "no-proxy", "client"}
 )
 # The values of the two in a variable
 _PROXY = rf"https?://{_HOST_AND_PORT}/?"
@@ -74,6 +83,18 @@ def mirror_facts() -> JsonObject:
         "node_variable": NODE_VARIABLE,
         "pattern": f"^{item}(?:,{item})*$",
     }
+
+
+def data_source_facts() -> dict[str, str]:
+    """Return `GROUP/KIND` of the data source for each `PREFIX` in the texts `PREFIX/NAME` of storage-data-source."""
+    return {prefix: _data_source_kind(f"{prefix}/a") for prefix in DATA_SOURCE_KINDS}
+
+
+def _data_source_kind(text: str) -> str:
+    volumes = injected_pod(Mode.SIDECAR, {"storage-data-source": text, "storage-size": "1Gi"})["spec"]["volumes"]
+    (claim,) = (volume["ephemeral"]["volumeClaimTemplate"] for volume in volumes if "ephemeral" in volume)
+    source = claim["spec"]["dataSource"]
+    return f"{source.get('apiGroup', '')}/{source['kind']}"
 
 
 def _effect(option: Option) -> JsonObject:

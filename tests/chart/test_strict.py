@@ -172,6 +172,31 @@ def test_a_default_without_a_limit_is_no_quantity() -> None:
     assert "none" not in resources_rule(allowed_options=[], defaults={"cpu-limit": "none"})
 
 
+_SOURCE = "{0}.dataSource.?apiGroup.orValue('') + '/' + {0}.dataSource.kind"
+_SNAPSHOT = "snapshot.storage.k8s.io/VolumeSnapshot"
+
+
+@pytest.mark.parametrize(
+    ("injection", "condition"),
+    [
+        ({"defaults": {"storage-medium": "Volume"}}, "!has({}.dataSource)"),
+        (
+            {"defaults": {"storage-data-source": "volumesnapshot/golden"}},
+            f'has({{0}}.dataSource) && {_SOURCE} == "{_SNAPSHOT}" && {{0}}.dataSource.name == "golden"',
+        ),
+        (
+            {"allowed_options": ["storage-data-source"]},
+            f'(!has({{0}}.dataSource) || {_SOURCE} in ["/PersistentVolumeClaim","{_SNAPSHOT}"])',
+        ),
+    ],
+)
+def test_storage_begins_as_a_copy_only_of_what_the_settings_name(injection: Any, condition: str) -> None:
+    claim = "v.ephemeral.volumeClaimTemplate.spec"
+    (rule,) = [one for one in strict(with_injection(**injection))["validations"] if "volumeClaimTemplate" in str(one)]
+    assert condition.format(claim) in rule["expression"]
+    assert f"!has({claim}.dataSourceRef)" in rule["expression"]
+
+
 def test_modes_that_are_off_have_no_status() -> None:
     assert "daemonset" not in json.dumps(strict({})["variables"])
     assert "hostPath.path" in json.dumps(strict({"daemonset": {"enabled": True}})["variables"])

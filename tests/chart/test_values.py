@@ -41,6 +41,14 @@ WRONG_DEFAULTS: list[tuple[str, Any]] = [
             ("storage-size", "1Ti", "1000Gi"),
         ]
     ),
+    (
+        "settings.injection.defaults.storage-data-source needs a volume at /var/lib/docker: set settings.injection.",
+        {"defaults": {"storage-data-source": "pvc/a"}, "storage": False},
+    ),
+    (
+        "settings.injection.namespaces[0].defaults.storage-data-source cannot be combined with defaults.storage-medium",
+        {"namespaces": [{"names": ["a"], "defaults": {"storage-data-source": "pvc/a", "storage-medium": "Memory"}}]},
+    ),
     ("settings.injection.max.cpu-limit is 1, but its default is 2:", {"max": {"cpu-limit": 1}}),
     *(
         (
@@ -91,6 +99,7 @@ RIGHT_DEFAULTS: list[Any] = [
     {"max": {"memory-limit": "4Gi"}, "namespaces": [{"names": ["a"], "max": {"memory-limit": ""}}]},
     {"defaults": {"cpu-limit": "none", "cpu-request": 64, "memory-request": ""}},
     {"defaults": {"proxy": "http://proxy.example:3128/", "ca": "a.b", "registry-secret": "c", "storage-class": ""}},
+    {"defaults": {"storage-data-source": "volumesnapshot/docker-golden"}},
     {"image_pull_secrets": ["a", "a" * 63 + ".b"], "runtime_classes": {"kata": "kata.v1"}},
 ]
 CONTRADICTIONS: list[tuple[str, Any]] = [
@@ -408,6 +417,9 @@ OUT_OF_SCHEMA = [
             ("ca", "Corporate_CA"),
             ("registry-secret", "pull-"),
             ("storage-class", "Fast"),
+            ("storage-data-source", "docker-golden"),
+            ("storage-data-source", "other/pvc/golden"),
+            ("storage-data-source", "volumesnapshot/"),
         ]
     ),
     *(

@@ -87,6 +87,10 @@ OPERATORS: dict[str, dict[str, Any]] = {
         "docker_sock": False,
         "defaults": {"storage-class": "fast-ssd", "storage-size": "100Gi", "socket-dir": "/srv/docker"},
     },
+    "golden": {
+        "allowed_options": ["storage-size", "storage-class"],
+        "defaults": {"storage-data-source": "volumesnapshot/docker-golden"},
+    },
     "bounded": {
         "allowed_options": [*ALL],
         "defaults": {"ephemeral-storage-limit": "50Gi", "memory-limit": "2.5Gi"},
@@ -125,6 +129,7 @@ OPTION_TEXTS: dict[str, list[str]] = {
     "storage-size": ["50Gi", "1T"],
     "storage-medium": ["Disk", "Memory", "Volume"],
     "storage-class": ["fast-ssd"],
+    "storage-data-source": ["volumesnapshot/docker-golden", "pvc/a.b"],
     "group": ["0", "1001", "2147483647"],
     "mtu": ["68", "1450", "65535"],
     "registry-mirrors": [
@@ -456,6 +461,20 @@ def _claim_size(size: str) -> Callable[[Manifest], object]:
     return change
 
 
+def _claim(**members: Any) -> Callable[[Manifest], object]:
+    """Set members of the claim at /var/lib/docker; None removes one."""
+
+    def change(pod: Manifest) -> None:
+        (volume,) = [one for one in pod["spec"]["volumes"] if one["name"] == "dind-storage"]
+        claim = volume["ephemeral"]["volumeClaimTemplate"]["spec"]
+        claim.update(members)
+        for name in [name for name, value in claim.items() if value is None]:
+            del claim[name]
+
+    return change
+
+
+_SNAPSHOT: Manifest = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "docker-golden"}
 _EMPTY: Manifest = {"emptyDir": {}}
 _ARGS = "args have"
 _CONTEXT = {
@@ -582,6 +601,12 @@ ATTACKS = [
     Attack("storage-in-memory-where-that-is-closed", "is not the one", _replace_volume("dind-storage", {"emptyDir": {"medium": "Memory"}})),
     Attack("storage-of-another-size-where-that-is-closed", "is not the one", _replace_volume("dind-storage", {"emptyDir": {"sizeLimit": "11Gi"}}), operator="closed"),
     Attack("storage-of-another-class", "is not the one", lambda pod: _storage_class(pod, "slow"), operator="volume"),
+    Attack("storage-of-another-source", "is not the one", _claim(dataSource={**_SNAPSHOT, "name": "other"}), operator="golden"),
+    Attack("storage-of-another-kind-of-source", "is not the one", _claim(dataSource={"kind": "PersistentVolumeClaim", "name": "docker-golden"}), operator="golden"),
+    Attack("storage-of-another-group-of-source", "is not the one", _claim(dataSource={**_SNAPSHOT, "apiGroup": "example.com"}), operator="golden"),
+    Attack("storage-of-another-namespace", "is not the one", _claim(dataSourceRef={**_SNAPSHOT, "namespace": "other"}), operator="golden"),
+    Attack("storage-without-its-source", "is not the one", _claim(dataSource=None), operator="golden"),
+    Attack("storage-of-a-source-where-that-is-closed", "is not the one", _claim(dataSource=_SNAPSHOT), operator="volume"),
     Attack("no-storage", "is not the one", _remove_mount("dind-storage")),
     Attack("no-run-volume", "must mount volume dind-run once", _remove_mount("dind-run")),
     Attack("the-run-volume-twice", "must mount volume dind-run once", _mount(None, name="dind-run", mountPath="/usr/local/bin")),

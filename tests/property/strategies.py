@@ -126,6 +126,7 @@ _option_texts = {
     "memory-limit": ["1.5Gi", "8Gi"],
     "storage-size": ["1Gi", "100G"],
     "storage-medium": ["Disk", "Memory", "Volume"],
+    "storage-data-source": ["pvc/golden", "volumesnapshot/docker-golden"],
     "group": ["0", "1000"],
     "mtu": ["1450"],
     "registry-mirrors": ["https://a.example", "*=node:5000, docker.io=http://b:5000,ghcr.io=none"],

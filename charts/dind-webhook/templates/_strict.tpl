@@ -209,10 +209,11 @@ quantity({{ .amount }}).compareTo(quantity({{ toJson $bound }})) <= 0
 {{- $s := .settings -}}
 {{- $default := get .defaults "storage-medium" -}}
 {{- $class := get .defaults "storage-class" -}}
-{{- if $class -}}{{- $default = "Volume" -}}{{- end -}}
+{{- $source := get .defaults "storage-data-source" -}}
+{{- if or $class $source -}}{{- $default = "Volume" -}}{{- end -}}
 {{- $media := list $default -}}
 {{- if has "storage-medium" $s.allowed_options -}}{{- $media = list "Disk" "Memory" "Volume" -}}{{- end -}}
-{{- if has "storage-class" $s.allowed_options -}}{{- $media = append $media "Volume" | uniq -}}{{- end -}}
+{{- if or (has "storage-class" $s.allowed_options) (has "storage-data-source" $s.allowed_options) -}}{{- $media = append $media "Volume" | uniq -}}{{- end -}}
 {{- $fixed := not (has "storage-size" $s.allowed_options) -}}
 {{- $kinds := list -}}
 {{- range $media -}}
@@ -226,6 +227,17 @@ quantity({{ .amount }}).compareTo(quantity({{ toJson $bound }})) <= 0
 {{- end -}}
 {{- if and $class (not (has "storage-class" $s.allowed_options)) -}}
 {{- $kind = append $kind (printf "%s.?storageClassName.orValue('') == %s" $claim (toJson $class)) -}}
+{{- end -}}
+{{- /* A data source of dataSourceRef can be in another namespace. */ -}}
+{{- $kind = append $kind (printf "!has(%s.dataSourceRef)" $claim) -}}
+{{- $sourceKind := printf "%[1]s.dataSource.?apiGroup.orValue('') + '/' + %[1]s.dataSource.kind" $claim -}}
+{{- if has "storage-data-source" $s.allowed_options -}}
+{{- $kind = append $kind (printf "(!has(%s.dataSource) || %s in %s)" $claim $sourceKind ($.facts.data_sources | values | sortAlpha | toJson)) -}}
+{{- else if $source -}}
+{{- $parts := splitList "/" $source -}}
+{{- $kind = append $kind (printf "has(%s.dataSource) && %s == %s && %s.dataSource.name == %s" $claim $sourceKind (get $.facts.data_sources (first $parts) | toJson) $claim (last $parts | toJson)) -}}
+{{- else -}}
+{{- $kind = append $kind (printf "!has(%s.dataSource)" $claim) -}}
 {{- end -}}
 {{- else -}}
 {{- $kind = append $kind (printf "'emptyDir' in v && v.emptyDir.?medium.orValue('') == %s" (eq . "Memory" | ternary "'Memory'" "''")) -}}

@@ -33,6 +33,12 @@ checks the rest: the templates cannot parse all options.
 {{- if contains "@" (get $defaults "proxy") -}}
 {{- $sentences = append $sentences "defaults.proxy has a name or password, which everybody who may read the ConfigMap or the pods would see: let a Secret have it, in the proxies of a daemon.json (option daemon-files)" -}}
 {{- end -}}
+{{- if and (get $defaults "storage-data-source") (not (dig "storage" true .injection)) -}}
+{{- $sentences = append $sentences "defaults.storage-data-source needs a volume at /var/lib/docker: set settings.injection.storage to true, or leave it out" -}}
+{{- end -}}
+{{- if and (get $defaults "storage-data-source") (eq (get $defaults "storage-medium") "Memory") -}}
+{{- $sentences = append $sentences "defaults.storage-data-source cannot be combined with defaults.storage-medium Memory: remove one" -}}
+{{- end -}}
 {{- /* An entry has the mistakes of all namespaces too. */ -}}
 {{- range $sentences -}}
 {{- if not (has . $told) }}

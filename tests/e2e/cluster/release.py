@@ -21,8 +21,8 @@ _OPTIONS = (
     "address-pools", "ca", "client", "containers", "cpu-limit", "cpu-request", "daemon-files", "dockerd-args", "env",
     "ephemeral-storage-limit", "ephemeral-storage-request", "group", "image", "insecure-registries", "isolation",
     "memory-limit", "memory-request", "metrics-port", "mtu", "no-proxy", "node-socket", "placement", "proxy",
-    "registry-mirrors", "registry-secret", "share-volumes", "socket-dir", "storage-class", "storage-medium",
-    "storage-size", "tcp", "wait",
+    "registry-mirrors", "registry-secret", "share-volumes", "socket-dir", "storage-class", "storage-data-source",
+    "storage-medium", "storage-size", "tcp", "wait",
 )  # fmt: skip
 
 

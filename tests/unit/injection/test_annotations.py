@@ -31,7 +31,7 @@ def test_the_table_is_that_of_the_contract() -> None:
     )
     consent = (
         "image dockerd-args env tcp insecure-registries address-pools socket-dir storage-medium storage-class "
-        "daemon-files proxy no-proxy metrics-port"
+        "storage-data-source daemon-files proxy no-proxy metrics-port"
     )
     assert {option.name for option in OPTIONS if option.allowed_by_default} == {
         *always.split(),
@@ -77,6 +77,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "storage-size": "20Gi",
         "storage-medium": StorageMedium.DISK,
         "storage-class": None,
+        "storage-data-source": None,
         "group": 2375,
         "mtu": None,
         "registry-mirrors": (),
@@ -127,6 +128,22 @@ def test_the_defaults_are_those_of_the_contract() -> None:
                 "resources": {"requests": {"storage": "20Gi"}},
                 "storageClassName": "fast-ssd",
             },
+        ),
+        (
+            "storage-data-source",
+            "pvc/golden.a",
+            f"{_STORAGE}/ephemeral/volumeClaimTemplate/spec",
+            {
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": "20Gi"}},
+                "dataSource": {"kind": "PersistentVolumeClaim", "name": "golden.a"},
+            },
+        ),
+        (
+            "storage-data-source",
+            "volumesnapshot/golden",
+            f"{_STORAGE}/ephemeral/volumeClaimTemplate/spec/dataSource",
+            {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "golden"},
         ),
         ("ca", "company-ca", "/spec/volumes/2/configMap", {"name": "company-ca", "optional": True}),
         ("ca", "c", f"{_DAEMON}/volumeMounts/2", {"name": "dind-ca", "mountPath": "/etc/ssl/dind", "readOnly": True}),
@@ -333,6 +350,10 @@ _INVALID = [
     ("storage-medium", "memory", 'must be "Disk" or "Memory" or "Volume"'),
     ("storage-medium", "SSD", 'must be "Disk" or "Memory" or "Volume"'),
     ("storage-class", "Fast", "is not the name of a StorageClass"),
+    ("storage-data-source", "golden", "must be pvc/NAME or volumesnapshot/NAME, of the pod's own namespace"),
+    ("storage-data-source", "other/pvc/golden", "must be pvc/NAME or volumesnapshot/NAME, of the pod's own namespace"),
+    ("storage-data-source", "volumesnapshot/a/b", "does not end with the name of a VolumeSnapshot"),
+    ("storage-data-source", "pvc/", "does not end with the name of a PersistentVolumeClaim"),
     ("storage-class", "fast ssd", "is not the name of a StorageClass"),
     ("group", "docker", "must be a whole number from 0 to 2147483647"),
     ("group", "-1", "must be a whole number from 0 to 2147483647"),
@@ -568,7 +589,8 @@ def test_each_list_has_a_largest_number_of_items(option: Option) -> None:
 
 
 def test_an_option_whose_value_is_a_list_has_a_largest_number_of_items() -> None:
-    lists = {option.name for option in OPTIONS if isinstance(option.read(option.example), tuple)} - {"tcp"}
+    lists = {option.name for option in OPTIONS if isinstance(option.read(option.example), tuple)}
+    lists -= {"tcp", "storage-data-source"}
     assert {option.name for option in OPTIONS if option.max_items} == lists
 
 
@@ -599,6 +621,10 @@ def test_all_invalid_values_are_named_at_once(policy: Policy) -> None:
             {"storage-class": "fast", "storage-medium": "Memory"},
             "dind.io/storage-class cannot be combined with dind.io/storage-medium Memory; remove one",
         ),
+        (
+            {"storage-data-source": "pvc/golden", "storage-medium": "Memory"},
+            "dind.io/storage-data-source cannot be combined with dind.io/storage-medium Memory; remove one",
+        ),
     ],
 )
 def test_values_that_contradict_each_other_are_denied(options: dict[str, str], says: str) -> None:
@@ -615,6 +641,7 @@ def test_values_that_contradict_each_other_are_denied(options: dict[str, str], s
             {"storage-medium": "Memory"},
             {"emptyDir": {"medium": "Memory", "sizeLimit": "20Gi"}},
         ),
+        ({"storage-data-source": "pvc/golden"}, {"storage-medium": "Disk"}, {"emptyDir": {"sizeLimit": "20Gi"}}),
     ],
 )
 def test_a_default_class_gives_way_to_the_medium_that_a_pod_asks_for(
@@ -629,9 +656,37 @@ def test_a_default_medium_gives_way_to_the_class_that_a_pod_asks_for() -> None:
     assert "ephemeral" in injected_pod(a_pod(options={"storage-class": "fast"}), policy)["spec"]["volumes"][1]
 
 
+def test_a_default_medium_gives_way_to_the_data_source_that_a_pod_asks_for() -> None:
+    policy = permissive_policy(defaults={"storage-medium": "Memory"})
+    options = {"storage-data-source": "pvc/golden"}
+    assert "ephemeral" in injected_pod(a_pod(options=options), policy)["spec"]["volumes"][1]
+
+
+def test_a_default_data_source_stays_beside_the_class_that_a_pod_asks_for() -> None:
+    policy = permissive_policy(defaults={"storage-data-source": "pvc/golden"})
+    volume = injected_pod(a_pod(options={"storage-class": "fast"}), policy)["spec"]["volumes"][1]
+    claim = volume["ephemeral"]["volumeClaimTemplate"]["spec"]
+    assert (claim["storageClassName"], claim["dataSource"]["name"]) == ("fast", "golden")
+
+
+def test_a_data_source_needs_a_volume() -> None:
+    decision = inject(a_pod(options={"storage-data-source": "pvc/golden"}), None, permissive_policy(storage=False))
+    assert decision.message == (
+        "dind.io/storage-data-source needs a volume at /var/lib/docker, which this cluster's operator has turned off; "
+        "remove it"
+    )
+
+
+def test_a_pod_with_a_data_source_needs_no_ephemeral_storage() -> None:
+    """The volume of a claim is not among the storage that kubelet counts."""
+    spec = injected_pod(a_pod(options={"storage-data-source": "pvc/golden"}), _OPEN)["spec"]
+    (daemon,) = (container for container in spec["initContainers"] if container["name"] == "dind")
+    assert "ephemeral-storage" not in daemon["resources"]["requests"]
+
+
 def test_a_volume_needs_a_size() -> None:
     policy = permissive_policy(defaults={"storage-size": ""})
-    for options in ({"storage-class": "fast"}, {"storage-medium": "Volume"}):
+    for options in ({"storage-class": "fast"}, {"storage-medium": "Volume"}, {"storage-data-source": "pvc/golden"}):
         decision = inject(a_pod(options=options), None, policy)
         assert decision.message == "dind.io/storage-size is needed for a volume; set it"
 
