@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from dind_webhook.model import is_dns_label
+from dind_webhook.model import is_dns_label, is_dns_subdomain
 
 _Format = TypeVar("_Format", bound=StrEnum)
 
@@ -84,6 +84,13 @@ def check_name(name: str) -> str:
     """Return the beginning of the names of objects; raise BadParameter if no object can have it."""
     if not is_dns_label(name):
         raise typer.BadParameter(f"{name!r} is not a valid name: use lower-case letters, digits and -")
+    return name
+
+
+def check_class(name: str) -> str:
+    """Return the name of a class of volumes or snapshots, or an empty text; raise BadParameter if none can have it."""
+    if name and not is_dns_subdomain(name):
+        raise typer.BadParameter(f"{name!r} is not a valid name: use lower-case letters, digits, - and .")
     return name
 
 

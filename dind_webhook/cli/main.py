@@ -28,6 +28,7 @@ from dind_webhook.cli.flags import (
     OptionalNamespaceLabelFlag,
     RecursiveFlag,
     StrictFlag,
+    check_class,
     check_name,
     check_namespace,
     one_of,
@@ -40,7 +41,7 @@ from dind_webhook.cli.output import (
     InjectOutput,
     ListOutput,
     MigrateOutput,
-    PolicyOutput,
+    ObjectsOutput,
     SettingsOutput,
     VersionOutput,
     print_exactly,
@@ -471,7 +472,7 @@ def _policy(
     name: Annotated[
         str, typer.Option("--name", help="Beginning of the names of the policies.", metavar="NAME", callback=check_name)
     ] = PROGRAM,
-    output: Annotated[str, output_flag(*PolicyOutput)] = "yaml",
+    output: Annotated[str, output_flag(*ObjectsOutput)] = "yaml",
     kubeconfig: KubeconfigFlag = None,
     context: ContextFlag = None,
 ) -> None:
@@ -484,8 +485,79 @@ def _policy(
     """
     from dind_webhook.cli.policy import run_policy
 
-    form = parse_output(output, PolicyOutput)
+    form = parse_output(output, ObjectsOutput)
     raise typer.Exit(_run_ignoring_closed_pipe(lambda: run_policy(config, name, form, kubeconfig, context)))
+
+
+@cli.command("golden", cls=Command)
+def _golden(
+    images: Annotated[
+        list[str] | None,
+        typer.Option("--image", help="Image in the volume. May be repeated.", metavar="IMAGE"),
+    ] = None,
+    builds: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--build",
+            help="Context of a docker build, whose cache stays in the volume: the URL of a Git repository or an "
+            "archive. May be repeated.",
+            metavar="URL",
+        ),
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", help="Name of the objects.", metavar="NAME", callback=check_name)
+    ] = "docker-golden",
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            help="Namespace of the objects, whose settings count.",
+            metavar="NAME",
+            show_default="that of kubectl",
+            callback=check_namespace,
+        ),
+    ] = None,
+    storage_class: Annotated[
+        str,
+        typer.Option(
+            "--storage-class",
+            help="StorageClass of the volume.",
+            metavar="NAME",
+            show_default="the settings', else the cluster's",
+            callback=check_class,
+        ),
+    ] = "",
+    snapshot_class: Annotated[
+        str,
+        typer.Option(
+            "--snapshot-class",
+            help="Print only the VolumeSnapshot of the volume, of this class. Apply it when the Job is complete.",
+            metavar="NAME",
+            show_default=False,
+            callback=check_class,
+        ),
+    ] = "",
+    output: Annotated[str, output_flag(*ObjectsOutput)] = "yaml",
+    config: ConfigFlag = None,
+) -> None:
+    """Print a claim, and a Job that pulls images into it, so that pods can start with a copy of them.
+
+    Set the annotation or default storage-data-source of pods to pvc/NAME when the Job is complete, or to
+    volumesnapshot/NAME when the VolumeSnapshot is ready.
+
+    Exit code 0: done; 2: wrong usage, or settings with which no pod could have a copy.
+    """
+    from dind_webhook.cli.golden import run_golden
+    from dind_webhook.golden_volume import Contents
+
+    form = parse_output(output, ObjectsOutput)
+    contents = Contents(tuple(images or ()), tuple(builds or ()))
+    raise typer.Exit(
+        _run_ignoring_closed_pipe(
+            lambda: run_golden(config, name, namespace, contents, storage_class, snapshot_class, form)
+        )
+    )
 
 
 @cli.command("playground", cls=Command)

@@ -60,8 +60,8 @@ class MigrateOutput(StrEnum):
     DIFF = "diff"
 
 
-class PolicyOutput(StrEnum):
-    """The form in which policies of the API server are printed."""
+class ObjectsOutput(StrEnum):
+    """The form in which objects for `kubectl apply` are printed."""
 
     YAML = "yaml"
     JSON = "json"
@@ -102,6 +102,16 @@ def print_to_stderr(text: str, style: str, color: str) -> None:
 def print_json(value: Any) -> None:
     """Print a value as JSON, indented."""
     print(printable_json(orjson.dumps(value, option=orjson.OPT_INDENT_2), indent=2).decode())
+
+
+def print_objects(objects: list[Any], output: ObjectsOutput) -> None:
+    """Print objects for `kubectl apply -f -`."""
+    from dind_webhook.manifests import dump_yaml  # late, to keep start-up fast
+
+    if output is ObjectsOutput.JSON:
+        print_json({"apiVersion": "v1", "kind": "List", "items": objects})
+    else:
+        print_exactly("---\n".join(map(dump_yaml, objects)))
 
 
 def print_exactly(text: str) -> None:

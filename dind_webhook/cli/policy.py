@@ -3,10 +3,9 @@
 import os
 from pathlib import Path
 
-from dind_webhook.cli.output import PolicyOutput, print_exactly, print_json
+from dind_webhook.cli.output import ObjectsOutput, print_objects
 from dind_webhook.errors import ApiError
 from dind_webhook.kube import KubeClient
-from dind_webhook.manifests import dump_yaml
 from dind_webhook.model import parse_version
 from dind_webhook.mutating_policy import MINIMUM_VERSION, render_policies
 from dind_webhook.settings import load_policy
@@ -15,7 +14,7 @@ from dind_webhook.settings import load_policy
 def run_policy(
     config: Path | None,
     name: str,
-    output: PolicyOutput,
+    output: ObjectsOutput,
     kubeconfig: Path | None,
     context: str | None,
 ) -> int:
@@ -25,11 +24,7 @@ def run_policy(
     """
     if kubeconfig or context:
         _check_version(KubeClient(kubeconfig, context).version())
-    objects = render_policies(load_policy(config, os.environ), name)
-    if output is PolicyOutput.JSON:
-        print_json({"apiVersion": "v1", "kind": "List", "items": objects})
-    else:
-        print_exactly("---\n".join(map(dump_yaml, objects)))
+    print_objects(render_policies(load_policy(config, os.environ), name), output)
     return 0
 
 

@@ -67,7 +67,7 @@ from dind_webhook.injection.proxy import DIRECT_HOSTS
 from dind_webhook.injection.rules import NAMESPACE_RULES, RULES, Rule, RuleState, trace_rules
 from dind_webhook.injection.service_account_token import TOKEN_PATH, TOKEN_VOLUME_PREFIX
 from dind_webhook.injection.shared_volumes import SHAREABLE_KINDS
-from dind_webhook.injection.sidecar import METRICS_PORT_NAME
+from dind_webhook.injection.sidecar import METRICS_PORT_NAME, SNAPSHOT_GROUP
 from dind_webhook.injection.start_script import (
     CLIENT_CONFIG_VARIABLE,
     ISOLATION_VARIABLE,
@@ -122,6 +122,7 @@ __all__ = [
     "RULES",
     "RUNTIME_DIRECTORIES",
     "SHAREABLE_KINDS",
+    "SNAPSHOT_GROUP",
     "SOCKET_LINK_NAME",
     "SOCKET_NAME",
     "STALE_STATUS",

@@ -94,6 +94,11 @@ def _build_additions(
         warnings.append(
             f"the pod loses class Guaranteed: {policy.container_name} needs requests equal to its CPU and memory limits"
         )
+    if options.storage_data_source and _has_fs_group(pod):
+        warnings.append(
+            "spec.securityContext.fsGroup: kubelet gives that group every file in the copied storage, those of images "
+            "too, unless fsGroupPolicy of the CSI driver is None"
+        )
     if selection.early_containers:
         names = [container.name for container in selection.early_containers]
         warnings.append(warn_of_names("these init containers run before dind and cannot have Docker", names))
@@ -149,6 +154,11 @@ def _fit_ephemeral_storage(options: Options, policy: Policy, *, is_limited: bool
 
 def _is_on_disk(options: Options) -> bool:
     return options.storage_medium is StorageMedium.DISK and not options.has_storage_claim
+
+
+def _has_fs_group(pod: Pod) -> bool:
+    security = pod.spec.security_context
+    return security is not None and security.fs_group is not None
 
 
 def _limits_ephemeral_storage(pod: Pod, policy: Policy) -> bool:

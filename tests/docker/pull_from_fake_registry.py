@@ -20,8 +20,8 @@ from typing import Any
 from newest_dockerd import running_daemon
 
 # Not a loopback address: the daemon treats every registry on loopback as insecure
-_ADDRESS = "192.0.2.1"
-_HOSTS = f"127.0.0.1 localhost\n{_ADDRESS} registry-1.docker.io auth.docker.io index.docker.io\n"
+ADDRESS = "192.0.2.1"
+HOSTS = f"127.0.0.1 localhost\n{ADDRESS} registry-1.docker.io auth.docker.io index.docker.io\n"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
@@ -92,13 +92,13 @@ def main() -> None:
     """
     certificate, key, folder, *command = sys.argv[1:]
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    subprocess.run(["ip", "address", "add", f"{_ADDRESS}/24", "dev", "lo"], check=True)
+    subprocess.run(["ip", "address", "add", f"{ADDRESS}/24", "dev", "lo"], check=True)
     hosts = Path(folder, "hosts")
-    hosts.write_text(_HOSTS)
+    hosts.write_text(HOSTS)
     subprocess.run(["mount", "--bind", hosts, "/etc/hosts"], check=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    server = _Server((_ADDRESS, 443), FakeRegistry)
+    server = _Server((ADDRESS, 443), FakeRegistry)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with running_daemon(command, Path(folder)) as connection:

@@ -17,6 +17,7 @@ PAGES = {
     "migrate": "cli.md",
     "list": "cli.md",
     "policy": "policies.md",
+    "golden": "golden-volumes.md",
 }
 CELLS = {
     page: re.findall(r"^\| (`-[^|]*) \|", (DOCS / page).read_text("utf-8"), re.MULTILINE) for page in PAGES.values()

@@ -148,6 +148,15 @@ if [ "$DIND_ISOLATION" ] && ! in_user_namespace; then
 hostUsers: false"
 fi
 
+# Where layers hide files of those below, they say so by other attributes if dockerd unpacked them in a user namespace
+# (`userxattr` of overlayfs). A golden volume has the word of where that was.
+own=none
+if in_user_namespace; then own=userns; fi
+if [ -f /var/lib/docker/golden ] && read -r made < /var/lib/docker/golden && [ "$made" != "$own" ]; then
+  echo "the golden volume was made with isolation $made, and this daemon has $own: it starts without its images" >&2
+  rm -rf /var/lib/docker/*
+fi
+
 # In these cases nested containers are within the limits of the pod already. With a cgroup namespace of its own, a
 # container sees / as its cgroup. In Kata and gVisor, the sandbox is the limit, and kata-agent cannot start probes in a
 # cgroup with child cgroups. Kata mounts files from its shared file system or, without one, from copies in the virtual

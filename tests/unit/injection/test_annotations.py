@@ -684,6 +684,21 @@ def test_a_pod_with_a_data_source_needs_no_ephemeral_storage() -> None:
     assert "ephemeral-storage" not in daemon["resources"]["requests"]
 
 
+@pytest.mark.parametrize(
+    ("security", "options", "is_warned"),
+    [
+        ({"fsGroup": 1000}, {"storage-data-source": "pvc/golden"}, True),
+        ({"runAsUser": 1000}, {"storage-data-source": "pvc/golden"}, False),
+        ({"fsGroup": 1000}, {"storage-class": "fast"}, False),
+    ],
+)
+def test_a_group_of_all_files_in_a_copy_is_worth_a_warning(
+    security: dict[str, int], options: dict[str, str], *, is_warned: bool
+) -> None:
+    decision = inject(a_pod(options=options, securityContext=security), None, _OPEN)
+    assert any("fsGroup: kubelet gives that group" in warning for warning in decision.warnings) is is_warned
+
+
 def test_a_volume_needs_a_size() -> None:
     policy = permissive_policy(defaults={"storage-size": ""})
     for options in ({"storage-class": "fast"}, {"storage-medium": "Volume"}, {"storage-data-source": "pvc/golden"}):

@@ -123,6 +123,22 @@ def test_containers_get_the_limits_less_a_reserve_for_the_daemon(container: Cont
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize(("node_user", "own"), [(0, "none"), (131072, "userns")])
+@pytest.mark.parametrize("made", ["none", "userns"])
+def test_a_golden_volume_of_another_isolation_is_emptied(
+    container: Container, node_user: int, own: str, made: str
+) -> None:
+    """Its layers would show files that they hide."""
+    (container.root / "uid_map").write_text(f"         0 {node_user}      65536\n")
+    storage = container.root / "var/lib/docker"
+    (storage / "containerd").mkdir(parents=True)
+    (storage / "golden").write_text(f"{made}\n")
+    said = container.with_cgroups().start(DIND_ISOLATION=own if own == "userns" else "").stderr
+    assert {path.name for path in storage.iterdir()} == ({"containerd", "golden"} if made == own else set())
+    line = f"the golden volume was made with isolation {made}, and this daemon has {own}: it starts without its images"
+    assert (line in said) is (made != own)
+
+
 def test_few_programs_run_because_pods_wait_for_the_script(tmp_path: Path) -> None:
     """The shell of busybox has these programs in itself, so only another shell shows what starts."""
     (tmp_path / "bin").mkdir()
