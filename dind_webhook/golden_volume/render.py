@@ -60,15 +60,9 @@ def render_volume(
     `storage_class` or, if that is empty, the one of the settings or of the cluster.
     """
     _check_settings(policy)
-    options = policy.defaults
-    claim: JsonObject = {
-        "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": options.storage_size}},
-    }
-    if chosen_class := storage_class or options.storage_class:
-        claim["storageClassName"] = chosen_class
     metadata = _metadata(name, namespace)
-    job = {"backoffLimit": _RETRIES, "template": _pod_template(policy, contents, name)}
+    template, claim = _pod_template(policy, contents, name, storage_class)
+    job = {"backoffLimit": _RETRIES, "template": template}
     return [
         {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": claim},
         {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": job},
@@ -102,9 +96,11 @@ def _check_settings(policy: Policy) -> None:
         raise SettingsError(["injection.defaults.storage-size is empty: a volume needs a size; set it"])
 
 
-def _pod_template(policy: Policy, contents: Contents, claim: str) -> JsonObject:
-    """Return the pod that fills the claim: one that the core injects, with the claim as the daemon's storage."""
-    own = replace(policy, defaults=_options(policy.defaults))
+def _pod_template(
+    policy: Policy, contents: Contents, claim_name: str, storage_class: str
+) -> tuple[JsonObject, JsonObject]:
+    """Return the pod that the core injects, with a claim as the daemon's storage, and the spec of the claim."""
+    own = replace(policy, defaults=_options(policy.defaults, storage_class))
     container = {
         "name": _CONTAINER,
         # The image of the daemon has the client.
@@ -127,23 +123,23 @@ def _pod_template(policy: Policy, contents: Contents, claim: str) -> JsonObject:
     injected: JsonObject = jsonpatch.apply_patch(pod, list(decision.operations))
     spec = injected["spec"]
     (volume,) = (each for each in spec["volumes"] if each["name"] == policy.storage_volume)
-    del volume["ephemeral"]
-    volume["persistentVolumeClaim"] = {"claimName": claim}
+    claim = volume.pop("ephemeral")["volumeClaimTemplate"]["spec"]
+    volume["persistentVolumeClaim"] = {"claimName": claim_name}
     spec["containers"][0]["volumeMounts"].append({"name": policy.storage_volume, "mountPath": DATA_ROOT})
     # The webhook would take this volume for one that somebody else has put there.
     annotations = {key: text for key, text in injected["metadata"]["annotations"].items() if key != STATUS}
     labels = {key: text for key, text in injected["metadata"].get("labels", {}).items() if key != INJECTED}
     metadata = {"annotations": {**annotations, INJECT: DISABLED}, **({"labels": labels} if labels else {})}
-    return {"metadata": metadata, "spec": spec}
+    return {"metadata": metadata, "spec": spec}, claim
 
 
-def _options(options: Options) -> Options:
+def _options(options: Options, storage_class: str) -> Options:
     """Return the options of the pod: an own daemon that ends with the other container, and storage on a claim."""
     return replace(
         options,
         containers=(),
         placement=Placement.NATIVE,
         storage_medium=StorageMedium.VOLUME,
-        storage_class=None,
+        storage_class=storage_class or options.storage_class,
         storage_data_source=None,
     )
