@@ -10,6 +10,8 @@ from dind_webhook.injection.parsers import parse_registry_mirrors
 
 HUB = f"{RELEASE}-cache-docker-io"
 OTHER = f"{RELEASE}-cache-registry-example-5000"
+# Names that begin in the same way
+LONG = [f"123456789012.dkr.ecr.us-east-{number}.amazonaws.com" for number in (1, 2)]
 _URL = f"http://{{}}.{NAMESPACE}.svc:5000"
 KINDS = {"StatefulSet", "Service", "ConfigMap", "ServiceAccount"}
 
@@ -23,8 +25,8 @@ def with_cache(defaults: dict[str, Any] | None = None, **cache: Any) -> dict[str
 
 
 def container(values: Any, name: str = HUB) -> Any:
-    (found,) = only(render(values), "StatefulSet", name)["spec"]["template"]["spec"]["containers"]
-    return found
+    containers = only(render(values), "StatefulSet", name)["spec"]["template"]["spec"]["containers"]
+    return next(each for each in containers if each["name"] == "registry")
 
 
 def mirrors(values: Any) -> dict[str, str]:
@@ -47,11 +49,31 @@ def test_each_registry_has_a_cache_of_its_own() -> None:
         assert yaml.safe_load(config[f"{name}.yml"])["proxy"] == {"remoteurl": url, "ttl": "168h"}
         spec = only(objects, "StatefulSet", name)["spec"]
         (volume,) = spec["template"]["spec"]["volumes"]
-        assert volume["configMap"]["items"] == [{"key": f"{name}.yml", "path": "config.yml"}]
+        assert {"key": f"{name}.yml", "path": "config.yml"} in volume["configMap"]["items"]
         selector = only(objects, "Service", name)["spec"]["selector"]
         assert selector == spec["selector"]["matchLabels"]
         assert selector.items() <= spec["template"]["metadata"]["labels"].items()
-    assert config.keys() == {f"{name}.yml" for name in urls}
+    assert config.keys() == {"coalesce_fetches.py", *(f"{name}.yml" for name in urls)}
+
+
+def test_daemons_reach_only_the_container_that_coalesces_fetches() -> None:
+    objects = render(with_cache())
+    config = yaml.safe_load(only(objects, "ConfigMap", f"{RELEASE}-cache")["data"][f"{HUB}.yml"])
+    containers = only(objects, "StatefulSet", HUB)["spec"]["template"]["spec"]["containers"]
+    (coalescer,) = [each for each in containers if each["name"] == "coalesce"]
+    port, cache_port, folder = coalescer["command"][2:]
+    assert {"name": "http", "containerPort": int(port), "protocol": "TCP"} in coalescer["ports"]
+    assert config["http"]["addr"] == f"127.0.0.1:{cache_port}"
+    assert config["storage"]["filesystem"]["rootdirectory"] == folder
+    assert {"name": "images", "mountPath": folder, "readOnly": True} in coalescer["volumeMounts"]
+
+
+def test_long_names_of_registries_give_names_of_objects_that_differ() -> None:
+    objects = render(with_cache(upstreams=[{"registry": name} for name in LONG]), release="r" * 50)
+    names = [each["metadata"]["name"] for each in objects if each["kind"] == "StatefulSet"]
+    assert len(set(names)) == len(LONG)
+    # A Service has as many characters at most as a label, and a revision of a StatefulSet has eleven more.
+    assert all(len(name) <= 52 for name in names)
 
 
 def test_pods_use_the_caches_by_themselves() -> None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cluster.cluster import Cluster
+from cluster.processes import Process
 from kube import until
 
 
@@ -18,7 +19,9 @@ def outside_service(node: Cluster, name: str, command: Sequence[str | Path], por
         until(f"{name} to listen", lambda: _listens(address, port))
         yield address
     finally:
-        service.parent.kill()
+        # Its parent, nsenter, ends with it, but not the other way round.
+        if service.parent.poll() is None:
+            Process.of(service.wait_for_pid()).kill()
         service.parent.wait()
 
 

@@ -3,10 +3,13 @@
 {{- $caches := list -}}
 {{- range .Values.cache.upstreams -}}
 {{- $slug := regexReplaceAll "[^a-z0-9]+" .registry "-" -}}
-{{- /* 52 characters leave room for the hash in the names of a StatefulSet's revisions. */ -}}
-{{- $name := printf "%s-cache-%s" (include "dind-webhook.fullname" $ | trunc 20 | trimSuffix "-") $slug | trunc 52 | trimSuffix "-" -}}
+{{- /* Names of 52 characters leave room for the hash in the names of a StatefulSet's revisions. */ -}}
+{{- if gt (len $slug) 25 -}}
+{{- $slug = printf "%s-%s" ($slug | trunc 16 | trimSuffix "-") (sha256sum .registry | trunc 8) -}}
+{{- end -}}
+{{- $name := printf "%s-cache-%s" (include "dind-webhook.fullname" $ | trunc 20 | trimSuffix "-") $slug -}}
 {{- $url := .url | default (eq .registry "docker.io" | ternary "https://registry-1.docker.io" (printf "https://%s" .registry)) -}}
-{{- $caches = append $caches (dict "registry" .registry "name" $name "url" $url "component" (printf "cache-%s" $slug | trunc 63 | trimSuffix "-") "key" (replace ":" "_" .registry)) -}}
+{{- $caches = append $caches (dict "registry" .registry "name" $name "url" $url "component" (printf "cache-%s" $slug) "key" (replace ":" "_" .registry)) -}}
 {{- end -}}
 {{- toJson $caches -}}
 {{- end -}}
@@ -38,7 +41,8 @@ storage:
   delete: {enabled: true}
   cache: {blobdescriptor: inmemory}
 http:
-  addr: :5000
+  # Only the container "coalesce" asks it.
+  addr: 127.0.0.1:5002
   debug:
     addr: :5001
     prometheus: {enabled: true, path: /metrics}

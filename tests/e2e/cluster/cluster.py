@@ -23,6 +23,7 @@ from cluster import (
     local_node,
     prerequisites,
     services,
+    small_programs,
     sysctls,
     vm,
 )
@@ -134,6 +135,7 @@ def prepare(cache: Cache, name: str, version: str = VERSION, node: bool = True) 
         vm.check(linux, logs / "vm-check.log")
         built = binaries.build(cache, version, node, logs / "go.log")
         docker.build(cache, logs / "go.log")
+        small_programs.build(cache, logs / "go.log")
         images.pack_all(cache, logs / "debian.log")
         return built, NodeParts(linux, disk.make(cache, built, logs / "disk.log"))
 
@@ -235,6 +237,7 @@ class _Startup:
             self._wait_for("the API server", lambda: self._kubectl_works("get", "--raw=/readyz"))
             self._start(sandbox, {"controller-manager": commands.controller_manager, "scheduler": commands.scheduler})
         if parts:
+            self._start_dns(sandbox)
             self._fill_registry(sandbox)
             self._start_local_node(sandbox)
             with step("waiting for the nodes"):
@@ -259,6 +262,12 @@ class _Startup:
             self._wait_for("containerd", node.has_containerd)
             images.load_all(self._cluster.cache, node.ctr)
         self._start(sandbox, {"kubelet": node.kubelet(config), "kube-proxy": node.kube_proxy(config)})
+
+    def _start_dns(self, sandbox: Sandbox) -> None:
+        config = self._state.root / "Corefile"
+        config.write_text(configs.dns(self._record.link.control_plane, self._state.kubeconfig))
+        program = small_programs.COREDNS.path(self._cluster.cache)
+        self._start(sandbox, {"coredns": services.dns(program, config)})
 
     def _fill_registry(self, sandbox: Sandbox) -> None:
         config = self._state.root / "registry.yaml"

@@ -1,4 +1,4 @@
-"""Write the configuration files of the processes on a node, and of the registry."""
+"""Write the configuration files of the processes on a node, of the registry, and of the cluster's DNS."""
 
 import json
 from dataclasses import dataclass
@@ -11,6 +11,8 @@ from cluster.pki import Pki
 POD_NETWORK = "10.88.0.0/16"
 SERVICE_NETWORK = "10.96.0.0/16"
 REGISTRY_PORT = 5000
+DNS_PORT = 53
+_DOMAIN = "cluster.local"
 # The process IDs of a pod on the virtual machine, threads counted. Many Kubernetes services set a limit.
 POD_PIDS = 1024
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
@@ -32,9 +34,9 @@ _WRITABLE_CGROUPS_HANDLER = f"""\
 class NodeConfig:
     """The settings of a node, and the paths of its configuration files.
 
-    `folder` has these files, as the node's processes see it. `registry` is an IP address. `pods` is the network of the
-    node's pods. `cgroup` is the cgroup of this machine below which the pods are. It is empty if the node has a kernel
-    of its own.
+    `folder` has these files, as the node's processes see it. `registry` is the IP address of the registry, and of the
+    cluster's DNS. `pods` is the network of the node's pods. `cgroup` is the cgroup of this machine below which the pods
+    are. It is empty if the node has a kernel of its own.
     """
 
     name: str
@@ -76,7 +78,6 @@ class NodeConfig:
             / "registries"
             / "docker.io"
             / "hosts.toml": f'server = "http://{self.registry}:{REGISTRY_PORT}"\n',
-            # Connections to port 53 of this address are refused at once.
             self.folder / "resolv.conf": f"nameserver {self.registry}\n",
             self.containerd: self._containerd(),
             self.kubelet: json.dumps(self._kubelet()),
@@ -131,7 +132,7 @@ version = 3
             # The nodes have no systemd.
             "cgroupDriver": "cgroupfs",
             "clusterDNS": [self.registry],
-            "clusterDomain": "cluster.local",
+            "clusterDomain": _DOMAIN,
             "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
             "evictionHard": {"nodefs.available": "1%", "imagefs.available": "1%", "memory.available": "100Mi"},
             # 100 disables garbage collection: a removed image could not be pulled again.
@@ -174,3 +175,23 @@ def registry(storage: Path) -> str:
             "http": {"addr": f":{REGISTRY_PORT}"},
         }
     )
+
+
+def dns(address: str, kubeconfig: Path) -> str:
+    """Return the configuration of CoreDNS, which resolves the names of Services, and no others."""
+    return f"""\
+{_DOMAIN}:{DNS_PORT} {{
+  bind {address}
+  errors
+  kubernetes {_DOMAIN} {{
+    kubeconfig {kubeconfig}
+  }}
+}}
+.:{DNS_PORT} {{
+  bind {address}
+  errors
+  template IN ANY . {{
+    rcode NXDOMAIN
+  }}
+}}
+"""

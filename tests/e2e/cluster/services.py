@@ -71,3 +71,7 @@ def control_plane_commands(binaries: Binaries, state: State, address: str, pki: 
 
 def registry(config: Path) -> Command:
     return ["docker-registry", "serve", config]
+
+
+def dns(program: Path, config: Path) -> Command:
+    return [program, f"-conf={config}"]
