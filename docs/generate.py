@@ -311,8 +311,8 @@ the settings or an upgrade.
 - A pod that needs more than the policies can do is denied, even if only its namespace asks. The message names the
   option or the member, and says that only the webhook can do that. Such pods have an option with a value that is not in
   the table below, `hostUsers: false` in sidecar mode, `resources` of the whole pod, a container that may run a Docker
-  daemon, a container that is not root and sets neither `HOME` nor `DOCKER_CONFIG`, `..` in a path of a mount, or
-  variables for TLS and a `DOCKER_HOST` that may be the injected daemon.
+  daemon, `..` in a path of a mount, a mount at `/` of a container that may have no home, or variables for TLS and a
+  `DOCKER_HOST` that may be the injected daemon.
 - There are no warnings, no metrics, no log of decisions, and no suggestions for a typo. A denial names the first
   mistake only.
 - `dind-webhook check` expects a webhook. `dind-webhook list`, `inject` and `explain -f` do not.

@@ -32,7 +32,9 @@ from dind_webhook.injection import (
 )
 from dind_webhook.model import JsonObject
 from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed, closed_path, when
+from dind_webhook.mutating_policy.homeless import HAS_HOMELESS
 from dind_webhook.mutating_policy.patterns import (
+    HOMELESS,
     MAIN,
     Additions,
     Words,
@@ -185,7 +187,12 @@ def _name_taken(policy: Policy, additions: Additions) -> str:
         message = read_message(policy, pod, Reason.NAME_TAKEN)
         taken = f"v.name == {cel_literal(volume['name'])} && !{_is_injected_volume(additions)}"
         found.append(when(f"!variables.injected && variables.volumes.exists(v, {taken})", message))
-    return " + ".join(found) or "[]"
+    config = additions.homeless.volume["name"]
+    pod = pattern_pod(mode, container=HOMELESS, spec={"volumes": [{"name": config, "secret": {}}]})
+    message = read_message(policy, pod, Reason.NAME_TAKEN)
+    taken = f"variables.volumes.exists(v, v.name == {cel_literal(config)})"
+    found.append(when(f"!variables.injected && {HAS_HOMELESS} && {taken}", message))
+    return " + ".join(found)
 
 
 def _foreign_mounts(policy: Policy, additions: Additions) -> str:
@@ -198,8 +205,13 @@ def _foreign_mounts(policy: Policy, additions: Additions) -> str:
     pod = injected_pattern(policy, pattern_pod(additions.mode))
     pod["spec"]["containers"][0]["volumeDevices"] = [{"name": names[0], "devicePath": "/dev/example"}]
     of_device = read_message(policy, pod, Reason.NAME_TAKEN, {MAIN: "c.name", names[0]: "d.name"})
-    is_foreign = f"m.name in {cel_literal(names)} && !{_is_injected_mount(additions)}"
-    devices = f"c.?volumeDevices.orValue([]).filter(d, d.name in {cel_literal(names)}).map(d, {of_device})"
+    config = cel_literal(additions.homeless.volume["name"])
+    is_added, is_added_device = (
+        f"({name} in {cel_literal(names)} || ({HAS_HOMELESS} && {name} == {config}))" for name in ("m.name", "d.name")
+    )
+    own_directory = f"(c.name in variables.homeless && {_is_same_mount(additions.homeless.mount, 'c.name')})"
+    is_foreign = f"{is_added} && !({_is_injected_mount(additions)} || {own_directory})"
+    devices = f"c.?volumeDevices.orValue([]).filter(d, {is_added_device}).map(d, {of_device})"
     mounts = f"c.?volumeMounts.orValue([]).filter(m, {is_foreign}).map(m, {of_mount})"
     return f"variables.containers.map(c, {devices} + {mounts}).flatten()"
 
@@ -212,7 +224,9 @@ def _is_injected_mount(additions: Additions) -> str:
     return f"(c.name == {cel_literal(additions.container_name)} ? {daemon} : {clients})"
 
 
-def _is_same_mount(desired: JsonObject) -> str:
+def _is_same_mount(desired: JsonObject, sub_path: str | None = None) -> str:
+    """Return whether the mount `m` is a desired one. `sub_path` is an expression in place of its own subPath."""
+    sub_path = sub_path or cel_literal(desired.get("subPath", ""))
     is_volume = f"m.name == {cel_literal(desired['name'])}"
     if desired.get("subPath") == SOCKET_LINK_NAME:
         return (
@@ -221,7 +235,7 @@ def _is_same_mount(desired: JsonObject) -> str:
         )
     return (
         f"({is_volume} && {closed_path('m.mountPath')} == {cel_literal(closed(desired['mountPath']))} "
-        f"&& m.?subPath.orValue('') == {cel_literal(desired.get('subPath', ''))} && m.?subPathExpr.orValue('') == '' "
+        f"&& m.?subPath.orValue('') == {sub_path} && m.?subPathExpr.orValue('') == '' "
         f"&& m.?readOnly.orValue(false) == {cel_literal(desired.get('readOnly', False))} "
         "&& m.?mountPropagation.orValue('None') == 'None' && m.?recursiveReadOnly.orValue('Disabled') == 'Disabled')"
     )
@@ -309,6 +323,7 @@ class _StaleProblems:
             yield from self._of_container(self._additions.container)
         for volume in self._additions.volumes:
             yield from self._of_volume(volume)
+        yield self._of_homeless_volume()
         for key, value in self._additions.node_selector.items():
             pod = deepcopy(self._injected)
             pod["spec"]["nodeSelector"][key] = _VALUE
@@ -351,6 +366,14 @@ class _StaleProblems:
         if self._additions.container is None:
             pod["spec"]["volumes"] = []
             yield when(f"!variables.volumes.exists(v, v.name == {name})", self._message(pod))
+
+    def _of_homeless_volume(self) -> str:
+        name = self._additions.homeless.volume["name"]
+        pod = injected_pattern(self._policy, pattern_pod(self._additions.mode, container=HOMELESS))
+        (config,) = (each for each in pod["spec"]["volumes"] if each["name"] == name)
+        config["secret"] = config.pop("emptyDir")
+        is_other = f"variables.volumes.exists(v, v.name == {cel_literal(name)} && !has(v.emptyDir))"
+        return when(f"{HAS_HOMELESS} && {is_other}", self._message(pod))
 
     def _of_isolation(self) -> Iterator[str]:
         status = orjson.loads(self._injected["metadata"]["annotations"][STATUS])

@@ -45,7 +45,7 @@ def limit_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
         condition = "has(object.spec.resources) && variables.ownContainers.size() == 0"
         yield DenialRule("podResources", when(condition, cel_literal(message)))
     yield DenialRule("pathWithDots", _path_with_dots())
-    yield DenialRule("homelessClient", _homeless_client())
+    yield DenialRule("homelessBelowRoot", _homeless_below_root())
     yield DenialRule("tlsOfOtherDaemon", _tls_of_other_daemon(additions, has_tcp=policy.defaults.tcp is not None))
 
 
@@ -131,25 +131,14 @@ def _path_with_dots() -> str:
     return f"variables.containers.map(c, {mounts}).flatten()"
 
 
-def _homeless_client() -> str:
-    """Return the messages about containers that the core gives a directory at /.docker (`find_homeless_clients`)."""
-    mounts_one = f"c.?volumeMounts.orValue([]).exists(m, {closed_path('m.mountPath')}.contains('/.docker/'))"
-    user, non_root = (
-        f"c.?securityContext.?{member}.or(object.spec.?securityContext.?{member})"
-        for member in ("runAsUser", "runAsNonRoot")
-    )
-    states_non_root = f"({user}.hasValue() ? {user}.value() != 0 : {non_root}.orValue(false))"
-    homes = "c.?env.orValue([]).filter(e, e.name == 'HOME')"
-    has_root_home = f"{homes}.exists(e, e.?value.orValue('') == '/')"
-    condition = (
-        f"!c.?env.orValue([]).exists(e, e.name == 'DOCKER_CONFIG') && !{mounts_one} "
-        f"&& ({has_root_home} || (size({homes}) == 0 && {states_non_root}))"
-    )
+def _homeless_below_root() -> str:
+    """Return the messages about mounts at `/` of containers that get a directory at /.docker."""
     message = (
-        "'container \"' + c.name + '\" may have no home that its user can write, and "
-        f"{_WEBHOOK} give it a directory for the Docker client; set HOME to one, or DOCKER_CONFIG'"
+        "'container \"' + c.name + '\" mounts volume \"' + m.name + '\" at /, and may have no home that its user can "
+        f"write; {_WEBHOOK} tell whether a directory for the Docker client is possible; set HOME'"
     )
-    return f"variables.clients.filter(c, {condition}).map(c, {message})"
+    mounts = f"c.?volumeMounts.orValue([]).filter(m, {closed_path('m.mountPath')} == '//').map(m, {message})"
+    return f"variables.clients.filter(c, c.name in variables.homeless).map(c, {mounts}).flatten()"
 
 
 def _tls_of_other_daemon(additions: Additions, *, has_tcp: bool) -> str:

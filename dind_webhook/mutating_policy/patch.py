@@ -23,6 +23,7 @@ from dind_webhook.mutating_policy.expressions import (
     let,
     member_operations,
 )
+from dind_webhook.mutating_policy.homeless import HAS_HOMELESS, homeless_entries
 from dind_webhook.mutating_policy.patterns import Additions
 
 # The annotation with the name of a container of the pod
@@ -33,7 +34,8 @@ def patch_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str,
     """Yield the name and the expression of each variable that the patch uses besides those of `variables`."""
     yield "clientEnv", _json(additions.client_env)
     yield "clientMounts", _mount_entries(additions.client_mounts)
-    yield "addedVolumes", _json(additions.volumes)
+    homeless = f"({HAS_HOMELESS} ? {_json([additions.homeless.volume])} : [])"
+    yield "addedVolumes", f"{_json(additions.volumes)} + {homeless}"
     yield "addedAnnotations", _annotations(additions)
     if additions.container is not None:
         yield "isVariant", _variant_condition(additions)
@@ -72,9 +74,9 @@ def _operations(additions: Additions) -> Iterator[str]:
             f"{_json(additions.image_pull_secrets)}.filter(s, !{existing}.exists(e, e.?name.orValue('') == s.name))"
         )
         yield append_operations(_text("/spec/imagePullSecrets"), "has(object.spec.imagePullSecrets)", missing)
-    yield _client_operations("containers", "object.spec.containers", "variables.isMainClient")
+    yield _client_operations(additions, "containers", "object.spec.containers", "variables.isMainClient")
     if additions.serves_init:
-        yield _client_operations("initContainers", "variables.initContainers", "variables.isInitClient")
+        yield _client_operations(additions, "initContainers", "variables.initContainers", "variables.isInitClient")
     missing = "variables.addedVolumes.filter(v, !variables.volumes.exists(e, e.name == v.name))"
     yield append_operations(_text("/spec/volumes"), "has(object.spec.volumes)", missing)
     if additions.container is not None:
@@ -95,7 +97,17 @@ def _group_operations(group: int) -> str:
 
 def _annotations(additions: Additions) -> str:
     """Return a map of the annotations, with the pod's own first container as the default one."""
-    texts = [f"{_text(key)}: {_text(text)}" for key, text in additions.annotations.items() if key != _DEFAULT_CONTAINER]
+    texts = []
+    for key, other in additions.homeless.annotations.items():
+        text = additions.annotations.get(key)
+        if key == _DEFAULT_CONTAINER:
+            continue
+        if text is None:
+            texts.append(f"?{_text(key)}: {HAS_HOMELESS} ? optional.of({_text(other)}) : optional.none()")
+        elif text == other:
+            texts.append(f"{_text(key)}: {_text(text)}")
+        else:
+            texts.append(f"{_text(key)}: {HAS_HOMELESS} ? {_text(other)} : {_text(text)}")
     texts.append(
         f"?{_text(_DEFAULT_CONTAINER)}: variables.mainClients.size() > 0 "
         "? optional.of(string(variables.mainClients[0].name)) : optional.none()"
@@ -111,7 +123,7 @@ def _has_toleration() -> str:
     return f"object.spec.?tolerations.orValue([]).exists(e, {same} && {seconds})"
 
 
-def _client_operations(member: str, containers: str, is_client: str) -> str:
+def _client_operations(additions: Additions, member: str, containers: str, is_client: str) -> str:
     place = f"'/spec/{member}/' + string(i)"
     env = append_operations(
         f"{place} + '/env'",
@@ -119,7 +131,9 @@ def _client_operations(member: str, containers: str, is_client: str) -> str:
         "variables.clientEnv.filter(e, !c.?env.orValue([]).exists(own, own.name == e.name))",
     )
     mounts = append_operations(
-        f"{place} + '/volumeMounts'", "has(c.volumeMounts)", _missing_mounts("variables.clientMounts", "c")
+        f"{place} + '/volumeMounts'",
+        "has(c.volumeMounts)",
+        _missing_mounts(f"(variables.clientMounts + {homeless_entries(additions)})", "c"),
     )
     return f"{containers}.transformList(i, c, {is_client}[i], {env} + {mounts}).flatten()"
 
@@ -204,7 +218,7 @@ def _shared_volume_variables(additions: Additions) -> Iterator[tuple[str, str]]:
 
     The rules are those of `injection.shared_volumes`: mounts are named by their index in `mounts`.
     """
-    own = [volume["name"] for volume in additions.volumes]
+    own = [volume["name"] for volume in (*additions.volumes, additions.homeless.volume)]
     kinds = any_of([f"has(v.{kind})" for kind in sorted(SHAREABLE_KINDS)])
     yield "mounts", "variables.mainFirstClients.map(c, c.?volumeMounts.orValue([])).flatten()"
     yield "paths", f"variables.mounts.map(m, {closed_path('m.mountPath')})"

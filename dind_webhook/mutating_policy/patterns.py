@@ -21,6 +21,18 @@ _POD_MEMBERS = frozenset(
 _CLIENT_MEMBERS = frozenset({"name", "image", "env", "volumeMounts"})
 
 
+class HomelessAdditions(NamedTuple):
+    """What pods get whose clients may have a home that they cannot write (`find_homeless_clients`).
+
+    Each such client gets `mount`, whose `subPath` is the name of the client.
+    """
+
+    volume: JsonObject
+    mount: JsonObject
+    # All annotations of such a pod
+    annotations: dict[str, str]
+
+
 class Additions(NamedTuple):
     """Everything that a mode adds to a pod whose own members do not matter.
 
@@ -45,6 +57,7 @@ class Additions(NamedTuple):
     node_selector: dict[str, str]
     tolerations: list[JsonObject]
     image_pull_secrets: list[JsonObject]
+    homeless: HomelessAdditions
 
 
 def pattern_pod(
@@ -122,7 +135,24 @@ def read_additions(policy: Policy, mode: Mode) -> Additions:
         node_selector=spec.get("nodeSelector", {}),
         tolerations=spec.get("tolerations", []),
         image_pull_secrets=spec.get("imagePullSecrets", []),
+        homeless=_read_homeless_additions(policy, mode, pod),
     )
+
+
+# The client of a pattern pod is not root and has no home.
+HOMELESS: JsonObject = {"securityContext": {"runAsUser": 1000}}
+
+
+def _read_homeless_additions(policy: Policy, mode: Mode, plain: JsonObject) -> HomelessAdditions:
+    """Return what a pod gets besides the additions of `plain` if its client is homeless."""
+    pod = injected_pattern(policy, pattern_pod(mode, container=HOMELESS, spec={"initContainers": [_INIT]}))
+    main, plain_main = (_find_container(each["spec"]["containers"], MAIN) for each in (pod, plain))
+    (mount,) = (each for each in main["volumeMounts"] if each not in plain_main["volumeMounts"])
+    (volume,) = (each for each in pod["spec"]["volumes"] if each not in plain["spec"].get("volumes", []))
+    if mount.pop("subPath") != MAIN:
+        raise LookupError("the subPath of the client's directory is not the name of the client")
+    annotations = {key: text for key, text in pod["metadata"]["annotations"].items() if key != INJECT}
+    return HomelessAdditions(volume, mount, annotations)
 
 
 _CLIENTS = (("containers", MAIN), ("initContainers", _INIT["name"]))

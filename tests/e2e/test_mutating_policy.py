@@ -315,6 +315,23 @@ def test_a_pod_whose_namespace_asks_is_left_alone_if_the_core_leaves_it_alone(op
     assert check(operators.of_defaults(), operators.outside, pod, "sidecar") == ""
 
 
+@pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
+@pytest.mark.parametrize(
+    "homeless",
+    [
+        {"securityContext": {"runAsUser": 1000}},
+        {"securityContext": {"runAsNonRoot": True}},
+        {"env": [{"name": "HOME", "value": "/root"}, {"name": "HOME", "value": "/"}]},
+    ],
+)
+def test_a_client_without_a_home_gets_its_directory(operators: Operators, mode: str, homeless: Manifest) -> None:
+    others = [{"name": "root", "image": "x"}, {"name": "own", "image": "x", "env": [{"name": "DOCKER_CONFIG"}]}]
+    pod = a_pod(mode, containers=[{"name": "build", "image": "x", **homeless}, *others], initContainers=[
+        {"name": "prepare", "image": "x", **homeless},
+    ])  # fmt: skip
+    assert check(operators.of_defaults(), operators.outside, pod) == ""
+
+
 def test_the_binding_that_is_missing_is_named(kube: Kube) -> None:
     with ExitStack() as stack:
         operator = Operator(kube, stack, make_policy(InjectionSettings.model_validate({"modes": ["sidecar"]})))

@@ -76,3 +76,21 @@ def test_a_pod_that_the_core_injects_has_no_message(policy: Policy) -> None:
 )
 def test_one_path_is_under_another_if_its_closed_form_begins_with_the_other(path: str, form: str) -> None:
     assert closed(path) == form
+
+
+@pytest.mark.parametrize(("mode", "evictable"), [(Mode.SIDECAR, "dind-run,dind-storage,"), (Mode.DAEMONSET, "")])
+def test_what_clients_without_a_home_get_is_apart(policy: Policy, mode: Mode, evictable: str) -> None:
+    homeless = read_additions(policy, mode).homeless
+    assert homeless.volume == {"name": "dind-config", "emptyDir": {}}
+    assert homeless.mount == {"name": "dind-config", "mountPath": "/.docker"}
+    assert homeless.annotations["cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"] == (
+        f"{evictable}dind-config"
+    )
+
+
+def test_a_client_without_a_home_may_change_nothing_else(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second mount that injection adds one day would be missing from the policy otherwise."""
+    other = {"securityContext": {"runAsUser": 1000}, "volumeMounts": [{"name": "own", "mountPath": "/own"}]}
+    monkeypatch.setattr(patterns, "HOMELESS", other)
+    with pytest.raises(ValueError, match="unpack"):
+        read_additions(policy, Mode.SIDECAR)
