@@ -13,7 +13,13 @@ from dind_webhook.diagnostics import CHECKS, Category
 from dind_webhook.http import Metrics
 from dind_webhook.injection import INJECT, INJECTED, OPTIONS, RULES, STATUS, Mode, Option, Outcome, Reason
 from dind_webhook.injection.start_script import COMMENTED_SCRIPT
-from dind_webhook.mutating_policy import MINIMUM_VERSION, accepted_texts, list_unsupported_settings
+from dind_webhook.mutating_policy import (
+    MINIMUM_VERSION,
+    PLACEHOLDERS,
+    accepted_texts,
+    chart_file,
+    list_unsupported_settings,
+)
 from dind_webhook.settings import NamespaceSettings, Settings, list_settings, load_policy, load_settings
 from dind_webhook.strict_policy import advisory_facts, policy_facts
 
@@ -21,6 +27,7 @@ DOCS = Path(__file__).parent
 CHART_FILES = DOCS.parent / "charts" / "dind-webhook" / "files"
 STRICT = CHART_FILES / "strict.json"
 ADVISORY = CHART_FILES / "advisory.json"
+POLICIES = CHART_FILES / "policies.json"
 START_DOCKERD = CHART_FILES / "start-dockerd.sh"
 
 
@@ -269,6 +276,7 @@ def policies_page() -> str:
     others = "".join(
         f"| `{name}` | {problem} |\n" for name, problem in unsupported.items() if not name.startswith("defaults.")
     )
+    placeholders = ", ".join(f"`{'.'.join(each.path)}`" for each in PLACEHOLDERS)
     return f"""\
 # Without a webhook
 
@@ -281,17 +289,60 @@ dind-webhook policy -f settings.yaml | kubectl apply -f -
 kubectl label namespace ci dind.io/inject=enabled
 ```
 
-Do not use the policies and the webhook in the same namespaces. The daemon of daemonset mode is not part of the
-policies: the chart or `deploy/` installs it.
+The daemon of daemonset mode is not part of the policies: the chart or `deploy/` installs it.
 
 | flag | meaning |
 |---|---|
-| `-f`, `--config` | file with the operator's [settings](settings.md); only those of `injection` matter here |
-| `--name` | beginning of the names of the policies, `dind-webhook` by default |
+| `-f`, `--config` | the operator's [settings](settings.md), or the chart's ConfigMap with them; `-` is standard input |
+| `--name` | beginning of the names of the policies: `dind-webhook`, or with the chart's ConfigMap that of the chart |
 | `-o`, `--output` | `yaml` or `json` |
 | `--kubeconfig`, `--context` | check first that this cluster's API server has such policies; nothing is changed there |
 
 The exit code is 0, or 2 if the settings cannot become policies, or if the API server is too old or can't be reached.
+
+## With the chart
+
+`engine: policy` installs the policies instead of the webhook: there is no Deployment, Service, certificate, account or
+webhook configuration. The daemons, the cache, pre-pull and the [strict policy](security.md) do not depend on the
+engine. `webhook.exemptNamespaces`, `namespaceSelector`, `objectSelector` and `matchConditions` select the pods of both.
+
+```sh
+helm upgrade dind-webhook CHART --namespace dind-webhook --reuse-values --set engine=policy
+```
+
+helm cannot run the code that writes the policies, so the chart has them in a file, with placeholders for settings:
+{placeholders}.
+With other settings, or values that are out of bounds for the file, helm names them and prints the command that writes
+the policies for the value `policies`:
+
+```sh
+helm template dind-webhook CHART --namespace dind-webhook --values values.yaml --set engine=webhook \\
+  --show-only templates/configmap.yaml | dind-webhook policy -f - -o json > policies.json
+helm upgrade dind-webhook CHART --namespace dind-webhook --values values.yaml --set engine=policy \\
+  --set-file policies=policies.json
+```
+
+The policies contain a checksum of the settings and the version of the chart. After a change of one of them, helm asks
+for new policies. On an API server before {minimum}, helm refuses `engine: policy` with a sentence. `helm template` asks
+no API server: tell it the version with `--kube-version`.
+
+## Switch while pods are created
+
+Both engines leave pods alone that the other one has injected. `engine: both` has both, so that a switch in two steps
+loses no pod, in either direction:
+
+```sh
+helm upgrade dind-webhook CHART --namespace dind-webhook --reuse-values --set engine=both --wait
+dind-webhook check
+helm upgrade dind-webhook CHART --namespace dind-webhook --reuse-values --set engine=policy
+```
+
+With `engine: both`, a pod that only the webhook can inject is denied, as with `engine: policy`.
+
+A switch at once is shorter, but an API server learns new policies only after a second or so, and the webhook is gone
+then. In that time, and until a new webhook is ready, pods that ask for Docker themselves are denied by the policy of
+`policy.enabled`, and their controllers create them again. Pods of which only the namespace asks are created without
+Docker.
 
 ## What is written
 
@@ -315,7 +366,8 @@ the settings or an upgrade.
   `DOCKER_HOST` that may be the injected daemon.
 - There are no warnings, no metrics, no log of decisions, and no suggestions for a typo. A denial names the first
   mistake only.
-- `dind-webhook check` expects a webhook. `dind-webhook list`, `inject` and `explain -f` do not.
+- `dind-webhook check`, `explain` and `list` work as with the webhook. `check` skips the checks of the server. `explain`
+  says what the core does with a pod, not whether the policies deny it instead: a dry run tells.
 
 ## Options
 
@@ -430,6 +482,7 @@ def main() -> None:
         (DOCS / name).write_text(page(), "utf-8")
     STRICT.write_text(json.dumps(policy_facts(), indent=2) + "\n", "utf-8")
     ADVISORY.write_text(json.dumps(advisory_facts(), indent=2) + "\n", "utf-8")
+    POLICIES.write_text(json.dumps(chart_file(), indent=2) + "\n", "utf-8")
     START_DOCKERD.write_text(COMMENTED_SCRIPT, "utf-8")
 
 

@@ -80,9 +80,9 @@ def check_namespace(name: str | None) -> str | None:
     return name
 
 
-def check_name(name: str) -> str:
+def check_name(name: str | None) -> str | None:
     """Return the beginning of the names of objects; raise BadParameter if no object can have it."""
-    if not is_dns_label(name):
+    if name is not None and not is_dns_label(name):
         raise typer.BadParameter(f"{name!r} is not a valid name: use lower-case letters, digits and -")
     return name
 

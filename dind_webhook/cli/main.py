@@ -466,12 +466,22 @@ def _policy(
     config: Annotated[
         Path | None,
         typer.Option(
-            "--config", "-f", envvar="DIND_WEBHOOK_CONFIG", help="YAML file with operator settings.", metavar="FILE"
+            "--config",
+            "-f",
+            envvar="DIND_WEBHOOK_CONFIG",
+            help="YAML file with operator settings, or the chart's ConfigMap of them; - for standard input.",
+            metavar="FILE",
         ),
     ] = None,
     name: Annotated[
-        str, typer.Option("--name", help="Beginning of the names of the policies.", metavar="NAME", callback=check_name)
-    ] = PROGRAM,
+        str | None,
+        typer.Option(
+            "--name",
+            help="Beginning of the names of the policies; dind-webhook, or that of the chart, by default.",
+            metavar="NAME",
+            callback=check_name,
+        ),
+    ] = None,
     output: Annotated[str, output_flag(*ObjectsOutput)] = "yaml",
     kubeconfig: KubeconfigFlag = None,
     context: ContextFlag = None,

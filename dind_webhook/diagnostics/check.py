@@ -39,7 +39,8 @@ class Check(NamedTuple):
 
     `requires` names the members of Snapshot that `find_problems` reads. The check is skipped if one is unavailable, or
     if a check in `after` has failed or was skipped. `hint` is the fix; it may have the placeholders of the problem and
-    {release}, {system} (its namespace), {server} (its Deployment). A check that is not `fatal` only warns.
+    {release}, {system} (its namespace), {server} (its Deployment). A check that is not `fatal` only warns. One
+    `of_webhook` is skipped in an installation that has only policies, without effect on the checks after it.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Check(NamedTuple):
     find_problems: Callable[[Snapshot], Iterable[Problem]]
     after: tuple[str, ...] = ()
     fatal: bool = False
+    of_webhook: bool = False
 
 
 class Status(StrEnum):
@@ -81,6 +83,9 @@ def run_checks(checks: Iterable[Check], snapshot: Snapshot) -> Iterator[Result]:
     """Yield the result of each check, in order."""
     skip_reasons: dict[str, str] = {}
     for check in checks:
+        if check.of_webhook and snapshot.has_only_policies:
+            yield Result(check, Status.SKIPPED, skipped="policies of the API server inject the pods")
+            continue
         result = _run_check(check, snapshot, skip_reasons)
         if result.status is Status.FAILED:
             skip_reasons[check.name] = f"see {check.name}"
@@ -104,7 +109,7 @@ def _run_check(check: Check, snapshot: Snapshot, skip_reasons: Mapping[str, str]
 
 
 def _release_placeholders(snapshot: Snapshot) -> dict[str, str]:
-    configuration = snapshot.configuration
+    configuration = snapshot.configuration or next(iter(snapshot.injecting_policies), None)
     return {
         "release": release_name(configuration),
         "system": release_namespace(configuration) or "NAMESPACE",

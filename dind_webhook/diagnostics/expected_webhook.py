@@ -13,6 +13,8 @@ from dind_webhook.model import JsonObject, selects
 
 # Names of webhooks end in the project's own domain, those of match conditions begin with it.
 WEBHOOK_NAME_SUFFIX = ".inject.dind.io"
+# The match conditions that `dind-webhook policy` writes
+POLICY_CONDITIONS = ("dind.io/no-mirror-of-a-static-pod", "dind.io/namespaces", "dind.io/other-namespaces")
 PART_OF = "app.kubernetes.io/part-of=dind-webhook"
 NAME_LABEL = "kubernetes.io/metadata.name"
 MIN_VERSION = (1, 30)

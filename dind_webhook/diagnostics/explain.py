@@ -2,12 +2,14 @@
 
 import json
 import shlex
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from dind_webhook.diagnostics.expected_webhook import WEBHOOK_NAME_SUFFIX, WEBHOOKS
+from dind_webhook.diagnostics.expected_webhook import POLICY_CONDITIONS, WEBHOOK_NAME_SUFFIX, WEBHOOKS
 from dind_webhook.diagnostics.snapshot import (
     annotations_of,
     controller_of,
+    is_policy_selected,
     labels_of,
     name_of,
     namespace_label_of,
@@ -32,18 +34,20 @@ from dind_webhook.injection import (
 from dind_webhook.model import JsonObject, pod_templates, selects
 
 _REASONS_BEFORE_WEBHOOK = frozenset(reason for rule in NAMESPACE_RULES for reason in rule.reasons)
-_OUR_CONDITIONS = frozenset(name for entry in WEBHOOKS for name in entry.conditions)
+_OUR_CONDITIONS = frozenset((*(name for entry in WEBHOOKS for name in entry.conditions), *POLICY_CONDITIONS))
 
 
 class AdmissionInputs(NamedTuple):
     """The inputs of a decision besides the pod. `configuration` is None if it does not exist or could not be read.
 
-    `policy` is that of the cluster; the policy of the namespace decides.
+    `policy` is that of the cluster; the policy of the namespace decides. `injecting_policies` are the policies of the
+    API server that inject pods.
     """
 
     namespace: JsonObject
     configuration: JsonObject | None
     policy: Policy
+    injecting_policies: tuple[JsonObject, ...] = ()
 
 
 def decide_live(pod: JsonObject, inputs: AdmissionInputs, claim_names: tuple[str, ...] = ()) -> Decision:
@@ -73,7 +77,7 @@ def find_exclusion(pod: JsonObject, inputs: AdmissionInputs) -> str | None:
     """Return why the configuration excludes a pod of a namespace that opted in, or None if it does not."""
     configuration = inputs.configuration
     if configuration is None:
-        return None
+        return _find_exclusion_from_policies(pod, inputs)
     if not webhooks_of(configuration):
         return f"webhook configuration {name_of(configuration)} has no webhook with a name of *{WEBHOOK_NAME_SUFFIX}"
     entry = webhook_for_namespace(configuration, inputs.namespace)
@@ -86,10 +90,33 @@ def find_exclusion(pod: JsonObject, inputs: AdmissionInputs) -> str | None:
     return None
 
 
+def _find_exclusion_from_policies(pod: JsonObject, inputs: AdmissionInputs) -> str | None:
+    """Return why the injecting policies, if there are any, exclude a pod, or None if they do not."""
+    selecting = _policies_for_namespace(inputs)
+    if not selecting:
+        policies = inputs.injecting_policies
+        return f"no namespaceSelector of {_list_policies(policies)} matches its namespace" if policies else None
+    if any(selects(each["spec"]["matchConstraints"].get("objectSelector"), labels_of(pod)) for each in selecting):
+        return None
+    return f"no objectSelector of {_list_policies(selecting)} matches its labels"
+
+
+def _policies_for_namespace(inputs: AdmissionInputs) -> list[JsonObject]:
+    return [each for each in inputs.injecting_policies if is_policy_selected(each, inputs.namespace)]
+
+
+def _list_policies(policies: Iterable[JsonObject]) -> str:
+    return f"MutatingAdmissionPolicies {', '.join(map(name_of, policies))}"
+
+
 def custom_match_conditions(inputs: AdmissionInputs) -> list[str]:
     """Return the names of match conditions that the operator has added; only the API server can evaluate them."""
-    entry = webhook_for_namespace(inputs.configuration, inputs.namespace) if inputs.configuration else None
-    names = [condition["name"] for condition in (entry or {}).get("matchConditions") or []]
+    if inputs.configuration is None:
+        sources = [each["spec"] for each in _policies_for_namespace(inputs)]
+    else:
+        sources = [webhook_for_namespace(inputs.configuration, inputs.namespace) or {}]
+    # The policies of the modes have the same.
+    names = dict.fromkeys(each["name"] for source in sources for each in source.get("matchConditions") or [])
     return [name for name in names if name not in _OUR_CONDITIONS]
 
 

@@ -1,7 +1,7 @@
 """A snapshot of a cluster, read once for all checks."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -51,6 +51,9 @@ class Snapshot:
     # All MutatingWebhookConfigurations, and that of the checked installation
     configurations: tuple[JsonObject, ...] = ()
     configuration: JsonObject | None = None
+    # The MutatingAdmissionPolicies that inject pods, and the names of those that have a binding; empty if unreadable
+    injecting_policies: tuple[JsonObject, ...] = ()
+    bound_injecting_policies: frozenset[str] = frozenset()
     # Without a configuration: another object of an installation whose configuration was deleted
     orphan: JsonObject | None = None
     admission_policies: tuple[JsonObject, ...] = ()
@@ -70,6 +73,11 @@ class Snapshot:
     dry_runs: tuple[DryRun, ...] = ()
     # The ConfigMaps and Secrets with files of daemons, None for those that do not exist
     daemon_objects: Mapping[ObjectId, JsonObject | None] = field(default_factory=dict)
+
+    @property
+    def has_only_policies(self) -> bool:
+        """Return whether policies of the API server inject pods, and no webhook does."""
+        return self.configuration is None and bool(self.injecting_policies)
 
 
 def name_of(resource: JsonObject) -> str:
@@ -184,6 +192,16 @@ def has_opted_in(namespace: JsonObject) -> bool:
 def is_selected(configuration: JsonObject | None, namespace: JsonObject) -> bool:
     """Return whether the namespaceSelectors of a configuration match a namespace."""
     return configuration is not None and webhook_for_namespace(configuration, namespace) is not None
+
+
+def is_injected_in(configuration: JsonObject | None, policies: Iterable[JsonObject], namespace: JsonObject) -> bool:
+    """Return whether a webhook configuration or one of the injecting policies selects a namespace."""
+    return is_selected(configuration, namespace) or any(is_policy_selected(each, namespace) for each in policies)
+
+
+def is_policy_selected(policy: JsonObject, namespace: JsonObject) -> bool:
+    """Return whether a policy's namespaceSelector matches a namespace."""
+    return selects(policy["spec"]["matchConstraints"].get("namespaceSelector"), labels_of(namespace))
 
 
 def calls_for_pods(configuration: JsonObject) -> bool:

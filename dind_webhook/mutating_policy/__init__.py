@@ -5,13 +5,16 @@ Expressions in CEL place the additions (`patch`), and recognise the pods that th
 that CEL cannot inject as the core does (`limits`).
 """
 
+from dind_webhook.mutating_policy.chart_file import PLACEHOLDERS, chart_file
 from dind_webhook.mutating_policy.limits import accepted_texts
 from dind_webhook.mutating_policy.render import MINIMUM_VERSION, render_policies
 from dind_webhook.mutating_policy.unsupported import find_unsupported_settings, list_unsupported_settings
 
 __all__ = [
     "MINIMUM_VERSION",
+    "PLACEHOLDERS",
     "accepted_texts",
+    "chart_file",
     "find_unsupported_settings",
     "list_unsupported_settings",
     "render_policies",

@@ -218,6 +218,6 @@ def _object(kind: str, name: str, spec: JsonObject) -> JsonObject:
     return {
         "apiVersion": _API_VERSION,
         "kind": kind,
-        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": "dind-webhook"}},
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/part-of": "dind-webhook"}},
         "spec": spec,
     }

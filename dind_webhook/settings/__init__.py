@@ -1,8 +1,15 @@
 """The operator's settings, read once from a file, the environment and flags; flags win, then the environment."""
 
+from dind_webhook.settings.config_map import CHECKSUM, SETTINGS_KEY, ConfigMapSettings, find_config_map
 from dind_webhook.settings.duration import parse_duration
 from dind_webhook.settings.effective import Setting, list_namespace_settings, list_settings
-from dind_webhook.settings.loader import LoadedSettings, load_policy, load_settings, parse_settings
+from dind_webhook.settings.loader import (
+    LoadedSettings,
+    load_policy,
+    load_settings,
+    parse_settings,
+    read_settings_file,
+)
 from dind_webhook.settings.schema import (
     CertsSettings,
     InjectionSettings,
@@ -14,7 +21,10 @@ from dind_webhook.settings.schema import (
 )
 
 __all__ = [
+    "CHECKSUM",
+    "SETTINGS_KEY",
     "CertsSettings",
+    "ConfigMapSettings",
     "InjectionSettings",
     "LoadedSettings",
     "LogSettings",
@@ -22,6 +32,7 @@ __all__ = [
     "ServerSettings",
     "Setting",
     "Settings",
+    "find_config_map",
     "list_namespace_settings",
     "list_settings",
     "load_policy",
@@ -29,4 +40,5 @@ __all__ = [
     "make_policy",
     "parse_duration",
     "parse_settings",
+    "read_settings_file",
 ]

@@ -1,5 +1,6 @@
 """Merges settings from a YAML file, the environment and flags. A later source wins."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +29,7 @@ def load_settings(config: Path | None, environ: Mapping[str, str], flags: Mappin
     `flags` is a tree like that of the file. A variable is named after its place in the tree, as in
     DIND_WEBHOOK_SERVER__PORT; its text is JSON for a list or map.
     """
-    tree = _parse_yaml(_read_file(config), f"file {config}") if config else {}
+    tree = parse_yaml(read_settings_file(config), f"file {config}") if config else {}
     return _load_sources(tree, f"file {config}", environ, flags)
 
 
@@ -42,7 +43,7 @@ def parse_settings(text: str, name: str, environ: Mapping[str, str]) -> LoadedSe
 
     `name` is the name of the file in messages.
     """
-    return _load_sources(_parse_yaml(text, name), name, environ, {})
+    return _load_sources(parse_yaml(text, name), name, environ, {})
 
 
 def _load_sources(
@@ -69,16 +70,18 @@ def _load_sources(
     return LoadedSettings(settings, origins)
 
 
-def _read_file(path: Path) -> str:
+def read_settings_file(path: Path) -> str:
+    """Return the text of a settings file, `-` for standard input. Raise SettingsError if it cannot be read."""
     try:
-        return path.read_text("utf-8")
+        return sys.stdin.buffer.read().decode() if str(path) == "-" else path.read_text("utf-8")
     except OSError as error:
         raise SettingsError([f"file {path}: cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError as error:
         raise SettingsError([f"file {path}: is not YAML: not UTF-8: {error.reason}"]) from None
 
 
-def _parse_yaml(text: str, name: str) -> Mapping[str, Any]:
+def parse_yaml(text: str, name: str) -> Mapping[str, Any]:
+    """Return the map in a text of YAML, empty if there is nothing in it. Raise SettingsError if it is no map."""
     # imported here: only a process with a settings file needs it
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError

@@ -16,6 +16,7 @@ from helm import (
     RELEASE,
     ROOT,
     SCENARIOS,
+    WEBHOOK_SCENARIOS,
     helm,
     is_hook,
     kinds,
@@ -43,6 +44,9 @@ DAEMONSET = {"daemonset": {"enabled": True}}
 
 each_scenario = pytest.mark.parametrize(
     "scenario", [path.read_text() for path in SCENARIOS], ids=[p.stem for p in SCENARIOS]
+)
+each_webhook_scenario = pytest.mark.parametrize(
+    "scenario", [path.read_text() for path in WEBHOOK_SCENARIOS], ids=[p.stem for p in WEBHOOK_SCENARIOS]
 )
 each_helm = pytest.mark.parametrize("name", HELMS)
 
@@ -228,7 +232,7 @@ def test_each_value_of_the_namespaces_label_has_an_entry_and_a_path() -> None:
     }
 
 
-@each_scenario
+@each_webhook_scenario
 def test_only_the_creation_of_pods_is_asked_about(scenario: str) -> None:
     rules = [
         {
@@ -248,7 +252,7 @@ def test_only_the_creation_of_pods_is_asked_about(scenario: str) -> None:
     assert policies(scenario)[0]["spec"]["matchConstraints"]["resourceRules"] == rules
 
 
-@each_scenario
+@each_webhook_scenario
 def test_system_namespaces_and_our_own_are_never_asked_about(scenario: str) -> None:
     constraints = [policy["spec"]["matchConstraints"] for policy in policies(scenario)]
     for selector in [one["namespaceSelector"] for one in [*constraints, *webhooks(scenario)]]:
@@ -333,7 +337,7 @@ def test_certs_is_a_native_sidecar_that_the_server_waits_for() -> None:
     assert certs["startupProbe"]["httpGet"] == {"path": "/readyz", "port": "certs-health"}
 
 
-@each_scenario
+@each_webhook_scenario
 def test_nobody_but_certs_sees_a_token(scenario: str) -> None:
     spec = pod_spec(scenario)
     assert spec["automountServiceAccountToken"] is False
@@ -441,7 +445,7 @@ def test_callers_can_be_made_to_show_a_certificate(tmp_path: Any) -> None:
 # --- pods ---------------------------------------------------------------------------------------------
 
 
-@each_scenario
+@each_webhook_scenario
 def test_the_webhooks_pods_are_as_restricted_as_pod_security_wants(scenario: str) -> None:
     spec = pod_spec(scenario)
     assert spec["securityContext"]["runAsNonRoot"] is True
@@ -457,7 +461,7 @@ def test_the_webhooks_pods_are_as_restricted_as_pod_security_wants(scenario: str
     assert not any("hostPath" in v for v in spec["volumes"])
 
 
-@each_scenario
+@each_webhook_scenario
 def test_ports_agree_from_the_service_to_the_program(scenario: str, tmp_path: Any) -> None:
     objects, found = render(scenario), settings(scenario, tmp_path)
     ports = {p["name"]: p["containerPort"] for p in container(scenario, "webhook")["ports"]}
@@ -480,7 +484,7 @@ def test_ports_agree_from_the_service_to_the_program(scenario: str, tmp_path: An
     assert all(len(name) <= 15 for name in names)
 
 
-@each_scenario
+@each_webhook_scenario
 def test_the_selectors_find_the_pods(scenario: str) -> None:
     objects = render(scenario)
     labels = deployment(scenario)["template"]["metadata"]["labels"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from helm import NAMESPACE, RELEASE, SCENARIOS, render
+from helm import NAMESPACE, RELEASE, WEBHOOK_SCENARIOS, render
 
 from dind_webhook.diagnostics import CHECKS as ALL
 from dind_webhook.diagnostics import Category, Status, run_checks
@@ -32,7 +32,7 @@ def installed(objects: tuple[dict[str, Any], ...]) -> Snapshot:
     )
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("scenario", WEBHOOK_SCENARIOS, ids=lambda path: path.stem)
 def test_the_webhook_configuration_of_every_scenario_passes(scenario: Any) -> None:
     snapshot = installed(render(scenario.read_text("utf-8")))
     findings = {result.check.name: result.findings for result in run_checks(CHECKS, snapshot) if result.findings}
@@ -40,7 +40,7 @@ def test_the_webhook_configuration_of_every_scenario_passes(scenario: Any) -> No
     assert all(result.status is Status.PASSED for result in run_checks(CHECKS, snapshot))
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("scenario", WEBHOOK_SCENARIOS, ids=lambda path: path.stem)
 def test_the_settings_of_every_scenario_are_found(scenario: Any) -> None:
     values = scenario.read_text("utf-8")
     objects = render(values)

@@ -62,6 +62,8 @@ def chart(values: Any) -> dict[tuple[str, str], Any]:
             del o["metadata"]["labels"][label]
         if o["kind"] == "Deployment":
             del o["spec"]["template"]["metadata"]["annotations"]["checksum/settings"]
+        if o["kind"] == "ConfigMap" and "settings.yaml" in o["data"]:
+            del o["metadata"]["annotations"]
     return _with_settings_read(by_name(objects))
 
 

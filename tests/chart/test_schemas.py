@@ -9,5 +9,6 @@ from helm import CUSTOM, SCENARIOS, render
 @pytest.mark.parametrize("scenario", [path.read_text() for path in SCENARIOS], ids=[p.stem for p in SCENARIOS])
 def test_each_object_is_valid(scenario: str, version: str) -> None:
     for o in render(scenario):
-        if o["kind"] not in CUSTOM:
+        is_newer = o["kind"].startswith("MutatingAdmissionPolicy") and version == "1.30"
+        if o["kind"] not in CUSTOM and not is_newer:
             kubernetes_validate.validate(o, version, strict=True)

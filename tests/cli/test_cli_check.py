@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from diagnostics.healthy import configuration, daemon, injected, labels, namespace, node, opted_in, pod
+from diagnostics.healthy import (
+    configuration,
+    daemon,
+    injected,
+    injecting_policies,
+    labels,
+    namespace,
+    node,
+    opted_in,
+    pod,
+)
 from fake_api import MUTATING, Answer, Answers, Refusal, api_server, forbidden, kubeconfig
 
 from dind_webhook.certs.issue import issue_ca, issue_serving_cert
@@ -118,6 +128,26 @@ def test_a_healthy_install_has_no_finding_and_ends_with_0(check: Check) -> None:
     assert checks(ran)["certificate-trusted"]["status"] == "passed"
     assert checks(ran)["injected"]["status"] == "passed"
     assert checks(ran)["daemonset"]["skipped"] == "daemonset mode is off"
+
+
+def test_an_install_with_policies_only_is_checked_as_far_as_it_goes(run: Run, tmp_path: Path) -> None:
+    policies = list(injecting_policies())
+    bindings = [{"metadata": each["metadata"], "spec": {"policyName": each["metadata"]["name"]}} for each in policies]
+    answers = {
+        **cluster(0, b""),
+        MUTATING: [],
+        f"{ADMISSION}/mutatingadmissionpolicies": policies,
+        f"{ADMISSION}/mutatingadmissionpolicybindings": bindings,
+    }
+    with api_server(answers, tmp_path, admit) as path:
+        ran = run("check", "-o", "json", "--kubeconfig", path)
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    found = checks(ran)
+    assert [each for each in found.values() if each["findings"]] == []
+    assert found["injected"]["status"] == found["injecting-policy-binding"]["status"] == "passed"
+    assert found["answers"]["skipped"] == "policies of the API server inject the pods"
+    # The settings come from the ConfigMap of the release.
+    assert found["daemonset"]["skipped"] == "daemonset mode is off"
 
 
 def test_a_dry_run_asks_for_what_the_namespace_may_have(check: Check) -> None:

@@ -1,12 +1,13 @@
 """`dind-webhook explain TYPE/NAME` over a real socket to an API server in memory."""
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from diagnostics.healthy import configuration, injected, namespace, opted_in, pod
+from diagnostics.healthy import configuration, injected, injecting_policies, namespace, opted_in, pod
 from fake_api import MUTATING, Answers, Refusal, api_server, forbidden, kubeconfig
 
 Run = Callable[..., Any]
@@ -55,6 +56,36 @@ def test_a_pod_that_was_injected_has_docker(explain: Explain) -> None:
     # explain ran no rule for the injected pod.
     assert not {"✓", "✗", "-"} & {line.strip()[:1] for line in ran.stdout.splitlines()}
     assert '  => it has Docker: injected when it was created ({"isolation":"none","mode":"sidecar"' in ran.stdout
+
+
+POLICIES = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies"
+
+
+def test_without_a_webhook_the_policies_decide(explain: Explain) -> None:
+    answers = {MUTATING: [], POLICIES: list(injecting_policies()), f"{POLICIES[:-3]}ybindings": []}
+    ran = explain(cluster(**answers), "pod/build")
+    assert ran.exit_code == 0
+    assert "it has no Docker, but would be injected (sidecar) if it were created now" in ran.stdout
+    assert (
+        "this cluster has no webhook: policies inject, and deny some pods that the webhook would inject" in ran.stdout
+    )
+    # The mode is off in the settings of the ConfigMap.
+    ran = explain(cluster(**answers, **{f"{PODS}/build": pod(value="daemonset")}), "pod/build")
+    assert "daemonset" in ran.stdout
+    assert ran.exit_code == 1
+
+
+def test_a_namespace_that_no_policy_selects_is_named(explain: Explain) -> None:
+    policies = [copy.deepcopy(each) for each in injecting_policies()]
+    for each in policies:
+        selector = each["spec"]["matchConstraints"]["namespaceSelector"]
+        selector["matchExpressions"].append({"key": "team", "operator": "Exists"})
+    answers = {MUTATING: [], POLICIES: policies, f"{POLICIES[:-3]}ybindings": []}
+    ran = explain(cluster(**answers), "pod/build")
+    assert (
+        "no namespaceSelector of MutatingAdmissionPolicies dind-webhook-policy-daemonset, dind-webhook-policy-sidecar"
+        in ran.stdout
+    )
 
 
 def test_a_pod_that_came_too_early_has_to_be_created_anew(explain: Explain) -> None:

@@ -26,6 +26,37 @@ def test_the_manifests_are_for_kubectl(run: Run, write: Write) -> None:
     assert json.loads(run("policy", "-f", config, "--name", "docker", "-o", "json").stdout)["items"] == objects
 
 
+CONFIG_MAP: dict[str, Any] = {
+    "kind": "ConfigMap",
+    "metadata": {"name": "ci-docker", "annotations": {"checksum/settings": "abc"}},
+    "data": {"settings.yaml": "injection:\n  defaults:\n    mtu: 1400\n"},
+}
+
+
+def test_the_charts_config_map_gives_the_names_and_the_checksum(run: Run) -> None:
+    ran = run("policy", "-f", "-", "-o", "json", stdin=f"---\n# Source: chart\n{json.dumps(CONFIG_MAP)}".encode())
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    objects = json.loads(ran.stdout)["items"]
+    assert {each["metadata"]["annotations"]["checksum/settings"] for each in objects} == {"abc"}
+    assert all(each["metadata"]["name"].startswith("ci-docker-policy") for each in objects)
+    assert "--mtu=1400" in ran.stdout
+
+
+def test_a_config_map_without_settings_or_with_bad_ones_is_refused_as_a_file_is(run: Run) -> None:
+    bad = {**CONFIG_MAP, "data": {"settings.yaml": "injection: {mods: []}"}}
+    ran = run("policy", "-f", "-", stdin=json.dumps(bad).encode())
+    assert ran.exit_code == 2
+    assert "injection.mods: is not a setting (standard input)" in ran.stderr
+    ran = run("policy", "-f", "-", stdin=json.dumps({**CONFIG_MAP, "data": {"other": ""}}).encode())
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr == "error: standard input: ConfigMap ci-docker has no key settings.yaml\n"
+
+
+def test_a_name_overrides_that_of_the_config_map(run: Run) -> None:
+    ran = run("policy", "-f", "-", "--name", "own", stdin=json.dumps(CONFIG_MAP).encode())
+    assert "name: own-sidecar" in ran.stdout
+
+
 def test_each_setting_that_cannot_become_a_policy_is_named(run: Run, write: Write) -> None:
     text = "injection:\n  replace_docker_variables: true\n  defaults:\n    isolation: userns\n"
     ran = run("policy", "--config", write(text, "settings.yaml"))

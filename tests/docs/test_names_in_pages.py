@@ -155,6 +155,13 @@ def test_messages_of_the_policy_are_those_of_the_chart() -> None:
     filled = re.sub(r"\{\{[^}]*\$dind[^}]*\}\}", "dind", policy)
     filled = re.sub(r"\{\{[^}]*\$volume[^}]*\}\}", "dind-run", filled)
     filled = re.sub(r"\{\{[^}]*webhookName[^}]*\}\}", "dind-webhook", filled)
+    engine = (CHART / "templates/_engine.tpl").read_text("utf-8")
+    questions = engine.partition('"dind-webhook.engineQuestion" -}}')[2].partition("{{- end -}}\n{{- end -}}")[0]
+    questions = re.sub(r"\{\{[^}]*webhookName[^}]*\}\}", "dind-webhook", questions)
+    questions = re.sub(r"\{\{[^}]*policyName[^}]*\}\}", "dind-webhook-policy", questions)
+    filled = "".join(
+        re.sub(r"\{\{[^}]*engineQuestion[^}]*\}\}", line, filled) for line in questions.splitlines() if "?" in line
+    )
     section = (
         (DOCS / "troubleshooting.md").read_text("utf-8").partition("\n### From the policy\n")[2].partition("\n#")[0]
     )

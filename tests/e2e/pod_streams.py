@@ -30,30 +30,40 @@ class PodStream:
     without_docker: list[Manifest] = field(default_factory=list)
     # The number of failed connections to the API server, which only a restart of the API server may cause
     unreachable: int = 0
+    may_be_refused: bool = False
 
     def wait_for_more_pods(self) -> None:
         """Wait until more pods are created."""
         enough = self.created + _CREATORS * _MORE_PODS
-        until("the stream to go on", lambda: self.created >= enough or bool(self.refused))
-        assert self.refused == []
+        until("the stream to go on", lambda: self.created >= enough or (bool(self.refused) and not self.may_be_refused))
+        assert self.may_be_refused or self.refused == []
 
     def check_no_pod_lost(self) -> None:
         """Check that every pod was created and has Docker."""
-        assert not self.refused, f"{len(self.refused)} of {self.created} pods were refused: {self.refused[:3]}"
+        assert self.may_be_refused or not self.refused, (
+            f"{len(self.refused)} of {self.created} pods were refused: {self.refused[:3]}"
+        )
         assert not self.without_docker, f"{len(self.without_docker)} pods have no Docker: {self.without_docker[:1]}"
 
 
 @contextmanager
-def create_pods(namespace: Namespace, may_be_unreachable: bool = False) -> Iterator[PodStream]:
+def create_pods(
+    namespace: Namespace,
+    may_be_unreachable: bool = False,
+    *,
+    may_be_refused: bool = False,
+    inject: str | None = "sidecar",
+) -> Iterator[PodStream]:
     """Create pods until the end of the block, and then check that no pod was lost.
 
+    The pods ask for `inject`, or leave that to their namespace. If `may_be_refused`, a refused pod is not a lost one.
     If `may_be_unreachable`, a failed connection to the API server is tried again when the API server is ready, as a
     load balancer does. Otherwise it counts as a refusal.
     """
-    counted = PodStream(namespace)
+    counted = PodStream(namespace, may_be_refused=may_be_refused)
     stop = threading.Event()
     creators = [
-        threading.Thread(target=_create_pods, args=(counted, f"pod-{number}-", stop, may_be_unreachable))
+        threading.Thread(target=_create_pods, args=(counted, f"pod-{number}-", inject, stop, may_be_unreachable))
         for number in range(_CREATORS)
     ]
     for creator in creators:
@@ -70,14 +80,16 @@ def create_pods(namespace: Namespace, may_be_unreachable: bool = False) -> Itera
     assert may_be_unreachable or not counted.unreachable
 
 
-def _create_pods(counted: PodStream, prefix: str, stop: threading.Event, may_be_unreachable: bool) -> None:
+def _create_pods(
+    counted: PodStream, prefix: str, inject: str | None, stop: threading.Event, may_be_unreachable: bool
+) -> None:
     core = _client_without_retries(counted.namespace.kube)
     namespace = counted.namespace.name
     number = 0
     while not stop.wait(_PAUSE_SECONDS):
         number += 1
         try:
-            pod = core.create_namespaced_pod(namespace, _unscheduled_pod(f"{prefix}{number}"))
+            pod = core.create_namespaced_pod(namespace, _unscheduled_pod(f"{prefix}{number}", inject))
         except (ApiException, urllib3.exceptions.HTTPError) as error:
             # An ApiException without a status is a failed TLS handshake.
             if isinstance(error, ApiException) and error.status:
@@ -105,9 +117,9 @@ def _client_without_retries(kube: Kube) -> client.CoreV1Api:
     return client.CoreV1Api(own)
 
 
-def _unscheduled_pod(name: str) -> Manifest:
-    """Return a pod that asks for Docker and is never scheduled."""
-    return workloads.pod("true", name=name, schedulingGates=[{"name": "e2e.dind.io/never"}])
+def _unscheduled_pod(name: str, inject: str | None) -> Manifest:
+    """Return a pod that is never scheduled."""
+    return workloads.pod("true", inject=inject, name=name, schedulingGates=[{"name": "e2e.dind.io/never"}])
 
 
 def _wait_until_ready(api: client.ApiClient, stop: threading.Event) -> None:

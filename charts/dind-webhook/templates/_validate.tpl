@@ -4,7 +4,7 @@ a line, each with the name of the value.
 */}}
 {{- define "dind-webhook.validate" -}}
 {{- $wrong := list -}}
-{{- range list "global" "names" "images" "replicas" "ports" "dns" "tls" "access" "policy" "namespaces" "defaults" "isolation" "monitoring" "daemonset" "daemon" "cache" "test" -}}
+{{- range list "global" "engine" "names" "images" "replicas" "ports" "dns" "tls" "access" "policy" "namespaces" "defaults" "isolation" "monitoring" "daemonset" "daemon" "cache" "test" -}}
 {{- $wrong = concat $wrong (include (printf "dind-webhook.validate.%s" .) $ | splitList "\n" | compact) -}}
 {{- end -}}
 {{- if $wrong -}}

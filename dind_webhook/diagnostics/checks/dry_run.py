@@ -18,7 +18,7 @@ _POD_SECURITY = "violates PodSecurity"
 _LIMIT_KINDS = {"exceeded quota: ": "quota", " usage per ": "limitrange"}
 # The first text is of our admission policy, the second of our webhook when it is called again after another webhook.
 _LOST_INJECTION = ("has lost its restartPolicy", STALE_STATUS)
-_NOT_INJECTED = re.compile(r"dind\.io/inject: the pod asks for \w+ and has no ")
+_NOT_INJECTED = re.compile(r"dind\.io/inject: the pod asks for \w+(?: and has no |, but MutatingAdmissionPolicy )")
 _MAX_REFUSAL_LENGTH = 400
 
 
@@ -41,7 +41,10 @@ def check_injected(snapshot: Snapshot) -> Iterator[Problem]:
         if _lacks_docker(run):
             exclusion = _exclusion(run, snapshot)
             fix = f"set the chart's webhook.objectSelector to {{}}, or {REINSTALL}" if exclusion else _NOT_CALLED_FIX
-            sentence = f": {exclusion}" if exclusion else ", so the API server did not call the webhook"
+            cause = (
+                "no policy has injected it" if snapshot.has_only_policies else "the API server did not call the webhook"
+            )
+            sentence = f": {exclusion}" if exclusion else f", so {cause}"
             yield Problem(f"{_location(run)}: the pod came back without Docker{sentence}", {"fix": fix})
 
 
@@ -56,7 +59,7 @@ def _exclusion(run: DryRun, snapshot: Snapshot) -> str | None:
     namespace = next((each for each in snapshot.namespaces if name_of(each) == run.namespace), None)
     if namespace is None:
         return None
-    inputs = AdmissionInputs(namespace, snapshot.configuration, snapshot.injection_policy)
+    inputs = AdmissionInputs(namespace, snapshot.configuration, snapshot.injection_policy, snapshot.injecting_policies)
     return find_exclusion(dry_run_pod(run.mode, inputs.policy.for_namespace(run.namespace)), inputs)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dind_webhook.diagnostics.check import Category, Check, Problem
-from dind_webhook.diagnostics.snapshot import Snapshot, has_opted_in, is_selected, labels_of, name_of
+from dind_webhook.diagnostics.snapshot import Snapshot, has_opted_in, is_injected_in, is_selected, labels_of, name_of
 from dind_webhook.injection import DISABLED, INJECT, NAMESPACE_VALUES, Reason
 from dind_webhook.model import JsonObject, nearest_word
 
@@ -18,7 +18,8 @@ def pod_security_fix(namespace: str) -> str:
 
 def check_opted_in(snapshot: Snapshot) -> Iterator[Problem]:
     if not any(
-        has_opted_in(namespace) and is_selected(snapshot.configuration, namespace) for namespace in snapshot.namespaces
+        has_opted_in(namespace) and is_injected_in(snapshot.configuration, snapshot.injecting_policies, namespace)
+        for namespace in snapshot.namespaces
     ):
         is_single = len(snapshot.namespaces) == 1
         name = name_of(snapshot.namespaces[0]) if is_single else "NAMESPACE"
@@ -44,7 +45,8 @@ def check_label_values(snapshot: Snapshot) -> Iterator[Problem]:
 def check_not_exempt(snapshot: Snapshot) -> Iterator[Problem]:
     for namespace in snapshot.namespaces:
         # Another installation may serve the namespace.
-        if has_opted_in(namespace) and not any(is_selected(each, namespace) for each in snapshot.configurations):
+        is_served = any(is_selected(each, namespace) for each in snapshot.configurations)
+        if has_opted_in(namespace) and not (is_served or is_injected_in(None, snapshot.injecting_policies, namespace)):
             yield Problem(
                 f"namespace {name_of(namespace)} has the label, but no webhook's namespaceSelector matches it",
                 {"namespace": name_of(namespace)},

@@ -40,7 +40,8 @@ def check_pods_have_docker(snapshot: Snapshot) -> Iterator[Problem]:
         if count > _MAX_PODS:
             continue
         reason, fix = explain_missing_docker(
-            pod, AdmissionInputs(namespace, snapshot.configuration, snapshot.injection_policy)
+            pod,
+            AdmissionInputs(namespace, snapshot.configuration, snapshot.injection_policy, snapshot.injecting_policies),
         )
         yield Problem(f"pod {namespace_of(pod)}/{name_of(pod)}: {reason}", {"fix": fix})
     if count > _MAX_PODS:

@@ -37,7 +37,7 @@ def check_api_version(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def check_installed(snapshot: Snapshot) -> Iterator[Problem]:
-    if snapshot.configuration is not None:
+    if snapshot.configuration is not None or snapshot.injecting_policies:
         return
     sentence, fix = "there is no MutatingWebhookConfiguration with webhooks of *.inject.dind.io", _INSTALL
     if orphan := snapshot.orphan:
@@ -112,6 +112,12 @@ def check_policy_binding(snapshot: Snapshot) -> Iterator[Problem]:
             yield Problem(f"there is no ValidatingAdmissionPolicy {policy_name} for binding {name_of(binding)}")
 
 
+def check_injecting_policy_binding(snapshot: Snapshot) -> Iterator[Problem]:
+    for policy in snapshot.injecting_policies:
+        if name_of(policy) not in snapshot.bound_injecting_policies:
+            yield Problem(f"no MutatingAdmissionPolicyBinding names {name_of(policy)}, so it injects no pod")
+
+
 def check_reinvocation(snapshot: Snapshot) -> Iterator[Problem]:
     for _, entry in _installed_entries(snapshot):
         if entry.get("reinvocationPolicy") != "IfNeeded":
@@ -153,7 +159,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="installed",
         category=Category.CONFIGURATION,
-        statement="The webhook is installed",
+        statement="The webhook is installed, or policies that inject",
         fatal=True,
         hint="{fix}",
         requires=("configurations",),
@@ -165,6 +171,7 @@ CHECKS: tuple[Check, ...] = (
         statement="Each namespace belongs to one installation",
         hint="uninstall one of them: `helm list --all-namespaces`, then `helm uninstall`; or separate their namespaces "
         "with the chart's webhook.namespaceSelector",
+        of_webhook=True,
         requires=("configurations", "namespaces"),
         after=("installed",),
         find_problems=check_one_installation,
@@ -175,6 +182,7 @@ CHECKS: tuple[Check, ...] = (
         statement="Each webhook is as the chart installs it",
         fatal=True,
         hint=REINSTALL,
+        of_webhook=True,
         requires=("configurations",),
         after=("installed",),
         find_problems=check_entries,
@@ -184,6 +192,7 @@ CHECKS: tuple[Check, ...] = (
         category=Category.CONFIGURATION,
         statement="System namespaces are exempt",
         hint="set the chart's webhook.exemptNamespaces; " + REINSTALL,
+        of_webhook=True,
         requires=("configurations",),
         after=("installed", "entries"),
         find_problems=check_exempt_namespaces,
@@ -193,6 +202,7 @@ CHECKS: tuple[Check, ...] = (
         category=Category.CONFIGURATION,
         statement="The API server refuses pods that the webhook could not inject",
         hint="set the chart's webhook.failurePolicy to Fail, or policy.enabled to true",
+        of_webhook=True,
         requires=("configurations", "admission_policies", "policy_bindings"),
         after=("installed",),
         find_problems=check_failure_policy,
@@ -207,11 +217,22 @@ CHECKS: tuple[Check, ...] = (
         find_problems=check_policy_binding,
     ),
     Check(
+        name="injecting-policy-binding",
+        category=Category.CONFIGURATION,
+        statement="The policies that inject pods are bound",
+        fatal=True,
+        hint=REINSTALL + "; without the chart, apply what `dind-webhook policy` prints",
+        requires=(),
+        after=("installed",),
+        find_problems=check_injecting_policy_binding,
+    ),
+    Check(
         name="reinvocation",
         category=Category.CONFIGURATION,
         statement="The webhooks are called again after another webhook adds a container",
         hint="set the chart's webhook.reinvocationPolicy to IfNeeded; without it, containers that are added later have "
         "no Docker",
+        of_webhook=True,
         requires=("configurations",),
         after=("installed",),
         find_problems=check_reinvocation,
@@ -222,6 +243,7 @@ CHECKS: tuple[Check, ...] = (
         statement=f"The webhooks have a timeout of {MIN_TIMEOUT_SECONDS} to {MAX_TIMEOUT_SECONDS} s",
         hint="set the chart's webhook.timeoutSeconds to 5: an answer takes milliseconds, a new connection to a busy "
         "node takes longer, and pods wait for the whole timeout while the server is down",
+        of_webhook=True,
         requires=("configurations",),
         after=("installed",),
         find_problems=check_timeout,
@@ -232,6 +254,7 @@ CHECKS: tuple[Check, ...] = (
         statement="No webhook annotates pods after ours was called",
         hint="if its policies set dind.io/inject, set the chart's webhook.name to `zz-dind-webhook`, so that ours is "
         "called last",
+        of_webhook=True,
         requires=("configurations",),
         after=("installed",),
         find_problems=check_round_0,

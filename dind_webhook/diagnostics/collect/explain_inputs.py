@@ -2,12 +2,17 @@
 
 from typing import NamedTuple
 
-from dind_webhook.diagnostics.collect.installation import choose_installation, default_policy, read_policy
+from dind_webhook.diagnostics.collect.installation import (
+    choose_installation,
+    default_policy,
+    read_injecting_policies,
+    read_policy,
+)
 from dind_webhook.diagnostics.collect.reader import ClusterApi, ClusterReader, Scope
 from dind_webhook.diagnostics.expected_webhook import NAME_LABEL
 from dind_webhook.diagnostics.explain import AdmissionInputs
 from dind_webhook.diagnostics.resource_ref import parse_resource_ref
-from dind_webhook.diagnostics.snapshot import controller_of, describe_controller
+from dind_webhook.diagnostics.snapshot import controller_of, describe_controller, release_namespace
 from dind_webhook.errors import ForbiddenError, ManifestError, NoClusterError, NotFoundError
 from dind_webhook.injection import INJECT, Policy
 from dind_webhook.model import JsonObject
@@ -34,19 +39,28 @@ def collect_explain_inputs(
         "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
     )
     configuration = choose_installation(configurations, scope)
-    if policy is None and configuration is not None:
-        policy = read_policy(reader, configuration)
+    injecting_policies, _ = read_injecting_policies(reader, scope)
+    installation = configuration or next(iter(injecting_policies), None)
+    if policy is None and installation is not None and release_namespace(installation):
+        policy = read_policy(reader, installation)
     notes = []
     if "configurations" in reader.unavailable:
         notes.append(
             f"assumed: the webhook is installed with the chart's defaults ({reader.unavailable['configurations']})"
+        )
+    elif configuration is None and injecting_policies:
+        notes.append(
+            "this cluster has no webhook: policies inject, and deny some pods that the webhook would inject; a dry run "
+            "tells, with `kubectl create --dry-run=server`"
         )
     elif configuration is None:
         notes.append("this cluster has no webhook: `dind-webhook check` says how to install it")
     if policy is None or "injection_policy" in reader.unavailable:
         notes.append("assumed: the default settings; use --config to give those of the cluster")
     namespace_object = _read_namespace(cluster, namespace, label)
-    return ExplainInputs(AdmissionInputs(namespace_object, configuration, policy or default_policy()), tuple(notes))
+    return ExplainInputs(
+        AdmissionInputs(namespace_object, configuration, policy or default_policy(), injecting_policies), tuple(notes)
+    )
 
 
 def _read_namespace(cluster: ClusterApi, name: str, label: str | None) -> JsonObject:

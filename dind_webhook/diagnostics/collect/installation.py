@@ -26,6 +26,7 @@ from dind_webhook.model import JsonObject
 from dind_webhook.settings import InjectionSettings, make_policy, parse_settings
 
 _MAX_ENDPOINTS = 10
+_ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 
 
 def choose_installation(configurations: Iterable[JsonObject], scope: Scope) -> JsonObject | None:
@@ -46,8 +47,26 @@ def _is_in_scope(configuration: JsonObject, scope: Scope) -> bool:
     return scope.webhook in (None, name_of(configuration)) and scope.release in (None, release_name(configuration))
 
 
+def read_injecting_policies(reader: ClusterReader, scope: Scope) -> tuple[tuple[JsonObject, ...], frozenset[str]]:
+    """Return the policies of the API server that inject pods, and the names of the policies that have a binding.
+
+    Nothing if they cannot be read: most installations have none, and most API servers before 1.36 do not know them.
+    """
+    reader.report_progress("injecting policies")
+    try:
+        policies = tuple(reader.cluster.items(f"{_ADMISSION}/mutatingadmissionpolicies"))
+        bindings = tuple(reader.cluster.items(f"{_ADMISSION}/mutatingadmissionpolicybindings")) if policies else ()
+    except ApiError:
+        return (), frozenset()
+    own = (each for each in policies if is_part_of_chart(each) and scope.release in (None, release_name(each)))
+    return tuple(own), frozenset(str(each["spec"].get("policyName")) for each in bindings)
+
+
 def read_installation(reader: ClusterReader, configuration: JsonObject | None) -> dict[str, Any]:
-    """Return the members of a snapshot that belong to an installation."""
+    """Return the members of a snapshot that belong to an installation.
+
+    `configuration` is that of the webhook, or one of the policies that inject pods in its place.
+    """
     system = release_namespace(configuration)
     empty: dict[str, Any] = {
         "injection_policy": default_policy(),

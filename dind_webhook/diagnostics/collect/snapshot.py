@@ -3,7 +3,11 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from dind_webhook.diagnostics.collect.installation import choose_installation, read_installation
+from dind_webhook.diagnostics.collect.installation import (
+    choose_installation,
+    read_injecting_policies,
+    read_installation,
+)
 from dind_webhook.diagnostics.collect.reader import ClusterApi, ClusterReader, Scope, describe_read_error
 from dind_webhook.diagnostics.daemon_files import file_references
 from dind_webhook.diagnostics.dry_run_pod import dry_run_pod
@@ -14,8 +18,8 @@ from dind_webhook.diagnostics.snapshot import (
     ObjectId,
     Snapshot,
     has_opted_in,
+    is_injected_in,
     is_part_of_chart,
-    is_selected,
     name_of,
 )
 from dind_webhook.errors import ApiError, ForbiddenError, NotFoundError, RefusedError
@@ -45,7 +49,8 @@ def read_snapshot(
         "configurations", "webhook configurations", f"{_ADMISSION}/mutatingwebhookconfigurations"
     )
     configuration = choose_installation(configurations, scope)
-    release = read_installation(reader, configuration)
+    injecting_policies, bound = read_injecting_policies(reader, scope)
+    release = read_installation(reader, configuration or next(iter(injecting_policies), None))
     injection_policy = release.pop("injection_policy")
     admission_policies = reader.list(
         "admission_policies", "admission policies", f"{_ADMISSION}/validatingadmissionpolicies"
@@ -56,7 +61,11 @@ def read_snapshot(
     namespaces = _read_namespaces(reader, scope)
     pods = _read_pods(reader, scope)
     events = f"/api/v1/{namespace_prefix(scope.namespace)}events"
-    names = [name_of(each) for each in namespaces if _can_get_pods(each) and is_selected(configuration, each)]
+    names = [
+        name_of(each)
+        for each in namespaces
+        if _can_get_pods(each) and is_injected_in(configuration, injecting_policies, each)
+    ]
     dry_runs = _read_dry_runs(reader, scope, names, injection_policy, release["daemonset"])
     return Snapshot(
         taken_at=datetime.now(UTC),
@@ -65,6 +74,8 @@ def read_snapshot(
         configurations=configurations,
         configuration=configuration,
         orphan=next(filter(is_part_of_chart, (*admission_policies, *policy_bindings)), None),
+        injecting_policies=injecting_policies,
+        bound_injecting_policies=bound,
         admission_policies=admission_policies,
         policy_bindings=policy_bindings,
         injection_policy=injection_policy,

@@ -22,6 +22,7 @@ from diagnostics.healthy import (
     node,
     opted_in,
     pod,
+    without_webhook,
 )
 
 from dind_webhook.certs.issue import issue_ca
@@ -233,6 +234,45 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
         healthy(admission_policies=(), policy_bindings=({**orphan_of(), "spec": {"policyName": "dind-webhook"}},)),
         "there is no ValidatingAdmissionPolicy dind-webhook for binding dind-webhook",
         "helm upgrade",
+    ),
+    (
+        "injecting-policy-binding",
+        without_webhook(bound_injecting_policies=frozenset({"dind-webhook-policy-daemonset"})),
+        "no MutatingAdmissionPolicyBinding names dind-webhook-policy-sidecar, so it injects no pod",
+        "helm upgrade dind-webhook CHART --namespace docker-system",
+    ),
+    (
+        "opted-in",
+        without_webhook(namespaces=(namespace("default"), opted_in("kube-system"))),
+        "none of 2 namespaces has opted in",
+        "kubectl label namespace",
+    ),
+    (
+        "not-exempt",
+        without_webhook(namespaces=(opted_in(), opted_in("kube-system"))),
+        "namespace kube-system has the label, but no webhook's namespaceSelector matches it",
+        "kubectl label namespace kube-system",
+    ),
+    (
+        "injected",
+        without_webhook(dry_runs=(DryRun("ci", Mode.SIDECAR, dry_run_pod(Mode.SIDECAR, POLICY)),)),
+        "the pod came back without Docker, so no policy has injected it",
+        "fix the failed checks above",
+    ),
+    (
+        "injected",
+        without_webhook(
+            dry_runs=(
+                DryRun(
+                    "ci",
+                    Mode.SIDECAR,
+                    None,
+                    "dind.io/inject: the pod asks for sidecar, but MutatingAdmissionPolicy p has not injected it",
+                ),
+            )
+        ),
+        "the pod came back without Docker, so no policy has injected it",
+        "fix the failed checks above",
     ),
     (
         "reinvocation",

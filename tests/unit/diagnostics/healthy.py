@@ -15,6 +15,7 @@ from dind_webhook.diagnostics.dry_run_pod import dry_run_pod
 from dind_webhook.diagnostics.expected_webhook import CONTRACT, WEBHOOK_RULES, WEBHOOKS
 from dind_webhook.diagnostics.snapshot import DryRun, ServerEndpoint
 from dind_webhook.injection import EXEMPT_NAMESPACES, Mode, Policy, inject
+from dind_webhook.mutating_policy import render_policies
 from dind_webhook.settings import InjectionSettings, make_policy
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -66,6 +67,32 @@ def configuration(name: str = "dind-webhook", bundle: bytes = CA.cert) -> dict[s
         "metadata": {"name": name, "labels": labels("webhook")},
         "webhooks": [entry(expected, bundle) for expected in WEBHOOKS],
     }
+
+
+def injecting_policies() -> tuple[dict[str, Any], ...]:
+    """Return the policies of the API server that inject pods, as the chart installs them."""
+    rendered = render_policies(POLICY, "dind-webhook-policy")
+    policies = [each for each in rendered if each["kind"] == "MutatingAdmissionPolicy"]
+    annotations = {"meta.helm.sh/release-namespace": "docker-system"}
+    return tuple(
+        {**each, "metadata": {**each["metadata"], "labels": labels("policy"), "annotations": annotations}}
+        for each in policies
+    )
+
+
+def without_webhook(**changes: Any) -> Snapshot:
+    """Return the snapshot of a healthy cluster in which policies of the API server inject pods."""
+    policies = injecting_policies()
+    members: dict[str, Any] = {
+        "configuration": None,
+        "service": None,
+        "deployment": None,
+        "slices": (),
+        "endpoints": (),
+        "injecting_policies": policies,
+        "bound_injecting_policies": frozenset(each["metadata"]["name"] for each in policies),
+    }
+    return healthy(**(members | changes))
 
 
 def namespace(name: str, **more: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from diagnostics.broken import BROKEN, configuration_with, set_to
-from diagnostics.healthy import configuration, healthy, leaf, opted_in, pod
+from diagnostics.healthy import configuration, healthy, leaf, opted_in, pod, without_webhook
 
 from dind_webhook.diagnostics import CHECKS, Check, Finding, Result, Snapshot, Status, run_checks
 from dind_webhook.diagnostics.snapshot import ServerEndpoint
@@ -18,6 +18,20 @@ def results(snapshot: Snapshot) -> dict[str, Result]:
 
 def test_in_a_healthy_cluster_every_check_passes() -> None:
     assert [result for result in results(healthy()).values() if result.status is not Status.PASSED] == []
+
+
+def test_without_a_webhook_its_checks_are_skipped_and_all_others_pass() -> None:
+    found = results(without_webhook())
+    of_webhook = {check.name for check in CHECKS if check.of_webhook}
+    assert {name for name, result in found.items() if result.status is Status.SKIPPED} == of_webhook
+    assert {found[name].skipped for name in of_webhook} == {"policies of the API server inject the pods"}
+    assert {result.status for name, result in found.items() if name not in of_webhook} == {Status.PASSED}
+
+
+def test_with_both_engines_the_webhook_is_checked_too() -> None:
+    found = results(without_webhook(configuration=configuration()))
+    assert found["entries"].status is found["injecting-policy-binding"].status is Status.PASSED
+    assert found["service"].status is Status.FAILED
 
 
 @pytest.mark.parametrize(("name", "snapshot", "sentence", "hint"), BROKEN, ids=lambda value: str(value)[:40])
@@ -57,7 +71,15 @@ class _RecordingSnapshot:
 
 
 # These have a value even if they could not be read.
-ALWAYS_THERE = {"taken_at", "injection_policy", "configuration", "orphan"}
+ALWAYS_THERE = {
+    "taken_at",
+    "injection_policy",
+    "configuration",
+    "orphan",
+    "injecting_policies",
+    "bound_injecting_policies",
+    "has_only_policies",
+}
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)

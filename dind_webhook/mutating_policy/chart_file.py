@@ -1,0 +1,90 @@
+"""The policies that the chart has for most settings, as helm runs no Python: a file with placeholders for some values.
+
+For other settings, the chart takes what `dind-webhook policy` prints.
+"""
+
+from itertools import combinations
+from typing import NamedTuple
+
+from dind_webhook.injection import OPTIONS, Mode
+from dind_webhook.model import JsonObject
+from dind_webhook.mutating_policy.render import render_policies
+from dind_webhook.settings import InjectionSettings, make_policy
+
+# Replaced by the name of the chart's objects
+NAME_PLACEHOLDER = "name-of-the-policies"
+# Settings with another value than the built-in one, in all installations of the chart
+FIXED_SETTINGS: JsonObject = {"image_pull_policy": "IfNotPresent"}
+_DEFAULTS = {option.name: option.default for option in OPTIONS}
+
+
+class Placeholder(NamedTuple):
+    """A text of the file that stands for the value of a setting of `injection`.
+
+    The chart replaces it if the value matches `pattern`, and lies between two quantities: `more_than` may be empty.
+    Outside of them the policies have another structure: a daemon with little storage gets another limit, and pods may
+    set an option to its built-in default only if the other of request and limit allows that.
+    """
+
+    path: tuple[str, ...]
+    text: str
+    pattern: str
+    at_least: str = ""
+    at_most: str = ""
+    more_than: str = ""
+
+    @property
+    def default(self) -> str:
+        """The value if the settings have none; empty for those that the chart always sets."""
+        return _DEFAULTS.get(self.path[-1], "") if self.path[-1] != "image" else ""
+
+
+# The patterns leave out what CEL or JSON would escape, and zero.
+_QUANTITY = r"^[1-9][0-9]*([.][0-9]+)?(m|k|Ki|[MGT]i?)?$"
+PLACEHOLDERS = (
+    Placeholder(("host_path",), "/placeholder/host/path", "^(/[A-Za-z0-9._-]+)+$"),
+    Placeholder(("defaults", "image"), "placeholder.example/image:placeholder", "^[A-Za-z0-9._:/@-]+$"),
+    Placeholder(("defaults", "cpu-request"), "13579u", _QUANTITY, at_most=_DEFAULTS["cpu-limit"]),
+    Placeholder(("defaults", "cpu-limit"), "8642013", _QUANTITY, at_least=_DEFAULTS["cpu-request"]),
+    Placeholder(("defaults", "memory-request"), "24681Ki", _QUANTITY, at_most=_DEFAULTS["memory-limit"]),
+    Placeholder(("defaults", "memory-limit"), "7531907Mi", _QUANTITY, at_least=_DEFAULTS["memory-request"]),
+    Placeholder(("defaults", "storage-size"), "9753107Gi", _QUANTITY, more_than=_DEFAULTS["ephemeral-storage-request"]),
+    Placeholder(("defaults", "group"), "56789123", "^[1-9][0-9]{0,8}$"),
+)
+
+
+def chart_file() -> JsonObject:
+    """Return the content of the chart's files/policies.json.
+
+    `policies` has the keys of `objects` for each set of modes. Most objects are those of several sets.
+    """
+    objects: dict[str, JsonObject] = {}
+    policies: dict[str, list[str]] = {}
+    for modes in _sets_of_modes():
+        keys = []
+        for rendered in _render(modes):
+            alike = (key for key, other in objects.items() if other == rendered)
+            keys.append(next(alike, str(len(objects))))
+            objects[keys[-1]] = rendered
+        policies[",".join(modes)] = keys
+    placeholders = [{**each._asdict(), "path": list(each.path), "default": each.default} for each in PLACEHOLDERS]
+    return {
+        "name": NAME_PLACEHOLDER,
+        "placeholders": placeholders,
+        "fixed": FIXED_SETTINGS,
+        "policies": policies,
+        "objects": objects,
+    }
+
+
+def _sets_of_modes() -> list[list[str]]:
+    modes = sorted(map(str, Mode))
+    return [list(each) for size in range(1, len(modes) + 1) for each in combinations(modes, size)]
+
+
+def _render(modes: list[str]) -> list[JsonObject]:
+    settings: JsonObject = {"modes": modes, "defaults": {}, **FIXED_SETTINGS}
+    for placeholder in PLACEHOLDERS:
+        *groups, last = placeholder.path
+        (settings["defaults"] if groups else settings)[last] = placeholder.text
+    return render_policies(make_policy(InjectionSettings.model_validate(settings)), NAME_PLACEHOLDER)
