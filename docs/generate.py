@@ -16,6 +16,7 @@ from dind_webhook.injection.start_script import COMMENTED_SCRIPT
 from dind_webhook.mutating_policy import (
     MINIMUM_VERSION,
     PLACEHOLDERS,
+    STATIC_MINIMUM_VERSION,
     accepted_texts,
     chart_file,
     list_unsupported_settings,
@@ -276,7 +277,6 @@ def policies_page() -> str:
     others = "".join(
         f"| `{name}` | {problem} |\n" for name, problem in unsupported.items() if not name.startswith("defaults.")
     )
-    placeholders = ", ".join(f"`{'.'.join(each.path)}`" for each in PLACEHOLDERS)
     return f"""\
 # Without a webhook
 
@@ -296,10 +296,56 @@ The daemon of daemonset mode is not part of the policies: the chart or `deploy/`
 | `-f`, `--config` | the operator's [settings](settings.md), or the chart's ConfigMap with them; `-` is standard input |
 | `--name` | beginning of the names of the policies: `dind-webhook`, or with the chart's ConfigMap that of the chart |
 | `-o`, `--output` | `yaml` or `json` |
+| `--static` | write [files for the API server](#files-for-the-api-server) below this directory instead |
 | `--kubeconfig`, `--context` | check first that this cluster's API server has such policies; nothing is changed there |
 
 The exit code is 0, or 2 if the settings cannot become policies, or if the API server is too old or can't be reached.
 
+{_chart_section(minimum)}{_static_section()}## What is written
+
+| object | what it does |
+|---|---|
+| MutatingAdmissionPolicy `dind-webhook-sidecar`, `dind-webhook-daemonset` | injects the pods of a mode |
+| ValidatingAdmissionPolicy of the same names | denies what the webhook denies, and what the policy cannot inject |
+| ValidatingAdmissionPolicy `dind-webhook` | denies unknown values of `dind.io/inject`, and modes that are off |
+| ValidatingAdmissionPolicy `dind-webhook-node-socket` | denies that the node's socket is replaced |
+
+Each has a binding of its name. Entries of `injection.namespaces` have policies of their own, with a number in the name.
+`kube-system`, `kube-public` and `kube-node-lease` are left out. Write and apply the policies again after a change of
+the settings or an upgrade.
+
+## What is different
+
+- A pod that needs more than the policies can do is denied, even if only its namespace asks. The message names the
+  option or the member, and says that only the webhook can do that. Such pods have an option with a value that is not in
+  the table below, `hostUsers: false` in sidecar mode, `resources` of the whole pod, a container that may run a Docker
+  daemon, `..` in a path of a mount, a mount at `/` of a container that may have no home, or variables for TLS and a
+  `DOCKER_HOST` that may be the injected daemon.
+- There are no warnings, no metrics, no log of decisions, and no suggestions for a typo. A denial names the first
+  mistake only.
+- `dind-webhook check`, `explain` and `list` work as with the webhook. `check` skips the checks of the server. `explain`
+  says what the core does with a pod, not whether the policies deny it instead: a dry run tells.
+
+## Options
+
+The operator sets options for all pods, or for namespaces. Pods may set an option only to the value that the policies
+place anyway; these are the values with the built-in settings.
+
+| annotation | operator | pods, in sidecar mode | pods, in daemonset mode |
+|---|---|---|---|
+{options}
+## Settings that cannot become a policy
+
+`dind-webhook policy` names each of these in one error, as well as the options above. They are:
+
+| setting | reason |
+|---|---|
+{others}"""
+
+
+def _chart_section(minimum: str) -> str:
+    placeholders = ", ".join(f"`{'.'.join(each.path)}`" for each in PLACEHOLDERS)
+    return f"""\
 ## With the chart
 
 `engine: policy` installs the policies instead of the webhook: there is no Deployment, Service, certificate, account or
@@ -344,46 +390,27 @@ then. In that time, and until a new webhook is ready, pods that ask for Docker t
 `policy.enabled`, and their controllers create them again. Pods of which only the namespace asks are created without
 Docker.
 
-## What is written
+"""
 
-| object | what it does |
-|---|---|
-| MutatingAdmissionPolicy `dind-webhook-sidecar`, `dind-webhook-daemonset` | injects the pods of a mode |
-| ValidatingAdmissionPolicy of the same names | denies what the webhook denies, and what the policy cannot inject |
-| ValidatingAdmissionPolicy `dind-webhook` | denies unknown values of `dind.io/inject`, and modes that are off |
-| ValidatingAdmissionPolicy `dind-webhook-node-socket` | denies that the node's socket is replaced |
 
-Each has a binding of its name. Entries of `injection.namespaces` have policies of their own, with a number in the name.
-`kube-system`, `kube-public` and `kube-node-lease` are left out. Write and apply the policies again after a change of
-the settings or an upgrade.
+def _static_section() -> str:
+    minimum = ".".join(map(str, STATIC_MINIMUM_VERSION))
+    return f"""\
+## Files for the API server
 
-## What is different
+Since Kubernetes {minimum}, an API server reads such policies from files when it starts, and again within a minute after
+a change. They are in force before its first request, and nobody can change or delete them through the API.
 
-- A pod that needs more than the policies can do is denied, even if only its namespace asks. The message names the
-  option or the member, and says that only the webhook can do that. Such pods have an option with a value that is not in
-  the table below, `hostUsers: false` in sidecar mode, `resources` of the whole pod, a container that may run a Docker
-  daemon, `..` in a path of a mount, a mount at `/` of a container that may have no home, or variables for TLS and a
-  `DOCKER_HOST` that may be the injected daemon.
-- There are no warnings, no metrics, no log of decisions, and no suggestions for a typo. A denial names the first
-  mistake only.
-- `dind-webhook check`, `explain` and `list` work as with the webhook. `check` skips the checks of the server. `explain`
-  says what the core does with a pod, not whether the policies deny it instead: a dry run tells.
+```sh
+dind-webhook policy -f settings.yaml --static /etc/kubernetes/dind-webhook
+```
 
-## Options
+writes a directory for each of the two admission plugins, and `admission.yaml`, which names these directories. Put the
+same files on each node of the control plane, let the API server's pod mount the directory at the same path, and set its
+flag `--admission-control-config-file=/etc/kubernetes/dind-webhook/admission.yaml`; if it has such a file already, add
+the two plugins there. The names of these policies end in `.static.k8s.io`. `dind-webhook check` cannot see them.
 
-The operator sets options for all pods, or for namespaces. Pods may set an option only to the value that the policies
-place anyway; these are the values with the built-in settings.
-
-| annotation | operator | pods, in sidecar mode | pods, in daemonset mode |
-|---|---|---|---|
-{options}
-## Settings that cannot become a policy
-
-`dind-webhook policy` names each of these in one error, as well as the options above. They are:
-
-| setting | reason |
-|---|---|
-{others}"""
+"""
 
 
 def _policy_row(option: Option, unsupported: Mapping[str, str], texts: Mapping[Mode, Mapping[str, list[str]]]) -> str:

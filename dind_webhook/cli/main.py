@@ -483,6 +483,14 @@ def _policy(
         ),
     ] = None,
     output: Annotated[str, output_flag(*ObjectsOutput)] = "yaml",
+    static: Annotated[
+        Path | None,
+        typer.Option(
+            "--static",
+            help="Write files that an API server reads when it starts (Kubernetes 1.37), and print their names.",
+            metavar="DIRECTORY",
+        ),
+    ] = None,
     kubeconfig: KubeconfigFlag = None,
     context: ContextFlag = None,
 ) -> None:
@@ -496,7 +504,7 @@ def _policy(
     from dind_webhook.cli.policy import run_policy
 
     form = parse_output(output, ObjectsOutput)
-    raise typer.Exit(_run_ignoring_closed_pipe(lambda: run_policy(config, name, form, kubeconfig, context)))
+    raise typer.Exit(_run_ignoring_closed_pipe(lambda: run_policy(config, name, form, static, kubeconfig, context)))
 
 
 @cli.command("golden", cls=Command)

@@ -1,16 +1,22 @@
 """`dind-webhook policy`."""
 
 import os
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePath
 
-from dind_webhook.cli.output import ObjectsOutput, print_objects
-from dind_webhook.errors import ApiError
+from dind_webhook.cli.output import ObjectsOutput, print_line, print_objects
+from dind_webhook.errors import ApiError, ManifestError
 from dind_webhook.kube import KubeClient
-from dind_webhook.model import parse_version
-from dind_webhook.mutating_policy import MINIMUM_VERSION, render_policies
+from dind_webhook.manifests import dump_yaml
+from dind_webhook.model import JsonObject, parse_version
+from dind_webhook.mutating_policy import (
+    MINIMUM_VERSION,
+    STATIC_MINIMUM_VERSION,
+    render_policies,
+    render_static_files,
+)
 from dind_webhook.settings import (
     CHECKSUM,
-    ConfigMapSettings,
     find_config_map,
     make_policy,
     parse_settings,
@@ -22,22 +28,30 @@ def run_policy(
     config: Path | None,
     name: str | None,
     output: ObjectsOutput,
+    static: Path | None,
     kubeconfig: Path | None,
     context: str | None,
 ) -> int:
     """Print the policies of the operator's settings; return the exit code.
 
-    The settings may be in the chart's ConfigMap. Then the policies have the names that the chart gives them, and the
-    checksum by which it recognises its settings.
-    With a kubeconfig or a context, check first that the API server has such policies. Raise ApiError if it is too old.
+    With `static`, write them as files below that directory, for an API server that reads them when it starts, and
+    print the names of the files. The settings may be in the chart's ConfigMap. Then the policies have the names that
+    the chart gives them, and the checksum by which it recognises its settings. With a kubeconfig or a context, check
+    first that the API server has such policies. Raise ApiError if it is too old.
     """
     if kubeconfig or context:
-        _check_version(KubeClient(kubeconfig, context).version())
+        version = KubeClient(kubeconfig, context).version()
+        if static:
+            _check_version(version, STATIC_MINIMUM_VERSION, "files with policies are")
+        _check_version(version, MINIMUM_VERSION, "MutatingAdmissionPolicy is")
     text = read_settings_file(config) if config else ""
     place = "standard input" if str(config) == "-" else f"file {config}"
     found = find_config_map(text, place)
-    loaded = parse_settings(found.text if found else text, place, os.environ)
-    objects = render_policies(make_policy(loaded.settings.injection), name or _default_name(found))
+    policy = make_policy(parse_settings(found.text if found else text, place, os.environ).settings.injection)
+    policy_name = name or (f"{found.name}-policy" if found else "dind-webhook")
+    if static:
+        return _write_files(render_static_files(policy, policy_name, static.absolute()))
+    objects = render_policies(policy, policy_name)
     if found and found.checksum:
         for each in objects:
             each["metadata"]["annotations"] = {CHECKSUM: found.checksum}
@@ -45,15 +59,21 @@ def run_policy(
     return 0
 
 
-def _default_name(found: ConfigMapSettings | None) -> str:
-    return f"{found.name}-policy" if found else "dind-webhook"
+def _write_files(files: Mapping[PurePath, list[JsonObject]]) -> int:
+    for path, objects in files.items():
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_text("---\n".join(map(dump_yaml, objects)), "utf-8")
+        except OSError as error:
+            raise ManifestError(f"{path}: cannot be written: {error.strerror}") from None
+        print_line(str(path))
+    return 0
 
 
-def _check_version(version: str) -> None:
-    if parse_version(version) >= MINIMUM_VERSION:
+def _check_version(version: str, minimum: tuple[int, int], subject: str) -> None:
+    if parse_version(version) >= minimum:
         return
-    minimum = ".".join(map(str, MINIMUM_VERSION))
     raise ApiError(
-        f"the API server has version {version}, and MutatingAdmissionPolicy is in Kubernetes {minimum} and newer",
+        f"the API server has version {version}, and {subject} in Kubernetes {minimum[0]}.{minimum[1]} and newer",
         "install the webhook instead",
     )

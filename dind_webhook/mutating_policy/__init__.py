@@ -8,14 +8,17 @@ that CEL cannot inject as the core does (`limits`).
 from dind_webhook.mutating_policy.chart_file import PLACEHOLDERS, chart_file
 from dind_webhook.mutating_policy.limits import accepted_texts
 from dind_webhook.mutating_policy.render import MINIMUM_VERSION, render_policies
+from dind_webhook.mutating_policy.static import STATIC_MINIMUM_VERSION, render_static_files
 from dind_webhook.mutating_policy.unsupported import find_unsupported_settings, list_unsupported_settings
 
 __all__ = [
     "MINIMUM_VERSION",
     "PLACEHOLDERS",
+    "STATIC_MINIMUM_VERSION",
     "accepted_texts",
     "chart_file",
     "find_unsupported_settings",
     "list_unsupported_settings",
     "render_policies",
+    "render_static_files",
 ]

@@ -42,11 +42,11 @@ _RULE = {
 _Variables = Iterable[tuple[str, str]]
 
 
-def render_policies(policy: Policy, name: str) -> list[JsonObject]:
+def render_policies(policy: Policy, name: str, suffix: str = "") -> list[JsonObject]:
     """Return the policies of an operator's settings and their bindings, for `kubectl apply`.
 
-    `name` is the beginning of their names. Raise SettingsError with a sentence for each setting that cannot become a
-    policy.
+    `name` is the beginning of their names, `suffix` their end. Raise SettingsError with a sentence for each setting
+    that cannot become a policy.
     """
     if problems := list(find_unsupported_settings(policy)):
         raise SettingsError(problems)
@@ -56,24 +56,25 @@ def render_policies(policy: Policy, name: str) -> list[JsonObject]:
         is_entry = index < len(policy.namespaces)
         conditions = _namespace_conditions(names, earlier)
         prefix = f"{name}-{index}" if is_entry else name
-        objects += _variant_objects(variant, prefix, conditions)
+        objects += _variant_objects(variant, prefix, suffix, conditions)
         earlier += names
     return objects
 
 
-def _variant_objects(policy: Policy, name: str, conditions: list[JsonObject]) -> Iterator[JsonObject]:
-    yield from _validating(name, _request_spec(policy, conditions), _OPTED_IN)
+def _variant_objects(policy: Policy, name: str, suffix: str, conditions: list[JsonObject]) -> Iterator[JsonObject]:
+    yield from _validating(f"{name}{suffix}", _request_spec(policy, conditions), _OPTED_IN)
     # The webhook sees no other pods of such a namespace.
     with_socket = [*conditions, {"name": "dind.io/mounts-the-nodes-socket", "expression": _HAS_SOCKET}]
-    yield from _validating(f"{name}-node-socket", _request_spec(policy, with_socket), _SOCKET_ONLY)
+    yield from _validating(f"{name}-node-socket{suffix}", _request_spec(policy, with_socket), _SOCKET_ONLY)
     for mode in sorted(Mode):
         if decide_pattern(policy, pattern_pod(mode)).outcome is Outcome.DENIED:
             # `_request_spec` refuses all pods of this mode.
             continue
         additions = read_additions(policy, mode)
         variables = list(mode_variables(policy, additions))
-        yield from _mutating(f"{name}-{mode}", policy, additions, variables, conditions)
-        yield from _validating(f"{name}-{mode}", _mode_spec(name, mode, variables, conditions), _OPTED_IN)
+        policy_name = f"{name}-{mode}{suffix}"
+        yield from _mutating(policy_name, policy, additions, variables, conditions)
+        yield from _validating(policy_name, _mode_spec(policy_name, mode, variables, conditions), _OPTED_IN)
 
 
 def _mutating(
@@ -93,8 +94,9 @@ def _mutating(
     yield _object("MutatingAdmissionPolicyBinding", name, {"policyName": name})
 
 
-def _mode_spec(name: str, mode: Mode, variables: list[tuple[str, str]], conditions: list[JsonObject]) -> JsonObject:
-    policy_name = f"{name}-{mode}"
+def _mode_spec(
+    policy_name: str, mode: Mode, variables: list[tuple[str, str]], conditions: list[JsonObject]
+) -> JsonObject:
     not_injected = (
         f"{INJECT}: the pod asks for {mode}, but MutatingAdmissionPolicy {policy_name} has not injected it; is its "
         "binding there?"

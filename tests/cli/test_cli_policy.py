@@ -66,6 +66,32 @@ def test_each_setting_that_cannot_become_a_policy_is_named(run: Run, write: Writ
     assert second.startswith("error: injection.replace_docker_variables: cannot become a policy of the API server: ")
 
 
+def test_files_for_an_api_server_are_written_and_named(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "etc" / "dind"
+    ran = run("policy", "--static", folder, "--name", "docker")
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    written = [folder / "admission.yaml", folder / "mutating/docker.yaml", folder / "validating/docker.yaml"]
+    assert ran.stdout.splitlines() == list(map(str, written))
+    configuration, mutating, _ = (list(yaml.safe_load_all(path.read_text("utf-8"))) for path in written)
+    assert configuration[0]["plugins"][0]["configuration"]["staticManifestsDir"] == str(folder / "mutating")
+    assert {each["kind"] for each in mutating} == {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}
+
+
+def test_a_directory_that_cannot_be_written_is_named(run: Run, write: Write) -> None:
+    file = write("", "file")
+    ran = run("policy", "--static", file)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"error: {file}/admission.yaml: cannot be written: ")
+
+
+def test_an_api_server_that_reads_no_files_is_named(run: Run, tmp_path: Path) -> None:
+    with api_server({"/version": {"major": "1", "minor": "36"}}, tmp_path) as kubeconfig:
+        ran = run("policy", "--static", tmp_path / "dind", "--kubeconfig", kubeconfig)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert "version 1.36, and files with policies are in Kubernetes 1.37 and newer" in ran.stderr
+    assert not (tmp_path / "dind").exists()
+
+
 @pytest.mark.parametrize(("minor", "exit_code"), [("35", 2), ("36", 0), ("37+", 0)])
 def test_an_api_server_that_is_too_old_is_named(run: Run, tmp_path: Path, minor: str, exit_code: int) -> None:
     with api_server({"/version": {"major": "1", "minor": minor}}, tmp_path) as kubeconfig:
