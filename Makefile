@@ -82,7 +82,7 @@ e2e-tests: $(DEV_STAMP) ## Run the scenarios on the cluster of `make cluster` (A
 	@$(CLUSTER_CLI) pytest -- $(ARGS)
 
 .PHONY: ci-systems
-ci-systems: $(DEV_STAMP) ## Run suites of Testcontainers on a cluster of its own (root, maven; builds them once; ARGS=...)
+ci-systems: $(DEV_STAMP) ## Run CI systems on a cluster of their own (root, maven; builds them once; ARGS=...)
 	@CLUSTER=$(or $(CLUSTER),ci-systems) $(CLUSTER_CLI) test -- -n 0 tests/ci_systems $(ARGS)
 
 .PHONY: cluster
