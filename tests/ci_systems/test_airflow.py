@@ -1,0 +1,68 @@
+"""A KubernetesPodOperator of Airflow, whose pod gets Docker. No scheduler runs: `airflow dags test` runs the task."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow_task import Airflow
+from cluster import local_node
+from cluster.cluster import Cluster
+from kube import Namespace
+from workloads import DOCKER
+
+PAGE = Path(__file__).parents[2] / "docs" / "ci.md"
+BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
+BUILD = """\
+docker pull --quiet busybox
+mkdir /tmp/context
+cd /tmp/context
+printf 'FROM busybox\\nRUN echo made by RUN >/mark\\n' >Dockerfile
+docker build --quiet --tag "$TAG" .
+docker run --rm "$TAG" cat /mark
+cat >compose.yaml <<END
+services: {client: {image: $TAG, command: [echo, made by compose]}}
+END
+docker compose --project-name "$TAG" up --exit-code-from client
+docker compose --project-name "$TAG" down
+docker image rm "$TAG"
+"""
+
+
+@pytest.fixture(scope="module")
+def airflow(node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Airflow:
+    return Airflow.install(node, tmp_path_factory.mktemp("airflow"))
+
+
+def task(ci: Namespace, script: str, **more: Any) -> dict[str, Any]:
+    """Return the parameters of an operator that runs a script, on the faster node."""
+    return {
+        "name": "build",
+        "namespace": ci.name,
+        "image": DOCKER,
+        "cmds": ["sh", "-euc", script],
+        "env_vars": {"TAG": ci.name},
+        "node_selector": local_node.SELECTOR,
+        "tolerations": [local_node.TOLERATION],
+        **more,
+    }
+
+
+@BOTH_MODES
+def test_an_operator_builds_runs_and_composes(mode: str, ci: Namespace, airflow: Airflow) -> None:
+    annotations = {"dind.io/inject": mode, "dind.io/containers": "base"}
+    done = airflow.run(**task(ci, BUILD, annotations=annotations))
+    assert done.returncode == 0, done.stdout
+    assert "made by RUN" in done.stdout
+    assert "made by compose" in done.stdout
+    assert not ci.pods()
+
+
+def test_the_pod_template_of_the_page_gets_docker(ci: Namespace, airflow: Airflow, tmp_path: Path) -> None:
+    (section,) = re.findall(r"^## Airflow\n(.*?)^## ", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    (example,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    template = tmp_path / "template.yaml"
+    template.write_text(example)
+    done = airflow.run(**task(ci, "docker info", pod_template_file=str(template)))
+    assert done.returncode == 0, done.stdout
+    assert "Server Version" in done.stdout
