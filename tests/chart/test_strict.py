@@ -172,7 +172,9 @@ def test_a_default_without_a_limit_is_no_quantity() -> None:
     assert "none" not in resources_rule(allowed_options=[], defaults={"cpu-limit": "none"})
 
 
-_SOURCE = "{0}.dataSource.?apiGroup.orValue('') + '/' + {0}.dataSource.kind"
+_SOURCE = (
+    "(dyn({0}.dataSource.?apiGroup.orValue(null)) == null ? '' : {0}.dataSource.apiGroup) + '/' + {0}.dataSource.kind"
+)
 _SNAPSHOT = "snapshot.storage.k8s.io/VolumeSnapshot"
 
 

@@ -604,7 +604,7 @@ ATTACKS = [
     Attack("storage-of-another-source", "is not the one", _claim(dataSource={**_SNAPSHOT, "name": "other"}), operator="golden"),
     Attack("storage-of-another-kind-of-source", "is not the one", _claim(dataSource={"kind": "PersistentVolumeClaim", "name": "docker-golden"}), operator="golden"),
     Attack("storage-of-another-group-of-source", "is not the one", _claim(dataSource={**_SNAPSHOT, "apiGroup": "example.com"}), operator="golden"),
-    Attack("storage-of-another-namespace", "is not the one", _claim(dataSourceRef={**_SNAPSHOT, "namespace": "other"}), operator="golden"),
+    Attack("storage-of-another-namespace", "is not the one", _claim(dataSource=None, dataSourceRef={**_SNAPSHOT, "namespace": "other"}), operator="golden"),
     Attack("storage-without-its-source", "is not the one", _claim(dataSource=None), operator="golden"),
     Attack("storage-of-a-source-where-that-is-closed", "is not the one", _claim(dataSource=_SNAPSHOT), operator="volume"),
     Attack("no-storage", "is not the one", _remove_mount("dind-storage")),

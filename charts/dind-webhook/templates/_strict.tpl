@@ -230,7 +230,8 @@ quantity({{ .amount }}).compareTo(quantity({{ toJson $bound }})) <= 0
 {{- end -}}
 {{- /* A data source of dataSourceRef can be in another namespace. */ -}}
 {{- $kind = append $kind (printf "!has(%s.dataSourceRef)" $claim) -}}
-{{- $sourceKind := printf "%[1]s.dataSource.?apiGroup.orValue('') + '/' + %[1]s.dataSource.kind" $claim -}}
+{{- /* The API server writes null for the core group. */ -}}
+{{- $sourceKind := printf "(dyn(%[1]s.dataSource.?apiGroup.orValue(null)) == null ? '' : %[1]s.dataSource.apiGroup) + '/' + %[1]s.dataSource.kind" $claim -}}
 {{- if has "storage-data-source" $s.allowed_options -}}
 {{- $kind = append $kind (printf "(!has(%s.dataSource) || %s in %s)" $claim $sourceKind ($.facts.data_sources | values | sortAlpha | toJson)) -}}
 {{- else if $source -}}
