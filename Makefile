@@ -128,6 +128,10 @@ bench: $(COMPILED)/.made ## Compare the speed with peers in Rust, Go and Python;
 bench-api: $(COMPILED)/.made ## Measure the time that injection adds to a pod's creation in a real API server (root; BENCH=--rounds=12)
 	@PYTHONPATH=$(COMPILED):tests/e2e $(BIN)/python bench/api_server.py $(BENCH)
 
+.PHONY: bench-engines
+bench-engines: $(COMPILED)/.made ## Measure a dry-run of a pod with the webhook and with the policies, in a real API server (root; BENCH=--rounds=12)
+	@PYTHONPATH=$(COMPILED):tests/e2e:tests/server $(BIN)/python bench/engines.py $(BENCH)
+
 .PHONY: bench-docker
 bench-docker: $(COMPILED)/.made ## Measure how long a pod waits for Docker on a real cluster (root; BENCH=--rounds=12)
 	@PYTHONPATH=$(COMPILED):tests/e2e $(BIN)/python bench/time_to_docker.py $(BENCH)

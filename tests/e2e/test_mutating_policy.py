@@ -36,6 +36,7 @@ ADMISSION = "admissionregistration.k8s.io/v1"
 # The refusal of a pod that the core injects
 NEEDS_WEBHOOK = "only the webhook dind-webhook can"
 RUNTIME_CLASSES = ("gvisor", "kata", "sysbox", "userns")
+COST_REPETITIONS = int(os.environ.get("E2E_COST_REPETITIONS", "10"))
 # Settings that cannot become policies
 UNSUPPORTED = {
     "denied-isolation-not-allowed",
@@ -69,7 +70,7 @@ def ask(namespace: Namespace, pod: Manifest) -> Answer:
 class Operator:
     """The policies of some settings, and their namespaces by the value of the command line's flag for its labels."""
 
-    def __init__(self, kube: Kube, stack: ExitStack, policy: Policy) -> None:
+    def __init__(self, kube: Kube, stack: ExitStack, policy: Policy, repetitions: int = 1) -> None:
         self._kube = kube
         self._stack = stack
         self.name = f"policy-{token_hex(3)}"
@@ -80,6 +81,7 @@ class Operator:
             for member in ("matchConstraints", "matchResources"):
                 if selected := each["spec"].get(member):
                     selected["namespaceSelector"]["matchExpressions"].append(requirement)
+            repeat_expressions(each["spec"], repetitions)
             kube.make(each)
             stack.callback(kube.delete, each["kind"], each["metadata"]["name"], version=ADMISSION)
         until("the policies to act", self._acts)
@@ -106,6 +108,29 @@ class Operator:
             if "does not exist" not in ask(namespace, a_pod(str(mode), {"dind.io/example": "x"})).message:
                 return False
         return True
+
+
+def repeat_expressions(spec: Manifest, repetitions: int) -> None:
+    """Have a policy evaluate its expressions that many times: with the same result, at that many times the cost."""
+    variables = list(spec.get("variables", ()))
+    numbers = range(1, repetitions)
+    for number in numbers:
+        for each in variables:
+            spec["variables"].append({"name": f"{each['name']}_{number}", "expression": renamed(each, number)})
+        spec.get("validations", []).extend(
+            {**each, "expression": f"({renamed(each, number)}) || true"} for each in spec.get("validations", [])[:4]
+        )
+    for mutation in spec.get("mutations", ()):
+        patch = mutation["jsonPatch"]
+        applies, _, operations = patch["expression"].partition(" ? [] :\n")
+        # A variable is evaluated when it is used. An expression may not be as long as that many patches.
+        used = "".join(f" || !variables.applies_{n} || variables.daemonMounts_{n}.size() < 0" for n in numbers)
+        again = f" || {list(numbers)}.exists(n, size({operations}) < 0)" if repetitions > 1 else ""
+        patch["expression"] = f"{applies}{used}{again} ? [] :\n{operations}"
+
+
+def renamed(expression: Manifest, number: int) -> str:
+    return re.sub(r"\bvariables\.(\w+)", rf"variables.\1_{number}", expression["expression"])
 
 
 def split_labels(labels: str) -> tuple[str, str]:
@@ -330,6 +355,28 @@ def test_a_client_without_a_home_gets_its_directory(operators: Operators, mode: 
         {"name": "prepare", "image": "x", **homeless},
     ])  # fmt: skip
     assert check(operators.of_defaults(), operators.outside, pod) == ""
+
+
+def test_a_pod_of_50_containers_takes_less_than_a_tenth_of_the_budget(kube: Kube) -> None:
+    """An API server stops an expression that costs too much, and says no cost. Ten times as many are not too many."""
+    settings = InjectionSettings.model_validate({"modes": ["sidecar"]})
+    mounts = [{"name": f"v{number}", "mountPath": f"/work/{number}/x"} for number in range(4)]
+    step = {
+        "image": "build",
+        "env": [{"name": f"E{number}", "value": "x"} for number in range(12)],
+        "volumeMounts": mounts,
+    }
+    pod = a_pod(
+        "sidecar",
+        containers=[{"name": f"step-{number}", **step} for number in range(40)],
+        initContainers=[{"name": f"init-{number}", **step} for number in range(10)],
+        volumes=[{"name": f"v{number}", "emptyDir": {}} for number in range(4)],
+    )
+    with ExitStack() as stack:
+        operator = Operator(kube, stack, make_policy(settings), repetitions=COST_REPETITIONS)
+        answer = ask(operator.namespace("enabled"), pod)
+        assert answer.pod is not None, answer.message
+        assert "dind.io/status" in answer.pod["metadata"]["annotations"]
 
 
 def test_the_binding_that_is_missing_is_named(kube: Kube) -> None:
