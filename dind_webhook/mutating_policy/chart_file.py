@@ -13,8 +13,9 @@ from dind_webhook.settings import InjectionSettings, make_policy
 
 # Replaced by the name of the chart's objects
 NAME_PLACEHOLDER = "name-of-the-policies"
-# Settings with another value than the built-in one, in all installations of the chart
-FIXED_SETTINGS: JsonObject = {"image_pull_policy": "IfNotPresent"}
+# Settings with another value than the built-in one, in all installations of the chart. Each Kubernetes that has such
+# policies has image volumes.
+FIXED_SETTINGS: JsonObject = {"image_pull_policy": "IfNotPresent", "image_volumes": True}
 _DEFAULTS = {option.name: option.default for option in OPTIONS}
 
 
