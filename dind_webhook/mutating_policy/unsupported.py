@@ -33,6 +33,11 @@ _RULES: tuple[tuple[str, Callable[[Policy], bool], str], ...] = (
         "which variables a container gets depends on those that it sets; leave it out",
     ),
     (
+        "defaults.client",
+        lambda policy: bool(policy.defaults.client),
+        "what the daemon's container mounts depends on the user namespace of the pod; leave it out",
+    ),
+    (
         "replace_docker_variables",
         lambda policy: policy.replace_docker_variables,
         "a policy only adds; only false is possible",

@@ -18,6 +18,7 @@ UNSUPPORTED: list[tuple[JsonObject, str]] = [
     ({"defaults": {"share-volumes": "workspace"}}, "injection.defaults.share-volumes"),
     ({"defaults": {"proxy": "http://proxy.example:3128"}}, "injection.defaults.proxy"),
     ({"defaults": {"registry-secret": "registry"}}, "injection.defaults.registry-secret"),
+    ({"defaults": {"client": True}}, "injection.defaults.client"),
     ({"replace_docker_variables": True}, "injection.replace_docker_variables"),
     ({"allowed_options": ["node-socket"]}, "injection.allowed_options"),
     ({"defaults": {"node-socket": "replace"}}, "injection.allowed_options"),
