@@ -136,6 +136,10 @@ bench-engines: $(COMPILED)/.made ## Measure a dry-run of a pod with the webhook 
 bench-docker: $(COMPILED)/.made ## Measure how long a pod waits for Docker on a real cluster (root; BENCH=--rounds=12)
 	@PYTHONPATH=$(COMPILED):tests/e2e $(BIN)/python bench/time_to_docker.py $(BENCH)
 
+.PHONY: bench-images
+bench-images: $(DEV_STAMP) ## Measure waves of pods that pull: nothing, cache, pre-pull, daemonset mode (root; BENCH=--pods=20)
+	@PYTHONPATH=tests/e2e $(BIN)/python bench/images_near_by.py $(BENCH)
+
 .PHONY: bench-limits
 bench-limits: $(DEV_STAMP) ## Count the pods whose limits hold while a container takes too much memory (root; BENCH=--pods=52)
 	@PYTHONPATH=tests/e2e $(BIN)/python bench/limits_hold.py $(BENCH)

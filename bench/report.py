@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any, TypeAlias
 
 import results
@@ -63,6 +64,17 @@ _INJECTORS = {
     RUNTIME: "the same configuration, with controller-runtime as its server",
     RUST: "the same configuration, with the Rust handler as its server",
     MAP: "one JSONPatch mutation in CEL with the same additions on the same conditions; no checks",
+}
+
+
+NO_CACHE, CACHE, PREPULL, DAEMONSET = "nothing", "the cache", "the cache and pre-pull", "daemonset mode, no cache"
+# Bytes per second of the link to the registries: 200 Mbit/s
+LINK_RATE = 25_000_000
+_NEAR_BY = {
+    NO_CACHE: "each pod has a daemon, which asks the registries",
+    CACHE: "`cache.enabled`, with a cache for each registry",
+    PREPULL: "`prepull.enabled` too",
+    DAEMONSET: "one daemon for all pods of the node, which asks the registries",
 }
 
 
@@ -203,11 +215,12 @@ def page(sections: Mapping[str, Any]) -> str:
     peaks = ", ".join(f"{name} {compare['peak_mb'][name]:.1f}" for name in SERVERS)
     return f"""# Performance
 
-<!-- Written by `make bench`, `make bench-api`, `make bench-docker` and `make soak` from bench/results.json. -->
+<!-- Written by `make bench`, `make bench-api`, `make bench-docker`, `make bench-images` and `make soak` from bench/results.json. -->
 
 How long does a pod wait for the injection of its Docker daemon, and how many pods can one replica take? `make bench` compares
 dind-webhook with other injectors, `make bench-api` measures [in the API server](#in-the-api-server), `make bench-docker` measures
-[until Docker answers](#time-to-docker), and `make soak` measures [over time](#over-time).
+[until Docker answers](#time-to-docker), `make bench-images` measures [waves of pods that pull](#images-from-near-by), and `make soak`
+measures [over time](#over-time).
 
 ## Servers
 
@@ -273,16 +286,18 @@ down, the others are busy half of the time at most. The CPU request is what they
 
 {_docker_section(docker)}
 
+{_near_by_section(sections["images_near_by"])}
+
 {_soak_section(soak)}"""
 
 
 def _conditions(about: Mapping[str, Any]) -> str:
     """Return sentences on the run, the code, the machine and its load."""
     parts = [f"{about[name]} {text}" for name, text in (("rounds", "rounds"), ("seconds", "s")) if name in about]
-    length = " of ".join(parts)
+    length = f"This run: {' of '.join(parts)}" if parts else "This run was"
     build = "compiled as in the image" if about["compiled"] else "not compiled"
     return (
-        f"This run: {length} on {about['date']}, commit {about['commit']}, {build}, Python {about['python']}, {about['cpu']}, "
+        f"{length} on {about['date']}, commit {about['commit']}, {build}, Python {about['python']}, {about['cpu']}, "
         f"{about['cores']} cores,\nLinux {about['linux']}. The load average before it was {about['load_before']}."
     )
 
@@ -420,6 +435,48 @@ are no defaults either: IPv6 networks would lack their firewall, and more garbag
 is busybox from a registry in the cluster, and the build has one `RUN`. A ratio is that of pods of the same round.
 
 {_isolation_table(nodes[VM]["stages"])}"""
+
+
+def _near_by_section(near_by: Mapping[str, Any]) -> str:
+    about, forms = near_by["machine"], near_by["forms"]
+    pods = about["pods"]
+    return f"""## Images from near by
+
+`make bench-images` creates {pods} pods at once on one node of a cluster (Kubernetes {about["kubernetes"].removeprefix("v")}). Each pulls three images of 13 MB from
+three registries, and builds from them. All registries together are behind a link of {LINK_RATE * 8 // 10**6} Mbit/s. Without pre-pull, the node pulls the daemon's image
+first, from a registry beside it; in daemonset mode the daemon runs already. When all have ended, one more pod does the same, as the second
+build of a project does. [Images from near by](mirrors.md) has the settings.
+
+{_conditions(about)} After it, it was
+{about["load_after"]}: {pods} daemons at once on two cores take longer to start than to pull, so look at what the registries send first.
+
+{_table(["form", "description"], _NEAR_BY.items())}
+
+Seconds after the creation of the pods, and what the registries were asked for and sent:
+
+{_near_by_table(forms, pods)}
+
+Requests that no cache can save are those that look up a tag. Docker Hub counts requests for manifests, but not these, which are `HEAD`."""
+
+
+def _near_by_table(forms: Mapping[str, Any], pods: int) -> str:
+    rows = []
+    for name in _NEAR_BY:
+        for label, of in ((f"{pods} at once", forms[name]["wave"]), ("one more", forms[name]["later"])):
+            pulled, built = of["seconds"]["pulled"], of["seconds"]["built"]
+            times = [f"{one:.0f}" for one in (median(pulled), max(pulled), max(built))]
+            rows.append([name, label, *times, f"{of['requests']:,}", f"{of['blobs']:,}", f"{of['megabytes']:,.0f}"])
+    headings = [
+        "form",
+        "pods",
+        "median has pulled",
+        "last has pulled",
+        "last has built",
+        "requests",
+        "blobs sent",
+        "MB",
+    ]
+    return _table(headings, rows)
 
 
 def _docker_table(nodes: Mapping[str, Any]) -> str:

@@ -55,8 +55,11 @@ class PrivateRegistry:
 
     def push(self, node: Cluster, image: Image, name: str) -> None:
         """Push an image of the tests under a name, which has the name of the registry."""
-        source = f"oci-archive:{image.archive(node.cache)}"
-        target = f"docker://{self.address}:{self.port}/{name.partition('/')[2]}"
+        self.push_archive(node, image.archive(node.cache), name.partition("/")[2])
+
+    def push_archive(self, node: Cluster, archive: Path, path: str) -> None:
+        """Push the image in an archive."""
+        source, target = f"oci-archive:{archive}", f"docker://{self.address}:{self.port}/{path}"
         copy = ["skopeo", "--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"]
         node.sandbox.run("filling a private registry", *copy, f"--dest-creds={USER}:{PASSWORD}", source, target)
 
