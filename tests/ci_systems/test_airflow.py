@@ -66,3 +66,18 @@ def test_the_pod_template_of_the_page_gets_docker(ci: Namespace, airflow: Airflo
     done = airflow.run(**task(ci, "docker info", pod_template_file=str(template)))
     assert done.returncode == 0, done.stdout
     assert "Server Version" in done.stdout
+
+
+def test_a_task_that_fails_is_failed_and_leaves_no_daemon(ci: Namespace, airflow: Airflow) -> None:
+    script = "docker run --detach busybox sleep 600\nexit 7\n"
+    done = airflow.run(**task(ci, script, annotations={"dind.io/inject": "sidecar"}))
+    assert done.returncode != 0
+    assert re.search(r"'?exit_?[cC]ode'?: 7", done.stdout), done.stdout
+    assert not ci.pods()
+
+
+def test_a_denial_is_in_the_log_of_the_task(ci: Namespace, airflow: Airflow) -> None:
+    annotations = {"dind.io/inject": "sidecar", "dind.io/containers": "build"}
+    done = airflow.run(**task(ci, "docker info", annotations=annotations))
+    assert done.returncode != 0
+    assert 'the pod has no container \\"build\\"' in done.stdout or 'the pod has no container "build"' in done.stdout

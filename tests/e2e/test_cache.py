@@ -138,7 +138,8 @@ def test_pulls_composes_and_builds_of_all_pods_cost_each_registry_each_blob_once
     assert upstreams.fetched_once()
 
 
-def test_the_daemon_of_the_node_uses_the_caches_too(jobs: Namespace, upstreams: Upstreams) -> None:
+def test_the_daemon_of_the_node_uses_the_caches_too(jobs: Namespace, nearby: Release, upstreams: Upstreams) -> None:
+    _wait_until_the_daemon_of_the_node_asks_the_caches(nearby)
     jobs.run(workloads.pod(pull_and_build(upstreams), inject="daemonset")).succeeds()
     assert upstreams.fetched_once()
 
@@ -190,8 +191,9 @@ def test_pulls_go_on_while_the_cache_is_killed_and_without_it(
 
 @pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 def test_a_layer_that_one_pod_builds_comes_to_others_from_near_by(
-    mode: str, jobs: Namespace, upstreams: Upstreams
+    mode: str, jobs: Namespace, nearby: Release, upstreams: Upstreams
 ) -> None:
+    _wait_until_the_daemon_of_the_node_asks_the_caches(nearby)
     registry = upstreams.open
     options = {"insecure-registries": registry.name} if mode == "sidecar" else {}
     layers = f"{registry.name}/team/layers:{mode}"
@@ -215,6 +217,13 @@ docker image rm --force {mode} && docker builder prune --all --force
     before = registry.fetched_blobs()
     assert build("third") == first
     assert registry.fetched_blobs() == before
+
+
+def _wait_until_the_daemon_of_the_node_asks_the_caches(release: Release) -> None:
+    """Wait for the next look of the start script: the daemon may be older than the caches, or than their restart."""
+    daemon = release.daemon().ready()
+    hosts = "cat /etc/docker/certs.d/*/hosts.toml"
+    until("the mirrors", lambda: daemon.exec(hosts, "dind").count(".svc:5000") == 2, daemon.describe)
 
 
 def _cache(release: Release, registry: PrivateRegistry) -> Pod:
