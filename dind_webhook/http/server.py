@@ -24,7 +24,8 @@ from dind_webhook.http.server_context import ServerContext
 IDLE_SECONDS = 120
 # kubelet opens one for each probe; Prometheus and an operator open one each.
 HEALTH_CONNECTIONS = 20
-_BACKLOG = 2048
+# As long as Linux allows by default (net.core.somaxconn): a connection that finds no place asks again after a second.
+_BACKLOG = 4096
 _SOCKET_BUFFER_BYTES = 16 * 1024
 # A client that has just connected, or just got a response, may have sent its next request already.
 _IDLE_SECONDS_WHILE_DRAINING = 1.0
