@@ -328,8 +328,9 @@ the settings or an upgrade.
 
 ## Options
 
-The operator sets options for all pods, or for namespaces. Pods may set an option only to the value that the policies
-place anyway; these are the values with the built-in settings.
+The operator sets options for all pods, or for namespaces. Pods may choose quantities, within the operator's bounds: as
+`250m`, `1.5`, `512Mi`, `1.5Gi` or `2G`, but not as `1e3`, or with a fraction of a byte. Pods may set another option
+only to the value that the policies place anyway; these are the values with the built-in settings.
 
 | annotation | operator | pods, in sidecar mode | pods, in daemonset mode |
 |---|---|---|---|
@@ -358,8 +359,8 @@ helm upgrade dind-webhook CHART --namespace dind-webhook --reuse-values --set en
 
 helm cannot run the code that writes the policies, so the chart has them in a file, with placeholders for settings:
 {placeholders}.
-With other settings, or values that are out of bounds for the file, helm names them and prints the command that writes
-the policies for the value `policies`:
+With other settings, or values of another form, helm names them and prints the command that writes the policies for the
+value `policies`:
 
 ```sh
 helm template dind-webhook CHART --namespace dind-webhook --values values.yaml --set engine=webhook \\
@@ -417,7 +418,9 @@ def _policy_row(option: Option, unsupported: Mapping[str, str], texts: Mapping[M
     problem = unsupported.get(f"defaults.{option.name}")
     if option.name == "node-socket":
         problem = unsupported["allowed_options"]
-    cells = [_code(texts[mode].get(option.key, ())) or "no" for mode in (Mode.SIDECAR, Mode.DAEMONSET)]
+    # `accepted_texts` leaves out the options with which pods choose a quantity.
+    other = "no" if option.key in texts[Mode.SIDECAR] or not option.is_quantity else f"as `{option.example}`"
+    cells = [_code(texts[mode].get(option.key, ())) or other for mode in (Mode.SIDECAR, Mode.DAEMONSET)]
     return f"| `{option.key}` | {problem or 'any value'} | {' | '.join(cells)} |\n"
 
 

@@ -22,17 +22,12 @@ _DEFAULTS = {option.name: option.default for option in OPTIONS}
 class Placeholder(NamedTuple):
     """A text of the file that stands for the value of a setting of `injection`.
 
-    The chart replaces it if the value matches `pattern`, and lies between two quantities: `more_than` may be empty.
-    Outside of them the policies have another structure: a daemon with little storage gets another limit, and pods may
-    set an option to its built-in default only if the other of request and limit allows that.
+    The chart replaces it if the value matches `pattern`.
     """
 
     path: tuple[str, ...]
     text: str
     pattern: str
-    at_least: str = ""
-    at_most: str = ""
-    more_than: str = ""
 
     @property
     def default(self) -> str:
@@ -45,11 +40,12 @@ _QUANTITY = r"^[1-9][0-9]*([.][0-9]+)?(m|k|Ki|[MGT]i?)?$"
 PLACEHOLDERS = (
     Placeholder(("host_path",), "/placeholder/host/path", "^(/[A-Za-z0-9._-]+)+$"),
     Placeholder(("defaults", "image"), "placeholder.example/image:placeholder", "^[A-Za-z0-9._:/@-]+$"),
-    Placeholder(("defaults", "cpu-request"), "13579u", _QUANTITY, at_most=_DEFAULTS["cpu-limit"]),
-    Placeholder(("defaults", "cpu-limit"), "8642013", _QUANTITY, at_least=_DEFAULTS["cpu-request"]),
-    Placeholder(("defaults", "memory-request"), "24681Ki", _QUANTITY, at_most=_DEFAULTS["memory-limit"]),
-    Placeholder(("defaults", "memory-limit"), "7531907Mi", _QUANTITY, at_least=_DEFAULTS["memory-request"]),
-    Placeholder(("defaults", "storage-size"), "9753107Gi", _QUANTITY, more_than=_DEFAULTS["ephemeral-storage-request"]),
+    Placeholder(("defaults", "cpu-request"), "13579u", _QUANTITY),
+    Placeholder(("defaults", "cpu-limit"), "8642013", _QUANTITY),
+    Placeholder(("defaults", "memory-request"), "24681Ki", _QUANTITY),
+    Placeholder(("defaults", "memory-limit"), "7531907Mi", _QUANTITY),
+    Placeholder(("defaults", "ephemeral-storage-request"), "35791Ki", _QUANTITY),
+    Placeholder(("defaults", "storage-size"), "9753107Gi", _QUANTITY),
     Placeholder(("defaults", "group"), "56789123", "^[1-9][0-9]{0,8}$"),
 )
 

@@ -7,6 +7,7 @@ variables of `variables`, and read the pod before injection as after it.
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -43,6 +44,7 @@ from dind_webhook.mutating_policy.patterns import (
     pattern_pod,
     read_message,
 )
+from dind_webhook.mutating_policy.quantities import Quantity, list_quantities
 
 HOST_MEMBERS = ("hostNetwork", "hostPID", "hostIPC")
 # Words of pattern pods; `find_message` replaces them.
@@ -118,6 +120,32 @@ def _annotation_rules(policy: Policy, mode: Mode) -> Iterator[DenialRule]:
         )
         keys = f"variables.optionKeys.filter(key, key in {cel_literal(forbidden)})"
         yield DenialRule("optionNotAllowed", f"{keys}.map(key, {message})")
+    quantities = list(list_quantities(policy))
+    if exceeded := list(_exceeded_bounds(policy, mode, quantities)):
+        yield DenialRule("exceededBound", " + ".join(exceeded))
+    if contradictions := list(_requests_above_limits(policy, mode, quantities)):
+        yield DenialRule("requestAboveLimit", " + ".join(contradictions))
+
+
+def _exceeded_bounds(policy: Policy, mode: Mode, quantities: list[Quantity]) -> Iterator[str]:
+    for quantity in quantities:
+        if quantity.is_allowed and (bound := policy.max.get(quantity.option.name)):
+            pod = pattern_pod(mode, {quantity.option.key: quantity.high})
+            words = {quantity.high: quantity.variable}
+            message = read_message(policy, pod, Reason.OPTION_NOT_ALLOWED, words)
+            yield when(f"quantity({quantity.variable}).isGreaterThan(quantity({cel_literal(bound)}))", message)
+
+
+def _requests_above_limits(policy: Policy, mode: Mode, quantities: list[Quantity]) -> Iterator[str]:
+    known = {quantity.option.name: quantity for quantity in quantities}
+    policy = replace(policy, allowed_options=policy.allowed_options | known.keys(), max={})
+    for request in quantities:
+        limit = known.get(request.option.name.replace("-request", "-limit"))
+        if limit and limit is not request and (request.is_allowed or limit.is_allowed):
+            pod = pattern_pod(mode, {request.option.key: request.high, limit.option.key: limit.low})
+            words = {request.high: request.variable, limit.low: limit.variable}
+            message = read_message(policy, pod, Reason.INVALID_OPTION, words)
+            yield when(f"quantity({request.variable}).isGreaterThan(quantity({limit.variable}))", message)
 
 
 def _own_daemon(policy: Policy, additions: Additions) -> str:

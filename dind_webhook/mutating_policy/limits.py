@@ -26,6 +26,7 @@ from dind_webhook.injection import (
 from dind_webhook.mutating_policy.denials import DenialRule, docker_host, sets_variable
 from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed, closed_path, when
 from dind_webhook.mutating_policy.patterns import Additions, decide_pattern, find_message, pattern_pod
+from dind_webhook.mutating_policy.quantities import Quantity, list_quantities
 
 _WEBHOOK = "only the webhook dind-webhook can"
 
@@ -34,6 +35,8 @@ def limit_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
     """Yield the rules in the order in which their messages are told."""
     mode = additions.mode
     yield DenialRule("otherOption", _other_option(policy, mode))
+    quantities = (quantity for quantity in list_quantities(policy) if quantity.is_allowed)
+    yield DenialRule("otherQuantity", " + ".join(map(_other_quantity, quantities)) or "[]")
     if mode is Mode.SIDECAR and not find_message(
         policy, pattern_pod(mode, spec={"hostUsers": False}), {Reason.HOST_USERS}
     ):
@@ -50,14 +53,20 @@ def limit_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
 
 
 def accepted_texts(policy: Policy, mode: Mode) -> dict[str, list[str]]:
-    """Return the texts of each option that pods may set, and that change nothing, by annotation key."""
+    """Return the texts that change nothing, by annotation key, of the options that pods may set.
+
+    Options of `list_quantities`, with which pods may choose others, are left out.
+    """
     plain = decide_pattern(policy, pattern_pod(mode))
+    quantities = [quantity.option for quantity in list_quantities(policy)]
     accepted: dict[str, list[str]] = {}
     for option in OPTIONS:
-        if option.name not in policy.allowed_options:
+        if option.name not in policy.allowed_options or option in quantities:
             continue
         texts = []
-        for text in dict.fromkeys((option.default, *_texts_of_default(getattr(policy.defaults, option.field)))):
+        value = getattr(policy.defaults, option.field)
+        unset = ["none"] if option.is_quantity and value is None else []
+        for text in dict.fromkeys((option.default, *_texts_of_default(value), *unset)):
             decision = decide_pattern(policy, pattern_pod(mode, {option.key: text}))
             if decision.outcome is Outcome.INJECTED and decision.operations == plain.operations:
                 texts.append(text)
@@ -89,6 +98,15 @@ def _other_option(policy: Policy, mode: Mode) -> str:
         f"+ (size({table}[key]) == 0 ? '' : {other})"
     )
     return f"{keys}.map(key, {message})"
+
+
+def _other_quantity(quantity: Quantity) -> str:
+    key = quantity.option.key
+    message = (
+        f"annotation {key}: this cluster injects without a webhook, and {_WEBHOOK} apply that value; remove it, or set "
+        f"it to a quantity such as {quantity.option.example}"
+    )
+    return when(f"{cel_literal(key)} in variables.annotations && !{quantity.is_read}", cel_literal(message))
 
 
 # An empty list of texts: all values of a map have one type.

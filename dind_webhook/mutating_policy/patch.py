@@ -35,7 +35,7 @@ def patch_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str,
     yield "clientEnv", _json(additions.client_env)
     yield "clientMounts", _mount_entries(additions.client_mounts)
     homeless = f"({HAS_HOMELESS} ? {_json([additions.homeless.volume])} : [])"
-    yield "addedVolumes", f"{_json(additions.volumes)} + {homeless}"
+    yield "addedVolumes", f"{cel_literal(additions.volumes, additions.quantities)} + {homeless}"
     yield "addedAnnotations", _annotations(additions)
     if additions.container is not None:
         yield "isVariant", _variant_condition(additions)
@@ -164,33 +164,38 @@ def _container_operations(additions: Additions, container: JsonObject) -> str:
             ),
         )
     )
+    whole = cel_literal(container, additions.quantities)
     if additions.as_container:
-        added = [add_operation(_text("/spec/containers/-"), _json(container))]
+        added = [add_operation(_text("/spec/containers/-"), whole)]
         place = "'/spec/containers/' + string(size(object.spec.containers))"
     else:
         empty = add_operation(_text("/spec/initContainers"), "[]")
-        first = add_operation(_text("/spec/initContainers/0"), _json(container))
+        first = add_operation(_text("/spec/initContainers/0"), whole)
         place = _text("/spec/initContainers/0")
         added = [first]
     operations = f"[{', '.join(added)}]"
     if not additions.as_container:
         operations = f"(has(object.spec.initContainers) ? [] : [{empty}]) + {operations}"
     mounts = add_operation(f"{place} + '/volumeMounts'", "variables.daemonMounts.map(entry, entry.mount)")
-    new = f"{operations} + [{mounts}]{_variant_operations(place, additions.variants)}"
+    new = f"{operations} + [{mounts}]{_variant_operations(place, additions)}"
     return f"({index} >= 0 ? {existing} : {new})"
 
 
-def _variant_operations(place: str, variants: tuple[JsonObject, JsonObject]) -> str:
-    if not any(variants):
+def _variant_operations(place: str, additions: Additions) -> str:
+    if not any(additions.variants):
         return ""
     yes, no = (
-        "[" + ", ".join(add_operation(f"{place} + '/{key}'", _json(value)) for key, value in members.items()) + "]"
-        for members in variants
+        ", ".join(
+            add_operation(f"{place} + '/{key}'", cel_literal(value, additions.variant_quantities))
+            for key, value in members.items()
+        )
+        for members in additions.variants
     )
-    return f" + (variables.isVariant ? {yes} : {no})"
+    return f" + (variables.isVariant ? [{yes}] : [{no}])"
 
 
 def _variant_condition(additions: Additions) -> str:
+    """Return whether the condition of `Additions.variants` applies to the pod."""
     others = f"variables.containers.filter(c, c.name != {cel_literal(additions.container_name)})"
     if additions.mode is Mode.SIDECAR:
         return f"{others}.exists(c, 'ephemeral-storage' in c.?resources.?limits.orValue({{}}))"

@@ -8,6 +8,11 @@ import jsonpatch
 
 from dind_webhook.injection import INJECT, Decision, Mode, Outcome, Policy, Reason, decide_for_namespace
 from dind_webhook.model import JsonObject
+from dind_webhook.mutating_policy.quantities import (
+    variables_of_markers,
+    variables_of_variant_markers,
+    with_markers,
+)
 from dind_webhook.strict_policy import cel_literal
 
 # Expressions, by the words of a pattern pod that they replace
@@ -58,6 +63,9 @@ class Additions(NamedTuple):
     tolerations: list[JsonObject]
     image_pull_secrets: list[JsonObject]
     homeless: HomelessAdditions
+    # The expressions of quantities, by their markers in `container` and `volumes`, and in `variants`
+    quantities: Words
+    variant_quantities: Words
 
 
 def pattern_pod(
@@ -108,6 +116,8 @@ def read_message(policy: Policy, pod: JsonObject, reason: Reason, words: Words |
 
 def read_additions(policy: Policy, mode: Mode) -> Additions:
     """Return what the core adds to pods in a mode. Raise LookupError if it adds what no policy could place."""
+    quantities, variant_quantities = variables_of_markers(policy), variables_of_variant_markers(policy)
+    policy = with_markers(policy)
     pod = injected_pattern(policy, pattern_pod(mode, spec={"initContainers": [_INIT]}))
     spec, metadata = pod["spec"], pod["metadata"]
     name = policy.container_name if mode is Mode.SIDECAR else policy.wait_container_name
@@ -136,6 +146,8 @@ def read_additions(policy: Policy, mode: Mode) -> Additions:
         tolerations=spec.get("tolerations", []),
         image_pull_secrets=spec.get("imagePullSecrets", []),
         homeless=_read_homeless_additions(policy, mode, pod),
+        quantities=quantities,
+        variant_quantities=variant_quantities,
     )
 
 

@@ -8,6 +8,7 @@ from dind_webhook.mutating_policy.expressions import cel_literal
 from dind_webhook.mutating_policy.homeless import homeless_names
 from dind_webhook.mutating_policy.limits import limit_rules
 from dind_webhook.mutating_policy.patterns import Additions
+from dind_webhook.mutating_policy.quantities import list_quantities
 
 
 def request_variables() -> Iterator[tuple[str, str]]:
@@ -57,6 +58,8 @@ def mode_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str, 
     yield "initClients", init_clients
     yield "clients", "variables.initClients + variables.mainClients"
     yield "homeless", homeless_names(additions)
+    for quantity in list_quantities(policy):
+        yield quantity.definition
     yield "mainFirstClients", "variables.mainClients + variables.initClients"
     for name, rules in (
         ("stale", stale_rules(policy, additions)),

@@ -1,12 +1,13 @@
 """JSON values as CEL expressions, for the CEL environment of Kubernetes 1.30 and newer."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 
-def cel_literal(value: Any, variables: dict[str, str] | None = None) -> str:
+def cel_literal(value: Any, variables: Mapping[str, str] | None = None) -> str:
     """Return the CEL literal of a JSON value.
 
     `variables` replaces texts inside of strings by CEL variables. Kubernetes accepts only lists and maps whose members
@@ -26,7 +27,7 @@ def cel_literal(value: Any, variables: dict[str, str] | None = None) -> str:
             return orjson.dumps(value).decode()
 
 
-def _text(text: str, variables: dict[str, str]) -> str:
+def _text(text: str, variables: Mapping[str, str]) -> str:
     if not variables:
         return orjson.dumps(text).decode()
     parts = re.split("(" + "|".join(map(re.escape, variables)) + ")", text)

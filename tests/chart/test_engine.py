@@ -53,13 +53,12 @@ COVERED: list[dict[str, Any]] = [
     {"settings": {"injection": {"defaults": {"memory-limit": "8Gi", "cpu-limit": 3, "storage-size": "2500Mi"}}}},
     {"settings": {"injection": {"defaults": {"memory-limit": "8Gi", "cpu-request": 1.5, "group": 4000}}}, **DAEMONSET},
     {"settings": {"injection": {"defaults": {"memory-request": "1Gi", "memory-limit": "1Gi", "cpu-request": "2"}}}},
-    {"settings": {"injection": {"defaults": {"memory-request": "4Gi", "cpu-limit": "250m"}}}, **DAEMONSET},
+    {"settings": {"injection": {"defaults": {"memory-request": "5Gi", "memory-limit": "6Gi", "cpu-limit": "250m"}}}},
+    {"settings": {"injection": {"defaults": {"ephemeral-storage-request": "4Gi", "storage-size": "2Gi"}}}, **DAEMONSET},
 ]
 UNCOVERED: list[tuple[dict[str, Any], str]] = [
     ({"mtu": 1400}, "defaults.mtu"),
-    ({"storage-size": "2Gi"}, "defaults.storage-size"),
-    ({"memory-request": "5Gi", "memory-limit": "6Gi"}, "defaults.memory-request"),
-    ({"cpu-request": "100m", "cpu-limit": "200m"}, "defaults.cpu-limit"),
+    ({"ephemeral-storage-limit": "40Gi"}, "defaults.ephemeral-storage-limit"),
     ({"cpu-request": 0}, "defaults.cpu-request"),
     ({"memory-limit": "none"}, "defaults.memory-limit"),
     ({"group": ""}, "defaults.group"),

@@ -296,7 +296,49 @@ def test_a_generated_pod_is_injected_as_by_the_core_or_refused(
     check(operators.of_defaults(), operators.outside, pod, labels)
 
 
+QUANTITIES = [
+    {"cpu-request": "1", "cpu-limit": "1.5", "memory-request": "1.5Gi", "memory-limit": "3G"},
+    {"cpu-request": "0.5", "memory-limit": "8589934592", "ephemeral-storage-request": "3Gi", "storage-size": "50Gi"},
+    {"storage-size": "1Gi"},
+    {"cpu-limit": "250m", "memory-limit": "524288Ki"},
+]
+
+
+@pytest.mark.parametrize("quantities", QUANTITIES, ids=" ".join)
+@pytest.mark.parametrize("limits", [{}, {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"}], ids=["", "limits"])
+@pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
+def test_a_pod_chooses_quantities(
+    mode: str, limits: dict[str, str], quantities: dict[str, str], operators: Operators
+) -> None:
+    annotations = {f"dind.io/{name}": text for name, text in quantities.items()}
+    pod = a_pod(mode, annotations, containers=[{"name": "build", "image": "build", "resources": {"limits": limits}}])
+    assert check(operators.of_defaults(), operators.outside, pod) == ""
+
+
+def test_no_pod_gets_more_than_the_bounds(kube: Kube, operators: Operators) -> None:
+    settings = {"max": {"memory-limit": "8Gi"}, "allowed_options": ["memory-limit"]}
+    with ExitStack() as stack:
+        operator = Operator(kube, stack, make_policy(InjectionSettings.model_validate(settings)))
+        messages = [
+            check(operator, operators.outside, a_pod("sidecar", {f"dind.io/{name}": text}))
+            for name, text in (("memory-limit", "8Gi"), ("memory-limit", "8193Mi"), ("memory-request", "1Gi"))
+        ]
+    assert messages[0] == ""
+    assert 'dind.io/memory-limit: "8193Mi" is more than 8Gi, the most that' in messages[1]
+    assert "annotation dind.io/memory-request may not be set in this cluster" in messages[2]
+
+
 REFUSED: list[tuple[str, Manifest, str]] = [
+    (
+        "quantity",
+        a_pod("sidecar", {"dind.io/memory-limit": "none"}),
+        "only the webhook dind-webhook can apply that value; remove it, or set it to a quantity such as 8Gi",
+    ),
+    (
+        "request",
+        a_pod("sidecar", {"dind.io/cpu-request": "2500m"}),
+        "dind.io/cpu-request is 2500m, more than dind.io/cpu-limit, which is 2; lower the request or set",
+    ),
     ("option", a_pod("sidecar", {"dind.io/mtu": "1400"}), "annotation dind.io/mtu: this cluster injects without a"),
     ("hostUsers", a_pod("sidecar", hostUsers=False), "spec.hostUsers: false asks for isolation userns, which only"),
     ("resources", a_pod("sidecar", resources={"limits": {"cpu": "1"}}), "spec.resources of the pod cannot be compared"),

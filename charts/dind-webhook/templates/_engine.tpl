@@ -40,7 +40,7 @@ placeholders for the values of some settings, because helm cannot run the code t
 {{- $group := gt (len .path) 1 | ternary $rest.defaults $rest -}}
 {{- $name := last .path -}}
 {{- $value := include "dind-webhook.strict.text" (dict "value" (hasKey $group $name | ternary (get $group $name) .default)) -}}
-{{- if and (regexMatch .pattern $value) (include "dind-webhook.isBetween" (dict "value" $value "placeholder" .)) -}}
+{{- if regexMatch .pattern $value -}}
 {{- $_ := unset $group $name -}}
 {{- $text = replace .text $value $text -}}
 {{- /* Pods may set the built-in default and the operator's; once, if they are the same. */ -}}
@@ -59,18 +59,6 @@ placeholders for the values of some settings, because helm cannot run the code t
 {{- $objects := (fromJson $text).objects -}}
 {{- range $keys -}}{{- $items = append $items (get $objects .) -}}{{- end -}}
 {{- dict "items" $items "uncovered" $uncovered | toJson -}}
-{{- end -}}
-{{- end -}}
-
-{{/* Whether a value lies between the quantities of its placeholder: true or nothing. Takes both. */}}
-{{- define "dind-webhook.isBetween" -}}
-{{- $value := .value -}}
-{{- with .placeholder -}}
-{{- $isOutside := or
-      (and .at_least (include "dind-webhook.isMore" (list .at_least $value)))
-      (and .at_most (include "dind-webhook.isMore" (list $value .at_most)))
-      (and .more_than (not (include "dind-webhook.isMore" (list $value .more_than)))) -}}
-{{- if not $isOutside -}}true{{- end -}}
 {{- end -}}
 {{- end -}}
 

@@ -8,17 +8,17 @@ from dind_webhook.settings import InjectionSettings, make_policy
 def test_the_defaults_are_accepted() -> None:
     texts = accepted_texts(make_policy(InjectionSettings()), Mode.SIDECAR)
     assert texts["dind.io/placement"] == ["native"]
-    assert texts["dind.io/memory-limit"] == ["4Gi"]
+    assert texts["dind.io/group"] == ["2375"]
     assert texts["dind.io/share-volumes"] == ["true"]
     assert texts["dind.io/mtu"] == []
 
 
 def test_the_operators_default_is_accepted_instead_of_the_built_in_one() -> None:
     settings = InjectionSettings(
-        defaults={"memory-limit": "8Gi", "mtu": "1400", "registry-mirrors": "https://a,ghcr.io=https://b"}
+        defaults={"group": "8", "mtu": "1400", "registry-mirrors": "https://a,ghcr.io=https://b"}
     )
     texts = accepted_texts(make_policy(settings), Mode.SIDECAR)
-    assert texts["dind.io/memory-limit"] == ["8Gi"]
+    assert texts["dind.io/group"] == ["8"]
     assert texts["dind.io/mtu"] == ["1400"]
     assert texts["dind.io/registry-mirrors"] == ["docker.io=https://a,ghcr.io=https://b"]
 
@@ -34,4 +34,9 @@ def test_an_option_that_pods_may_not_set_has_no_texts() -> None:
 
 
 def test_an_option_without_effect_in_a_mode_is_accepted_with_its_default() -> None:
-    assert accepted_texts(make_policy(InjectionSettings()), Mode.DAEMONSET)["dind.io/memory-limit"] == ["4Gi"]
+    assert accepted_texts(make_policy(InjectionSettings()), Mode.DAEMONSET)["dind.io/placement"] == ["native"]
+
+
+def test_a_limit_that_is_unset_stays_unset() -> None:
+    texts = accepted_texts(make_policy(InjectionSettings(defaults={"memory-limit": "none"})), Mode.SIDECAR)
+    assert texts["dind.io/memory-limit"] == ["none"]

@@ -87,14 +87,14 @@ def test_a_mode_that_no_pod_can_have_is_refused_with_the_words_of_the_core() -> 
     assert any("cannot be combined with a read-only hostPath" in message for message in messages)
 
 
-@pytest.mark.parametrize("value", ["docker:29-dind", "/run/other", "172.30.0.0/16", "--debug", "8Gi"])
+@pytest.mark.parametrize("value", ["docker:29-dind", "/run/other", "172.30.0.0/16", "--debug", "9Gi"])
 def test_the_operators_constants_are_in_the_patch(value: str) -> None:
     defaults = {
         "image": "docker:29-dind",
         "socket-dir": "/run/other",
         "address-pools": "172.30.0.0/16:24",
         "dockerd-args": '["--debug"]',
-        "memory-limit": "8Gi",
+        "memory-limit": "9Gi",
     }
     assert value in json.dumps(mutating(defaults=defaults))
     assert value not in json.dumps(mutating())
