@@ -419,7 +419,7 @@ def _policy_row(option: Option, unsupported: Mapping[str, str], texts: Mapping[M
     if option.name == "node-socket":
         problem = unsupported["allowed_options"]
     # `accepted_texts` leaves out the options with which pods choose a quantity.
-    other = "no" if option.key in texts[Mode.SIDECAR] or not option.is_quantity else f"as `{option.example}`"
+    other = "no" if option.key in texts[Mode.SIDECAR] or not option.is_quantity else f"any, such as `{option.example}`"
     cells = [_code(texts[mode].get(option.key, ())) or other for mode in (Mode.SIDECAR, Mode.DAEMONSET)]
     return f"| `{option.key}` | {problem or 'any value'} | {' | '.join(cells)} |\n"
 
