@@ -9,7 +9,7 @@ from http import HTTPStatus
 import pytest
 from cluster.cluster import Cluster
 from cluster.release import Helm
-from kube import Kube, Manifest, Namespace, until
+from kube import Kube, Manifest, Namespace, RefusedError, until
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic.exceptions import NotFoundError
@@ -56,6 +56,15 @@ def test_a_release_comes_changes_is_tested_goes_back_and_leaves_nothing(kube: Ku
         assert f"MutatingWebhookConfiguration {release.fullname}" in release.everything()
         release.helm.uninstall()
         until("everything to be gone", lambda: not release.everything(), lambda: str(release.everything()))
+
+
+@pytest.mark.xdist_group("a release comes and goes")
+def test_helm_test_passes_with_the_policies_of_the_api_server(kube: Kube, helm: Helm) -> None:
+    with install_release(kube, helm, {"engine": "policy"}) as release:
+        assert f"MutatingWebhookConfiguration {release.fullname}" not in release.everything()
+        with release.namespace_of(answers=False) as namespace:
+            until("the policies to act", lambda: _is_injected(namespace))
+        release.helm("testing the release", "test", release.helm.release, "--timeout=3m")
 
 
 @lifecycle
@@ -198,3 +207,11 @@ def metric(release: Release, replica: str, name: str) -> float:
         f"{replica}:8080", release.helm.namespace, "metrics"
     )
     return next(float(line.split()[1]) for line in page.splitlines() if line.startswith(f"{name} "))
+
+
+def _is_injected(namespace: Namespace) -> bool:
+    try:
+        made = namespace.make(pod("true", name="asks"), dry_run="All")
+    except RefusedError:
+        return False
+    return "dind.io/status" in made["metadata"]["annotations"]
