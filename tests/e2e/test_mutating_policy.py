@@ -39,6 +39,8 @@ RUNTIME_CLASSES = ("gvisor", "kata", "sysbox", "userns")
 COST_REPETITIONS = int(os.environ.get("E2E_COST_REPETITIONS", "10"))
 # Settings that cannot become policies
 UNSUPPORTED = {
+    "client-by-default",
+    "client-by-default-daemonset",
     "denied-isolation-not-allowed",
     "isolation-auto-with-nfs",
     "node-socket-namespace-other-pods",

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import workloads
 from cluster.cluster import Cluster
+from cluster.record import Record
 from cluster.services import API_PORT
 from kube import Kube, RefusedError, until
 from kubernetes import client, dynamic
@@ -40,7 +41,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def static(node: Cluster, kube_of_session: Kube, files: Path) -> Iterator[Kube]:
     """Yield a client of the API server with the files."""
-    running = Path(f"/proc/{node.record.services['apiserver']}/cmdline").read_text("utf-8").rstrip("\0").split("\0")
+    # Another test may have restarted the API server.
+    record = Record.load(node.state)
+    assert record
+    running = Path(f"/proc/{record.services['apiserver']}/cmdline").read_text("utf-8").rstrip("\0").split("\0")
     own = [f"--secure-port={PORT}", f"--admission-control-config-file={files / 'admission.yaml'}"]
     command = [*(each for each in running if not each.startswith("--secure-port=")), *own]
     process = node.sandbox.start("apiserver-static", command).wait_for_pid()
