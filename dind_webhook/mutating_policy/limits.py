@@ -3,7 +3,7 @@
 Such a pod is refused, even if only its namespace asks: without Docker it would be another pod than with the webhook.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from dind_webhook.injection import (
     DAEMON_VARIABLES,
@@ -34,9 +34,11 @@ _WEBHOOK = "only the webhook dind-webhook can"
 def limit_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
     """Yield the rules in the order in which their messages are told."""
     mode = additions.mode
-    yield DenialRule("otherOption", _other_option(policy, mode))
-    quantities = (quantity for quantity in list_quantities(policy) if quantity.is_allowed)
-    yield DenialRule("otherQuantity", " + ".join(map(_other_quantity, quantities)) or "[]")
+    # No rule is an empty list: its type would not be that of a list of messages.
+    if accepted := accepted_texts(policy, mode):
+        yield DenialRule("otherOption", _other_option(accepted))
+    if quantities := [quantity for quantity in list_quantities(policy) if quantity.is_allowed]:
+        yield DenialRule("otherQuantity", " + ".join(map(_other_quantity, quantities)))
     if mode is Mode.SIDECAR and not find_message(
         policy, pattern_pod(mode, spec={"hostUsers": False}), {Reason.HOST_USERS}
     ):
@@ -85,10 +87,7 @@ def _texts_of_default(value: object) -> list[str]:
     return [] if value is None else [str(value)]
 
 
-def _other_option(policy: Policy, mode: Mode) -> str:
-    accepted = accepted_texts(policy, mode)
-    if not accepted:
-        return "[]"
+def _other_option(accepted: Mapping[str, list[str]]) -> str:
     texts = (f"{cel_literal(key)}: {cel_literal(each) if each else _NO_TEXTS}" for key, each in accepted.items())
     table = "{" + ", ".join(texts) + "}"
     keys = f"variables.optionKeys.filter(key, key in {table} && !(variables.annotations[key] in {table}[key]))"
