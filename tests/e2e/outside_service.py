@@ -14,10 +14,17 @@ from kube import until
 def outside_service(node: Cluster, name: str, command: Sequence[str | Path], port: int) -> Iterator[str]:
     """Start a service, wait until it listens on a port, and yield its address, which pods reach. End it afterwards."""
     address = str(node.record.link.control_plane)
-    service = node.sandbox.start(f"{name}-{port}", command)
-    try:
+    with outside_process(node, f"{name}-{port}", command):
         until(f"{name} to listen", lambda: _listens(address, port))
         yield address
+
+
+@contextmanager
+def outside_process(node: Cluster, name: str, command: Sequence[str | Path]) -> Iterator[None]:
+    """Start a process, with its output in a log named after it. End it afterwards."""
+    service = node.sandbox.start(name, command)
+    try:
+        yield
     finally:
         # Its parent, nsenter, ends with it, but not the other way round.
         if service.parent.poll() is None:

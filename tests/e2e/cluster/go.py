@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,8 +52,12 @@ class Go:
     def require(self, folder: Path, module: str, version: str) -> None:
         """Write a go.mod that requires only this module, unless the folder has a go.mod."""
         if not (folder / "go.mod").exists():
-            text = f"module example.invalid/programs\n\ngo {_GO_VERSION}\n\nrequire {module} {version}\n"
-            (folder / "go.mod").write_text(text)
+            self.require_all(folder, {module: version})
+
+    def require_all(self, folder: Path, versions: Mapping[str, str]) -> None:
+        """Write a go.mod that requires these modules."""
+        lines = "".join(f"require {module} {version}\n" for module, version in versions.items())
+        (folder / "go.mod").write_text(f"module example.invalid/programs\n\ngo {_GO_VERSION}\n\n{lines}")
 
     def download(self, module: str, version: str, folder: Path) -> dict[str, str]:
         """Download a module and return Go's description of it: `GoMod` is its go.mod, `Dir` the folder of its files."""
