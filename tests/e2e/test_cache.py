@@ -1,7 +1,7 @@
 """The chart's cache and pre-pull, with two registries of the tests behind the cache. One of them wants a password.
 
-The image of the cache has the program of Distribution, without storage in clouds, and nothing else. The cluster has no
-volumes, so the cache has an emptyDir.
+The image of the cache has the program of Distribution, without storage in clouds, and nothing else. Its volumes are of
+the CSI driver of the tests, which does not limit their size.
 """
 
 import json
@@ -16,6 +16,7 @@ import workloads
 from cluster import images, local_node, small_programs
 from cluster.cluster import Cluster
 from cluster.release import Helm
+from copying_storage import CopyingStorage, copying_storage
 from kube import Kube, Namespace, Pod, until
 from kubernetes import client
 from private_registry import PASSWORD, USER, PrivateRegistry, private_registry
@@ -56,7 +57,13 @@ def upstreams(node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def nearby(kube: Kube, helm: Helm, node: Cluster, upstreams: Upstreams) -> Iterator[Release]:
+def storage(kube: Kube, node: Cluster) -> Iterator[CopyingStorage]:
+    with copying_storage(node, kube) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def nearby(kube: Kube, helm: Helm, node: Cluster, upstreams: Upstreams, storage: CopyingStorage) -> Iterator[Release]:
     """Yield a release with caches and pre-pull, all on the second node."""
     image = f"docker.io/library/registry:{small_programs.REGISTRY.version.removeprefix('v')}"
     load_program(node, image, small_programs.REGISTRY.path(node.cache), "/bin/registry")
@@ -64,7 +71,7 @@ def nearby(kube: Kube, helm: Helm, node: Cluster, upstreams: Upstreams) -> Itera
         source, target = f"oci-archive:{archived.archive(node.cache)}", f"docker://{node.registry}/library/{name}"
         copy = ["skopeo", "--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"]
         node.sandbox.run(f"pushing {name}", *copy, source, target)
-    with install_release(kube, helm, _values(upstreams)) as release:
+    with install_release(kube, helm, _values(upstreams, storage)) as release:
         yield release
 
 
@@ -74,7 +81,7 @@ def jobs(nearby: Release) -> Iterator[Namespace]:
         yield namespace
 
 
-def _values(upstreams: Upstreams) -> dict[str, Any]:
+def _values(upstreams: Upstreams, storage: CopyingStorage) -> dict[str, Any]:
     caches = [{"registry": one.name, "url": one.url} for one in (upstreams.open, upstreams.closed)]
     key = upstreams.closed.name.replace(":", "_")
     accounts = {
@@ -91,7 +98,7 @@ def _values(upstreams: Upstreams) -> dict[str, Any]:
             "enabled": True,
             "upstreams": caches,
             "credentialsSecret": "accounts",
-            "persistence": {"enabled": False, "size": "1Gi"},
+            "persistence": {"size": "1Gi", "storageClass": storage.name},
             # The pods of all tests must fit on the node.
             "resources": {"requests": {"cpu": "10m"}},
             **local_node.selection(),
@@ -187,6 +194,27 @@ def test_pulls_go_on_while_the_cache_is_killed_and_without_it(
     assert time.monotonic() - start < _PULL_SECONDS
     with_replicas(nearby, registry, 1)
     _cache(nearby, registry).ready()
+
+
+def test_images_stay_on_the_volume_when_the_cache_has_another_pod(
+    jobs: Namespace, nearby: Release, upstreams: Upstreams, storage: CopyingStorage
+) -> None:
+    registry = upstreams.open
+
+    def pull(name: str) -> None:
+        pulls = f"docker pull {registry.image}"
+        jobs.run(workloads.pod(pulls, name=name, options={"insecure-registries": registry.name})).succeeds()
+
+    pull("first")
+    fetched = registry.fetched_blobs()
+    for replicas in (0, 1):
+        with_replicas(nearby, registry, replicas)
+    cache = _cache(nearby, registry).ready()
+    claim = f"images-{cache.name}"
+    assert nearby.kube.get("PersistentVolumeClaim", claim, cache.namespace)["spec"]["storageClassName"] == storage.name
+    assert (storage.volume(cache.namespace, claim) / "docker" / "registry").is_dir()
+    pull("later")
+    assert registry.fetched_blobs() == fetched
 
 
 @pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
