@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from airflow_task import Airflow
+from builds import BUILD, FAILING, MARKS
 from cluster import local_node
 from cluster.cluster import Cluster
 from kube import Namespace
@@ -13,20 +14,6 @@ from workloads import DOCKER
 
 PAGE = Path(__file__).parents[2] / "docs" / "ci.md"
 BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
-BUILD = """\
-docker pull --quiet busybox
-mkdir /tmp/context
-cd /tmp/context
-printf 'FROM busybox\\nRUN echo made by RUN >/mark\\n' >Dockerfile
-docker build --quiet --tag "$TAG" .
-docker run --rm "$TAG" cat /mark
-cat >compose.yaml <<END
-services: {client: {image: $TAG, command: [echo, made by compose]}}
-END
-docker compose --project-name "$TAG" up --exit-code-from client
-docker compose --project-name "$TAG" down
-docker image rm "$TAG"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +40,7 @@ def test_an_operator_builds_runs_and_composes(mode: str, ci: Namespace, airflow:
     annotations = {"dind.io/inject": mode, "dind.io/containers": "base"}
     done = airflow.run(**task(ci, BUILD, annotations=annotations))
     assert done.returncode == 0, done.stdout
-    assert "made by RUN" in done.stdout
-    assert "made by compose" in done.stdout
+    assert all(mark in done.stdout for mark in MARKS), done.stdout
     assert not ci.pods()
 
 
@@ -69,8 +55,7 @@ def test_the_pod_template_of_the_page_gets_docker(ci: Namespace, airflow: Airflo
 
 
 def test_a_task_that_fails_is_failed_and_leaves_no_daemon(ci: Namespace, airflow: Airflow) -> None:
-    script = "docker run --detach busybox sleep 600\nexit 7\n"
-    done = airflow.run(**task(ci, script, annotations={"dind.io/inject": "sidecar"}))
+    done = airflow.run(**task(ci, FAILING, annotations={"dind.io/inject": "sidecar"}))
     assert done.returncode != 0
     assert re.search(r"'?exit_?[cC]ode'?: 7", done.stdout), done.stdout
     assert not ci.pods()

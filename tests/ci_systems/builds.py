@@ -1,0 +1,23 @@
+"""Scripts of jobs, which are the same in all CI systems."""
+
+# $TAG is the name of the test's namespace: in daemonset mode, all pods of a node have the same images.
+BUILD = """\
+docker pull --quiet busybox
+mkdir /tmp/context
+cd /tmp/context
+printf 'FROM busybox\\nRUN echo made by RUN >/mark\\n' >Dockerfile
+docker build --quiet --tag "$TAG" .
+docker run --rm "$TAG" cat /mark
+cat >compose.yaml <<END
+services: {client: {image: $TAG, command: [echo, made by compose]}}
+END
+docker compose --project-name "$TAG" up --exit-code-from client
+docker compose --project-name "$TAG" down
+docker image rm "$TAG"
+"""
+# What the log of `BUILD` has, beside the output of Docker
+MARKS = ("made by RUN", "made by compose")
+# Starts a container that runs until the job is cancelled.
+LONG = "docker run --rm busybox sh -c 'echo started; sleep 600'\n"
+# Leaves a container to the daemon.
+FAILING = "docker run --detach busybox sleep 600\nexit 7\n"

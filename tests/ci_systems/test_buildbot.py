@@ -1,0 +1,74 @@
+"""Builds of Buildbot, whose latent workers are pods that get Docker. Their image has no Docker client of its own."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import leftovers
+import pytest
+from buildbot_master import Master, run_master
+from builds import BUILD, FAILING, LONG, MARKS
+from cluster.cluster import Cluster
+from kube import Kube
+
+PAGE = Path(__file__).parents[2] / "docs" / "ci.md"
+BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
+
+
+@pytest.fixture(scope="module")
+def master(node: Cluster, kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Master]:
+    """Yield a master with the worker of the page."""
+    (section,) = re.findall(r"^## Buildbot\n(.*?)^## ", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    (example,) = re.findall(r"```python[^\n]*\n(.*?)```", section, re.DOTALL)
+    folder = tmp_path_factory.mktemp("buildbot")
+    with kube.namespace() as namespace, run_master(node, folder, example, namespace) as running:
+        yield running
+
+
+@BOTH_MODES
+def test_a_build_builds_runs_and_composes(mode: str, master: Master, node: Cluster) -> None:
+    build = master.build(BUILD, inject=mode)
+    build.until_log_has(MARKS[0])
+    pods = leftovers.uids(master.namespace)
+    log = build.ends("SUCCESS").log
+    assert all(mark in log for mark in MARKS), log
+    leftovers.until_gone(node, master.namespace, pods)
+
+
+def test_a_container_sees_the_files_of_the_build(master: Master) -> None:
+    script = 'echo seen >file\ndocker run --rm --volume "$PWD:/w" busybox cat /w/file\n'
+    assert "seen" in master.build(script).ends("SUCCESS").log
+
+
+def test_a_build_that_fails_leaves_no_daemon(master: Master, node: Cluster) -> None:
+    build = master.build(FAILING)
+    build.until_log_has("docker run")
+    pods = leftovers.uids(master.namespace)
+    assert "exit 7" in build.ends("FAILURE").log
+    leftovers.until_gone(node, master.namespace, pods)
+
+
+@BOTH_MODES
+def test_a_build_that_is_stopped_leaves_no_daemon(mode: str, master: Master, node: Cluster) -> None:
+    build = master.build(LONG, inject=mode)
+    build.until_log_has("started")
+    pods = leftovers.uids(master.namespace)
+    build.cancel()
+    build.ends("CANCELLED")
+    leftovers.until_gone(node, master.namespace, pods)
+
+
+def test_a_build_that_takes_too_long_leaves_no_daemon(master: Master, node: Cluster) -> None:
+    build = master.build(LONG, "limited")
+    build.until_log_has("started")
+    pods = leftovers.uids(master.namespace)
+    assert "timed out" in build.ends("FAILURE").log
+    leftovers.until_gone(node, master.namespace, pods)
+
+
+def test_a_denial_is_in_the_log_of_the_build(master: Master) -> None:
+    """Buildbot prepares the worker again and again, until the build is cancelled."""
+    build = master.build("docker info", containers="build")
+    build.until_log_has('the pod has no container "build"')
+    build.cancel()
+    assert not master.namespace.pods()
