@@ -1,4 +1,4 @@
-"""Images that have one static program and nothing else."""
+"""Images that have one static program, and /tmp, and nothing else."""
 
 import tempfile
 from pathlib import Path
@@ -16,5 +16,7 @@ def load_program(node: Cluster, image: str, program: Path, place: str) -> None:
             target = Path(folder, place.lstrip("/"))
             target.parent.mkdir(parents=True, exist_ok=True)
             target.hardlink_to(program)
+            Path(folder, "tmp").mkdir()
+            Path(folder, "tmp").chmod(0o1777)
             oci.pack(image, [Path(folder)], Config(entrypoint=(place,)), archive)
     node.local_node.load(archive)
