@@ -328,9 +328,10 @@ the settings or an upgrade.
 
 ## Options
 
-The operator sets options for all pods, or for namespaces. Pods may choose quantities, within the operator's bounds: as
-`250m`, `1.5`, `512Mi`, `1.5Gi` or `2G`, but not as `1e3`, or with a fraction of a byte. Pods may set another option
-only to the value that the policies place anyway; these are the values with the built-in settings.
+The operator sets options for all pods, or for namespaces. Pods may choose quantities, within the operator's bounds,
+except those that the operator leaves unset: as `250m` or `1.5`, `512Mi`, `1.5Gi` or `2G`, but not as `1e3`, `1Pi` or
+`none`. Pods may set another option only to the value that the policies place anyway; these are the values with the
+built-in settings.
 
 | annotation | operator | pods, in sidecar mode | pods, in daemonset mode |
 |---|---|---|---|

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from dind_webhook.injection import OPTIONS, Mode
 from dind_webhook.model import JsonObject
+from dind_webhook.mutating_policy.quantities import BYTES_PATTERN, CPU_PATTERN
 from dind_webhook.mutating_policy.render import render_policies
 from dind_webhook.settings import InjectionSettings, make_policy
 
@@ -35,18 +36,17 @@ class Placeholder(NamedTuple):
         return _DEFAULTS.get(self.path[-1], "") if self.path[-1] != "image" else ""
 
 
-# The patterns leave out what CEL or JSON would escape, and zero.
-_QUANTITY = r"^[1-9][0-9]*([.][0-9]+)?(m|k|Ki|[MGT]i?)?$"
+# The patterns leave out what CEL or JSON would escape, and zero. Names are last: a number in them may be a placeholder.
 PLACEHOLDERS = (
-    Placeholder(("host_path",), "/placeholder/host/path", "^(/[A-Za-z0-9._-]+)+$"),
-    Placeholder(("defaults", "image"), "placeholder.example/image:placeholder", "^[A-Za-z0-9._:/@-]+$"),
-    Placeholder(("defaults", "cpu-request"), "13579u", _QUANTITY),
-    Placeholder(("defaults", "cpu-limit"), "8642013", _QUANTITY),
-    Placeholder(("defaults", "memory-request"), "24681Ki", _QUANTITY),
-    Placeholder(("defaults", "memory-limit"), "7531907Mi", _QUANTITY),
-    Placeholder(("defaults", "ephemeral-storage-request"), "35791Ki", _QUANTITY),
-    Placeholder(("defaults", "storage-size"), "9753107Gi", _QUANTITY),
     Placeholder(("defaults", "group"), "56789123", "^[1-9][0-9]{0,8}$"),
+    Placeholder(("defaults", "cpu-request"), "13579u", CPU_PATTERN),
+    Placeholder(("defaults", "cpu-limit"), "8642013", CPU_PATTERN),
+    Placeholder(("defaults", "memory-request"), "24681Ki", BYTES_PATTERN),
+    Placeholder(("defaults", "memory-limit"), "7531907Mi", BYTES_PATTERN),
+    Placeholder(("defaults", "ephemeral-storage-request"), "35791Ki", BYTES_PATTERN),
+    Placeholder(("defaults", "storage-size"), "9753107Gi", BYTES_PATTERN),
+    Placeholder(("defaults", "image"), "placeholder.example/image:placeholder", "^[A-Za-z0-9._:/@-]+$"),
+    Placeholder(("host_path",), "/placeholder/host/path", "^(/[A-Za-z0-9._-]+)+$"),
 )
 
 

@@ -132,8 +132,9 @@ def _exceeded_bounds(policy: Policy, mode: Mode, quantities: list[Quantity]) -> 
         if quantity.is_allowed and (bound := policy.max.get(quantity.option.name)):
             pod = pattern_pod(mode, {quantity.option.key: quantity.high})
             words = {quantity.high: quantity.variable}
-            message = read_message(policy, pod, Reason.OPTION_NOT_ALLOWED, words)
-            yield when(f"quantity({quantity.variable}).isGreaterThan(quantity({cel_literal(bound)}))", message)
+            # A bound above the marker is above every text that CEL reads.
+            if message := find_message(policy, pod, {Reason.OPTION_NOT_ALLOWED}, words):
+                yield when(f"quantity({quantity.variable}).isGreaterThan(quantity({cel_literal(bound)}))", message)
 
 
 def _requests_above_limits(policy: Policy, mode: Mode, quantities: list[Quantity]) -> Iterator[str]:
@@ -145,7 +146,9 @@ def _requests_above_limits(policy: Policy, mode: Mode, quantities: list[Quantity
             pod = pattern_pod(mode, {request.option.key: request.high, limit.option.key: limit.low})
             words = {request.high: request.variable, limit.low: limit.variable}
             message = read_message(policy, pod, Reason.INVALID_OPTION, words)
-            yield when(f"quantity({request.variable}).isGreaterThan(quantity({limit.variable}))", message)
+            is_more = f"quantity({request.variable}).isGreaterThan(quantity({limit.variable}))"
+            unreadable = any_of([each.is_unreadable for each in (request, limit) if each.is_allowed])
+            yield when(f"!{unreadable} && {is_more}", message)
 
 
 def _own_daemon(policy: Policy, additions: Additions) -> str:

@@ -57,7 +57,7 @@ def limit_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
 def accepted_texts(policy: Policy, mode: Mode) -> dict[str, list[str]]:
     """Return the texts that change nothing, by annotation key, of the options that pods may set.
 
-    Options of `list_quantities`, with which pods may choose others, are left out.
+    Options whose quantity pods may choose are left out.
     """
     plain = decide_pattern(policy, pattern_pod(mode))
     quantities = [quantity.option for quantity in list_quantities(policy)]
@@ -67,8 +67,10 @@ def accepted_texts(policy: Policy, mode: Mode) -> dict[str, list[str]]:
             continue
         texts = []
         value = getattr(policy.defaults, option.field)
-        unset = ["none"] if option.is_quantity and value is None else []
-        for text in dict.fromkeys((option.default, *_texts_of_default(value), *unset)):
+        # The built-in default of a quantity that the operator unsets may contradict another one that a pod chooses.
+        unset = option.is_quantity and value is None
+        candidates = ["none"] if unset else dict.fromkeys((option.default, *_texts_of_default(value)))
+        for text in candidates:
             decision = decide_pattern(policy, pattern_pod(mode, {option.key: text}))
             if decision.outcome is Outcome.INJECTED and decision.operations == plain.operations:
                 texts.append(text)
@@ -99,17 +101,17 @@ def _other_option(accepted: Mapping[str, list[str]]) -> str:
     return f"{keys}.map(key, {message})"
 
 
-def _other_quantity(quantity: Quantity) -> str:
-    key = quantity.option.key
-    message = (
-        f"annotation {key}: this cluster injects without a webhook, and {_WEBHOOK} apply that value; remove it, or set "
-        f"it to a quantity such as {quantity.option.example}"
-    )
-    return when(f"{cel_literal(key)} in variables.annotations && !{quantity.is_read}", cel_literal(message))
-
-
 # An empty list of texts: all values of a map have one type.
 _NO_TEXTS = "['x'].filter(x, false)"
+
+
+def _other_quantity(quantity: Quantity) -> str:
+    amounts = "250m, 2 or 1.5" if quantity.is_cpu else "512Mi, 1.5Gi or 2G"
+    message = (
+        f"annotation {quantity.option.key}: this cluster injects without a webhook, and {_WEBHOOK} read other amounts "
+        f"than those of the form {amounts}; remove it, or write such an amount"
+    )
+    return when(quantity.is_unreadable, cel_literal(message))
 
 
 def _possible_daemon() -> str:

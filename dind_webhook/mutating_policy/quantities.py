@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from dind_webhook.injection import OPTIONS, Option, Policy
 from dind_webhook.mutating_policy.expressions import cel_literal
 
-_CPU = r"^([1-9][0-9]{0,8}m|[1-9][0-9]{0,8}([.][0-9]{1,3})?|0[.][0-9]{0,2}[1-9])$"
-# Whole numbers of bytes below 2^63
-_BYTES = (
-    r"^([1-9][0-9]{0,17}|[1-9][0-9]{0,8}([.](5|25|75))?[KM]i|[1-9][0-9]{0,5}([.](5|25|75))?[GT]i"
-    r"|[1-9][0-9]{0,8}([.][0-9]{1,3})?[kM]|[1-9][0-9]{0,5}([.][0-9]{1,3})?[GT])$"
+# Whole milli-CPUs, and whole numbers of bytes below 2^63
+CPU_PATTERN = "^([1-9][0-9]{0,8}m|[1-9][0-9]{0,8}([.][0-9]{1,3})?|0[.][0-9]{0,2}[1-9])$"
+BYTES_PATTERN = (
+    "^([1-9][0-9]{0,17}|[1-9][0-9]{0,8}([KM]i|[kM])|[1-9][0-9]{0,5}[GT]i?"
+    "|(0|[1-9][0-9]{0,5})[.](5|25|75)[KMGT]i|(0|[1-9][0-9]{0,5})[.][0-9]{0,2}[1-9][kMGT])$"
 )
 
 
@@ -44,14 +44,26 @@ class Quantity(NamedTuple):
     @property
     def definition(self) -> tuple[str, str]:
         """The name and the expression of the variable. A text that CEL cannot read stands for the default."""
-        default, key = cel_literal(self.default), cel_literal(self.option.key)
-        return self._name, f"{self.is_read} ? variables.annotations[{key}] : {default}" if self.is_allowed else default
+        if not self.is_allowed:
+            return self._name, cel_literal(self.default)
+        text = f"variables.annotations[{cel_literal(self.option.key)}]"
+        return self._name, f"{self._is_readable} ? {text} : {cel_literal(self.default)}"
 
     @property
-    def is_read(self) -> str:
-        """Whether the pod has a text that CEL can read, as an expression."""
+    def is_unreadable(self) -> str:
+        """The expression of whether the pod has a text that CEL cannot read."""
+        return f"({cel_literal(self.option.key)} in variables.annotations && !{self._is_readable})"
+
+    @property
+    def _is_readable(self) -> str:
         text = f"variables.annotations[?{cel_literal(self.option.key)}].orValue('')"
-        return f"{text}.matches({cel_literal(_CPU if self.option.name.startswith('cpu-') else _BYTES)})"
+        pattern = CPU_PATTERN if self.is_cpu else BYTES_PATTERN
+        # Long texts cost an API server more than a policy may cost.
+        return f"({text}.size() <= {self.option.max_length} && {text}.matches({cel_literal(pattern)}))"
+
+    @property
+    def is_cpu(self) -> bool:
+        return self.option.name.startswith("cpu-")
 
     @property
     def _name(self) -> str:
@@ -67,7 +79,7 @@ def list_quantities(policy: Policy) -> Iterator[Quantity]:
     for index, option in enumerate(OPTIONS):
         default = getattr(policy.defaults, option.field)
         if option.is_quantity and default is not None:
-            # Leading zeros make a text that nobody else writes.
+            # Nobody else writes leading zeros, or such an amount.
             low = f"000000001{index:02}{'n' if option.name.startswith('cpu-') else ''}"
             is_allowed = option.name in policy.allowed_options
             yield Quantity(option, default, is_allowed, low, f"80000000000000000{index:02}")

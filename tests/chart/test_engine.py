@@ -48,6 +48,8 @@ COVERED: list[dict[str, Any]] = [
     {},
     DAEMONSET,
     {"settings": {"injection": {"modes": ["daemonset"]}}, **DAEMONSET, "fullnameOverride": "ci-docker"},
+    # Numbers that are placeholders of the chart's file
+    {"fullnameOverride": "ci-56789123", "dindImage": {"tag": "8642013"}, **DAEMONSET},
     {"settings": {"injection": {"modes": ["sidecar", "daemonset"]}}, "daemonset": {"enabled": True, "hostPath": "/d"}},
     {"dindImage": {"registry": "registry.example:5000", "digest": "sha256:" + "a" * 64}},
     {"settings": {"injection": {"defaults": {"memory-limit": "8Gi", "cpu-limit": 3, "storage-size": "2500Mi"}}}},
@@ -59,6 +61,8 @@ COVERED: list[dict[str, Any]] = [
 UNCOVERED: list[tuple[dict[str, Any], str]] = [
     ({"mtu": 1400}, "defaults.mtu"),
     ({"ephemeral-storage-limit": "40Gi"}, "defaults.ephemeral-storage-limit"),
+    ({"storage-size": "20m"}, "defaults.storage-size"),
+    ({"memory-limit": "99999999999999999999999"}, "defaults.memory-limit"),
     ({"cpu-request": 0}, "defaults.cpu-request"),
     ({"memory-limit": "none"}, "defaults.memory-limit"),
     ({"group": ""}, "defaults.group"),

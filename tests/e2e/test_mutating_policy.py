@@ -301,7 +301,7 @@ def test_a_generated_pod_is_injected_as_by_the_core_or_refused(
 QUANTITIES = [
     {"cpu-request": "1", "cpu-limit": "1.5", "memory-request": "1.5Gi", "memory-limit": "3G"},
     {"cpu-request": "0.5", "memory-limit": "8589934592", "ephemeral-storage-request": "3Gi", "storage-size": "50Gi"},
-    {"storage-size": "1Gi"},
+    {"storage-size": "0.5Gi", "memory-limit": "0.5T"},
     {"cpu-limit": "250m", "memory-limit": "524288Ki"},
 ]
 
@@ -334,7 +334,17 @@ REFUSED: list[tuple[str, Manifest, str]] = [
     (
         "quantity",
         a_pod("sidecar", {"dind.io/memory-limit": "none"}),
-        "only the webhook dind-webhook can apply that value; remove it, or set it to a quantity such as 8Gi",
+        "only the webhook dind-webhook can read other amounts than those of the form 512Mi, 1.5Gi or 2G; remove it, or",
+    ),
+    (
+        "none",
+        a_pod("sidecar", {"dind.io/memory-request": "8Gi", "dind.io/memory-limit": "none"}),
+        "annotation dind.io/memory-limit: this cluster injects without a webhook, and only the webhook dind-webhook",
+    ),
+    (
+        "long",
+        a_pod("sidecar", {"dind.io/memory-limit": "1" * 200_000}),
+        "annotation dind.io/memory-limit: this cluster injects without a webhook, and only the webhook dind-webhook",
     ),
     (
         "request",

@@ -35,7 +35,6 @@ placeholders for the values of some settings, because helm cannot run the code t
 {{- $text := .Files.Get "files/policies.json" -}}
 {{- $file := fromJson $text -}}
 {{- $rest := (include "dind-webhook.settings" . | fromYaml).injection -}}
-{{- $text = replace $file.name (include "dind-webhook.policyName" .) $text -}}
 {{- range $file.placeholders -}}
 {{- $group := gt (len .path) 1 | ternary $rest.defaults $rest -}}
 {{- $name := last .path -}}
@@ -47,6 +46,7 @@ placeholders for the values of some settings, because helm cannot run the code t
 {{- $text = replace (printf `[\"%s\", \"%s\"]` $value $value) (printf `[\"%s\"]` $value) $text -}}
 {{- end -}}
 {{- end -}}
+{{- $text = replace $file.name (include "dind-webhook.policyName" .) $text -}}
 {{- $keys := get $file.policies ($rest.modes | sortAlpha | uniq | join ",") -}}
 {{- if $keys -}}{{- $_ := unset $rest "modes" -}}{{- end -}}
 {{- range $name, $value := $file.fixed -}}

@@ -1,5 +1,7 @@
 """The texts of options that change nothing, and so need no webhook."""
 
+import pytest
+
 from dind_webhook.injection import Mode
 from dind_webhook.mutating_policy.limits import accepted_texts
 from dind_webhook.settings import InjectionSettings, make_policy
@@ -37,6 +39,7 @@ def test_an_option_without_effect_in_a_mode_is_accepted_with_its_default() -> No
     assert accepted_texts(make_policy(InjectionSettings()), Mode.DAEMONSET)["dind.io/placement"] == ["native"]
 
 
-def test_a_limit_that_is_unset_stays_unset() -> None:
-    texts = accepted_texts(make_policy(InjectionSettings(defaults={"memory-limit": "none"})), Mode.SIDECAR)
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_limit_that_is_unset_stays_unset(mode: Mode) -> None:
+    texts = accepted_texts(make_policy(InjectionSettings(defaults={"memory-limit": "none"})), mode)
     assert texts["dind.io/memory-limit"] == ["none"]

@@ -16,7 +16,7 @@ QUANTITIES = {quantity.option.name: quantity for quantity in list_quantities(mak
 
 
 def pattern(name: str) -> str:
-    (found,) = re.findall(r'matches\("(.*)"\)', QUANTITIES[name].is_read)
+    (found,) = re.findall(r'matches\("(.*?)"\)', QUANTITIES[name].is_unreadable)
     return str(found)
 
 
@@ -40,7 +40,7 @@ def test_other_texts_are_left_to_the_webhook(name: str, text: str) -> None:
     ("name", "texts"),
     [
         ("cpu-request", ["250m", "2", "0.5", "1.25"]),
-        ("memory-limit", ["512Mi", "4Gi", "1.5Gi", "1.5G", "8589934592", "2Ti", "100k"]),
+        ("memory-limit", ["512Mi", "4Gi", "0.5Gi", "1.5Gi", "1.5G", "8589934592", "2Ti", "100k"]),
     ],
 )
 def test_common_forms_are_read(name: str, texts: list[str]) -> None:

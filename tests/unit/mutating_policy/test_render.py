@@ -100,6 +100,11 @@ def test_the_operators_constants_are_in_the_patch(value: str) -> None:
     assert value not in json.dumps(mutating())
 
 
+def test_a_bound_above_all_amounts_needs_no_expression() -> None:
+    assert "exceededBound" not in json.dumps(mutating(max={"memory-limit": "9E"}))
+    assert "exceededBound" in json.dumps(mutating(max={"memory-limit": "8Gi"}))
+
+
 def test_the_first_entry_of_a_namespace_is_in_force() -> None:
     entries = [{"names": ["ci-*", "build"]}, {"names": ["ci-big"], "modes": []}]
     with pytest.raises(ValueError, match="never matches"):
