@@ -132,11 +132,9 @@ def test_install_from_the_registry_and_upgrade_from_an_older_version(installed: 
     installed.kubectl("delete", "namespace", NAMESPACE)
 
 
-def test_install_with_kubectl(installed: Installed) -> None:
-    registry = installed.published.release.registry
-    manifest = (
-        (installed.published.release.dist / "install.yaml").read_text().replace(f"{registry}/", f"{REGISTRY_OF_NODES}/")
-    )
+def test_install_with_kubectl(installed: Installed, release: Release) -> None:
+    # The registry for which the release was made, which is not that of the cluster
+    manifest = (release.dist / "install.yaml").read_text().replace(f"{release.registry}/", f"{REGISTRY_OF_NODES}/")
     objects: list[Any] = list(yaml.safe_load_all(manifest))
     # The webhook runs on the node that starts programs faster.
     for one in objects:
