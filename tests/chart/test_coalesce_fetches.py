@@ -41,7 +41,7 @@ class FakeCache(BaseHTTPRequestHandler):
             self._answer(404, b"no such tag")
             return
         link = cls.images / "docker/registry/v2/repositories/team/app" / _FOLDERS[path] / "sha256" / ("a" * 64) / "link"
-        if link.exists():
+        if link.exists() and cls.data().exists():
             self._answer(200, _BODY)
             return
         cls.fetched[path] += 1
@@ -52,8 +52,14 @@ class FakeCache(BaseHTTPRequestHandler):
             return
         self.wfile.write(_BODY[1:])
         time.sleep(0.1)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.touch()
+        for file in (link, cls.data()):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+
+    @classmethod
+    def data(cls) -> Path:
+        """Return the file with the content of the digest, which repositories share."""
+        return cls.images / "docker/registry/v2/blobs/sha256/aa" / ("a" * 64) / "data"
 
     def _answer(self, status: int, body: bytes, length: int | None = None) -> None:
         self.send_response(status)
@@ -120,6 +126,17 @@ def test_many_requests_cost_one_fetch(path: str, cache: Any, request_of: Any) ->
     assert cache.fetched == {path: 1}
     assert request_of(path).read() == _BODY
     assert cache.fetched == {path: 1}
+
+
+def test_content_that_expired_in_another_repository_costs_one_fetch_again(cache: Any, request_of: Any) -> None:
+    cache.goes_on.set()
+    assert request_of(_BLOB).read() == _BODY
+    cache.data().unlink()
+    cache.goes_on.clear()
+    threading.Timer(0.5, cache.goes_on.set).start()
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: request_of(_BLOB).read(), range(4))) == {_BODY}
+    assert cache.fetched == {_BLOB: 2}
 
 
 def test_the_headers_of_a_blob_come_before_the_cache_has_it(cache: Any, request_of: Any) -> None:

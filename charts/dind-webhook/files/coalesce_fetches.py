@@ -65,12 +65,14 @@ class Cache:
             return None
         repository, kind, digest = content.groups()
         note = self._repositories / repository / _FOLDERS[kind] / "sha256" / digest / "link"
-        if note.exists():
+        # The content goes as soon as it expires in one repository, the notes of others stay.
+        data = self._repositories.parent / "blobs" / "sha256" / digest[:2] / digest / "data"
+        if note.exists() and data.exists():
             return None
         with self._lock:
             fetch = self._fetches.get(path)
             if not fetch:
-                fetch = self._fetches[path] = Fetch(self, path, headers, note)
+                fetch = self._fetches[path] = Fetch(self, path, headers, (note, data))
                 threading.Thread(target=self._run, args=[fetch], daemon=True).start()
         return fetch
 
@@ -87,17 +89,17 @@ class Cache:
 class Fetch:
     """A request that makes the cache fetch a blob or a manifest. `found` has its headers, or is None without one.
 
-    The cache makes the file `note` when it has stored the content, a moment after it has sent it.
+    The cache makes the files `stored` when it has stored the content, a moment after it has sent it.
     """
 
-    def __init__(self, cache: Cache, path: str, headers: Headers, note: Path) -> None:
+    def __init__(self, cache: Cache, path: str, headers: Headers, stored: tuple[Path, ...]) -> None:
         self.path = path
         self.found: Message | None = None
         self.answered = threading.Event()
         self.ended = threading.Event()
         self._cache = cache
         self._headers = headers
-        self._note = note
+        self._stored = stored
 
     def run(self) -> None:
         try:
@@ -114,7 +116,7 @@ class Fetch:
 
     def _wait_until_stored(self) -> None:
         end = time.monotonic() + _STORE_SECONDS
-        while not self._note.exists() and time.monotonic() < end:
+        while not all(file.exists() for file in self._stored) and time.monotonic() < end:
             time.sleep(0.01)
 
 

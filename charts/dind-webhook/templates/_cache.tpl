@@ -39,7 +39,7 @@ storage:
   filesystem: {rootdirectory: /var/lib/registry}
   # Needed for the removal of old data.
   delete: {enabled: true}
-  cache: {blobdescriptor: inmemory}
+  # No `cache` of descriptors: a blob that expired in one repository would be sent without its content in another one.
 http:
   # Only the container "coalesce" asks it.
   addr: 127.0.0.1:5002
