@@ -13,6 +13,7 @@ from dind_webhook.settings import load_policy
 
 # What `docker build` reads by itself: other texts are directories, which the pod does not have.
 _CONTEXT = re.compile(r"(https?://|git://|git@|github\.com/)\S+")
+_WITH_PASSWORD = re.compile(r"https?://[^/]*@")
 
 
 def run_golden(
@@ -46,6 +47,11 @@ def _check(contents: Contents, snapshot_class: str) -> None:
         except ValueError as error:
             raise typer.BadParameter(f"{image!r} {error}", param_hint="--image") from None
     for context in contents.contexts:
+        if _WITH_PASSWORD.match(context):
+            raise typer.BadParameter(
+                "the URL has a name or password, which everybody who may read the Job would see; remove it",
+                param_hint="--build",
+            )
         if not _CONTEXT.fullmatch(context):
             raise typer.BadParameter(
                 f"{context!r} is not the URL of a Git repository or of an archive, which docker build fetches itself",

@@ -47,6 +47,7 @@ def test_the_settings_of_the_namespace_count(run: Run, write: Write) -> None:
         (["--image", "-q"], "'-q' is not an image reference such as"),
         (["--build", "/src"], "'/src' is not the URL of a Git repository or of an archive"),
         (["--build", "--help"], "'--help' is not the URL of a Git repository or of an archive"),
+        (["--build", "https://ci:s3cret@git.example/a.git"], "the URL has a name or password, which everybody"),
         (["--image", "a", "--storage-class", "Fast"], "'Fast' is not a valid name"),
         (["--snapshot-class", "Fast"], "'Fast' is not a valid name"),
         (["--snapshot-class", "fast", "--image", "a"], "cannot be combined with --image and --build"),
@@ -57,6 +58,7 @@ def test_flags_that_cannot_be_used_are_named(run: Run, flags: list[str], says: s
     ran = run("golden", *flags)
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert says in " ".join(ran.stderr.replace("│", " ").split())
+    assert "s3cret" not in ran.stderr
 
 
 def test_settings_that_cannot_be_used_are_named(run: Run, write: Write) -> None:
