@@ -167,6 +167,14 @@ def test_prometheus_finds_all_caches_and_knows_when_one_is_away() -> None:
         (with_cache(upstreams=[{"registry": "ghcr.io"}] * 2), "or ghcr.io twice: a registry has one cache"),
         (with_cache(image={"tag": ""}), "cache.image.tag is empty"),
         (
+            with_cache(upstreams=[{"registry": f"r{number}.example"} for number in range(17)]),
+            "cache.upstreams has 17 registries, but daemons have at most 16 mirrors",
+        ),
+        (
+            with_cache(upstreams=[{"registry": "index.docker.io"}]),
+            "cache.upstreams has index.docker.io, but images name that registry docker.io",
+        ),
+        (
             {"cache": {"metrics": {"podMonitor": {"enabled": True}}}},
             "cache.metrics.podMonitor.enabled is on, but cache.enabled is off",
         ),
@@ -181,5 +189,17 @@ def test_values_that_contradict_each_other_are_refused_in_a_sentence(values: Any
 
 
 @pytest.mark.parametrize("registry", ["hub", "https://ghcr.io", "ghcr.io/team", "UPPER.example", "*"])
-def test_a_registry_that_is_none_is_refused(registry: str) -> None:
+def test_a_registry_that_is_no_name_is_refused(registry: str) -> None:
     assert "registry" in refusal(with_cache(upstreams=[{"registry": registry}]))
+
+
+@pytest.mark.parametrize("registry", ["10.0.0.300:5000", "a..b.example", "a-.b.example", "r.example:99999", "r.example:0"])
+def test_a_registry_that_no_daemon_could_ask_is_refused(registry: str) -> None:
+    sentence = refusal(with_cache(upstreams=[{"registry": registry}]))
+    assert f"cache.upstreams has {registry}, which is not a host, or" in sentence
+
+
+def test_registries_by_address_or_port_have_caches() -> None:
+    upstreams = [{"registry": registry} for registry in ("10.0.0.7:5000", "registry:5000", "a-b.example:65535")]
+    objects = render(with_cache(upstreams=upstreams))
+    assert [each["kind"] for each in objects].count("StatefulSet") == 3

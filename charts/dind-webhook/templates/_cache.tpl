@@ -70,6 +70,22 @@ cache.image.tag is empty: set a tag or cache.image.digest
 cache.enabled is on, but no daemon would use it: settings.injection.modes has no sidecar, and daemonset.enabled is off
 {{- end }}
 {{- end }}
+{{- if gt (len $v.upstreams) 16 }}
+cache.upstreams has {{ len $v.upstreams }} registries, but daemons have at most 16 mirrors: leave some out
+{{- end }}
+{{- range $v.upstreams -}}
+{{- $host := regexReplaceAll ":[0-9]+$" .registry "" -}}
+{{- $port := trimPrefix ":" (regexFind ":[0-9]+$" .registry) -}}
+{{- if has .registry (list "index.docker.io" "registry-1.docker.io") }}
+cache.upstreams has {{ .registry }}, but images name that registry docker.io: write docker.io
+{{- else if or
+      (regexMatch "[.-][.]|[.]-" $host)
+      (and (regexMatch "^[0-9.]+$" $host) (not (regexMatch "^((25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})([.]|$)){4}$" $host)))
+      (gt (int ($port | default 1)) 65535)
+      (lt (int ($port | default 1)) 1) }}
+cache.upstreams has {{ .registry }}, which is not a host, or has a port that is none: write a registry as images name it
+{{- end -}}
+{{- end -}}
 {{- $names := dict -}}
 {{- range include "dind-webhook.caches" . | fromJsonArray -}}
 {{- with get $names .name }}
