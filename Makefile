@@ -137,7 +137,7 @@ bench-docker: $(COMPILED)/.made ## Measure how long a pod waits for Docker on a 
 	@PYTHONPATH=$(COMPILED):tests/e2e $(BIN)/python bench/time_to_docker.py $(BENCH)
 
 .PHONY: bench-images
-bench-images: $(DEV_STAMP) ## Measure waves of pods that pull: nothing, cache, pre-pull, daemonset mode (root; BENCH=--pods=20)
+bench-images: $(DEV_STAMP) ## Measure pods that pull and build: nothing, cache, pre-pull, golden volume, daemonset mode (root; BENCH=--pods=20)
 	@PYTHONPATH=tests/e2e $(BIN)/python bench/images_near_by.py $(BENCH)
 
 .PHONY: bench-limits

@@ -68,13 +68,23 @@ _INJECTORS = {
 
 
 NO_CACHE, CACHE, PREPULL, DAEMONSET = "nothing", "the cache", "the cache and pre-pull", "daemonset mode, no cache"
+GOLDEN = "a golden volume, no cache"
+JOB, DIGEST, LAYERS = "the Job", "the Job, by digest", "with layers"
 # Bytes per second of the link to the registries: 200 Mbit/s
 LINK_RATE = 25_000_000
+_SENT = ("requests", "blobs sent", "fetches", "MB")
 _NEAR_BY = {
     NO_CACHE: "each pod has a daemon, which asks the registries",
     CACHE: "`cache.enabled`, with a cache for each registry",
     PREPULL: "`prepull.enabled` too",
+    GOLDEN: "`storage-data-source`: the storage of each daemon is a copy of a claim that has the images, on XFS, whose copies share blocks",
     DAEMONSET: "one daemon for all pods of the node, which asks the registries",
+}
+_BUILDS = {
+    JOB: "`deploy/examples/job.yaml`, with an image of one of the registries: it builds an image and runs it",
+    DIGEST: "the same, and its Dockerfile has the digest of the image instead of the tag",
+    LAYERS: "a `RUN` that writes 6 MB, whose layer the first pod writes to the registry with `--cache-to` and the others read with "
+    "`--cache-from`, as in [layers of builds](mirrors.md#layers-of-builds)",
 }
 
 
@@ -171,6 +181,23 @@ def docker_limits(docker: Mapping[str, Any]) -> list[Limit]:
     ]
 
 
+def near_by_limits(near_by: Mapping[str, Any]) -> list[Limit]:
+    """Return the limits of `make bench-images`."""
+    forms, pods = near_by["forms"], near_by["machine"]["pods"]
+    fetches = max(forms[name]["wave"]["fetches"] for name in (CACHE, PREPULL))
+    requests = forms[CACHE]["builds"][DIGEST][1]["requests"]
+    return [
+        count_limit(
+            f"with the cache, {pods} pods at once fetch a blob at most once", f"{fetches}", is_met=fetches <= 1
+        ),
+        count_limit(
+            "with the cache, a second pod that builds from an image by digest costs the registry no request",
+            f"{requests}",
+            is_met=requests == 0,
+        ),
+    ]
+
+
 def soak_limits(soak: Mapping[str, Any]) -> list[Limit]:
     """Return the limits of `make soak`: early is the second fifth of the time, after the warm-up, late is the last."""
     points = soak["points"]
@@ -207,7 +234,9 @@ def page(sections: Mapping[str, Any]) -> str:
     """Return the page."""
     compare, api, soak, docker = (sections[name] for name in ("compare", "api_server", "soak", "time_to_docker"))
     about, cells, growth = compare["machine"], compare["cells"], compare["growth"]
+    near_by = sections["images_near_by"]
     limits = [*compare_limits(compare), *api_limits(api), *soak_limits(soak), *docker_limits(docker)]
+    limits += near_by_limits(near_by)
     small, large = compare["sizes"].values()
     containers = ", ".join(f"{count}: {_ms(seconds)}" for count, seconds in growth["containers"].items())
     fields = ", ".join(f"{_ms(one)} at {int(size) / 1e3:.1f} KB" for size, one in growth["managed_fields"].items())
@@ -286,7 +315,7 @@ down, the others are busy half of the time at most. The CPU request is what they
 
 {_docker_section(docker)}
 
-{_near_by_section(sections["images_near_by"])}
+{_near_by_section(near_by)}
 
 {_soak_section(soak)}"""
 
@@ -444,19 +473,31 @@ def _near_by_section(near_by: Mapping[str, Any]) -> str:
 
 `make bench-images` creates {pods} pods at once on one node of a cluster (Kubernetes {about["kubernetes"].removeprefix("v")}). Each pulls three images of 13 MB from
 three registries, and builds from them. All registries together are behind a link of {LINK_RATE * 8 // 10**6} Mbit/s. Without pre-pull, the node pulls the daemon's image
-first, from a registry beside it; in daemonset mode the daemon runs already. When all have ended, one more pod does the same, as the second
-build of a project does. [Images from near by](mirrors.md) has the settings.
+first, from a registry beside it; in daemonset mode the daemon runs already. When all have ended, one more pod does the same. [Images from
+near by](mirrors.md) has the settings.
 
 {_conditions(about)} After it, it was
 {about["load_after"]}: {pods} daemons at once on two cores take longer to start than to pull, so look at what the registries send first.
 
 {_table(["form", "description"], _NEAR_BY.items())}
 
-Seconds after the creation of the pods, and what the registries were asked for and sent:
+Seconds after the creation of the pods, and what the registries were asked for and sent. *Fetches* is how often they sent the blob that they
+sent most often:
 
 {_near_by_table(forms, pods)}
 
-Requests that no cache can save are those that look up a tag. Docker Hub counts requests for manifests, but not these, which are `HEAD`."""
+Requests that no cache can save are those that look up a tag. Docker Hub counts requests for manifests, but not these, which are `HEAD`.
+
+### Builds that run again
+
+Three pods, one after the other, build the same. Pre-pull changes nothing then, because the node has the daemon's image. A build is one of:
+
+{_table(["build", "description"], _BUILDS.items())}
+
+The Job mounts a directory of its pod in a container, which daemonset mode does not support. Seconds from the creation of a pod until it has ended, and
+what the registry was asked for and sent. Requests for `/v2/` alone are not counted, with which Distribution finds out how to log in:
+
+{_builds_table(forms)}"""
 
 
 def _near_by_table(forms: Mapping[str, Any], pods: int) -> str:
@@ -465,18 +506,28 @@ def _near_by_table(forms: Mapping[str, Any], pods: int) -> str:
         for label, of in ((f"{pods} at once", forms[name]["wave"]), ("one more", forms[name]["later"])):
             pulled, built = of["seconds"]["pulled"], of["seconds"]["built"]
             times = [f"{one:.0f}" for one in (median(pulled), max(pulled), max(built))]
-            rows.append([name, label, *times, f"{of['requests']:,}", f"{of['blobs']:,}", f"{of['megabytes']:,.0f}"])
-    headings = [
-        "form",
-        "pods",
-        "median has pulled",
-        "last has pulled",
-        "last has built",
-        "requests",
-        "blobs sent",
-        "MB",
-    ]
+            rows.append([name, label, *times, *_sent(of)])
+    headings = ["form", "pods", "median has pulled", "last has pulled", "last has built", *_SENT]
     return _table(headings, rows)
+
+
+def _builds_table(forms: Mapping[str, Any]) -> str:
+    rows = []
+    for build in _BUILDS:
+        for name in _NEAR_BY:
+            if build in (builds := forms[name].get("builds", {})):
+                first, second, third = builds[build]
+                times = [f"{pod['seconds']:.1f}" for pod in (first, second)]
+                later = [f"{pod[kind]:,}" for pod in (second, third) for kind in ("requests", "blobs")]
+                rows.append([build, name, *times, *later])
+    pods = [f"{pod}, {kind}" for pod in ("second", "third") for kind in ("requests", "blobs sent")]
+    return _table(["build", "form", "first, seconds", "second, seconds", *pods], rows)
+
+
+def _sent(figures: Mapping[str, float]) -> list[str]:
+    """Return what the registries were asked for and sent, in the columns _SENT."""
+    counts = (f"{figures[kind]:,}" for kind in ("requests", "blobs", "fetches"))
+    return [*counts, f"{figures['megabytes']:,.0f}"]
 
 
 def _docker_table(nodes: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ Cells: TypeAlias = dict[str, dict[str, dict[str, list[float]]]]
 
 _ROOT = Path(__file__).parents[1]
 RESULTS = _ROOT / "bench" / "results.json"
-_PACKAGES = {"wrk": "wrk", "nginx": "nginx-light", "taskset": "util-linux"}
+_PACKAGES = {"wrk": "wrk", "nginx": "nginx-light", "taskset": "util-linux", "mkfs.xfs": "xfsprogs"}
 
 
 def read() -> dict[str, Any]:

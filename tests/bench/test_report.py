@@ -7,13 +7,16 @@ import pytest
 import report
 from report import (
     ACTIONS,
+    CACHE,
     CHART_WEBHOOK,
+    DIGEST,
     HANDWRITTEN,
     INFO,
     MAP,
     NOT_OPTED_IN,
     NOTHING,
     OPTED_IN,
+    PREPULL,
     RUN,
     UNCONFIGURED,
     VM,
@@ -140,3 +143,20 @@ class TestSoak:
         run["points"]["resident_mb"][-6:] = [40.0, 60.0, 60.0, 60.0, 60.0, 80.0]
         (limit,) = self.not_met(run)
         assert limit.verdict is Verdict.UNRESOLVED
+
+
+@pytest.mark.parametrize(
+    ("fetches", "requests", "verdicts"),
+    [
+        (1, (5, 0), [Verdict.MET, Verdict.MET]),
+        (2, (5, 0), [Verdict.MISSED, Verdict.MET]),
+        (1, (0, 3), [Verdict.MET, Verdict.MISSED]),
+    ],
+)
+def test_with_the_cache_a_blob_is_fetched_once_and_the_second_build_costs_no_request(
+    fetches: int, requests: tuple[int, int], verdicts: list[Verdict]
+) -> None:
+    builds = {DIGEST: [{"requests": count} for count in requests]}
+    forms = {CACHE: {"wave": {"fetches": 1}, "builds": builds}, PREPULL: {"wave": {"fetches": fetches}}}
+    limits = report.near_by_limits({"machine": {"pods": 20}, "forms": forms})
+    assert [limit.verdict for limit in limits] == verdicts
