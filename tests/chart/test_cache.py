@@ -193,7 +193,9 @@ def test_a_registry_that_is_no_name_is_refused(registry: str) -> None:
     assert "registry" in refusal(with_cache(upstreams=[{"registry": registry}]))
 
 
-@pytest.mark.parametrize("registry", ["10.0.0.300:5000", "a..b.example", "a-.b.example", "r.example:99999", "r.example:0"])
+@pytest.mark.parametrize(
+    "registry", ["10.0.0.300:5000", "a..b.example", "a-.b.example", "r.example:99999", "r.example:0"]
+)
 def test_a_registry_that_no_daemon_could_ask_is_refused(registry: str) -> None:
     sentence = refusal(with_cache(upstreams=[{"registry": registry}]))
     assert f"cache.upstreams has {registry}, which is not a host, or" in sentence
