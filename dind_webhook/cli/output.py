@@ -106,12 +106,12 @@ def print_json(value: Any) -> None:
 
 def print_objects(objects: list[Any], output: ObjectsOutput) -> None:
     """Print objects for `kubectl apply -f -`."""
-    from dind_webhook.manifests import dump_yaml  # late, to keep start-up fast
+    from dind_webhook.manifests import dump_documents  # late, to keep start-up fast
 
     if output is ObjectsOutput.JSON:
         print_json({"apiVersion": "v1", "kind": "List", "items": objects})
     else:
-        print_exactly("---\n".join(map(dump_yaml, objects)))
+        print_exactly(dump_documents(objects))
 
 
 def print_exactly(text: str) -> None:

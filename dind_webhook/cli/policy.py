@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 from dind_webhook.cli.output import ObjectsOutput, print_line, print_objects
 from dind_webhook.errors import ApiError, ManifestError
 from dind_webhook.kube import KubeClient
-from dind_webhook.manifests import dump_yaml
+from dind_webhook.manifests import dump_documents
 from dind_webhook.model import JsonObject, parse_version
 from dind_webhook.mutating_policy import (
     MINIMUM_VERSION,
@@ -63,7 +63,7 @@ def _write_files(files: Mapping[PurePath, list[JsonObject]]) -> int:
     for path, objects in files.items():
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            Path(path).write_text("---\n".join(map(dump_yaml, objects)), "utf-8")
+            Path(path).write_text(dump_documents(objects), "utf-8")
         except OSError as error:
             raise ManifestError(f"{path}: cannot be written: {error.strerror}") from None
         print_line(str(path))

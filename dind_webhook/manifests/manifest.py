@@ -23,7 +23,7 @@ from dind_webhook.manifests.objects import (
 from dind_webhook.manifests.rewrite import Rewritten, rewrite
 from dind_webhook.manifests.source import Document, Source, parse_documents
 from dind_webhook.manifests.to_json import to_json
-from dind_webhook.manifests.yaml_writer import dump_yaml
+from dind_webhook.manifests.yaml_writer import dump_documents
 from dind_webhook.model import JsonObject, Operation, list_objects, pod_templates, pointer, prefix_paths
 
 _BYTE_ORDER_MARK = "\ufeff"
@@ -149,7 +149,7 @@ class Manifest:
 
     def to_yaml(self) -> str:
         """Return the file with all that was injected as YAML: `text`, or JSON converted."""
-        return "---\n".join(dump_yaml(each) for each in self.objects()) if self.is_json else self.text
+        return dump_documents(self.objects()) if self.is_json else self.text
 
     @property
     def separator(self) -> str:

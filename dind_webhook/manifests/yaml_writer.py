@@ -5,7 +5,7 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
@@ -31,6 +31,11 @@ class Indent(NamedTuple):
     mapping: int = 2
     sequence: int = 2
     dash: int = 0
+
+
+def dump_documents(values: Iterable[Any]) -> str:
+    """Return values as the documents of one text."""
+    return "---\n".join(map(dump_yaml, values))
 
 
 def dump_yaml(value: Any, indent: Indent | None = None) -> str:

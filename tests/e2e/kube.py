@@ -282,3 +282,12 @@ def _pod_spec(manifest: Manifest) -> Manifest | None:
 def read(path: Path) -> list[Manifest]:
     """Return the manifests in a file."""
     return [manifest for manifest in yaml.safe_load_all(path.read_text("utf-8")) if manifest]
+
+
+def refusal(namespace: Namespace, manifest: Manifest) -> str:
+    """Return the message with which the API server refuses an object in a dry run, or "" if it accepts the object."""
+    try:
+        namespace.make(manifest, dry_run="All")
+    except RefusedError as error:
+        return error.message
+    return ""

@@ -18,7 +18,7 @@ import workloads
 from cluster.cluster import OLDEST, VERSION, Cluster
 from cluster.errors import ClusterError
 from control_planes import ControlPlane, Server, oldest_control_plane, run_server
-from kube import Manifest, Namespace, RefusedError, until
+from kube import Manifest, Namespace, RefusedError, refusal, until
 from kubernetes import client
 from kubernetes.dynamic.exceptions import NotFoundError
 from mutating_webhooks import AFTER, BEFORE, mutating_webhook, webhook_configuration
@@ -56,15 +56,6 @@ def container(pod: Manifest, name: str) -> Manifest:
 
 def has_docker(pod: Manifest, name: str = "build") -> bool:
     return any(variable["name"] == "DOCKER_HOST" for variable in container(pod, name).get("env", []))
-
-
-def refusal(namespace: Namespace, pod: Manifest) -> str:
-    """Return the message with which the API server refuses a pod, or "" if it accepts the pod."""
-    try:
-        namespace.make(pod, dry_run="All")
-    except RefusedError as error:
-        return error.message
-    return ""
 
 
 def is_injected(namespace: Namespace) -> bool:

@@ -12,7 +12,7 @@ import pytest
 import workloads
 from cluster.cluster import Cluster
 from control_planes import ControlPlane, Server, run_server
-from kube import Manifest, Namespace, RefusedError, until
+from kube import Manifest, Namespace, RefusedError, refusal, until
 from pod_streams import PodStream, create_pods
 from releases import Release
 
@@ -127,10 +127,8 @@ def test_without_the_webhook_its_objects_are_gone_and_a_denial_names_it(server: 
         assert not kinds & WEBHOOK_KINDS
         assert "MutatingAdmissionPolicy" in kinds
         # Each policy takes effect on its own; until then, that of `policy.enabled` denies the pod.
-        until("the denial that names the webhook", lambda: NEEDS_WEBHOOK in refusal(asked, gated_pod(mtu="1400")))
+        until("the denial that names the webhook", lambda: NEEDS_WEBHOOK in denial_of(asked, gated_pod(mtu="1400")))
 
 
-def refusal(namespace: Namespace, pod: Manifest) -> str:
-    with pytest.raises(RefusedError) as refused:
-        namespace.make(pod, dry_run="All")
-    return refused.value.message
+def denial_of(namespace: Namespace, pod: Manifest) -> str:
+    return refusal(namespace, pod) or pytest.fail("the pod was admitted")

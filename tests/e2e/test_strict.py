@@ -24,7 +24,7 @@ from cluster.cluster import OLDEST, VERSION
 from cluster.release import Helm
 from control_planes import ControlPlane, oldest_control_plane, run_server
 from helm import only, render
-from kube import Kube, Manifest, Namespace, RefusedError, until
+from kube import Kube, Manifest, Namespace, refusal, until
 from kubernetes import client
 from strict_pods import ATTACKS, BODIES, OPERATORS, OPTION_TEXTS, RUNTIME_CLASSES, Attack, honest, injected, pod
 
@@ -73,14 +73,6 @@ class Operator:
         manifest["metadata"]["name"] = f"strict-{token_hex(4)}"
         name: str = self.namespace.make(manifest)["metadata"]["name"]
         return name
-
-
-def refusal(namespace: Namespace, manifest: Manifest) -> str:
-    try:
-        namespace.make(manifest, dry_run="All")
-    except RefusedError as error:
-        return error.message
-    return ""
 
 
 @pytest.fixture(scope="module")
