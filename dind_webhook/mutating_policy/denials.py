@@ -139,7 +139,7 @@ def _exceeded_bounds(policy: Policy, mode: Mode, quantities: list[Quantity]) -> 
 
 def _requests_above_limits(policy: Policy, mode: Mode, quantities: list[Quantity]) -> Iterator[str]:
     known = {quantity.option.name: quantity for quantity in quantities}
-    policy = replace(policy, allowed_options=policy.allowed_options | known.keys(), max={})
+    policy = replace(policy, allowed_options=policy.allowed_options.union(known), max={})
     for request in quantities:
         limit = known.get(request.option.name.replace("-request", "-limit"))
         if limit and limit is not request and (request.is_allowed or limit.is_allowed):
