@@ -21,7 +21,8 @@ _ELSEWHERE = (
 )
 _PLAYGROUND = _ROOT / "build/playground"
 _EXAMPLES = "deploy/examples/README.md"
-_LINK = re.compile(r"\[([^\]\n]*)\]\(([^)#\s:]+)(#[^)\s]*)?\)")
+# The text may have line breaks, but no empty line.
+_LINK = re.compile(r"\[((?:[^\]\n]|\n(?!\n))*)\]\(([^)#\s:]+)(#[^)\s]*)?\)")
 
 
 def on_config(config: MkDocsConfig) -> None:
