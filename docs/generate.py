@@ -318,9 +318,11 @@ the settings or an upgrade.
 
 - A pod that needs more than the policies can do is denied, even if only its namespace asks. The message names the
   option or the member, and says that only the webhook can do that. Such pods have an option with a value that is not in
-  the table below, `hostUsers: false` in sidecar mode, `resources` of the whole pod, a container that may run a Docker
-  daemon, `..` in a path of a mount, a mount at `/` of a container that may have no home, or variables for TLS and a
-  `DOCKER_HOST` that may be the injected daemon.
+  the table below, `hostUsers: false` where the operator's isolation is `none`, or where daemonset mode has a Docker
+  client, `resources` of the whole pod, a container that may run a Docker daemon, `..` in a path of a mount, a mount at
+  `/` of a container that may have no home, or variables for TLS and a `DOCKER_HOST` that may be the injected daemon.
+- Where the operator's isolation is `auto`, a pod that cannot have a user namespace is denied. With the webhook, it has
+  the isolation `none`.
 - There are no warnings, no metrics, no log of decisions, and no suggestions for a typo. A denial names the first
   mistake only.
 - `dind-webhook check`, `explain` and `list` work as with the webhook. `check` skips the checks of the server. `explain`

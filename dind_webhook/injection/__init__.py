@@ -39,7 +39,13 @@ from dind_webhook.injection.eligibility import (
     mode_of_label,
 )
 from dind_webhook.injection.inject import decide_for_namespace, decide_request, inject
-from dind_webhook.injection.isolation import IN_USER_NAMESPACE, NEED_RUNTIME_CLASS, metrics_flag
+from dind_webhook.injection.isolation import (
+    IN_USER_NAMESPACE,
+    LARGEST_ID,
+    NEED_RUNTIME_CLASS,
+    NOT_IDMAPPABLE,
+    metrics_flag,
+)
 from dind_webhook.injection.message_parts import abbreviate, join_first, quote, truncate
 from dind_webhook.injection.misplaced import MisplacedKey, misplaced_keys
 from dind_webhook.injection.node_sockets import PROC_PATHS, NodeSocket, find_node_socket
@@ -99,6 +105,7 @@ __all__ = [
     "INJECTED",
     "IN_USER_NAMESPACE",
     "ISOLATION_VARIABLE",
+    "LARGEST_ID",
     "LISTENING_FLAGS",
     "MAX_SCRIPT_LENGTH",
     "MAY_BE_DAEMON_IMAGE",
@@ -111,6 +118,7 @@ __all__ = [
     "NEED_RUNTIME_CLASS",
     "NODE_SOCKET",
     "NODE_VARIABLE",
+    "NOT_IDMAPPABLE",
     "OPTIONS",
     "OWNED_FLAGS",
     "POD_VALUES",

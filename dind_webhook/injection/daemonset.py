@@ -66,10 +66,6 @@ def _build_additions(
         warnings.append("every container of this pod can write the node's own /var/run")
     volumes: tuple[JsonObject, ...] = ({"name": policy.run_volume, "hostPath": host_path},)
     evictable: tuple[str, ...] = ()
-    config_mounts = find_homeless_clients(pod, selection.clients, policy.config_volume)
-    if config_mounts:
-        volumes += (writable_config_volume(policy.config_volume),)
-        evictable += (policy.config_volume,)
     container_mounts: tuple[Mount, ...] = (mount,)
     client_mounts: tuple[Mount, ...] = (mount,)
     if options.client:
@@ -79,6 +75,11 @@ def _build_additions(
         container_mounts += client_source_mounts(policy, has_image_volume=has_image_volume)
         client_mounts += client_mounts_of(policy, options.client, has_image_volume=has_image_volume)
         evictable += (policy.client_volume,)
+    # Last, as in sidecar mode
+    config_mounts = find_homeless_clients(pod, selection.clients, policy.config_volume)
+    if config_mounts:
+        volumes += (writable_config_volume(policy.config_volume),)
+        evictable += (policy.config_volume,)
     # The group is that of the node's socket, so the operator sets it, whatever the pod says.
     group = policy.defaults.group
     return Additions(

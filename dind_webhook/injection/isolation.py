@@ -19,9 +19,9 @@ from dind_webhook.model import JsonObject, Pod, SpecShape
 
 METRICS_PORT = 9323
 # kubelet maps 65536 users and groups for each pod, unless userNamespaces.idsPerPod is set.
-_LARGEST_ID = 65535
+LARGEST_ID = 65535
 # kubelet cannot mount these volumes in a user namespace: their file systems have no idmapped mounts.
-_NOT_IDMAPPABLE = {"nfs": "NFS", "azureFile": "SMB"}
+NOT_IDMAPPABLE = {"nfs": "NFS", "azureFile": "SMB"}
 # What Docker needs in gVisor, which keeps these capabilities from the node.
 _GVISOR_CAPABILITIES = (
     "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE",
@@ -183,8 +183,8 @@ def _find_unmappable_volume(pod: Pod) -> str | None:
         if container.raw.volume_devices:
             return f"container {quote(container.name)} has volumeDevices, which have no place in a user namespace"
     for name, volume in pod.volumes.items():
-        if volume.kind in _NOT_IDMAPPABLE:
-            return f"{_NOT_IDMAPPABLE[volume.kind]} volume {quote(name)} cannot be mounted in a user namespace"
+        if volume.kind in NOT_IDMAPPABLE:
+            return f"{NOT_IDMAPPABLE[volume.kind]} volume {quote(name)} cannot be mounted in a user namespace"
     return None
 
 
@@ -196,6 +196,6 @@ def _find_unmappable_id(pod: Pod, options: Options) -> str | None:
         ids += [security.run_as_user, security.run_as_group, security.fs_group, *(security.supplemental_groups or ())]
     ids.append(options.group)
     largest = max((value for value in ids if value is not None), default=0)
-    if largest > _LARGEST_ID:
-        return f"user or group {largest} is above {_LARGEST_ID}, the largest one in a user namespace"
+    if largest > LARGEST_ID:
+        return f"user or group {largest} is above {LARGEST_ID}, the largest one in a user namespace"
     return None

@@ -32,8 +32,9 @@ from dind_webhook.injection import (
     find_node_socket,
 )
 from dind_webhook.model import JsonObject
+from dind_webhook.mutating_policy.docker_config import HAS_HOMELESS
 from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed, closed_path, when
-from dind_webhook.mutating_policy.homeless import HAS_HOMELESS
+from dind_webhook.mutating_policy.isolation import isolation_messages
 from dind_webhook.mutating_policy.patterns import (
     HOMELESS,
     MAIN,
@@ -85,6 +86,8 @@ def denial_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
     host_users = find_message(policy, pattern_pod(mode, spec={"hostUsers": False}), {Reason.HOST_USERS})
     if host_users:
         yield DenialRule("hostUsers", when("!object.spec.?hostUsers.orValue(true)", host_users))
+    if of_isolation := list(isolation_messages(policy, additions)):
+        yield DenialRule("isolation", " + ".join(of_isolation))
     yield DenialRule("ownDaemon", _own_daemon(policy, additions))
     yield DenialRule("nodeDockerSocket", _node_docker_socket(policy, additions))
     yield DenialRule("nameTaken", _name_taken(policy, additions))
@@ -218,11 +221,12 @@ def _name_taken(policy: Policy, additions: Additions) -> str:
         message = read_message(policy, pod, Reason.NAME_TAKEN)
         taken = f"v.name == {cel_literal(volume['name'])} && !{_is_injected_volume(additions)}"
         found.append(when(f"!variables.injected && variables.volumes.exists(v, {taken})", message))
-    config = additions.homeless.volume["name"]
-    pod = pattern_pod(mode, container=HOMELESS, spec={"volumes": [{"name": config, "secret": {}}]})
-    message = read_message(policy, pod, Reason.NAME_TAKEN)
-    taken = f"variables.volumes.exists(v, v.name == {cel_literal(config)})"
-    found.append(when(f"!variables.injected && {HAS_HOMELESS} && {taken}", message))
+    if additions.homeless:
+        config = additions.homeless.volume["name"]
+        pod = pattern_pod(mode, container=HOMELESS, spec={"volumes": [{"name": config, "secret": {}}]})
+        message = read_message(policy, pod, Reason.NAME_TAKEN)
+        taken = f"variables.volumes.exists(v, v.name == {cel_literal(config)})"
+        found.append(when(f"!variables.injected && {HAS_HOMELESS} && {taken}", message))
     return " + ".join(found)
 
 
@@ -235,16 +239,22 @@ def _foreign_mounts(policy: Policy, additions: Additions) -> str:
     of_mount = read_message(policy, pod, Reason.NAME_TAKEN, words)
     pod = injected_pattern(policy, pattern_pod(additions.mode))
     pod["spec"]["containers"][0]["volumeDevices"] = [{"name": names[0], "devicePath": "/dev/example"}]
-    of_device = read_message(policy, pod, Reason.NAME_TAKEN, {MAIN: "c.name", names[0]: "d.name"})
-    config = cel_literal(additions.homeless.volume["name"])
-    is_added, is_added_device = (
-        f"({name} in {cel_literal(names)} || ({HAS_HOMELESS} && {name} == {config}))" for name in ("m.name", "d.name")
-    )
-    own_directory = f"(c.name in variables.homeless && {_is_same_mount(additions.homeless.mount, 'c.name')})"
-    is_foreign = f"{is_added} && !({_is_injected_mount(additions)} || {own_directory})"
-    devices = f"c.?volumeDevices.orValue([]).filter(d, {is_added_device}).map(d, {of_device})"
-    mounts = f"c.?volumeMounts.orValue([]).filter(m, {is_foreign}).map(m, {of_mount})"
-    return f"variables.containers.map(c, {devices} + {mounts}).flatten()"
+    # In a user namespace, a pod with a device is denied before.
+    of_device = find_message(policy, pod, {Reason.NAME_TAKEN}, {MAIN: "c.name", names[0]: "d.name"})
+    is_added, is_added_device = (f"{name} in {cel_literal(names)}" for name in ("m.name", "d.name"))
+    is_ours = _is_injected_mount(additions)
+    if homeless := additions.homeless:
+        config = cel_literal(homeless.volume["name"])
+        is_added, is_added_device = (
+            f"({is_plain} || ({HAS_HOMELESS} && {name} == {config}))"
+            for is_plain, name in ((is_added, "m.name"), (is_added_device, "d.name"))
+        )
+        is_ours = f"({is_ours} || (c.name in variables.homeless && {_is_same_mount(homeless.mount, 'c.name')}))"
+    is_foreign = f"{is_added} && !{is_ours}"
+    found = f"c.?volumeMounts.orValue([]).filter(m, {is_foreign}).map(m, {of_mount})"
+    if of_device:
+        found = f"c.?volumeDevices.orValue([]).filter(d, {is_added_device}).map(d, {of_device}) + {found}"
+    return f"variables.containers.map(c, {found}).flatten()"
 
 
 def _is_injected_mount(additions: Additions) -> str:
@@ -317,7 +327,7 @@ def _other_nodes(policy: Policy, additions: Additions) -> str:
 
 
 def _tls_variable(policy: Policy, additions: Additions) -> str:
-    ours = f"e.?value.orValue('') == {cel_literal(additions.client_env[0]['value'])}"
+    ours = f"e.?value.orValue('') == {cel_literal(additions.client_env.plain[0]['value'])}"
     found = []
     for name in TLS_VARIABLES:
         pod = pattern_pod(additions.mode, container={"env": [{"name": name, "value": "1"}]})
@@ -354,7 +364,8 @@ class _StaleProblems:
             yield from self._of_container(self._additions.container)
         for volume in self._additions.volumes:
             yield from self._of_volume(volume)
-        yield self._of_homeless_volume()
+        if self._additions.homeless:
+            yield self._of_homeless_volume(self._additions.homeless.volume["name"])
         for key, value in self._additions.node_selector.items():
             pod = deepcopy(self._injected)
             pod["spec"]["nodeSelector"][key] = _VALUE
@@ -386,8 +397,9 @@ class _StaleProblems:
         name = cel_literal(volume["name"])
         (kind,) = volume.keys() - {"name"}
         pod = deepcopy(self._injected)
+        other = "emptyDir" if kind == "secret" else "secret"
         pod["spec"]["volumes"] = [
-            {"name": each["name"], "secret": {}} if each["name"] == volume["name"] else each
+            {"name": each["name"], other: {}} if each["name"] == volume["name"] else each
             for each in pod["spec"]["volumes"]
         ]
         is_other = f"!has(v.{kind})"
@@ -398,8 +410,7 @@ class _StaleProblems:
             pod["spec"]["volumes"] = []
             yield when(f"!variables.volumes.exists(v, v.name == {name})", self._message(pod))
 
-    def _of_homeless_volume(self) -> str:
-        name = self._additions.homeless.volume["name"]
+    def _of_homeless_volume(self, name: str) -> str:
         pod = injected_pattern(self._policy, pattern_pod(self._additions.mode, container=HOMELESS))
         (config,) = (each for each in pod["spec"]["volumes"] if each["name"] == name)
         config["secret"] = config.pop("emptyDir")

@@ -4,6 +4,7 @@ Such a pod is refused, even if only its namespace asks: without Docker it would 
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from dind_webhook.injection import (
     DAEMON_VARIABLES,
@@ -25,6 +26,7 @@ from dind_webhook.injection import (
 )
 from dind_webhook.mutating_policy.denials import DenialRule, docker_host, sets_variable
 from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed, closed_path, when
+from dind_webhook.mutating_policy.isolation import isolation_messages
 from dind_webhook.mutating_policy.patterns import Additions, decide_pattern, find_message, pattern_pod
 from dind_webhook.mutating_policy.quantities import Quantity, list_quantities
 
@@ -39,10 +41,14 @@ def limit_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
         yield DenialRule("otherOption", _other_option(accepted))
     if quantities := [quantity for quantity in list_quantities(policy) if quantity.is_allowed]:
         yield DenialRule("otherQuantity", " + ".join(map(_other_quantity, quantities)))
-    if mode is Mode.SIDECAR and not find_message(
-        policy, pattern_pod(mode, spec={"hostUsers": False}), {Reason.HOST_USERS}
-    ):
+    of_host_users = find_message(policy, pattern_pod(mode, spec={"hostUsers": False}), {Reason.HOST_USERS})
+    if mode is Mode.SIDECAR and policy.defaults.isolation is Isolation.AUTO:
+        yield DenialRule("isolationLimit", _without_user_namespace(policy, additions))
+    if mode is Mode.SIDECAR and policy.defaults.isolation is Isolation.NONE and not of_host_users:
         message = f"spec.hostUsers: false asks for isolation {Isolation.USERNS}, which {_WEBHOOK} give; remove it"
+        yield DenialRule("hostUsersLimit", when("!object.spec.?hostUsers.orValue(true)", cel_literal(message)))
+    if mode is Mode.DAEMONSET and policy.defaults.client:
+        message = f"spec.hostUsers: false: {_WEBHOOK} give a Docker client to a pod in a user namespace; remove it"
         yield DenialRule("hostUsersLimit", when("!object.spec.?hostUsers.orValue(true)", cel_literal(message)))
     yield DenialRule("possibleDaemon", _possible_daemon())
     if additions.container is not None:
@@ -50,8 +56,16 @@ def limit_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
         condition = "has(object.spec.resources) && variables.ownContainers.size() == 0"
         yield DenialRule("podResources", when(condition, cel_literal(message)))
     yield DenialRule("pathWithDots", _path_with_dots())
-    yield DenialRule("homelessBelowRoot", _homeless_below_root())
+    if additions.homeless:
+        yield DenialRule("homelessBelowRoot", _homeless_below_root())
     yield DenialRule("tlsOfOtherDaemon", _tls_of_other_daemon(additions, has_tcp=policy.defaults.tcp is not None))
+
+
+def _without_user_namespace(policy: Policy, additions: Additions) -> str:
+    """Return the messages about pods that get no isolation because they cannot have a user namespace."""
+    with_one = replace(policy, defaults=replace(policy.defaults, isolation=Isolation.USERNS))
+    end = cel_literal(f"; {_WEBHOOK} inject such a pod with isolation {Isolation.NONE}")
+    return f"({' + '.join(isolation_messages(with_one, additions))}).map(message, message + {end})"
 
 
 def accepted_texts(policy: Policy, mode: Mode) -> dict[str, list[str]]:
@@ -162,7 +176,7 @@ def _homeless_below_root() -> str:
 
 def _tls_of_other_daemon(additions: Additions, *, has_tcp: bool) -> str:
     """Return the messages about TLS with a daemon that may be the injected one, by another name."""
-    address = cel_literal(additions.client_env[0]["value"])
+    address = cel_literal(additions.client_env.plain[0]["value"])
     schemes = [UNIX_SCHEME, *(["tcp://"] if has_tcp else [])]
     may_be_ours = any_of([f"e.?value.orValue('').startsWith({cel_literal(scheme)})" for scheme in schemes])
     other = f"(e.?value.orValue('') != {address} && {may_be_ours})"

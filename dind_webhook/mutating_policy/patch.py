@@ -13,6 +13,7 @@ from dind_webhook.injection import (
     Policy,
 )
 from dind_webhook.model import JsonObject
+from dind_webhook.mutating_policy.docker_config import HAS_HOMELESS, config_variables, homeless_entries
 from dind_webhook.mutating_policy.expressions import (
     add_operation,
     any_of,
@@ -23,8 +24,7 @@ from dind_webhook.mutating_policy.expressions import (
     let,
     member_operations,
 )
-from dind_webhook.mutating_policy.homeless import HAS_HOMELESS, homeless_entries
-from dind_webhook.mutating_policy.patterns import Additions
+from dind_webhook.mutating_policy.patterns import Additions, ClientEnv
 
 # The annotation with the name of a container of the pod
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -32,10 +32,12 @@ _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 def patch_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str, str]]:
     """Yield the name and the expression of each variable that the patch uses besides those of `variables`."""
-    yield "clientEnv", _json(additions.client_env)
+    yield "clientEnv", _json(additions.client_env.plain)
     yield "clientMounts", _mount_entries(additions.client_mounts)
-    homeless = f"({HAS_HOMELESS} ? {_json([additions.homeless.volume])} : [])"
-    yield "addedVolumes", f"{cel_literal(additions.volumes, additions.quantities)} + {homeless}"
+    volumes = cel_literal(additions.volumes, additions.quantities)
+    if homeless := additions.homeless:
+        volumes += f" + ({HAS_HOMELESS} ? {_json([homeless.volume])} : [])"
+    yield "addedVolumes", volumes
     yield "addedAnnotations", _annotations(additions)
     if additions.container is not None:
         yield "isVariant", _variant_condition(additions)
@@ -61,6 +63,11 @@ def _operations(additions: Additions) -> Iterator[str]:
     for member, members in (("annotations", "variables.addedAnnotations"), ("labels", _json(additions.labels))):
         exists = f"has({metadata}.{member})"
         yield member_operations(_text(f"/metadata/{member}"), exists, f"{metadata}.{member}", members)
+    for member, value in additions.pod_members.items():
+        # The API server takes an empty name of a RuntimeClass for none.
+        is_empty = f" || object.spec.{member} == ''" if isinstance(value, str) else ""
+        operation = add_operation(_text(f"/spec/{member}"), cel_literal(value))
+        yield f"(!has(object.spec.{member}){is_empty} ? [{operation}] : [])"
     if additions.node_selector:
         exists = "has(object.spec.nodeSelector)"
         labels = _json(additions.node_selector)
@@ -98,7 +105,8 @@ def _group_operations(group: int) -> str:
 def _annotations(additions: Additions) -> str:
     """Return a map of the annotations, with the pod's own first container as the default one."""
     texts = []
-    for key, other in additions.homeless.annotations.items():
+    annotations = additions.homeless.annotations if additions.homeless else additions.annotations
+    for key, other in annotations.items():
         text = additions.annotations.get(key)
         if key == _DEFAULT_CONTAINER:
             continue
@@ -125,17 +133,27 @@ def _has_toleration() -> str:
 
 def _client_operations(additions: Additions, member: str, containers: str, is_client: str) -> str:
     place = f"'/spec/{member}/' + string(i)"
-    env = append_operations(
-        f"{place} + '/env'",
-        "has(c.env)",
-        "variables.clientEnv.filter(e, !c.?env.orValue([]).exists(own, own.name == e.name))",
-    )
+    env = append_operations(f"{place} + '/env'", "has(c.env)", _missing_variables(additions.client_env))
     mounts = append_operations(
         f"{place} + '/volumeMounts'",
         "has(c.volumeMounts)",
-        _missing_mounts(f"(variables.clientMounts + {homeless_entries(additions)})", "c"),
+        _missing_mounts(f"(variables.clientMounts + {homeless_entries(additions.homeless)})", "c"),
     )
     return f"{containers}.transformList(i, c, {is_client}[i], {env} + {mounts}).flatten()"
+
+
+def _missing_variables(env: ClientEnv) -> str:
+    """Return the variables that a client `c` gets, in the core's order."""
+
+    def lacked(variables: str, is_same: str = "own.name == e.name") -> str:
+        return f"{variables}.filter(e, !c.?env.orValue([]).exists(own, {is_same}))"
+
+    missing = lacked("variables.clientEnv")
+    if env.of_any_case:
+        missing += f" + {lacked(_json(env.of_any_case), 'own.name.upperAscii() == e.name.upperAscii()')}"
+    if env.of_config:
+        missing += f" + {lacked(config_variables(env))}"
+    return missing
 
 
 def _missing_mounts(entries: str, container: str) -> str:
@@ -223,7 +241,9 @@ def _shared_volume_variables(additions: Additions) -> Iterator[tuple[str, str]]:
 
     The rules are those of `injection.shared_volumes`: mounts are named by their index in `mounts`.
     """
-    own = [volume["name"] for volume in (*additions.volumes, additions.homeless.volume)]
+    own = [volume["name"] for volume in additions.volumes]
+    if additions.homeless:
+        own.append(additions.homeless.volume["name"])
     kinds = any_of([f"has(v.{kind})" for kind in sorted(SHAREABLE_KINDS)])
     yield "mounts", "variables.mainFirstClients.map(c, c.?volumeMounts.orValue([])).flatten()"
     yield "paths", f"variables.mounts.map(m, {closed_path('m.mountPath')})"

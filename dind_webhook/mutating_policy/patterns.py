@@ -20,8 +20,19 @@ Words: TypeAlias = Mapping[str, str]
 # The container of every pattern pod
 MAIN = "example-container"
 _INIT = {"name": "example-init", "image": "example"}
+# Those that an isolation needs
+_ISOLATION_MEMBERS = ("hostUsers", "runtimeClassName")
 _POD_MEMBERS = frozenset(
-    {"containers", "initContainers", "volumes", "securityContext", "nodeSelector", "tolerations", "imagePullSecrets"}
+    {
+        "containers",
+        "initContainers",
+        "volumes",
+        "securityContext",
+        "nodeSelector",
+        "tolerations",
+        "imagePullSecrets",
+        *_ISOLATION_MEMBERS,
+    }
 )
 _CLIENT_MEMBERS = frozenset({"name", "image", "env", "volumeMounts"})
 
@@ -38,12 +49,31 @@ class HomelessAdditions(NamedTuple):
     annotations: dict[str, str]
 
 
+class ClientEnv(NamedTuple):
+    """The variables of clients.
+
+    | variables | a client gets each |
+    |---|---|
+    | `plain`, of which the first is `DOCKER_HOST` | that it does not set |
+    | `of_any_case` | whose name it sets neither in capitals nor in small letters |
+    | `of_config` | that it does not set, and none if it has a configuration of the Docker client of its own |
+
+    `MAIN` in a value stands for the name of the client.
+    """
+
+    plain: list[JsonObject]
+    of_any_case: list[JsonObject]
+    of_config: list[JsonObject]
+
+
 class Additions(NamedTuple):
     """Everything that a mode adds to a pod whose own members do not matter.
 
     `container` is None if the mode adds none. It has neither its mounts nor the members of `variants`: in a pod to
     which the condition of the mode applies, the container has the first of the two maps, otherwise the second. Each
-    client gets `client_env` and `client_mounts`, and init containers are clients if `serves_init`.
+    client gets `client_mounts` and those variables of `client_env` that it lacks; init containers are clients if
+    `serves_init`. `homeless` is None if no client gets a directory at `/.docker`. The pod's spec gets those of
+    `pod_members` that it lacks.
     """
 
     mode: Mode
@@ -52,17 +82,18 @@ class Additions(NamedTuple):
     variants: tuple[JsonObject, JsonObject]
     as_container: bool
     container_mounts: list[JsonObject]
-    client_env: list[JsonObject]
+    client_env: ClientEnv
     client_mounts: list[JsonObject]
     serves_init: bool
     volumes: list[JsonObject]
     annotations: dict[str, str]
     labels: dict[str, str]
     group: int | None
+    pod_members: JsonObject
     node_selector: dict[str, str]
     tolerations: list[JsonObject]
     image_pull_secrets: list[JsonObject]
-    homeless: HomelessAdditions
+    homeless: HomelessAdditions | None
     # The expressions of quantities, by their markers in `container` and `volumes`, and in `variants`
     quantities: Words
     variant_quantities: Words
@@ -135,13 +166,14 @@ def read_additions(policy: Policy, mode: Mode) -> Additions:
         variants=variants,
         as_container=any(each["name"] == name for each in spec["containers"]),
         container_mounts=container_mounts,
-        client_env=main["env"],
+        client_env=_read_client_env(policy, mode, main["env"]),
         client_mounts=main["volumeMounts"],
         serves_init="env" in init,
         volumes=spec.get("volumes", []),
         annotations={key: text for key, text in metadata["annotations"].items() if key != INJECT},
         labels=metadata.get("labels", {}),
         group=next(iter(spec.get("securityContext", {}).get("supplementalGroups", ())), None),
+        pod_members={member: spec[member] for member in _ISOLATION_MEMBERS if member in spec},
         node_selector=spec.get("nodeSelector", {}),
         tolerations=spec.get("tolerations", []),
         image_pull_secrets=spec.get("imagePullSecrets", []),
@@ -155,10 +187,27 @@ def read_additions(policy: Policy, mode: Mode) -> Additions:
 HOMELESS: JsonObject = {"securityContext": {"runAsUser": 1000}}
 
 
-def _read_homeless_additions(policy: Policy, mode: Mode, plain: JsonObject) -> HomelessAdditions:
+def _read_client_env(policy: Policy, mode: Mode, env: list[JsonObject]) -> ClientEnv:
+    """Return the variables `env` of a plain client by the reasons for which other clients do not get them."""
+
+    def added_beside(*names: str) -> list[JsonObject]:
+        own = [{"name": name, "value": "example"} for name in names]
+        pod = injected_pattern(policy, pattern_pod(mode, container={"env": own}))
+        found: list[JsonObject] = _find_container(pod["spec"]["containers"], MAIN)["env"]
+        return [each for each in found if each not in own]
+
+    of_any_case = [each for each in env if each not in added_beside(*(variable["name"].title() for variable in env))]
+    of_config = [each for each in env if each not in added_beside("DOCKER_CONFIG")]
+    plain = [each for each in env if each not in of_any_case and each not in of_config]
+    return ClientEnv(plain, of_any_case, of_config)
+
+
+def _read_homeless_additions(policy: Policy, mode: Mode, plain: JsonObject) -> HomelessAdditions | None:
     """Return what a pod gets besides the additions of `plain` if its client is homeless."""
     pod = injected_pattern(policy, pattern_pod(mode, container=HOMELESS, spec={"initContainers": [_INIT]}))
     main, plain_main = (_find_container(each["spec"]["containers"], MAIN) for each in (pod, plain))
+    if main["volumeMounts"] == plain_main["volumeMounts"]:
+        return None
     (mount,) = (each for each in main["volumeMounts"] if each not in plain_main["volumeMounts"])
     (volume,) = (each for each in pod["spec"]["volumes"] if each not in plain["spec"].get("volumes", []))
     if mount.pop("subPath") != MAIN:

@@ -2,16 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
-from dind_webhook.injection import Isolation, Mode, Policy
+from dind_webhook.injection import Mode, Policy
 
 _CANNOT = "cannot become a policy of the API server"
 # A setting, whether a policy with it is out of reach, and the reason
 _RULES: tuple[tuple[str, Callable[[Policy], bool], str], ...] = (
-    (
-        "defaults.isolation",
-        lambda policy: Mode.SIDECAR in policy.modes and policy.defaults.isolation is not Isolation.NONE,
-        "whether a pod can have an isolation depends on its volumes and users; only none is possible",
-    ),
     (
         "defaults.containers",
         lambda policy: bool(policy.defaults.containers),
@@ -21,21 +16,6 @@ _RULES: tuple[tuple[str, Callable[[Policy], bool], str], ...] = (
         "defaults.share-volumes",
         lambda policy: Mode.SIDECAR in policy.modes and not isinstance(policy.defaults.share_volumes, bool),
         "the policy would have to look for these volumes in every pod; only true and false are possible",
-    ),
-    (
-        "defaults.proxy",
-        lambda policy: Mode.SIDECAR in policy.modes and policy.defaults.proxy is not None,
-        "which variables a container gets depends on those that it sets; leave it out",
-    ),
-    (
-        "defaults.registry-secret",
-        lambda policy: Mode.SIDECAR in policy.modes and policy.defaults.registry_secret is not None,
-        "which variables a container gets depends on those that it sets; leave it out",
-    ),
-    (
-        "defaults.client",
-        lambda policy: bool(policy.defaults.client),
-        "what the daemon's container mounts depends on the user namespace of the pod; leave it out",
     ),
     (
         "replace_docker_variables",

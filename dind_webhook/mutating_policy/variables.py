@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from dind_webhook.injection import INJECT, PREFIX, STATUS, Policy
 from dind_webhook.mutating_policy.denials import denial_rules, stale_rules
+from dind_webhook.mutating_policy.docker_config import homeless_names
 from dind_webhook.mutating_policy.expressions import cel_literal
-from dind_webhook.mutating_policy.homeless import homeless_names
 from dind_webhook.mutating_policy.limits import limit_rules
 from dind_webhook.mutating_policy.patterns import Additions
 from dind_webhook.mutating_policy.quantities import list_quantities
@@ -57,7 +57,7 @@ def mode_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str, 
     yield "mainClients", f"object.spec.containers.filter(c, c.name != {own})"
     yield "initClients", init_clients
     yield "clients", "variables.initClients + variables.mainClients"
-    yield "homeless", homeless_names(additions)
+    yield "homeless", homeless_names(additions.homeless)
     for quantity in list_quantities(policy):
         yield quantity.definition
     yield "mainFirstClients", "variables.mainClients + variables.initClients"

@@ -39,10 +39,6 @@ RUNTIME_CLASSES = ("gvisor", "kata", "sysbox", "userns")
 COST_REPETITIONS = int(os.environ.get("E2E_COST_REPETITIONS", "10"))
 # Settings that cannot become policies
 UNSUPPORTED = {
-    "client-by-default",
-    "client-by-default-daemonset",
-    "denied-isolation-not-allowed",
-    "isolation-auto-with-nfs",
     "node-socket-namespace-other-pods",
     "node-socket-of-a-directory",
     "node-socket-replaced-by-annotation",
@@ -50,7 +46,6 @@ UNSUPPORTED = {
     "node-socket-replaced-in-namespace-daemonset",
     "node-socket-replaced-in-namespace-enabled",
     "node-socket-with-ordinary-container",
-    "option-proxy-with-registry-secret",
 }
 
 
@@ -296,6 +291,77 @@ def test_a_generated_pod_is_injected_as_by_the_core_or_refused(
     operators: Operators, pod: Manifest, labels: str
 ) -> None:
     check(operators.of_defaults(), operators.outside, pod, labels)
+
+
+# What an operator may set, and whether the plain pod of each mode is injected
+CONSTANTS: list[dict[str, Any]] = [
+    {"defaults": {"client": True}},
+    {"defaults": {"client": "/opt/docker"}, "image_volumes": False},
+    {"defaults": {"proxy": "http://proxy.example:3128", "no-proxy": ".example"}, "proxy_clients": True},
+    {"defaults": {"proxy": "http://proxy.example:3128"}, "start_script": False},
+    {"defaults": {"registry-secret": "registry"}},
+    {"defaults": {"registry-secret": "registry", "proxy": "http://proxy.example:3128", "client": True}},
+    {"defaults": {"isolation": "userns", "client": True}},
+    {"defaults": {"isolation": "userns"}, "runtime_classes": {"userns": "userns"}},
+    {"defaults": {"isolation": "auto"}},
+    {"defaults": {"isolation": "auto"}, "allowed_isolations": []},
+    *({"defaults": {"isolation": name}, "runtime_classes": {name: name}} for name in ("sysbox", "kata", "gvisor")),
+]
+
+
+def pods_of_constants() -> Iterator[tuple[str, Manifest]]:
+    """Yield names and members of pods that differ in what the operator's constants depend on."""
+    configs = [{"name": "DOCKER_CONFIG", "value": "/home/ci"}, {"name": "BUILDX_CONFIG", "value": "/home/ci"}]
+    envs = [
+        [{"name": "http_proxy", "value": ""}],
+        [{"name": "Https_Proxy", "value": "http://own.example"}, {"name": "HOME", "value": "/"}],
+        [configs[0]],
+        [configs[1]],
+        [*configs, {"name": "DOCKER_CONFIG", "value": "/etc/dind-config"}],
+        [{"name": "DOCKER_CONFIG", "value": "/run/dind/docker-config"}],
+    ]
+    clients = [{"name": f"env-{number}", "image": "x", "env": env} for number, env in enumerate(envs)]
+    for number, path in enumerate(("/home/ci/.docker", "/.docker/", "/usr/local", "/usr/local/sbin", "/opt/docker/x")):
+        mount = {"name": f"mount-{number}", "image": "x", "volumeMounts": [{"name": "work", "mountPath": path}]}
+        yield f"mount at {path}", {"containers": [mount], "volumes": [{"name": "work", "emptyDir": {}}]}
+    yield "clients", {"containers": clients, "initContainers": [{"name": "first", "image": "x"}]}
+    yield "user", {"securityContext": {"runAsUser": 1000}}
+    for member in ("runAsUser", "runAsGroup", "fsGroup"):
+        yield member, {"securityContext": {member: 70_000}}
+    yield "groups", {"securityContext": {"supplementalGroups": [65_535, 65_536]}}
+    yield (
+        "group of a container",
+        {"containers": [{"name": "a", "image": "x", "securityContext": {"runAsGroup": 80_000}}]},
+    )
+    for name, source in (
+        ("nfs", {"server": "nfs.example", "path": "/"}),
+        ("azureFile", {"secretName": "a", "shareName": "b"}),
+    ):
+        yield name, {"volumes": [{"name": "work", name: source}]}
+    claim = {"name": "disk", "persistentVolumeClaim": {"claimName": "disk"}}
+    device = [{"name": "disk", "devicePath": "/dev/x"}]
+    yield "device", {"containers": [{"name": "a", "image": "x", "volumeDevices": device}], "volumes": [claim]}
+    for users in (True, False):
+        yield f"hostUsers: {users}", {"hostUsers": users}
+    for name in ("", "kata", "userns"):
+        yield f"RuntimeClass {name}", {"runtimeClassName": name} if name else {}
+    yield "hostNetwork", {"hostNetwork": True}
+
+
+@pytest.mark.parametrize("constants", CONSTANTS, ids=json.dumps)
+def test_what_the_operator_sets_is_placed_as_by_the_core(kube: Kube, operators: Operators, constants: Any) -> None:
+    operators.close()
+    with ExitStack() as stack:
+        operator = Operator(kube, stack, make_policy(InjectionSettings.model_validate(constants)))
+        messages = {
+            (mode, name): check(operator, operators.outside, a_pod(mode, **spec))
+            for mode in ("sidecar", "daemonset")
+            for name, spec in pods_of_constants()
+        }
+    assert messages["sidecar", "user"] == messages["daemonset", "user"] == ""
+    refused = {key: message for key, message in messages.items() if NEEDS_WEBHOOK in message}
+    # Only what the policies cannot do
+    assert all("hostUsers" in message or "isolation none" in message for message in refused.values()), refused
 
 
 QUANTITIES = [

@@ -43,3 +43,9 @@ def test_an_option_without_effect_in_a_mode_is_accepted_with_its_default() -> No
 def test_a_limit_that_is_unset_stays_unset(mode: Mode) -> None:
     texts = accepted_texts(make_policy(InjectionSettings(defaults={"memory-limit": "none"})), mode)
     assert texts["dind.io/memory-limit"] == ["none"]
+
+
+@pytest.mark.parametrize(("isolation", "texts"), [("none", ["none"]), ("userns", ["userns"]), ("auto", ["auto"])])
+def test_the_isolation_of_the_operator_is_accepted(isolation: str, texts: list[str]) -> None:
+    policy = make_policy(InjectionSettings(defaults={"isolation": isolation}))
+    assert accepted_texts(policy, Mode.SIDECAR)["dind.io/isolation"] == texts

@@ -21,7 +21,7 @@ def test_the_daemon_and_what_clients_get_are_apart(policy: Policy) -> None:
     assert "volumeMounts" not in additions.container
     assert [mount["mountPath"] for mount in additions.client_mounts] == ["/run/dind", "/var/run/docker.sock"]
     assert [mount["mountPath"] for mount in additions.container_mounts] == ["/run/dind", "/var/lib/docker"]
-    assert additions.client_env == [{"name": "DOCKER_HOST", "value": "unix:///run/dind/docker.sock"}]
+    assert additions.client_env == ([{"name": "DOCKER_HOST", "value": "unix:///run/dind/docker.sock"}], [], [])
     assert additions.serves_init
     assert not additions.as_container
 
@@ -83,11 +83,39 @@ def test_one_path_is_under_another_if_its_closed_form_begins_with_the_other(path
 @pytest.mark.parametrize(("mode", "evictable"), [(Mode.SIDECAR, "dind-run,dind-storage,"), (Mode.DAEMONSET, "")])
 def test_what_clients_without_a_home_get_is_apart(policy: Policy, mode: Mode, evictable: str) -> None:
     homeless = read_additions(policy, mode).homeless
+    assert homeless
     assert homeless.volume == {"name": "dind-config", "emptyDir": {}}
     assert homeless.mount == {"name": "dind-config", "mountPath": "/.docker"}
     assert homeless.annotations["cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"] == (
         f"{evictable}dind-config"
     )
+
+
+def test_no_client_gets_a_home_where_the_operator_has_a_configuration_for_all() -> None:
+    policy = make_policy(InjectionSettings(defaults={"registry-secret": "registry"}))
+    assert read_additions(policy, Mode.SIDECAR).homeless is None
+    assert read_additions(policy, Mode.DAEMONSET).homeless
+
+
+def test_variables_of_clients_are_apart_by_the_reason_not_to_get_them() -> None:
+    defaults = {"proxy": "http://proxy.example", "registry-secret": "registry"}
+    policy = make_policy(InjectionSettings(defaults=defaults, proxy_clients=True))
+    env = read_additions(policy, Mode.SIDECAR).client_env
+    names = [[each["name"] for each in variables] for variables in env]
+    proxy = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"]
+    assert names == [["DOCKER_HOST"], proxy, ["DOCKER_CONFIG", "BUILDX_CONFIG"]]
+    assert env.of_config[1]["value"] == f"/run/dind/buildx-{MAIN}"
+
+
+@pytest.mark.parametrize(
+    ("isolation", "members"),
+    [("none", {}), ("auto", {"hostUsers": False}), ("kata", {"runtimeClassName": "kata-qemu"})],
+)
+def test_what_an_isolation_needs_of_the_pod_is_apart(isolation: str, members: dict[str, object]) -> None:
+    settings = InjectionSettings(defaults={"isolation": isolation}, runtime_classes={"kata": "kata-qemu"})
+    policy = make_policy(settings)
+    assert read_additions(policy, Mode.SIDECAR).pod_members == members
+    assert read_additions(policy, Mode.DAEMONSET).pod_members == {}
 
 
 def test_a_client_without_a_home_may_change_nothing_else(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:

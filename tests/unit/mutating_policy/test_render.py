@@ -12,13 +12,8 @@ from dind_webhook.mutating_policy import render_policies
 from dind_webhook.settings import InjectionSettings, make_policy
 
 UNSUPPORTED: list[tuple[JsonObject, str]] = [
-    ({"defaults": {"isolation": "userns"}}, "injection.defaults.isolation"),
-    ({"defaults": {"isolation": "auto"}}, "injection.defaults.isolation"),
     ({"defaults": {"containers": "build"}}, "injection.defaults.containers"),
     ({"defaults": {"share-volumes": "workspace"}}, "injection.defaults.share-volumes"),
-    ({"defaults": {"proxy": "http://proxy.example:3128"}}, "injection.defaults.proxy"),
-    ({"defaults": {"registry-secret": "registry"}}, "injection.defaults.registry-secret"),
-    ({"defaults": {"client": True}}, "injection.defaults.client"),
     ({"replace_docker_variables": True}, "injection.replace_docker_variables"),
     ({"allowed_options": ["node-socket"]}, "injection.allowed_options"),
     ({"defaults": {"node-socket": "replace"}}, "injection.allowed_options"),
@@ -60,17 +55,17 @@ def test_a_setting_that_cannot_become_a_policy_is_named(settings: JsonObject, na
 
 
 def test_all_such_settings_are_named_at_once_with_their_namespaces() -> None:
-    entry = {"names": ["ci-*"], "defaults": {"isolation": "userns"}}
+    entry = {"names": ["ci-*"], "defaults": {"containers": "build"}}
     with pytest.raises(SettingsError) as refused:
         render(replace_docker_variables=True, namespaces=[entry])
     assert [problem.split(": cannot")[0] for problem in refused.value.problems] == [
         "injection.replace_docker_variables",
-        "injection.namespaces: entry ci-*: defaults.isolation",
+        "injection.namespaces: entry ci-*: defaults.containers",
     ]
 
 
 def test_settings_of_a_mode_that_is_off_do_not_matter() -> None:
-    objects = render(modes=["daemonset"], defaults={"isolation": "userns"})
+    objects = render(modes=["daemonset"], defaults={"share-volumes": "workspace"})
     assert ("MutatingAdmissionPolicy", "dind-sidecar") not in objects
     messages = [
         each["messageExpression"] for each in objects["ValidatingAdmissionPolicy", "dind"]["spec"]["validations"]
