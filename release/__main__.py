@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from release import changelog, chart, debian, image, plugin, sbom
-from release.application import TARGETS
 from release.archive import write_tar
 from release.chart import Publication
 from release.errors import ReleaseError
 from release.image import Source
 from release.sbom import Subject
+from release.targets import TARGETS
 
 _ROOT = Path(__file__).parent.parent
 _CACHE = _ROOT / "build/release"

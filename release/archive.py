@@ -10,8 +10,8 @@ from pathlib import Path
 def write_tar(root: Path, paths: Iterable[Path], epoch: int) -> bytes:
     """Return a tar file with files, links and folders below `root`.
 
-    All belong to the user root, and were changed at `epoch`, in seconds since 1970. The modes are 0755 and 0644, and 1777
-    for folders such as /tmp: others come from the folder in which a release is made, which may be setgid or have an ACL.
+    All belong to the user root, and were changed at `epoch`, in seconds since 1970. The modes are 0755 and 0644, and
+    1777 for folders such as /tmp: others come from where a release is made, which may be setgid or have an ACL.
     """
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as archive:

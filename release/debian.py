@@ -13,19 +13,19 @@ from functools import cache
 from pathlib import Path
 
 from release.errors import ReleaseError
+from release.targets import PYTHON, TARGETS
 
 SUITE = "trixie"
 # Python, the libraries that it and the wheels load, and the files that the standard library reads
 RUN = (
     "base-files", "libbz2-1.0", "libc6", "libdb5.3t64", "libexpat1", "libffi8", "libgcc-s1", "liblzma5", "libncursesw6",
-    "libpython3.13-minimal", "libpython3.13-stdlib", "libreadline8t64", "libsqlite3-0", "libssl3t64", "libstdc++6",
-    "libtinfo6", "libuuid1", "libzstd1", "media-types", "netbase", "python3.13-minimal", "tzdata", "zlib1g",
+    f"lib{PYTHON}-minimal", f"lib{PYTHON}-stdlib", "libreadline8t64", "libsqlite3-0", "libssl3t64", "libstdc++6",
+    "libtinfo6", "libuuid1", "libzstd1", "media-types", "netbase", f"{PYTHON}-minimal", "tzdata", "zlib1g",
 )  # fmt: skip
-# pip, for the machine that builds
+# pip, for the machine that builds, whose architecture is the first
 PIP = ("python3-pip-whl",)
 # Python's headers, for each architecture
-HEADERS = ("libpython3.13-dev",)
-ARCHITECTURES = ("amd64", "arm64")
+HEADERS = (f"lib{PYTHON}-dev",)
 
 _LOCK = Path(__file__).with_name("debian.lock.json")
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -95,7 +95,7 @@ def unpack(files: Iterable[Path], root: Path) -> None:
 
 
 def control(file: Path) -> str:
-    """Return the control file of a package: its name, version, license holder and dependencies."""
+    """Return the control file of a package: its name, version and dependencies."""
     return subprocess.run(["dpkg-deb", "--field", file], check=True, capture_output=True, text=True).stdout
 
 
@@ -103,9 +103,9 @@ def lock() -> None:
     """Write the lock file with the newest versions, from apt's package lists, whose signatures apt verifies."""
     found: dict[tuple[str, str], Package] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for architecture in ARCHITECTURES:
-            names = [*RUN, *HEADERS, *(PIP if architecture == ARCHITECTURES[0] else ())]
-            for package in _newest(names, architecture, Path(folder) / architecture):
+        for target in TARGETS:
+            names = [*RUN, *HEADERS, *(PIP if target == TARGETS[0] else ())]
+            for package in _newest(names, target.architecture, Path(folder) / target.architecture):
                 found[package.name, package.architecture] = package
     packages = [asdict(found[key]) for key in sorted(found)]
     content = {"time": f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}", "packages": packages}

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from release.errors import ReleaseError
+from release.targets import PYTHON
 
-PYTHON = "/usr/bin/python3.13"
+INTERPRETER = f"/usr/bin/{PYTHON}"
 # What commands get from the environment of this machine: how to reach the package index. Others would change what they
 # build, for example CFLAGS and PYTHONOPTIMIZE.
 _NETWORK = (

@@ -119,7 +119,7 @@ class TestBillsOfMaterials:
 
     @pytest.mark.parametrize("architecture", ARCHITECTURES)
     def test_of_the_image_have_what_scanners_look_up(self, release: Release, architecture: str) -> None:
-        """Advisories of Debian name source packages, and PyPI's packages have licences."""
+        """Advisories of Debian name source packages, and PyPI's packages have licenses."""
         stem = f"dind-webhook-{__version__}-{architecture}"
         components = json.loads((release.dist / f"{stem}.cdx.json").read_text())["components"]
         found = {one["name"]: one for one in components}
