@@ -45,7 +45,7 @@ def main() -> int:
     os.umask(0o022)
     try:
         if arguments.command == "lock":
-            debian.lock()
+            debian.lock(_ROOT)
         else:
             _make(arguments)
     except ReleaseError as error:

@@ -5,12 +5,11 @@ compiles for every architecture.
 """
 
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from release import unused
+from release import programs, unused
 from release.archive import write_tar
 from release.sandbox import INTERPRETER, Sandbox
 from release.targets import PYTHON, TARGETS, Target
@@ -41,7 +40,7 @@ class Builder:
         # mypy looks up the types of the dependencies there.
         types = self.sandbox.root / SITE / "types.pth"
         types.parent.mkdir(parents=True, exist_ok=True)
-        types.write_text(f"/work/{TARGETS[0].architecture}\n")
+        types.write_text(f"/work/{TARGETS[0].architecture}\n", "utf-8")
         self._pip(
             "install",
             "--target=/work/tools",
@@ -75,7 +74,7 @@ class Builder:
         (sdist,) = target.glob("*.tar.gz")
         unpacked = self.sandbox.work / "sdist"
         unpacked.mkdir()
-        subprocess.run(["tar", "-xzpf", sdist, "-C", unpacked], check=True)
+        programs.run(["tar", "-xzpf", sdist, "-C", unpacked])
         sdist.write_bytes(self.gzip(write_tar(unpacked, unpacked.rglob("*"), self.epoch)))
         return sorted(target.iterdir())
 

@@ -78,7 +78,7 @@ class Source:
 
 def builder(work: Path, cache: Path, source: Source, *, compiled: bool) -> Builder:
     """Return a builder on a root filesystem of locked packages below `work`, which also has `source`."""
-    lock = Lock.load()
+    lock = Lock.load(source.folder)
     build, *others = TARGETS
     root, library = work / "root", f"usr/lib/{PYTHON}"
     names = [*debian.RUN, *debian.HEADERS]
@@ -109,7 +109,7 @@ def write(tools: Builder, source: Source, cache: Path, layout: Path) -> str:
 
 def _image(tools: Builder, target: Target, source: Source, cache: Path) -> oci.Image:
     root = tools.sandbox.work / f"root-{target.architecture}"
-    _unpack_system(root, _fetch(Lock.load(), debian.RUN, target, cache))
+    _unpack_system(root, _fetch(Lock.load(source.folder), debian.RUN, target, cache))
     site = tools.sandbox.work / target.architecture
     shutil.copytree(site, root / SITE, ignore=shutil.ignore_patterns("bin"))
     (root / PROGRAMS).mkdir(parents=True, exist_ok=True)
@@ -137,9 +137,9 @@ def _unpack_system(root: Path, files: list[Path]) -> None:
     for file in files:
         fields = debian.control(file)
         name = fields.partition("Package: ")[2].partition("\n")[0]
-        (listing / name).write_text(fields)
-    (root / "etc/passwd").write_text(_USERS)
-    (root / "etc/group").write_text(_GROUPS)
+        (listing / name).write_text(fields, "utf-8")
+    (root / "etc/passwd").write_text(_USERS, "utf-8")
+    (root / "etc/group").write_text(_GROUPS, "utf-8")
 
 
 def _fetch(lock: Lock, names: list[str] | tuple[str, ...], target: Target, cache: Path) -> list[Path]:

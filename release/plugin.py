@@ -68,7 +68,7 @@ def write(tools: Builder, source: Source, wheel: Path, dist: Path) -> Mapping[Pl
         packed.mkdir()
         tools.write_pex(source.folder, wheels, packed / "kubectl-dind", CONSTRAINT)
         completion = packed / "kubectl_complete-dind"
-        completion.write_text(_COMPLETION)
+        completion.write_text(_COMPLETION, "utf-8")
         (packed / "LICENSE").write_bytes((source.folder / "LICENSE").read_bytes())
         for path in packed.iterdir():
             path.chmod(0o644 if path.name == "LICENSE" else 0o755)

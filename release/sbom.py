@@ -64,7 +64,7 @@ def describe(subject: Subject, source: Source, components: Iterable[Component]) 
 
 def packages_of_image(root: Path) -> list[Component]:
     """Return the packages of a root filesystem."""
-    debian = [email.message_from_string(file.read_text()) for file in (root / "var/lib/dpkg/status.d").iterdir()]
+    debian = [email.message_from_string(file.read_text("utf-8")) for file in (root / "var/lib/dpkg/status.d").iterdir()]
     packages = [_debian(fields) for fields in debian]
     packages += [_python(distribution) for distribution in distributions(path=[str(root / SITE)])]
     return packages
