@@ -1,9 +1,11 @@
 """Make the files of a release, one after another."""
 
 import json
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,8 +36,7 @@ def make(root: Path, order: Order, dist: Path, step: Callable[[str], None]) -> N
     cache = root / "build/release"
     cache.mkdir(parents=True, exist_ok=True)
     # Not in /tmp: it may be a tmpfs, which takes memory.
-    with tempfile.TemporaryDirectory(dir=cache) as folder:
-        work = Path(folder)
+    with work_folder(cache) as work:
         source = commit.export(root, work / "source", f"https://github.com/{order.repository}")
         section = changelog.section((source.folder / "CHANGELOG.md").read_text("utf-8"), source.version)
         step("building the Python package")
@@ -69,6 +70,16 @@ def make(root: Path, order: Order, dist: Path, step: Callable[[str], None]) -> N
         (dist / "install.yaml").write_text(chart.install_yaml(order.helm, stamped), "utf-8")
         (dist / "image.txt").write_text(f"{publication.image}:{source.version}@{digest}\n", "utf-8")
         (dist / "release-notes.md").write_text(notes, "utf-8")
+
+
+@contextmanager
+def work_folder(parent: Path) -> Iterator[Path]:
+    """Yield an empty folder that is removed afterwards, in which new files have the modes of the umask."""
+    with tempfile.TemporaryDirectory(dir=parent) as folder:
+        # Where the parent has a default ACL, that counts instead of the umask. A wheel has the modes of its files.
+        with suppress(OSError):
+            os.removexattr(folder, "system.posix_acl_default")
+        yield Path(folder)
 
 
 def _write_sboms(stem: Path, formats: Mapping[str, Any]) -> None:
