@@ -204,10 +204,15 @@ docs-version: $(DOCS_STAMP) $(PLAYGROUND) ## Commit the documentation of this ve
 docs-serve: $(DOCS_STAMP) $(PLAYGROUND) ## Serve the documentation at http://127.0.0.1:8000 and rebuild changed pages
 	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs serve --strict
 
+# The shell has these names in its environment. In a command they could be other commands.
+export OWNER REGISTRY TAG
 .PHONY: release
-release: $(DEV_STAMP) ## Make all files of a release in dist/ from the commit (OWNER=account REGISTRY=ghcr.io TAG=; amd64 Debian)
-	@$(BIN)/python -m release make --owner '$(OWNER)' --registry '$(or $(REGISTRY),ghcr.io)' $(if $(TAG),--tag '$(TAG)') \
-	  --helm "$$(PYTHON=$(BIN)/python tests/install-go-tools.sh helm4 | cut -d= -f2)"
+release: RELEASE_NAMES = --owner "$$OWNER" --registry "$${REGISTRY:-ghcr.io}" --tag "$$TAG"
+release: $(BIN)/python ## Make all files of a release in dist/ from the commit (OWNER=account REGISTRY=ghcr.io TAG=; amd64 Debian)
+	@$(BIN)/python -m release check $(RELEASE_NAMES)
+	@$(MAKE) --no-print-directory $(DEV_STAMP)
+	@helm=$$(PYTHON=$(BIN)/python tests/install-go-tools.sh helm4) && \
+	  $(BIN)/python -m release make $(RELEASE_NAMES) --helm "$${helm#*=}"
 
 .PHONY: release-tests
 release-tests: $(DEV_STAMP) ## Make a release twice, compare, publish it to a local registry, install it on a cluster (root)

@@ -5,17 +5,17 @@ compiles for every architecture.
 """
 
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from release import unused
+from release import programs, unused
 from release.archive import write_tar
-from release.sandbox import PYTHON, Sandbox
+from release.sandbox import INTERPRETER, Sandbox
+from release.targets import PYTHON, TARGETS, Target
 
 # Where Debian's Python finds packages that Debian did not install
-SITE = "usr/local/lib/python3.13/dist-packages"
+SITE = f"usr/local/lib/{PYTHON}/dist-packages"
 PROGRAMS = "usr/local/bin"
 # The glibc of the oldest system on which the compiled modules run: that of manylinux_2_28
 _GLIBC = "2.28"
@@ -25,35 +25,6 @@ import gzip, pathlib
 file = pathlib.Path("content")
 file.write_bytes(gzip.compress(file.read_bytes(), 6, mtime=0))
 """
-
-
-@dataclass(frozen=True)
-class Target:
-    """An architecture, with the names that Debian, the OCI image specification, Python and pip have for it."""
-
-    architecture: str
-    machine: str
-
-    @property
-    def triplet(self) -> str:
-        return f"{self.machine}-linux-gnu"
-
-    @property
-    def platforms(self) -> tuple[str, ...]:
-        """Return the platforms whose wheels fit, as pip names them."""
-        glibcs = ("2_17", "2_26", "2_27", "2_28", "2_31", "2_34")
-        return (
-            *(f"manylinux_{glibc}_{self.machine}" for glibc in glibcs),
-            f"manylinux2014_{self.machine}",
-            self.own_platform,
-        )
-
-    @property
-    def own_platform(self) -> str:
-        return f"linux_{self.machine}"
-
-
-TARGETS = (Target("amd64", "x86_64"), Target("arm64", "aarch64"))
 
 
 @dataclass(frozen=True)
@@ -69,7 +40,7 @@ class Builder:
         # mypy looks up the types of the dependencies there.
         types = self.sandbox.root / SITE / "types.pth"
         types.parent.mkdir(parents=True, exist_ok=True)
-        types.write_text(f"/work/{TARGETS[0].architecture}\n")
+        types.write_text(f"/work/{TARGETS[0].architecture}\n", "utf-8")
         self._pip(
             "install",
             "--target=/work/tools",
@@ -103,7 +74,7 @@ class Builder:
         (sdist,) = target.glob("*.tar.gz")
         unpacked = self.sandbox.work / "sdist"
         unpacked.mkdir()
-        subprocess.run(["tar", "-xzpf", sdist, "-C", unpacked], check=True)
+        programs.run(["tar", "-xzpf", sdist, "-C", unpacked])
         sdist.write_bytes(self.gzip(write_tar(unpacked, unpacked.rglob("*"), self.epoch)))
         return sorted(target.iterdir())
 
@@ -121,7 +92,8 @@ class Builder:
         """Write the kubectl plugin with the wheels of a folder, for versions of Python, as one executable file."""
         script = f"{self._inside(source)}/release/write_pex.py"
         environment = {"PYTHONPATH": "/work/tools", "PEX_ROOT": "/work/pex"}
-        self._python(script, self._inside(wheels), self._inside(file), constraint, environment=environment)
+        words = [self._inside(wheels), self._inside(file), constraint, *unused.PACKAGES]
+        self._python(script, *words, environment=environment)
 
     def gzip(self, content: bytes) -> bytes:
         """Return the content as a gzip file without a name and a time.
@@ -136,7 +108,7 @@ class Builder:
     def compile_bytecode(self, root: Path) -> None:
         """Compile all modules of a root filesystem in the work folder. By hash, so that no time is in the files."""
         flags = ["-q", "-f", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", self._inside(root)]
-        folders = [f"{self._inside(root)}/{folder}" for folder in ("usr/lib/python3.13", SITE)]
+        folders = [f"{self._inside(root)}/{folder}" for folder in (f"usr/lib/{PYTHON}", SITE)]
         self._python("-m", "compileall", *flags, "-p", "/", *folders, environment={"PYTHONHASHSEED": "0"})
 
     def _compile(self, source: Path, target: Target) -> Path:
@@ -144,7 +116,7 @@ class Builder:
         # Not in the source: setuptools writes beside it, and would find the files of another architecture.
         copy = self.sandbox.work / f"source-{target.architecture}"
         shutil.copytree(source, copy)
-        compiler = f"{PYTHON} -m ziglang cc -target {target.triplet}.{_GLIBC}"
+        compiler = f"{INTERPRETER} -m ziglang cc -target {target.triplet}.{_GLIBC}"
         environment = {
             "CC": compiler,
             "LDSHARED": f"{compiler} -shared -s",
@@ -179,7 +151,7 @@ class Builder:
             "PIP_ROOT_USER_ACTION": "ignore",
             "PIP_CACHE_DIR": "/cache",
         }
-        self.sandbox.run([PYTHON, *arguments], fixed | dict(environment or {}), folder)
+        self.sandbox.run([INTERPRETER, *arguments], fixed | dict(environment or {}), folder)
 
     def _inside(self, path: Path) -> str:
         """Return the path of a file in the work folder as commands in the sandbox see it."""

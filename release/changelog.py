@@ -4,6 +4,9 @@ import re
 
 from release.errors import ReleaseError
 
+# Those of Keep a Changelog, and of Artifact Hub
+_KINDS = ("added", "changed", "deprecated", "removed", "fixed", "security")
+
 
 def section(changelog: str, version: str) -> str:
     """Return the text of a version without its heading. Raise ReleaseError if there is none."""
@@ -27,12 +30,35 @@ def check_tag(tag: str, version: str, changelog: str) -> None:
 
 
 def changes(section_text: str) -> list[tuple[str, str]]:
-    """Return kind and description of each change of a section, for example ("added", "Pods that …")."""
-    found: list[tuple[str, str]] = []
-    for kind, items in re.findall(r"^### (\w+)\n(.*?)(?=^### |\Z)", section_text, re.MULTILINE | re.DOTALL):
-        descriptions = re.findall(r"^- (.*?)(?=^- |\Z)", items, re.MULTILINE | re.DOTALL)
-        found += [(kind.lower(), " ".join(description.split())) for description in descriptions]
-    return found
+    """Return kind and description of each change of a section, for example ("added", "Pods that …").
+
+    Raise ReleaseError if a heading is no kind of change: nobody would see what is below it.
+    """
+    found: list[tuple[str, list[str]]] = []
+    kind, item = "", None
+    for line in filter(None, section_text.splitlines()):
+        if line.startswith("### "):
+            kind, item = _kind(line.removeprefix("### ")), None
+        elif line.startswith("- "):
+            if not kind:
+                raise ReleaseError(f"CHANGELOG.md has a change above the first heading of a kind: {line}")
+            item = [line.removeprefix("- ")]
+            found.append((kind, item))
+        elif not line.startswith(" "):
+            # The heading of a group of changes
+            item = None
+        elif item is not None:
+            item.append(line)
+    return [(kind, " ".join(" ".join(lines).split())) for kind, lines in found]
+
+
+def _kind(heading: str) -> str:
+    if heading.lower() not in _KINDS:
+        raise ReleaseError(
+            f"CHANGELOG.md has the heading {heading}, which is no kind of change: use one of "
+            f"{', '.join(kind.capitalize() for kind in _KINDS)}"
+        )
+    return heading.lower()
 
 
 def release_notes(section_text: str, repository: str, version: str) -> str:

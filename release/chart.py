@@ -2,13 +2,13 @@
 
 import os
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # its stubs are a package of their own
 
+from release import programs
 from release.errors import ReleaseError
 
 _NAMESPACE = "dind-webhook"
@@ -34,22 +34,20 @@ def stamp(chart: Path, publication: Publication, changes: list[tuple[str, str]])
     """Write the image and the addresses of a release into a copy of the chart."""
     values = chart / "values.yaml"
     registry, _, path = publication.image.partition("/")
-    text = values.read_text()
+    text = values.read_text("utf-8")
     head, image, rest = _split(text, "image")
     image = _set(image, "defaultRegistry", registry)
     image = _set(image, "repository", path)
     image = _set(image, "digest", publication.digest)
     # The chart in the repository names no published image.
     image = re.sub(r"(?<=  # -- Path of the image\.).*", "", image)
-    values.write_text(head + image + rest)
+    values.write_text(head + image + rest, "utf-8")
     _describe(chart / "Chart.yaml", publication, changes)
 
 
 def _describe(file: Path, publication: Publication, changes: list[tuple[str, str]]) -> None:
-    text = file.read_text()
+    text = file.read_text("utf-8")
     content = yaml.safe_load(text)
-    if content["version"] != publication.version:
-        raise ReleaseError(f"the chart has version {content['version']}, the program {publication.version}")
     images = yaml.safe_load(content["annotations"]["artifacthub.io/images"])
     pages = f"{publication.url}/blob/v{publication.version}"
     annotations = {
@@ -72,7 +70,7 @@ def _describe(file: Path, publication: Publication, changes: list[tuple[str, str
     )
     for name, value in annotations.items():
         content["annotations"][name] = _dump(value)
-    file.write_text(_dump(content))
+    file.write_text(_dump(content), "utf-8")
 
 
 def pack(helm: Path, chart: Path, dist: Path, time: int) -> None:
@@ -111,7 +109,4 @@ def _dump(value: Any) -> str:
 
 
 def _run(helm: Path, *arguments: str | Path) -> str:
-    done = subprocess.run([helm, *arguments], env=_ENVIRONMENT, check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise ReleaseError(f"helm {arguments[0]}: {done.stderr}")
-    return done.stdout
+    return programs.run([helm, *arguments], environment=_ENVIRONMENT).decode()

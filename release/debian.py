@@ -1,9 +1,9 @@
 """Debian packages with locked versions and hashes: lock, download and unpack them, without running their scripts."""
 
 import hashlib
+import http.client
 import json
 import shutil
-import subprocess
 import tempfile
 import urllib.request
 from collections.abc import Iterable, Sequence
@@ -12,26 +12,30 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+from release import programs
 from release.errors import ReleaseError
+from release.targets import PYTHON, TARGETS
 
 SUITE = "trixie"
 # Python, the libraries that it and the wheels load, and the files that the standard library reads
 RUN = (
     "base-files", "libbz2-1.0", "libc6", "libdb5.3t64", "libexpat1", "libffi8", "libgcc-s1", "liblzma5", "libncursesw6",
-    "libpython3.13-minimal", "libpython3.13-stdlib", "libreadline8t64", "libsqlite3-0", "libssl3t64", "libstdc++6",
-    "libtinfo6", "libuuid1", "libzstd1", "media-types", "netbase", "python3.13-minimal", "tzdata", "zlib1g",
+    f"lib{PYTHON}-minimal", f"lib{PYTHON}-stdlib", "libreadline8t64", "libsqlite3-0", "libssl3t64", "libstdc++6",
+    "libtinfo6", "libuuid1", "libzstd1", "media-types", "netbase", f"{PYTHON}-minimal", "tzdata", "zlib1g",
 )  # fmt: skip
-# pip, for the machine that builds
+# pip, for the machine that builds, whose architecture is the first
 PIP = ("python3-pip-whl",)
 # Python's headers, for each architecture
-HEADERS = ("libpython3.13-dev",)
-ARCHITECTURES = ("amd64", "arm64")
+HEADERS = (f"lib{PYTHON}-dev",)
 
-_LOCK = Path(__file__).with_name("debian.lock.json")
+_LOCK = Path("release/debian.lock.json")
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 # Packages of updates for security have another archive.
 _SECURITY_PREFIX = "pool/updates/"
 _ARCHIVES = {"debian": "https://deb.debian.org/debian", "debian-security": "https://deb.debian.org/debian-security"}
+_SUITES = {"debian": SUITE, "debian-security": f"{SUITE}-security"}
+# Who publishes a package list, for which suite and component, and where apt finds it
+_INDEX = "$(ORIGIN)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)"
 # Keeps every version; the archives only keep the newest.
 _SNAPSHOT = "https://snapshot.debian.org/archive/{archive}/{time}"
 
@@ -59,8 +63,9 @@ class Lock:
     packages: tuple[Package, ...]
 
     @classmethod
-    def load(cls) -> "Lock":
-        content = json.loads(_LOCK.read_text())
+    def load(cls, source: Path) -> "Lock":
+        """Return the lock of a folder with the files of this repository."""
+        content = json.loads((source / _LOCK).read_text("utf-8"))
         return cls(content["time"], tuple(Package(**package) for package in content["packages"]))
 
     def select(self, names: Sequence[str], architecture: str) -> list[Package]:
@@ -87,40 +92,41 @@ def unpack(files: Iterable[Path], root: Path) -> None:
             (root / merged).symlink_to(f"usr/{merged}")
     for file in files:
         # tar, not dpkg-deb --extract, which would replace the links by directories.
-        deb = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", file], stdout=subprocess.PIPE)
+        content = programs.run(["dpkg-deb", "--fsys-tarfile", file])
         flags = ["--no-same-owner", "--preserve-permissions", "--keep-directory-symlink"]
-        subprocess.run(["tar", "-x", *flags, "-C", root], stdin=deb.stdout, check=True)
-        if deb.wait():
-            raise ReleaseError(f"dpkg-deb cannot read {file}")
+        programs.run(["tar", "-x", *flags, "-C", root], stdin=content)
 
 
 def control(file: Path) -> str:
-    """Return the control file of a package: its name, version, license holder and dependencies."""
-    return subprocess.run(["dpkg-deb", "--field", file], check=True, capture_output=True, text=True).stdout
+    """Return the control file of a package: its name, version and dependencies."""
+    return programs.run(["dpkg-deb", "--field", file]).decode()
 
 
-def lock() -> None:
-    """Write the lock file with the newest versions, from apt's package lists, whose signatures apt verifies."""
+def lock(source: Path) -> None:
+    """Write the lock file with the newest versions, from apt's package lists, whose signatures apt verifies.
+
+    `source` is a folder with the files of this repository.
+    """
     found: dict[tuple[str, str], Package] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for architecture in ARCHITECTURES:
-            names = [*RUN, *HEADERS, *(PIP if architecture == ARCHITECTURES[0] else ())]
-            for package in _newest(names, architecture, Path(folder) / architecture):
+        for target in TARGETS:
+            names = [*RUN, *HEADERS, *(PIP if target == TARGETS[0] else ())]
+            for package in _newest(names, target.architecture, Path(folder) / target.architecture):
                 found[package.name, package.architecture] = package
     packages = [asdict(found[key]) for key in sorted(found)]
     content = {"time": f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}", "packages": packages}
-    _LOCK.write_text(json.dumps(content, indent=1) + "\n")
+    (source / _LOCK).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
 
 def _newest(names: Sequence[str], architecture: str, folder: Path) -> Iterable[Package]:
     for part in ("lists/partial", "archives/partial", "state"):
         (folder / part).mkdir(parents=True)
-    suites = {"debian": SUITE, "debian-security": f"{SUITE}-security"}
     (folder / "debian.sources").write_text(
         "\n".join(
-            f"Types: deb\nURIs: {_mirrors()[archive]}\nSuites: {suite}\nComponents: main\nSigned-By: {_KEYRING}\n"
-            for archive, suite in suites.items()
-        )
+            f"Types: deb\nURIs: {_addresses()[archive][0]}\nSuites: {suite}\nComponents: main\nSigned-By: {_KEYRING}\n"
+            for archive, suite in _SUITES.items()
+        ),
+        "utf-8",
     )
     settings = {
         "Dir::State": f"{folder}/state", "Dir::State::lists": f"{folder}/lists", "Dir::State::status": "/dev/null",
@@ -129,11 +135,12 @@ def _newest(names: Sequence[str], architecture: str, folder: Path) -> Iterable[P
         "APT::Architecture": architecture, "APT::Architectures": architecture, "APT::Sandbox::User": "root",
         "Acquire::Languages": "none",
     }  # fmt: skip
-    (folder / "apt.conf").write_text("".join(f'{name} "{value}";\n' for name, value in settings.items()))
+    configuration = "".join(f'{name} "{value}";\n' for name, value in settings.items())
+    (folder / "apt.conf").write_text(configuration, "utf-8")
     environment = {"APT_CONFIG": str(folder / "apt.conf"), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-    subprocess.run(["apt-get", "update", "-qq"], env=environment, check=True)
+    programs.run(["apt-get", "update", "-qq"], environment=environment)
     show = ["apt-cache", "show", "--no-all-versions", *names]
-    text = subprocess.run(show, env=environment, check=True, capture_output=True, text=True).stdout
+    text = programs.run(show, environment=environment).decode()
     for paragraph in filter(None, text.split("\n\n")):
         fields = dict(
             line.split(": ", 1) for line in paragraph.splitlines() if not line.startswith(" ") and ": " in line
@@ -147,7 +154,7 @@ def _download(package: Package, time: str, folder: Path) -> Path:
     target = folder / f"{package.sha256}.deb"
     if target.exists():
         return target
-    sources = (_mirrors()[package.archive], _SNAPSHOT.format(archive=package.archive, time=time))
+    sources = (*_addresses()[package.archive], _SNAPSHOT.format(archive=package.archive, time=time))
     errors = []
     for source in sources:
         try:
@@ -155,7 +162,7 @@ def _download(package: Package, time: str, folder: Path) -> Path:
                 f"{source}/{package.path}", timeout=60
             ) as answer:
                 content = answer.read()
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             errors.append(f"{source}: {error}")
             continue
         if hashlib.sha256(content).hexdigest() != package.sha256:
@@ -169,15 +176,22 @@ def _download(package: Package, time: str, folder: Path) -> Path:
 
 
 @cache
-def _mirrors() -> dict[str, str]:
-    """Return the address of each archive: the mirror of this machine's apt, or Debian's own."""
-    mirrors = dict(_ARCHIVES)
+def _addresses() -> dict[str, list[str]]:
+    """Return the addresses of each archive, the first to be asked first: the mirrors of this machine, Debian's own."""
+    listing = ""
     if shutil.which("apt-get"):
-        command = ["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"]
-        for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines():
-            uri = line.split(" ", 1)[1].rstrip("/")
-            name = uri.rpartition("/")[2]
-            # Ubuntu's archives have other names.
-            if name in mirrors:
-                mirrors[name] = uri
-    return mirrors
+        command = ["apt-get", "indextargets", "--format", _INDEX, "Created-By: Packages"]
+        listing = programs.run(command).decode()
+    mirrors = find_mirrors(listing)
+    return {archive: [*mirrors[archive], own] for archive, own in _ARCHIVES.items()}
+
+
+def find_mirrors(listing: str) -> dict[str, list[str]]:
+    """Return the mirrors of each archive in a listing of apt's package lists, one a line, as `_INDEX` has them."""
+    found: dict[str, list[str]] = {archive: [] for archive in _ARCHIVES}
+    for line in listing.splitlines():
+        origin, suite, component, uri = line.split("|", 3)
+        for archive, wanted in _SUITES.items():
+            if (origin, suite, component) == ("Debian", wanted, "main"):
+                found[archive].append(uri.rstrip("/"))
+    return found

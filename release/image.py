@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from release import debian, oci
-from release.application import PROGRAMS, SITE, TARGETS, Builder, Target
+from release.application import PROGRAMS, SITE, Builder
 from release.archive import write_tar
 from release.debian import Lock
-from release.sandbox import Sandbox
+from release.sandbox import INTERPRETER, Sandbox
+from release.targets import PYTHON, TARGETS, Target
 
 # The same as in the Dockerfile, which says why; a test compares them.
 CONFIG: Mapping[str, Any] = {
@@ -44,9 +45,9 @@ _EXCLUDED_PATHS = (
     "usr/share/gcc",
     # Python converts character sets itself.
     "usr/lib/*-linux-gnu/gconv",
-    "usr/lib/python3.13/test",
+    f"usr/lib/{PYTHON}/test",
     # the texts of help() at the prompt
-    "usr/lib/python3.13/pydoc_data",
+    f"usr/lib/{PYTHON}/pydoc_data",
 )
 
 
@@ -77,9 +78,9 @@ class Source:
 
 def builder(work: Path, cache: Path, source: Source, *, compiled: bool) -> Builder:
     """Return a builder on a root filesystem of locked packages below `work`, which also has `source`."""
-    lock = Lock.load()
+    lock = Lock.load(source.folder)
     build, *others = TARGETS
-    root = work / "root"
+    root, library = work / "root", f"usr/lib/{PYTHON}"
     names = [*debian.RUN, *debian.HEADERS]
     debian.unpack(_fetch(lock, [*names, *debian.PIP], build, cache), root)
     for target in others:
@@ -87,7 +88,7 @@ def builder(work: Path, cache: Path, source: Source, *, compiled: bool) -> Build
         other = work / "headers"
         debian.unpack(_fetch(lock, names, target, cache), other)
         shutil.copytree(other / "usr/include" / target.triplet, root / "usr/include" / target.triplet)
-        shutil.copy(other / f"usr/lib/python3.13/_sysconfigdata__{target.triplet}.py", root / "usr/lib/python3.13")
+        shutil.copy(other / library / f"_sysconfigdata__{target.triplet}.py", root / library)
         shutil.rmtree(other)
     for mountpoint in ("work", "cache"):
         (root / mountpoint).mkdir()
@@ -108,13 +109,13 @@ def write(tools: Builder, source: Source, cache: Path, layout: Path) -> str:
 
 def _image(tools: Builder, target: Target, source: Source, cache: Path) -> oci.Image:
     root = tools.sandbox.work / f"root-{target.architecture}"
-    _unpack_system(root, _fetch(Lock.load(), debian.RUN, target, cache))
+    _unpack_system(root, _fetch(Lock.load(source.folder), debian.RUN, target, cache))
     site = tools.sandbox.work / target.architecture
     shutil.copytree(site, root / SITE, ignore=shutil.ignore_patterns("bin"))
     (root / PROGRAMS).mkdir(parents=True, exist_ok=True)
     shutil.copy(site / "bin/dind-webhook", root / PROGRAMS)
     # The chart's test pod runs `python`, as does the image of the Dockerfile.
-    (root / PROGRAMS / "python").symlink_to("/usr/bin/python3.13")
+    (root / PROGRAMS / "python").symlink_to(INTERPRETER)
     tools.compile_bytecode(root)
     paths = set(root.rglob("*"))
     own = {path for path in paths if path.is_relative_to(root / "usr/local")}
@@ -136,9 +137,9 @@ def _unpack_system(root: Path, files: list[Path]) -> None:
     for file in files:
         fields = debian.control(file)
         name = fields.partition("Package: ")[2].partition("\n")[0]
-        (listing / name).write_text(fields)
-    (root / "etc/passwd").write_text(_USERS)
-    (root / "etc/group").write_text(_GROUPS)
+        (listing / name).write_text(fields, "utf-8")
+    (root / "etc/passwd").write_text(_USERS, "utf-8")
+    (root / "etc/group").write_text(_GROUPS, "utf-8")
 
 
 def _fetch(lock: Lock, names: list[str] | tuple[str, ...], target: Target, cache: Path) -> list[Path]:

@@ -52,8 +52,8 @@ class Layout:
             },
         )
         named = index | {"annotations": {"org.opencontainers.image.ref.name": tag}}
-        (self.folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [named]}))
-        (self.folder / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
+        (self.folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [named]}), "utf-8")
+        (self.folder / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}), "utf-8")
         digest: str = index["digest"]
         return digest
 

@@ -10,15 +10,16 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # its stubs are a package of their own
 
-from release.application import TARGETS, Builder
+from release.application import Builder
 from release.archive import write_tar
 from release.errors import ReleaseError
 from release.image import Source
 from release.sbom import Component, packages_in_wheels
+from release.targets import TARGETS
 
 # A file has the native modules for each of them. A newer Python needs a new release.
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-CONSTRAINT = "CPython>=3.11,<3.15"
+CONSTRAINT = f"CPython>={PYTHONS[0]},<3.{int(PYTHONS[-1].removeprefix('3.')) + 1}"
 _MACOS = tuple(f"macosx_{version}_{kind}" for version in ("10_9", "11_0") for kind in ("arm64", "universal2"))
 # kubectl's completion runs it, if it is on the PATH.
 _COMPLETION = '#!/bin/sh\nPEX_SCRIPT=kubectl_complete-dind exec kubectl-dind "$@"\n'
@@ -67,7 +68,7 @@ def write(tools: Builder, source: Source, wheel: Path, dist: Path) -> Mapping[Pl
         packed.mkdir()
         tools.write_pex(source.folder, wheels, packed / "kubectl-dind", CONSTRAINT)
         completion = packed / "kubectl_complete-dind"
-        completion.write_text(_COMPLETION)
+        completion.write_text(_COMPLETION, "utf-8")
         (packed / "LICENSE").write_bytes((source.folder / "LICENSE").read_bytes())
         for path in packed.iterdir():
             path.chmod(0o644 if path.name == "LICENSE" else 0o755)

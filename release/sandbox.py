@@ -1,15 +1,16 @@
 """Run commands on a root filesystem of locked packages, with bubblewrap: no program of this machine is involved."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from release import programs
 from release.errors import ReleaseError
+from release.targets import PYTHON
 
-PYTHON = "/usr/bin/python3.13"
+INTERPRETER = f"/usr/bin/{PYTHON}"
 # What commands get from the environment of this machine: how to reach the package index. Others would change what they
 # build, for example CFLAGS and PYTHONOPTIMIZE.
 _NETWORK = (
@@ -37,8 +38,7 @@ class Sandbox:
 
     def run(self, command: Sequence[str], environment: Mapping[str, str], folder: str = "/work") -> None:
         """Run a command in a folder, with the network, the certificates and the package index of this machine."""
-        if not shutil.which("bwrap"):
-            raise ReleaseError("bubblewrap is required; on Debian: apt-get install bubblewrap")
+        programs.require(["bwrap"])
         self.cache.mkdir(parents=True, exist_ok=True)
         # /etc has the settings of pip, of the name service, and the certificates that the machine trusts.
         binds = {self.work: "/work", self.cache: "/cache"}
@@ -50,6 +50,8 @@ class Sandbox:
         everything = {"PATH": "/usr/bin:/bin", **network, **environment}
         variables = [word for name, value in everything.items() for word in ("--setenv", name, value)]
         words = ["bwrap", "--clearenv", *mounts, *system, *variables, *command]
-        done = subprocess.run(words, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(words, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode:
-            raise ReleaseError(f"{' '.join(command[:4])} … ended with {done.returncode}:\n{done.stdout}")
+            raise ReleaseError(
+                f"{' '.join(command[:4])} … ended with {done.returncode}:\n{done.stdout.decode(errors='replace')}"
+            )

@@ -21,7 +21,10 @@ from release.unused import canonical_name
 
 @dataclass(frozen=True, order=True)
 class Component:
-    """A package in the image. `license` is an SPDX expression; a package without one may have a `license_name`."""
+    """A package in the image or in the kubectl plugin.
+
+    `license` is an SPDX expression; a package without one may have a `license_name`.
+    """
 
     type: str
     name: str
@@ -38,7 +41,7 @@ class Component:
 
     @property
     def licenses(self) -> list[dict[str, Any]]:
-        """Return the licence as in CycloneDX."""
+        """Return the license as in CycloneDX."""
         if self.license:
             return [{"expression": self.license}]
         return [{"license": {"name": self.license_name}}] if self.license_name else []
@@ -61,7 +64,7 @@ def describe(subject: Subject, source: Source, components: Iterable[Component]) 
 
 def packages_of_image(root: Path) -> list[Component]:
     """Return the packages of a root filesystem."""
-    debian = [email.message_from_string(file.read_text()) for file in (root / "var/lib/dpkg/status.d").iterdir()]
+    debian = [email.message_from_string(file.read_text("utf-8")) for file in (root / "var/lib/dpkg/status.d").iterdir()]
     packages = [_debian(fields) for fields in debian]
     packages += [_python(distribution) for distribution in distributions(path=[str(root / SITE)])]
     return packages
@@ -91,10 +94,10 @@ def _python(distribution: Distribution) -> Component:
 
 
 def _license_name(fields: PackageMetadata) -> str:
-    """Return what a package names as its licence, or what PyPI's classifiers name."""
+    """Return what a package names as its license, or what PyPI's classifiers name."""
     name, _, text = str(fields["License"] or "").partition("\n")
     classifiers = [word for word in fields.get_all("Classifier") or [] if word.startswith("License :: ")]
-    # Some packages have the text of the licence there.
+    # Some packages have the text of the license there.
     return name if name and not text else ", ".join(word.rpartition(" :: ")[2] for word in classifiers)
 
 

@@ -1,4 +1,6 @@
-"""`python write_pex.py WHEELS FILE`: write the kubectl plugin with the wheels of a folder as one executable file.
+"""`python write_pex.py WHEELS FILE CONSTRAINT EXCLUDED…`: write the kubectl plugin as one executable file.
+
+The file has the wheels of a folder. EXCLUDED are packages that these require, and that are not there.
 
 It runs in the sandbox, on locked tools. The command `pex` would resolve the requirements again, with a pip that it
 downloads; its classes take wheels as they are.
@@ -12,18 +14,15 @@ from pex.pex_builder import PEXBuilder
 from pex.pex_info import PexInfo
 from pex.targets import Targets
 
-# Only the asynchronous twin of the Kubernetes client imports them; what only they need is left out too.
-EXCLUDED = ("aiohttp", "aiohttp-retry")
 
-
-def main(wheels: Path, file: Path, constraint: str) -> None:
+def main(wheels: Path, file: Path, constraint: str, excluded: list[str]) -> None:
     info = PexInfo.default()
     # The first run unpacks the wheels for the Python that it finds into a virtual environment in the user's cache.
     info.venv = True
     info.deps_are_wheel_files = True
     info.interpreter_constraints = InterpreterConstraints((InterpreterConstraint.parse(constraint),))
     info.add_requirement("dind-webhook")
-    for name in EXCLUDED:
+    for name in excluded:
         info.add_exclude(name)
     builder = PEXBuilder(pex_info=info)
     for wheel in sorted(wheels.glob("*.whl")):
@@ -36,4 +35,4 @@ def main(wheels: Path, file: Path, constraint: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4:])

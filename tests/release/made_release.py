@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
+from dind_webhook import __version__
+
 ROOT = Path(__file__).parents[2]
 OWNER = "example"
 # A release that was made before, to work on these tests: its registry must be a free port of this machine.
@@ -41,10 +43,18 @@ def tool(name: str) -> str:
     return path
 
 
-def make(dist: Path, registry: str, checkout: Path = ROOT, environment: Mapping[str, str] | None = None) -> None:
+def make(
+    dist: Path,
+    registry: str,
+    checkout: Path = ROOT,
+    environment: Mapping[str, str] | None = None,
+    *,
+    interpreted: bool = False,
+) -> None:
     """Make a release. RELEASE_FLAGS=--interpreted leaves out the native modules, which take minutes."""
     command = [sys.executable, "-m", "release", "make", "--owner", OWNER, "--registry", registry]
     flags = [*os.environ.get("RELEASE_FLAGS", "").split(), "--dist", str(dist), "--helm", tool("helm4")]
+    flags += ["--interpreted"] if interpreted else []
     variables = {**os.environ, "PYTHONPATH": str(checkout), **(environment or {})}
     # What a machine gives to new files must not matter.
     umask = 0o022 if checkout == ROOT else 0o077
@@ -58,5 +68,18 @@ def clone(folder: Path) -> Path:
     caches = checkout / "build/release"
     caches.mkdir(parents=True)
     for name in ("debian", "pip"):
-        (caches / name).symlink_to(ROOT / "build/release" / name)
+        shared = ROOT / "build/release" / name
+        shared.mkdir(parents=True, exist_ok=True)
+        (caches / name).symlink_to(shared)
     return checkout
+
+
+def commit_version(checkout: Path, version: str) -> None:
+    """Commit another version of program and chart, whose section of the changelog is that of the current one."""
+    for name in ("dind_webhook/__init__.py", "charts/dind-webhook/Chart.yaml", "CHANGELOG.md"):
+        text = (checkout / name).read_text()
+        assert __version__ in text
+        (checkout / name).write_text(text.replace(__version__, version))
+    settings = ["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgSign=false"]
+    command = ["git", *settings, "commit", "--quiet", "--no-verify", "--all", f"--message={version}"]
+    subprocess.run(command, cwd=checkout, check=True)

@@ -17,7 +17,7 @@ import yaml
 from cluster import local_node
 from cluster.cluster import Cluster, down, find
 from cluster.paths import Cache, State
-from made_release import OWNER, Release, tool
+from made_release import OWNER, Release, clone, commit_version, make, tool
 from publishing import Published, publish, write_checksums
 
 from dind_webhook import __version__
@@ -35,15 +35,16 @@ POD = {
 
 @dataclass(frozen=True)
 class Installed:
-    """A cluster, and a release whose image and charts are in its registry."""
+    """A cluster, and two releases whose images and charts are in its registry: one, and the one before."""
 
     cluster: Cluster
     published: Published
+    previous: Release
 
     @property
     def image(self) -> str:
         """Return the image by digest, as the nodes name it."""
-        return f"{REGISTRY_OF_NODES}/{OWNER}/dind-webhook@{self.published.release.image.partition('@')[2]}"
+        return _image(self.published.release)
 
     def helm(self, *arguments: str | Path) -> None:
         kubeconfig = f"--kubeconfig={self.cluster.kubeconfig}"
@@ -63,12 +64,13 @@ class Installed:
         return subprocess.run(command, input=stdin, check=True, stdout=subprocess.PIPE, text=True).stdout
 
     def running_images(self) -> set[str]:
-        """Return the images of the webhook's ready pods, as the container runtime reports them."""
+        """Return the images of the webhook's ready pods that stay, as the container runtime reports them."""
         selector = "app.kubernetes.io/name=dind-webhook"
         pods = json.loads(
             self.kubectl("get", "pods", f"--namespace={NAMESPACE}", f"--selector={selector}", "--output=json")
         )
-        statuses = [one for pod in pods["items"] for one in pod["status"]["containerStatuses"]]
+        staying = [pod for pod in pods["items"] if "deletionTimestamp" not in pod["metadata"]]
+        statuses = [one for pod in staying for one in pod["status"]["containerStatuses"]]
         return {one["imageID"] for one in statuses if one["ready"]}
 
     def injects(self) -> bool:
@@ -77,6 +79,10 @@ class Installed:
             "create", "--namespace=ci", "--dry-run=server", "--output=json", "--filename=-", stdin=json.dumps(POD)
         )
         return "dind" in {one["name"] for one in json.loads(created)["spec"].get("initContainers", [])}
+
+
+def _image(release: Release) -> str:
+    return f"{REGISTRY_OF_NODES}/{OWNER}/dind-webhook@{release.image.partition('@')[2]}"
 
 
 def _start(state: State) -> None:
@@ -92,7 +98,9 @@ def installed(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Ite
         _start(state)
         cluster = find(state, cache)
         assert cluster
-        on_cluster = Installed(cluster, _publish(cluster.registry, release, tmp_path_factory.mktemp("publish")))
+        published = _publish(cluster.registry, release, tmp_path_factory.mktemp("publish"))
+        previous = _publish_previous(cluster.registry, published, tmp_path_factory.mktemp("previous"))
+        on_cluster = Installed(cluster, published, previous)
         namespace = {"name": "ci", "labels": {"dind.io/inject": "enabled"}}
         manifest = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": namespace})
         on_cluster.kubectl("apply", "--filename=-", stdin=manifest)
@@ -102,20 +110,26 @@ def installed(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def _publish(registry: str, release: Release, folder: Path) -> Published:
-    """Publish a release to the cluster's registry, and the same chart with an older version."""
+    """Publish a release to the cluster's registry."""
     dist = folder / "dist"
     shutil.copytree(release.dist, dist)
     _, slash, path = release.image.partition("/")
     (dist / "image.txt").write_text(f"{registry}{slash}{path}\n")
     write_checksums(dist)
-    published = publish(Release(dist, registry), folder)
-    subprocess.run(["tar", "-xz", "-C", folder, "-f", release.chart], check=True)
-    description = folder / "dind-webhook/Chart.yaml"
-    description.write_text(yaml.safe_dump(yaml.safe_load(description.read_text()) | {"version": PREVIOUS_VERSION}))
-    subprocess.run([tool("helm4"), "package", folder / "dind-webhook", "--destination", folder], check=True)
-    older = folder / f"dind-webhook-{PREVIOUS_VERSION}.tgz"
-    subprocess.run([tool("helm4"), "push", "--plain-http", older, f"oci://{registry}/{OWNER}/charts"], check=True)
-    return published
+    return publish(Release(dist, registry), folder)
+
+
+def _publish_previous(registry: str, published: Published, folder: Path) -> Release:
+    """Make and publish the release of a commit with a lower version: another chart, and another image."""
+    checkout = clone(folder)
+    commit_version(checkout, PREVIOUS_VERSION)
+    previous = Release(folder / "dist", registry)
+    # Without native modules it is another image anyway, and is there minutes earlier.
+    make(previous.dist, registry, checkout, interpreted=True)
+    assert previous.image.partition("@")[0].endswith(f":{PREVIOUS_VERSION}")
+    done = published.publish(previous.dist)
+    assert done.returncode == 0, done.stderr
+    return previous
 
 
 def test_install_from_the_registry_and_upgrade_from_an_older_version(installed: Installed) -> None:
@@ -124,9 +138,10 @@ def test_install_from_the_registry_and_upgrade_from_an_older_version(installed: 
         assert done.returncode == 0, done.stderr
     installed.upgrade_to(PREVIOUS_VERSION)
     assert installed.injects()
+    assert installed.running_images() == {_image(installed.previous)}
     installed.upgrade_to(__version__)
     assert installed.injects()
-    assert installed.running_images() == {installed.image}
+    assert installed.running_images() == {installed.image} != {_image(installed.previous)}
     installed.helm("test", "dind-webhook")
     installed.helm("uninstall", "dind-webhook", "--wait")
     installed.kubectl("delete", "namespace", NAMESPACE)

@@ -27,7 +27,9 @@ def _sums(dist: Path) -> dict[str, str]:
 def test_another_checkout_with_another_umask_time_zone_locale_and_environment_has_equal_bytes(
     release: Release, tmp_path: Path
 ) -> None:
-    environment = {"TZ": "Pacific/Chatham", "LC_ALL": "C", "PYTHONHASHSEED": "7"}
+    # Without the two variables of Python's, its locale C is UTF-8.
+    environment = {"TZ": "Pacific/Chatham", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    environment |= {"PYTHONHASHSEED": "7"}
     # Variables with which compilers, Python and pip do something else
     environment |= {"CFLAGS": "-O0", "MYPYC_OPT_LEVEL": "0", "PYTHONOPTIMIZE": "2", "PIP_PREFER_BINARY": "0"}
     make(tmp_path / "dist", release.registry, clone(tmp_path), environment)
@@ -77,6 +79,9 @@ def test_the_wheel_works_in_an_empty_environment(release: Release, tmp_path: Pat
     for program in ("dind-webhook", "kubectl-dind"):
         done = subprocess.run([tmp_path / "bin" / program, "version"], check=True, capture_output=True, text=True)
         assert __version__ in done.stdout
+        done = subprocess.run([tmp_path / "bin" / program, "--help"], check=True, capture_output=True, text=True)
+        assert "Usage: " in done.stdout
+        assert {"inject", "migrate", "explain"} <= set(done.stdout.split())
     manifest = ROOT / "deploy/examples/job.yaml"
     done = subprocess.run([tmp_path / "bin/dind-webhook", "inject", "-f", manifest], check=True, capture_output=True)
     assert b"name: dind" in done.stdout
@@ -119,7 +124,7 @@ class TestBillsOfMaterials:
 
     @pytest.mark.parametrize("architecture", ARCHITECTURES)
     def test_of_the_image_have_what_scanners_look_up(self, release: Release, architecture: str) -> None:
-        """Advisories of Debian name source packages, and PyPI's packages have licences."""
+        """Advisories of Debian name source packages, and PyPI's packages have licenses."""
         stem = f"dind-webhook-{__version__}-{architecture}"
         components = json.loads((release.dist / f"{stem}.cdx.json").read_text())["components"]
         found = {one["name"]: one for one in components}
