@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pages import DOCS, PAGES, ROOT, name
 
 from dind_webhook import __version__
 from release.changelog import check_tag
+from release.chart import Publication, stamp
 from release.errors import ReleaseError
 
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text("utf-8")
@@ -221,3 +223,26 @@ def test_the_identity_of_the_page_is_that_of_the_workflow_however_the_account_is
     script = f'OWNER=myorg; {line}; printf %s "$identity"'
     pattern = subprocess.run(["sh", "-c", script], check=True, capture_output=True, text=True).stdout
     assert bool(re.search(pattern, f"https://github.com/{workflow}")) is is_ours
+
+
+class TestReadmeOfTheChart:
+    @pytest.fixture
+    def readme(self, tmp_path: Path) -> str:
+        copy = Path(shutil.copytree(CHART, tmp_path / "chart"))
+        publication = Publication(__version__, "my/dind-webhook", "reg.example/my/dind-webhook", f"sha256:{'a' * 64}")
+        stamp(copy, publication, [])
+        return (copy / "README.md").read_text("utf-8")
+
+    def test_its_links_lead_to_files_of_the_version(self, readme: str) -> None:
+        targets = re.findall(r"\]\(([^)#]+)[^)]*\)", readme)
+        ours = [target for target in targets if target.startswith("https://github.com/my/dind-webhook/")]
+        assert len(ours) > 15
+        assert all((ROOT / target.partition(f"/blob/v{__version__}/")[2]).exists() for target in ours)
+        assert not [target for target in targets if not target.startswith("https://")]
+
+    def test_its_commands_and_defaults_are_those_of_the_release(self, readme: str) -> None:
+        assert "helm install dind-webhook oci://reg.example/my/charts/dind-webhook " in readme
+        assert "OWNER" not in readme
+        assert '| image.defaultRegistry | string | `"reg.example"` |' in readme
+        assert '| image.repository | string | `"my/dind-webhook"` |' in readme
+        assert f'| image.digest | string | `"sha256:{"a" * 64}"` |' in readme
