@@ -1,5 +1,5 @@
 # syntax is left out on purpose: the classic builder and BuildKit both take this file, and neither fetches a frontend.
-# Any base with Python 3.11 or newer will do; pin it by digest where builds have to be repeatable.
+# Any base with Python 3.11 or newer will do. Renovate pins the two by digest.
 ARG BASE_IMAGE=python:3.13-slim-bookworm
 # The same Python, at the same place, with its headers, pip and a C compiler
 ARG BUILD_IMAGE=python:3.13-bookworm

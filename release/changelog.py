@@ -3,6 +3,7 @@
 import re
 
 from release.errors import ReleaseError
+from release.links import with_absolute_links
 
 # Those of Keep a Changelog, and of Artifact Hub
 _KINDS = ("added", "changed", "deprecated", "removed", "fixed", "security")
@@ -63,8 +64,7 @@ def _kind(heading: str) -> str:
 
 def release_notes(section_text: str, repository: str, version: str) -> str:
     """Return the notes of a release. Links to files of the repository lead to the files of the version."""
-    base = f"https://github.com/{repository}/blob/v{version}/"
-    return re.sub(r"\]\((?!https?:|#)([^)]+)\)", lambda match: f"]({base}{match[1]})", section_text)
+    return with_absolute_links(section_text, repository, version)
 
 
 def _below(heading: str, changelog: str) -> str | None:

@@ -10,6 +10,7 @@ import yaml  # type: ignore[import-untyped]  # its stubs are a package of their 
 
 from release import programs
 from release.errors import ReleaseError
+from release.links import with_absolute_links
 
 _NAMESPACE = "dind-webhook"
 # helm runs without the user's configuration.
@@ -43,6 +44,27 @@ def stamp(chart: Path, publication: Publication, changes: list[tuple[str, str]])
     image = re.sub(r"(?<=  # -- Path of the image\.).*", "", image)
     values.write_text(head + image + rest, "utf-8")
     _describe(chart / "Chart.yaml", publication, changes)
+    _address_readme(chart / "README.md", publication)
+
+
+def _address_readme(file: Path, publication: Publication) -> None:
+    """Write the account, the published image and absolute links into the README, which Artifact Hub shows."""
+    registry, _, path = publication.image.partition("/")
+    charts = f"oci://{publication.image.rpartition('/')[0]}/charts"
+    text = with_absolute_links(
+        file.read_text("utf-8"), publication.repository, publication.version, "charts/dind-webhook"
+    )
+    text, count = re.subn(r"oci://ghcr\.io/\$OWNER/charts", charts, text)
+    text, others = re.subn(r"^`OWNER` is .*?\. (?=The chart of a release)", "", text, flags=re.MULTILINE)
+    if not count or others != 1:
+        raise ReleaseError("README.md of the chart does not say what OWNER is, or installs nothing from a registry")
+    for key, value in (("defaultRegistry", registry), ("repository", path), ("digest", publication.digest)):
+        text, count = re.subn(
+            rf'^(\| image\.{key} \| string \|) `"[^"]*"` ', rf'\1 `"{value}"` ', text, flags=re.MULTILINE
+        )
+        if count != 1:
+            raise ReleaseError(f"README.md of the chart has no image.{key}")
+    file.write_text(text, "utf-8")
 
 
 def _describe(file: Path, publication: Publication, changes: list[tuple[str, str]]) -> None:

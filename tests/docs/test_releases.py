@@ -1,11 +1,15 @@
 """The changelog, the chart, the program, the manifests and the pages have the same version."""
 
 import datetime as dt
+import json
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,6 +18,7 @@ from pages import DOCS, PAGES, ROOT, name
 from dind_webhook import __version__
 from release import plugin
 from release.changelog import check_tag
+from release.chart import Publication, stamp
 from release.errors import ReleaseError
 
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text("utf-8")
@@ -100,6 +105,14 @@ def test_ci_runs_each_part_of_the_local_ci() -> None:
     assert set(local) <= targets | set(jobs["others"]["strategy"]["matrix"]["target"])
 
 
+# The files that Renovate's managers update, of those whose names are locks
+RENOVATE_LOCKS = {"gomod": "go.sum", "npm": "package-lock.json"}
+
+
+def _renovate() -> Any:
+    return json.loads((ROOT / "renovate.json").read_text("utf-8"))
+
+
 def test_something_updates_each_lock_file() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     locks = {path for path in listed.splitlines() if re.search(r"[./]lock\b|requirements.*\.txt|go\.sum|-lock\.", path)}
@@ -110,12 +123,47 @@ def test_something_updates_each_lock_file() -> None:
         r"make (lock .+) UV_UPGRADE", (ROOT / ".github/workflows/update-locks.yml").read_text("utf-8")
     )
     recipes = "".join(makefile.partition(f"\n{target}: ")[2].partition("\n\n")[0] for target in command.split())
-    updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text("utf-8"))["updates"]
-    folders = {folder.strip("/") for one in updates for folder in one.get("directories", [one.get("directory")])}
-    left = {path for path in locks if Path(path).name not in recipes and str(Path(path).parent) not in folders}
+    updated = {RENOVATE_LOCKS.get(manager) for manager in _renovate()["enabledManagers"]}
+    left = {path for path in locks if Path(path).name not in recipes and Path(path).name not in updated}
     # The module of `lock-debian` names its file.
     assert left == {"release/debian.lock.json"}
     assert "lock-debian" in command.split()
+
+
+def test_renovate_finds_the_images() -> None:
+    """Its managers read defaults of ARG, values whose key ends in image, and containers of workflows."""
+    assert {"dockerfile", "helm-values", "github-actions"} <= set(_renovate()["enabledManagers"])
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    arguments = re.findall(r"^ARG (\w+)=\S+:\S+$", dockerfile, re.MULTILINE)
+    assert re.findall(r"^FROM \$\{(\w+)\}", dockerfile, re.MULTILINE) == [*arguments[::-1]]
+    values = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
+    keys = [key for key, _ in _images(values)]
+    assert len(keys) > 2
+    assert all(re.search("image$", key, re.IGNORECASE) for key in keys)
+
+
+def _images(values: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield what names images in the values of a chart, by the last key."""
+    if isinstance(values, dict):
+        if {"repository", "tag"} <= values.keys():
+            yield key, values
+        else:
+            for name, value in values.items():
+                yield from _images(value, name)
+    elif isinstance(values, str) and re.fullmatch(r"[a-z./-]+:[0-9][^ /]*", values):
+        yield key, values
+
+
+@pytest.mark.parametrize(
+    ("file", "versions"),
+    [("tests/install-go-tools.sh", r"@v[0-9]"), (".github/workflows/update-locks.yml", "pipx install")],
+)
+def test_renovate_finds_the_versions_in_commands(file: str, versions: str) -> None:
+    text = (ROOT / file).read_text("utf-8")
+    patterns = [pattern for manager in _renovate()["customManagers"] for pattern in manager["matchStrings"]]
+    found = [match for pattern in patterns for match in re.findall(pattern.replace("(?<", "(?P<"), text)]
+    assert found
+    assert len(found) == len(re.findall(versions, text))
 
 
 class TestNames:
@@ -158,3 +206,45 @@ class TestTags:
 
     def test_a_commit_without_unreleased_changes_is_released(self) -> None:
         check_tag("v1.2.3", "1.2.3", "## Unreleased\n\n## 1.2.3 - 2026-01-01\n\n- It starts.\n")
+
+
+@pytest.mark.parametrize(
+    ("workflow", "is_ours"),
+    [
+        (f"MyOrg/dind-webhook/.github/workflows/release.yml@refs/tags/v{__version__}", True),
+        (f"MyOrg/dind-webhook/.github/workflows/release.yml@refs/tags/v{__version__}0", False),
+        (f"MyOrg/dind-webhook/.github/workflows/ci.yml@refs/tags/v{__version__}", False),
+        (f"MyOrgs/dind-webhook/.github/workflows/release.yml@refs/tags/v{__version__}", False),
+        ("MyOrg/dind-webhook/.github/workflows/release.yml@refs/heads/main", False),
+    ],
+)
+def test_the_identity_of_the_page_is_that_of_the_workflow_however_the_account_is_written(
+    workflow: str, *, is_ours: bool
+) -> None:
+    (line,) = re.findall(r"^identity=.+$", RELEASES, re.MULTILINE)
+    script = f'OWNER=myorg; {line}; printf %s "$identity"'
+    pattern = subprocess.run(["sh", "-c", script], check=True, capture_output=True, text=True).stdout
+    assert bool(re.search(pattern, f"https://github.com/{workflow}")) is is_ours
+
+
+class TestReadmeOfTheChart:
+    @pytest.fixture
+    def readme(self, tmp_path: Path) -> str:
+        copy = Path(shutil.copytree(CHART, tmp_path / "chart"))
+        publication = Publication(__version__, "my/dind-webhook", "reg.example/my/dind-webhook", f"sha256:{'a' * 64}")
+        stamp(copy, publication, [])
+        return (copy / "README.md").read_text("utf-8")
+
+    def test_its_links_lead_to_files_of_the_version(self, readme: str) -> None:
+        targets = re.findall(r"\]\(([^)#]+)[^)]*\)", readme)
+        ours = [target for target in targets if target.startswith("https://github.com/my/dind-webhook/")]
+        assert len(ours) > 15
+        assert all((ROOT / target.partition(f"/blob/v{__version__}/")[2]).exists() for target in ours)
+        assert not [target for target in targets if not target.startswith("https://")]
+
+    def test_its_commands_and_defaults_are_those_of_the_release(self, readme: str) -> None:
+        assert "helm install dind-webhook oci://reg.example/my/charts/dind-webhook " in readme
+        assert "OWNER" not in readme
+        assert '| image.defaultRegistry | string | `"reg.example"` |' in readme
+        assert '| image.repository | string | `"my/dind-webhook"` |' in readme
+        assert f'| image.digest | string | `"sha256:{"a" * 64}"` |' in readme

@@ -1,6 +1,7 @@
 """Publish a release with release/publish.sh to a registry on this machine, and verify its signatures."""
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,8 +76,9 @@ def publish(release: Release, folder: Path) -> Published:
     """Publish a release, signed with new keys in an empty folder."""
     environment = {**os.environ, "COSIGN_PASSWORD": "x", "HOME": str(folder)}
     key = make_key(folder / "key", environment)
-    # The workflow signs without a key; here nobody can reach the transparency log.
-    flags = f"--key {key.with_suffix('.key')} --tlog-upload=false --use-signing-config=false --allow-http-registry"
+    # The workflow signs without a key; here nobody can reach the transparency log. The flags are those of the page.
+    (documented,) = re.findall('COSIGN_FLAGS="--key cosign.key (.+)"', (ROOT / "docs/install.md").read_text("utf-8"))
+    flags = f"--key {key.with_suffix('.key')} {documented} --allow-http-registry"
     secret, public = _make_gpg_keys(folder)
     tools = {
         "CRANE": tool("crane"),
