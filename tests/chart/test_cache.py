@@ -139,6 +139,23 @@ def test_its_network_policy_is_for_all_caches_and_for_nothing_else() -> None:
     assert spec["ingress"][0] == {"ports": [{"port": "http", "protocol": "TCP"}], "from": [{"podSelector": {}}]}
 
 
+@pytest.mark.parametrize(
+    ("urls", "ports"),
+    [
+        (["", ""], [443]),
+        (["https://a.example:8443", "http://10.0.0.7"], [443, 8443, 80]),
+        (["https://[fd00::1]", "http://[fd00::1]:5000"], [443, 5000]),
+    ],
+)
+def test_its_network_policy_lets_it_reach_each_registry(urls: list[str], ports: list[int]) -> None:
+    upstreams = [{"registry": f"r{index}.example", "url": url} for index, url in enumerate(urls)]
+    objects = render({**with_cache(upstreams=upstreams), "networkPolicy": {"enabled": True}})
+    dns, registries = only(objects, "NetworkPolicy", f"{RELEASE}-cache")["spec"]["egress"]
+    assert registries == {"ports": [{"port": port, "protocol": "TCP"} for port in ports]}
+    # 5353 is the port of OpenShift's DNS pods.
+    assert dns["ports"] == [{"port": port, "protocol": name} for port in (53, 5353) for name in ("UDP", "TCP")]
+
+
 def test_prometheus_finds_all_caches_and_knows_when_one_is_away() -> None:
     monitored = {
         **with_cache(metrics={"podMonitor": {"enabled": True}}),
