@@ -96,17 +96,24 @@ def test_the_daemonset_uses_the_caches_too() -> None:
 
 
 def test_passwords_are_in_one_secret_and_in_no_pod() -> None:
+    """They are not optional: kubelet names a Secret or a key that is not there in an event, and starts nothing."""
     variables = {each["name"]: each for each in container(with_cache(credentialsSecret="mine"), OTHER)["env"]}
     for name in ("USERNAME", "PASSWORD"):
         assert variables[f"REGISTRY_PROXY_{name}"]["valueFrom"]["secretKeyRef"] == {
             "name": "mine",
             "key": f"registry.example_5000.{name.lower()}",
-            "optional": True,
         }
     assert "valueFrom" not in str(container(with_cache()))
     assert "mine" not in str(
         [each for each in render(with_cache(credentialsSecret="mine")) if each["kind"] == "ConfigMap"]
     )
+
+
+def test_a_registry_without_an_account_needs_no_keys() -> None:
+    upstreams = [{"registry": "docker.io", "anonymous": True}, {"registry": "registry.example:5000"}]
+    values = with_cache(upstreams=upstreams, credentialsSecret="mine")
+    assert "mine" not in str(container(values))
+    assert "mine" in str(container(values, OTHER))
 
 
 def test_images_are_on_a_volume_that_stays() -> None:
