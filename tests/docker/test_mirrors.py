@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import trustme
+from chart_cache import cache_commands
 from newest_dockerd import HERE, NAMESPACES
 from pods import a_pod, find_by_name, injected_pod, permissive_policy
 
@@ -103,3 +105,26 @@ def test_without_a_working_mirror_images_come_from_their_registries_in_time(kind
     else:
         assert not lines
         assert re.search(rf"trying next host.*failed to verify certificate.*{_ADDRESS}", seen["log"])
+
+
+_FULL_CACHE = """\
+mount -t tmpfs -o size=3m tmpfs {images}
+head -c {filled} /dev/zero > {images}/others || true
+{registry} &
+{coalesce} &
+"""
+
+
+@pytest.mark.parametrize("filled", [1, 1 << 21, 1 << 22], ids=["room", "too little room", "none"])
+def test_a_cache_whose_volume_is_full_stops_no_pull(filled: int, pull: Any, distribution: Path, tmp_path: Path) -> None:
+    """The layer has 2 MiB. With too little room for it, the cache fails in its middle."""
+    folder = tmp_path / "cache"
+    (folder / "images").mkdir(parents=True)
+    commands = cache_commands(distribution, "https://registry-1.docker.io", folder, (5000, 5002, 5001))
+    registry, coalesce = (shlex.join(map(str, command)) for command in commands)
+    script = tmp_path / "cache.sh"
+    script.write_text(_FULL_CACHE.format(images=folder / "images", filled=filled, registry=registry, coalesce=coalesce))
+    seen = pull(str(script), f"http://{_ADDRESS},ghcr.io=none")
+    assert all("Downloaded" in output for output in seen["outputs"]), seen
+    assert seen["seconds"] < 10
+    assert ("no space left on device" in seen["log"]) is (filled > 1)
