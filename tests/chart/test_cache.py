@@ -163,7 +163,7 @@ def test_its_network_policy_lets_it_reach_each_registry(urls: list[str], ports: 
     assert dns["ports"] == [{"port": port, "protocol": name} for port in (53, 5353) for name in ("UDP", "TCP")]
 
 
-def test_prometheus_finds_all_caches_and_knows_when_one_is_away() -> None:
+def test_prometheus_finds_all_caches_and_knows_when_one_is_down() -> None:
     monitored = {
         **with_cache(metrics={"podMonitor": {"enabled": True}}),
         "metrics": {"prometheusRule": {"enabled": True}},
@@ -174,8 +174,8 @@ def test_prometheus_finds_all_caches_and_knows_when_one_is_away() -> None:
         labels = only(objects, "StatefulSet", name)["spec"]["template"]["metadata"]["labels"]
         assert selector.items() <= labels.items()
     rules = only(objects, "PrometheusRule")["spec"]["groups"][0]["rules"]
-    away = [rule["expr"] for rule in rules if rule["alert"] == "DindCacheAway"]
-    assert [f'statefulset="{name}"' in expr for name, expr in zip((HUB, OTHER), away, strict=True)] == [True, True]
+    down = [rule["expr"] for rule in rules if rule["alert"] == "DindCacheDown"]
+    assert [f'statefulset="{name}"' in expr for name, expr in zip((HUB, OTHER), down, strict=True)] == [True, True]
     full = [rule["expr"] for rule in rules if rule["alert"] == "DindCacheFull"]
     assert f'"images-{HUB}-[0-9]+"' in full[0]
 
