@@ -199,8 +199,8 @@ class Handler(BaseHTTPRequestHandler):
         return length
 
     def _forwarded_headers(self) -> list[tuple[str, str]]:
-        kept = [(name, value) for name, value in self.headers.items() if name.lower() not in _HOP_HEADERS]
-        return [*kept, ("X-Forwarded-For", self.client_address[0])]
+        headers = [(name, value) for name, value in self.headers.items() if name.lower() not in _HOP_HEADERS]
+        return [*headers, ("X-Forwarded-For", self.client_address[0])]
 
     def log_message(self, *_: object) -> None:
         """Log nothing: the cache logs each request."""
