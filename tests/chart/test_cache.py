@@ -192,7 +192,11 @@ def test_prometheus_finds_all_caches_and_knows_when_one_is_down() -> None:
         (with_cache(image={"tag": ""}), "cache.image.tag is empty"),
         (
             with_cache(upstreams=[{"registry": f"r{number}.example"} for number in range(17)]),
-            "cache.upstreams has 17 registries, but daemons have at most 16 mirrors",
+            "defaults.registry-mirrors has 17 items, with those of cache.upstreams; at most 16 are accepted",
+        ),
+        (
+            with_cache({"registry-mirrors": [f"m{number}.example=none" for number in range(15)]}),
+            "defaults.registry-mirrors has 17 items, with those of cache.upstreams; at most 16 are accepted",
         ),
         (
             with_cache(upstreams=[{"registry": "index.docker.io"}]),

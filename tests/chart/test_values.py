@@ -85,6 +85,10 @@ WRONG_DEFAULTS: list[tuple[str, Any]] = [
         {"defaults": {"registry-mirrors": ["https://a.example", "DOCKER.io=none"]}},
     ),
     (
+        "settings.injection.defaults.registry-mirrors has 17 items; at most 16 are accepted",
+        {"defaults": {"registry-mirrors": [f"m{number}.example=none" for number in range(17)]}},
+    ),
+    (
         'settings.injection.namespaces[0].defaults.registry-mirrors has two mirrors of "*"; a registry has one',
         {"namespaces": [{"names": ["a"], "defaults": {"registry-mirrors": "*=http://a, *=http://b, *=http://c"}}]},
     ),

@@ -71,9 +71,6 @@ cache.image.tag is empty: set a tag or cache.image.digest
 cache.enabled is on, but no daemon would use it: settings.injection.modes has no sidecar, and daemonset.enabled is off
 {{- end }}
 {{- end }}
-{{- if gt (len $v.upstreams) 16 }}
-cache.upstreams has {{ len $v.upstreams }} registries, but daemons have at most 16 mirrors: leave some out
-{{- end }}
 {{- range $v.upstreams -}}
 {{- $host := regexReplaceAll ":[0-9]+$" .registry "" -}}
 {{- $port := trimPrefix ":" (regexFind ":[0-9]+$" .registry) -}}

@@ -38,6 +38,9 @@ checks the rest: the templates cannot parse all options.
 {{- end -}}
 {{- $registries = append $registries $registry -}}
 {{- end -}}
+{{- if gt (len $registries) 16 -}}
+{{- $sentences = append $sentences (printf "defaults.registry-mirrors has %d items%s; at most 16 are accepted" (len $registries) ($.Values.cache.enabled | ternary ", with those of cache.upstreams" "")) -}}
+{{- end -}}
 {{- if contains "@" (get $defaults "proxy") -}}
 {{- $sentences = append $sentences "defaults.proxy has a name or password, which everybody who may read the ConfigMap or the pods would see: let a Secret have it, in the proxies of a daemon.json (option daemon-files)" -}}
 {{- end -}}
