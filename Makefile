@@ -60,8 +60,9 @@ chart: $(DEV_STAMP) ## Render the chart with helm 3 and 4 and test it (builds he
 	@$(BIN)/python -m pytest -q -n auto tests/chart --ignore=tests/chart/on_a_cluster
 
 .PHONY: docker
-docker: $(DEV_STAMP) ## Test that no option makes the newest Docker trust a fake Docker Hub (root; builds Docker once)
-	@PYTHONPATH=tests/e2e $(BIN)/python -m pytest -q tests/docker
+docker: $(DEV_STAMP) ## Test mirrors, the chart's cache and private CAs with the newest Docker (root; builds Docker once)
+	@PYTHON=$(BIN)/python tests/install-go-tools.sh helm4 > /dev/null
+	@PYTHONPATH=tests/e2e:tests/chart $(BIN)/python -m pytest -q tests/docker
 
 .PHONY: readme
 readme: $(DEV_STAMP) ## Write the chart's README from the comments of its values, and the policies in deploy/overlays

@@ -76,7 +76,7 @@ def _find_mirrors_without_tls(options: Options) -> list[str]:
     problems = []
     for mirror in mirrors_with_a_flag(options):
         url = mirror.url
-        host = url.partition("://")[2].partition("/")[0].lower()
+        host = url.partition("://")[2].partition("/")[0]
         name = host_of(host)
         address = find_ip_address(name)
         problem = None

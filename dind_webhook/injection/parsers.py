@@ -199,12 +199,12 @@ def _parse_mirror(item: str) -> Mirror:
         )
     if url == "none":
         return Mirror(registry, "")
-    if re.fullmatch("node:[0-9]+", url):
+    if re.fullmatch("node:[0-9]+", url, re.IGNORECASE):
         url = f"http://{url}"
-    match = re.fullmatch(r"https?://([^/]+)(/[A-Za-z0-9._~/-]*)?", url)
-    if match is None or not _is_host_and_port(match[1]):
+    match = re.fullmatch(r"(https?://)([^/]+)((?:/[A-Za-z0-9._~/-]*)?)", url)
+    if match is None or not _is_host_and_port(match[2]):
         raise ValueError(f"has an item that is not an http(s) URL of a registry: {quote(url)}")
-    return Mirror(registry, url)
+    return Mirror(registry, f"{match[1]}{match[2].lower()}{match[3]}")
 
 
 def _is_registry_name(text: str) -> bool:
@@ -379,10 +379,10 @@ def _is_cidr(text: str) -> bool:
 
 
 def _is_host_and_port(text: str) -> bool:
-    match = re.fullmatch(r"([^:\[\]]+|\[[0-9a-fA-F:]+\])(?::([0-9]{1,5}))?", text)
-    if match is None or not (match[1].startswith("[") or _is_host(match[1])):
+    match = re.fullmatch(r"(?:\[([0-9a-fA-F:]+)\]|([^:\[\]]+))(?::([0-9]{1,5}))?", text)
+    if match is None or not (find_ip_address(match[1]) if match[1] else _is_host(match[2])):
         return False
-    return match[2] is None or 1 <= int(match[2]) <= 65535
+    return match[3] is None or 1 <= int(match[3]) <= 65535
 
 
 def _is_host(text: str) -> bool:

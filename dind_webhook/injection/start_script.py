@@ -298,57 +298,55 @@ write_hosts() {
   fi
 }
 
+# Set fault to what is wrong with mirror $1, or to nothing, and asked to its URL if dockerd may ask it, or to nothing.
 # dockerd asks the next host after an error, but it waits for an answer for 30 s with each request, and it believes a
-# page of something else than a registry.
-is_registry() {
-  if [ "$HTTP_PROXY$HTTPS_PROXY$http_proxy$https_proxy" ] || ! command -v wget > /dev/null; then return 0; fi
+# page of something else than a registry. It logs certificates that it refuses; nobody else knows which it trusts.
+check_mirror() {
+  fault= asked=$1 status= is_registry=
+  if [ "$HTTP_PROXY$HTTPS_PROXY$http_proxy$https_proxy" ] || ! command -v wget > /dev/null; then return; fi
   case $1 in
     */v2/?*) url=${1%%/v2/*}/v2/ ;;
     */v2 | */v2/) url=${1%/}/ ;;
     *) url=${1%/}/v2/ ;;
   esac
-  answer=$(timeout 3 wget -S -O /dev/null --no-check-certificate "$url" 2>&1)
-  case $answer in
-    *HTTP/[0-9]*' 200 '*)
-      case $answer in
-        *[Aa][Pp][Ii]-[Vv]ersion:\ registry/* | *application/json* | *[Cc]ontent-[Ll]ength:\ 0*) ;;
-        *) return 1 ;;
-      esac
-      ;;
-    *HTTP/[0-9]*) ;;
-    *) return 1 ;;
-  esac
-}
-
-silent=' '
-check_mirror() {
-  [ "$2" ] || return 0
-  if is_registry "$2"; then
-    case $silent in
-      *" $1 "*)
-        silent=${silent%%" $1 "*}\ ${silent#*" $1 "}
-        echo "the mirror of $1 answers again: $2" >&2
-        ;;
+  # After redirects, the last answer counts.
+  while read -r name value _; do
+    case "$name $value" in
+      HTTP/[0-9]*) status=$value is_registry= ;;
+      *[Aa][Pp][Ii]-[Vv]ersion:\ registry/* | *application/json* | [Cc]ontent-[Ll]ength:\ 0*) is_registry=true ;;
     esac
-    write_hosts "$1" "$2" 2> /dev/null
-    return
-  fi
-  case $silent in
-    *" $1 "*) ;;
-    *)
-      silent="$silent$1 "
-      echo "the mirror of $1 does not answer as a registry, so it is not asked until it does: $2" >&2
-      ;;
+  done << END
+$(timeout 3 wget -S -O /dev/null --no-check-certificate "$url" 2>&1)
+END
+  until_then='until it does, images come from the registry itself'
+  case $status in
+    401) ;;
+    200) [ "$is_registry" ] || fault="answers 200, but not as a registry: $until_then" asked= ;;
+    [1-9][0-9][0-9]) fault="answers $status: images that it does not send come from the registry itself" ;;
+    *) fault="does not answer: $until_then" asked= ;;
   esac
-  write_hosts "$1" '' 2> /dev/null
 }
 
 # As long as the daemon runs, into which this shell turns. A process that has ended may be there, without its program.
-watch_mirrors() {
-  while [ -e "/proc/${$}/exe" ]; do
-    for_each_mirror check_mirror
+is_running() { [ -e "/proc/${$}/exe" ]; }
+watch_mirror() {
+  reported=
+  while is_running; do
+    check_mirror "$2"
+    [ "$fault" = "$reported" ] || echo "the mirror of $1, $2, ${fault:-works again}" >&2
+    reported=$fault
+    write_hosts "$1" "$asked" 2> /dev/null
     sleep 30
-    if [ "$files" ]; then link_files; fi
+  done
+}
+# Each by itself: none waits for another one that is slow.
+start_watch() {
+  if [ "$2" ]; then watch_mirror "$1" "$2" < /dev/null & fi
+}
+watch_files() {
+  while is_running; do
+    sleep 30
+    link_files
   done
 }
 
@@ -364,7 +362,8 @@ if [ "$DIND_MIRRORS" ]; then
     for_each_mirror write_hosts
     # Of registries without TLS, _default would ask for TLS.
     for registry in $insecure; do mkdir -p "$certs/$registry"; done
-    watch_mirrors < /dev/null &
+    for_each_mirror start_watch
+    if [ "$files" ]; then watch_files < /dev/null & fi
   else
     echo "cannot write $certs: registries have no mirrors" >&2
   fi

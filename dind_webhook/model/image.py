@@ -12,6 +12,8 @@ _REFERENCE = re.compile(
     r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}))?",
     re.ASCII,
 )
+# As `docker images` prints it. It has the form of a name, and the grammar makes an exception.
+_ID = re.compile("(?:sha256:)?[0-9a-f]{64}")
 
 
 class ImageReference(NamedTuple):
@@ -36,6 +38,8 @@ def parse_image(text: str) -> ImageReference:
     match = _REFERENCE.fullmatch(text) if len(text) <= 1024 else None
     if match is None:
         raise ValueError("is not an image reference such as registry.example/ci/docker:29-dind")
+    if _ID.fullmatch(text):
+        raise ValueError("is the ID of an image, which cannot be pulled; write its name")
     domain, path = match["domain"] or "", match["path"]
     # Without a dot, a port or "localhost", the first component is a folder of Docker Hub.
     if domain and not ("." in domain or ":" in domain or domain == "localhost" or domain != domain.lower()):

@@ -96,17 +96,24 @@ def test_the_daemonset_uses_the_caches_too() -> None:
 
 
 def test_passwords_are_in_one_secret_and_in_no_pod() -> None:
+    """They are not optional: kubelet names a Secret or a key that is not there in an event, and starts nothing."""
     variables = {each["name"]: each for each in container(with_cache(credentialsSecret="mine"), OTHER)["env"]}
     for name in ("USERNAME", "PASSWORD"):
         assert variables[f"REGISTRY_PROXY_{name}"]["valueFrom"]["secretKeyRef"] == {
             "name": "mine",
             "key": f"registry.example_5000.{name.lower()}",
-            "optional": True,
         }
     assert "valueFrom" not in str(container(with_cache()))
     assert "mine" not in str(
         [each for each in render(with_cache(credentialsSecret="mine")) if each["kind"] == "ConfigMap"]
     )
+
+
+def test_a_registry_without_an_account_needs_no_keys() -> None:
+    upstreams = [{"registry": "docker.io", "anonymous": True}, {"registry": "registry.example:5000"}]
+    values = with_cache(upstreams=upstreams, credentialsSecret="mine")
+    assert "mine" not in str(container(values))
+    assert "mine" in str(container(values, OTHER))
 
 
 def test_images_are_on_a_volume_that_stays() -> None:
@@ -139,7 +146,24 @@ def test_its_network_policy_is_for_all_caches_and_for_nothing_else() -> None:
     assert spec["ingress"][0] == {"ports": [{"port": "http", "protocol": "TCP"}], "from": [{"podSelector": {}}]}
 
 
-def test_prometheus_finds_all_caches_and_knows_when_one_is_away() -> None:
+@pytest.mark.parametrize(
+    ("urls", "ports"),
+    [
+        (["", ""], [443]),
+        (["https://a.example:8443", "http://10.0.0.7"], [443, 8443, 80]),
+        (["https://[fd00::1]", "http://[fd00::1]:5000"], [443, 5000]),
+    ],
+)
+def test_its_network_policy_lets_it_reach_each_registry(urls: list[str], ports: list[int]) -> None:
+    upstreams = [{"registry": f"r{index}.example", "url": url} for index, url in enumerate(urls)]
+    objects = render({**with_cache(upstreams=upstreams), "networkPolicy": {"enabled": True}})
+    dns, registries = only(objects, "NetworkPolicy", f"{RELEASE}-cache")["spec"]["egress"]
+    assert registries == {"ports": [{"port": port, "protocol": "TCP"} for port in ports]}
+    # 5353 is the port of OpenShift's DNS pods.
+    assert dns["ports"] == [{"port": port, "protocol": name} for port in (53, 5353) for name in ("UDP", "TCP")]
+
+
+def test_prometheus_finds_all_caches_and_knows_when_one_is_down() -> None:
     monitored = {
         **with_cache(metrics={"podMonitor": {"enabled": True}}),
         "metrics": {"prometheusRule": {"enabled": True}},
@@ -150,8 +174,8 @@ def test_prometheus_finds_all_caches_and_knows_when_one_is_away() -> None:
         labels = only(objects, "StatefulSet", name)["spec"]["template"]["metadata"]["labels"]
         assert selector.items() <= labels.items()
     rules = only(objects, "PrometheusRule")["spec"]["groups"][0]["rules"]
-    away = [rule["expr"] for rule in rules if rule["alert"] == "DindCacheAway"]
-    assert [f'statefulset="{name}"' in expr for name, expr in zip((HUB, OTHER), away, strict=True)] == [True, True]
+    down = [rule["expr"] for rule in rules if rule["alert"] == "DindCacheDown"]
+    assert [f'statefulset="{name}"' in expr for name, expr in zip((HUB, OTHER), down, strict=True)] == [True, True]
     full = [rule["expr"] for rule in rules if rule["alert"] == "DindCacheFull"]
     assert f'"images-{HUB}-[0-9]+"' in full[0]
 
@@ -168,7 +192,11 @@ def test_prometheus_finds_all_caches_and_knows_when_one_is_away() -> None:
         (with_cache(image={"tag": ""}), "cache.image.tag is empty"),
         (
             with_cache(upstreams=[{"registry": f"r{number}.example"} for number in range(17)]),
-            "cache.upstreams has 17 registries, but daemons have at most 16 mirrors",
+            "defaults.registry-mirrors has 17 items, with those of cache.upstreams; at most 16 are accepted",
+        ),
+        (
+            with_cache({"registry-mirrors": [f"m{number}.example=none" for number in range(15)]}),
+            "defaults.registry-mirrors has 17 items, with those of cache.upstreams; at most 16 are accepted",
         ),
         (
             with_cache(upstreams=[{"registry": "index.docker.io"}]),

@@ -222,7 +222,7 @@ def test_alerts_of_both_releases_are_the_same_except_that_of_the_daemons() -> No
         return {rule["alert"]: rule["expr"] for rule in group["rules"]}
 
     ours, theirs = expressions(stable()), expressions(canary())
-    assert {alert for alert in ours if ours[alert] != theirs[alert]} == {"DindDaemonAway"}
+    assert {alert for alert in ours if ours[alert] != theirs[alert]} == {"DindDaemonDown"}
 
 
 def test_only_names_and_the_selector_make_the_difference() -> None:

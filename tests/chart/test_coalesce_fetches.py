@@ -1,11 +1,13 @@
 """The program before the chart's cache, with a cache that fetches a blob for each request, as Distribution does."""
 
 import importlib.util
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPConnection, IncompleteRead
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -198,12 +200,49 @@ def test_a_fetch_that_stalls_ends(cache: Any, request_of: Any) -> None:
     assert time.monotonic() - start < 8
 
 
+@contextmanager
+def front(cache: Any, images: Path, port: int) -> Iterator[int]:
+    """Start the program again, before a cache at a port, and yield its own port."""
+    handler = type("Handler", (cache.module.Handler,), {"cache": cache.module.Cache(port, images)})
+    with cache.module.Server(("", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def test_connections_above_the_bound_are_closed_and_one_line_says_so(
+    cache: Any, request_of: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cache.module._MAX_CONNECTIONS = 2  # noqa: SLF001
+    with front(cache, tmp_path, cache.port) as port:
+        held = [socket.create_connection(("127.0.0.1", port)) for _ in range(2)]
+        for _ in range(2):
+            with pytest.raises(ConnectionError):
+                request_of("/v2/", port=port)
+        held.pop().close()
+        end = time.monotonic() + 5
+        while True:
+            try:
+                assert request_of("/v2/", port=port).status == 404
+                break
+            except ConnectionError:
+                assert time.monotonic() < end
+        held.pop().close()
+    assert capfd.readouterr().err == "there are 2 connections: others are closed\n"
+
+
+def test_fetches_above_the_bound_are_requests_of_the_cache(cache: Any, request_of: Any) -> None:
+    cache.module._MAX_FETCHES = 1  # noqa: SLF001
+    blob = request_of(_BLOB)
+    threading.Timer(0.5, cache.goes_on.set).start()
+    with ThreadPoolExecutor(3) as pool:
+        assert set(pool.map(lambda _: request_of(_MANIFEST).read(), range(3))) == {_BODY}
+    assert blob.read() == _BODY
+    assert cache.fetched == {_BLOB: 1, _MANIFEST: 3}
+
+
 def test_without_its_cache_it_says_so(cache: Any, request_of: Any, tmp_path: Path) -> None:
-    nothing = cache.module.Cache(1, tmp_path)
-    front = cache.module.Server(("", 0), type("Handler", (cache.module.Handler,), {"cache": nothing}))
-    threading.Thread(target=front.serve_forever, args=[0.01], daemon=True).start()
-    answer = request_of("/v2/", port=front.server_address[1])
-    assert answer.status == HTTPStatus.BAD_GATEWAY
-    assert b"the cache does not answer" in answer.read()
-    front.shutdown()
-    front.server_close()
+    with front(cache, tmp_path, 1) as port:
+        answer = request_of("/v2/", port=port)
+        assert answer.status == HTTPStatus.BAD_GATEWAY
+        assert b"the cache does not answer" in answer.read()

@@ -177,7 +177,7 @@ def test_the_daemons_the_cache_and_their_alerts_do_not_depend_on_the_engine() ->
     objects = render({**POLICY, **values, **mirrors})
     assert {"DaemonSet", "StatefulSet", "PrometheusRule"} <= kinds(objects)
     (group,) = only(objects, "PrometheusRule")["spec"]["groups"]
-    assert {rule["alert"] for rule in group["rules"]} == {"DindDaemonAway", "DindCacheAway", "DindCacheFull"}
+    assert {rule["alert"] for rule in group["rules"]} == {"DindDaemonDown", "DindCacheDown", "DindCacheFull"}
     assert list(only(objects, "ConfigMap", f"{RELEASE}-dashboard")["data"]) == ["dind-usage.json"]
 
 

@@ -27,8 +27,8 @@ def test_each_image_runs_a_program_that_needs_nothing_of_the_image() -> None:
     for each in others:
         assert each["command"] == ["/program/docker-init", "--version"]
         assert each["volumeMounts"] == [{"name": "program", "mountPath": "/program", "readOnly": True}]
-    (keep,) = found["containers"]
-    assert keep["image"] == _DAEMON
+    (pause,) = found["containers"]
+    assert pause["image"] == _DAEMON
 
 
 def test_images_of_sidecars_are_those_of_all_namespaces() -> None:

@@ -312,7 +312,7 @@ def test_a_proxy_that_pods_may_set_is_a_proxy(options: dict[str, str]) -> None:
         assert f'filter(e, e.name == "{name}").size() <= 1' in _environment(values)
 
 
-_MIRRORS = ["https://a.example , GHCR.io=none,*=node:5000", ["docker.io=http://node", "[::1]:5=https://a/v2/x"]]
+_MIRRORS = ["https://a.example , GHCR.io=none,*=node:5000", ["docker.io=http://NODE", "[::1]:5=https://A/v2/X"]]
 
 
 @pytest.mark.parametrize("mirrors", _MIRRORS)

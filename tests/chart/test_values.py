@@ -80,6 +80,18 @@ WRONG_DEFAULTS: list[tuple[str, Any]] = [
         "settings.injection.defaults.proxy has a name or password, which",
         {"defaults": {"proxy": "http://user:password@proxy.example:3128"}},
     ),
+    (
+        'settings.injection.defaults.registry-mirrors has two mirrors of "docker.io"; a registry has one',
+        {"defaults": {"registry-mirrors": ["https://a.example", "DOCKER.io=none"]}},
+    ),
+    (
+        "settings.injection.defaults.registry-mirrors has 17 items; at most 16 are accepted",
+        {"defaults": {"registry-mirrors": [f"m{number}.example=none" for number in range(17)]}},
+    ),
+    (
+        'settings.injection.namespaces[0].defaults.registry-mirrors has two mirrors of "*"; a registry has one',
+        {"namespaces": [{"names": ["a"], "defaults": {"registry-mirrors": "*=http://a, *=http://b, *=http://c"}}]},
+    ),
 ]
 RIGHT_DEFAULTS: list[Any] = [
     *(
@@ -100,6 +112,7 @@ RIGHT_DEFAULTS: list[Any] = [
     {"defaults": {"cpu-limit": "none", "cpu-request": 64, "memory-request": ""}},
     {"defaults": {"proxy": "http://proxy.example:3128/", "ca": "a.b", "registry-secret": "c", "storage-class": ""}},
     {"defaults": {"storage-data-source": "volumesnapshot/docker-golden"}},
+    {"defaults": {"registry-mirrors": "https://a.example,*=node:5000"}},
     {"image_pull_secrets": ["a", "a" * 63 + ".b"], "runtime_classes": {"kata": "kata.v1"}},
 ]
 CONTRADICTIONS: list[tuple[str, Any]] = [

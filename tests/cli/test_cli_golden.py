@@ -44,6 +44,7 @@ def test_the_settings_of_the_namespace_count(run: Run, write: Write) -> None:
     [
         ([], "the volume would be empty"),
         (["--image", "Alpine"], "'Alpine' is not an image reference such as"),
+        (["--image", "ab" * 32], "is the ID of an image, which cannot be pulled; write its name"),
         (["--image", "-q"], "'-q' is not an image reference such as"),
         (["--build", "/src"], "'/src' is not the URL of a Git repository or of an archive"),
         (["--build", "--help"], "'--help' is not the URL of a Git repository or of an archive"),

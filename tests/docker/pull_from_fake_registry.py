@@ -29,11 +29,13 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def make_image() -> dict[str, tuple[str, bytes]]:
-    """Return an image with one empty file: for the last part of each URL path, the content type and the content."""
+def make_image(content: bytes = b"") -> dict[str, tuple[str, bytes]]:
+    """Return an image with one file: for the last part of each URL path, the content type and the content."""
     file = io.BytesIO()
+    member = tarfile.TarInfo("impostor")
+    member.size = len(content)
     with tarfile.open(fileobj=file, mode="w") as archive:
-        archive.addfile(tarfile.TarInfo("impostor"))
+        archive.addfile(member, io.BytesIO(content))
     layer = gzip.compress(file.getvalue(), mtime=0)
     root = {"type": "layers", "diff_ids": [digest_of(file.getvalue())]}
     config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": root}).encode()

@@ -1,29 +1,34 @@
 """Pull images of two registries through mirrors, and print what the daemon and the registries saw, as JSON.
 
 `pull_through_mirrors.py CERTIFICATE KEY FOLDER KIND COMMAND...`; run it in new network, mount and PID namespaces. KIND
-says how the mirror at 192.0.2.2:5000 behaves. COMMAND starts the daemon, and each registry has the same image.
+says how the mirror at 192.0.2.2:5000 behaves, or is a script that starts it. COMMAND starts the daemon, and each
+registry has the same image.
 """
 
 import json
+import os
 import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
+from http import HTTPStatus
+from http.client import HTTPConnection
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
 from newest_dockerd import running_daemon
-from pull_from_fake_registry import FakeRegistry
+from pull_from_fake_registry import FakeRegistry, make_image
 
 UPSTREAM = "192.0.2.1"
 MIRROR = "192.0.2.2"
 _HOSTS = f"127.0.0.1 localhost\n{UPSTREAM} registry-1.docker.io auth.docker.io index.docker.io ghcr.io\n"
 _IMAGES = ("docker.io/library/alpine", "ghcr.io/team/app")
-# Time for the start script to see that the mirror does not answer
-_LOOK_SECONDS = {"silent": 8, "page": 2}
+_START_SECONDS = 20
+# Time for the start script to check both mirrors
+_CHECK_SECONDS = {"silent": 5, "good": 0}
 
 
 class _CountingRegistry(FakeRegistry):
@@ -41,6 +46,8 @@ class _CountingRegistry(FakeRegistry):
 
 class _Upstream(_CountingRegistry):
     requests: ClassVar[Counter[str]] = Counter()
+    # Too much for the volumes of scripts
+    image = make_image(os.urandom(1 << 21))
 
 
 class _Mirror(_CountingRegistry):
@@ -97,6 +104,27 @@ def _serve(address: str, port: int, registry: type[FakeRegistry], tls: tuple[str
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
+def _start(script: str) -> None:
+    """Start the mirror of a script, and wait until it answers."""
+    subprocess.Popen(["sh", "-eu", script], stdout=sys.stderr)
+    end = time.monotonic() + _START_SECONDS
+    while not _answers():
+        if time.monotonic() > end:
+            sys.exit("the mirror does not answer")
+        time.sleep(0.1)
+
+
+def _answers() -> bool:
+    connection = HTTPConnection(MIRROR, 5000, timeout=1)
+    try:
+        connection.request("GET", "/v2/")
+        return connection.getresponse().status == HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
 def main() -> None:
     """Pull each image once."""
     certificate, key, folder, kind, *command = sys.argv[1:]
@@ -110,9 +138,11 @@ def main() -> None:
     if kind in _MIRRORS:
         # The certificate has other names than this address.
         _serve(MIRROR, 5000, _MIRRORS[kind], (certificate, key) if kind == "bad certificate" else None)
+    elif kind != "down":
+        _start(kind)
     outputs = []
     with running_daemon(command, Path(folder)) as connection:
-        time.sleep(_LOOK_SECONDS.get(kind, 0))
+        time.sleep(_CHECK_SECONDS.get(kind, 2))
         start = time.monotonic()
         for image in _IMAGES:
             connection.request("POST", f"/images/create?fromImage={image}&tag=latest")

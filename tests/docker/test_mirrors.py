@@ -1,6 +1,8 @@
 """The newest Docker uses the mirrors that the start script writes, and passes over mirrors that do not work."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 import pytest
 import trustme
+from chart_cache import cache_commands
 from newest_dockerd import HERE, NAMESPACES
 from pods import a_pod, find_by_name, injected_pod, permissive_policy
 
@@ -75,12 +78,53 @@ def test_a_registry_without_a_mirror_is_asked_itself(pull: Any) -> None:
     assert seen["mirror"]["others"] > 0
 
 
-@pytest.mark.parametrize("kind", ["down", "404", "429", "500", "bad certificate", "page", "silent"])
+# What the log says of each kind of mirror. dockerd itself says what is wrong with a certificate.
+_FAULTS = {
+    "down": "does not answer: ",
+    "silent": "does not answer: ",
+    "page": "answers 200, but not as a registry: ",
+    "404": "answers 404: ",
+    "429": "answers 429: ",
+    "500": "answers 500: ",
+}
+
+
+@pytest.mark.parametrize("kind", [*_FAULTS, "bad certificate"])
 def test_without_a_working_mirror_images_come_from_their_registries_in_time(kind: str, pull: Any) -> None:
     scheme = "https" if kind == "bad certificate" else "http"
-    seen = pull(kind, f"{scheme}://{_ADDRESS},ghcr.io={scheme}://{_ADDRESS}")
+    url = f"{scheme}://{_ADDRESS}"
+    seen = pull(kind, f"{url},ghcr.io={url}")
     assert all("Downloaded" in output for output in seen["outputs"]), seen
     assert seen["upstream"]["blobs"] > 0
     assert seen["seconds"] < 10
-    if kind in ("page", "silent"):
-        assert seen["log"].count("does not answer as a registry, so it is not asked") == 2
+    lines = [line for line in seen["log"].splitlines() if line.startswith("the mirror of ")]
+    if kind in _FAULTS:
+        for registry in ("docker.io", "ghcr.io"):
+            (line,) = [line for line in lines if line.startswith(f"the mirror of {registry}, {url}, ")]
+            assert _FAULTS[kind] in line
+    else:
+        assert not lines
+        assert re.search(rf"trying next host.*failed to verify certificate.*{_ADDRESS}", seen["log"])
+
+
+_FULL_CACHE = """\
+mount -t tmpfs -o size=3m tmpfs {images}
+head -c {filled} /dev/zero > {images}/others || true
+{registry} &
+{coalesce} &
+"""
+
+
+@pytest.mark.parametrize("filled", [1, 1 << 21, 1 << 22], ids=["room", "too little room", "none"])
+def test_a_cache_whose_volume_is_full_stops_no_pull(filled: int, pull: Any, distribution: Path, tmp_path: Path) -> None:
+    """The layer has 2 MiB. With too little room for it, the cache fails in its middle."""
+    folder = tmp_path / "cache"
+    (folder / "images").mkdir(parents=True)
+    commands = cache_commands(distribution, "https://registry-1.docker.io", folder, (5000, 5002, 5001))
+    registry, coalesce = (shlex.join(map(str, command)) for command in commands)
+    script = tmp_path / "cache.sh"
+    script.write_text(_FULL_CACHE.format(images=folder / "images", filled=filled, registry=registry, coalesce=coalesce))
+    seen = pull(str(script), f"http://{_ADDRESS},ghcr.io=none")
+    assert all("Downloaded" in output for output in seen["outputs"]), seen
+    assert seen["seconds"] < 10
+    assert ("no space left on device" in seen["log"]) is (filled > 1)

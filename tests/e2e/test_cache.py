@@ -82,7 +82,10 @@ def jobs(nearby: Release) -> Iterator[Namespace]:
 
 
 def _values(upstreams: Upstreams, storage: CopyingStorage) -> dict[str, Any]:
-    caches = [{"registry": one.name, "url": one.url} for one in (upstreams.open, upstreams.closed)]
+    caches = [
+        {"registry": upstreams.open.name, "url": upstreams.open.url, "anonymous": True},
+        {"registry": upstreams.closed.name, "url": upstreams.closed.url},
+    ]
     key = upstreams.closed.name.replace(":", "_")
     accounts = {
         "apiVersion": "v1",

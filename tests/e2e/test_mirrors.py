@@ -77,7 +77,8 @@ def test_without_its_mirror_the_registry_is_asked(ci: Namespace, registry: Priva
     pod = run(ci, registry, f"*=http://{registry.address}:1", ca="company-ca")
     pod.exec(pull(registry))
     pod.exec(build(registry))
-    assert "does not answer as a registry, so it is not asked until it does" in pod.log("dind")
+    said = f"the mirror of *, http://{registry.address}:1, does not answer: until it does, images"
+    assert said in pod.log("dind")
 
 
 def test_a_mirror_and_files_of_the_daemon_go_together(ci: Namespace, registry: PrivateRegistry) -> None:

@@ -21,6 +21,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
+from typing import Any
 
 # Headers of an HTTP message, some of them more than once
 Headers = list[tuple[str, str]]
@@ -31,7 +32,12 @@ _FOLDERS = {"blobs": "_layers", "manifests": "_manifests/revisions"}
 _STALL_SECONDS = 60
 # Time for the cache to store what it has sent
 _STORE_SECONDS = 10
-_BLOCK = 1 << 18
+_BLOCK = 1 << 16
+# Time between two lines about connections that are closed
+_REPORT_SECONDS = 60
+# Each has a thread. With as many that stream, the program needs 95 MB of the 256 that its container has.
+_MAX_CONNECTIONS = 512
+_MAX_FETCHES = 256
 # They are of one connection.
 _HOP_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
@@ -58,7 +64,7 @@ class Cache:
     def join_fetch(self, path: str, headers: Headers) -> "Fetch | None":
         """Return the fetch of the content with this path, which begins now or is under way, unless the cache has it.
 
-        Return None for paths whose content may change.
+        Return None for paths whose content may change, and above the bound: the cache gets those requests at once.
         """
         content = _CONTENT.fullmatch(path)
         if not content:
@@ -71,7 +77,7 @@ class Cache:
             return None
         with self._lock:
             fetch = self._fetches.get(path)
-            if not fetch:
+            if not fetch and len(self._fetches) < _MAX_FETCHES:
                 fetch = self._fetches[path] = Fetch(self, path, headers, (note, data))
                 threading.Thread(target=self._run, args=[fetch], daemon=True).start()
         return fetch
@@ -193,17 +199,48 @@ class Handler(BaseHTTPRequestHandler):
         return length
 
     def _forwarded_headers(self) -> list[tuple[str, str]]:
-        kept = [(name, value) for name, value in self.headers.items() if name.lower() not in _HOP_HEADERS]
-        return [*kept, ("X-Forwarded-For", self.client_address[0])]
+        headers = [(name, value) for name, value in self.headers.items() if name.lower() not in _HOP_HEADERS]
+        return [*headers, ("X-Forwarded-For", self.client_address[0])]
 
     def log_message(self, *_: object) -> None:
         """Log nothing: the cache logs each request."""
 
 
 class Server(ThreadingHTTPServer):
+    """Handles each connection in a thread. Closes those above the bound: dockerd then asks the registry itself."""
+
     daemon_threads = True
     request_queue_size = 128
     address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+
+    def __init__(self, address: tuple[str, int], handler: type[Handler]) -> None:
+        self._unused = threading.Semaphore(_MAX_CONNECTIONS)
+        self._reported_at = -float(_REPORT_SECONDS)
+        super().__init__(address, handler)
+
+    def process_request(self, *connection: Any) -> None:
+        if not self._unused.acquire(blocking=False):
+            self._report_refusal()
+            self.shutdown_request(connection[0])
+            return
+        try:
+            super().process_request(*connection)
+        except RuntimeError:
+            # No thread could be started.
+            self._unused.release()
+            raise
+
+    def process_request_thread(self, *connection: Any) -> None:
+        try:
+            super().process_request_thread(*connection)
+        finally:
+            self._unused.release()
+
+    def _report_refusal(self) -> None:
+        now = time.monotonic()
+        if now - self._reported_at >= _REPORT_SECONDS:
+            self._reported_at = now
+            sys.stderr.write(f"there are {_MAX_CONNECTIONS} connections: others are closed\n")
 
     def server_bind(self) -> None:
         if self.address_family == socket.AF_INET6:

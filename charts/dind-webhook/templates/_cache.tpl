@@ -1,4 +1,4 @@
-{{/* The caches, as a JSON list: registry, name of the objects, URL of the registry, and prefix of its keys in the Secret. */}}
+{{/* The caches, as a JSON list: registry, name of the objects, URL and port of the registry, prefix of its keys in the Secret, and whether it has none. */}}
 {{- define "dind-webhook.caches" -}}
 {{- $caches := list -}}
 {{- range .Values.cache.upstreams -}}
@@ -9,7 +9,8 @@
 {{- end -}}
 {{- $name := printf "%s-cache-%s" (include "dind-webhook.fullname" $ | trunc 20 | trimSuffix "-") $slug -}}
 {{- $url := .url | default (eq .registry "docker.io" | ternary "https://registry-1.docker.io" (printf "https://%s" .registry)) -}}
-{{- $caches = append $caches (dict "registry" .registry "name" $name "url" $url "component" (printf "cache-%s" $slug) "key" (replace ":" "_" .registry)) -}}
+{{- $port := trimPrefix ":" (regexFind ":[0-9]+$" $url) | default (hasPrefix "https:" $url | ternary 443 80) | int -}}
+{{- $caches = append $caches (dict "registry" .registry "name" $name "url" $url "port" $port "anonymous" (.anonymous | default false) "component" (printf "cache-%s" $slug) "key" (replace ":" "_" .registry)) -}}
 {{- end -}}
 {{- toJson $caches -}}
 {{- end -}}
@@ -69,9 +70,6 @@ cache.image.tag is empty: set a tag or cache.image.digest
 {{- if not .Values.daemonset.enabled }}
 cache.enabled is on, but no daemon would use it: settings.injection.modes has no sidecar, and daemonset.enabled is off
 {{- end }}
-{{- end }}
-{{- if gt (len $v.upstreams) 16 }}
-cache.upstreams has {{ len $v.upstreams }} registries, but daemons have at most 16 mirrors: leave some out
 {{- end }}
 {{- range $v.upstreams -}}
 {{- $host := regexReplaceAll ":[0-9]+$" .registry "" -}}

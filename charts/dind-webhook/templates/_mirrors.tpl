@@ -1,10 +1,11 @@
 {{/*
-The text of the option registry-mirrors as the start script reads it: REGISTRY=URL, separated by commas. It is as in
+The option registry-mirrors, a text or a list, as the start script reads it: REGISTRY=URL, separated by commas. It is as in
 `parse_registry_mirrors` of dind_webhook/injection/parsers.py.
 */}}
 {{- define "dind-webhook.mirrors" -}}
+{{- $text := kindIs "slice" . | ternary (join "," .) (. | default "" | toString) | trim -}}
 {{- $mirrors := list -}}
-{{- range empty . | ternary list (regexSplit "\\s*,\\s*" (trim .) -1) -}}
+{{- range empty $text | ternary list (regexSplit "\\s*,\\s*" $text -1) -}}
 {{- $registry := "docker.io" -}}
 {{- $url := . -}}
 {{- if regexMatch "^[^=/]*=" . -}}
@@ -12,6 +13,8 @@ The text of the option registry-mirrors as the start script reads it: REGISTRY=U
 {{- $url = regexReplaceAll "^[^=]*=" . "" -}}
 {{- end -}}
 {{- if eq $url "none" -}}{{- $url = "" -}}{{- end -}}
+{{- $host := regexFind "^(https?://)?[^/]*" $url -}}
+{{- $url = printf "%s%s" (lower $host) (trimPrefix $host $url) -}}
 {{- $mirrors = append $mirrors (printf "%s=%s" $registry (regexReplaceAll "^(node:[0-9]+)$" $url "http://${1}")) -}}
 {{- end -}}
 {{- join "," $mirrors -}}
@@ -37,8 +40,7 @@ That text for the DaemonSet, from the defaults of pods. Mirrors that `daemonset`
 {{- range .Values.daemonset.extraArgs -}}{{- if hasPrefix "--registry-mirror=" . -}}{{- $own = true -}}{{- end -}}{{- end -}}
 {{- $mirrors := list -}}
 {{- if dig "start_script" true $injection -}}
-{{- $default := get ($injection.defaults | default dict) "registry-mirrors" | default "" -}}
-{{- range splitList "," (include "dind-webhook.mirrors" (kindIs "slice" $default | ternary (join "," $default) (toString $default))) -}}
+{{- range splitList "," (include "dind-webhook.mirrors" (get ($injection.defaults | default dict) "registry-mirrors")) -}}
 {{- if and . (not (and $own (hasPrefix "docker.io=" .))) -}}{{- $mirrors = append $mirrors . -}}{{- end -}}
 {{- end -}}
 {{- end -}}

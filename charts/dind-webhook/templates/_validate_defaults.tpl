@@ -30,6 +30,17 @@ checks the rest: the templates cannot parse all options.
 {{- $sentences = append $sentences (printf "defaults.%s-request is %s, more than %s-limit, %s: lower the request, or raise the limit" . $request . $limit) -}}
 {{- end -}}
 {{- end -}}
+{{- $registries := list -}}
+{{- range include "dind-webhook.mirrors" (get $own "registry-mirrors") | splitList "," | compact -}}
+{{- $registry := regexFind "^[^=]*" . -}}
+{{- if has $registry $registries -}}
+{{- $sentences = append $sentences (printf "defaults.registry-mirrors has two mirrors of %q; a registry has one" $registry) -}}
+{{- end -}}
+{{- $registries = append $registries $registry -}}
+{{- end -}}
+{{- if gt (len $registries) 16 -}}
+{{- $sentences = append $sentences (printf "defaults.registry-mirrors has %d items%s; at most 16 are accepted" (len $registries) ($.Values.cache.enabled | ternary ", with those of cache.upstreams" "")) -}}
+{{- end -}}
 {{- if contains "@" (get $defaults "proxy") -}}
 {{- $sentences = append $sentences "defaults.proxy has a name or password, which everybody who may read the ConfigMap or the pods would see: let a Secret have it, in the proxies of a daemon.json (option daemon-files)" -}}
 {{- end -}}
@@ -40,7 +51,7 @@ checks the rest: the templates cannot parse all options.
 {{- $sentences = append $sentences "defaults.storage-data-source cannot be combined with defaults.storage-medium Memory: remove one" -}}
 {{- end -}}
 {{- /* An entry has the mistakes of all namespaces too. */ -}}
-{{- range $sentences -}}
+{{- range uniq $sentences -}}
 {{- if not (has . $told) }}
 {{ $place }}.{{ . }}
 {{- end }}

@@ -137,7 +137,7 @@ def prepare(cache: Cache, name: str, version: str = VERSION, node: bool = True) 
         built = binaries.build(cache, version, node, logs / "go.log")
         docker.build(cache, logs / "go.log")
         small_programs.build(cache, logs / "go.log")
-        csi.build(cache, logs / "go.log")
+        csi.build(cache, logs / "go.log", version)
         images.pack_all(cache, logs / "debian.log")
         return built, NodeParts(linux, disk.make(cache, built, logs / "disk.log"))
 

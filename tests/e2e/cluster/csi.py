@@ -14,7 +14,7 @@ _PROVISIONER = ("github.com/kubernetes-csi/external-provisioner/v6", "v6.4.0")
 _SNAPSHOTTER = ("github.com/kubernetes-csi/external-snapshotter/v8", "v8.7.0")
 _SNAPSHOT_CLIENT = ("github.com/kubernetes-csi/external-snapshotter/client/v8", "v8.6.0")
 # The versions of Kubernetes' modules follow it: those of the cluster, so that Go has compiled most of them already.
-_KUBELET = ("k8s.io/kubelet", "v0.37.2")
+_KUBELET = "k8s.io/kubelet"
 _PACKAGES = {
     "driver": ".",
     "csi-provisioner": f"{_PROVISIONER[0]}/cmd/csi-provisioner",
@@ -56,15 +56,16 @@ class CsiPrograms:
         return sorted(self.folder.glob("snapshot.storage.k8s.io_*.yaml"))
 
 
-def build(cache: Cache, log: Path) -> None:
+def build(cache: Cache, log: Path, kubernetes: str) -> None:
     """Build the programs that the cache does not have, or all if the driver or a version has changed."""
     built = CsiPrograms.of(cache)
-    inputs = BuildInputs.of([_DRIVER, Path(__file__)])
+    inputs = BuildInputs.of([_DRIVER, Path(__file__)], kubernetes.encode())
     missing = [name for name in _PACKAGES if not inputs.is_current(built.folder / name)]
     if not missing:
         return
     go, source = Go.of_machine(log), cache.modules("csi", _PROVISIONER[1])
-    go.require_all(source, dict([_PROVISIONER, _SNAPSHOTTER, _KUBELET]))
+    kubelet = (_KUBELET, f"v0{kubernetes.removeprefix('v1')}")
+    go.require_all(source, dict([_PROVISIONER, _SNAPSHOTTER, kubelet]))
     shutil.copy(_DRIVER, source / "main.go")
     definitions = Path(go.download(*_SNAPSHOT_CLIENT, source)["Dir"], "config", "crd")
     for definition in definitions.glob("snapshot.storage.k8s.io_*.yaml"):

@@ -1,6 +1,7 @@
 """Build programs of other projects without the parts that the tests do not use, which would take minutes to compile."""
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +29,9 @@ COREDNS = SmallProgram("coredns", "github.com/coredns/coredns", "v1.15.0")
 REGISTRY = SmallProgram("registry", "github.com/distribution/distribution/v3", "v3.0.0")
 
 
-def build(cache: Cache, log: Path) -> None:
-    """Build the programs that the cache does not have, or that have another main package."""
-    for program in (COREDNS, REGISTRY):
+def build(cache: Cache, log: Path, programs: Iterable[SmallProgram] = (COREDNS, REGISTRY)) -> None:
+    """Build those programs that the cache does not have, or that have another main package."""
+    for program in programs:
         source, target = _FILES / f"{program.name}.go", program.path(cache)
         inputs = BuildInputs.of([source])
         if not inputs.is_current(target):

@@ -26,6 +26,15 @@ from dind_webhook.injection.options import Mirror, Placement, StorageMedium, Tcp
             "GHCR.io=node:5000,[::1]:5000=https://b/v2/x, *=none",
             (Mirror("ghcr.io", "http://node:5000"), Mirror("[::1]:5000", "https://b/v2/x"), Mirror("*", "")),
         ),
+        (
+            parsers.parse_registry_mirrors,
+            "a.example=NODE:5000,b.example=http://Node:5000/V,c.example=https://[FD00::1]",
+            (
+                Mirror("a.example", "http://node:5000"),
+                Mirror("b.example", "http://node:5000/V"),
+                Mirror("c.example", "https://[fd00::1]"),
+            ),
+        ),
         (parsers.parse_insecure_registries, "a,a:5000,10.0.0.0/8,fd00::/8", ("a", "a:5000", "10.0.0.0/8", "fd00::/8")),
         (parsers.parse_address_pools, "10.0.0.0/8:8", ("base=10.0.0.0/8,size=8",)),
         (parsers.parse_address_pools, "10.0.0.0/8:32", ("base=10.0.0.0/8,size=32",)),

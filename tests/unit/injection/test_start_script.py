@@ -5,9 +5,11 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -549,6 +551,10 @@ def _hosts(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return {**dict.fromkeys(names), **hosts}
 
 
+def _lines_of_mirrors(done: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line for line in done.stderr.splitlines() if "mirror" in line]
+
+
 def _host(url: str, **members: Any) -> dict[str, Any]:
     return {"host": {url: {"capabilities": ["pull", "resolve"], "dial_timeout": "1s", **members}}}
 
@@ -601,32 +607,110 @@ def test_registries_without_tls_stay_without(with_registry: Container) -> None:
     }
 
 
+_ITSELF = "until it does, images come from the registry itself"
 _BAD_ANSWERS = [
-    "exit 4",
-    "echo 'no HTTP at all' >&2",
-    "echo '  HTTP/1.1 200 OK' >&2; echo '  Content-Type: text/html' >&2",
-    f"exec {shutil.which('sleep')} 9",
+    ("exit 4", "does not answer"),
+    ("echo 'no HTTP at all' >&2", "does not answer"),
+    ("echo '  HTTP/1.1 200 OK' >&2; echo '  Content-Type: text/html' >&2", "answers 200, but not as a registry"),
+    (f"exec {shutil.which('sleep')} 9", "does not answer"),
 ]
 
 
-@pytest.mark.parametrize("answer", _BAD_ANSWERS)
-def test_a_mirror_that_is_no_registry_is_not_asked_and_one_line_says_so(answer: str, container: Container) -> None:
+@pytest.mark.parametrize(("answer", "fault"), _BAD_ANSWERS)
+def test_a_mirror_that_is_no_registry_is_not_asked_and_one_line_says_so(
+    answer: str, fault: str, container: Container
+) -> None:
     container.program("wget", answer)
     wanted = "! grep -q m:5000 docker.io/hosts.toml && [ ! -s ghcr.io/hosts.toml ]"
     done = _start_with_mirrors(container, "docker.io=http://m:5000,ghcr.io=https://m:5000", wanted=wanted)
     # A second host, so that dockerd does not ask the mirror of its flag.
     assert _hosts(done) == {"docker.io": {"host": {"https://registry-1.docker.io": {}}}, "ghcr.io": {}}
-    line = "the mirror of {} does not answer as a registry, so it is not asked until it does: {}://m:5000"
     for registry, scheme in (("docker.io", "http"), ("ghcr.io", "https")):
-        assert done.stderr.count(line.format(registry, scheme)) == 1
+        line = f"the mirror of {registry}, {scheme}://m:5000, {fault}: {_ITSELF}\n"
+        assert done.stderr.count(line) == 1
 
 
-@pytest.mark.parametrize("status", ["401 Unauthorized", "404 Not Found", "429 Too Many Requests"])
-def test_dockerd_itself_passes_over_a_mirror_with_an_error(status: str, container: Container) -> None:
-    container.program("wget", f"echo '  HTTP/1.1 {status}' >&2; touch {container.root}/asked; exit 8")
+@pytest.mark.parametrize("status", [403, 404, 429, 503])
+def test_dockerd_itself_passes_over_a_mirror_with_an_error_and_one_line_says_so(
+    status: int, container: Container
+) -> None:
+    # It ends after its second answer, which must not cost a second line.
+    container.program("wget", f"echo '  HTTP/1.1 {status} Reason' >&2; echo >> {container.root}/asked; exit 8")
+    wanted = f'[ "$(wc -l < {container.root}/asked)" -ge 3 ]'
+    done = _start_with_mirrors(container, "*=http://m", wanted=wanted)
+    assert _hosts(done) == {"_default": _host("http://m")}
+    line = f"the mirror of *, http://m, answers {status}: images that it does not send come from the registry itself"
+    assert _lines_of_mirrors(done) == [line]
+
+
+def test_a_mirror_that_wants_a_password_is_a_registry(container: Container) -> None:
+    container.program("wget", f"echo '  HTTP/1.1 401 Unauthorized' >&2; touch {container.root}/asked; exit 8")
     done = _start_with_mirrors(container, "*=http://m", wanted=f"[ -e {container.root}/asked ]")
     assert _hosts(done) == {"_default": _host("http://m")}
-    assert "mirror" not in done.stderr
+    assert _lines_of_mirrors(done) == []
+
+
+def test_a_slow_mirror_does_not_delay_the_look_at_others(container: Container) -> None:
+    container.program("wget", f"case $* in *slow*) exec {shutil.which('sleep')} 9 ;; esac; exit 4")
+    done = _start_with_mirrors(
+        container, "a.example=http://slow,b.example=http://m", wanted="[ ! -s b.example/hosts.toml ]"
+    )
+    # One after the other, the slow one would be gone first.
+    assert _hosts(done) == {"a.example": _host("http://slow"), "b.example": {}}
+
+
+class _Mirror(BaseHTTPRequestHandler):
+    """A mirror that answers each request with the status of its class; 0 is no HTTP."""
+
+    status: int
+    content_type = "application/json"
+
+    def do_GET(self) -> None:
+        if not self.status:
+            self.wfile.write(b"SSH-2.0-OpenSSH\r\n")
+            return
+        self.send_response(self.status)
+        self.send_header("Content-Type", self.content_type)
+        self.send_header("Via", "HTTP/1.1 proxy")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type", "fault"),
+    [
+        (200, "application/json", ""),
+        (401, "application/json", ""),
+        (200, "text/html", "answers 200, but not as a registry"),
+        (404, "text/html", "answers 404"),
+        (429, "application/json", "answers 429"),
+        (503, "text/html", "answers 503"),
+        (0, "", "does not answer"),
+    ],
+)
+@pytest.mark.parametrize("wget", ["wget", pytest.param("busybox wget", marks=BUSYBOX.marks)])
+def test_each_wget_tells_a_mirror_that_works_from_others(
+    status: int, content_type: str, fault: str, wget: str, container: Container
+) -> None:
+    handler = type("Mirror", (_Mirror,), {"status": status, "content_type": content_type})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+        program, _, applet = wget.partition(" ")
+        container.program(
+            "wget", f'{shutil.which(program)} {applet} "$@"; code=$?; touch {container.root}/asked; exit $code'
+        )
+        # The line comes after the answer.
+        wanted = f"[ -e {container.root}/asked ] && {shutil.which('sleep')} 0.3"
+        done = _start_with_mirrors(container, f"*=http://127.0.0.1:{server.server_port}", wanted=wanted)
+        server.shutdown()
+    url = f"http://127.0.0.1:{server.server_port}"
+    assert [line.split(": ")[0] for line in _lines_of_mirrors(done)] == [f"the mirror of *, {url}, {fault}"] * bool(
+        fault
+    )
 
 
 def test_a_mirror_that_answers_again_is_asked_again(container: Container) -> None:
@@ -640,7 +724,7 @@ def test_a_mirror_that_answers_again_is_asked_again(container: Container) -> Non
     wanted = f"[ -e {container.root}/twice ] && grep -q m.example _default/hosts.toml"
     done = _start_with_mirrors(container, "*=http://m.example", wanted=wanted)
     assert _hosts(done) == {"_default": _host("http://m.example")}
-    assert done.stderr.count("the mirror of * answers again: http://m.example") == 1
+    assert done.stderr.count("the mirror of *, http://m.example, works again\n") == 1
 
 
 def test_behind_a_proxy_a_mirror_is_not_looked_at(container: Container) -> None:

@@ -56,6 +56,13 @@ def test_what_is_no_image_reference_is_refused(text: str) -> None:
         parse_image(text)
 
 
+@pytest.mark.parametrize("text", [_DIGEST, _DIGEST.removeprefix("sha256:")])
+def test_the_id_of_an_image_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is the ID of an image, which cannot be pulled; write its name"):
+        parse_image(text)
+    assert parse_image(f"library/{text}").path == f"library/{text.partition(':')[0]}"
+
+
 def test_a_repository_name_is_limited() -> None:
     assert parse_image("r.example/" + "a" * 245).path == "a" * 245
     with pytest.raises(ValueError, match="more than 255 characters"):
