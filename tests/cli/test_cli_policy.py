@@ -58,11 +58,11 @@ def test_a_name_overrides_that_of_the_config_map(run: Run) -> None:
 
 
 def test_each_setting_that_cannot_become_a_policy_is_named(run: Run, write: Write) -> None:
-    text = "injection:\n  replace_docker_variables: true\n  defaults:\n    isolation: userns\n"
+    text = "injection:\n  replace_docker_variables: true\n  defaults:\n    containers: build\n"
     ran = run("policy", "--config", write(text, "settings.yaml"))
     assert (ran.exit_code, ran.stdout) == (2, "")
     first, second = ran.stderr.splitlines()
-    assert first.startswith("error: injection.defaults.isolation: cannot become a policy of the API server: ")
+    assert first.startswith("error: injection.defaults.containers: cannot become a policy of the API server: ")
     assert second.startswith("error: injection.replace_docker_variables: cannot become a policy of the API server: ")
 
 

@@ -2,11 +2,14 @@
 
 import ast
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from dind_webhook import __version__
 
 ROOT = Path(__file__).parents[2]
 # Methods of text, and how many arguments come before the encoding
@@ -17,10 +20,8 @@ import sys
 from pathlib import Path
 from release import chart
 assert sys.flags.utf8_mode == 0 and open(0, closefd=False).encoding != "utf-8"
-chart.stamp(Path("chart"), chart.Publication("1.2.3", "o/n", "r/o/n", "sha256:x"), [("added", "Pods \\u2026")])
+chart.stamp(Path("chart"), chart.Publication(sys.argv[1], "o/n", "r/o/n", "sha256:x"), [("added", "Pods \\u2026")])
 """
-VALUES = "# „Docker“\nimage:\n  defaultRegistry: x\n  repository: x\n  digest: x\n"
-CHART = 'version: 1.2.3\ndescription: „x“\nmaintainers: []\nannotations:\n  artifacthub.io/images: "[]"\n'
 
 
 def _depends_on_the_locale(call: ast.Call) -> bool:
@@ -41,13 +42,12 @@ def test_each_call_states_the_encoding(module: Path) -> None:
 
 
 def test_the_chart_is_stamped_in_a_locale_without_utf_8(tmp_path: Path) -> None:
-    (tmp_path / "chart").mkdir()
-    (tmp_path / "chart/values.yaml").write_text(VALUES, "utf-8")
-    (tmp_path / "chart/Chart.yaml").write_text(CHART, "utf-8")
+    chart = Path(shutil.copytree(ROOT / "charts/dind-webhook", tmp_path / "chart"))
+    files = [chart / name for name in ("values.yaml", "README.md")]
+    before = [sum(not letter.isascii() for letter in file.read_text("utf-8")) for file in files]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
-    command = [sys.executable, "-X", "utf8=0", "-c", STAMP]
+    command = [sys.executable, "-X", "utf8=0", "-c", STAMP, __version__]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, stdin=subprocess.DEVNULL)
-    assert "# „Docker“\n" in (tmp_path / "chart/values.yaml").read_text("utf-8")
-    description = (tmp_path / "chart/Chart.yaml").read_text("utf-8")
-    assert "description: „x“\n" in description
-    assert "description: Pods …" in description
+    assert all(before)
+    assert [sum(not letter.isascii() for letter in file.read_text("utf-8")) for file in files] == before
+    assert "description: Pods …" in (chart / "Chart.yaml").read_text("utf-8")
