@@ -45,7 +45,7 @@ def test_an_operator_builds_runs_and_composes(mode: str, ci: Namespace, operator
 
 
 def test_the_pod_template_of_the_page_gets_docker(ci: Namespace, operator: Operator, tmp_path: Path) -> None:
-    (example,) = examples("Airflow")
+    example, _ = examples("Airflow")
     template = tmp_path / "template.yaml"
     template.write_text(example)
     done = operator.run(**task(ci, "docker info", pod_template_file=str(template)))
