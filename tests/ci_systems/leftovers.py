@@ -7,7 +7,8 @@ from cluster.cluster import Cluster
 from cluster.commands import Command, output_of
 from kube import Namespace, until
 
-# kubelet removes a pod's directories some time after the pod.
+# kubelet removes a pod's directories some time after the pod, and its stopped sandbox when it collects garbage, each
+# minute: a pod that is gone after 30 s has a container for up to 60 s more.
 _SECONDS = 120
 
 

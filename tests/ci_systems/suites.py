@@ -1,10 +1,10 @@
 """An image for each suite of Testcontainers: what the suite needs to run, and nothing of this project."""
 
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
+import python_image
 from cluster import debian, images
 from cluster.build_inputs import BuildInputs
 from cluster.cluster import Cluster
@@ -15,14 +15,12 @@ from cluster.oci import Config
 
 SUITES = Path(__file__).with_name("testcontainers")
 _GO_MODULE, _GO_VERSION = "github.com/testcontainers/testcontainers-go", "v0.45.0"
-# Of that release of Debian
-_PYTHON = "3.13"
 
 
 def load(image: Image, node: Cluster) -> None:
     """Give the second node the image of a suite, which is built again when the sources of the suites change."""
     files = sorted(path for path in SUITES.rglob("*") if path.is_file())
-    inputs = BuildInputs.of([Path(__file__), *files])
+    inputs = BuildInputs.of([Path(__file__), Path(python_image.__file__), *files])
     with node.cache.lock("build"):
         images.pack(image, inputs, Sources(node.cache, node.logs / "testcontainers.log"))
     node.local_node.load(image.archive(node.cache))
@@ -37,11 +35,8 @@ def _go(root: Path, sources: Sources) -> None:
 
 
 def _python(root: Path, sources: Sources) -> None:
-    debian.bootstrap(root, images.DEBIAN, ["python3"], sources.log)
+    python_image.write_layer(root, sources, "--require-hashes", "-r", SUITES / "python/requirements.txt")
     shutil.copy(SUITES / "python/suite.py", root)
-    install = ["install", "--target", root / "packages", "--require-hashes", "-r", SUITES / "python/requirements.txt"]
-    platform = ["--python-version", _PYTHON, "--only-binary", ":all:"]
-    run("installing Testcontainers for Python", [sys.executable, "-m", "pip", *install, *platform], sources.log)
 
 
 def _java(root: Path, sources: Sources) -> None:
@@ -62,5 +57,5 @@ def _image(language: str, write_layer: images.Layer, *command: str) -> Image:
 ALL = (
     _image("go", _go, "/suite"),
     _image("java", _java, "java", "-cp", "/suite/*", "Suite"),
-    _image("python", _python, "env", "PYTHONPATH=/packages", "python3", "/suite.py"),
+    _image("python", _python, "env", python_image.VARIABLE, "python3", "/suite.py"),
 )

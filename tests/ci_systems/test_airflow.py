@@ -5,20 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow_task import Airflow
+from airflow_task import Operator
 from builds import BUILD, FAILING, MARKS
 from cluster import local_node
 from cluster.cluster import Cluster
 from kube import Namespace
+from page_examples import examples
 from workloads import DOCKER
 
-PAGE = Path(__file__).parents[2] / "docs" / "ci.md"
 BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 
 
 @pytest.fixture(scope="module")
-def airflow(node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Airflow:
-    return Airflow.install(node, tmp_path_factory.mktemp("airflow"))
+def operator(node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    return Operator.install(node, tmp_path_factory.mktemp("airflow"))
 
 
 def task(ci: Namespace, script: str, **more: Any) -> dict[str, Any]:
@@ -36,33 +36,32 @@ def task(ci: Namespace, script: str, **more: Any) -> dict[str, Any]:
 
 
 @BOTH_MODES
-def test_an_operator_builds_runs_and_composes(mode: str, ci: Namespace, airflow: Airflow) -> None:
+def test_an_operator_builds_runs_and_composes(mode: str, ci: Namespace, operator: Operator) -> None:
     annotations = {"dind.io/inject": mode, "dind.io/containers": "base"}
-    done = airflow.run(**task(ci, BUILD, annotations=annotations))
+    done = operator.run(**task(ci, BUILD, annotations=annotations))
     assert done.returncode == 0, done.stdout
     assert all(mark in done.stdout for mark in MARKS), done.stdout
     assert not ci.pods()
 
 
-def test_the_pod_template_of_the_page_gets_docker(ci: Namespace, airflow: Airflow, tmp_path: Path) -> None:
-    (section,) = re.findall(r"^## Airflow\n(.*?)^## ", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    (example,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+def test_the_pod_template_of_the_page_gets_docker(ci: Namespace, operator: Operator, tmp_path: Path) -> None:
+    example, _ = examples("Airflow")
     template = tmp_path / "template.yaml"
     template.write_text(example)
-    done = airflow.run(**task(ci, "docker info", pod_template_file=str(template)))
+    done = operator.run(**task(ci, "docker info", pod_template_file=str(template)))
     assert done.returncode == 0, done.stdout
     assert "Server Version" in done.stdout
 
 
-def test_a_task_that_fails_is_failed_and_leaves_no_daemon(ci: Namespace, airflow: Airflow) -> None:
-    done = airflow.run(**task(ci, FAILING, annotations={"dind.io/inject": "sidecar"}))
+def test_a_task_that_fails_is_failed_and_leaves_no_daemon(ci: Namespace, operator: Operator) -> None:
+    done = operator.run(**task(ci, FAILING, annotations={"dind.io/inject": "sidecar"}))
     assert done.returncode != 0
     assert re.search(r"'?exit_?[cC]ode'?: 7", done.stdout), done.stdout
     assert not ci.pods()
 
 
-def test_a_denial_is_in_the_log_of_the_task(ci: Namespace, airflow: Airflow) -> None:
+def test_a_denial_is_in_the_log_of_the_task(ci: Namespace, operator: Operator) -> None:
     annotations = {"dind.io/inject": "sidecar", "dind.io/containers": "build"}
-    done = airflow.run(**task(ci, "docker info", annotations=annotations))
+    done = operator.run(**task(ci, "docker info", annotations=annotations))
     assert done.returncode != 0
     assert 'the pod has no container \\"build\\"' in done.stdout or 'the pod has no container "build"' in done.stdout

@@ -1,8 +1,6 @@
 """Builds of Buildbot, whose latent workers are pods that get Docker. Their image has no Docker client of its own."""
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import leftovers
 import pytest
@@ -10,16 +8,15 @@ from buildbot_master import Master, run_master
 from builds import BUILD, FAILING, LONG, MARKS
 from cluster.cluster import Cluster
 from kube import Kube
+from page_examples import examples
 
-PAGE = Path(__file__).parents[2] / "docs" / "ci.md"
 BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 
 
 @pytest.fixture(scope="module")
 def master(node: Cluster, kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Master]:
     """Yield a master with the worker of the page."""
-    (section,) = re.findall(r"^## Buildbot\n(.*?)^## ", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    (example,) = re.findall(r"```python[^\n]*\n(.*?)```", section, re.DOTALL)
+    (example,) = examples("Buildbot")
     folder = tmp_path_factory.mktemp("buildbot")
     with kube.namespace() as namespace, run_master(node, folder, example, namespace) as running:
         yield running

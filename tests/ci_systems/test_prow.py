@@ -1,8 +1,6 @@
 """Jobs of Prow, whose pods get Docker. Its utilities run beside them, and check nothing out."""
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import leftovers
@@ -12,10 +10,10 @@ from builds import BUILD, FAILING, LONG, MARKS
 from cluster import local_node
 from cluster.cluster import Cluster
 from kube import Kube, Manifest
+from page_examples import examples
 from prow import Job, Prow, run_prow
 from workloads import DOCKER
 
-PAGE = Path(__file__).parents[2] / "docs" / "ci.md"
 BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 
 
@@ -26,8 +24,7 @@ def prow(node: Cluster, kube: Kube, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def example_of_page() -> Manifest:
-    (section,) = re.findall(r"^## Prow\n(.*?)^## ", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    (example,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    (example,) = examples("Prow")
     found: Manifest = yaml.safe_load(example)
     return found
 

@@ -1,7 +1,5 @@
 """TaskRuns and PipelineRuns of Tekton Pipelines, whose pods get Docker."""
 
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +8,9 @@ import yaml
 from cluster import local_node
 from cluster.cluster import Cluster
 from kube import Manifest, Namespace, Pod, until
+from page_examples import examples
 from workloads import DOCKER
 
-PAGE = Path(__file__).parents[2] / "docs" / "ci.md"
 API = "tekton.dev/v1"
 SET = "#!/bin/sh\nset -eu\n"
 LONG = f"{SET}docker run --rm busybox sleep 600\n"
@@ -98,8 +96,7 @@ class Run:
 
 def examples_of_page() -> list[Manifest]:
     """Return the manifests of Tekton in docs/ci.md."""
-    blocks = re.findall(r"```yaml\n(apiVersion: tekton\.dev/.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    return [yaml.safe_load(block) for block in blocks]
+    return [yaml.safe_load(block) for block in examples("Tekton")]
 
 
 def test_the_example_of_the_page_succeeds(ci: Namespace) -> None:

@@ -12,7 +12,7 @@ import workloads
 from cluster import oci
 from cluster.cluster import Cluster
 from kube import Manifest, Namespace
-from workloads import BUSYBOX, container
+from workloads import BUSYBOX, OLD_DAEMON, container
 
 pytestmark = pytest.mark.any_node
 
@@ -97,6 +97,32 @@ ls /usr/local/sbin | xargs
     assert int(size) > 10_000
     assert int(copied) < 100
     assert names == "docker docker-compose"
+
+
+@_BOTH_MODES
+def test_an_image_of_debian_with_an_older_docker_gets_the_client(mode: str, ci: Namespace) -> None:
+    """Debian's bash and coreutils run it. The client of the image stays, and is later in the PATH."""
+    script = """\
+type -p docker
+[[ $(docker version --format '{{.Client.Version}}') == 29.* ]]
+[[ $(/usr/bin/docker --version) == *' 26.1.'* ]]
+stat --printf='%F\n' "$(readlink --canonicalize /bin/bash)"
+docker pull --quiet busybox
+printf 'FROM busybox\nRUN echo built >/mark\n' | docker build --quiet --tag "$TAG" -
+mapfile -t lines < <(docker run --rm "$TAG" cat /mark)
+docker compose version --short | head --lines=1
+docker image rm "$TAG"
+echo "${lines[@]}"
+"""
+    build = {
+        **container("", image=OLD_DAEMON, env=[{"name": "TAG", "value": ci.name}], securityContext=_NON_ROOT),
+        "command": ["bash", "-euo", "pipefail", "-c", script],
+        "volumeMounts": _MOUNTS[:1],
+    }
+    volumes = [{"name": "tmp", "emptyDir": {}}]
+    pod = ci.run(workloads.pod(build, inject=mode, options={"client": "true"}, volumes=volumes)).succeeds()
+    lines = pod.log("build").splitlines()
+    assert (lines[0], lines[1], lines[-1]) == ("/usr/local/sbin/docker", "regular file", "built")
 
 
 def test_a_pod_in_a_user_namespace_gets_a_copy(ci: Namespace) -> None:
