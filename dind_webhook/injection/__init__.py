@@ -72,7 +72,7 @@ from dind_webhook.injection.policy import NamespacePolicy, Policy
 from dind_webhook.injection.proxy import DIRECT_HOSTS
 from dind_webhook.injection.rules import NAMESPACE_RULES, RULES, Rule, RuleState, trace_rules
 from dind_webhook.injection.service_account_token import TOKEN_PATH, TOKEN_VOLUME_PREFIX
-from dind_webhook.injection.shared_volumes import SHAREABLE_KINDS
+from dind_webhook.injection.shared_volumes import SHAREABLE_KINDS, own_volume_names
 from dind_webhook.injection.sidecar import METRICS_PORT_NAME, SNAPSHOT_GROUP
 from dind_webhook.injection.start_script import (
     CLIENT_CONFIG_VARIABLE,
@@ -174,6 +174,7 @@ __all__ = [
     "metrics_flag",
     "misplaced_keys",
     "mode_of_label",
+    "own_volume_names",
     "quote",
     "trace_rules",
     "truncate",

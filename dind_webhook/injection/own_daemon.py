@@ -32,7 +32,7 @@ _STARTS_DAEMON = re.compile(
 # one by itself, and each image that may do so without privileges. They match others too.
 MAY_START_DAEMON = r"dockerd|docker-init\.sh|wrapdocker|docker[ \t]+(?:re)?start|(?:start|--now)[ \t]+docker"
 MAY_BE_DAEMON_IMAGE = (
-    r"(?:^|/)docker(?:$|[:@])|dc?ind|docker-in-docker|plugins/(?:docker|ecr)|plugin-docker-buildx|envbox"
+    r"(?:^|/)docker(?:$|[:@])|dc?ind|docker-in-docker|plugins/(?:docker|ecr|gcr)|plugin-docker-buildx|envbox"
 )
 MAY_BE_UNPRIVILEGED_DAEMON_IMAGE = r"(?:^|/)docker:[^/]*(?:dc?ind|docker-in-docker)"
 _COMMENT = re.compile(r"(?:^|(?<=\s))#[^\n]*")

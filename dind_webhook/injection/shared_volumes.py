@@ -193,9 +193,14 @@ def _init_container_sub_paths(pod: Pod, daemon: str) -> _SubPaths:
     return sub_paths
 
 
+def own_volume_names(policy: Policy) -> tuple[str, ...]:
+    """Return the names of injected volumes of a shareable kind, which are never shared, even if they are the pod's."""
+    return (policy.run_volume, policy.storage_volume, policy.config_volume, policy.client_volume)
+
+
 def _shareable_names(pod: Pod, policy: Policy, kinds: frozenset[str]) -> set[str]:
     """Return the names of the pod's own volumes of these kinds."""
-    own_volumes = (policy.run_volume, policy.storage_volume, policy.config_volume, policy.client_volume)
+    own_volumes = own_volume_names(policy)
     return {name for name, volume in pod.volumes.items() if volume.kind in kinds and name not in own_volumes}
 
 

@@ -17,6 +17,8 @@ import orjson
 from dind_webhook.injection import (
     DAEMON_PROGRAMS,
     DEFAULT_SOCKET,
+    INJECTED,
+    ISOLATION_VARIABLE,
     OPTIONS,
     PREFIX,
     PROC_PATHS,
@@ -33,7 +35,7 @@ from dind_webhook.injection import (
 )
 from dind_webhook.model import JsonObject
 from dind_webhook.mutating_policy.docker_config import HAS_HOMELESS
-from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed, closed_path, when
+from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed, closed_path, last_variable, when
 from dind_webhook.mutating_policy.isolation import isolation_messages
 from dind_webhook.mutating_policy.patterns import (
     HOMELESS,
@@ -49,7 +51,7 @@ from dind_webhook.mutating_policy.quantities import Quantity, list_quantities
 
 HOST_MEMBERS = ("hostNetwork", "hostPID", "hostIPC")
 # Words of pattern pods; `find_message` replaces them.
-_VOLUME, _KEY, _PATH, _VALUE = "example-volume", f"{PREFIX}example-key", "/example-path", "example-value"
+_VOLUME, _KEY, _PATH, _VALUE = "Example-Volume", f"{PREFIX}example-key", "/Example path", "Example value"
 
 
 class DenialRule(NamedTuple):
@@ -91,6 +93,7 @@ def denial_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
     yield DenialRule("ownDaemon", _own_daemon(policy, additions))
     yield DenialRule("nodeDockerSocket", _node_docker_socket(policy, additions))
     yield DenialRule("nameTaken", _name_taken(policy, additions))
+    yield DenialRule("foreignLabel", _foreign_label(policy, additions))
     yield DenialRule("foreignMounts", _foreign_mounts(policy, additions))
     yield DenialRule("mountPathTaken", _mount_path_taken(policy, additions))
     if additions.node_selector:
@@ -230,17 +233,30 @@ def _name_taken(policy: Policy, additions: Additions) -> str:
     return " + ".join(found)
 
 
+def _foreign_label(policy: Policy, additions: Additions) -> str:
+    key = cel_literal(INJECTED)
+    pod = pattern_pod(additions.mode)
+    pod["metadata"]["labels"] = {INJECTED: _VALUE}
+    label = f"object.metadata.?labels[?{key}]"
+    message = read_message(policy, pod, Reason.NAME_TAKEN, {_VALUE: f"{label}.value()"})
+    mode = cel_literal(str(additions.mode))
+    return when(f"{label}.orValue({mode}) != {mode}", message)
+
+
 def _foreign_mounts(policy: Policy, additions: Additions) -> str:
     names = _volume_names(additions)
     mount = {"name": names[0], "mountPath": _PATH}
     pod = injected_pattern(policy, pattern_pod(additions.mode))
     pod["spec"]["containers"][0]["volumeMounts"].append(mount)
-    words = {MAIN: "c.name", names[0]: "m.name", _PATH: "m.mountPath"}
+    # The name of the volume in quotes: without them, it may be a word of the sentence.
+    volume = f'"{names[0]}"'
+    words = {MAIN: "c.name", _PATH: "m.mountPath", volume: "'\"' + m.name + '\"'"}
     of_mount = read_message(policy, pod, Reason.NAME_TAKEN, words)
     pod = injected_pattern(policy, pattern_pod(additions.mode))
     pod["spec"]["containers"][0]["volumeDevices"] = [{"name": names[0], "devicePath": "/dev/example"}]
+    words = {MAIN: "c.name", volume: "'\"' + d.name + '\"'"}
     # In a user namespace, a pod with a device is denied before.
-    of_device = find_message(policy, pod, {Reason.NAME_TAKEN}, {MAIN: "c.name", names[0]: "d.name"})
+    of_device = find_message(policy, pod, {Reason.NAME_TAKEN}, words)
     is_added, is_added_device = (f"{name} in {cel_literal(names)}" for name in ("m.name", "d.name"))
     is_ours = _is_injected_mount(additions)
     if homeless := additions.homeless:
@@ -339,13 +355,12 @@ def _tls_variable(policy: Policy, additions: Additions) -> str:
 
 def sets_variable(name: str) -> str:
     """Return whether the container `c` sets a variable to something else than an empty text."""
-    value = "(e.?value.orValue('') != '' || has(e.valueFrom))"
-    return f"c.?env.orValue([]).exists(e, e.name == {cel_literal(name)} && {value})"
+    return last_variable(name, "e.?value.orValue('') != '' || has(e.valueFrom)")
 
 
 def docker_host(condition: str) -> str:
-    """Return whether every DOCKER_HOST of the container `c` meets a condition on `e`; true if there is none."""
-    return f"c.?env.orValue([]).all(e, e.name != 'DOCKER_HOST' || {condition})"
+    """Return whether the DOCKER_HOST of the container `c` meets a condition on `e`; true if it has none."""
+    return f"!{last_variable('DOCKER_HOST', f'!({condition})')}"
 
 
 class _StaleProblems:
@@ -383,6 +398,11 @@ class _StaleProblems:
         is_other = f"c.?securityContext.?privileged.orValue(false) != {cel_literal(security['privileged'])}"
         yield f"variables.ownContainers.filter(c, {is_other}).map(c, {message})"
         yield when(f"object.spec.?{self._other_member}.orValue([]).exists(c, c.name == {name})", message)
+        for variable in container.get("env", ()):
+            if variable["name"] == ISOLATION_VARIABLE:
+                message = self._message_with("env", [])
+                is_same = last_variable(variable["name"], f"e.?value.orValue('') == {cel_literal(variable['value'])}")
+                yield f"{own}.filter(c, !{is_same}).map(c, {message})"
         restart_policy = container.get("restartPolicy", "")
         message = self._message_with("restartPolicy", None if restart_policy else "Always")
         is_other = f"c.?restartPolicy.orValue('') != {cel_literal(restart_policy)}"

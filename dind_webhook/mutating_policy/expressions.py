@@ -33,6 +33,15 @@ def any_of(conditions: list[str]) -> str:
     return f"({' || '.join(conditions)})" if conditions else "false"
 
 
+def last_variable(name: str, condition: str) -> str:
+    """Return whether the container `c` sets a variable to a value that meets a condition on its entry `e`.
+
+    The last of several entries is in force.
+    """
+    entries = f"c.?env.orValue([]).filter(e, e.name == {cel_literal(name)})"
+    return f"[{entries}].exists(set, size(set) > 0 && [set[size(set) - 1]].exists(e, {condition}))"
+
+
 def let(name: str, value: str, result: str) -> str:
     """Return a list that an expression computes from a value, which gets a name in it, as CEL has no variables."""
     return f"[{value}].map({name}, {result}).flatten()"
@@ -66,6 +75,7 @@ __all__ = [
     "cel_literal",
     "closed",
     "closed_path",
+    "last_variable",
     "let",
     "member_operations",
     "when",

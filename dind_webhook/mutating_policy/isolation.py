@@ -7,8 +7,8 @@ from dind_webhook.injection import LARGEST_ID, NOT_IDMAPPABLE, Policy, Reason
 from dind_webhook.mutating_policy.expressions import cel_literal, when
 from dind_webhook.mutating_policy.patterns import MAIN, Additions, Words, find_message, pattern_pod
 
-_VALUE = "example-value"
-_VOLUME = "example-volume"
+_VALUE = "Example value"
+_VOLUME = "Example-Volume"
 _ID = LARGEST_ID + 1
 
 
@@ -19,9 +19,11 @@ def isolation_messages(policy: Policy, additions: Additions) -> Iterator[str]:
         return find_message(policy, pattern_pod(additions.mode, **pod), {Reason.ISOLATION}, words)
 
     name = "object.spec.?runtimeClassName.orValue('')"
-    if message := message_about({_VALUE: name}, spec={"runtimeClassName": _VALUE}):
-        own = additions.pod_members["runtimeClassName"]
+    own = additions.pod_members.get("runtimeClassName")
+    if own and (message := message_about({_VALUE: name}, spec={"runtimeClassName": _VALUE})):
         yield when(f"!({name} in {cel_literal(['', own])})", message)
+    if message := message_about({}, spec={"hostUsers": False}):
+        yield when("!object.spec.?hostUsers.orValue(true)", message)
     for member in ("hostUsers", "hostNetwork", "hostPID", "hostIPC"):
         if message := message_about({}, spec={member: True}):
             yield when(f"object.spec.?{member}.orValue(false)", message)

@@ -27,9 +27,16 @@ from dind_webhook.injection import (
 from dind_webhook.mutating_policy.denials import DenialRule, docker_host, sets_variable
 from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed, closed_path, when
 from dind_webhook.mutating_policy.isolation import isolation_messages
-from dind_webhook.mutating_policy.patterns import Additions, decide_pattern, find_message, pattern_pod
+from dind_webhook.mutating_policy.patterns import Additions, decide_pattern, find_message, pattern_pod, shares_volumes
 from dind_webhook.mutating_policy.quantities import Quantity, list_quantities
 
+# Within these bounds, volumes to share cost an API server less than it allows, also when an injected pod is seen again
+# (tests/e2e/test_mutating_policy.py).
+MAX_MOUNTS = 400
+MAX_PATHS_LENGTH = 8_000
+# With more mounts than these, there may be at most so many different paths.
+MAX_DISTINCT_MOUNTS = 200
+MAX_DISTINCT_PATHS = 40
 _WEBHOOK = "only the webhook dind-webhook can"
 
 
@@ -42,7 +49,7 @@ def limit_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
     if quantities := [quantity for quantity in list_quantities(policy) if quantity.is_allowed]:
         yield DenialRule("otherQuantity", " + ".join(map(_other_quantity, quantities)))
     of_host_users = find_message(policy, pattern_pod(mode, spec={"hostUsers": False}), {Reason.HOST_USERS})
-    if mode is Mode.SIDECAR and policy.defaults.isolation is Isolation.AUTO:
+    if policy.defaults.isolation is Isolation.AUTO and "hostUsers" in additions.pod_members:
         yield DenialRule("isolationLimit", _without_user_namespace(policy, additions))
     if mode is Mode.SIDECAR and policy.defaults.isolation is Isolation.NONE and not of_host_users:
         message = f"spec.hostUsers: false asks for isolation {Isolation.USERNS}, which {_WEBHOOK} give; remove it"
@@ -50,6 +57,8 @@ def limit_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
     if mode is Mode.DAEMONSET and policy.defaults.client:
         message = f"spec.hostUsers: false: {_WEBHOOK} give a Docker client to a pod in a user namespace; remove it"
         yield DenialRule("hostUsersLimit", when("!object.spec.?hostUsers.orValue(true)", cel_literal(message)))
+    if shares_volumes(policy, additions):
+        yield DenialRule("manyMounts", _many_mounts())
     yield DenialRule("possibleDaemon", _possible_daemon())
     if additions.container is not None:
         message = f"spec.resources of the pod cannot be compared with what injection needs: {_WEBHOOK}; remove it"
@@ -73,7 +82,10 @@ def accepted_texts(policy: Policy, mode: Mode) -> dict[str, list[str]]:
 
     Options whose quantity pods may choose are left out.
     """
-    plain = decide_pattern(policy, pattern_pod(mode))
+    # With a volume that the daemon may share
+    spec = {"volumes": [{"name": "Example-Work", "emptyDir": {}}]}
+    mounts = {"volumeMounts": [{"name": "Example-Work", "mountPath": "/Example path"}]}
+    plain = decide_pattern(policy, pattern_pod(mode, container=mounts, spec=spec))
     quantities = [quantity.option for quantity in list_quantities(policy)]
     accepted: dict[str, list[str]] = {}
     for option in OPTIONS:
@@ -85,7 +97,7 @@ def accepted_texts(policy: Policy, mode: Mode) -> dict[str, list[str]]:
         unset = option.is_quantity and value is None
         candidates = ["none"] if unset else dict.fromkeys((option.default, *_texts_of_default(value)))
         for text in candidates:
-            decision = decide_pattern(policy, pattern_pod(mode, {option.key: text}))
+            decision = decide_pattern(policy, pattern_pod(mode, {option.key: text}, container=mounts, spec=spec))
             if decision.outcome is Outcome.INJECTED and decision.operations == plain.operations:
                 texts.append(text)
         accepted[option.key] = texts
@@ -153,6 +165,20 @@ def _possible_daemon() -> str:
     )
     condition = any_of([f"({condition})" for condition in conditions])
     return f"variables.foreignContainers.filter(c, {condition}).map(c, {message})"
+
+
+def _many_mounts() -> str:
+    """Return the message about a pod whose mounts cost more to compare than an API server allows."""
+    length = "variables.mounts.map(m, m.mountPath.size()).sum()"
+    too_many = (
+        f"!variables.injected && (size(variables.mounts) > {MAX_MOUNTS} || {length} > {MAX_PATHS_LENGTH} || "
+        f"size(variables.mounts) > {MAX_DISTINCT_MOUNTS} && size(variables.distinctPaths) > {MAX_DISTINCT_PATHS})"
+    )
+    message = (
+        "'the containers have ' + string(size(variables.mounts)) + ' mounts, and "
+        f"{_WEBHOOK} compare so many, or so long paths, to share the volumes with the daemon; mount fewer'"
+    )
+    return when(too_many, message)
 
 
 def _path_with_dots() -> str:

@@ -11,6 +11,7 @@ from dind_webhook.injection import (
     TOKEN_VOLUME_PREFIX,
     Mode,
     Policy,
+    own_volume_names,
 )
 from dind_webhook.model import JsonObject
 from dind_webhook.mutating_policy.docker_config import HAS_HOMELESS, config_variables, homeless_entries
@@ -24,7 +25,7 @@ from dind_webhook.mutating_policy.expressions import (
     let,
     member_operations,
 )
-from dind_webhook.mutating_policy.patterns import Additions, ClientEnv
+from dind_webhook.mutating_policy.patterns import Additions, ClientEnv, shares_volumes
 
 # The annotation with the name of a container of the pod
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -41,8 +42,8 @@ def patch_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str,
     yield "addedAnnotations", _annotations(additions)
     if additions.container is not None:
         yield "isVariant", _variant_condition(additions)
-        if additions.mode is Mode.SIDECAR and policy.defaults.share_volumes is True:
-            yield from _shared_volume_variables(additions)
+        if shares_volumes(policy, additions):
+            yield from _shared_volume_variables(policy, additions)
             shared = "variables.sharedMounts"
         else:
             shared = "[]"
@@ -236,21 +237,16 @@ def _token_mounts() -> str:
     return let("names", volumes, let("found", mounts, first))
 
 
-def _shared_volume_variables(additions: Additions) -> Iterator[tuple[str, str]]:
+def _shared_volume_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str, str]]:
     """Yield the variables that end in `sharedMounts`, the entries of the clients' mounts that the daemon gets.
 
     The rules are those of `injection.shared_volumes`: mounts are named by their index in `mounts`.
     """
-    own = [volume["name"] for volume in additions.volumes]
-    if additions.homeless:
-        own.append(additions.homeless.volume["name"])
     kinds = any_of([f"has(v.{kind})" for kind in sorted(SHAREABLE_KINDS)])
-    yield "mounts", "variables.mainFirstClients.map(c, c.?volumeMounts.orValue([])).flatten()"
-    yield "paths", f"variables.mounts.map(m, {closed_path('m.mountPath')})"
-    yield "distinctPaths", "variables.paths.distinct()"
     # The first mount of a path decides what the daemon may see there, even if its own volume is not shared.
     yield "firstMounts", "variables.distinctPaths.map(p, variables.mounts[variables.paths.indexOf(p)])"
-    yield "shareable", f"variables.volumes.filter(v, {kinds} && !(v.name in {cel_literal(own)})).map(v, v.name)"
+    own = cel_literal(list(own_volume_names(policy)))
+    yield "shareable", f"variables.volumes.filter(v, {kinds} && !(v.name in {own})).map(v, v.name)"
     directories = (*SYSTEM_DIRECTORIES, DATA_ROOT, "/run", additions.client_mounts[0]["mountPath"])
     reserved = cel_literal(list(dict.fromkeys(map(closed, directories))))
     yield "freePaths", f"variables.distinctPaths.filter(p, !{reserved}.exists(r, p.startsWith(r) || r.startsWith(p)))"

@@ -17,9 +17,9 @@ from dind_webhook.strict_policy import cel_literal
 
 # Expressions, by the words of a pattern pod that they replace
 Words: TypeAlias = Mapping[str, str]
-# The container of every pattern pod
-MAIN = "example-container"
-_INIT = {"name": "example-init", "image": "example"}
+# The container of every pattern pod. No object has such a name, and no operator names one so.
+MAIN = "Example-Container"
+_INIT = {"name": "Example-Init", "image": "example"}
 # Those that an isolation needs
 _ISOLATION_MEMBERS = ("hostUsers", "runtimeClassName")
 _POD_MEMBERS = frozenset(
@@ -69,11 +69,11 @@ class ClientEnv(NamedTuple):
 class Additions(NamedTuple):
     """Everything that a mode adds to a pod whose own members do not matter.
 
-    `container` is None if the mode adds none. It has neither its mounts nor the members of `variants`: in a pod to
-    which the condition of the mode applies, the container has the first of the two maps, otherwise the second. Each
-    client gets `client_mounts` and those variables of `client_env` that it lacks; init containers are clients if
-    `serves_init`. `homeless` is None if no client gets a directory at `/.docker`. The pod's spec gets those of
-    `pod_members` that it lacks.
+    `container` is None, and `container_name` empty, if the mode adds none. It has neither its mounts nor the members of
+    `variants`: in a pod to which the condition of the mode applies, the container has the first of the two maps,
+    otherwise the second. Each client gets `client_mounts` and those variables of `client_env` that it lacks; init
+    containers are clients if `serves_init`. `homeless` is None if no client gets a directory at `/.docker`. The pod's
+    spec gets those of `pod_members` that it lacks.
     """
 
     mode: Mode
@@ -151,7 +151,9 @@ def read_additions(policy: Policy, mode: Mode) -> Additions:
     policy = with_markers(policy)
     pod = injected_pattern(policy, pattern_pod(mode, spec={"initContainers": [_INIT]}))
     spec, metadata = pod["spec"], pod["metadata"]
-    name = policy.container_name if mode is Mode.SIDECAR else policy.wait_container_name
+    own = policy.container_name if mode is Mode.SIDECAR else policy.wait_container_name
+    # Without a container of ours, one of that name is a client.
+    name = own if any(each["name"] == own for each in (*spec["containers"], *spec["initContainers"])) else ""
     main, init = (_find_container(spec[member], own) for member, own in _CLIENTS)
     if unknown := sorted({*(spec.keys() - _POD_MEMBERS), *((main.keys() | init.keys()) - _CLIENT_MEMBERS)}):
         raise LookupError(f"injection adds {', '.join(unknown)}, which no policy places")
@@ -181,6 +183,11 @@ def read_additions(policy: Policy, mode: Mode) -> Additions:
         quantities=quantities,
         variant_quantities=variant_quantities,
     )
+
+
+def shares_volumes(policy: Policy, additions: Additions) -> bool:
+    """Return whether the daemon of a mode gets the clients' volumes."""
+    return additions.mode is Mode.SIDECAR and policy.defaults.share_volumes is True
 
 
 # The client of a pattern pod is not root and has no home.

@@ -70,8 +70,12 @@ def _variant_objects(policy: Policy, name: str, suffix: str, conditions: list[Js
         if decide_pattern(policy, pattern_pod(mode)).outcome is Outcome.DENIED:
             # `_request_spec` refuses all pods of this mode.
             continue
-        additions = read_additions(policy, mode)
-        variables = list(mode_variables(policy, additions))
+        try:
+            additions = read_additions(policy, mode)
+            variables = list(mode_variables(policy, additions))
+        except LookupError as error:
+            problem = f"injection: these settings cannot become a policy of the API server for mode {mode}: {error}"
+            raise SettingsError([problem]) from error
         policy_name = f"{name}-{mode}{suffix}"
         yield from _mutating(policy_name, policy, additions, variables, conditions)
         yield from _validating(policy_name, _mode_spec(policy_name, mode, variables, conditions), _OPTED_IN)
@@ -120,7 +124,7 @@ def _mode_spec(
 
 def _request_spec(policy: Policy, conditions: list[JsonObject]) -> JsonObject:
     """Return the validating policy of what no mode's policy sees: unknown values, modes that are off, the socket."""
-    by_annotation = pattern_pod("example-value")
+    by_annotation = pattern_pod("Example value")
     by_label = {**by_annotation, "metadata": {"labels": by_annotation["metadata"]["annotations"]}}
     unknown = (_read_message_of_value(policy, pod) for pod in (by_annotation, by_label))
     accepted = cel_literal([str(mode) for mode in Mode] + ["disabled"])
@@ -135,7 +139,10 @@ def _request_spec(policy: Policy, conditions: list[JsonObject]) -> JsonObject:
     ]
     if policy.modes:
         label = cel_literal(NODE_SOCKET)
-        replaces = f"namespaceObject.metadata.?labels[?{label}].orValue('') == 'replace'"
+        replaces = (
+            f"namespaceObject.metadata.?labels[?{label}].orValue('') == 'replace' "
+            f"&& variables.annotations[?{label}].orValue('') != 'deny'"
+        )
         asks = "variables.asks && variables.mode != 'disabled'"
         validations.append(_validation(f"!({asks} && {replaces} && {_HAS_SOCKET})", socket_replacement_message(policy)))
         annotation = f"variables.annotations[?{label}].orValue('') == 'replace'"
@@ -145,7 +152,7 @@ def _request_spec(policy: Policy, conditions: list[JsonObject]) -> JsonObject:
 
 
 def _read_message_of_value(policy: Policy, pod: JsonObject) -> str:
-    return read_message(policy, pod, Reason.UNKNOWN_VALUE, {"example-value": "variables.said.value()"})
+    return read_message(policy, pod, Reason.UNKNOWN_VALUE, {"Example value": "variables.said.value()"})
 
 
 def _by_source(annotation: str, label: str) -> str:

@@ -364,6 +364,116 @@ def test_what_the_operator_sets_is_placed_as_by_the_core(kube: Kube, operators: 
     assert all("hostUsers" in message or "isolation none" in message for message in refused.values()), refused
 
 
+def with_env(*variables: tuple[str, str]) -> Manifest:
+    env = [{"name": name, "value": value} for name, value in variables]
+    return {"containers": [{"name": "build", "image": "x", "env": env}]}
+
+
+def with_volume(volume: str) -> Manifest:
+    mount = {"name": volume, "mountPath": "/work"}
+    return {
+        "containers": [{"name": "build", "image": "x", "volumeMounts": [mount]}],
+        "volumes": [{"name": volume, "emptyDir": {}}],
+    }
+
+
+_OURS = "unix:///run/dind/docker.sock"
+# Pods for which rules of the core and conditions of the policies once differed, with the operator's settings
+ONCE_DIFFERENT: list[tuple[dict[str, Any], Manifest]] = [
+    ({}, with_volume("dind-client")),
+    ({}, with_volume("dind-config")),
+    ({"storage": False}, with_volume("dind-storage")),
+    ({"defaults": {"registry-secret": "registry"}}, with_volume("dind-config")),
+    ({"defaults": {"wait": "false"}}, {"containers": [{"name": "dind-wait", "image": "x"}]}),
+    ({"defaults": {"isolation": "auto", "group": "70000"}}, {}),
+    ({"defaults": {"isolation": "auto", "group": "70000"}}, {"hostUsers": False}),
+    ({}, with_env(("DOCKER_TLS_VERIFY", "1"), ("DOCKER_TLS_VERIFY", ""))),
+    ({}, with_env(("DOCKER_TLS_VERIFY", ""), ("DOCKER_TLS_VERIFY", "1"))),
+    ({}, with_env(("DOCKER_TLS_VERIFY", "1"), ("DOCKER_HOST", "tcp://a:2376"), ("DOCKER_HOST", _OURS))),
+    ({}, with_env(("DOCKER_TLS_VERIFY", "1"), ("DOCKER_HOST", _OURS), ("DOCKER_HOST", "tcp://a:2376"))),
+    ({}, {"containers": [{"name": "own", "image": "plugins/gcr", "securityContext": {"privileged": True}}]}),
+]
+
+
+@pytest.mark.parametrize("constants", [{}, *(each for each, _ in ONCE_DIFFERENT if each)], ids=json.dumps)
+def test_the_policies_follow_the_core_in_rare_pods(kube: Kube, operators: Operators, constants: Any) -> None:
+    operators.close()
+    with ExitStack() as stack:
+        operator = Operator(kube, stack, make_policy(InjectionSettings.model_validate(constants)))
+        for mode in ("sidecar", "daemonset"):
+            for spec in (spec for each, spec in ONCE_DIFFERENT if each == constants):
+                check(operator, operators.outside, a_pod(mode, **spec))
+            for value in (mode, "x", "", "sidecar"):
+                pod = a_pod(mode)
+                pod["metadata"]["labels"] = {"dind.io/injected": value}
+                check(operator, operators.outside, pod)
+
+
+def test_a_pod_may_not_ask_for_shares_that_the_policies_do_not_place(kube: Kube, operators: Operators) -> None:
+    operators.close()
+    with ExitStack() as stack:
+        settings = InjectionSettings.model_validate({"defaults": {"share-volumes": "false"}})
+        operator = Operator(kube, stack, make_policy(settings))
+        for mode, text in (("sidecar", "true"), ("sidecar", "false"), ("daemonset", "true")):
+            pod = a_pod(mode, {"dind.io/share-volumes": text}, **with_volume("work"))
+            check(operator, operators.outside, pod)
+
+
+@pytest.mark.parametrize("env", [[], [{"name": "DIND_ISOLATION", "value": "none"}]], ids=["without", "another"])
+def test_a_changed_isolation_of_an_injected_pod_is_denied(kube: Kube, operators: Operators, env: Any) -> None:
+    operators.close()
+    with ExitStack() as stack:
+        settings = InjectionSettings.model_validate({"defaults": {"isolation": "userns"}})
+        operator = Operator(kube, stack, make_policy(settings))
+        injected = ask(operator.namespace("enabled"), a_pod("sidecar")).pod
+        assert injected is not None
+        (daemon,) = (each for each in injected["spec"]["initContainers"] if each["name"] == "dind")
+        daemon["env"] = [each for each in daemon["env"] if each["name"] != "DIND_ISOLATION"] + env
+        message = check(operator, operators.outside, without_server_members(injected))
+        assert "whose variable DIND_ISOLATION another webhook may have changed" in message
+
+
+def pod_of_mounts(containers: int, own: int, shared: int, directory: str = "/w") -> Manifest:
+    """Return a pod whose containers each mount so many paths of their own, and so many of all."""
+    made = []
+    for container in range(containers):
+        paths = [f"{directory}/{container}/{n}" for n in range(own)] + [f"{directory}/all/{n}" for n in range(shared)]
+        mounts = [{"name": "work", "mountPath": path, "subPath": f"s{number}"} for number, path in enumerate(paths)]
+        made.append({"name": f"c{container}", "image": "x", "volumeMounts": mounts})
+    return a_pod("sidecar", containers=made, volumes=[{"name": "work", "emptyDir": {}}])
+
+
+# At the bounds of `_many_mounts`; each container also mounts the token.
+MANY_MOUNTS = [
+    (1, 199, 0, "/w"),
+    (50, 3, 0, "/w"),
+    (1, 110, 0, f"/{'long-name/' * 6}"),
+    (4, 0, 25, f"/{'long-name/' * 6}"),
+    (50, 0, 7, "/w"),
+    (10, 0, 39, "/w"),
+    # Each step of Tekton mounts the directories of all steps.
+    (14, 1, 24, "/tekton"),
+]
+
+
+@pytest.mark.parametrize(("containers", "own", "shared", "directory"), MANY_MOUNTS)
+def test_mounts_within_the_bounds_cost_no_more_than_an_api_server_allows(
+    operators: Operators, containers: int, own: int, shared: int, directory: str
+) -> None:
+    operator = operators.of_defaults()
+    pod = pod_of_mounts(containers, own, shared, directory)
+    assert check(operator, operators.outside, pod) == ""
+    injected = ask(operator.namespace("enabled"), pod).pod
+    assert injected is not None
+    assert check(operator, operators.outside, without_server_members(injected)) == ""
+
+
+@pytest.mark.parametrize(("containers", "own", "shared"), [(1, 400, 0), (50, 4, 0), (50, 0, 8), (12, 1, 31)])
+def test_more_mounts_are_refused_with_a_sentence(operators: Operators, containers: int, own: int, shared: int) -> None:
+    message = check(operators.of_defaults(), operators.outside, pod_of_mounts(containers, own, shared))
+    assert "mounts, and only the webhook dind-webhook can compare so many" in message
+
+
 QUANTITIES = [
     {"cpu-request": "1", "cpu-limit": "1.5", "memory-request": "1.5Gi", "memory-limit": "3G"},
     {"cpu-request": "0.5", "memory-limit": "8589934592", "ephemeral-storage-request": "3Gi", "storage-size": "50Gi"},

@@ -15,6 +15,7 @@ from dind_webhook.injection import (
     Policy,
     Reason,
     inject,
+    own_daemon,
 )
 from dind_webhook.model import JsonObject
 
@@ -105,6 +106,11 @@ def test_the_expressions_for_other_engines_match_every_daemon(container: JsonObj
     elif evidence.startswith("image"):
         pattern = MAY_BE_DAEMON_IMAGE if "securityContext" in container else MAY_BE_UNPRIVILEGED_DAEMON_IMAGE
         assert re.search(pattern, container["image"])
+
+
+@pytest.mark.parametrize("image", sorted(own_daemon._DAEMON_IMAGES))  # noqa: SLF001
+def test_the_expressions_for_other_engines_match_every_image_of_a_plugin(image: str) -> None:
+    assert re.search(MAY_BE_DAEMON_IMAGE, f"registry.example/{image}:1")
 
 
 def _pod_with(
