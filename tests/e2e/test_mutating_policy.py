@@ -409,6 +409,12 @@ def test_the_policies_follow_the_core_in_rare_pods(kube: Kube, operators: Operat
                 check(operator, operators.outside, pod)
 
 
+def test_a_pod_that_keeps_the_socket_of_the_node_is_left_alone(operators: Operators) -> None:
+    pod = a_pod("", volumes=[{"name": "node", "hostPath": {"path": "/var/run/docker.sock"}}])
+    pod["metadata"]["annotations"] = {"dind.io/node-socket": "deny"}
+    assert check(operators.of_defaults(), operators.outside, pod, "dind.io/node-socket=replace") == ""
+
+
 def test_a_pod_may_not_ask_for_shares_that_the_policies_do_not_place(kube: Kube, operators: Operators) -> None:
     operators.close()
     with ExitStack() as stack:
