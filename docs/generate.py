@@ -363,7 +363,8 @@ def _chart_section(minimum: str) -> str:
 
 `engine: policy` installs the policies instead of the webhook: there is no Deployment, Service, certificate, account or
 webhook configuration. The daemons, the cache, pre-pull and the [strict policy](security.md) do not depend on the
-engine. `webhook.exemptNamespaces`, `namespaceSelector`, `objectSelector` and `matchConditions` select the pods of both.
+engine. `webhook.exemptNamespaces`, `namespaceSelector`, `objectSelector` and `matchConditions` select the pods of both,
+and `failurePolicy` says what becomes of a pod for which an expression fails.
 
 ```sh
 helm upgrade dind-webhook CHART --namespace dind-webhook --reuse-values --set engine=policy

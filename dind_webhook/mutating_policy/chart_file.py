@@ -38,7 +38,8 @@ class Placeholder(NamedTuple):
 
 # The patterns leave out what CEL or JSON would escape, and zero. Names are last: a number in them may be a placeholder.
 PLACEHOLDERS = (
-    Placeholder(("defaults", "group"), "56789123", "^[1-9][0-9]{0,8}$"),
+    # User namespaces have no larger groups.
+    Placeholder(("defaults", "group"), "64123", "^([1-9][0-9]{0,3}|[1-5][0-9]{4})$"),
     Placeholder(("defaults", "cpu-request"), "13579u", CPU_PATTERN),
     Placeholder(("defaults", "cpu-limit"), "8642013", CPU_PATTERN),
     Placeholder(("defaults", "memory-request"), "24681Ki", BYTES_PATTERN),

@@ -200,6 +200,12 @@ def test_the_policies_are_in_force_where_the_webhook_is_called() -> None:
             assert each["spec"]["matchConditions"][-1] == {"name": "own", "expression": "true"}
 
 
+@pytest.mark.parametrize("failure", ["Fail", "Ignore"])
+def test_an_expression_that_fails_counts_as_a_webhook_that_is_down(failure: str) -> None:
+    objects = injecting(render({**POLICY, "webhook": {"failurePolicy": failure}}))
+    assert {each["spec"]["failurePolicy"] for each in objects if not each["kind"].endswith("Binding")} == {failure}
+
+
 def test_the_policy_that_checks_injected_pods_stays_through_a_switch() -> None:
     """An API server learns new policies after a second: until then, only this one denies pods without Docker."""
     webhook, policy = (

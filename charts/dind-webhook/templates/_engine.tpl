@@ -77,6 +77,7 @@ placeholders for the values of some settings, because helm cannot run the code t
 {{- with $root.Values.webhook.objectSelector -}}{{- $_ := set (get $spec $member) "objectSelector" . -}}{{- end -}}
 {{- end -}}
 {{- end -}}
+{{- if hasKey $spec "failurePolicy" -}}{{- $_ := set $spec "failurePolicy" $root.Values.webhook.failurePolicy -}}{{- end -}}
 {{- if hasKey $spec "matchConditions" -}}
 {{- $_ := set $spec "matchConditions" (concat $spec.matchConditions ($root.Values.webhook.matchConditions | default list)) -}}
 {{- end -}}
