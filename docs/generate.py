@@ -309,7 +309,7 @@ The exit code is 0, or 2 if the settings cannot become policies, or if the API s
 | MutatingAdmissionPolicy `dind-webhook-sidecar`, `dind-webhook-daemonset` | injects the pods of a mode |
 | ValidatingAdmissionPolicy of the same names | denies what the webhook denies, and what the policy cannot inject |
 | ValidatingAdmissionPolicy `dind-webhook` | denies unknown values of `dind.io/inject`, and modes that are off |
-| ValidatingAdmissionPolicy `dind-webhook-node-socket` | denies that the node's socket is replaced |
+| ValidatingAdmissionPolicy `dind-webhook-node-socket` | denies pods that want the node's socket replaced |
 
 Each has a binding of its name. Entries of `injection.namespaces` have policies of their own, with a number in the name.
 `kube-system`, `kube-public` and `kube-node-lease` are left out. Write and apply the policies again after a change of
@@ -401,8 +401,8 @@ With `engine: both`, a pod that only the webhook can inject is denied, as with `
 
 A switch at once is shorter, but an API server learns new policies only after a second or so, and the webhook is gone
 then. In that time, and until a new webhook is ready, pods that ask for Docker themselves are denied by the policy of
-`policy.enabled`, and their controllers create them again. Pods of which only the namespace asks are created without
-Docker.
+`policy.enabled`, and their controllers create them again. Pods that only their namespace asks for get no Docker
+then.
 
 """
 

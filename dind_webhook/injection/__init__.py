@@ -50,7 +50,7 @@ from dind_webhook.injection.message_parts import abbreviate, join_first, quote, 
 from dind_webhook.injection.misplaced import MisplacedKey, misplaced_keys
 from dind_webhook.injection.node_sockets import PROC_PATHS, NodeSocket, find_node_socket
 from dind_webhook.injection.option_table import OPTIONS, Option, built_in_options
-from dind_webhook.injection.options import DaemonFile, Isolation, Mirror, Options, Placement, StorageMedium
+from dind_webhook.injection.options import DaemonFile, Isolation, Mirror, Options, Placement, StorageMedium, TcpAddress
 from dind_webhook.injection.own_daemon import (
     DAEMON_PROGRAMS,
     DAEMON_VARIABLES,
@@ -158,6 +158,7 @@ __all__ = [
     "Rule",
     "RuleState",
     "StorageMedium",
+    "TcpAddress",
     "abbreviate",
     "apply_defaults",
     "built_in_options",

@@ -23,6 +23,7 @@ from dind_webhook.injection import (
     Outcome,
     Policy,
     Reason,
+    TcpAddress,
 )
 from dind_webhook.mutating_policy.denials import DenialRule, docker_host, sets_variable
 from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed, closed_path, when
@@ -110,6 +111,8 @@ def _texts_of_default(value: object) -> list[str]:
         return ["true" if value else "false"]
     if value == DEFAULT_CLIENT_DIRECTORY:
         return ["true", DEFAULT_CLIENT_DIRECTORY]
+    if isinstance(value, TcpAddress):
+        return [str(value)]
     if isinstance(value, tuple):
         return [",".join(map(str, value))] if all(isinstance(item, str | Mirror) for item in value) else []
     return [] if value is None else [str(value)]

@@ -25,6 +25,11 @@ def test_the_operators_default_is_accepted_instead_of_the_built_in_one() -> None
     assert texts["dind.io/registry-mirrors"] == ["docker.io=https://a,ghcr.io=https://b"]
 
 
+def test_the_operators_address_may_be_repeated() -> None:
+    settings = InjectionSettings(defaults={"tcp": "127.0.0.1:2375"}, allowed_options=frozenset({"tcp"}))
+    assert accepted_texts(make_policy(settings), Mode.SIDECAR) == {"dind.io/tcp": ["127.0.0.1:2375"]}
+
+
 def test_the_default_of_the_client_may_be_written_out() -> None:
     texts = accepted_texts(make_policy(InjectionSettings(defaults={"client": "true"})), Mode.SIDECAR)
     assert texts["dind.io/client"] == ["true", "/usr/local/sbin"]
