@@ -80,7 +80,9 @@ def make(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     (tmp_path / "bin/python").symlink_to(Path(sys.executable).resolve())
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        names = {name: value for name, value in os.environ.items() if name not in {"OWNER", "REGISTRY", "TAG"}}
+        # Those of the outer make too, with which this one would print the directory.
+        ours = {"OWNER", "REGISTRY", "TAG", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+        names = {name: value for name, value in os.environ.items() if name not in ours}
         environment = {**names, "DIND_WEBHOOK_TOOLS": "/dev/null/x", **variables}
         command = ["make", "-f", ROOT / "Makefile", "release", f"BIN={tmp_path}/bin", "VENV=/dev/null", *arguments]
         return subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
