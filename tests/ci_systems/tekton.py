@@ -11,7 +11,7 @@ from cluster import local_node
 from cluster.cluster import Cluster
 from cluster.go import Go, Program
 from cluster.steps import step
-from kube import Manifest
+from kube import Manifest, until
 from program_image import load_program
 
 MODULE = "github.com/tektoncd/pipeline"
@@ -44,6 +44,7 @@ def install(node: Cluster) -> None:
         _kubectl(node, "wait", "--for=condition=Established", *crds, "--timeout=60s")
         for name in ("tekton-pipelines-webhook", "tekton-pipelines-controller"):
             _kubectl(node, "rollout", "status", f"deployment/{name}", f"--namespace={NAMESPACE}", "--timeout=180s")
+        until("Tekton's webhook to answer", lambda: _webhook_answers(node))
 
 
 def _image(name: str) -> str:
@@ -85,8 +86,25 @@ def _fit(spec: Manifest) -> None:
             container[probe] |= {"timeoutSeconds": 20, "failureThreshold": 10}
 
 
+def _webhook_answers(node: Cluster) -> bool:
+    """Return whether TaskRuns can be made: the pod of the webhook is ready before it listens."""
+    run = {
+        "apiVersion": "tekton.dev/v1",
+        "kind": "TaskRun",
+        "metadata": {"name": "run"},
+        "spec": {"taskSpec": {"steps": [{"name": "step", "image": _SHELL}]}},
+    }
+    return not _run_kubectl(node, "create", "--dry-run=server", "--filename=-", manifests=[run]).returncode
+
+
 def _kubectl(node: Cluster, *arguments: str, manifests: Iterable[Manifest] = ()) -> None:
+    done = _run_kubectl(node, *arguments, manifests=manifests)
+    assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+
+
+def _run_kubectl(
+    node: Cluster, *arguments: str, manifests: Iterable[Manifest] = ()
+) -> subprocess.CompletedProcess[str]:
     text = yaml.safe_dump_all(list(manifests))
     command = [node.binaries.kubectl, f"--kubeconfig={node.kubeconfig}", *arguments]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
