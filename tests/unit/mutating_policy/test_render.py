@@ -82,6 +82,31 @@ def test_a_mode_that_no_pod_can_have_is_refused_with_the_words_of_the_core() -> 
     assert any("cannot be combined with a read-only hostPath" in message for message in messages)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"defaults": {"isolation": "auto", "group": "70000"}},
+        {"node_selector": {"pool": "example-value"}},
+        {"run_volume": "example-volume"},
+        {"container_name": "example-container"},
+        {"defaults": {"socket-dir": "/example-path"}},
+    ],
+)
+def test_no_word_of_the_operator_is_taken_for_one_of_a_pattern_pod(settings: JsonObject) -> None:
+    assert ("MutatingAdmissionPolicy", "dind-sidecar") in render(**settings)
+
+
+def test_a_name_that_is_a_word_of_the_messages_replaces_no_other_word() -> None:
+    text = json.dumps(mutating(run_volume="volume"))
+    assert "mounts volume " in text
+    assert "may mount a volume of that name" in text
+
+
+def test_settings_for_which_the_core_has_no_pattern_are_refused_with_a_sentence() -> None:
+    with pytest.raises(SettingsError, match="cannot become a policy of the API server for mode sidecar: "):
+        render(node_selector={"kubernetes.io/os": "windows"})
+
+
 @pytest.mark.parametrize("value", ["docker:29-dind", "/run/other", "172.30.0.0/16", "--debug", "9Gi"])
 def test_the_operators_constants_are_in_the_patch(value: str) -> None:
     defaults = {
