@@ -39,7 +39,10 @@ from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed
 from dind_webhook.mutating_policy.isolation import isolation_messages
 from dind_webhook.mutating_policy.patterns import (
     HOMELESS,
+    HOST_MEMBERS,
     MAIN,
+    VALUE,
+    VOLUME,
     Additions,
     Words,
     find_message,
@@ -49,9 +52,8 @@ from dind_webhook.mutating_policy.patterns import (
 )
 from dind_webhook.mutating_policy.quantities import Quantity, list_quantities
 
-HOST_MEMBERS = ("hostNetwork", "hostPID", "hostIPC")
 # Words of pattern pods; `find_message` replaces them.
-_VOLUME, _KEY, _PATH, _VALUE = "Example-Volume", f"{PREFIX}example-key", "/Example path", "Example value"
+_KEY, _PATH = f"{PREFIX}example-key", "/Example path"
 
 
 class DenialRule(NamedTuple):
@@ -103,7 +105,7 @@ def denial_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
 
 def socket_replacement_message(policy: Policy) -> str:
     """Return the message for a pod in a namespace that asks to replace the node's socket, with the socket."""
-    volume = {"name": _VOLUME, "hostPath": {"path": DEFAULT_SOCKET}}
+    volume = {"name": VOLUME, "hostPath": {"path": DEFAULT_SOCKET}}
     pod = pattern_pod(min(policy.modes), spec={"volumes": [volume]})
     decision = decide_for_namespace(pod, "", policy, node_socket_label="replace")
     if decision.reason is not Reason.OPTION_NOT_ALLOWED:
@@ -189,8 +191,8 @@ def _is_docker_socket(path: str, *, is_exact: bool) -> bool:
 def _node_docker_socket(policy: Policy, additions: Additions) -> str:
     found = []
     for path, is_exact in ((DEFAULT_SOCKET, True), ("/run", False)):
-        pod = pattern_pod(additions.mode, spec={"volumes": [{"name": _VOLUME, "hostPath": {"path": path}}]})
-        words = {_VOLUME: "v.name", path: "v.hostPath.path"}
+        pod = pattern_pod(additions.mode, spec={"volumes": [{"name": VOLUME, "hostPath": {"path": path}}]})
+        words = {VOLUME: "v.name", path: "v.hostPath.path"}
         message = read_message(policy, pod, Reason.NODE_DOCKER_SOCKET, words)
         condition = (
             f"has(v.hostPath) && {docker_socket_condition(is_exact=is_exact)} && !{_is_injected_volume(additions)}"
@@ -236,9 +238,9 @@ def _name_taken(policy: Policy, additions: Additions) -> str:
 def _foreign_label(policy: Policy, additions: Additions) -> str:
     key = cel_literal(INJECTED)
     pod = pattern_pod(additions.mode)
-    pod["metadata"]["labels"] = {INJECTED: _VALUE}
+    pod["metadata"]["labels"] = {INJECTED: VALUE}
     label = f"object.metadata.?labels[?{key}]"
-    message = read_message(policy, pod, Reason.NAME_TAKEN, {_VALUE: f"{label}.value()"})
+    message = read_message(policy, pod, Reason.NAME_TAKEN, {VALUE: f"{label}.value()"})
     mode = cel_literal(str(additions.mode))
     return when(f"{label}.orValue({mode}) != {mode}", message)
 
@@ -303,13 +305,13 @@ def _mount_path_taken(policy: Policy, additions: Additions) -> str:
     for desired in additions.client_mounts:
         # The core writes the pod's path as it is and its own path without a closing slash.
         path = f"{desired['mountPath']}/"
-        mount = {"name": _VOLUME, "mountPath": path}
+        mount = {"name": VOLUME, "mountPath": path}
         pod = pattern_pod(
             additions.mode,
             container={"volumeMounts": [mount]},
-            spec={"volumes": [{"name": _VOLUME, "secret": {}}]},
+            spec={"volumes": [{"name": VOLUME, "secret": {}}]},
         )
-        words = {MAIN: "c.name", _VOLUME: "m.name", path: "m.mountPath"}
+        words = {MAIN: "c.name", VOLUME: "m.name", path: "m.mountPath"}
         message = read_message(policy, pod, Reason.MOUNT_PATH_TAKEN, words)
         found.append(f"c.?volumeMounts.orValue([]).filter(m, {_is_in_the_way(desired)}).map(m, {message})")
     return f"variables.clients.map(c, {' + '.join(found)}).flatten()"
@@ -337,7 +339,7 @@ def _other_nodes(policy: Policy, additions: Additions) -> str:
 
     found = []
     for key, value in additions.node_selector.items():
-        pod = pattern_pod(additions.mode, spec={"nodeSelector": {key: _VALUE}})
+        pod = pattern_pod(additions.mode, spec={"nodeSelector": {key: VALUE}})
         found.append(when(*_other_label(key, value, message)))
     return " + ".join(found)
 
@@ -383,7 +385,7 @@ class _StaleProblems:
             yield self._of_homeless_volume(self._additions.homeless.volume["name"])
         for key, value in self._additions.node_selector.items():
             pod = deepcopy(self._injected)
-            pod["spec"]["nodeSelector"][key] = _VALUE
+            pod["spec"]["nodeSelector"][key] = VALUE
             yield when(*_other_label(key, value, partial(self._message, pod)))
         yield from self._of_isolation()
 
@@ -468,7 +470,7 @@ def _other_label(key: str, value: str, message: Callable[[Words], str]) -> tuple
     """Return whether the pod's nodeSelector has another value of a label, and the message about that value."""
     own, desired = cel_literal(key), cel_literal(value)
     condition = f"object.spec.?nodeSelector[?{own}].orValue({desired}) != {desired}"
-    return condition, message({_VALUE: f"object.spec.nodeSelector[{own}]"})
+    return condition, message({VALUE: f"object.spec.nodeSelector[{own}]"})
 
 
 def _volume_names(additions: Additions) -> list[str]:

@@ -3,7 +3,7 @@
 The expressions are about a client `c`.
 """
 
-from dind_webhook.mutating_policy.expressions import cel_literal, closed, closed_path
+from dind_webhook.mutating_policy.expressions import cel_literal, closed, closed_path, last_variable
 from dind_webhook.mutating_policy.patterns import MAIN, ClientEnv, HomelessAdditions
 
 # Whether a pod has clients without a home that they can write (`find_homeless_clients`)
@@ -21,9 +21,10 @@ def homeless_names(homeless: HomelessAdditions | None) -> str:
         for member in ("runAsUser", "runAsNonRoot")
     )
     states_non_root = f"({user}.hasValue() ? {user}.value() != 0 : {non_root}.orValue(false))"
+    has_root_home = last_variable("HOME", "e.?value.orValue('') == '/'")
     is_homeless = (
         f"{_CONFIG_MOUNTS}.size() > 0 ? {_CONFIG_MOUNTS}.all(m, m.name == {volume}) "
-        f": !{_sets('DOCKER_CONFIG')} && ({_sets('HOME')} ? {_value_of('HOME')} == '/' : {states_non_root})"
+        f": !{_sets('DOCKER_CONFIG')} && ({_sets('HOME')} ? {has_root_home} : {states_non_root})"
     )
     return f"variables.clients.filter(c, {is_homeless}).map(c, c.name)"
 
@@ -42,16 +43,10 @@ def homeless_entries(homeless: HomelessAdditions | None) -> str:
 def config_variables(env: ClientEnv) -> str:
     """Return the variables that lead the client to its configuration, or nothing if it has one of its own."""
     directory = next(each["value"] for each in env.of_config if each["name"] == "DOCKER_CONFIG")
-    is_other = f"{_sets('DOCKER_CONFIG')} && {_value_of('DOCKER_CONFIG')} != {cel_literal(directory)}"
+    is_other = last_variable("DOCKER_CONFIG", f"e.?value.orValue('') != {cel_literal(directory)}")
     variables = cel_literal(env.of_config, {MAIN: "c.name"})
     return f"({is_other} || {_CONFIG_MOUNTS}.size() > 0 ? [] : {variables})"
 
 
 def _sets(name: str) -> str:
     return f"c.?env.orValue([]).exists(e, e.name == {cel_literal(name)})"
-
-
-def _value_of(name: str) -> str:
-    """Return the value of a variable that the client sets. The last of several is in force."""
-    values = f"c.env.filter(e, e.name == {cel_literal(name)})"
-    return f"{values}[size({values}) - 1].?value.orValue('')"

@@ -5,10 +5,17 @@ from typing import Any
 
 from dind_webhook.injection import LARGEST_ID, NOT_IDMAPPABLE, Policy, Reason
 from dind_webhook.mutating_policy.expressions import cel_literal, when
-from dind_webhook.mutating_policy.patterns import MAIN, Additions, Words, find_message, pattern_pod
+from dind_webhook.mutating_policy.patterns import (
+    HOST_MEMBERS,
+    MAIN,
+    VALUE,
+    VOLUME,
+    Additions,
+    Words,
+    find_message,
+    pattern_pod,
+)
 
-_VALUE = "Example value"
-_VOLUME = "Example-Volume"
 _ID = LARGEST_ID + 1
 
 
@@ -20,18 +27,18 @@ def isolation_messages(policy: Policy, additions: Additions) -> Iterator[str]:
 
     name = "object.spec.?runtimeClassName.orValue('')"
     own = additions.pod_members.get("runtimeClassName")
-    if own and (message := message_about({_VALUE: name}, spec={"runtimeClassName": _VALUE})):
+    if own and (message := message_about({VALUE: name}, spec={"runtimeClassName": VALUE})):
         yield when(f"!({name} in {cel_literal(['', own])})", message)
     if message := message_about({}, spec={"hostUsers": False}):
         yield when("!object.spec.?hostUsers.orValue(true)", message)
-    for member in ("hostUsers", "hostNetwork", "hostPID", "hostIPC"):
+    for member in ("hostUsers", *HOST_MEMBERS):
         if message := message_about({}, spec={member: True}):
             yield when(f"object.spec.?{member}.orValue(false)", message)
-    devices = [{"name": _VOLUME, "devicePath": "/dev/example"}]
+    devices = [{"name": VOLUME, "devicePath": "/dev/example"}]
     if message := message_about({MAIN: "c.name"}, container={"volumeDevices": devices}):
         yield f"variables.containers.filter(c, size(c.?volumeDevices.orValue([])) > 0).map(c, {message})"
     for kind in NOT_IDMAPPABLE:
-        if message := message_about({_VOLUME: "v.name"}, spec={"volumes": [{"name": _VOLUME, kind: {}}]}):
+        if message := message_about({VOLUME: "v.name"}, spec={"volumes": [{"name": VOLUME, kind: {}}]}):
             yield f"variables.volumes.filter(v, has(v.{kind})).map(v, {message})"
     if message := message_about({str(_ID): "string(id)"}, container={"securityContext": {"runAsUser": _ID}}):
         yield f"[{_largest_id()}].filter(id, id >= {_ID}).map(id, {message})"

@@ -19,6 +19,10 @@ from dind_webhook.strict_policy import cel_literal
 Words: TypeAlias = Mapping[str, str]
 # The container of every pattern pod. No object has such a name, and no operator names one so.
 MAIN = "Example-Container"
+# Other words of pattern pods, which no object has either
+VALUE = "Example value"
+VOLUME = "Example-Volume"
+HOST_MEMBERS = ("hostNetwork", "hostPID", "hostIPC")
 _INIT = {"name": "Example-Init", "image": "example"}
 # Those that an isolation needs
 _ISOLATION_MEMBERS = ("hostUsers", "runtimeClassName")

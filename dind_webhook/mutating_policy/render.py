@@ -19,6 +19,7 @@ from dind_webhook.mutating_policy.denials import docker_socket_condition, socket
 from dind_webhook.mutating_policy.expressions import cel_literal
 from dind_webhook.mutating_policy.patch import patch_expression, patch_variables
 from dind_webhook.mutating_policy.patterns import (
+    VALUE,
     Additions,
     decide_pattern,
     find_message,
@@ -124,7 +125,7 @@ def _mode_spec(
 
 def _request_spec(policy: Policy, conditions: list[JsonObject]) -> JsonObject:
     """Return the validating policy of what no mode's policy sees: unknown values, modes that are off, the socket."""
-    by_annotation = pattern_pod("Example value")
+    by_annotation = pattern_pod(VALUE)
     by_label = {**by_annotation, "metadata": {"labels": by_annotation["metadata"]["annotations"]}}
     unknown = (_read_message_of_value(policy, pod) for pod in (by_annotation, by_label))
     accepted = cel_literal([str(mode) for mode in Mode] + ["disabled"])
@@ -152,7 +153,7 @@ def _request_spec(policy: Policy, conditions: list[JsonObject]) -> JsonObject:
 
 
 def _read_message_of_value(policy: Policy, pod: JsonObject) -> str:
-    return read_message(policy, pod, Reason.UNKNOWN_VALUE, {"Example value": "variables.said.value()"})
+    return read_message(policy, pod, Reason.UNKNOWN_VALUE, {VALUE: "variables.said.value()"})
 
 
 def _by_source(annotation: str, label: str) -> str:
