@@ -174,6 +174,9 @@ class Operators:
     def of_defaults(self) -> Operator:
         return self._of("", make_policy(InjectionSettings()))
 
+    def of_settings(self, settings: dict[str, Any]) -> Operator:
+        return self._of(json.dumps(settings), make_policy(InjectionSettings.model_validate(settings)))
+
     def close(self) -> None:
         self._stack.close()
         self._operator = None
@@ -349,15 +352,13 @@ def pods_of_constants() -> Iterator[tuple[str, Manifest]]:
 
 
 @pytest.mark.parametrize("constants", CONSTANTS, ids=json.dumps)
-def test_what_the_operator_sets_is_placed_as_by_the_core(kube: Kube, operators: Operators, constants: Any) -> None:
-    operators.close()
-    with ExitStack() as stack:
-        operator = Operator(kube, stack, make_policy(InjectionSettings.model_validate(constants)))
-        messages = {
-            (mode, name): check(operator, operators.outside, a_pod(mode, **spec))
-            for mode in ("sidecar", "daemonset")
-            for name, spec in pods_of_constants()
-        }
+def test_what_the_operator_sets_is_placed_as_by_the_core(operators: Operators, constants: dict[str, Any]) -> None:
+    operator = operators.of_settings(constants)
+    messages = {
+        (mode, name): check(operator, operators.outside, a_pod(mode, **spec))
+        for mode in ("sidecar", "daemonset")
+        for name, spec in pods_of_constants()
+    }
     assert messages["sidecar", "user"] == messages["daemonset", "user"] == ""
     refused = {key: message for key, message in messages.items() if NEEDS_WEBHOOK in message}
     # Only what the policies cannot do
@@ -396,17 +397,15 @@ ONCE_DIFFERENT: list[tuple[dict[str, Any], Manifest]] = [
 
 
 @pytest.mark.parametrize("constants", [{}, *(each for each, _ in ONCE_DIFFERENT if each)], ids=json.dumps)
-def test_the_policies_follow_the_core_in_rare_pods(kube: Kube, operators: Operators, constants: Any) -> None:
-    operators.close()
-    with ExitStack() as stack:
-        operator = Operator(kube, stack, make_policy(InjectionSettings.model_validate(constants)))
-        for mode in ("sidecar", "daemonset"):
-            for spec in (spec for each, spec in ONCE_DIFFERENT if each == constants):
-                check(operator, operators.outside, a_pod(mode, **spec))
-            for value in (mode, "x", "", "sidecar"):
-                pod = a_pod(mode)
-                pod["metadata"]["labels"] = {"dind.io/injected": value}
-                check(operator, operators.outside, pod)
+def test_the_policies_follow_the_core_in_rare_pods(operators: Operators, constants: dict[str, Any]) -> None:
+    operator = operators.of_settings(constants)
+    for mode in ("sidecar", "daemonset"):
+        for spec in (spec for each, spec in ONCE_DIFFERENT if each == constants):
+            check(operator, operators.outside, a_pod(mode, **spec))
+        for value in (mode, "x", "", "sidecar"):
+            pod = a_pod(mode)
+            pod["metadata"]["labels"] = {"dind.io/injected": value}
+            check(operator, operators.outside, pod)
 
 
 def test_a_pod_that_keeps_the_socket_of_the_node_is_left_alone(operators: Operators) -> None:
@@ -415,28 +414,22 @@ def test_a_pod_that_keeps_the_socket_of_the_node_is_left_alone(operators: Operat
     assert check(operators.of_defaults(), operators.outside, pod, "dind.io/node-socket=replace") == ""
 
 
-def test_a_pod_may_not_ask_for_shares_that_the_policies_do_not_place(kube: Kube, operators: Operators) -> None:
-    operators.close()
-    with ExitStack() as stack:
-        settings = InjectionSettings.model_validate({"defaults": {"share-volumes": "false"}})
-        operator = Operator(kube, stack, make_policy(settings))
-        for mode, text in (("sidecar", "true"), ("sidecar", "false"), ("daemonset", "true")):
-            pod = a_pod(mode, {"dind.io/share-volumes": text}, **with_volume("work"))
-            check(operator, operators.outside, pod)
+def test_a_pod_may_not_ask_for_shares_that_the_policies_do_not_place(operators: Operators) -> None:
+    operator = operators.of_settings({"defaults": {"share-volumes": "false"}})
+    for mode, text in (("sidecar", "true"), ("sidecar", "false"), ("daemonset", "true")):
+        pod = a_pod(mode, {"dind.io/share-volumes": text}, **with_volume("work"))
+        check(operator, operators.outside, pod)
 
 
 @pytest.mark.parametrize("env", [[], [{"name": "DIND_ISOLATION", "value": "none"}]], ids=["without", "another"])
-def test_a_changed_isolation_of_an_injected_pod_is_denied(kube: Kube, operators: Operators, env: Any) -> None:
-    operators.close()
-    with ExitStack() as stack:
-        settings = InjectionSettings.model_validate({"defaults": {"isolation": "userns"}})
-        operator = Operator(kube, stack, make_policy(settings))
-        injected = ask(operator.namespace("enabled"), a_pod("sidecar")).pod
-        assert injected is not None
-        (daemon,) = (each for each in injected["spec"]["initContainers"] if each["name"] == "dind")
-        daemon["env"] = [each for each in daemon["env"] if each["name"] != "DIND_ISOLATION"] + env
-        message = check(operator, operators.outside, without_server_members(injected))
-        assert "whose variable DIND_ISOLATION another webhook may have changed" in message
+def test_a_changed_isolation_of_an_injected_pod_is_denied(operators: Operators, env: list[Manifest]) -> None:
+    operator = operators.of_settings({"defaults": {"isolation": "userns"}})
+    injected = ask(operator.namespace("enabled"), a_pod("sidecar")).pod
+    assert injected is not None
+    (daemon,) = (each for each in injected["spec"]["initContainers"] if each["name"] == "dind")
+    daemon["env"] = [each for each in daemon["env"] if each["name"] != "DIND_ISOLATION"] + env
+    message = check(operator, operators.outside, without_server_members(injected))
+    assert "whose variable DIND_ISOLATION another webhook may have changed" in message
 
 
 def pod_of_mounts(containers: int, own: int, shared: int, directory: str = "/w") -> Manifest:
