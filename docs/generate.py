@@ -323,13 +323,9 @@ the settings or an upgrade.
   client, `resources` of the whole pod, a container that may run a Docker daemon, `..` in a path of a mount, a mount at
   `/` of a container that may have no home, or variables for TLS and a `DOCKER_HOST` that may be the injected daemon.
 - An API server stops expressions that cost too much, and the volumes to share are compared mount by mount. In sidecar
-  mode, pods are denied whose containers have, together,
-  - more than {limits.MAX_MOUNTS} mounts,
-  - or more than {limits.MAX_DISTINCT_MOUNTS}, with more than {limits.MAX_DISTINCT_PATHS} different paths,
-  - or paths of more than {limits.MAX_PATHS_LENGTH:,} characters.
-
-  Tekton reaches that with some 14 steps, as each step mounts directories of all. With the operator's `share-volumes:
-  false`, there is no such bound.
+  mode, a pod is denied whose containers have more than {limits.MAX_MOUNTS} mounts together, or paths of more than
+  {limits.MAX_PATHS_LENGTH:,} characters. Tekton reaches that with some 14 steps, as each step mounts directories of
+  all. With the operator's `share-volumes: false`, there is no such bound.
 - Where the operator's isolation is `auto`, a pod that cannot have a user namespace is denied. With the webhook, it has
   the isolation `none`.
 - There are no warnings, no metrics, no log of decisions, and no suggestions for a typo. A denial names the first

@@ -1,7 +1,7 @@
 """Pieces of CEL that several expressions use. Each function returns the text of an expression.
 
 The API servers that have MutatingAdmissionPolicy in v1 (1.36) have all of the functions: two-variable comprehensions,
-`flatten` and `distinct` of lists, optional members.
+`flatten`, `sortBy` and `distinct` of lists, optional members.
 """
 
 from dind_webhook.model import clean_path

@@ -26,7 +26,7 @@ from dind_webhook.injection import (
     TcpAddress,
 )
 from dind_webhook.mutating_policy.denials import DenialRule, docker_host, sets_variable
-from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed, closed_path, when
+from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed, closed_path, let, when
 from dind_webhook.mutating_policy.isolation import isolation_messages
 from dind_webhook.mutating_policy.patterns import Additions, decide_pattern, find_message, pattern_pod, shares_volumes
 from dind_webhook.mutating_policy.quantities import Quantity, list_quantities
@@ -34,10 +34,7 @@ from dind_webhook.mutating_policy.quantities import Quantity, list_quantities
 # Within these bounds, volumes to share cost an API server less than it allows, also when an injected pod is seen again
 # (tests/e2e/test_mutating_policy.py).
 MAX_MOUNTS = 400
-MAX_PATHS_LENGTH = 8_000
-# With more mounts than these, there may be at most so many different paths.
-MAX_DISTINCT_MOUNTS = 200
-MAX_DISTINCT_PATHS = 40
+MAX_PATHS_LENGTH = 20_000
 _WEBHOOK = "only the webhook dind-webhook can"
 
 
@@ -172,16 +169,14 @@ def _possible_daemon() -> str:
 
 def _many_mounts() -> str:
     """Return the message about a pod whose mounts cost more to compare than an API server allows."""
+    number = "variables.containers.map(c, size(c.?volumeMounts.orValue([]))).sum()"
     length = "variables.mounts.map(m, m.mountPath.size()).sum()"
-    too_many = (
-        f"!variables.injected && (size(variables.mounts) > {MAX_MOUNTS} || {length} > {MAX_PATHS_LENGTH} || "
-        f"size(variables.mounts) > {MAX_DISTINCT_MOUNTS} && size(variables.distinctPaths) > {MAX_DISTINCT_PATHS})"
-    )
+    too_many = f"!variables.injected && (number > {MAX_MOUNTS} || {length} > {MAX_PATHS_LENGTH})"
     message = (
-        "'the containers have ' + string(size(variables.mounts)) + ' mounts, and "
+        "'the containers have ' + string(number) + ' mounts, and "
         f"{_WEBHOOK} compare so many, or so long paths, to share the volumes with the daemon; mount fewer'"
     )
-    return when(too_many, message)
+    return let("number", number, when(too_many, message))
 
 
 def _path_with_dots() -> str:

@@ -3,21 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from dind_webhook.injection import (
-    DATA_ROOT,
-    SHAREABLE_KINDS,
-    SYSTEM_DIRECTORIES,
-    TOKEN_PATH,
-    TOKEN_VOLUME_PREFIX,
-    Mode,
-    Policy,
-    own_volume_names,
-)
+from dind_webhook.injection import TOKEN_PATH, TOKEN_VOLUME_PREFIX, Mode, Policy
 from dind_webhook.model import JsonObject
 from dind_webhook.mutating_policy.docker_config import HAS_HOMELESS, config_variables, homeless_entries
 from dind_webhook.mutating_policy.expressions import (
     add_operation,
-    any_of,
     append_operations,
     cel_literal,
     closed,
@@ -26,6 +16,7 @@ from dind_webhook.mutating_policy.expressions import (
     member_operations,
 )
 from dind_webhook.mutating_policy.patterns import Additions, ClientEnv, shares_volumes
+from dind_webhook.mutating_policy.shared_volumes import mount_entry, shared_mount_variables
 
 # The annotation with the name of a container of the pod
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -43,7 +34,7 @@ def patch_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str,
     if additions.container is not None:
         yield "isVariant", _variant_condition(additions)
         if shares_volumes(policy, additions):
-            yield from _shared_volume_variables(policy, additions)
+            yield from shared_mount_variables(policy, additions)
             shared = "variables.sharedMounts"
         else:
             shared = "[]"
@@ -233,65 +224,8 @@ def _token_mounts() -> str:
     volumes = f"variables.volumes.filter(v, {has_token}).map(v, v.name)"
     is_token = f"m.name in names && {closed_path('m.mountPath')} == {_text(closed(TOKEN_PATH))}"
     mounts = f"object.spec.containers.map(c, c.?volumeMounts.orValue([]).filter(m, {is_token})).flatten()"
-    first = f"(found.size() > 0 ? [{_entry('found[0]', closed_path('found[0].mountPath'))}] : [])"
+    first = f"(found.size() > 0 ? [{mount_entry('found[0]', closed_path('found[0].mountPath'))}] : [])"
     return let("names", volumes, let("found", mounts, first))
-
-
-def _shared_volume_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str, str]]:
-    """Yield the variables that end in `sharedMounts`, the entries of the clients' mounts that the daemon gets.
-
-    The rules are those of `injection.shared_volumes`: mounts are named by their index in `mounts`.
-    """
-    kinds = any_of([f"has(v.{kind})" for kind in sorted(SHAREABLE_KINDS)])
-    # The first mount of a path decides what the daemon may see there, even if its own volume is not shared.
-    yield "firstMounts", "variables.distinctPaths.map(p, variables.mounts[variables.paths.indexOf(p)])"
-    own = cel_literal(list(own_volume_names(policy)))
-    yield "shareable", f"variables.volumes.filter(v, {kinds} && !(v.name in {own})).map(v, v.name)"
-    directories = (*SYSTEM_DIRECTORIES, DATA_ROOT, "/run", additions.client_mounts[0]["mountPath"])
-    reserved = cel_literal(list(dict.fromkeys(map(closed, directories))))
-    yield "freePaths", f"variables.distinctPaths.filter(p, !{reserved}.exists(r, p.startsWith(r) || r.startsWith(p)))"
-    yield "initMounts", _init_mounts(additions)
-    first = "variables.firstMounts[variables.distinctPaths.indexOf(variables.paths[i])]"
-    is_prepared = "own.name == m.name && own.?subPath.orValue('') != m.subPath"
-    is_shared = " && ".join(
-        (
-            "m.name in variables.shareable",
-            "m.?subPathExpr.orValue('') == ''",
-            "variables.paths[i] in variables.freePaths",
-            f"{first}.name == m.name",
-            f"{first}.?subPath.orValue('') == m.?subPath.orValue('')",
-            f"(m.?subPath.orValue('') == '' || !variables.initMounts.exists(own, {is_prepared}))",
-        )
-    )
-    yield "sharedIndexes", f"variables.mounts.transformList(i, m, {is_shared}, i)"
-    # The daemon can write a volume if one client can.
-    at_path = "variables.sharedIndexes.filter(i, variables.paths[i] == p"
-    chosen = f"({at_path} && !variables.mounts[i].?readOnly.orValue(false)) + {at_path}))[0]"
-    yield "chosenIndexes", f"variables.sharedIndexes.map(i, variables.paths[i]).distinct().map(p, {chosen})"
-    # The container runtime could not create a mount point in a read-only volume.
-    is_under_read_only = (
-        "variables.chosenIndexes.exists(j, j != i && variables.mounts[j].?readOnly.orValue(false) "
-        "&& variables.paths[i].startsWith(variables.paths[j]))"
-    )
-    entry = _entry("variables.mounts[i]", "variables.paths[i]")
-    yield "sharedMounts", f"variables.chosenIndexes.filter(i, !{is_under_read_only}).map(i, {entry})"
-
-
-def _init_mounts(additions: Additions) -> str:
-    """Return the mounts of init containers that start after the daemon and may create the paths in a volume."""
-    if additions.as_container:
-        return "[].filter(c, false)"
-    own = cel_literal(additions.container_name)
-    return f"variables.initContainers.filter(c, c.name != {own}).map(c, c.?volumeMounts.orValue([])).flatten()"
-
-
-def _entry(mount: str, path: str) -> str:
-    """Return the entry of a mount of the pod: its closed path, and the mount as the daemon's container gets it."""
-    members = (
-        f"'name': dyn({mount}.name), 'mountPath': dyn({mount}.mountPath), "
-        f"?'readOnly': {mount}.?readOnly.optMap(x, dyn(x)), ?'subPath': {mount}.?subPath.optMap(x, dyn(x))"
-    )
-    return f"{{'path': dyn({path}), 'mount': dyn({{{members}}})}}"
 
 
 def _mount_entries(mounts: list[JsonObject]) -> str:

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dind_webhook.injection import INJECT, PREFIX, STATUS, Policy
 from dind_webhook.mutating_policy.denials import denial_rules, stale_rules
 from dind_webhook.mutating_policy.docker_config import homeless_names
-from dind_webhook.mutating_policy.expressions import cel_literal, closed_path
+from dind_webhook.mutating_policy.expressions import cel_literal
 from dind_webhook.mutating_policy.limits import limit_rules
 from dind_webhook.mutating_policy.patterns import Additions, shares_volumes
 from dind_webhook.mutating_policy.quantities import list_quantities
+from dind_webhook.mutating_policy.shared_volumes import client_mount_variables
 
 
 def request_variables() -> Iterator[tuple[str, str]]:
@@ -62,9 +63,7 @@ def mode_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str, 
         yield quantity.definition
     yield "mainFirstClients", "variables.mainClients + variables.initClients"
     if shares_volumes(policy, additions):
-        yield "mounts", "variables.mainFirstClients.map(c, c.?volumeMounts.orValue([])).flatten()"
-        yield "paths", f"variables.mounts.map(m, {closed_path('m.mountPath')})"
-        yield "distinctPaths", "variables.paths.distinct()"
+        yield from client_mount_variables()
     for name, rules in (
         ("stale", stale_rules(policy, additions)),
         ("denials", denial_rules(policy, additions)),
