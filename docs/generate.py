@@ -415,10 +415,11 @@ a change. They are in force before its first request, and nobody can change or d
 dind-webhook policy -f settings.yaml --static /etc/kubernetes/dind-webhook
 ```
 
-writes a directory for each of the two admission plugins, and `admission.yaml`, which names these directories. Put the
-same files on each node of the control plane, let the API server's pod mount the directory at the same path, and set its
-flag `--admission-control-config-file=/etc/kubernetes/dind-webhook/admission.yaml`; if it has such a file already, add
-the two plugins there. The names of these policies end in `.static.k8s.io`. `dind-webhook check` cannot see them.
+writes a directory for each of the two admission plugins, with `dind-webhook.yaml`, and `admission.yaml`, which names
+these directories. Each file is replaced in one step, that of another `--name` too. Put the same files on each node of
+the control plane, let the API server's pod mount the directory at the same path, and set its flag
+`--admission-control-config-file=/etc/kubernetes/dind-webhook/admission.yaml`; if it has such a file already, add the
+two plugins there. The names of these policies end in `.static.k8s.io`. `dind-webhook check` cannot see them.
 
 """
 

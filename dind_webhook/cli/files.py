@@ -12,6 +12,8 @@ from dind_webhook.model import JsonObject
 
 # The files that kubectl reads in a directory
 _EXTENSIONS = (".json", ".yaml", ".yml")
+# Manifests have no secrets, and an API server may run as another user.
+_MODE_OF_NEW_FILES = 0o644
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
@@ -55,13 +57,20 @@ def _read(filename: str, names: list[str], namespace: str, unreadable: list[Mani
 
 
 def write_file(filename: str, text: str) -> None:
-    """Replace the content of a file in one step; raise ManifestError if that fails, with the file as it was."""
+    """Replace the content of a file, or make one, in one step.
+
+    Raise ManifestError if that fails, with the file as it was.
+    """
     path = Path(filename).resolve()
     try:
         with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
-            temporary.write(text.encode())
+            pass
         try:
-            shutil.copymode(path, temporary.name)
+            Path(temporary.name).write_bytes(text.encode())
+            if path.exists():
+                shutil.copymode(path, temporary.name)
+            else:
+                Path(temporary.name).chmod(_MODE_OF_NEW_FILES)
             Path(temporary.name).replace(path)
         except OSError:
             Path(temporary.name).unlink(missing_ok=True)

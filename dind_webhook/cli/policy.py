@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
+from dind_webhook.cli.files import write_file
 from dind_webhook.cli.output import ObjectsOutput, print_line, print_objects
 from dind_webhook.errors import ApiError, ManifestError
 from dind_webhook.kube import KubeClient
@@ -41,9 +42,9 @@ def run_policy(
     """
     if kubeconfig or context:
         version = KubeClient(kubeconfig, context).version()
+        _check_version(version, MINIMUM_VERSION, "MutatingAdmissionPolicy is", "install the webhook instead")
         if static:
-            _check_version(version, STATIC_MINIMUM_VERSION, "files with policies are")
-        _check_version(version, MINIMUM_VERSION, "MutatingAdmissionPolicy is")
+            _check_version(version, STATIC_MINIMUM_VERSION, "files with policies are", "leave out --static")
     text = read_settings_file(config) if config else ""
     place = "standard input" if str(config) == "-" else f"file {config}"
     found = find_config_map(text, place)
@@ -63,17 +64,17 @@ def _write_files(files: Mapping[PurePath, list[JsonObject]]) -> int:
     for path, objects in files.items():
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            Path(path).write_text(dump_documents(objects), "utf-8")
         except OSError as error:
             raise ManifestError(f"{path}: cannot be written: {error.strerror}") from None
+        write_file(str(path), dump_documents(objects))
         print_line(str(path))
     return 0
 
 
-def _check_version(version: str, minimum: tuple[int, int], subject: str) -> None:
+def _check_version(version: str, minimum: tuple[int, int], subject: str, hint: str) -> None:
     if parse_version(version) >= minimum:
         return
     raise ApiError(
         f"the API server has version {version}, and {subject} in Kubernetes {minimum[0]}.{minimum[1]} and newer",
-        "install the webhook instead",
+        hint,
     )

@@ -46,11 +46,21 @@ from dind_webhook.injection.isolation import (
     NOT_IDMAPPABLE,
     metrics_flag,
 )
-from dind_webhook.injection.message_parts import abbreviate, join_first, quote, truncate
+from dind_webhook.injection.message_parts import MAX_QUOTE_LENGTH, abbreviate, join_first, quote, truncate
+from dind_webhook.injection.mirrors import DOCKER_HUB
 from dind_webhook.injection.misplaced import MisplacedKey, misplaced_keys
 from dind_webhook.injection.node_sockets import PROC_PATHS, NodeSocket, find_node_socket
 from dind_webhook.injection.option_table import OPTIONS, Option, built_in_options
-from dind_webhook.injection.options import DaemonFile, Isolation, Mirror, Options, Placement, StorageMedium, TcpAddress
+from dind_webhook.injection.options import (
+    DaemonFile,
+    DataSource,
+    Isolation,
+    Mirror,
+    Options,
+    Placement,
+    StorageMedium,
+    TcpAddress,
+)
 from dind_webhook.injection.own_daemon import (
     DAEMON_PROGRAMS,
     DAEMON_VARIABLES,
@@ -99,6 +109,7 @@ __all__ = [
     "DIRECT_HOSTS",
     "DISABLED",
     "DOCKER_CONFIG_DIRECTORY",
+    "DOCKER_HUB",
     "ENDING_FLAGS",
     "EXEMPT_NAMESPACES",
     "INJECT",
@@ -107,6 +118,7 @@ __all__ = [
     "ISOLATION_VARIABLE",
     "LARGEST_ID",
     "LISTENING_FLAGS",
+    "MAX_QUOTE_LENGTH",
     "MAX_SCRIPT_LENGTH",
     "MAY_BE_DAEMON_IMAGE",
     "MAY_BE_UNPRIVILEGED_DAEMON_IMAGE",
@@ -141,6 +153,7 @@ __all__ = [
     "TOKEN_VOLUME_PREFIX",
     "UNIX_SCHEME",
     "DaemonFile",
+    "DataSource",
     "Decision",
     "Isolation",
     "Mirror",

@@ -9,7 +9,7 @@ _Item = TypeVar("_Item")
 
 # AdmissionResponse.warnings (k8s.io/api/admission/v1) asks for at most 120 characters; longer ones may be truncated.
 MAX_WARNING_LENGTH = 120
-_MAX_QUOTE_LENGTH = 64
+MAX_QUOTE_LENGTH = 64
 # An image may have its digest after an @ (algorithms of the OCI image specification).
 _DIGESTS = ("sha256:", "sha512:")
 _MAX_LISTED_ITEMS = 5
@@ -34,7 +34,7 @@ def _mask_user_info(text: str) -> str:
 
 def abbreviate(text: str) -> str:
     """Return a text, cut if it is long, with unprintable characters escaped."""
-    cut_text = text if len(text) <= _MAX_QUOTE_LENGTH else text[: _MAX_QUOTE_LENGTH - 3] + "..."
+    cut_text = text if len(text) <= MAX_QUOTE_LENGTH else text[: MAX_QUOTE_LENGTH - 3] + "..."
     return printable(cut_text)
 
 

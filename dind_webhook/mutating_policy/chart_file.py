@@ -10,6 +10,7 @@ from dind_webhook.injection import OPTIONS, Mode
 from dind_webhook.model import JsonObject
 from dind_webhook.mutating_policy.quantities import BYTES_PATTERN, CPU_PATTERN
 from dind_webhook.mutating_policy.render import render_policies
+from dind_webhook.mutating_policy.unsupported import list_unsupported_settings
 from dind_webhook.settings import InjectionSettings, make_policy
 
 # Replaced by the name of the chart's objects
@@ -54,7 +55,9 @@ PLACEHOLDERS = (
 def chart_file() -> JsonObject:
     """Return the content of the chart's files/policies.json.
 
-    `policies` has the keys of `objects` for each set of modes. Most objects are those of several sets.
+    `policies` has the keys of `objects` for each set of modes. Most objects are those of several sets. `built_in` has
+    the values of settings that the policies have already, `unsupported` the reasons for which some values cannot become
+    a policy.
     """
     objects: dict[str, JsonObject] = {}
     policies: dict[str, list[str]] = {}
@@ -70,9 +73,19 @@ def chart_file() -> JsonObject:
         "name": NAME_PLACEHOLDER,
         "placeholders": placeholders,
         "fixed": FIXED_SETTINGS,
+        "built_in": {"defaults": _DEFAULTS, **_built_in_settings()},
+        "unsupported": dict(list_unsupported_settings()),
         "policies": policies,
         "objects": objects,
     }
+
+
+def _built_in_settings() -> JsonObject:
+    """Return the built-in values of the other settings, which the policies of the file have."""
+    found: JsonObject = InjectionSettings().model_dump(mode="json")
+    # Sets have no order, and the chart sorts lists before it compares them.
+    values = {name: sorted(value) if isinstance(value, list) else value for name, value in found.items()}
+    return {name: value for name, value in values.items() if name not in {"modes", "defaults", *FIXED_SETTINGS}}
 
 
 def _sets_of_modes() -> list[list[str]]:

@@ -35,7 +35,15 @@ from dind_webhook.injection import (
 )
 from dind_webhook.model import JsonObject
 from dind_webhook.mutating_policy.docker_config import HAS_HOMELESS
-from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed, closed_path, last_variable, when
+from dind_webhook.mutating_policy.expressions import (
+    any_of,
+    cel_literal,
+    closed,
+    closed_path,
+    last_variable,
+    quoted,
+    when,
+)
 from dind_webhook.mutating_policy.isolation import isolation_messages
 from dind_webhook.mutating_policy.patterns import (
     HOMELESS,
@@ -115,7 +123,7 @@ def socket_replacement_message(policy: Policy) -> str:
 
 def _annotation_rules(policy: Policy, mode: Mode) -> Iterator[DenialRule]:
     known = [option.key for option in OPTIONS]
-    unknown = read_message(policy, pattern_pod(mode, {_KEY: "x"}), Reason.UNKNOWN_ANNOTATION, {_KEY: "key"})
+    unknown = read_message(policy, pattern_pod(mode, {_KEY: "x"}), Reason.UNKNOWN_ANNOTATION, {_KEY: quoted("key")})
     keys = f"variables.optionKeys.filter(key, !(key in {cel_literal(known)}))"
     yield DenialRule("unknownAnnotation", f"{keys}.map(key, {unknown})")
     forbidden = [option.key for option in OPTIONS if option.name not in policy.allowed_options]
@@ -138,8 +146,8 @@ def _annotation_rules(policy: Policy, mode: Mode) -> Iterator[DenialRule]:
 def _exceeded_bounds(policy: Policy, mode: Mode, quantities: list[Quantity]) -> Iterator[str]:
     for quantity in quantities:
         if quantity.is_allowed and (bound := policy.max.get(quantity.option.name)):
-            pod = pattern_pod(mode, {quantity.option.key: quantity.high})
-            words = {quantity.high: quantity.variable}
+            pod = pattern_pod(mode, {quantity.option.key: quantity.high_marker})
+            words = {quantity.high_marker: quantity.variable}
             # A bound above the marker is above every text that CEL reads.
             if message := find_message(policy, pod, {Reason.OPTION_NOT_ALLOWED}, words):
                 yield when(f"quantity({quantity.variable}).isGreaterThan(quantity({cel_literal(bound)}))", message)
@@ -151,8 +159,8 @@ def _requests_above_limits(policy: Policy, mode: Mode, quantities: list[Quantity
     for request in quantities:
         limit = known.get(request.option.name.replace("-request", "-limit"))
         if limit and limit is not request and (request.is_allowed or limit.is_allowed):
-            pod = pattern_pod(mode, {request.option.key: request.high, limit.option.key: limit.low})
-            words = {request.high: request.variable, limit.low: limit.variable}
+            pod = pattern_pod(mode, {request.option.key: request.high_marker, limit.option.key: limit.low_marker})
+            words = {request.high_marker: request.variable, limit.low_marker: limit.variable}
             message = read_message(policy, pod, Reason.INVALID_OPTION, words)
             is_more = f"quantity({request.variable}).isGreaterThan(quantity({limit.variable}))"
             unreadable = any_of([each.is_unreadable for each in (request, limit) if each.is_allowed])
@@ -192,7 +200,7 @@ def _node_docker_socket(policy: Policy, additions: Additions) -> str:
     found = []
     for path, is_exact in ((DEFAULT_SOCKET, True), ("/run", False)):
         pod = pattern_pod(additions.mode, spec={"volumes": [{"name": VOLUME, "hostPath": {"path": path}}]})
-        words = {VOLUME: "v.name", path: "v.hostPath.path"}
+        words = {VOLUME: "v.name", path: quoted("v.hostPath.path")}
         message = read_message(policy, pod, Reason.NODE_DOCKER_SOCKET, words)
         condition = (
             f"has(v.hostPath) && {docker_socket_condition(is_exact=is_exact)} && !{_is_injected_volume(additions)}"
@@ -240,7 +248,7 @@ def _foreign_label(policy: Policy, additions: Additions) -> str:
     pod = pattern_pod(additions.mode)
     pod["metadata"]["labels"] = {INJECTED: VALUE}
     label = f"object.metadata.?labels[?{key}]"
-    message = read_message(policy, pod, Reason.NAME_TAKEN, {VALUE: f"{label}.value()"})
+    message = read_message(policy, pod, Reason.NAME_TAKEN, {VALUE: quoted(f"{label}.value()")})
     mode = cel_literal(str(additions.mode))
     return when(f"{label}.orValue({mode}) != {mode}", message)
 
@@ -252,7 +260,7 @@ def _foreign_mounts(policy: Policy, additions: Additions) -> str:
     pod["spec"]["containers"][0]["volumeMounts"].append(mount)
     # The name of the volume in quotes: without them, it may be a word of the sentence.
     volume = f'"{names[0]}"'
-    words = {MAIN: "c.name", _PATH: "m.mountPath", volume: "'\"' + m.name + '\"'"}
+    words = {MAIN: "c.name", _PATH: quoted("m.mountPath"), volume: "'\"' + m.name + '\"'"}
     of_mount = read_message(policy, pod, Reason.NAME_TAKEN, words)
     pod = injected_pattern(policy, pattern_pod(additions.mode))
     pod["spec"]["containers"][0]["volumeDevices"] = [{"name": names[0], "devicePath": "/dev/example"}]
@@ -277,8 +285,8 @@ def _foreign_mounts(policy: Policy, additions: Additions) -> str:
 
 def _is_injected_mount(additions: Additions) -> str:
     """Return whether the mount `m` of the container `c` is one that injection adds."""
-    ours = _volume_names(additions)
-    own = [mount for mount in additions.container_mounts if mount["name"] in ours]
+    added = _volume_names(additions)
+    own = [mount for mount in additions.container_mounts if mount["name"] in added]
     clients, daemon = (any_of(list(map(_is_same_mount, mounts))) for mounts in (additions.client_mounts, own))
     return f"(c.name == {cel_literal(additions.container_name)} ? {daemon} : {clients})"
 
@@ -311,7 +319,7 @@ def _mount_path_taken(policy: Policy, additions: Additions) -> str:
             container={"volumeMounts": [mount]},
             spec={"volumes": [{"name": VOLUME, "secret": {}}]},
         )
-        words = {MAIN: "c.name", VOLUME: "m.name", path: "m.mountPath"}
+        words = {MAIN: "c.name", VOLUME: "m.name", path: quoted("m.mountPath")}
         message = read_message(policy, pod, Reason.MOUNT_PATH_TAKEN, words)
         found.append(f"c.?volumeMounts.orValue([]).filter(m, {_is_in_the_way(desired)}).map(m, {message})")
     return f"variables.clients.map(c, {' + '.join(found)}).flatten()"
@@ -345,12 +353,12 @@ def _other_nodes(policy: Policy, additions: Additions) -> str:
 
 
 def _tls_variable(policy: Policy, additions: Additions) -> str:
-    ours = f"e.?value.orValue('') == {cel_literal(additions.client_env.plain[0]['value'])}"
+    is_injected_daemon = f"e.?value.orValue('') == {cel_literal(additions.client_env.plain[0]['value'])}"
     found = []
     for name in TLS_VARIABLES:
         pod = pattern_pod(additions.mode, container={"env": [{"name": name, "value": "1"}]})
         message = read_message(policy, pod, Reason.TLS_VARIABLE, {MAIN: "c.name"})
-        condition = f"{sets_variable(name)} && {docker_host(ours)}"
+        condition = f"{sets_variable(name)} && {docker_host(is_injected_daemon)}"
         found.append(f"variables.clients.filter(c, {condition}).map(c, {message})")
     return " + ".join(found)
 

@@ -4,6 +4,7 @@ The API servers that have MutatingAdmissionPolicy in v1 (1.36) have all of the f
 `flatten`, `sortBy` and `distinct` of lists, optional members.
 """
 
+from dind_webhook.injection import MAX_QUOTE_LENGTH
 from dind_webhook.model import clean_path
 from dind_webhook.strict_policy import cel_literal
 
@@ -26,6 +27,13 @@ def closed(path: str) -> str:
 def when(condition: str, message: str) -> str:
     """Return a list with one message if a condition is true, or an empty list."""
     return f"({condition} ? [{message}] : [])"
+
+
+def quoted(text: str) -> str:
+    """Return a text of the pod as a message has it: an API server tells no message that is long or has line breaks."""
+    end = MAX_QUOTE_LENGTH - 3
+    cut = f"text.size() > {MAX_QUOTE_LENGTH} ? text.substring(0, {end}) + '...' : text"
+    return f"[string({text})].map(text, ({cut}).replace('\\n', '\\\\n'))[0]"
 
 
 def any_of(conditions: list[str]) -> str:
@@ -78,5 +86,6 @@ __all__ = [
     "last_variable",
     "let",
     "member_operations",
+    "quoted",
     "when",
 ]

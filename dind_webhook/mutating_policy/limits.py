@@ -9,7 +9,9 @@ from dataclasses import replace
 from dind_webhook.injection import (
     DAEMON_VARIABLES,
     DATA_ROOT,
+    DATA_SOURCE_KINDS,
     DEFAULT_CLIENT_DIRECTORY,
+    DOCKER_HUB,
     INJECT,
     MAY_BE_DAEMON_IMAGE,
     MAY_BE_UNPRIVILEGED_DAEMON_IMAGE,
@@ -17,6 +19,7 @@ from dind_webhook.injection import (
     OPTIONS,
     TLS_VARIABLES,
     UNIX_SCHEME,
+    DataSource,
     Isolation,
     Mirror,
     Mode,
@@ -26,7 +29,7 @@ from dind_webhook.injection import (
     TcpAddress,
 )
 from dind_webhook.mutating_policy.denials import DenialRule, docker_host, sets_variable
-from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed, closed_path, let, when
+from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed, closed_path, let, quoted, when
 from dind_webhook.mutating_policy.isolation import isolation_messages
 from dind_webhook.mutating_policy.patterns import Additions, decide_pattern, find_message, pattern_pod, shares_volumes
 from dind_webhook.mutating_policy.quantities import Quantity, list_quantities
@@ -35,7 +38,8 @@ from dind_webhook.mutating_policy.quantities import Quantity, list_quantities
 # (tests/e2e/test_mutating_policy.py).
 MAX_MOUNTS = 400
 MAX_PATHS_LENGTH = 20_000
-_WEBHOOK = "only the webhook dind-webhook can"
+_WITHOUT_WEBHOOK = "this cluster injects without a webhook"
+ONLY_THE_WEBHOOK = "only the webhook dind-webhook can"
 
 
 def limit_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
@@ -50,16 +54,22 @@ def limit_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
     if policy.defaults.isolation is Isolation.AUTO and "hostUsers" in additions.pod_members:
         yield DenialRule("isolationLimit", _without_user_namespace(policy, additions))
     if mode is Mode.SIDECAR and policy.defaults.isolation is Isolation.NONE and not of_host_users:
-        message = f"spec.hostUsers: false asks for isolation {Isolation.USERNS}, which {_WEBHOOK} give; remove it"
+        message = (
+            f"spec.hostUsers: false asks for isolation {Isolation.USERNS}, which {ONLY_THE_WEBHOOK} give; remove it"
+        )
         yield DenialRule("hostUsersLimit", when("!object.spec.?hostUsers.orValue(true)", cel_literal(message)))
     if mode is Mode.DAEMONSET and policy.defaults.client:
-        message = f"spec.hostUsers: false: {_WEBHOOK} give a Docker client to a pod in a user namespace; remove it"
+        message = (
+            f"spec.hostUsers: false: {ONLY_THE_WEBHOOK} give a Docker client to a pod in a user namespace; remove it"
+        )
         yield DenialRule("hostUsersLimit", when("!object.spec.?hostUsers.orValue(true)", cel_literal(message)))
     if shares_volumes(policy, additions):
         yield DenialRule("manyMounts", _many_mounts())
     yield DenialRule("possibleDaemon", _possible_daemon())
     if additions.container is not None:
-        message = f"spec.resources of the pod cannot be compared with what injection needs: {_WEBHOOK}; remove it"
+        message = (
+            f"spec.resources of the pod cannot be compared with what injection needs: {ONLY_THE_WEBHOOK}; remove it"
+        )
         condition = "has(object.spec.resources) && variables.ownContainers.size() == 0"
         yield DenialRule("podResources", when(condition, cel_literal(message)))
     yield DenialRule("pathWithDots", _path_with_dots())
@@ -71,7 +81,7 @@ def limit_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
 def _without_user_namespace(policy: Policy, additions: Additions) -> str:
     """Return the messages about pods that get no isolation because they cannot have a user namespace."""
     with_one = replace(policy, defaults=replace(policy.defaults, isolation=Isolation.USERNS))
-    end = cel_literal(f"; {_WEBHOOK} inject such a pod with isolation {Isolation.NONE}")
+    end = cel_literal(f"; {ONLY_THE_WEBHOOK} inject such a pod with isolation {Isolation.NONE}")
     return f"({' + '.join(isolation_messages(with_one, additions))}).map(message, message + {end})"
 
 
@@ -104,15 +114,25 @@ def accepted_texts(policy: Policy, mode: Mode) -> dict[str, list[str]]:
 
 def _texts_of_default(value: object) -> list[str]:
     """Return texts that may stand for the operator's default of an option: the core decides whether they do."""
-    if isinstance(value, bool):
-        return ["true" if value else "false"]
-    if value == DEFAULT_CLIENT_DIRECTORY:
-        return ["true", DEFAULT_CLIENT_DIRECTORY]
-    if isinstance(value, TcpAddress):
-        return [str(value)]
-    if isinstance(value, tuple):
-        return [",".join(map(str, value))] if all(isinstance(item, str | Mirror) for item in value) else []
-    return [] if value is None else [str(value)]
+    match value:
+        case None:
+            texts = []
+        case bool():
+            texts = ["true" if value else "false"]
+        case str() if value == DEFAULT_CLIENT_DIRECTORY:
+            texts = ["true", value]
+        case DataSource():
+            texts = [f"{prefix}/{value.name}" for prefix in DATA_SOURCE_KINDS]
+        case TcpAddress():
+            texts = [str(value)]
+        case tuple():
+            items = [str(item) for item in value if isinstance(item, str | Mirror)]
+            # A mirror without a registry is that of Docker Hub.
+            of_docker_hub = [item.removeprefix(f"{DOCKER_HUB}=") for item in items]
+            texts = [",".join(items), ",".join(of_docker_hub)] if len(items) == len(value) else []
+        case _:
+            texts = [str(value)]
+    return texts
 
 
 def _other_option(accepted: Mapping[str, list[str]]) -> str:
@@ -121,7 +141,7 @@ def _other_option(accepted: Mapping[str, list[str]]) -> str:
     keys = f"variables.optionKeys.filter(key, key in {table} && !(variables.annotations[key] in {table}[key]))"
     other = f"', or set it to \"' + {table}[key].join('\" or \"') + '\"'"
     message = (
-        f"'annotation ' + key + ': this cluster injects without a webhook, and {_WEBHOOK} apply that value; remove it' "
+        f"'annotation ' + key + ': {_WITHOUT_WEBHOOK}, and {ONLY_THE_WEBHOOK} apply that value; remove it' "
         f"+ (size({table}[key]) == 0 ? '' : {other})"
     )
     return f"{keys}.map(key, {message})"
@@ -134,8 +154,8 @@ _NO_TEXTS = "['x'].filter(x, false)"
 def _other_quantity(quantity: Quantity) -> str:
     amounts = "250m, 2 or 1.5" if quantity.is_cpu else "512Mi, 1.5Gi or 2G"
     message = (
-        f"annotation {quantity.option.key}: this cluster injects without a webhook, and {_WEBHOOK} read other amounts "
-        f"than those of the form {amounts}; remove it, or write such an amount"
+        f"annotation {quantity.option.key}: {_WITHOUT_WEBHOOK}, and {ONLY_THE_WEBHOOK} read other amounts than "
+        f"those of the form {amounts}; remove it, or write such an amount"
     )
     return when(quantity.is_unreadable, cel_literal(message))
 
@@ -161,7 +181,7 @@ def _possible_daemon() -> str:
     ]
     message = (
         "'container \"' + c.name + '\" may run a Docker daemon of its own, and "
-        f"{_WEBHOOK} tell; remove the daemon, or keep it, with {INJECT}: disabled'"
+        f"{ONLY_THE_WEBHOOK} tell; remove the daemon, or keep it, with {INJECT}: disabled'"
     )
     condition = any_of([f"({condition})" for condition in conditions])
     return f"variables.foreignContainers.filter(c, {condition}).map(c, {message})"
@@ -174,15 +194,15 @@ def _many_mounts() -> str:
     too_many = f"!variables.injected && (number > {MAX_MOUNTS} || {length} > {MAX_PATHS_LENGTH})"
     message = (
         "'the containers have ' + string(number) + ' mounts, and "
-        f"{_WEBHOOK} compare so many, or so long paths, to share the volumes with the daemon; mount fewer'"
+        f"{ONLY_THE_WEBHOOK} compare so many, or so long paths, to share the volumes with the daemon; mount fewer'"
     )
     return let("number", number, when(too_many, message))
 
 
 def _path_with_dots() -> str:
     message = (
-        "'container \"' + c.name + '\" mounts volume \"' + m.name + '\" at ' + m.mountPath + "
-        f"', and {_WEBHOOK} compare paths with ..; write the path without ..'"
+        f"'container \"' + c.name + '\" mounts volume \"' + m.name + '\" at ' + {quoted('m.mountPath')} + "
+        f"', and {ONLY_THE_WEBHOOK} compare paths with ..; write the path without ..'"
     )
     mounts = f"c.?volumeMounts.orValue([]).filter(m, m.mountPath.split('/').exists(s, s == '..')).map(m, {message})"
     return f"variables.containers.map(c, {mounts}).flatten()"
@@ -192,7 +212,7 @@ def _homeless_below_root() -> str:
     """Return the messages about mounts at `/` of containers that get a directory at /.docker."""
     message = (
         "'container \"' + c.name + '\" mounts volume \"' + m.name + '\" at /, and may have no home that its user can "
-        f"write; {_WEBHOOK} tell whether a directory for the Docker client is possible; set HOME'"
+        f"write; {ONLY_THE_WEBHOOK} tell whether a directory for the Docker client is possible; set HOME'"
     )
     mounts = f"c.?volumeMounts.orValue([]).filter(m, {closed_path('m.mountPath')} == '//').map(m, {message})"
     return f"variables.clients.filter(c, c.name in variables.homeless).map(c, {mounts}).flatten()"
@@ -210,8 +230,8 @@ def _tls_of_other_daemon(additions: Additions, *, has_tcp: bool) -> str:
             f"{sets_variable(name)} && c.?env.orValue([]).exists(e, e.name == 'DOCKER_HOST') && {docker_host(other)}"
         )
         message = (
-            f"'container \"' + c.name + '\" sets {name} and DOCKER_HOST, and {_WEBHOOK} tell whether that daemon is "
-            "the injected one, which does not use TLS; remove both'"
+            f"'container \"' + c.name + '\" sets {name} and DOCKER_HOST, and {ONLY_THE_WEBHOOK} tell whether that "
+            "daemon is the injected one, which does not use TLS; remove both'"
         )
         found.append(f"variables.clients.filter(c, {condition}).map(c, {message})")
     return " + ".join(found)

@@ -85,13 +85,13 @@ def _operations(additions: Additions) -> Iterator[str]:
 
 def _group_operations(group: int) -> str:
     security = "object.spec.securityContext"
-    whole = add_operation(_text("/spec/securityContext"), _json({"supplementalGroups": [group]}))
+    context = add_operation(_text("/spec/securityContext"), _json({"supplementalGroups": [group]}))
     groups = append_operations(
         _text("/spec/securityContext/supplementalGroups"),
         f"has({security}.supplementalGroups)",
         f"[{group}].filter(g, !(g in {security}.?supplementalGroups.orValue([])))",
     )
-    return f"(!has({security}) ? [{whole}] : {groups})"
+    return f"(!has({security}) ? [{context}] : {groups})"
 
 
 def _annotations(additions: Additions) -> str:
@@ -174,13 +174,13 @@ def _container_operations(additions: Additions, container: JsonObject) -> str:
             ),
         )
     )
-    whole = cel_literal(container, additions.quantities)
+    new_container = cel_literal(container, additions.quantities)
     if additions.as_container:
-        added = [add_operation(_text("/spec/containers/-"), whole)]
+        added = [add_operation(_text("/spec/containers/-"), new_container)]
         place = "'/spec/containers/' + string(size(object.spec.containers))"
     else:
         empty = add_operation(_text("/spec/initContainers"), "[]")
-        first = add_operation(_text("/spec/initContainers/0"), whole)
+        first = add_operation(_text("/spec/initContainers/0"), new_container)
         place = _text("/spec/initContainers/0")
         added = [first]
     operations = f"[{', '.join(added)}]"

@@ -22,14 +22,15 @@ BYTES_PATTERN = (
 class Quantity(NamedTuple):
     """An option with a quantity, the operator's default, and whether pods may choose another one.
 
-    `low` and `high` are texts that the core reads as quantities, and that are nowhere else in a pattern pod.
+    `low_marker` and `high_marker` are texts that the core reads as quantities, and that are nowhere else in a pattern
+    pod.
     """
 
     option: Option
     default: str
     is_allowed: bool
-    low: str
-    high: str
+    low_marker: str
+    high_marker: str
 
     @property
     def variable(self) -> str:
@@ -39,7 +40,7 @@ class Quantity(NamedTuple):
     @property
     def marker(self) -> str:
         """The text for additions: no request is above a limit, and the storage is larger than what it requests."""
-        return self.low if self.option.name.endswith("-request") else self.high
+        return self.low_marker if self.option.name.endswith("-request") else self.high_marker
 
     @property
     def definition(self) -> tuple[str, str]:
@@ -80,9 +81,9 @@ def list_quantities(policy: Policy) -> Iterator[Quantity]:
         default = getattr(policy.defaults, option.field)
         if option.is_quantity and default is not None:
             # Nobody else writes leading zeros, or such an amount.
-            low = f"000000001{index:02}{'n' if option.name.startswith('cpu-') else ''}"
+            low_marker = f"000000001{index:02}{'n' if option.name.startswith('cpu-') else ''}"
             is_allowed = option.name in policy.allowed_options
-            yield Quantity(option, default, is_allowed, low, f"80000000000000000{index:02}")
+            yield Quantity(option, default, is_allowed, low_marker, f"80000000000000000{index:02}")
 
 
 def with_markers(policy: Policy) -> Policy:

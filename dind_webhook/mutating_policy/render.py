@@ -16,7 +16,8 @@ from dind_webhook.injection import (
 )
 from dind_webhook.model import JsonObject
 from dind_webhook.mutating_policy.denials import docker_socket_condition, socket_replacement_message
-from dind_webhook.mutating_policy.expressions import cel_literal
+from dind_webhook.mutating_policy.expressions import cel_literal, quoted
+from dind_webhook.mutating_policy.limits import ONLY_THE_WEBHOOK
 from dind_webhook.mutating_policy.patch import patch_expression, patch_variables
 from dind_webhook.mutating_policy.patterns import (
     VALUE,
@@ -111,14 +112,14 @@ def _mode_spec(
         variables,
         [
             _validation(
-                "!variables.concerned || !variables.asks || variables.denials.size() == 0", "variables.denials[0]"
+                "!variables.isOfMode || !variables.asksItself || variables.denials.size() == 0", "variables.denials[0]"
             ),
             _validation(
-                "!variables.concerned || variables.denials.size() > 0 || variables.limits.size() == 0",
+                "!variables.isOfMode || variables.denials.size() > 0 || variables.limits.size() == 0",
                 "variables.limits[0]",
             ),
-            _validation("!variables.concerned || variables.stale.size() == 0", "variables.stale[0]"),
-            _validation("!variables.applies || !variables.asks || variables.injected", cel_literal(not_injected)),
+            _validation("!variables.isOfMode || variables.stale.size() == 0", "variables.stale[0]"),
+            _validation("!variables.applies || !variables.asksItself || variables.injected", cel_literal(not_injected)),
         ],
     )
 
@@ -130,13 +131,13 @@ def _request_spec(policy: Policy, conditions: list[JsonObject]) -> JsonObject:
     unknown = (_read_message_of_value(policy, pod) for pod in (by_annotation, by_label))
     accepted = cel_literal([str(mode) for mode in Mode] + ["disabled"])
     validations = [
-        _validation(f"!variables.said.hasValue() || variables.said.value() in {accepted}", _by_source(*unknown)),
+        _validation(
+            f"!variables.requested.hasValue() || variables.requested.value() in {accepted}", _by_source(*unknown)
+        ),
     ]
-    # The operator has switched a mode off, or set it up so that no pod can have it.
     validations += [
-        _validation(f"!variables.asks || variables.mode != {cel_literal(str(mode))}", message)
-        for mode in Mode
-        if (message := find_message(policy, pattern_pod(mode), frozenset(Reason)))
+        _validation(f"!variables.asksItself || variables.mode != {cel_literal(str(mode))}", message)
+        for mode, message in _impossible_modes(policy)
     ]
     if policy.modes:
         label = cel_literal(NODE_SOCKET)
@@ -144,7 +145,7 @@ def _request_spec(policy: Policy, conditions: list[JsonObject]) -> JsonObject:
             f"namespaceObject.metadata.?labels[?{label}].orValue('') == 'replace' "
             f"&& variables.annotations[?{label}].orValue('') != 'deny'"
         )
-        asks = "variables.asks && variables.mode != 'disabled'"
+        asks = "variables.asksItself && variables.mode != 'disabled'"
         validations.append(_validation(f"!({asks} && {replaces} && {_HAS_SOCKET})", socket_replacement_message(policy)))
         annotation = f"variables.annotations[?{label}].orValue('') == 'replace'"
         forbidden = read_message(policy, pattern_pod(None, {NODE_SOCKET: "replace"}), Reason.OPTION_NOT_ALLOWED)
@@ -152,8 +153,16 @@ def _request_spec(policy: Policy, conditions: list[JsonObject]) -> JsonObject:
     return _validating_spec(conditions, request_variables(), validations)
 
 
+def _impossible_modes(policy: Policy) -> Iterator[tuple[Mode, str]]:
+    """Yield the modes that are switched off, or that no pod without options can have, and the message about each."""
+    for mode in Mode:
+        if message := find_message(policy, pattern_pod(mode), frozenset(Reason)):
+            with_options = cel_literal(f"; {ONLY_THE_WEBHOOK} apply other options of a pod")
+            yield mode, f"{message} + {with_options}" if mode in policy.modes else message
+
+
 def _read_message_of_value(policy: Policy, pod: JsonObject) -> str:
-    return read_message(policy, pod, Reason.UNKNOWN_VALUE, {VALUE: "variables.said.value()"})
+    return read_message(policy, pod, Reason.UNKNOWN_VALUE, {VALUE: quoted("variables.requested.value()")})
 
 
 def _by_source(annotation: str, label: str) -> str:
@@ -214,7 +223,7 @@ def _validation(expression: str, message: str) -> JsonObject:
     return {
         "expression": expression,
         "messageExpression": message,
-        # Told if the other message is too long
+        # Told if the other message cannot be computed
         "message": f"{INJECT}: the pod cannot get Docker",
         "reason": "Invalid",
     }

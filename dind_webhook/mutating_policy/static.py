@@ -11,6 +11,8 @@ STATIC_MINIMUM_VERSION = (1, 37)
 # The API server refuses other names in files, and these names in its API.
 _SUFFIX = ".static.k8s.io"
 _CONFIGURATION_FILE = "admission.yaml"
+# The name of the policies is not part of it: an API server would also read the files of an earlier name.
+_POLICIES_FILE = "dind-webhook.yaml"
 # One directory for each plugin: it refuses the kinds of the other.
 _PLUGINS = {"MutatingAdmissionPolicy": "mutating", "ValidatingAdmissionPolicy": "validating"}
 
@@ -18,7 +20,7 @@ _PLUGINS = {"MutatingAdmissionPolicy": "mutating", "ValidatingAdmissionPolicy": 
 def render_static_files(policy: Policy, name: str, directory: PurePath) -> dict[PurePath, list[JsonObject]]:
     """Return the documents of each file below a directory, which must be absolute: the API server reads it there.
 
-    One is the file for its flag `--admission-control-config-file`. Raise SettingsError as `render_policies` does.
+    The last one is for its flag `--admission-control-config-file`. Raise SettingsError as `render_policies` does.
     """
     objects = render_policies(policy, name, _SUFFIX)
     plugins = [
@@ -38,9 +40,9 @@ def render_static_files(policy: Policy, name: str, directory: PurePath) -> dict[
         "plugins": plugins,
     }
     return {
-        directory / _CONFIGURATION_FILE: [configuration],
         **{
-            directory / folder / f"{name}.yaml": [each for each in objects if each["kind"].startswith(plugin)]
+            directory / folder / _POLICIES_FILE: [each for each in objects if each["kind"].startswith(plugin)]
             for plugin, folder in _PLUGINS.items()
         },
+        directory / _CONFIGURATION_FILE: [configuration],
     }

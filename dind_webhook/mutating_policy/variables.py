@@ -16,8 +16,8 @@ def request_variables() -> Iterator[tuple[str, str]]:
     """Yield the variables about what a pod and its namespace ask for (`injection.eligibility`)."""
     inject = cel_literal(INJECT)
     yield "annotations", "object.metadata.?annotations.orValue({})"
-    yield "said", f"object.metadata.?annotations[?{inject}].or(object.metadata.?labels[?{inject}])"
-    yield "mode", f"variables.said.or(namespaceObject.metadata.?labels[?{inject}]).orValue('')"
+    yield "requested", f"object.metadata.?annotations[?{inject}].or(object.metadata.?labels[?{inject}])"
+    yield "mode", f"variables.requested.or(namespaceObject.metadata.?labels[?{inject}]).orValue('')"
     yield (
         "optionKeys",
         (
@@ -25,14 +25,14 @@ def request_variables() -> Iterator[tuple[str, str]]:
             f"&& !(key in {cel_literal([INJECT, STATUS])}), key)"
         ),
     )
-    yield "asks", "variables.said.hasValue() || variables.optionKeys.size() > 0"
+    yield "asksItself", "variables.requested.hasValue() || variables.optionKeys.size() > 0"
 
 
 def mode_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str, str]]:
     """Yield the variables of a mode, up to `applies`: whether the pod gets Docker by the policy."""
     own = cel_literal(additions.container_name)
     yield from request_variables()
-    yield "concerned", f"variables.mode == {cel_literal(str(additions.mode))}"
+    yield "isOfMode", f"variables.mode == {cel_literal(str(additions.mode))}"
     yield "injected", f"{cel_literal(STATUS)} in variables.annotations"
     yield "initContainers", "object.spec.?initContainers.orValue([])"
     yield "volumes", "object.spec.?volumes.orValue([])"
@@ -77,7 +77,7 @@ def mode_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str, 
     yield (
         "applies",
         (
-            "variables.concerned && variables.stale.size() == 0 && variables.denials.size() == 0 "
+            "variables.isOfMode && variables.stale.size() == 0 && variables.denials.size() == 0 "
             "&& variables.limits.size() == 0"
         ),
     )

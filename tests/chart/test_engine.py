@@ -10,9 +10,9 @@ from helm import CHART, HELMS, NAMESPACE, RELEASE, helm, is_hook, kinds, only, r
 from typer.testing import CliRunner
 
 from dind_webhook.cli.main import cli
-from dind_webhook.mutating_policy import chart_file, render_policies
+from dind_webhook.mutating_policy import chart_file, list_unsupported_settings, render_policies
 from dind_webhook.mutating_policy.chart_file import NAME_PLACEHOLDER, PLACEHOLDERS
-from dind_webhook.settings import SETTINGS_KEY, make_policy, parse_settings
+from dind_webhook.settings import SETTINGS_KEY, InjectionSettings, make_policy, parse_settings
 
 POLICY: dict[str, Any] = {"engine": "policy"}
 WEBHOOK_KINDS = {
@@ -43,6 +43,7 @@ EVERYTHING_OF_THE_WEBHOOK: list[dict[str, Any]] = [
     },
 ]
 
+ALLOWED = InjectionSettings().allowed_options
 DAEMONSET = {"daemonset": {"enabled": True}}
 COVERED: list[dict[str, Any]] = [
     {},
@@ -57,6 +58,9 @@ COVERED: list[dict[str, Any]] = [
     {"settings": {"injection": {"defaults": {"memory-request": "1Gi", "memory-limit": "1Gi", "cpu-request": "2"}}}},
     {"settings": {"injection": {"defaults": {"memory-request": "5Gi", "memory-limit": "6Gi", "cpu-limit": "250m"}}}},
     {"settings": {"injection": {"defaults": {"ephemeral-storage-request": "4Gi", "storage-size": "2Gi"}}}, **DAEMONSET},
+    # Built-in values, written out
+    {"settings": {"injection": {"defaults": {"wait": "true", "client": False, "isolation": "none", "mtu": ""}}}},
+    {"settings": {"injection": {"storage": True, "node_selector": {}, "allowed_options": sorted(ALLOWED, key=len)}}},
 ]
 UNCOVERED: list[tuple[dict[str, Any], str]] = [
     ({"mtu": 1400}, "defaults.mtu"),
@@ -120,6 +124,20 @@ def test_settings_without_policies_are_named_with_the_command(defaults: dict[str
     assert "--show-only templates/configmap.yaml | dind-webhook policy -f - -o json > policies.json`" in error
 
 
+@pytest.mark.parametrize(
+    ("injection", "named"),
+    [
+        ({"replace_docker_variables": True}, "replace_docker_variables"),
+        ({"defaults": {"containers": "build"}}, "defaults.containers"),
+        ({"defaults": {"node-socket": "replace"}, "allowed_options": ["node-socket"]}, "allowed_options"),
+    ],
+)
+def test_settings_that_cannot_become_policies_are_named(injection: dict[str, Any], named: str) -> None:
+    reason = dict(list_unsupported_settings())[named]
+    error = refusal({**POLICY, "settings": {"injection": injection}})
+    assert f"some values of settings.injection.{named} cannot become a policy of the API server: {reason}" in error
+
+
 @each_helm
 def test_policies_for_other_settings_are_a_value(name: str) -> None:
     values = {"settings": {"injection": {"defaults": {"mtu": 1400}}}}
@@ -133,13 +151,16 @@ def test_policies_for_other_settings_are_a_value(name: str) -> None:
     assert not injecting(render({**values, "policies": written}, name))
 
 
+NO_ITEMS = ("[]", "{}", "[3]", "[null]", "[[]]", '[{"metadata": 3}]', '[{"metadata": {"annotations": 3}}]')
+
+
 @pytest.mark.parametrize(
     ("policies", "problem"),
     [
         ("written", "policies has the policies of other settings than settings.injection"),
         ("- not\n- JSON", "policies is not the JSON of `dind-webhook policy`"),
-        ('{"items": []}', "policies is not the JSON of `dind-webhook policy`"),
-        ('{"items": [{"metadata": {"name": "x"}}]}', "policies has the policies of other settings"),
+        *((f'{{"items": {items}}}', "policies is not the JSON of `dind-webhook policy`") for items in NO_ITEMS),
+        ('{"items": [{"metadata": {"name": "x"}, "spec": {}}]}', "policies has the policies of other settings"),
     ],
 )
 def test_policies_that_do_not_belong_to_the_settings_are_refused(policies: str, problem: str) -> None:

@@ -70,18 +70,28 @@ def test_files_for_an_api_server_are_written_and_named(run: Run, tmp_path: Path)
     folder = tmp_path / "etc" / "dind"
     ran = run("policy", "--static", folder, "--name", "docker")
     assert (ran.exit_code, ran.stderr) == (0, "")
-    written = [folder / "admission.yaml", folder / "mutating/docker.yaml", folder / "validating/docker.yaml"]
+    names = ("mutating/dind-webhook.yaml", "validating/dind-webhook.yaml", "admission.yaml")
+    written = [folder / name for name in names]
     assert ran.stdout.splitlines() == list(map(str, written))
-    configuration, mutating, _ = (list(yaml.safe_load_all(path.read_text("utf-8"))) for path in written)
+    mutating, _, configuration = (list(yaml.safe_load_all(path.read_text("utf-8"))) for path in written)
     assert configuration[0]["plugins"][0]["configuration"]["staticManifestsDir"] == str(folder / "mutating")
     assert {each["kind"] for each in mutating} == {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}
+
+
+def test_files_of_another_name_replace_those_of_an_earlier_one(run: Run, tmp_path: Path) -> None:
+    # An API server reads all files of the directory.
+    for name in ("first", "second"):
+        assert run("policy", "--static", tmp_path, "--name", name).exit_code == 0
+    (file,) = (tmp_path / "mutating").iterdir()
+    assert {each["metadata"]["name"].partition("-")[0] for each in yaml.safe_load_all(file.read_text())} == {"second"}
+    assert file.stat().st_mode & 0o777 == 0o644
 
 
 def test_a_directory_that_cannot_be_written_is_named(run: Run, write: Write) -> None:
     file = write("", "file")
     ran = run("policy", "--static", file)
     assert (ran.exit_code, ran.stdout) == (2, "")
-    assert ran.stderr.startswith(f"error: {file}/admission.yaml: cannot be written: ")
+    assert ran.stderr.startswith(f"error: {file}/mutating/dind-webhook.yaml: cannot be written: ")
 
 
 def test_an_api_server_that_reads_no_files_is_named(run: Run, tmp_path: Path) -> None:
@@ -89,6 +99,7 @@ def test_an_api_server_that_reads_no_files_is_named(run: Run, tmp_path: Path) ->
         ran = run("policy", "--static", tmp_path / "dind", "--kubeconfig", kubeconfig)
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert "version 1.36, and files with policies are in Kubernetes 1.37 and newer" in ran.stderr
+    assert "hint: leave out --static\n" in ran.stderr
     assert not (tmp_path / "dind").exists()
 
 

@@ -378,6 +378,12 @@ def with_volume(volume: str) -> Manifest:
     }
 
 
+def with_mount(path: str) -> Manifest:
+    mounted = with_volume("work")
+    mounted["containers"][0]["volumeMounts"][0]["mountPath"] = path
+    return mounted
+
+
 _OURS = "unix:///run/dind/docker.sock"
 # Pods for which rules of the core and conditions of the policies once differed, with the operator's settings
 ONCE_DIFFERENT: list[tuple[dict[str, Any], Manifest]] = [
@@ -513,6 +519,18 @@ def test_no_pod_gets_more_than_the_bounds(kube: Kube, operators: Operators) -> N
 
 
 REFUSED: list[tuple[str, Manifest, str]] = [
+    (
+        "long value",
+        a_pod("sidecar" * 1000),
+        'annotation dind.io/inject: "' + ("sidecar" * 9)[:61] + '..." is not accepted; use one of sidecar, daemonset',
+    ),
+    ("two lines", a_pod("side\ncar"), 'annotation dind.io/inject: "side\\ncar" is not accepted; use one of sidecar'),
+    (
+        "long path",
+        a_pod("sidecar", **with_mount("/run/dind/docker.sock/" + "x" * 6000)),
+        " at " + "/run/dind/docker.sock/" + "x" * 39 + "..., which is in the way of the Docker socket",
+    ),
+    ("path of two lines", a_pod("sidecar", **with_mount("/a\n/../b")), "at /a\\n/../b, and only the webhook"),
     (
         "quantity",
         a_pod("sidecar", {"dind.io/memory-limit": "none"}),

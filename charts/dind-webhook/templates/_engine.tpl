@@ -49,8 +49,13 @@ placeholders for the values of some settings, because helm cannot run the code t
 {{- $text = replace $file.name (include "dind-webhook.policyName" .) $text -}}
 {{- $keys := get $file.policies ($rest.modes | sortAlpha | uniq | join ",") -}}
 {{- if $keys -}}{{- $_ := unset $rest "modes" -}}{{- end -}}
-{{- range $name, $value := $file.fixed -}}
-{{- if eq (toJson $value) (get $rest $name | toJson) -}}{{- $_ := unset $rest $name -}}{{- end -}}
+{{- range $name, $value := merge (dict) $file.fixed (omit $file.built_in "defaults") -}}
+{{- $own := get $rest $name -}}
+{{- if kindIs "slice" $own -}}{{- $own = sortAlpha $own -}}{{- end -}}
+{{- if eq (toJson $value) (toJson $own) -}}{{- $_ := unset $rest $name -}}{{- end -}}
+{{- end -}}
+{{- range $name, $value := $file.built_in.defaults -}}
+{{- if eq $value (include "dind-webhook.strict.text" (dict "value" (get $rest.defaults $name))) -}}{{- $_ := unset $rest.defaults $name -}}{{- end -}}
 {{- end -}}
 {{- $uncovered := list -}}
 {{- range $name := keys $rest.defaults | sortAlpha -}}{{- $uncovered = append $uncovered (printf "defaults.%s" $name) -}}{{- end -}}
@@ -99,10 +104,16 @@ engine is {{ .Values.engine }}, which needs Kubernetes 1.36 or newer, and the AP
 {{- if not .Values.policies -}}
 {{- with (include "dind-webhook.policies" . | fromJson).uncovered }}
 engine is {{ $.Values.engine }}, and the chart has no policies for {{ join ", " . }} of settings.injection as set here: {{ $write }}
+{{- $unsupported := (fromJson ($.Files.Get "files/policies.json")).unsupported }}
+{{- range $name := . }}{{ with get $unsupported $name }}
+some values of settings.injection.{{ $name }} cannot become a policy of the API server: {{ . }}
+{{- end }}{{ end }}
 {{- end }}
 {{- else -}}
 {{- $items := (fromJson .Values.policies).items -}}
-{{- if not (and (kindIs "slice" $items) $items) }}
+{{- $isList := and (kindIs "slice" $items) $items | empty | not -}}
+{{- if $isList -}}{{- range $items -}}{{- if not (and (kindIs "map" .) (kindIs "map" .metadata) (kindIs "map" .spec)) -}}{{- $isList = false -}}{{- end -}}{{- end -}}{{- end -}}
+{{- if not $isList }}
 policies is not the JSON of `dind-webhook policy`: {{ $write }}
 {{- else -}}
 {{- $metadata := (first $items).metadata -}}

@@ -48,7 +48,7 @@ def check_not_exempt(snapshot: Snapshot) -> Iterator[Problem]:
         is_served = any(is_selected(each, namespace) for each in snapshot.configurations)
         if has_opted_in(namespace) and not (is_served or is_injected_in(None, snapshot.injecting_policies, namespace)):
             yield Problem(
-                f"namespace {name_of(namespace)} has the label, but no webhook's namespaceSelector matches it",
+                f"namespace {name_of(namespace)} has the label, but no webhook and no policy that injects selects it",
                 {"namespace": name_of(namespace)},
             )
 
@@ -89,8 +89,8 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="not-exempt",
         category=Category.NAMESPACES,
-        statement="A webhook is called for every namespace with the label",
-        hint="set the labels that the chart's webhook.namespaceSelector requires; or, if the webhook never serves this "
+        statement="A webhook or policies inject the pods of every namespace with the label",
+        hint="set the labels that the chart's webhook.namespaceSelector requires; or, if it never serves this "
         f"namespace, use another one for those pods, and `kubectl label namespace {{namespace}} {INJECT}-`",
         requires=("configurations", "namespaces"),
         after=("installed", "entries"),

@@ -39,7 +39,10 @@ def check_api_version(snapshot: Snapshot) -> Iterator[Problem]:
 def check_installed(snapshot: Snapshot) -> Iterator[Problem]:
     if snapshot.configuration is not None or snapshot.injecting_policies:
         return
-    sentence, fix = "there is no MutatingWebhookConfiguration with webhooks of *.inject.dind.io", _INSTALL
+    sentence, fix = (
+        "there is neither a MutatingWebhookConfiguration with webhooks of *.inject.dind.io nor policies that inject",
+        _INSTALL,
+    )
     if orphan := snapshot.orphan:
         sentence += f", but {name_of(orphan)} of release {release_name(orphan)} still exists"
         fix = REINSTALL.replace("{release}", release_name(orphan)).replace("{system}", release_namespace(orphan))

@@ -125,7 +125,7 @@ EXPIRED = NOW - timedelta(days=31)
 # The name of the check, the snapshot, a part of the finding's sentence, a part of the hint
 BROKEN: list[tuple[str, Snapshot, str, str]] = [
     ("api-version", healthy(version="1.29"), "the API server is 1.29", "upgrade the cluster"),
-    ("installed", healthy(configuration=None), "there is no MutatingWebhookConfiguration", "helm install"),
+    ("installed", healthy(configuration=None), "there is neither a MutatingWebhookConfiguration", "helm install"),
     (
         "installed",
         healthy(configuration=None, orphan=orphan_of("ci-docker", "tools")),
@@ -250,7 +250,7 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     (
         "not-exempt",
         without_webhook(namespaces=(opted_in(), opted_in("kube-system"))),
-        "namespace kube-system has the label, but no webhook's namespaceSelector matches it",
+        "namespace kube-system has the label, but no webhook and no policy that injects selects it",
         "kubectl label namespace kube-system",
     ),
     (
@@ -466,7 +466,7 @@ BROKEN: list[tuple[str, Snapshot, str, str]] = [
     (
         "not-exempt",
         healthy(namespaces=(opted_in(), opted_in("kube-system"))),
-        "namespace kube-system has the label, but no webhook's namespaceSelector matches it",
+        "namespace kube-system has the label, but no webhook and no policy that injects selects it",
         "kubectl label namespace kube-system dind.io/inject-",
     ),
     (

@@ -22,12 +22,21 @@ def test_the_operators_default_is_accepted_instead_of_the_built_in_one() -> None
     texts = accepted_texts(make_policy(settings), Mode.SIDECAR)
     assert texts["dind.io/group"] == ["8"]
     assert texts["dind.io/mtu"] == ["1400"]
-    assert texts["dind.io/registry-mirrors"] == ["docker.io=https://a,ghcr.io=https://b"]
+    mirrors = ["docker.io=https://a,ghcr.io=https://b", "https://a,ghcr.io=https://b"]
+    assert texts["dind.io/registry-mirrors"] == mirrors
 
 
 def test_the_operators_address_may_be_repeated() -> None:
     settings = InjectionSettings(defaults={"tcp": "127.0.0.1:2375"}, allowed_options=frozenset({"tcp"}))
     assert accepted_texts(make_policy(settings), Mode.SIDECAR) == {"dind.io/tcp": ["127.0.0.1:2375"]}
+
+
+def test_the_operators_golden_volume_may_be_repeated() -> None:
+    settings = InjectionSettings(
+        defaults={"storage-data-source": "volumesnapshot/golden"}, allowed_options=frozenset({"storage-data-source"})
+    )
+    texts = accepted_texts(make_policy(settings), Mode.SIDECAR)
+    assert texts == {"dind.io/storage-data-source": ["volumesnapshot/golden"]}
 
 
 def test_the_default_of_the_client_may_be_written_out() -> None:

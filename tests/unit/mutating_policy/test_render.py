@@ -79,7 +79,8 @@ def test_a_mode_that_no_pod_can_have_is_refused_with_the_words_of_the_core() -> 
     messages = [
         each["messageExpression"] for each in objects["ValidatingAdmissionPolicy", "dind"]["spec"]["validations"]
     ]
-    assert any("cannot be combined with a read-only hostPath" in message for message in messages)
+    (message,) = (each for each in messages if "cannot be combined with a read-only hostPath" in each)
+    assert message.endswith('"; only the webhook dind-webhook can apply other options of a pod"')
 
 
 @pytest.mark.parametrize(

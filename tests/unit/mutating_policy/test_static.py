@@ -23,7 +23,7 @@ def test_each_plugin_reads_its_own_directory() -> None:
 
 def test_the_policies_are_those_of_the_api_under_names_that_only_files_may_have() -> None:
     files = render_static_files(POLICY, "dind", DIRECTORY)
-    objects = [each for path, found in files.items() if path.name == "dind.yaml" for each in found]
+    objects = [each for path, found in files.items() if path.name == "dind-webhook.yaml" for each in found]
     names = {each["metadata"]["name"] for each in objects}
     assert names == {f"dind{part}{SUFFIX}" for part in ("", "-node-socket", "-sidecar", "-daemonset")}
     text = json.dumps(sorted(objects, key=lambda each: (each["kind"], each["metadata"]["name"])))
