@@ -323,7 +323,7 @@ class InjectionSettings(_SettingsGroup):
     """Name of the volume with the credentials of `registry-secret`."""
 
     config_volume: DnsLabel = "dind-config"
-    """Name of the volume at /.docker of containers with Docker that are not root."""
+    """Name of the volume at /.docker of containers that are not root or have a read-only root file system."""
 
     client_volume: DnsLabel = "dind-client"
     """Name of the volume with the Docker client of `client`, for the containers."""
@@ -335,7 +335,7 @@ class InjectionSettings(_SettingsGroup):
     """Take the client of `client` from an image volume, not a copy. The chart's default: true from Kubernetes 1.35."""
 
     client_image: str = ""
-    """Image with that client, for `image_volumes`; empty for the daemon's image, of which copies always are."""
+    """Image of that client; empty for the daemon's. No copies are from it, which pods with an isolation get, too."""
 
     replace_docker_variables: bool = False
     """Replace a `DOCKER_HOST` of another daemon, and clear `DOCKER_TLS_VERIFY`, in containers that get Docker."""
