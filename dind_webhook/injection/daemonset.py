@@ -120,7 +120,8 @@ def _build_wait_container(docker_host: JsonObject, options: Options, policy: Pol
         # The daemon's image contains the client, and every node has already pulled the image.
         "image": policy.defaults.image,
         **({"imagePullPolicy": policy.image_pull_policy} if policy.image_pull_policy else {}),
-        "command": ["sh", "-c", script],
+        # The shell is process 1, which otherwise ignores SIGTERM. 0 would mean that the daemon answers.
+        "command": ["sh", "-c", f"trap 'exit 143' TERM; {script}"],
         "env": [docker_host],
         # In a pod of the class Guaranteed, the requests must be equal to the limits.
         "resources": {"requests": _WAIT_LIMITS, "limits": _WAIT_LIMITS}
