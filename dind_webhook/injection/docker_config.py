@@ -14,8 +14,9 @@ A container that sets `DOCKER_CONFIG`, or mounts something at `…/.docker`, has
 and a warning. All others get `BUILDX_CONFIG` too: otherwise buildx keeps its state in a subdirectory of
 `DOCKER_CONFIG`, and fails if it cannot write there.
 
-Container runtimes give the home `/` to a user that `/etc/passwd` of the image lacks, such as any `runAsUser`. Such a
-user cannot make `/.docker`, so `docker build` and `docker login` fail. No variable helps without harm (decision 0043).
+containerd gives the home `/` to a user that `/etc/passwd` of the image lacks, such as any `runAsUser`. Such a user
+cannot make `/.docker`, so `docker build` and `docker login` fail. No variable helps without harm (decision 0043). CRI-O
+makes the working directory the home, which nobody knows here: then the user needs a `HOME` in the pod.
 
 With a read-only root file system, no user can make `~/.docker`, wherever the home is. Two variables let `docker build`
 work without it, and leave what the image has there in force (decision 0052).
