@@ -308,6 +308,8 @@ def _is_same_mount(desired: JsonObject, sub_path: str | None = None) -> str:
 
 
 def _mount_path_taken(policy: Policy, additions: Additions) -> str:
+    # With the policies, no pod chooses its client: the message must not propose it.
+    policy = replace(policy, allowed_options=policy.allowed_options - {"client"})
     found = []
     for desired in additions.client_mounts:
         # The core writes the pod's path as it is and its own path without a closing slash.

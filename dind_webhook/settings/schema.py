@@ -336,7 +336,7 @@ class InjectionSettings(_SettingsGroup):
     """Name of the image volume that has this client."""
 
     image_volumes: bool = False
-    """Take the client of `client` from an image volume, not a copy. The chart's default: true from Kubernetes 1.35."""
+    """Take that client from an image volume, which nodes must have, not a copy. The chart's default: true from 1.35."""
 
     client_image: str = ""
     """Image of that client; empty for the daemon's. No copies are from it, which pods with an isolation get, too."""
