@@ -339,7 +339,7 @@ class InjectionSettings(_SettingsGroup):
     """Take that client from an image volume, which nodes must have, not a copy. The chart's default: true from 1.35."""
 
     client_image: str = ""
-    """Image of that client; empty for the daemon's. No copies are from it, which pods with an isolation get, too."""
+    """Image of that client; empty for the daemon's, of which all copies are. Pods with an isolation get copies."""
 
     replace_docker_variables: bool = False
     """Replace a `DOCKER_HOST` of another daemon, and clear `DOCKER_TLS_VERIFY`, in containers that get Docker."""
