@@ -142,7 +142,8 @@ server:
 The name of a variable follows the path in the file: `DIND_WEBHOOK_SERVER__GRACE_SECONDS=10`,
 `DIND_WEBHOOK_INJECTION__DEFAULTS__STORAGE_SIZE=50Gi`. Variables contain lists and maps as JSON. A duration looks like
 `720h`, `1h30m` or `20s`. If settings are invalid, the command reports all mistakes at once, each with its path and
-source, and exits with code 2.
+source, and exits with code 2. Defaults are invalid, in the chart too, if every pod of a mode in `modes` would be denied
+unless it sets options itself. Operators who do not set `modes` may have no DaemonSet: only sidecar mode is checked.
 
 `dind-webhook settings` prints the effective settings and the source of each value; with `--namespace ci`, those of
 injection that are in force in a namespace.

@@ -6,7 +6,7 @@ the pod (`conflicts`), and render what the pod lacks (`patch`). `rules` runs the
 
 from dind_webhook.injection.annotations import apply_defaults
 from dind_webhook.injection.bounds import find_bad_bounds, find_unbounded_defaults
-from dind_webhook.injection.conflicts import READ_ONLY_SOURCES, STALE_STATUS
+from dind_webhook.injection.conflicts import STALE_STATUS
 from dind_webhook.injection.constants import INJECT, INJECTED, NODE_SOCKET, PREFIX, STATUS
 from dind_webhook.injection.daemon_files import (
     CA_DIRECTORY,
@@ -18,7 +18,12 @@ from dind_webhook.injection.daemon_files import (
 )
 from dind_webhook.injection.decision import Decision, Mode, Outcome, Reason
 from dind_webhook.injection.docker_client import CLIENT_IMAGE_DIRECTORY, CLIENT_VOLUME_DIRECTORY
-from dind_webhook.injection.docker_config import DOCKER_CONFIG_DIRECTORY, REGISTRY_SECRET_KEY
+from dind_webhook.injection.docker_config import (
+    DOCKER_CONFIG_DIRECTORY,
+    HOMES,
+    REGISTRY_SECRET_KEY,
+    ROOT_CONFIG_DIRECTORY,
+)
 from dind_webhook.injection.docker_paths import (
     DATA_ROOT,
     DEFAULT_CLIENT_DIRECTORY,
@@ -112,6 +117,7 @@ __all__ = [
     "DOCKER_HUB",
     "ENDING_FLAGS",
     "EXEMPT_NAMESPACES",
+    "HOMES",
     "INJECT",
     "INJECTED",
     "IN_USER_NAMESPACE",
@@ -136,9 +142,9 @@ __all__ = [
     "POD_VALUES",
     "PREFIX",
     "PROC_PATHS",
-    "READ_ONLY_SOURCES",
     "REFUSED_VARIABLES",
     "REGISTRY_SECRET_KEY",
+    "ROOT_CONFIG_DIRECTORY",
     "RULES",
     "RUNTIME_DIRECTORIES",
     "SHAREABLE_KINDS",

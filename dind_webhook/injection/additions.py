@@ -1,10 +1,21 @@
 """Everything that a mode adds to a pod, in one type for both modes."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from dind_webhook.injection.decision import Mode
 from dind_webhook.injection.options import ClientConfig, TcpAddress
 from dind_webhook.model import Container, JsonObject, Mount
+
+
+class ConfigDirectories(NamedTuple):
+    """The directories at `/.docker`: their mounts, by client, and the clients whose buildx keeps its state there."""
+
+    mounts: Mapping[str, Mount]
+    buildx_clients: frozenset[str]
+
+
+NO_DIRECTORIES = ConfigDirectories({}, frozenset())
 
 
 class Additions:
@@ -13,8 +24,8 @@ class Additions:
     `container`, with `container_mounts`, becomes the first init container, or the last container if `as_container`.
     Each of `clients` gets `client_env` and `client_mounts`, and the spec itself gets `pod_members`. The daemon listens
     on `tcp` too. `evictable` names the emptyDirs that the cluster autoscaler may delete when it drains a node.
-    Each client gets those of `proxy_variables` and of `client_config` that it does not set itself. Those in
-    `config_mounts`, by name, get that mount too.
+    Each client gets those of `proxy_variables` and of `client_config` that it does not set itself, and its mount in
+    `config_directories`.
     `node_selector`, `tolerations` and `image_pull_secrets` (names) are merged into those of the pod.
     """
 
@@ -31,7 +42,7 @@ class Additions:
         client_env: JsonObject,
         client_mounts: tuple[Mount, ...],
         client_config: ClientConfig | None,
-        config_mounts: Mapping[str, Mount],
+        config_directories: ConfigDirectories,
         proxy_variables: tuple[JsonObject, ...],
         pod_members: JsonObject,
         tcp: TcpAddress | None,
@@ -51,7 +62,7 @@ class Additions:
         self.client_env = client_env
         self.client_mounts = client_mounts
         self.client_config = client_config
-        self.config_mounts = config_mounts
+        self.config_directories = config_directories
         self.proxy_variables = proxy_variables
         self.pod_members = pod_members
         self.tcp = tcp

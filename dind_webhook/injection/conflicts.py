@@ -8,11 +8,13 @@ from functools import lru_cache
 from dind_webhook.injection.additions import Additions
 from dind_webhook.injection.constants import INJECTED, PREFIX, STATUS
 from dind_webhook.injection.decision import Denial, Reason
+from dind_webhook.injection.docker_client import is_client_directory
 from dind_webhook.injection.docker_config import DOCKER_CONFIG_DIRECTORY
 from dind_webhook.injection.docker_paths import SOCKET_LINK_NAME, SOCKET_NAME
 from dind_webhook.injection.message_parts import abbreviate, quote
 from dind_webhook.injection.node_sockets import find_node_socket
 from dind_webhook.injection.options import Isolation
+from dind_webhook.injection.policy import Policy
 from dind_webhook.injection.start_script import ISOLATION_VARIABLE
 from dind_webhook.model import (
     Container,
@@ -31,8 +33,6 @@ from dind_webhook.model import (
 
 # The beginning of the sentence: the API server passes on the message of a denial, but not its reason.
 STALE_STATUS = f"annotation {STATUS} says that the pod was injected, but it"
-# kubelet mounts volumes of these kinds read-only, whatever `readOnly` says.
-READ_ONLY_SOURCES = frozenset({"configMap", "secret", "projected", "downwardAPI"})
 
 
 def deny_stale_status(pod: Pod, additions: Additions) -> Denial | None:
@@ -167,8 +167,8 @@ def deny_foreign_mounts(pod: Pod, additions: Additions) -> Denial | None:
     own_name = additions.container["name"] if additions.container else None
     for container in pod.all_containers:
         injected = additions.container_mounts if container.name == own_name else additions.client_mounts
-        if additions.config_mounts and container.name in additions.config_mounts:
-            injected = (*injected, additions.config_mounts[container.name])
+        if container.name in additions.config_directories.mounts:
+            injected = (*injected, additions.config_directories.mounts[container.name])
         for device in container.raw.volume_devices or ():
             if device.name in volume_names:
                 return Denial(
@@ -197,8 +197,8 @@ def _is_injected_mount(mount: Mount, desired: Mount) -> bool:
     return mount.is_same_as(desired)
 
 
-def deny_taken_paths(pod: Pod, additions: Additions) -> Denial | None:
-    """Return a denial if a mount of a client is in the way of the socket, or None."""
+def deny_taken_paths(pod: Pod, additions: Additions, policy: Policy) -> Denial | None:
+    """Return a denial if a mount of a client is in the way of one that injection adds, or None."""
     socket_paths = _socket_paths(additions.client_mounts)
     paths = {mount.path for client in additions.clients for mount in client.mounts}
     blocked_paths = {path for path in paths if socket_paths.overlaps(path)}
@@ -210,20 +210,27 @@ def deny_taken_paths(pod: Pod, additions: Additions) -> Denial | None:
                 continue
             for desired in additions.client_mounts:
                 if _is_in_the_way(mount, desired, pod):
-                    what = _describe_purpose(desired, additions)
+                    what, remedy = _describe_purpose(desired, additions, policy)
                     return Denial(
                         Reason.MOUNT_PATH_TAKEN,
                         f"container {quote(client.name)} mounts volume {quote(mount.volume)} at "
                         f"{abbreviate(mount.mount_path)}, which is in the way of the {what} at "
-                        f"{desired.mount_path}; remove the mount, or put it elsewhere",
+                        f"{desired.mount_path}; {remedy}",
                     )
     return None
 
 
-def _describe_purpose(desired: Mount, additions: Additions) -> str:
+def _describe_purpose(desired: Mount, additions: Additions, policy: Policy) -> tuple[str, str]:
+    """Return what a mount of injection is for, and what to do about another one in its way."""
+    elsewhere = "remove the mount, or put it elsewhere"
     if desired.path == DOCKER_CONFIG_DIRECTORY:
-        return "registry's credentials"
-    return "Docker socket" if desired.volume == additions.volumes[0]["name"] else "Docker client"
+        return "registry's credentials", elsewhere
+    if desired.volume == additions.volumes[0]["name"]:
+        return "Docker socket", elsewhere
+    if "client" in policy.allowed_options:
+        value = 'another directory or "false"' if is_client_directory(desired, policy) else '"false"'
+        elsewhere = f"remove the mount, put it elsewhere, or set {PREFIX}client to {value}"
+    return "Docker client", elsewhere
 
 
 @lru_cache(maxsize=64)
@@ -239,8 +246,7 @@ def _is_in_the_way(mount: Mount, desired: Mount, pod: Pod) -> bool:
         return False
     if is_under(desired.path, mount.path):
         # The container runtime could not create the mount point.
-        volume = pod.volumes.get(mount.volume)
-        return mount.read_only or (volume is not None and volume.kind in READ_ONLY_SOURCES)
+        return pod.is_read_only(mount)
     socket = f"{desired.path}/{SOCKET_NAME}"
     # Nothing can be mounted under a file or in a read-only directory.
     blocked_root = desired.path if desired.sub_path or desired.read_only else socket

@@ -9,7 +9,7 @@ from dind_webhook.injection.docker_client import (
     client_source_mounts,
     client_volumes,
 )
-from dind_webhook.injection.docker_config import find_homeless_clients, writable_config_volume
+from dind_webhook.injection.docker_config import find_config_directories, writable_config_volume
 from dind_webhook.injection.docker_paths import DEFAULT_DIR_WARNING, is_default_socket_dir, unix_socket_address
 from dind_webhook.injection.message_parts import warn_of_names
 from dind_webhook.injection.mode_injector import ModeInjector
@@ -76,8 +76,8 @@ def _build_additions(
         client_mounts += client_mounts_of(policy, options.client, has_image_volume=has_image_volume)
         evictable += (policy.client_volume,)
     # Last, as in sidecar mode
-    config_mounts = find_homeless_clients(pod, selection.clients, policy.config_volume)
-    if config_mounts:
+    directories = find_config_directories(pod, selection.clients, policy.config_volume)
+    if directories.mounts:
         volumes += (writable_config_volume(policy.config_volume),)
         evictable += (policy.config_volume,)
     # The group is that of the node's socket, so the operator sets it, whatever the pod says.
@@ -92,7 +92,7 @@ def _build_additions(
         client_env=docker_host,
         client_mounts=client_mounts,
         client_config=None,
-        config_mounts=config_mounts,
+        config_directories=directories,
         proxy_variables=(),
         pod_members={},
         tcp=None,
@@ -120,7 +120,8 @@ def _build_wait_container(docker_host: JsonObject, options: Options, policy: Pol
         # The daemon's image contains the client, and every node has already pulled the image.
         "image": policy.defaults.image,
         **({"imagePullPolicy": policy.image_pull_policy} if policy.image_pull_policy else {}),
-        "command": ["sh", "-c", script],
+        # The shell is process 1, which otherwise ignores SIGTERM. 0 would mean that the daemon answers.
+        "command": ["sh", "-c", f"trap 'exit 143' TERM; {script}"],
         "env": [docker_host],
         # In a pod of the class Guaranteed, the requests must be equal to the limits.
         "resources": {"requests": _WAIT_LIMITS, "limits": _WAIT_LIMITS}

@@ -113,7 +113,9 @@ class Reason(Enum):
         "The pod uses the name of a container, volume or label that injection needs for something else.",
     )
     MOUNT_PATH_TAKEN = _denied(
-        "mount-path-taken", 422, "A container mounts another volume at or near the path of the socket."
+        "mount-path-taken",
+        422,
+        "A container mounts another volume at or near a path of the socket, the Docker client or its configuration.",
     )
     TLS_VARIABLE = _denied(
         "tls-variable", 422, "A variable makes the Docker client of a container require TLS, which the daemon lacks."

@@ -16,15 +16,20 @@ The directory with the client in the image cannot be mounted itself: in the offi
 """
 
 import re
+from collections.abc import Iterator
 
+from dind_webhook.injection.additions import Additions
+from dind_webhook.injection.message_parts import warn_of_names
 from dind_webhook.injection.policy import Policy
-from dind_webhook.model import JsonObject, Mount
+from dind_webhook.model import Container, JsonObject, Mount, clean_path
 
 # Where the client of every image looks for plugins, after /usr/local/lib/docker/cli-plugins
 PLUGIN_DIRECTORY = "/usr/local/libexec/docker/cli-plugins"
 # Below /usr/local/libexec, where neither a socket-dir nor a shared volume can be.
 CLIENT_VOLUME_DIRECTORY = "/usr/local/libexec/dind/client"
 CLIENT_IMAGE_DIRECTORY = "/usr/local/libexec/dind/image"
+# The directory of the volume that becomes the directory of the client
+_COMMANDS = "bin"
 
 # It fills the emptyDir, if that is there, and needs only POSIX sh and busybox.
 COMMENTED_CLIENT_SCRIPT = rf"""# Put the Docker client where the others mount it: links into an image volume, or copies.
@@ -72,10 +77,32 @@ def client_volumes(policy: Policy, image: str, *, has_image_volume: bool) -> tup
 def client_mounts_of(policy: Policy, directory: str, *, has_image_volume: bool) -> tuple[Mount, ...]:
     """Return the mounts of a container with the client on the PATH, in `directory`."""
     return (
-        Mount.at(directory, policy.client_volume, "bin", read_only=True),
+        Mount.at(directory, policy.client_volume, _COMMANDS, read_only=True),
         Mount.at(PLUGIN_DIRECTORY, policy.client_volume, "cli-plugins", read_only=True),
         *_image_mounts(policy, has_image_volume=has_image_volume),
     )
+
+
+def is_client_directory(mount: Mount, policy: Policy) -> bool:
+    """Return whether a mount of injection is the directory that the option names."""
+    return (mount.volume, mount.sub_path) == (policy.client_volume, _COMMANDS)
+
+
+def warn_of_missing_paths(additions: Additions, policy: Policy) -> Iterator[str]:
+    """Yield a warning if containers set a PATH without the directory of the client."""
+    for mount in additions.client_mounts:
+        if is_client_directory(mount, policy):
+            names = [client.name for client in additions.clients if _lacks_path(client, mount.path)]
+            if names:
+                yield warn_of_names(f"PATH lacks {mount.mount_path}, where docker is, in", names)
+
+
+def _lacks_path(client: Container, directory: str) -> bool:
+    """Return whether a container sets a PATH without a directory. Nobody knows what a reference stands for."""
+    path = client.env.get("PATH")
+    if path is None or path.value_from is not None or "$(" in (value := path.value or ""):
+        return False
+    return directory not in {clean_path(item) for item in value.split(":") if item}
 
 
 def client_source_mounts(policy: Policy, *, has_image_volume: bool) -> tuple[Mount, ...]:

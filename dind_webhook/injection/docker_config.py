@@ -5,6 +5,7 @@
 | a Secret, and perhaps a proxy | `DOCKER_CONFIG`: the Secret, which may have `proxies`; it cannot be written |
 | a proxy | `DOCKER_CONFIG`: beside the socket, where the start script of the daemon writes config.json |
 | neither, and a client may have the home `/` | `/.docker`: a directory of its own that each user can write |
+| neither, and a client's root file system is read-only | its own; buildx has such a directory at `/.docker` |
 
 `DOCKER_AUTH_CONFIG` cannot bring the Secret beside a proxy: Docker's client refuses the member `username` in it, which
 `kubectl create secret docker-registry` writes.
@@ -13,26 +14,39 @@ A container that sets `DOCKER_CONFIG`, or mounts something at `…/.docker`, has
 and a warning. All others get `BUILDX_CONFIG` too: otherwise buildx keeps its state in a subdirectory of
 `DOCKER_CONFIG`, and fails if it cannot write there.
 
-Container runtimes give the home `/` to a user that `/etc/passwd` of the image lacks, such as any `runAsUser`. Such a
-user cannot make `/.docker`, so `docker build` and `docker login` fail. No variable helps without harm (decision 0043).
+containerd gives the home `/` to a user that `/etc/passwd` of the image lacks, such as any `runAsUser`. Such a user
+cannot make `/.docker`, so `docker build` and `docker login` fail. No variable helps without harm (decision 0043). CRI-O
+makes the working directory the home, which nobody knows here: then the user needs a `HOME` in the pod.
+
+With a read-only root file system, no user can make `~/.docker`, wherever the home is. Two variables let `docker build`
+work without it, and leave what the image has there in force (decision 0052).
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 
-from dind_webhook.injection.additions import Additions
+from dind_webhook.injection.additions import NO_DIRECTORIES, Additions, ConfigDirectories
 from dind_webhook.injection.message_parts import warn_of_names
 from dind_webhook.injection.options import ClientConfig, Options
-from dind_webhook.model import Container, JsonObject, Mount, Pod
+from dind_webhook.model import Container, JsonObject, Mount, Pod, VariableShape, clean_path, is_under
 
 # Below /etc, where no socket-dir can be.
 DOCKER_CONFIG_DIRECTORY = "/etc/dind-config"
 # The start script of the daemon makes it in the directory of the socket.
 WRITTEN_CONFIG_NAME = "docker-config"
 # The directory of the client if its home is /
-_ROOT_CONFIG_DIRECTORY = "/.docker"
+ROOT_CONFIG_DIRECTORY = "/.docker"
 _DOCKER_CONFIG = "DOCKER_CONFIG"
 _HOME = "HOME"
 _BUILDX_CONFIG = "BUILDX_CONFIG"
+_BUILDX_VARIABLES: list[JsonObject] = [
+    {"name": _BUILDX_CONFIG, "value": f"{ROOT_CONFIG_DIRECTORY}/buildx"},
+    # Otherwise a build from a registry with tokens ends if BuildKit's client cannot make `~/.docker` for its seed.
+    {"name": "BUILDKIT_NO_CLIENT_TOKEN", "value": "1"},
+]
+# The homes of users in most images
+HOMES = "/root|/home(/[^/]+)?"
+_HOMES = re.compile(HOMES)
 # The key of a Secret of the type kubernetes.io/dockerconfigjson
 REGISTRY_SECRET_KEY = ".dockerconfigjson"  # noqa: S105  # a name
 
@@ -53,16 +67,21 @@ def client_config_of(options: Options, *, has_start_script: bool) -> ClientConfi
 
 
 def missing_config_variables(client: Container, additions: Additions) -> list[JsonObject]:
-    """Return the variables that lead a client to its configuration, or nothing if it has one of its own."""
+    """Return the variables for the configuration of a client that it does not set itself."""
+    return [variable for variable in _config_variables(client, additions) if variable["name"] not in client.env]
+
+
+def _config_variables(client: Container, additions: Additions) -> list[JsonObject]:
     config = additions.client_config
-    if config is None or _has_own_config(client, config):
+    if config is None:
+        return _BUILDX_VARIABLES if client.name in additions.config_directories.buildx_clients else []
+    if _has_own_config(client, config):
         return []
-    variables: list[JsonObject] = [
+    return [
         {"name": _DOCKER_CONFIG, "value": config.directory},
         # One for each container: their users may differ, and buildx makes directories that only one can write.
         {"name": _BUILDX_CONFIG, "value": f"{config.socket_dir}/buildx-{client.name}"},
     ]
-    return [variable for variable in variables if variable["name"] not in client.env]
 
 
 def warn_of_own_configs(additions: Additions) -> Iterator[str]:
@@ -87,8 +106,8 @@ def _is_config_path(mount: Mount) -> bool:
     return "/.docker/" in f"{mount.path}/"
 
 
-def find_homeless_clients(pod: Pod, clients: tuple[Container, ...], volume: str) -> Mapping[str, Mount]:
-    """Return the mounts, by client, for those that may have the home `/` without being root, and no configuration.
+def find_config_directories(pod: Pod, clients: tuple[Container, ...], volume: str) -> ConfigDirectories:
+    """Return the directories for clients that cannot make `~/.docker`, as far as the pod tells.
 
     Each client has a directory of its own in the volume of that name, so none reads the logins of another. kubelet
     gives a `subPath` the mode of the volume, in which all users can write.
@@ -98,27 +117,66 @@ def find_homeless_clients(pod: Pod, clients: tuple[Container, ...], volume: str)
     may_all = volume in pod.volumes or (
         shared is not None and (shared.run_as_user is not None or shared.run_as_non_root is not None)
     )
-    return {
-        client.name: Mount.at(_ROOT_CONFIG_DIRECTORY, volume, client.name)
-        for client in clients
-        if (may_all or client.raw.security_context is not None or _HOME in client.env)
-        and _is_homeless(client, pod, volume)
-    }
+    mounts: dict[str, Mount] = {}
+    buildx_clients: list[str] = []
+    for client in clients:
+        if not (may_all or client.raw.security_context is not None or _HOME in client.env):
+            continue
+        is_stateless = _is_stateless(client, pod, volume)
+        if is_stateless or _is_homeless(client, pod, volume):
+            mounts[client.name] = Mount.at(ROOT_CONFIG_DIRECTORY, volume, client.name)
+        if is_stateless:
+            buildx_clients.append(client.name)
+    return ConfigDirectories(mounts, frozenset(buildx_clients)) if mounts else NO_DIRECTORIES
 
 
 def _is_homeless(client: Container, pod: Pod, volume: str) -> bool:
+    """Return whether a client may have the home `/` without being root, and has no configuration of its own."""
     mounts = [mount for mount in client.mounts if _is_config_path(mount)]
     if mounts:
         # Another webhook may have changed the user since the mount was added.
-        return all(mount.volume == volume for mount in mounts)
-    if _DOCKER_CONFIG in client.env:
+        return any(mount.volume == volume for mount in mounts)
+    if _is_set(client.env.get(_DOCKER_CONFIG)):
         return False
     home = client.env.get(_HOME)
-    if home is not None:
-        return home.value == "/"
-    return pod.states_non_root(client)
+    if home is None or not _is_set(home):
+        return pod.states_non_root(client)
+    return bool(home.value) and clean_path(home.value or "") == "/"
+
+
+def _is_stateless(client: Container, pod: Pod, volume: str) -> bool:
+    """Return whether the root file system of a client is read-only, and no volume lets buildx write its state.
+
+    Without `HOME`, nobody knows the home. Then a volume at a usual home counts.
+    """
+    security = client.raw.security_context
+    if security is None or security.read_only_root_filesystem is not True or _BUILDX_CONFIG in client.env:
+        return False
+    own = [mount for mount in client.mounts if mount.volume != volume]
+    if any(f"{mount.path}/".startswith(f"{ROOT_CONFIG_DIRECTORY}/") for mount in own):
+        return False
+    config, home = client.env.get(_DOCKER_CONFIG), client.env.get(_HOME)
+    if config is not None and _is_set(config):
+        return bool(config.value) and _is_read_only(client, pod, config.value or "")
+    if home is not None and _is_set(home):
+        return bool(home.value) and _is_read_only(client, pod, f"{home.value}{ROOT_CONFIG_DIRECTORY}")
+    return all(pod.is_read_only(mount) for mount in own if _is_config_path(mount) or _HOMES.fullmatch(mount.path))
+
+
+def _is_read_only(client: Container, pod: Pod, path: str) -> bool:
+    """Return whether buildx cannot write below a configuration directory, which is not the one that we could mount."""
+    directory = clean_path(path)
+    state = f"{directory}/buildx"
+    return directory != ROOT_CONFIG_DIRECTORY and all(
+        pod.is_read_only(mount) for mount in client.mounts if state == mount.path or is_under(state, mount.path)
+    )
+
+
+def _is_set(variable: VariableShape | None) -> bool:
+    """Return whether a variable is not empty, or may be: nobody knows the value that a Secret or ConfigMap gives."""
+    return variable is not None and bool(variable.value or variable.value_from)
 
 
 def writable_config_volume(name: str) -> JsonObject:
-    """Return the volume with the configurations of clients whose home is `/`."""
+    """Return the volume with the directories of clients that cannot make `~/.docker`."""
     return {"name": name, "emptyDir": {}}

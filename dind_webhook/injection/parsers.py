@@ -13,7 +13,12 @@ import orjson
 
 from dind_webhook.injection.constants import PREFIX
 from dind_webhook.injection.daemon_files import DAEMON_CONFIG_DIRECTORY, find_colliding_paths
-from dind_webhook.injection.docker_paths import DEFAULT_CLIENT_DIRECTORY, SOCKET_LINK_NAME, hides_daemon_files
+from dind_webhook.injection.docker_paths import (
+    DEFAULT_CLIENT_DIRECTORY,
+    SHARED_DIRECTORIES,
+    SOCKET_LINK_NAME,
+    hides_daemon_files,
+)
 from dind_webhook.injection.hosts import find_ip_address, host_of
 from dind_webhook.injection.message_parts import quote
 from dind_webhook.injection.mirrors import ALL_REGISTRIES, DOCKER_HUB
@@ -155,7 +160,8 @@ def parse_daemon_image(text: str) -> str:
 def parse_socket_dir(text: str) -> str:
     if not re.fullmatch(r"(/[A-Za-z0-9_][A-Za-z0-9._-]*)+", text) or len(text) > _MAX_SOCKET_DIR_LENGTH:
         raise ValueError(
-            f"must be an absolute path of plain names (A-Z a-z 0-9 . _ -), at most {_MAX_SOCKET_DIR_LENGTH} characters"
+            "must be an absolute path of plain names (A-Z a-z 0-9 . _ -) without a closing slash, at most "
+            f"{_MAX_SOCKET_DIR_LENGTH} characters"
         )
     if text.endswith(".sock"):
         raise ValueError("must be the directory of the socket, not the socket")
@@ -171,10 +177,16 @@ def parse_client(text: str) -> str | None:
     if text in {"true", "false"}:
         return DEFAULT_CLIENT_DIRECTORY if text == "true" else None
     if not re.fullmatch(r"(/[A-Za-z0-9_][A-Za-z0-9._-]*)+", text):
-        raise ValueError("must be true, false or an absolute path of plain names (A-Z a-z 0-9 . _ -)")
+        raise ValueError(
+            "must be true, false or an absolute path of plain names (A-Z a-z 0-9 . _ -) without a closing slash"
+        )
     path = clean_path(text)
     if text != DEFAULT_CLIENT_DIRECTORY and (hides_daemon_files(text) or f"{path}/".startswith("/run/")):
         raise ValueError("would hide files that the containers need; a directory such as /opt/docker does not")
+    if path in SHARED_DIRECTORIES:
+        raise ValueError(
+            f"would hide all that images have in {path}; a directory in it, such as {path}/docker, does not"
+        )
     return text
 
 

@@ -13,6 +13,7 @@ import orjson
 from dind_webhook.injection.additions import Additions
 from dind_webhook.injection.constants import INJECTED, STATUS
 from dind_webhook.injection.decision import Mode
+from dind_webhook.injection.docker_client import warn_of_missing_paths
 from dind_webhook.injection.docker_config import missing_config_variables, warn_of_own_configs
 from dind_webhook.injection.docker_variables import replace_variables, warn_of_other_daemons
 from dind_webhook.injection.message_parts import warn_of_names
@@ -56,6 +57,7 @@ def warn_of_kept_members(pod: Pod, additions: Additions, policy: Policy) -> tupl
         *_warn_of_kept_mounts(pod, additions),
         *warn_of_other_daemons(pod, additions, policy),
         *warn_of_own_configs(additions),
+        *warn_of_missing_paths(additions, policy),
     )
 
 
@@ -133,7 +135,7 @@ def _toleration_members(toleration: JsonObject) -> tuple[str, str, str, str, int
 def _client_operations(pod: Pod, additions: Additions, policy: Policy) -> list[Operation]:
     env = additions.client_env
     name = env["name"]
-    mounts, config_mounts = _cached_mount_entries(additions.client_mounts), additions.config_mounts
+    mounts, config_mounts = _cached_mount_entries(additions.client_mounts), additions.config_directories.mounts
     operations: list[Operation] = []
     for client in additions.clients:
         variables = [env] if name not in client.env else []

@@ -291,7 +291,7 @@ def _check_names_and_paths(context: RuleContext) -> RuleOutcome:
         conflicts.deny_taken_names(context.pod, context.additions, was_injected=context.was_injected)
         or conflicts.deny_foreign_label(context.metadata, context.additions)
         or conflicts.deny_foreign_mounts(context.pod, context.additions)
-        or conflicts.deny_taken_paths(context.pod, context.additions)
+        or conflicts.deny_taken_paths(context.pod, context.additions, context.policy)
     )
 
 

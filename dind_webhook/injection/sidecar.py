@@ -1,10 +1,9 @@
 """Sidecar mode: the pod gets its own Docker daemon."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from dind_webhook.injection.additions import Additions
+from dind_webhook.injection.additions import NO_DIRECTORIES, Additions
 from dind_webhook.injection.constants import PREFIX
 from dind_webhook.injection.daemon_files import (
     CA_DIRECTORY,
@@ -19,7 +18,7 @@ from dind_webhook.injection.docker_client import client_mounts_of, client_source
 from dind_webhook.injection.docker_config import (
     DOCKER_CONFIG_DIRECTORY,
     client_config_of,
-    find_homeless_clients,
+    find_config_directories,
     registry_source,
     writable_config_volume,
 )
@@ -105,10 +104,10 @@ def _build_additions(
     if not is_native and pod.spec.restart_policy in ("Never", "OnFailure"):
         warnings.append("dind is an ordinary container here: the pod will not complete while it runs")
     volumes, evictable = template.volumes, template.evictable
-    config_mounts: Mapping[str, Mount] = {}
+    directories = NO_DIRECTORIES
     if template.client_config is None:
-        config_mounts = find_homeless_clients(pod, selection.clients, policy.config_volume)
-    if config_mounts:
+        directories = find_config_directories(pod, selection.clients, policy.config_volume)
+    if directories.mounts:
         volumes += (writable_config_volume(policy.config_volume),)
         evictable += (policy.config_volume,)
     return Additions(
@@ -121,7 +120,7 @@ def _build_additions(
         client_env=template.client_env,
         client_mounts=template.client_mounts,
         client_config=template.client_config,
-        config_mounts=config_mounts,
+        config_directories=directories,
         proxy_variables=template.proxy_variables,
         pod_members=template.pod_members,
         tcp=options.tcp,

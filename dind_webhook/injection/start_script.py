@@ -22,6 +22,8 @@ OWN_VARIABLES = frozenset({ISOLATION_VARIABLE, CLIENT_CONFIG_VARIABLE, MIRRORS_V
 # machine 20 ms.
 COMMENTED_SCRIPT = (
     r"""# Start dockerd so that the limits of this container hold for its containers too, on cgroup v2.
+# The kernel drops signals of process 1 that it does not handle. After exec, the daemon handles SIGTERM itself.
+trap 'exit 0' TERM
 refuse() {
   echo "$1" > /dev/termination-log
   echo "$1" >&2

@@ -10,7 +10,7 @@ from dind_webhook.model.jsonpatch import JsonObject, Operation, add, pointer, pr
 from dind_webhook.model.labels import is_label_key, is_label_value, selects
 from dind_webhook.model.loopback import is_loopback
 from dind_webhook.model.paths import PathSet, clean_path, is_under
-from dind_webhook.model.pod import Container, Metadata, Mount, Pod, Volume, read_metadata, read_pod
+from dind_webhook.model.pod import READ_ONLY_SOURCES, Container, Metadata, Mount, Pod, Volume, read_metadata, read_pod
 from dind_webhook.model.quantity import parse_quantity
 from dind_webhook.model.resources import Demand, PodLevelShortfall, is_guaranteed, pod_level_shortfalls
 from dind_webhook.model.schema import (
@@ -31,6 +31,7 @@ from dind_webhook.model.workload import WORKLOAD_KINDS, PodTemplate, as_object, 
 __all__ = [
     "MAX_NAME_LENGTH",
     "MAX_PATH_LENGTH",
+    "READ_ONLY_SOURCES",
     "WORKLOAD_KINDS",
     "Container",
     "Demand",

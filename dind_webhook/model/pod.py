@@ -31,6 +31,9 @@ from dind_webhook.model.schema import (
 _read_metadata: SchemaReader[PodMetadata] = SchemaReader(PodMetadata)
 _read_spec: SchemaReader[PodSpec] = SchemaReader(PodSpec)
 
+# kubelet mounts volumes of these kinds read-only, whatever `readOnly` says.
+READ_ONLY_SOURCES = frozenset({"configMap", "secret", "projected", "downwardAPI", "image"})
+
 
 class Mount(NamedTuple):
     """One entry of `volumeMounts`. `mount_path` is as the author wrote it, `path` is its clean form.
@@ -191,6 +194,11 @@ class Pod:
         if non_root is None and shared:
             non_root = shared.run_as_non_root
         return non_root is True
+
+    def is_read_only(self, mount: Mount) -> bool:
+        """Return whether a container cannot write to a mount."""
+        volume = self.volumes.get(mount.volume)
+        return mount.read_only or (volume is not None and volume.kind in READ_ONLY_SOURCES)
 
     def with_mounts(
         self, mounts_of: Callable[[Container], tuple[Mount, ...]], volumes: Mapping[str, Volume] | None = None

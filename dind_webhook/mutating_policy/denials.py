@@ -22,7 +22,6 @@ from dind_webhook.injection import (
     OPTIONS,
     PREFIX,
     PROC_PATHS,
-    READ_ONLY_SOURCES,
     SOCKET_LINK_NAME,
     SOCKET_NAME,
     STATUS,
@@ -36,6 +35,7 @@ from dind_webhook.injection import (
 from dind_webhook.model import JsonObject
 from dind_webhook.mutating_policy.docker_config import HAS_HOMELESS
 from dind_webhook.mutating_policy.expressions import (
+    IS_READ_ONLY_MOUNT,
     any_of,
     cel_literal,
     closed,
@@ -309,6 +309,8 @@ def _is_same_mount(desired: JsonObject, sub_path: str | None = None) -> str:
 
 
 def _mount_path_taken(policy: Policy, additions: Additions) -> str:
+    # With the policies, no pod chooses its client: the message must not propose it.
+    policy = replace(policy, allowed_options=policy.allowed_options - {"client"})
     found = []
     for desired in additions.client_mounts:
         # The core writes the pod's path as it is and its own path without a closing slash.
@@ -330,11 +332,9 @@ def _is_in_the_way(desired: JsonObject) -> str:
     is_file = "subPath" in desired or desired.get("readOnly", False)
     below = target if is_file else socket
     name, sub_path = cel_literal(desired["name"]), cel_literal(desired.get("subPath", ""))
-    kinds = any_of([f"has(v.{kind})" for kind in sorted(READ_ONLY_SOURCES)])
-    is_read_only = f"(m.?readOnly.orValue(false) || variables.volumes.exists(v, v.name == m.name && {kinds}))"
     same = f"m.name != {name} || m.?subPath.orValue('') != {sub_path}"
     other = (
-        f"m.name != {name} && (({cel_literal(target)}.startsWith(path) && {is_read_only}) "
+        f"m.name != {name} && (({cel_literal(target)}.startsWith(path) && {IS_READ_ONLY_MOUNT}) "
         f"|| path.startsWith({cel_literal(below)}))"
     )
     # The path is computed once: that is most of the cost of the rule.

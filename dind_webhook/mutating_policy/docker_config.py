@@ -3,32 +3,74 @@
 The expressions are about a client `c`.
 """
 
-from dind_webhook.mutating_policy.expressions import cel_literal, closed, closed_path, last_variable
+from dind_webhook.injection import HOMES, ROOT_CONFIG_DIRECTORY
+from dind_webhook.mutating_policy.expressions import (
+    IS_READ_ONLY_MOUNT,
+    cel_literal,
+    closed,
+    closed_path,
+    last_variable,
+)
 from dind_webhook.mutating_policy.patterns import MAIN, ClientEnv, HomelessAdditions
 
-# Whether a pod has clients without a home that they can write (`find_homeless_clients`)
+# Whether a pod has clients that get a directory at /.docker (`find_config_directories`)
 HAS_HOMELESS = "variables.homeless.size() > 0"
+_MOUNTS = "c.?volumeMounts.orValue([])"
 # Most mounts cost less if their paths are not closed.
 _IS_CONFIG = f"m.mountPath.contains('.docker') && {closed_path('m.mountPath')}.contains('/.docker/')"
-_CONFIG_MOUNTS = f"c.?volumeMounts.orValue([]).filter(m, {_IS_CONFIG})"
+_CONFIG_MOUNTS = f"{_MOUNTS}.filter(m, {_IS_CONFIG})"
+_OWN = cel_literal(closed(ROOT_CONFIG_DIRECTORY))
+_NO_NAMES = "variables.clients.filter(c, false).map(c, c.name)"
+_IS_SET = "(e.?value.orValue('') != '' || has(e.valueFrom))"
+
+
+def stateless_names(homeless: HomelessAdditions | None) -> str:
+    """Return the names of the clients with a read-only root file system whose buildx has no writable directory."""
+    if homeless is None:
+        return _NO_NAMES
+    foreign = f"{_MOUNTS}.filter(m, m.name != {cel_literal(homeless.volume['name'])})"
+    is_own_path = f"{_IS_CONFIG} && {closed_path('m.mountPath')}.startsWith({_OWN})"
+    is_home = f"{closed_path('m.mountPath')}.matches({cel_literal(f'^/({HOMES})/$')})"
+    at_home = f"{foreign}.all(m, {IS_READ_ONLY_MOUNT} || !({_IS_CONFIG} || {is_home}))"
+    config = _is_read_only_directory("DOCKER_CONFIG", "")
+    home = _is_read_only_directory("HOME", "/.docker")
+    is_stateless = (
+        f"c.?securityContext.?readOnlyRootFilesystem.orValue(false) && !{_has_variable('BUILDX_CONFIG')} "
+        f"&& !{foreign}.exists(m, {is_own_path}) "
+        f"&& ({_sets('DOCKER_CONFIG')} ? {config} : {_sets('HOME')} ? {home} : {at_home})"
+    )
+    return f"variables.clients.filter(c, {is_stateless}).map(c, c.name)"
+
+
+def _is_read_only_directory(variable: str, end: str) -> str:
+    """Return whether buildx cannot write below the directory that a variable names, with `end` behind it."""
+    directory = closed_path(f"(e.value + {cel_literal(end)})")
+    mounts = f"{_MOUNTS}.filter(m, (path + 'buildx/').startsWith({closed_path('m.mountPath')}))"
+    is_read_only = f"[{directory}].exists(path, path != {_OWN} && {mounts}.all(m, {IS_READ_ONLY_MOUNT}))"
+    return last_variable(variable, f"e.?value.orValue('') != '' && {is_read_only}")
 
 
 def homeless_names(homeless: HomelessAdditions | None) -> str:
     """Return the names of the clients that get a directory at /.docker."""
     if homeless is None:
-        return "variables.clients.filter(c, false).map(c, c.name)"
+        return _NO_NAMES
     volume = cel_literal(homeless.volume["name"])
     user, non_root = (
         f"c.?securityContext.?{member}.or(object.spec.?securityContext.?{member})"
         for member in ("runAsUser", "runAsNonRoot")
     )
     states_non_root = f"({user}.hasValue() ? {user}.value() != 0 : {non_root}.orValue(false))"
-    has_root_home = last_variable("HOME", "e.?value.orValue('') == '/'")
+    is_root_home = f"e.?value.orValue('') != '' && {closed_path('e.value')} == '//'"
     is_homeless = (
-        f"{_CONFIG_MOUNTS}.size() > 0 ? {_CONFIG_MOUNTS}.all(m, m.name == {volume}) "
-        f": !{_sets('DOCKER_CONFIG')} && ({_sets('HOME')} ? {has_root_home} : {states_non_root})"
+        f"{_CONFIG_MOUNTS}.size() > 0 ? {_CONFIG_MOUNTS}.exists(m, m.name == {volume}) "
+        f": !{_sets('DOCKER_CONFIG')} && ({_sets('HOME')} ? {last_variable('HOME', is_root_home)} : {states_non_root})"
     )
-    return f"variables.clients.filter(c, {is_homeless}).map(c, c.name)"
+    return f"variables.clients.filter(c, c.name in variables.stateless || ({is_homeless})).map(c, c.name)"
+
+
+def buildx_variables(homeless: HomelessAdditions) -> str:
+    """Return the variables with which buildx of a client keeps its state in the directory at /.docker."""
+    return f"(c.name in variables.stateless ? {cel_literal(homeless.buildx_variables)} : [])"
 
 
 def homeless_entries(homeless: HomelessAdditions | None) -> str:
@@ -51,4 +93,8 @@ def config_variables(env: ClientEnv) -> str:
 
 
 def _sets(name: str) -> str:
+    return last_variable(name, _IS_SET)
+
+
+def _has_variable(name: str) -> str:
     return f"c.?env.orValue([]).exists(e, e.name == {cel_literal(name)})"

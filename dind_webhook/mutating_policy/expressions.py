@@ -5,8 +5,14 @@ The API servers that have MutatingAdmissionPolicy in v1 (1.36) have all of the f
 """
 
 from dind_webhook.injection import MAX_QUOTE_LENGTH
-from dind_webhook.model import clean_path
+from dind_webhook.model import READ_ONLY_SOURCES, clean_path
 from dind_webhook.strict_policy import cel_literal
+
+_READ_ONLY_KINDS = " || ".join(f"has(v.{kind})" for kind in sorted(READ_ONLY_SOURCES))
+# Whether a container cannot write to its mount `m` (`Pod.is_read_only`)
+IS_READ_ONLY_MOUNT = (
+    f"(m.?readOnly.orValue(false) || variables.volumes.exists(v, v.name == m.name && ({_READ_ONLY_KINDS})))"
+)
 
 
 def closed_path(text: str) -> str:
@@ -77,6 +83,7 @@ def member_operations(path: str, exists: str, existing: str, members: str) -> st
 
 
 __all__ = [
+    "IS_READ_ONLY_MOUNT",
     "add_operation",
     "any_of",
     "append_operations",

@@ -5,7 +5,12 @@ from typing import Any
 
 from dind_webhook.injection import TOKEN_PATH, TOKEN_VOLUME_PREFIX, Mode, Policy
 from dind_webhook.model import JsonObject
-from dind_webhook.mutating_policy.docker_config import HAS_HOMELESS, config_variables, homeless_entries
+from dind_webhook.mutating_policy.docker_config import (
+    HAS_HOMELESS,
+    buildx_variables,
+    config_variables,
+    homeless_entries,
+)
 from dind_webhook.mutating_policy.expressions import (
     add_operation,
     append_operations,
@@ -15,7 +20,7 @@ from dind_webhook.mutating_policy.expressions import (
     let,
     member_operations,
 )
-from dind_webhook.mutating_policy.patterns import Additions, ClientEnv, shares_volumes
+from dind_webhook.mutating_policy.patterns import Additions, shares_volumes
 from dind_webhook.mutating_policy.shared_volumes import mount_entry, shared_mount_variables
 
 # The annotation with the name of a container of the pod
@@ -125,7 +130,7 @@ def _has_toleration() -> str:
 
 def _client_operations(additions: Additions, member: str, containers: str, is_client: str) -> str:
     place = f"'/spec/{member}/' + string(i)"
-    env = append_operations(f"{place} + '/env'", "has(c.env)", _missing_variables(additions.client_env))
+    env = append_operations(f"{place} + '/env'", "has(c.env)", _missing_variables(additions))
     mounts = append_operations(
         f"{place} + '/volumeMounts'",
         "has(c.volumeMounts)",
@@ -134,8 +139,9 @@ def _client_operations(additions: Additions, member: str, containers: str, is_cl
     return f"{containers}.transformList(i, c, {is_client}[i], {env} + {mounts}).flatten()"
 
 
-def _missing_variables(env: ClientEnv) -> str:
+def _missing_variables(additions: Additions) -> str:
     """Return the variables that a client `c` gets, in the core's order."""
+    env = additions.client_env
 
     def lacked(variables: str, is_same: str = "own.name == e.name") -> str:
         return f"{variables}.filter(e, !c.?env.orValue([]).exists(own, {is_same}))"
@@ -145,6 +151,8 @@ def _missing_variables(env: ClientEnv) -> str:
         missing += f" + {lacked(_json(env.of_any_case), 'own.name.upperAscii() == e.name.upperAscii()')}"
     if env.of_config:
         missing += f" + {lacked(config_variables(env))}"
+    if additions.homeless:
+        missing += f" + {lacked(buildx_variables(additions.homeless))}"
     return missing
 
 

@@ -42,13 +42,15 @@ _CLIENT_MEMBERS = frozenset({"name", "image", "env", "volumeMounts"})
 
 
 class HomelessAdditions(NamedTuple):
-    """What pods get whose clients may have a home that they cannot write (`find_homeless_clients`).
+    """What pods get whose clients may be unable to make `~/.docker` (`find_config_directories`).
 
-    Each such client gets `mount`, whose `subPath` is the name of the client.
+    Each such client gets `mount`, whose `subPath` is the name of the client. One with a read-only root file system gets
+    those of `buildx_variables` that it lacks, too.
     """
 
     volume: JsonObject
     mount: JsonObject
+    buildx_variables: list[JsonObject]
     # All annotations of such a pod
     annotations: dict[str, str]
 
@@ -196,6 +198,7 @@ def shares_volumes(policy: Policy, additions: Additions) -> bool:
 
 # The client of a pattern pod is not root and has no home.
 HOMELESS: JsonObject = {"securityContext": {"runAsUser": 1000}}
+_READ_ONLY: JsonObject = {"securityContext": {"readOnlyRootFilesystem": True}}
 
 
 def _read_client_env(policy: Policy, mode: Mode, env: list[JsonObject]) -> ClientEnv:
@@ -215,16 +218,23 @@ def _read_client_env(policy: Policy, mode: Mode, env: list[JsonObject]) -> Clien
 
 def _read_homeless_additions(policy: Policy, mode: Mode, plain: JsonObject) -> HomelessAdditions | None:
     """Return what a pod gets besides the additions of `plain` if its client is homeless."""
-    pod = injected_pattern(policy, pattern_pod(mode, container=HOMELESS, spec={"initContainers": [_INIT]}))
-    main, plain_main = (_find_container(each["spec"]["containers"], MAIN) for each in (pod, plain))
+    pods = [
+        injected_pattern(policy, pattern_pod(mode, container=container, spec={"initContainers": [_INIT]}))
+        for container in (HOMELESS, _READ_ONLY)
+    ]
+    main, read_only, plain_main = (_find_container(each["spec"]["containers"], MAIN) for each in (*pods, plain))
     if main["volumeMounts"] == plain_main["volumeMounts"]:
         return None
     (mount,) = (each for each in main["volumeMounts"] if each not in plain_main["volumeMounts"])
+    if mount not in read_only["volumeMounts"]:
+        raise LookupError("a client with a read-only root file system does not get the directory of others")
+    pod = pods[0]
     (volume,) = (each for each in pod["spec"]["volumes"] if each not in plain["spec"].get("volumes", []))
     if mount.pop("subPath") != MAIN:
         raise LookupError("the subPath of the client's directory is not the name of the client")
+    variables = [each for each in read_only["env"] if each not in plain_main["env"]]
     annotations = {key: text for key, text in pod["metadata"]["annotations"].items() if key != INJECT}
-    return HomelessAdditions(volume, mount, annotations)
+    return HomelessAdditions(volume, mount, variables, annotations)
 
 
 _CLIENTS = (("containers", MAIN), ("initContainers", _INIT["name"]))

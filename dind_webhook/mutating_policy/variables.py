@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dind_webhook.injection import INJECT, PREFIX, STATUS, Policy
 from dind_webhook.mutating_policy.denials import denial_rules, stale_rules
-from dind_webhook.mutating_policy.docker_config import homeless_names
+from dind_webhook.mutating_policy.docker_config import homeless_names, stateless_names
 from dind_webhook.mutating_policy.expressions import cel_literal
 from dind_webhook.mutating_policy.limits import limit_rules
 from dind_webhook.mutating_policy.patterns import Additions, shares_volumes
@@ -58,6 +58,7 @@ def mode_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str, 
     yield "mainClients", f"object.spec.containers.filter(c, c.name != {own})"
     yield "initClients", init_clients
     yield "clients", "variables.initClients + variables.mainClients"
+    yield "stateless", stateless_names(additions.homeless)
     yield "homeless", homeless_names(additions.homeless)
     for quantity in list_quantities(policy):
         yield quantity.definition

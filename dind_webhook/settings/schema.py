@@ -26,16 +26,20 @@ from pydantic import (
 from dind_webhook import __version__
 from dind_webhook.injection import (
     IN_USER_NAMESPACE,
+    INJECT,
     NEED_RUNTIME_CLASS,
     OPTIONS,
     Isolation,
     Mode,
     NamespacePolicy,
+    Options,
+    Outcome,
     Policy,
     apply_defaults,
     built_in_options,
     find_bad_bounds,
     find_unbounded_defaults,
+    inject,
 )
 from dind_webhook.model import (
     is_dns_label,
@@ -323,7 +327,7 @@ class InjectionSettings(_SettingsGroup):
     """Name of the volume with the credentials of `registry-secret`."""
 
     config_volume: DnsLabel = "dind-config"
-    """Name of the volume at /.docker of containers with Docker that are not root."""
+    """Name of the volume at /.docker of containers that are not root or have a read-only root file system."""
 
     client_volume: DnsLabel = "dind-client"
     """Name of the volume with the Docker client of `client`, for the containers."""
@@ -332,10 +336,10 @@ class InjectionSettings(_SettingsGroup):
     """Name of the image volume that has this client."""
 
     image_volumes: bool = False
-    """Take the client of `client` from an image volume, not a copy. The chart's default: true from Kubernetes 1.35."""
+    """Take that client from an image volume, which nodes must have, not a copy. The chart's default: true from 1.35."""
 
     client_image: str = ""
-    """Image with that client, for `image_volumes`; empty for the daemon's image, of which copies always are."""
+    """Image of that client; empty for the daemon's, of which all copies are. Pods with an isolation get copies."""
 
     replace_docker_variables: bool = False
     """Replace a `DOCKER_HOST` of another daemon, and clear `DOCKER_TLS_VERIFY`, in containers that get Docker."""
@@ -622,6 +626,31 @@ class LogSettings(_SettingsGroup):
     """Log who creates a pod: the name of a person, or of the service account of a controller."""
 
 
+def _find_denied_modes(policy: Policy, *, names_modes: bool) -> Iterator[str]:
+    """Yield a sentence for each mode in which the defaults deny every pod without options of its own.
+
+    Operators who name no modes have both, but may have no DaemonSet.
+    """
+    for mode in sorted(policy.modes if names_modes else policy.modes - {Mode.DAEMONSET}):
+        decision = inject(_plain_pod(mode, policy.defaults), None, policy)
+        if decision.outcome is Outcome.DENIED:
+            yield (
+                f"defaults deny every pod in {mode} mode without options of its own: {decision.message}; or leave "
+                f"{mode} out of modes"
+            )
+
+
+def _plain_pod(mode: Mode, options: Options) -> dict[str, Any]:
+    """Return a pod that asks for a mode only, with the containers and the volumes that the defaults name."""
+    names = options.share_volumes if isinstance(options.share_volumes, tuple) else ()
+    mounts = [{"name": name, "mountPath": f"/volumes/{name}"} for name in names]
+    containers = [
+        {"name": name, "image": "example", "volumeMounts": mounts} for name in options.containers or ("example",)
+    ]
+    volumes = [{"name": name, "emptyDir": {}} for name in names]
+    return {"metadata": {"annotations": {INJECT: mode}}, "spec": {"containers": containers, "volumes": volumes}}
+
+
 class Settings(_SettingsGroup):
     """Everything an operator can set."""
 
@@ -629,6 +658,20 @@ class Settings(_SettingsGroup):
     server: ServerSettings = ServerSettings()
     certs: CertsSettings = CertsSettings()
     log: LogSettings = LogSettings()
+
+    @field_validator("injection")
+    @classmethod
+    def _check_plain_pods(cls, injection: InjectionSettings) -> InjectionSettings:
+        # Even if pods may choose otherwise: defaults are for pods that say nothing.
+        policy = make_policy(injection)
+        names_modes = "modes" in injection.model_fields_set
+        problems = list(_find_denied_modes(policy, names_modes=names_modes))
+        for entry, (_, own) in zip(injection.namespaces, policy.namespaces, strict=True):
+            own_problems = _find_denied_modes(own, names_modes=names_modes or entry.modes is not None)
+            problems += [f"{entry.title}: {each}" for each in own_problems if each not in problems]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return injection
 
 
 def make_policy(settings: InjectionSettings) -> Policy:

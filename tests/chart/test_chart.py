@@ -29,10 +29,11 @@ from helm import (
 
 from dind_webhook import __version__
 from dind_webhook.certs import CertsMetrics
+from dind_webhook.errors import SettingsError
 from dind_webhook.http.metrics import Metrics
 from dind_webhook.injection import Mode
 from dind_webhook.injection.start_script import COMMENTED_SCRIPT
-from dind_webhook.settings import CertsSettings, ServerSettings, Settings, load_settings
+from dind_webhook.settings import CertsSettings, ServerSettings, Settings, load_settings, parse_settings
 from dind_webhook.strict_policy.daemon import injected_pod
 
 DEFAULTS: dict[str, Any] = {}
@@ -180,6 +181,44 @@ def test_settings_of_the_client_that_cannot_work_are_refused(name: str) -> None:
     assert "the script puts the client there" in refusal({"settings": {"injection": injection}}, name)
     injection = {"client_image": "docker:30-cli", "image_volumes": False}
     assert "client_image needs image_volumes: true" in refusal({"settings": {"injection": injection}}, name)
+
+
+_DENYING = [
+    ({"client": True, "wait": False}, {}, "every pod in daemonset mode: the container that waits"),
+    ({"client": "/opt/docker", "wait": "false"}, {}, "every pod in daemonset mode: the container that waits"),
+    ({"socket-dir": "/var/run"}, {}, "every pod in daemonset mode: set settings.injection.host_path_read_only"),
+    ({"isolation": "userns", "group": 70000}, {}, "every pod in sidecar mode: in a user namespace"),
+    ({"isolation": "userns", "group": "70000"}, {"modes": ["sidecar"]}, "every pod in sidecar mode"),
+]
+
+
+@each_helm
+@pytest.mark.parametrize(("defaults", "settings", "says"), _DENYING)
+def test_defaults_that_deny_every_pod_of_a_mode_are_refused_by_chart_and_settings(
+    defaults: dict[str, Any], settings: dict[str, Any], says: str, name: str
+) -> None:
+    injection = {**settings, "defaults": defaults}
+    values = {"daemonset": {"enabled": True}, "settings": {"injection": injection}}
+    assert says in refusal(values, name)
+    entry = {"names": ["ci"], "defaults": defaults}
+    values["settings"] = {"injection": {**settings, "namespaces": [entry]}}
+    assert "settings.injection.namespaces[0].defaults" in refusal(values, name)
+    with pytest.raises(SettingsError, match="defaults deny every pod in"):
+        parse_settings(json.dumps({"injection": {"modes": ["sidecar", "daemonset"], **injection}}), "file", {})
+
+
+@each_helm
+def test_defaults_that_deny_no_pod_of_the_modes_are_accepted(name: str) -> None:
+    for injection in (
+        {"defaults": {"client": True, "wait": False}},
+        {"defaults": {"socket-dir": "/var/run"}},
+        {"defaults": {"isolation": "userns", "group": 65535}},
+    ):
+        done = helm(
+            name, "template", RELEASE, CHART, "--values", "-", stdin=json.dumps({"settings": {"injection": injection}})
+        )
+        assert done.returncode == 0, done.stderr
+        parse_settings(json.dumps({"injection": {"modes": ["sidecar"], **injection}}), "file", {})
 
 
 def test_whoever_installs_is_told_the_next_commands() -> None:

@@ -41,7 +41,7 @@ NO_MESSAGES = {
     "not checked here": "the state of a rule",
 }
 # Shell scripts and regular expressions
-CODE = re.compile(r"^exit 1$|^echo |; (do|ln)\b|\(\?")
+CODE = re.compile(r"^exit 1$|^(echo|trap) |; (do|ln)\b|\(\?")
 
 
 def _is_sentence(template: str) -> bool:

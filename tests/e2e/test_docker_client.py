@@ -81,18 +81,65 @@ def test_a_container_without_a_shell_builds_runs_and_composes(mode: str, ci: Nam
     assert pod.log("run") == "built\n"
 
 
+# Debian's user www-data has the home /var/www.
+@pytest.mark.parametrize(("user", "home"), [(0, "/root"), (33, "/var/www")])
 @_BOTH_MODES
-def test_nothing_is_copied_and_nothing_of_the_image_is_replaced(mode: str, ci: Namespace) -> None:
+def test_a_client_builds_with_a_home_in_a_read_only_root_file_system(
+    mode: str, user: int, home: str, ci: Namespace
+) -> None:
+    """The configuration at home stays in force, although nothing can be written there."""
+    script = """\
+docker pull --quiet busybox
+docker build --tag "$TAG" /work
+echo "services: {a: {build: /work, image: $TAG-composed}}" >/tmp/compose.yaml
+docker compose --file /tmp/compose.yaml --project-name "$TAG" build
+if mkdir --parents "$HOME/.docker/own"; then exit 1; fi
+docker run --rm "$TAG-composed" cat /mark
+docker run --rm "$TAG" cat /mark
+docker ps | head -n 1
+echo "$HOME"
+"""
+
+    def build(name: str, *mounts: Manifest) -> Manifest:
+        return {
+            **container("", name, OLD_DAEMON, env=[{"name": "TAG", "value": f"{ci.name}-{name}"}]),
+            "command": ["bash", "-euc", script],
+            "securityContext": {"readOnlyRootFilesystem": True, "runAsUser": user},
+            "volumeMounts": [*_MOUNTS, *mounts],
+        }
+
+    ci.make({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "config"},
+        "data": {"config.json": '{"psFormat": "table own format"}'},
+    })  # fmt: skip
+    own = {"name": "config", "mountPath": f"{home}/.docker"}
+    volumes = [*_files(ci), {"name": "config", "configMap": {"name": "config"}}]
+    steps = [build("plain"), build("configured", own)]
+    pod = ci.run(workloads.pod(*steps, inject=mode, options={"client": "true"}, volumes=volumes)).succeeds()
+    for name, header in (("plain", "CONTAINER ID"), ("configured", "own format")):
+        mark, first, last = pod.log(name).splitlines()[-3:]
+        assert (mark, last) == ("built", home)
+        assert first.startswith(header)
+
+
+@_BOTH_MODES
+def test_nothing_is_copied_and_no_program_of_the_image_is_replaced(mode: str, ci: Namespace) -> None:
+    """The image has an entrypoint of the same name as the image of the client, and a client of its own."""
     script = """\
 docker version && docker-compose version && docker buildx version
+command -v docker-entrypoint.sh
+stat -c %F /usr/local/bin/docker
 readlink /usr/local/sbin/docker
 du -sLk /usr/local/sbin | cut -f1
 du -sk /usr/local/sbin /usr/local/libexec/docker/cli-plugins | awk '{ sum += $1 } END { print sum }'
 ls /usr/local/sbin | xargs
 """
-    build = container(script, image=BUSYBOX, securityContext=_NON_ROOT)
+    build = container(script, securityContext=_NON_ROOT)
     pod = ci.run(workloads.pod(build, inject=mode, options={"client": "true"})).succeeds()
-    link, size, copied, names = pod.log("build").splitlines()[-4:]
+    entrypoint, kind, link, size, copied, names = pod.log("build").splitlines()[-6:]
+    assert (entrypoint, kind) == ("/usr/local/bin/docker-entrypoint.sh", "regular file")
     assert link == "/usr/local/libexec/dind/image/usr/local/bin/docker"
     assert int(size) > 10_000
     assert int(copied) < 100

@@ -576,6 +576,15 @@ REFUSED: list[tuple[str, Manifest, str]] = [
         'annotation dind.io/status says that the pod was injected, but it has no container "dind"; remove the annot',
     ),
     (
+        "image",
+        a_pod(
+            "sidecar",
+            containers=[{"name": "build", "image": "x", "volumeMounts": [{"name": "own", "mountPath": "/run"}]}],
+            volumes=[{"name": "own", "image": {"reference": "x"}}],
+        ),
+        'container "build" mounts volume "own" at /run, which is in the way of the Docker socket at /run/dind',
+    ),
+    (
         "name",
         a_pod("sidecar", volumes=[{"name": "dind-run", "emptyDir": {}}]),
         'the pod has a volume "dind-run" of its own, a name that injection needs',
@@ -608,6 +617,57 @@ def test_a_client_without_a_home_gets_its_directory(operators: Operators, mode: 
     pod = a_pod(mode, containers=[{"name": "build", "image": "x", **homeless}, *others], initContainers=[
         {"name": "prepare", "image": "x", **homeless},
     ])  # fmt: skip
+    assert check(operators.of_defaults(), operators.outside, pod) == ""
+
+
+_READ_ONLY = {"readOnlyRootFilesystem": True}
+_UNKNOWN = {"valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+# The environment of a container with a read-only root file system, and its mounts as volume and path
+READ_ONLY_CLIENTS: list[tuple[Manifest, list[tuple[str, str]]]] = [
+    ({}, []),
+    ({"BUILDX_CONFIG": "/tmp/buildx"}, []),
+    ({"BUILDKIT_NO_CLIENT_TOKEN": "0"}, []),
+    ({"DOCKER_CONFIG": "/work/docker"}, []),
+    ({"DOCKER_CONFIG": "/work/docker"}, [("own", "/work/")]),
+    ({"DOCKER_CONFIG": "/work/docker"}, [("secret", "/work/docker")]),
+    ({"DOCKER_CONFIG": "/work/docker"}, [("own", "/work/dock")]),
+    ({"DOCKER_CONFIG": "/work/docker", "HOME": "/work"}, [("own", "/work/docker/buildx")]),
+    ({"DOCKER_CONFIG": "/.docker"}, []),
+    ({"DOCKER_CONFIG": ""}, [("own", "/work")]),
+    ({"DOCKER_CONFIG": None}, []),
+    ({"HOME": None}, []),
+    ({"HOME": ""}, []),
+    ({"HOME": "//"}, []),
+    ({"HOME": "/work"}, []),
+    ({"HOME": "/work"}, [("own", "/root")]),
+    ({"HOME": "/work/./a"}, [("own", "/work/a/.docker")]),
+    ({}, [("own", "/root/")]),
+    ({}, [("secret", "/root")]),
+    ({}, [("secret", "/root/.docker")]),
+    ({}, [("own", "/home")]),
+    ({}, [("own", "/home/ci")]),
+    ({}, [("own", "/home/ci/work")]),
+    ({}, [("own", "/var/ci/.docker/buildx")]),
+    ({}, [("secret", "/.docker")]),
+    ({}, [("secret", "/.docker/config.json")]),
+]
+
+
+@pytest.mark.parametrize("user", [{}, {"runAsUser": 1000}])
+@pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
+def test_a_read_only_client_gets_a_directory_for_buildx(operators: Operators, mode: str, user: Manifest) -> None:
+    containers = [
+        {
+            "name": f"build-{number}",
+            "image": "x",
+            "securityContext": {**_READ_ONLY, **user},
+            "env": [{"name": name, **(_UNKNOWN if value is None else {"value": value})} for name, value in env.items()],
+            "volumeMounts": [{"name": volume, "mountPath": path} for volume, path in mounts],
+        }
+        for number, (env, mounts) in enumerate(READ_ONLY_CLIENTS)
+    ]
+    volumes = [{"name": "own", "emptyDir": {}}, {"name": "secret", "secret": {"secretName": "a"}}]
+    pod = a_pod(mode, containers=containers, volumes=volumes)
     assert check(operators.of_defaults(), operators.outside, pod) == ""
 
 

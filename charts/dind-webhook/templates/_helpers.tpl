@@ -154,7 +154,7 @@ imagePullSecrets:
 {{- $image := include "dind-webhook.imageReference" (dict "root" . "image" .Values.dindImage) -}}
 {{- $_ := set $injection "defaults" (mergeOverwrite (dict "image" $image) ($injection.defaults | default dict) (dict "group" (include "dind-webhook.group" .))) -}}
 {{- $_ := set $injection "image_pull_policy" .Values.dindImage.pullPolicy -}}
-{{- /* From this version on, the API server knows image volumes without a feature gate. */ -}}
+{{- /* From this version on, the API server has image volumes without a feature gate. Nodes may be older: nobody knows here. */ -}}
 {{- if not (hasKey $injection "image_volumes") -}}
 {{- $_ := set $injection "image_volumes" (semverCompare ">=1.35.0-0" .Capabilities.KubeVersion.Version) -}}
 {{- end -}}

@@ -132,9 +132,21 @@ policy.strict is on, and settings.injection.{{ . }} too: Pod Security baseline, 
 {{- if and (has $default (list "userns" "auto" "sysbox")) (eq (toString $injection.start_script) "false") }}
 {{ $place }}.defaults.isolation is {{ $default }}, but settings.injection.start_script is off: only the script makes sure that there is a user namespace
 {{- end }}
-{{- $client := hasKey $injection.defaults "client" | ternary (get $injection.defaults "client") "false" | toString }}
-{{- if and (ne $client "false") (has "sidecar" $injection.modes) (eq (toString $injection.start_script) "false") }}
+{{- $client := get $injection.defaults "client" | toString }}
+{{- $hasClient := not (has $client (list "" "false")) }}
+{{- if and $hasClient (has "sidecar" $injection.modes) (eq (toString $injection.start_script) "false") }}
 {{ $place }}.defaults.client is {{ $client }}, but settings.injection.start_script is off: the script puts the client there
+{{- end }}
+{{- /* Defaults that would deny every pod of a mode without options of its own. The settings ask the webhook's rules. */ -}}
+{{- if and $hasClient (has "daemonset" $injection.modes) (eq (get $injection.defaults "wait" | toString) "false") }}
+{{ $place }}.defaults has client {{ $client }} and wait false, which would deny every pod in daemonset mode: the container that waits puts the client there; remove one of them
+{{- end }}
+{{- if and (has "daemonset" $injection.modes) (has (get $injection.defaults "socket-dir" | toString) (list "/run" "/var/run")) (ne (toString $injection.host_path_read_only) "false") }}
+{{ $place }}.defaults.socket-dir is {{ get $injection.defaults "socket-dir" }}, which would deny every pod in daemonset mode: set settings.injection.host_path_read_only to false, or use another directory
+{{- end }}
+{{- $group := get $injection.defaults "group" | toString }}
+{{- if and (has "sidecar" $injection.modes) (has $default (list "userns" "sysbox")) (gt (atoi $group) 65535) }}
+{{ $place }}.defaults has isolation {{ $default }} and group {{ $group }}, which would deny every pod in sidecar mode: in a user namespace, 65535 is the largest group; lower it
 {{- end }}
 {{- end }}
 {{- $injection := (include "dind-webhook.settings" . | fromYaml).injection }}

@@ -63,12 +63,17 @@ def test_the_hostpath_that_would_be_added_is_used(policy: Policy) -> None:
         ({"mountPath": "/var/run", "readOnly": True}, True),
         ({"mountPath": "/run", "name": "config"}, True),
         ({"mountPath": "/", "name": "config"}, True),
+        ({"mountPath": "/run", "name": "model"}, True),
     ],
 )
 def test_what_is_under_or_above_the_socket_is_in_the_way_where_nothing_could_be_mounted(
     mount: dict[str, Any], taken: bool, policy: Policy
 ) -> None:
-    volumes = [{"name": "own", "emptyDir": {}}, {"name": "config", "configMap": {"name": "c"}}]
+    volumes = [
+        {"name": "own", "emptyDir": {}},
+        {"name": "config", "configMap": {"name": "c"}},
+        {"name": "model", "image": {"reference": "model:1"}},
+    ]
     pod = a_pod(containers=[a_container("build", volumeMounts=[{"name": "own", **mount}])], volumes=volumes)
     assert inject(pod, None, policy).reason is (Reason.MOUNT_PATH_TAKEN if taken else Reason.INJECTED)
 

@@ -108,13 +108,53 @@ def test_the_daemon_does_not_share_the_volume_of_the_client() -> None:
     assert decision.reason is Reason.UNCHANGED
 
 
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("/usr/local/sbin", 'set dind.io/client to another directory or "false"'),
+        ("/usr/local/libexec/docker/cli-plugins", 'set dind.io/client to "false"'),
+    ],
+)
 @_BOTH_MODES
-def test_a_mount_in_the_way_of_the_client_is_denied(mode: str) -> None:
-    container = a_container(volumeMounts=[{"name": "tools", "mountPath": "/usr/local/sbin"}])
-    pod = a_pod(mode, {"client": "true"}, containers=[container], volumes=[{"name": "tools", "emptyDir": {}}])
-    decision = inject(pod, None, operator_policy(**_OPEN))
+def test_a_mount_in_the_way_of_the_client_is_denied(mode: str, path: str, remedy: str) -> None:
+    container = a_container(volumeMounts=[{"name": "tools", "mountPath": path}])
+    pod = a_pod(mode, containers=[container], volumes=[{"name": "tools", "emptyDir": {}}])
+    settings = {"defaults": {"client": "true"}}
+    decision = inject(pod, None, operator_policy(**settings))
     assert decision.reason is Reason.MOUNT_PATH_TAKEN
-    assert "in the way of the Docker client at /usr/local/sbin" in decision.message
+    assert f"in the way of the Docker client at {path}; remove the mount, put it elsewhere, or {remedy}" in (
+        decision.message
+    )
+    # The pod may not set the option.
+    closed = inject(pod, None, operator_policy(**settings, allowed_options=frozenset({"wait"})))
+    assert closed.message.endswith(f"at {path}; remove the mount, or put it elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "is_warned"),
+    [
+        ("true", "/opt/bin:/usr/bin", True),
+        ("true", "/usr/local/sbin/x:/usr/bin", True),
+        ("true", "", True),
+        ("true", "/usr/bin:/usr/local/./sbin/", False),
+        ("true", "/usr/bin:$(OTHER)", False),
+        ("/opt/docker", "/usr/local/sbin", True),
+        ("/opt/docker", "/usr/bin:/opt/docker", False),
+        ("false", "/opt/bin:/usr/bin", False),
+    ],
+)
+@_BOTH_MODES
+def test_a_path_without_the_client_is_warned_of(mode: str, text: str, path: str, *, is_warned: bool) -> None:
+    unknown = {"name": "PATH", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    containers = [
+        a_container(env=[{"name": "PATH", "value": path}]),
+        a_container("image"),
+        a_container("reference", env=[unknown]),
+    ]
+    pod = a_pod(mode, {"client": text}, containers=containers)
+    directory = "/usr/local/sbin" if text == "true" else text
+    warning = f"PATH lacks {directory}, where docker is, in: build"
+    assert (warning in inject(pod, None, operator_policy(**_OPEN)).warnings) is is_warned
 
 
 def test_a_client_without_the_container_that_waits_is_denied() -> None:

@@ -45,7 +45,7 @@ def test_the_cluster_autoscaler_may_evict_the_pod(mode: str) -> None:
         ({"runAsNonRoot": True}, {}, True),
         ({"runAsNonRoot": True}, {"runAsNonRoot": False}, False),
         ({}, {"runAsNonRoot": True}, True),
-        ({"runAsNonRoot": False}, {"readOnlyRootFilesystem": True}, False),
+        ({"runAsNonRoot": False}, {"readOnlyRootFilesystem": False}, False),
     ],
 )
 @_BOTH_MODES
@@ -64,6 +64,10 @@ def test_the_user_of_the_container_or_pod_decides(
         ({"env": [{"name": "HOME", "value": "/tmp"}]}, False),
         ({"env": [{"name": "HOME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}, False),
         ({"env": [{"name": "HOME", "value": "/"}]}, True),
+        ({"env": [{"name": "HOME", "value": "//"}]}, True),
+        ({"env": [{"name": "HOME", "value": ""}]}, True),
+        ({"env": [{"name": "DOCKER_CONFIG", "value": ""}]}, True),
+        ({"env": [{"name": "DOCKER_CONFIG", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}, False),
         ({"env": [{"name": "DOCKER_CONFIG", "value": "/tmp"}]}, False),
         ({"volumeMounts": [{"name": "own", "mountPath": "/.docker"}]}, False),
         ({"volumeMounts": [{"name": "own", "mountPath": "/.docker/config.json", "subPath": "a"}]}, False),

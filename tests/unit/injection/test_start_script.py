@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
 import tomllib
@@ -112,6 +113,21 @@ def container(request: pytest.FixtureRequest, tmp_path: Path) -> Container:
     made.program("dockerd", 'printf "dockerd:%s\\n" "$@"')
     made.program("umount", 'echo "umount $*"')
     return made
+
+
+@pytest.mark.parametrize("command", ["mkdir", "printf", "mount"])
+def test_a_signal_before_the_daemon_runs_ends_the_script(command: str, container: Container) -> None:
+    """The end of a pod must not wait for a daemon that starts all the same."""
+    container.with_cgroups()
+    interrupted = f'{command}() {{ kill -TERM $$; command {command} "$@"; }}\n'
+    done = container.start(interrupted + START_SCRIPT)
+    assert "dockerd:" not in done.stdout
+
+
+def test_the_daemon_gets_its_signals_itself(container: Container) -> None:
+    container.program("dockerd", 'kill -TERM $$; echo "dockerd ignores it"')
+    done = container.start(returncode=-signal.SIGTERM)
+    assert "dockerd ignores it" not in done.stdout
 
 
 def test_containers_get_the_limits_less_a_reserve_for_the_daemon(container: Container) -> None:

@@ -91,3 +91,13 @@ def test_where_nothing_answers_it_ends_with_a_sentence(tmp_path: Path) -> None:
         "No Docker daemon answered at unix:///run/dind/docker.sock within 1 s: "
         "is the dind DaemonSet pod of this node ready? (dind.io/wait)\n"
     )
+
+
+@pytest.mark.parametrize("options", [{}, {"client": "true"}])
+def test_a_signal_ends_the_wait(options: dict[str, str], tmp_path: Path) -> None:
+    """An init container that ends with 0 would let the others start without a daemon."""
+    sleep = tmp_path / "sleep"
+    sleep.write_text("#!/bin/sh\nkill -TERM $PPID\n")
+    sleep.chmod(0o755)
+    spec = injected_pod(a_pod("daemonset", options), operator_policy())["spec"]
+    assert run(spec["initContainers"][0]["command"], "exit 1", tmp_path).returncode == 143

@@ -156,3 +156,9 @@ def test_an_option_that_pods_may_not_set_is_refused(mode: Mode) -> None:
 )
 def test_the_version_of_an_api_server_is_read(version: str, numbers: tuple[int, ...]) -> None:
     assert parse_version(version) == numbers
+
+
+def test_no_message_proposes_a_client_that_the_policies_refuse() -> None:
+    text = json.dumps(mutating(defaults={"client": "true"}))
+    assert "in the way of the Docker client" in text
+    assert "set dind.io/client to" not in text
