@@ -287,8 +287,8 @@ running, no certificate and no network hop. `dind-webhook policy` writes such po
 pods are the same as with the webhook. This page is generated from the code by `make reference`.
 
 ```sh
-dind-webhook policy -f settings.yaml | kubectl apply -f -
-kubectl label namespace ci dind.io/inject=enabled
+dind-webhook policy -f settings.yaml --context ci | kubectl --context ci apply -f -
+kubectl --context ci label namespace builds dind.io/inject=enabled
 ```
 
 The daemon of daemonset mode is not part of the policies: the chart or `deploy/` installs it.
@@ -323,15 +323,16 @@ the settings or an upgrade.
   the table below, `hostUsers: false` where the operator's isolation is `none`, or where daemonset mode has a Docker
   client, `resources` of the whole pod, a container that may run a Docker daemon, `..` in a path of a mount, a mount at
   `/` of a container that may have no home, or variables for TLS and a `DOCKER_HOST` that may be the injected daemon.
-- An API server stops expressions that cost too much, and the volumes to share are compared mount by mount. In sidecar
-  mode, a pod is denied whose containers have more than {limits.MAX_MOUNTS} mounts together, or paths of more than
-  {limits.MAX_PATHS_LENGTH:,} characters. Tekton reaches that with some 14 steps, as each step mounts directories of
-  all. With the operator's `share-volumes: false`, there is no such bound.
+- An API server stops expressions that cost too much. So a pod is denied whose containers have, together,
+  - more than {limits.MAX_MOUNTS} mounts (Tekton has them with some 14 steps, as each mounts directories of all),
+  - more than {limits.MAX_PATHS_LENGTH:,} characters in the paths of their mounts,
+  - or more than {limits.MAX_COMMANDS_LENGTH:,} characters in their commands and arguments.
 - Where the operator's isolation is `auto`, a pod that cannot have a user namespace is denied. With the webhook, it has
   the isolation `none`.
 - There are no warnings, no metrics, no log of decisions, and no suggestions for a typo. A denial names the first
   mistake only.
-- `dind-webhook check`, `explain` and `list` work as with the webhook. `check` skips the checks of the server. `explain`
+- `dind-webhook check`, `explain` and `list` work as with the webhook. `check` skips the checks of the server, and for
+  policies that the command wrote, those that need the settings of the chart. `explain`
   says what the core does with a pod, not whether the policies deny it instead: a dry run tells.
 
 ## Options

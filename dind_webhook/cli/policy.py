@@ -38,8 +38,11 @@ def run_policy(
     With `static`, write them as files below that directory, for an API server that reads them when it starts, and
     print the names of the files. The settings may be in the chart's ConfigMap. Then the policies have the names that
     the chart gives them, and the checksum by which it recognises its settings. With a kubeconfig or a context, check
-    first that the API server has such policies. Raise ApiError if it is too old.
+    first that the API server has such policies. Raise ApiError if it is too old, and ManifestError for files in another
+    form than YAML.
     """
+    if static and output is not ObjectsOutput.YAML:
+        raise ManifestError("--static writes YAML", "leave out --output")
     if kubeconfig or context:
         version = KubeClient(kubeconfig, context).version()
         _check_version(version, MINIMUM_VERSION, "MutatingAdmissionPolicy is", "install the webhook instead")

@@ -83,6 +83,7 @@ from dind_webhook.injection.parsers import (
     OWNED_FLAGS,
     REFUSED_VARIABLES,
 )
+from dind_webhook.injection.patch import DEFAULT_CONTAINER
 from dind_webhook.injection.policy import NamespacePolicy, Policy
 from dind_webhook.injection.proxy import DIRECT_HOSTS
 from dind_webhook.injection.rules import NAMESPACE_RULES, RULES, Rule, RuleState, trace_rules
@@ -110,6 +111,7 @@ __all__ = [
     "DATA_ROOT",
     "DATA_SOURCE_KINDS",
     "DEFAULT_CLIENT_DIRECTORY",
+    "DEFAULT_CONTAINER",
     "DEFAULT_SOCKET",
     "DIRECT_HOSTS",
     "DISABLED",

@@ -14,6 +14,7 @@ from dind_webhook.model.pod import READ_ONLY_SOURCES, Container, Metadata, Mount
 from dind_webhook.model.quantity import parse_quantity
 from dind_webhook.model.resources import Demand, PodLevelShortfall, is_guaranteed, pod_level_shortfalls
 from dind_webhook.model.schema import (
+    MAX_CONTAINERS,
     MAX_PATH_LENGTH,
     MalformedPodError,
     MetadataShape,
@@ -29,6 +30,7 @@ from dind_webhook.model.wildcards import matches_wildcards
 from dind_webhook.model.workload import WORKLOAD_KINDS, PodTemplate, as_object, list_objects, pod_templates
 
 __all__ = [
+    "MAX_CONTAINERS",
     "MAX_NAME_LENGTH",
     "MAX_PATH_LENGTH",
     "READ_ONLY_SOURCES",

@@ -32,7 +32,7 @@ from dind_webhook.injection import (
     decide_for_namespace,
     find_node_socket,
 )
-from dind_webhook.model import JsonObject
+from dind_webhook.model import MAX_CONTAINERS, MAX_PATH_LENGTH, JsonObject
 from dind_webhook.mutating_policy.docker_config import HAS_HOMELESS
 from dind_webhook.mutating_policy.expressions import (
     IS_READ_ONLY_MOUNT,
@@ -41,6 +41,7 @@ from dind_webhook.mutating_policy.expressions import (
     closed,
     closed_path,
     last_variable,
+    let,
     quoted,
     when,
 )
@@ -80,6 +81,7 @@ def stale_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
 def denial_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
     """Yield the other rules, in the core's order."""
     mode = additions.mode
+    yield DenialRule("malformed", _malformed(policy, mode))
     windows = read_message(policy, pattern_pod(mode, spec={"os": {"name": "windows"}}), Reason.WINDOWS_POD)
     is_windows = (
         "object.spec.?os.?name.orValue('') == 'windows' "
@@ -119,6 +121,33 @@ def socket_replacement_message(policy: Policy) -> str:
     if decision.reason is not Reason.OPTION_NOT_ALLOWED:
         raise LookupError("the core replaces the node's socket")
     return cel_literal(decision.message)
+
+
+def _malformed(policy: Policy, mode: Mode) -> str:
+    """Return the messages about members that are longer than the core accepts."""
+
+    def message_about(words: Words, **pod: Any) -> str:
+        return read_message(policy, pattern_pod(mode, **pod), Reason.MALFORMED_POD, words)
+
+    path = "/" + "a" * MAX_PATH_LENGTH
+    found = []
+    for member in ("mountPath", "subPath", "subPathExpr"):
+        mount = {"name": VOLUME, "mountPath": "/a", member: path}
+        place = f"spec.containers[0].volumeMounts[0].{member}"
+        words = {place: f"'the {member} of volume \"' + m.name + '\" in container \"' + c.name + '\"'"}
+        message = message_about(words, container={"volumeMounts": [mount]})
+        is_long = f"m.?{member}.orValue('').size() > {MAX_PATH_LENGTH}"
+        mounts = f"c.?volumeMounts.orValue([]).filter(m, {is_long}).map(m, {message})"
+        found.append(f"variables.containers.map(c, {mounts}).flatten()")
+    words = {"spec.volumes[0].hostPath.path": "'the hostPath of volume \"' + v.name + '\"'"}
+    message = message_about(words, spec={"volumes": [{"name": VOLUME, "hostPath": {"path": path}}]})
+    is_long = f"v.?hostPath.?path.orValue('').size() > {MAX_PATH_LENGTH}"
+    found.append(f"variables.volumes.filter(v, {is_long}).map(v, {message})")
+    too_many = [{"name": "example"}] * (MAX_CONTAINERS + 1)
+    for member in ("containers", "initContainers"):
+        message = message_about({}, spec={member: too_many})
+        found.append(when(f"size(object.spec.?{member}.orValue([])) > {MAX_CONTAINERS}", message))
+    return " + ".join(found)
 
 
 def _annotation_rules(policy: Policy, mode: Mode) -> Iterator[DenialRule]:
@@ -311,7 +340,7 @@ def _is_same_mount(desired: JsonObject, sub_path: str | None = None) -> str:
 def _mount_path_taken(policy: Policy, additions: Additions) -> str:
     # With the policies, no pod chooses its client: the message must not propose it.
     policy = replace(policy, allowed_options=policy.allowed_options - {"client"})
-    found = []
+    conditions, messages = [], []
     for desired in additions.client_mounts:
         # The core writes the pod's path as it is and its own path without a closing slash.
         path = f"{desired['mountPath']}/"
@@ -323,11 +352,17 @@ def _mount_path_taken(policy: Policy, additions: Additions) -> str:
         )
         words = {MAIN: "c.name", VOLUME: "m.name", path: quoted("m.mountPath")}
         message = read_message(policy, pod, Reason.MOUNT_PATH_TAKEN, words)
-        found.append(f"c.?volumeMounts.orValue([]).filter(m, {_is_in_the_way(desired)}).map(m, {message})")
-    return f"variables.clients.map(c, {' + '.join(found)}).flatten()"
+        conditions.append(_is_in_the_way(desired))
+        messages.append(when(conditions[-1], message))
+    # The path is computed once for each mount: that is most of the cost of the rule.
+    path = closed_path("m.mountPath")
+    mounts = f"c.?volumeMounts.orValue([]).filter(m, [{path}].exists(path, {any_of(conditions)}))"
+    found = f"{mounts}.map(m, {let('path', path, ' + '.join(messages))}).flatten()"
+    return f"variables.clients.map(c, {found}).flatten()"
 
 
 def _is_in_the_way(desired: JsonObject) -> str:
+    """Return whether the mount `m` with the closed path `path` is in the way of one that injection adds."""
     target, socket = closed(desired["mountPath"]), closed(f"{desired['mountPath']}/{SOCKET_NAME}")
     is_file = "subPath" in desired or desired.get("readOnly", False)
     below = target if is_file else socket
@@ -337,8 +372,7 @@ def _is_in_the_way(desired: JsonObject) -> str:
         f"m.name != {name} && (({cel_literal(target)}.startsWith(path) && {IS_READ_ONLY_MOUNT}) "
         f"|| path.startsWith({cel_literal(below)}))"
     )
-    # The path is computed once: that is most of the cost of the rule.
-    return f"[{closed_path('m.mountPath')}].exists(path, path == {cel_literal(target)} ? ({same}) : ({other}))"
+    return f"(path == {cel_literal(target)} ? ({same}) : ({other}))"
 
 
 def _other_nodes(policy: Policy, additions: Additions) -> str:

@@ -31,15 +31,42 @@ from dind_webhook.injection import (
 from dind_webhook.mutating_policy.denials import DenialRule, docker_host, sets_variable
 from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed, closed_path, let, quoted, when
 from dind_webhook.mutating_policy.isolation import isolation_messages
-from dind_webhook.mutating_policy.patterns import Additions, decide_pattern, find_message, pattern_pod, shares_volumes
+from dind_webhook.mutating_policy.patterns import Additions, decide_pattern, find_message, pattern_pod
 from dind_webhook.mutating_policy.quantities import Quantity, list_quantities
 
-# Within these bounds, volumes to share cost an API server less than it allows, also when an injected pod is seen again
-# (tests/e2e/test_mutating_policy.py).
+# Within these bounds, each expression costs an API server less than it allows (tests/e2e/test_mutating_policy.py).
 MAX_MOUNTS = 400
 MAX_PATHS_LENGTH = 20_000
+MAX_COMMANDS_LENGTH = 300_000
 _WITHOUT_WEBHOOK = "this cluster injects without a webhook"
 ONLY_THE_WEBHOOK = "only the webhook dind-webhook can"
+
+
+def size_rules(additions: Additions) -> Iterator[DenialRule]:
+    """Yield the rules for pods that are too large for all others.
+
+    An injected pod may have the mounts that it got besides those that it may have without.
+    """
+    mounts = "variables.foreignContainers.map(c, c.?volumeMounts.orValue([])).flatten()"
+    added = [*additions.client_mounts, *([additions.homeless.mount] if additions.homeless else [])]
+    length = "variables.foreignContainers.map(c, (c.?command.orValue([]) + c.?args.orValue([])).map(w, w.size()).sum())"
+    for name, amount, bound, allowance, what in (
+        ("manyMounts", f"size({mounts})", MAX_MOUNTS, len(added), "mounts"),
+        (
+            "longPaths",
+            f"{mounts}.map(m, m.mountPath.size()).sum()",
+            MAX_PATHS_LENGTH,
+            sum(len(mount["mountPath"]) for mount in added),
+            "characters in the paths of their mounts",
+        ),
+        ("longCommands", f"{length}.sum()", MAX_COMMANDS_LENGTH, 0, "characters in their commands and arguments"),
+    ):
+        allowed = f"{bound} + (variables.injected ? size(variables.foreignContainers) * {allowance} : 0)"
+        message = (
+            f"'the containers have ' + string(amount) + ' {what} together, and {ONLY_THE_WEBHOOK} inject a pod with "
+            f"more than {bound}; use fewer'"
+        )
+        yield DenialRule(name, let("amount", amount, when(f"amount > {allowed}", message)))
 
 
 def limit_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
@@ -63,8 +90,6 @@ def limit_rules(policy: Policy, additions: Additions) -> Iterator[DenialRule]:
             f"spec.hostUsers: false: {ONLY_THE_WEBHOOK} give a Docker client to a pod in a user namespace; remove it"
         )
         yield DenialRule("hostUsersLimit", when("!object.spec.?hostUsers.orValue(true)", cel_literal(message)))
-    if shares_volumes(policy, additions):
-        yield DenialRule("manyMounts", _many_mounts())
     yield DenialRule("possibleDaemon", _possible_daemon())
     if additions.container is not None:
         message = (
@@ -141,7 +166,7 @@ def _other_option(accepted: Mapping[str, list[str]]) -> str:
     keys = f"variables.optionKeys.filter(key, key in {table} && !(variables.annotations[key] in {table}[key]))"
     other = f"', or set it to \"' + {table}[key].join('\" or \"') + '\"'"
     message = (
-        f"'annotation ' + key + ': {_WITHOUT_WEBHOOK}, and {ONLY_THE_WEBHOOK} apply that value; remove it' "
+        f"'annotation ' + key + ': {_WITHOUT_WEBHOOK}, and {ONLY_THE_WEBHOOK} apply other values of it; remove it' "
         f"+ (size({table}[key]) == 0 ? '' : {other})"
     )
     return f"{keys}.map(key, {message})"
@@ -185,18 +210,6 @@ def _possible_daemon() -> str:
     )
     condition = any_of([f"({condition})" for condition in conditions])
     return f"variables.foreignContainers.filter(c, {condition}).map(c, {message})"
-
-
-def _many_mounts() -> str:
-    """Return the message about a pod whose mounts cost more to compare than an API server allows."""
-    number = "variables.containers.map(c, size(c.?volumeMounts.orValue([]))).sum()"
-    length = "variables.mounts.map(m, m.mountPath.size()).sum()"
-    too_many = f"!variables.injected && (number > {MAX_MOUNTS} || {length} > {MAX_PATHS_LENGTH})"
-    message = (
-        "'the containers have ' + string(number) + ' mounts, and "
-        f"{ONLY_THE_WEBHOOK} compare so many, or so long paths, to share the volumes with the daemon; mount fewer'"
-    )
-    return let("number", number, when(too_many, message))
 
 
 def _path_with_dots() -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from dind_webhook.injection import TOKEN_PATH, TOKEN_VOLUME_PREFIX, Mode, Policy
+from dind_webhook.injection import DEFAULT_CONTAINER, TOKEN_PATH, TOKEN_VOLUME_PREFIX, Mode, Policy
 from dind_webhook.model import JsonObject
 from dind_webhook.mutating_policy.docker_config import (
     HAS_HOMELESS,
@@ -23,8 +23,8 @@ from dind_webhook.mutating_policy.expressions import (
 from dind_webhook.mutating_policy.patterns import Additions, shares_volumes
 from dind_webhook.mutating_policy.shared_volumes import mount_entry, shared_mount_variables
 
-# The annotation with the name of a container of the pod
-_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+# No option of a pod begins so. The webhook does not know it.
+DENIED = "policy.dind.io/denied"
 
 
 def patch_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str, str]]:
@@ -46,6 +46,20 @@ def patch_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str,
         yield "tokenMounts", _token_mounts()
         constant = _mount_entries(additions.container_mounts)
         yield "daemonMounts", f"{constant} + {shared} + variables.tokenMounts"
+
+
+def denial_mark() -> str:
+    """Return the expression of the operations that mark a pod that the policies deny.
+
+    The API server tells the denial of one policy, in no order: the chart's policy for pods without Docker leaves a
+    marked pod to the one that names the reason (templates/validatingadmissionpolicy.yaml).
+    """
+    annotations = "object.metadata.annotations"
+    mark = member_operations(
+        _text("/metadata/annotations"), f"has({annotations})", annotations, _json({DENIED: "true"})
+    )
+    problems = "variables.stale + variables.denials + variables.limits"
+    return f"(variables.isOfMode && variables.asksItself && ({problems}).size() > 0 ? {mark} : [])"
 
 
 def patch_expression(additions: Additions) -> str:
@@ -105,7 +119,7 @@ def _annotations(additions: Additions) -> str:
     annotations = additions.homeless.annotations if additions.homeless else additions.annotations
     for key, other in annotations.items():
         text = additions.annotations.get(key)
-        if key == _DEFAULT_CONTAINER:
+        if key == DEFAULT_CONTAINER:
             continue
         if text is None:
             texts.append(f"?{_text(key)}: {HAS_HOMELESS} ? optional.of({_text(other)}) : optional.none()")
@@ -114,7 +128,7 @@ def _annotations(additions: Additions) -> str:
         else:
             texts.append(f"{_text(key)}: {HAS_HOMELESS} ? {_text(other)} : {_text(text)}")
     texts.append(
-        f"?{_text(_DEFAULT_CONTAINER)}: variables.mainClients.size() > 0 "
+        f"?{_text(DEFAULT_CONTAINER)}: variables.mainClients.size() > 0 "
         "? optional.of(string(variables.mainClients[0].name)) : optional.none()"
     )
     return "{" + ", ".join(texts) + "}"

@@ -5,10 +5,12 @@ from typing import Any
 
 from dind_webhook.errors import SettingsError
 from dind_webhook.injection import (
+    DISABLED,
     EXEMPT_NAMESPACES,
     INJECT,
     NAMESPACE_VALUES,
     NODE_SOCKET,
+    POD_VALUES,
     Mode,
     Outcome,
     Policy,
@@ -18,7 +20,7 @@ from dind_webhook.model import JsonObject
 from dind_webhook.mutating_policy.denials import docker_socket_condition, socket_replacement_message
 from dind_webhook.mutating_policy.expressions import cel_literal, quoted
 from dind_webhook.mutating_policy.limits import ONLY_THE_WEBHOOK
-from dind_webhook.mutating_policy.patch import patch_expression, patch_variables
+from dind_webhook.mutating_policy.patch import denial_mark, patch_expression, patch_variables
 from dind_webhook.mutating_policy.patterns import (
     VALUE,
     Additions,
@@ -86,7 +88,7 @@ def _variant_objects(policy: Policy, name: str, suffix: str, conditions: list[Js
 def _mutating(
     name: str, policy: Policy, additions: Additions, variables: list[tuple[str, str]], conditions: list[JsonObject]
 ) -> Iterator[JsonObject]:
-    expression = f"!variables.applies ? [] :\n{patch_expression(additions)}"
+    expression = f"!variables.applies ? {denial_mark()} :\n{patch_expression(additions)}"
     spec = {
         "failurePolicy": "Fail",
         "reinvocationPolicy": "IfNeeded",
@@ -129,7 +131,7 @@ def _request_spec(policy: Policy, conditions: list[JsonObject]) -> JsonObject:
     by_annotation = pattern_pod(VALUE)
     by_label = {**by_annotation, "metadata": {"labels": by_annotation["metadata"]["annotations"]}}
     unknown = (_read_message_of_value(policy, pod) for pod in (by_annotation, by_label))
-    accepted = cel_literal([str(mode) for mode in Mode] + ["disabled"])
+    accepted = cel_literal(list(map(str, POD_VALUES)))
     validations = [
         _validation(
             f"!variables.requested.hasValue() || variables.requested.value() in {accepted}", _by_source(*unknown)
@@ -145,7 +147,7 @@ def _request_spec(policy: Policy, conditions: list[JsonObject]) -> JsonObject:
             f"namespaceObject.metadata.?labels[?{label}].orValue('') == 'replace' "
             f"&& variables.annotations[?{label}].orValue('') != 'deny'"
         )
-        asks = "variables.asksItself && variables.mode != 'disabled'"
+        asks = f"variables.asksItself && variables.mode != {cel_literal(DISABLED)}"
         validations.append(_validation(f"!({asks} && {replaces} && {_HAS_SOCKET})", socket_replacement_message(policy)))
         annotation = f"variables.annotations[?{label}].orValue('') == 'replace'"
         forbidden = read_message(policy, pattern_pod(None, {NODE_SOCKET: "replace"}), Reason.OPTION_NOT_ALLOWED)

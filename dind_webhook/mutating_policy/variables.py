@@ -1,12 +1,12 @@
 """The variables of CEL that the mutating and the validating policy of a mode share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dind_webhook.injection import INJECT, PREFIX, STATUS, Policy
-from dind_webhook.mutating_policy.denials import denial_rules, stale_rules
+from dind_webhook.mutating_policy.denials import DenialRule, denial_rules, stale_rules
 from dind_webhook.mutating_policy.docker_config import homeless_names, stateless_names
 from dind_webhook.mutating_policy.expressions import cel_literal
-from dind_webhook.mutating_policy.limits import limit_rules
+from dind_webhook.mutating_policy.limits import limit_rules, size_rules
 from dind_webhook.mutating_policy.patterns import Additions, shares_volumes
 from dind_webhook.mutating_policy.quantities import list_quantities
 from dind_webhook.mutating_policy.shared_volumes import client_mount_variables
@@ -65,16 +65,12 @@ def mode_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str, 
     yield "mainFirstClients", "variables.mainClients + variables.initClients"
     if shares_volumes(policy, additions):
         yield from client_mount_variables()
-    for name, rules in (
-        ("stale", stale_rules(policy, additions)),
-        ("denials", denial_rules(policy, additions)),
-        ("limits", limit_rules(policy, additions)),
-    ):
-        names = []
-        for rule in rules:
-            yield rule.name, rule.messages
-            names.append(f"variables.{rule.name}")
-        yield name, " + ".join(names)
+    yield from _rule_variables("tooLarge", size_rules(additions))
+    # The other rules would cost more than an API server allows.
+    yield from _rule_variables("stale", stale_rules(policy, additions), unless="tooLarge")
+    yield from _rule_variables("denials", denial_rules(policy, additions), unless="tooLarge")
+    yield from _rule_variables("otherLimits", limit_rules(policy, additions), unless="tooLarge")
+    yield "limits", "variables.tooLarge + variables.otherLimits"
     yield (
         "applies",
         (
@@ -82,3 +78,13 @@ def mode_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str, 
             "&& variables.limits.size() == 0"
         ),
     )
+
+
+def _rule_variables(name: str, rules: Iterable[DenialRule], unless: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the variable of each rule, and one of the messages of all: none if those of another variable are not."""
+    names = []
+    for rule in rules:
+        yield rule.name, rule.messages
+        names.append(f"variables.{rule.name}")
+    messages = " + ".join(names)
+    yield name, f"variables.{unless}.size() > 0 ? [] : {messages}" if unless else messages

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from dind_webhook.cli.main import cli
 from dind_webhook.mutating_policy import chart_file, list_unsupported_settings, render_policies
 from dind_webhook.mutating_policy.chart_file import NAME_PLACEHOLDER, PLACEHOLDERS
+from dind_webhook.mutating_policy.patch import DENIED
 from dind_webhook.settings import SETTINGS_KEY, InjectionSettings, make_policy, parse_settings
 
 POLICY: dict[str, Any] = {"engine": "policy"}
@@ -230,13 +231,29 @@ def test_an_expression_that_fails_counts_as_a_webhook_that_is_down(failure: str)
 def test_the_policy_that_checks_injected_pods_stays_through_a_switch() -> None:
     """An API server learns new policies after a second: until then, only this one denies pods without Docker."""
     webhook, policy = (
-        only(render({"engine": each}), "ValidatingAdmissionPolicy", RELEASE) for each in ("webhook", "policy")
+        only(render({"engine": each, **DAEMONSET}), "ValidatingAdmissionPolicy", RELEASE)
+        for each in ("webhook", "policy")
     )
     assert [each["expression"] for each in webhook["spec"]["validations"]] == [
         each["expression"] for each in policy["spec"]["validations"]
     ]
     assert "is the webhook dind-webhook ready?" in str(webhook)
     assert "is there a MutatingAdmissionPolicyBinding dind-webhook-policy-MODE?" in str(policy)
+
+
+def test_that_policy_leaves_pods_to_the_policies_that_name_the_reason() -> None:
+    def mode_of(**values: Any) -> str:
+        policy = only(render({**POLICY, **values}), "ValidatingAdmissionPolicy", RELEASE)
+        (expression,) = (each["expression"] for each in policy["spec"]["variables"] if each["name"] == "mode")
+        return str(expression)
+
+    assert f"!('{DENIED}' in object.metadata.?annotations" in mode_of()
+    assert "mode in ['sidecar']" in mode_of()
+    assert "mode in ['daemonset', 'sidecar']" in mode_of(**DAEMONSET)
+    entry = {"names": ["ci-*"], "modes": ["sidecar"]}
+    of_entry = {"injection": {"modes": ["daemonset"], "namespaces": [entry]}}
+    written = {"policies": written_by_the_command({"settings": of_entry, **DAEMONSET})}
+    assert "mode in ['daemonset', 'sidecar']" in mode_of(settings=of_entry, **DAEMONSET, **written)
 
 
 def test_the_file_is_not_stale() -> None:

@@ -87,6 +87,13 @@ def test_files_of_another_name_replace_those_of_an_earlier_one(run: Run, tmp_pat
     assert file.stat().st_mode & 0o777 == 0o644
 
 
+def test_files_are_yaml(run: Run, tmp_path: Path) -> None:
+    ran = run("policy", "--static", tmp_path / "dind", "--output", "json")
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr == "error: --static writes YAML\nhint: leave out --output\n"
+    assert not (tmp_path / "dind").exists()
+
+
 def test_a_directory_that_cannot_be_written_is_named(run: Run, write: Write) -> None:
     file = write("", "file")
     ran = run("policy", "--static", file)

@@ -6,6 +6,7 @@ The webhook is a process of this machine, which the API server calls by URL, and
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ from releases import Release
 
 pytestmark = [pytest.mark.node, pytest.mark.xdist_group("engine")]
 
-NEEDS_WEBHOOK = "only the webhook dind-webhook can apply that value"
+NEEDS_WEBHOOK = "only the webhook dind-webhook can apply other values"
+ADMISSION = "admissionregistration.k8s.io/v1"
 WEBHOOK_KINDS = {"Deployment", "Service", "MutatingWebhookConfiguration", "ServiceAccount", "PodDisruptionBudget"}
 
 
@@ -120,14 +122,44 @@ def comparable(pod: Manifest) -> tuple[Manifest, str]:
     return metadata, text
 
 
-def test_without_the_webhook_its_objects_are_gone_and_a_denial_names_it(server: Server, release: Release) -> None:
+def test_without_the_webhook_its_objects_are_gone(server: Server, release: Release) -> None:
     with release.namespace_of("enabled", answers=False) as asked:
         Engine(server, release, asked).switch("policy")
         kinds = {each.partition(" ")[0] for each in release.everything()}
         assert not kinds & WEBHOOK_KINDS
         assert "MutatingAdmissionPolicy" in kinds
+
+
+def test_a_denial_names_the_reason_in_whatever_order_the_policies_are(server: Server, release: Release) -> None:
+    """An API server tells the denial of the first policy only, and draws their order when one of them changes."""
+    with release.namespace_of("enabled", answers=False) as asked:
+        Engine(server, release, asked).switch("policy")
         # Each policy takes effect on its own; until then, that of `policy.enabled` denies the pod.
-        until("the denial that names the webhook", lambda: NEEDS_WEBHOOK in denial_of(asked, gated_pod(mtu="1400")))
+        until("the policies to be in force", lambda: NEEDS_WEBHOOK in denial_of(asked, gated_pod(mtu="1400")))
+        for number in range(8):
+            with other_policy(f"other-{number}", asked):
+                assert NEEDS_WEBHOOK in denial_of(asked, gated_pod(mtu="1400"))
+                assert "dind.io/mtuu does not exist" in denial_of(asked, gated_pod(mtuu="1400"))
+                assert "mode daemonset is switched off" in denial_of(asked, gated_pod("daemonset"))
+
+
+@contextmanager
+def other_policy(name: str, namespace: Namespace) -> Iterator[None]:
+    """Add a policy that denies one pod of a namespace, and wait until it does."""
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    denied = f"request.namespace != '{namespace.name}' || object.metadata.name != '{name}'"
+    spec = {"matchConstraints": {"resourceRules": [rule]}, "validations": [{"expression": denied, "message": name}]}
+    binding = {"policyName": name, "validationActions": ["Deny"]}
+    with ExitStack() as stack:
+        for kind, members in (
+            ("ValidatingAdmissionPolicy", spec),
+            ("ValidatingAdmissionPolicyBinding", binding),
+        ):
+            namespace.kube.make({"apiVersion": ADMISSION, "kind": kind, "metadata": {"name": name}, "spec": members})
+            stack.callback(namespace.kube.delete, kind, name, version=ADMISSION)
+        pod = {**workloads.pod("true", inject=None), "metadata": {"name": name}}
+        until(f"{name} to be in force", lambda: f"denied request: {name}" in refusal(namespace, pod))
+        yield
 
 
 def denial_of(namespace: Namespace, pod: Manifest) -> str:

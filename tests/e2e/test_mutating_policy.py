@@ -119,11 +119,12 @@ def repeat_expressions(spec: Manifest, repetitions: int) -> None:
         )
     for mutation in spec.get("mutations", ()):
         patch = mutation["jsonPatch"]
-        applies, _, operations = patch["expression"].partition(" ? [] :\n")
+        condition, _, branches = patch["expression"].partition(" ? ")
+        _, _, operations = branches.partition(" :\n")
         # A variable is evaluated when it is used. An expression may not be as long as that many patches.
         used = "".join(f" || !variables.applies_{n} || variables.daemonMounts_{n}.size() < 0" for n in numbers)
         again = f" || {list(numbers)}.exists(n, size({operations}) < 0)" if repetitions > 1 else ""
-        patch["expression"] = f"{applies}{used}{again} ? [] :\n{operations}"
+        patch["expression"] = f"{condition}{used}{again} ? {branches}"
 
 
 def renamed(expression: Manifest, number: int) -> str:
@@ -378,9 +379,9 @@ def with_volume(volume: str) -> Manifest:
     }
 
 
-def with_mount(path: str) -> Manifest:
+def with_mount(path: str, **members: Any) -> Manifest:
     mounted = with_volume("work")
-    mounted["containers"][0]["volumeMounts"][0]["mountPath"] = path
+    mounted["containers"][0]["volumeMounts"][0].update(mountPath=path, **members)
     return mounted
 
 
@@ -438,14 +439,14 @@ def test_a_changed_isolation_of_an_injected_pod_is_denied(operators: Operators, 
     assert "whose variable DIND_ISOLATION another webhook may have changed" in message
 
 
-def pod_of_mounts(containers: int, own: int, shared: int, directory: str = "/w") -> Manifest:
+def pod_of_mounts(containers: int, own: int, shared: int, directory: str = "/w", mode: str = "sidecar") -> Manifest:
     """Return a pod whose containers each mount so many paths of their own, and so many of all."""
     made = []
     for container in range(containers):
         paths = [f"{directory}/{container}/{n}" for n in range(own)] + [f"{directory}/all/{n}" for n in range(shared)]
         mounts = [{"name": "work", "mountPath": path, "subPath": f"s{number}"} for number, path in enumerate(paths)]
         made.append({"name": f"c{container}", "image": "x", "volumeMounts": mounts})
-    return a_pod("sidecar", containers=made, volumes=[{"name": "work", "emptyDir": {}}])
+    return a_pod(mode, containers=made, volumes=[{"name": "work", "emptyDir": {}}])
 
 
 # At the bounds of `_many_mounts`; each container also mounts the token.
@@ -461,29 +462,84 @@ MANY_MOUNTS = [
 ]
 
 
-@pytest.mark.parametrize(("containers", "own", "shared", "directory"), MANY_MOUNTS)
+# With the most mounts of each client
+MOST_MOUNTS: dict[str, Any] = {"defaults": {"client": "true", "registry-secret": "registry"}}
+
+
+@pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
+@pytest.mark.parametrize("constants", [{}, MOST_MOUNTS], ids=["default", "most-mounts"])
+@pytest.mark.parametrize("mounts", MANY_MOUNTS, ids=str)
 def test_mounts_within_the_bounds_cost_no_more_than_an_api_server_allows(
-    operators: Operators, containers: int, own: int, shared: int, directory: str
+    operators: Operators, mode: str, constants: dict[str, Any], mounts: tuple[int, int, int, str]
 ) -> None:
-    operator = operators.of_defaults()
-    pod = pod_of_mounts(containers, own, shared, directory)
+    operator = operators.of_settings(constants)
+    pod = pod_of_mounts(*mounts, mode)
+    for container in pod["spec"]["containers"]:
+        container["securityContext"] = {"readOnlyRootFilesystem": True}
     assert check(operator, operators.outside, pod) == ""
     injected = ask(operator.namespace("enabled"), pod).pod
     assert injected is not None
     assert check(operator, operators.outside, without_server_members(injected)) == ""
 
 
-@pytest.mark.parametrize(("containers", "own", "shared"), [(1, 400, 0), (50, 8, 0), (50, 0, 8), (12, 1, 33)])
-def test_more_mounts_are_refused_with_a_sentence(operators: Operators, containers: int, own: int, shared: int) -> None:
-    message = check(operators.of_defaults(), operators.outside, pod_of_mounts(containers, own, shared))
-    assert "mounts, and only the webhook dind-webhook can compare so many" in message
-
-
-def test_the_mounts_of_native_sidecars_count(operators: Operators) -> None:
-    pod = pod_of_mounts(2, 200, 0)
+def native_sidecar(pod: Manifest) -> Manifest:
+    """Return a pod with its last container as a native sidecar."""
     pod["spec"]["initContainers"] = [{**pod["spec"]["containers"].pop(), "restartPolicy": "Always"}]
-    message = check(operators.of_defaults(), operators.outside, pod)
-    assert "the containers have 402 mounts" in message
+    return pod
+
+
+def with_words(words: int, length: int, **container: Any) -> Manifest:
+    """Return a pod with so many arguments of that length."""
+    return {"containers": [{"name": "c", "image": "x", "args": ["x" * length] * words, **container}]}
+
+
+PRIVILEGED = {"securityContext": {"privileged": True}}
+TOO_LARGE: list[tuple[str, Manifest, str]] = [
+    ("mounts", pod_of_mounts(1, 400, 0)["spec"], "have 401 mounts together"),
+    ("mounts of 50", pod_of_mounts(50, 8, 0)["spec"], "have 450 mounts together"),
+    ("same mounts", pod_of_mounts(12, 1, 33)["spec"], "have 420 mounts together"),
+    ("mounts of 100", pod_of_mounts(100, 0, 20, f"/{'long-name/' * 6}")["spec"], "have 2100 mounts together"),
+    ("native sidecar", native_sidecar(pod_of_mounts(2, 200, 0))["spec"], "have 402 mounts together"),
+    ("paths", pod_of_mounts(1, 300, 0, f"/{'long-name/' * 7}")["spec"], "characters in the paths of their mounts"),
+    ("script", with_words(15, 32_000, **PRIVILEGED), "have 480000 characters in their commands and arguments"),
+]
+
+
+@pytest.mark.parametrize("constants", [{}, MOST_MOUNTS], ids=["default", "most-mounts"])
+@pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
+@pytest.mark.parametrize(("spec", "message"), [each[1:] for each in TOO_LARGE], ids=[each[0] for each in TOO_LARGE])
+def test_larger_pods_are_refused_with_a_sentence(
+    operators: Operators, constants: dict[str, Any], mode: str, spec: Manifest, message: str
+) -> None:
+    told = check(operators.of_settings(constants), operators.outside, a_pod(mode, **copy.deepcopy(spec)))
+    assert message in told
+    assert NEEDS_WEBHOOK in told
+
+
+@pytest.mark.parametrize("words", [1, 9])
+def test_a_long_script_costs_no_more_than_an_api_server_allows(operators: Operators, words: int) -> None:
+    for image in ("x", "docker:29-dind"):
+        spec = with_words(words, 300_000 // words - 10, **PRIVILEGED, image=image)
+        assert "cost" not in check(operators.of_defaults(), operators.outside, a_pod("sidecar", **spec))
+
+
+LONG_PATH = f"/{'a' * 4096}"
+MANY_CONTAINERS = [{"name": f"c{number}", "image": "x"} for number in range(1001)]
+MALFORMED = [
+    with_mount(LONG_PATH),
+    with_mount("/a", subPath=LONG_PATH),
+    with_mount("/a", subPathExpr=LONG_PATH),
+    {"volumes": [{"name": "node", "hostPath": {"path": LONG_PATH}}]},
+    {"containers": MANY_CONTAINERS, "automountServiceAccountToken": False},
+    {"initContainers": MANY_CONTAINERS, "automountServiceAccountToken": False},
+]
+
+
+@pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
+@pytest.mark.parametrize("spec", MALFORMED)
+def test_members_that_are_too_long_for_the_core_are_denied(operators: Operators, mode: str, spec: Manifest) -> None:
+    message = check(operators.of_defaults(), operators.outside, a_pod(mode, **spec))
+    assert ": must be " in message
 
 
 QUANTITIES = [

@@ -38,6 +38,13 @@ true in its namespaces, empty for all.
 {{- toJson $found.injection -}}
 {{- end -}}
 
+{{/* The modes that pods of some namespace may ask for, as JSON. */}}
+{{- define "dind-webhook.allModes" -}}
+{{- $modes := list -}}
+{{- range include "dind-webhook.injections" . | fromJsonArray -}}{{- $modes = concat $modes .injection.modes -}}{{- end -}}
+{{- $modes | uniq | sortAlpha | toJson -}}
+{{- end -}}
+
 {{/* A map with the members of another one in place of its own, as JSON. Merging would skip "", false and 0. */}}
 {{- define "dind-webhook.overwritten" -}}
 {{- $map := deepCopy (.base | default dict) -}}
