@@ -14,7 +14,7 @@ import leftovers
 import pytest
 import yaml
 from actions_runner_image import HOME, IMAGE, USER
-from builds import BUILD, FAILING, LONG, MARKS
+from builds import BOTH_MODES, BUILD, FAILING, LONG, MARKS
 from cluster import local_node
 from cluster.cluster import Cluster
 from copying_storage import CopyingStorage, copying_storage
@@ -22,7 +22,6 @@ from kube import Kube, Manifest, Namespace, Pod, RefusedError
 from page_examples import examples
 from workloads import DOCKER
 
-BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 # The commands with which the runner starts the container of a job, and runs a step in it
 JOB_CONTAINER = f"""\
 echo seen >file
@@ -99,6 +98,7 @@ class TestRunner:
         assert until_runner_has_ended(pod) == 0, pod.describe()
         assert all(mark in pod.log("runner") for mark in MARKS), pod.log("runner")
         pod.succeeds()
+        assert not leftovers.in_daemon_of_node(ci)
 
     def test_the_container_of_a_job_has_the_workspace_the_runners_programs_and_docker(self, ci: Namespace) -> None:
         pod = run_pod(ci, JOB_CONTAINER)
@@ -123,7 +123,7 @@ class TestRunner:
         pod.until(lambda: pod.phase == "Running" and "started" in pod.log("runner"), "start its container")
         pods = leftovers.uids(ci)
         pod.kube.core.delete_namespaced_pod(pod.name, ci.name)
-        leftovers.until_gone(node, ci, pods)
+        leftovers.until_cancelled(node, ci, pods, mode)
 
     def test_a_denial_reaches_the_controller(self, ci: Namespace) -> None:
         with pytest.raises(RefusedError, match='the pod has no container "build"'):
@@ -208,6 +208,7 @@ class TestJobPod:
     def test_a_step_builds_runs_and_composes(self, mode: str, ci: Namespace, storage: CopyingStorage) -> None:
         output = Job(ci, storage, mode).run(BUILD)
         assert all(mark in output for mark in MARKS), output
+        assert not leftovers.in_daemon_of_node(ci)
 
     def test_a_container_sees_the_workspace(self, ci: Namespace, storage: CopyingStorage) -> None:
         script = 'echo seen >file\ndocker run --rm --volume "$PWD:/w" --volume "$HOME:/h" busybox cat /w/file\n'
@@ -230,7 +231,7 @@ class TestJobPod:
         job.pod.until(lambda: "started" in job.pod.exec("cat /__w/_temp/log", "job"), "start its container")
         pods = leftovers.uids(ci)
         job.delete()
-        leftovers.until_gone(node, ci, pods)
+        leftovers.until_cancelled(node, ci, pods, mode)
 
     def test_a_denial_reaches_the_hook(self, ci: Namespace, storage: CopyingStorage) -> None:
         """The step `Set up job` ends with the error of the API server."""

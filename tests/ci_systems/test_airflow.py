@@ -4,16 +4,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import leftovers
 import pytest
 from airflow_task import Operator
-from builds import BUILD, FAILING, MARKS
+from builds import BOTH_MODES, BUILD, FAILING, MARKS
 from cluster import local_node
 from cluster.cluster import Cluster
 from kube import Namespace
 from page_examples import examples
 from workloads import DOCKER
-
-BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +41,7 @@ def test_an_operator_builds_runs_and_composes(mode: str, ci: Namespace, operator
     assert done.returncode == 0, done.stdout
     assert all(mark in done.stdout for mark in MARKS), done.stdout
     assert not ci.pods()
+    assert not leftovers.in_daemon_of_node(ci)
 
 
 def test_the_pod_template_of_the_page_gets_docker(ci: Namespace, operator: Operator, tmp_path: Path) -> None:

@@ -6,12 +6,10 @@ import leftovers
 import pytest
 import yaml
 from airflow_executor import Scheduler, run_scheduler
-from builds import BUILD, FAILING, LONG, MARKS
+from builds import BOTH_MODES, BUILD, FAILING, LONG, MARKS
 from cluster.cluster import Cluster
 from kube import Kube, until
 from page_examples import examples
-
-BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +26,7 @@ def test_a_worker_builds_runs_and_composes(mode: str, scheduler: Scheduler) -> N
     run = scheduler.run(mode, BUILD).ends("success")
     assert all(mark in run.log for mark in MARKS), run.log
     run.pod.succeeds()
+    assert not leftovers.in_daemon_of_node(scheduler.namespace)
 
 
 def test_a_task_that_fails_leaves_no_daemon(scheduler: Scheduler) -> None:
@@ -46,7 +45,7 @@ def test_a_run_that_is_stopped_leaves_no_daemon(mode: str, scheduler: Scheduler,
     run.mark_as_failed()
     run.pod.until(lambda: run.pod.phase in {"Succeeded", "Failed"}, "end")
     run.pod.kube.delete("Pod", run.pod.name, run.pod.namespace)
-    leftovers.until_gone(node, scheduler.namespace, pods)
+    leftovers.until_cancelled(node, scheduler.namespace, pods, mode)
 
 
 def test_a_denial_is_in_the_log_of_the_scheduler(scheduler: Scheduler) -> None:

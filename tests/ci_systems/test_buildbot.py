@@ -5,12 +5,10 @@ from collections.abc import Iterator
 import leftovers
 import pytest
 from buildbot_master import Master, run_master
-from builds import BUILD, FAILING, LONG, MARKS
+from builds import BOTH_MODES, BUILD, FAILING, LONG, MARKS
 from cluster.cluster import Cluster
 from kube import Kube
 from page_examples import examples
-
-BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +28,7 @@ def test_a_build_builds_runs_and_composes(mode: str, master: Master, node: Clust
     log = build.ends("SUCCESS").log
     assert all(mark in log for mark in MARKS), log
     leftovers.until_gone(node, master.namespace, pods)
+    assert not leftovers.in_daemon_of_node(master.namespace)
 
 
 def test_a_container_sees_the_files_of_the_build(master: Master) -> None:
@@ -52,7 +51,7 @@ def test_a_build_that_is_stopped_leaves_no_daemon(mode: str, master: Master, nod
     pods = leftovers.uids(master.namespace)
     build.cancel()
     build.ends("CANCELLED")
-    leftovers.until_gone(node, master.namespace, pods)
+    leftovers.until_cancelled(node, master.namespace, pods, mode)
 
 
 def test_a_build_that_takes_too_long_leaves_no_daemon(master: Master, node: Cluster) -> None:

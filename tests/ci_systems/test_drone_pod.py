@@ -12,7 +12,7 @@ from secrets import token_hex
 
 import leftovers
 import pytest
-from builds import BUILD, FAILING, LONG, MARKS
+from builds import BOTH_MODES, BUILD, FAILING, LONG, MARKS
 from cluster import images, local_node, oci
 from cluster.cluster import Cluster
 from cluster.images import Sources
@@ -20,7 +20,6 @@ from kube import Manifest, Namespace, Pod, RefusedError, until
 from kubernetes.client.exceptions import ApiException
 from workloads import DOCKER
 
-BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 WORKSPACE = "/drone/src"
 PLACEHOLDER = "localhost/drone-placeholder:1"
 # The program of the placeholder is /bin/sh, whatever its arguments. One in Go ends with 2 at SIGTERM.
@@ -142,6 +141,7 @@ def test_a_step_builds_runs_and_composes(mode: str, ci: Namespace) -> None:
     assert pipeline.run(0) == 0, pipeline.pod.describe()
     assert all(mark in pipeline.log(0) for mark in MARKS), pipeline.log(0)
     pipeline.pod.succeeds()
+    assert not leftovers.in_daemon_of_node(ci)
 
 
 def test_steps_share_the_daemon_and_the_workspace(ci: Namespace) -> None:
@@ -175,7 +175,7 @@ def test_a_pipeline_that_is_cancelled_leaves_no_daemon(mode: str, ci: Namespace,
     pipeline.pod.until(lambda: "started" in pipeline.log(0), "start its container")
     pods = leftovers.uids(ci)
     pipeline.delete()
-    leftovers.until_gone(node, ci, pods)
+    leftovers.until_cancelled(node, ci, pods, mode)
 
 
 def test_a_denial_reaches_the_runner(ci: Namespace) -> None:

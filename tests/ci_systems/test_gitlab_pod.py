@@ -9,14 +9,13 @@ from typing import Any
 
 import leftovers
 import pytest
-from builds import BUILD, FAILING, LONG, MARKS
+from builds import BOTH_MODES, BUILD, FAILING, LONG, MARKS
 from cluster import local_node
 from cluster.cluster import Cluster
 from cluster.commands import Command
 from kube import Manifest, Namespace, Pod, RefusedError, until
 from workloads import BUSYBOX, DOCKER
 
-BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 VOLUMES = {"scripts": "/scripts-1-1", "logs": "/logs-1-1", "repo": "/builds"}
 LOG = "/logs-1-1/output.log"
 # The runner's test for a shell, shortened
@@ -92,6 +91,7 @@ def test_a_job_builds_runs_and_composes(mode: str, ci: Namespace, node: Cluster)
     job.until_log_has("code: ")
     assert "code: 0" in job.log, job.log
     assert all(mark in job.log for mark in MARKS), job.log
+    assert not leftovers.in_daemon_of_node(ci)
 
 
 def test_a_container_sees_the_checkout(ci: Namespace, node: Cluster) -> None:
@@ -119,7 +119,7 @@ def test_a_job_that_is_cancelled_leaves_no_daemon(mode: str, ci: Namespace, node
     job.until_log_has("started")
     pods = leftovers.uids(ci)
     job.delete()
-    leftovers.until_gone(node, ci, pods)
+    leftovers.until_cancelled(node, ci, pods, mode)
 
 
 def test_a_denial_reaches_the_runner(ci: Namespace, node: Cluster) -> None:

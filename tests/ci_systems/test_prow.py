@@ -6,15 +6,13 @@ from typing import Any
 import leftovers
 import pytest
 import yaml
-from builds import BUILD, FAILING, LONG, MARKS
+from builds import BOTH_MODES, BUILD, FAILING, LONG, MARKS
 from cluster import local_node
 from cluster.cluster import Cluster
 from kube import Kube, Manifest
 from page_examples import examples
 from prow import Job, Prow, run_prow
 from workloads import DOCKER
-
-BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +46,7 @@ def test_a_job_builds_runs_and_composes(mode: str, prow: Prow) -> None:
     log = job.pod.log("test")
     assert all(mark in log for mark in MARKS), log
     assert job.pod.phase == "Succeeded"
+    assert not leftovers.in_daemon_of_node(prow.namespace)
 
 
 def test_a_container_writes_artifacts(prow: Prow) -> None:
@@ -69,7 +68,7 @@ def test_a_job_that_is_aborted_leaves_no_daemon(mode: str, prow: Prow, node: Clu
     pods = [job.pod.read()["metadata"]["uid"]]
     job.abort()
     job.ends("aborted")
-    leftovers.until_gone(node, prow.namespace, pods)
+    leftovers.until_cancelled(node, prow.namespace, pods, mode)
 
 
 def test_a_job_that_takes_too_long_leaves_no_daemon(prow: Prow) -> None:

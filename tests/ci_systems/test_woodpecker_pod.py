@@ -12,14 +12,13 @@ from secrets import token_hex
 
 import leftovers
 import pytest
-from builds import BUILD, FAILING, LONG, MARKS
+from builds import BOTH_MODES, BUILD, FAILING, LONG, MARKS
 from cluster import local_node
 from cluster.cluster import Cluster
 from copying_storage import CopyingStorage, copying_storage
 from kube import Kube, Namespace, Pod, RefusedError
 from workloads import DOCKER
 
-BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 BASE = "/woodpecker"
 WORKSPACE = f"{BASE}/src/forge.example/group/project"
 # The backend's script goes to the step's directory itself.
@@ -104,6 +103,7 @@ def test_a_step_builds_runs_and_composes(mode: str, ci: Namespace, storage: Copy
     code, log = Workflow(ci, storage, mode).run(BUILD)
     assert code == 0, log
     assert all(mark in log for mark in MARKS), log
+    assert not leftovers.in_daemon_of_node(ci)
 
 
 def test_containers_of_all_steps_see_the_workspace(ci: Namespace, storage: CopyingStorage) -> None:
@@ -147,7 +147,7 @@ def test_a_step_that_is_cancelled_leaves_no_daemon(
     pod.until(lambda: pod.phase == "Running" and "started" in pod.log(pod.name), "start its container")
     pods = leftovers.uids(ci)
     workflow.destroy(pod)
-    leftovers.until_gone(node, ci, pods)
+    leftovers.until_cancelled(node, ci, pods, mode)
 
 
 def test_a_denial_reaches_the_agent(ci: Namespace, storage: CopyingStorage) -> None:
