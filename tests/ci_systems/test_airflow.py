@@ -34,6 +34,7 @@ def task(ci: Namespace, script: str, **more: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.tried("build")
 @BOTH_MODES
 def test_an_operator_builds_runs_and_composes(mode: str, ci: Namespace, operator: Operator) -> None:
     annotations = {"dind.io/inject": mode, "dind.io/containers": "base"}
@@ -53,6 +54,7 @@ def test_the_pod_template_of_the_page_gets_docker(ci: Namespace, operator: Opera
     assert "Server Version" in done.stdout
 
 
+@pytest.mark.tried("failure")
 def test_a_task_that_fails_is_failed_and_leaves_no_daemon(ci: Namespace, operator: Operator) -> None:
     done = operator.run(**task(ci, FAILING, annotations={"dind.io/inject": "sidecar"}))
     assert done.returncode != 0
@@ -60,6 +62,7 @@ def test_a_task_that_fails_is_failed_and_leaves_no_daemon(ci: Namespace, operato
     assert not ci.pods()
 
 
+@pytest.mark.tried("denial")
 def test_a_denial_is_in_the_log_of_the_task(ci: Namespace, operator: Operator) -> None:
     annotations = {"dind.io/inject": "sidecar", "dind.io/containers": "build"}
     done = operator.run(**task(ci, "docker info", annotations=annotations))

@@ -21,6 +21,7 @@ def scheduler(node: Cluster, kube: Kube, tmp_path_factory: pytest.TempPathFactor
         yield running
 
 
+@pytest.mark.tried("build")
 @BOTH_MODES
 def test_a_worker_builds_runs_and_composes(mode: str, scheduler: Scheduler) -> None:
     run = scheduler.run(mode, BUILD).ends("success")
@@ -29,6 +30,7 @@ def test_a_worker_builds_runs_and_composes(mode: str, scheduler: Scheduler) -> N
     assert not leftovers.in_daemon_of_node(scheduler.namespace)
 
 
+@pytest.mark.tried("failure")
 def test_a_task_that_fails_leaves_no_daemon(scheduler: Scheduler) -> None:
     """The worker ends with 0 all the same: it has told the API server that the task has failed."""
     run = scheduler.run("sidecar", FAILING).ends("failed")
@@ -37,8 +39,9 @@ def test_a_task_that_fails_leaves_no_daemon(scheduler: Scheduler) -> None:
     assert run.pod.status("dind")["state"]["terminated"]["exitCode"] == 0
 
 
+@pytest.mark.tried("cancellation")
 @BOTH_MODES
-def test_a_run_that_is_stopped_leaves_no_daemon(mode: str, scheduler: Scheduler, node: Cluster) -> None:
+def test_a_run_that_is_stopped_leaves_only_what_the_page_says(mode: str, scheduler: Scheduler, node: Cluster) -> None:
     run = scheduler.run(mode, LONG)
     run.until_log_has("started")
     pods = [run.pod.read()["metadata"]["uid"]]
@@ -48,6 +51,7 @@ def test_a_run_that_is_stopped_leaves_no_daemon(mode: str, scheduler: Scheduler,
     leftovers.until_cancelled(node, scheduler.namespace, pods, mode)
 
 
+@pytest.mark.tried("denial")
 def test_a_denial_is_in_the_log_of_the_scheduler(scheduler: Scheduler) -> None:
     scheduler.run("denied", "docker info\n").ends("failed")
     until("the denial", lambda: 'the pod has no container \\"build\\"' in scheduler.log, lambda: scheduler.log)

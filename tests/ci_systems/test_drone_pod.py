@@ -135,6 +135,7 @@ def _container(name: str, script: str, mounts: list[Manifest]) -> Manifest:
     }
 
 
+@pytest.mark.tried("build")
 @BOTH_MODES
 def test_a_step_builds_runs_and_composes(mode: str, ci: Namespace) -> None:
     pipeline = Pipeline(ci, BUILD, mode=mode)
@@ -144,6 +145,7 @@ def test_a_step_builds_runs_and_composes(mode: str, ci: Namespace) -> None:
     assert not leftovers.in_daemon_of_node(ci)
 
 
+@pytest.mark.tried("bind mount")
 def test_steps_share_the_daemon_and_the_workspace(ci: Namespace) -> None:
     """The daemon does not end or restart when kubelet replaces the containers of steps."""
     first = 'echo seen >file\ndocker run --name first --volume "$PWD:/w" busybox cp /w/file /w/copy\n'
@@ -159,6 +161,7 @@ def test_steps_share_the_daemon_and_the_workspace(ci: Namespace) -> None:
     assert status["state"]["terminated"]["exitCode"] == 0
 
 
+@pytest.mark.tried("failure")
 def test_a_step_that_fails_leaves_no_daemon(ci: Namespace, node: Cluster) -> None:
     """The runner deletes the pod, in which the placeholder of the next step still waits."""
     pipeline = Pipeline(ci, FAILING, "docker info\n")
@@ -168,8 +171,9 @@ def test_a_step_that_fails_leaves_no_daemon(ci: Namespace, node: Cluster) -> Non
     leftovers.until_gone(node, ci, pods)
 
 
+@pytest.mark.tried("cancellation")
 @BOTH_MODES
-def test_a_pipeline_that_is_cancelled_leaves_no_daemon(mode: str, ci: Namespace, node: Cluster) -> None:
+def test_a_pipeline_that_is_cancelled_leaves_only_what_the_page_says(mode: str, ci: Namespace, node: Cluster) -> None:
     pipeline = Pipeline(ci, LONG, mode=mode)
     pipeline.start(0)
     pipeline.pod.until(lambda: "started" in pipeline.log(0), "start its container")
@@ -178,6 +182,7 @@ def test_a_pipeline_that_is_cancelled_leaves_no_daemon(mode: str, ci: Namespace,
     leftovers.until_cancelled(node, ci, pods, mode)
 
 
+@pytest.mark.tried("denial")
 def test_a_denial_reaches_the_runner(ci: Namespace) -> None:
     """The runner writes the error of the API server into its log, and the build has an error."""
     with pytest.raises(RefusedError, match='the pod has no container "build"'):

@@ -84,6 +84,7 @@ class Job:
         return self.pod.phase == "Running" and all(self.pod.status(name).get("ready") for name in names)
 
 
+@pytest.mark.tried("build")
 @BOTH_MODES
 def test_a_job_builds_runs_and_composes(mode: str, ci: Namespace, node: Cluster) -> None:
     job = Job(ci, node, mode)
@@ -94,6 +95,7 @@ def test_a_job_builds_runs_and_composes(mode: str, ci: Namespace, node: Cluster)
     assert not leftovers.in_daemon_of_node(ci)
 
 
+@pytest.mark.tried("bind mount")
 def test_a_container_sees_the_checkout(ci: Namespace, node: Cluster) -> None:
     job = Job(ci, node)
     job.pod.exec("mkdir -p /builds/group/project && echo seen >/builds/group/project/file", "helper")
@@ -102,6 +104,7 @@ def test_a_container_sees_the_checkout(ci: Namespace, node: Cluster) -> None:
     assert "seen" in job.log
 
 
+@pytest.mark.tried("failure")
 def test_a_job_that_fails_leaves_no_daemon(ci: Namespace, node: Cluster) -> None:
     job = Job(ci, node)
     job.start(FAILING)
@@ -111,8 +114,9 @@ def test_a_job_that_fails_leaves_no_daemon(ci: Namespace, node: Cluster) -> None
     leftovers.until_gone(node, ci, pods)
 
 
+@pytest.mark.tried("cancellation")
 @BOTH_MODES
-def test_a_job_that_is_cancelled_leaves_no_daemon(mode: str, ci: Namespace, node: Cluster) -> None:
+def test_a_job_that_is_cancelled_leaves_only_what_the_page_says(mode: str, ci: Namespace, node: Cluster) -> None:
     """The runner deletes the pod of jobs that are cancelled or take too long."""
     job = Job(ci, node, mode)
     job.start(LONG)
@@ -122,6 +126,7 @@ def test_a_job_that_is_cancelled_leaves_no_daemon(mode: str, ci: Namespace, node
     leftovers.until_cancelled(node, ci, pods, mode)
 
 
+@pytest.mark.tried("denial")
 def test_a_denial_reaches_the_runner(ci: Namespace, node: Cluster) -> None:
     """The runner writes the error of the API server into the job's log."""
     with pytest.raises(RefusedError, match='the pod has no container "biuld"'):

@@ -110,6 +110,7 @@ def test_the_example_of_the_page_succeeds(ci: Namespace) -> None:
     assert "Dockerfile" in run.pod.log("step-build")
 
 
+@pytest.mark.tried("build")
 @BOTH_MODES
 def test_a_task_builds_runs_and_composes(mode: str, ci: Namespace) -> None:
     build = f"""{SET}
@@ -143,6 +144,7 @@ docker image rm {ci.name}
     assert not leftovers.in_daemon_of_node(ci)
 
 
+@pytest.mark.tried("bind mount")
 def test_files_of_the_workspace_are_seen_by_containers_of_all_steps(ci: Namespace) -> None:
     first = step(f'{SET}docker run --rm --volume "$PWD:/w" busybox sh -c "echo seen >/w/file"', "first")
     second = step(f'{SET}docker run --rm --volume "$PWD:/w" busybox cat /w/file', "second")
@@ -155,6 +157,7 @@ def test_a_step_that_is_not_root_and_has_no_home_builds(mode: str, ci: Namespace
     Run(ci, task_run(step(script, securityContext={"runAsUser": 1000}), mode=mode)).ends("Succeeded")
 
 
+@pytest.mark.tried("failure")
 def test_the_step_that_fails_is_the_cause(ci: Namespace) -> None:
     """The daemon ends with 0, although a container is left running: Tekton names init containers that fail first."""
     script = f"{SET}docker run --detach busybox sh -c 'trap : TERM; while true; do sleep 1; done'\nexit 7\n"
@@ -164,8 +167,9 @@ def test_the_step_that_fails_is_the_cause(ci: Namespace) -> None:
     assert run.pod.status("dind")["state"]["terminated"]["exitCode"] == 0
 
 
+@pytest.mark.tried("cancellation")
 @BOTH_MODES
-def test_a_cancelled_run_leaves_no_daemon(mode: str, ci: Namespace, node: Cluster) -> None:
+def test_a_cancelled_run_leaves_only_what_the_page_says(mode: str, ci: Namespace, node: Cluster) -> None:
     run = Run(ci, task_run(long_step(ci), mode=mode))
     run.until_log_has("started")
     pods = leftovers.uids(ci)
@@ -174,8 +178,9 @@ def test_a_cancelled_run_leaves_no_daemon(mode: str, ci: Namespace, node: Cluste
     leftovers.until_cancelled(node, ci, pods, mode)
 
 
+@pytest.mark.tried("time-out")
 @BOTH_MODES
-def test_a_run_that_takes_too_long_leaves_no_daemon(mode: str, ci: Namespace, node: Cluster) -> None:
+def test_a_run_that_takes_too_long_leaves_only_what_the_page_says(mode: str, ci: Namespace, node: Cluster) -> None:
     manifest = task_run(long_step(ci), mode=mode)
     manifest["spec"]["timeout"] = "40s"
     run = Run(ci, manifest)
@@ -185,6 +190,7 @@ def test_a_run_that_takes_too_long_leaves_no_daemon(mode: str, ci: Namespace, no
     leftovers.until_cancelled(node, ci, pods, mode)
 
 
+@pytest.mark.tried("retry")
 @pytest.mark.parametrize(("mode", "daemons"), [("sidecar", 2), ("daemonset", 1)])
 def test_a_run_is_tried_again_in_a_pod_of_its_own(mode: str, daemons: int, ci: Namespace) -> None:
     """In sidecar mode each attempt has a daemon of its own. In daemonset mode both have that of the node."""
@@ -201,6 +207,7 @@ def test_a_run_is_tried_again_in_a_pod_of_its_own(mode: str, daemons: int, ci: N
     assert not leftovers.in_daemon_of_node(ci)
 
 
+@pytest.mark.tried("denial")
 def test_a_wrong_container_is_named_by_the_run(ci: Namespace) -> None:
     run = Run(ci, task_run(step("docker info"), options={"containers": "build"})).ends("PodCreationFailed")
     assert 'the pod has no container "build" (did you mean "step-build"?)' in run.condition["message"]

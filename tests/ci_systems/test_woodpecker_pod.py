@@ -98,6 +98,7 @@ class Workflow:
         )
 
 
+@pytest.mark.tried("build")
 @BOTH_MODES
 def test_a_step_builds_runs_and_composes(mode: str, ci: Namespace, storage: CopyingStorage) -> None:
     code, log = Workflow(ci, storage, mode).run(BUILD)
@@ -106,6 +107,7 @@ def test_a_step_builds_runs_and_composes(mode: str, ci: Namespace, storage: Copy
     assert not leftovers.in_daemon_of_node(ci)
 
 
+@pytest.mark.tried("bind mount")
 def test_containers_of_all_steps_see_the_workspace(ci: Namespace, storage: CopyingStorage) -> None:
     workflow = Workflow(ci, storage)
     for script in ('sh -c "echo seen >/w/file"', "cat /w/file"):
@@ -126,6 +128,7 @@ def test_a_later_step_has_the_images_of_an_earlier_one_in_daemonset_mode_only(
     assert (code == 0) is is_there, log
 
 
+@pytest.mark.tried("failure")
 def test_a_step_that_fails_leaves_no_daemon(ci: Namespace, storage: CopyingStorage, node: Cluster) -> None:
     workflow = Workflow(ci, storage)
     pod = workflow.start(FAILING)
@@ -137,8 +140,9 @@ def test_a_step_that_fails_leaves_no_daemon(ci: Namespace, storage: CopyingStora
     leftovers.until_gone(node, ci, pods)
 
 
+@pytest.mark.tried("cancellation")
 @BOTH_MODES
-def test_a_step_that_is_cancelled_leaves_no_daemon(
+def test_a_step_that_is_cancelled_leaves_only_what_the_page_says(
     mode: str, ci: Namespace, storage: CopyingStorage, node: Cluster
 ) -> None:
     """The pod's object is gone at once: kubelet ends the containers of a pod that nobody sees any more."""
@@ -150,6 +154,7 @@ def test_a_step_that_is_cancelled_leaves_no_daemon(
     leftovers.until_cancelled(node, ci, pods, mode)
 
 
+@pytest.mark.tried("denial")
 def test_a_denial_reaches_the_agent(ci: Namespace, storage: CopyingStorage) -> None:
     """The step ends with the error of the API server."""
     with pytest.raises(RefusedError, match='the pod has no container "build"'):
