@@ -34,7 +34,7 @@ def until_gone(node: Cluster, namespace: Namespace, pods: list[str]) -> None:
     until("the node to be clean", lambda: not _leftovers(node, pods), lambda: str(_leftovers(node, pods)), _SECONDS)
 
 
-def until_cancelled(node: Cluster, namespace: Namespace, pods: list[str], mode: str) -> None:
+def check_after_cancellation(node: Cluster, namespace: Namespace, pods: list[str], mode: str) -> None:
     """Wait as `until_gone`. In daemonset mode the container of `LONG` goes on, as docs/ci.md says: remove it."""
     until_gone(node, namespace, pods)
     if mode == "daemonset":

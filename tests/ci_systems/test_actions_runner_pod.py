@@ -129,7 +129,7 @@ class TestRunner:
         pod.until(lambda: pod.phase == "Running" and "started" in pod.log("runner"), "start its container")
         pods = leftovers.uids(ci)
         pod.kube.core.delete_namespaced_pod(pod.name, ci.name)
-        leftovers.until_cancelled(node, ci, pods, mode)
+        leftovers.check_after_cancellation(node, ci, pods, mode)
 
     @pytest.mark.tried("denial")
     def test_a_denial_reaches_the_controller(self, ci: Namespace) -> None:
@@ -242,7 +242,7 @@ class TestJobPod:
         job.pod.until(lambda: "started" in job.pod.exec("cat /__w/_temp/log", "job"), "start its container")
         pods = leftovers.uids(ci)
         job.delete()
-        leftovers.until_cancelled(node, ci, pods, mode)
+        leftovers.check_after_cancellation(node, ci, pods, mode)
 
     @pytest.mark.tried("denial")
     def test_a_denial_reaches_the_hook(self, ci: Namespace, storage: CopyingStorage) -> None:

@@ -48,7 +48,7 @@ def test_a_run_that_is_stopped_leaves_only_what_the_page_says(mode: str, schedul
     run.mark_as_failed()
     run.pod.until(lambda: run.pod.phase in {"Succeeded", "Failed"}, "end")
     run.pod.kube.delete("Pod", run.pod.name, run.pod.namespace)
-    leftovers.until_cancelled(node, scheduler.namespace, pods, mode)
+    leftovers.check_after_cancellation(node, scheduler.namespace, pods, mode)
 
 
 @pytest.mark.tried("denial")

@@ -55,7 +55,7 @@ def test_a_build_that_is_stopped_leaves_only_what_the_page_says(mode: str, maste
     pods = leftovers.uids(master.namespace)
     build.cancel()
     build.ends("CANCELLED")
-    leftovers.until_cancelled(node, master.namespace, pods, mode)
+    leftovers.check_after_cancellation(node, master.namespace, pods, mode)
 
 
 @pytest.mark.tried("time-out")

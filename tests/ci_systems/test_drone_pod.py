@@ -179,7 +179,7 @@ def test_a_pipeline_that_is_cancelled_leaves_only_what_the_page_says(mode: str, 
     pipeline.pod.until(lambda: "started" in pipeline.log(0), "start its container")
     pods = leftovers.uids(ci)
     pipeline.delete()
-    leftovers.until_cancelled(node, ci, pods, mode)
+    leftovers.check_after_cancellation(node, ci, pods, mode)
 
 
 @pytest.mark.tried("denial")

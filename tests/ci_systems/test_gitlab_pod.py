@@ -123,7 +123,7 @@ def test_a_job_that_is_cancelled_leaves_only_what_the_page_says(mode: str, ci: N
     job.until_log_has("started")
     pods = leftovers.uids(ci)
     job.delete()
-    leftovers.until_cancelled(node, ci, pods, mode)
+    leftovers.check_after_cancellation(node, ci, pods, mode)
 
 
 @pytest.mark.tried("denial")

@@ -72,7 +72,7 @@ def test_a_job_that_is_aborted_leaves_only_what_the_page_says(mode: str, prow: P
     pods = [job.pod.read()["metadata"]["uid"]]
     job.abort()
     job.ends("aborted")
-    leftovers.until_cancelled(node, prow.namespace, pods, mode)
+    leftovers.check_after_cancellation(node, prow.namespace, pods, mode)
 
 
 @pytest.mark.tried("time-out")

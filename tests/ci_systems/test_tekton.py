@@ -175,7 +175,7 @@ def test_a_cancelled_run_leaves_only_what_the_page_says(mode: str, ci: Namespace
     pods = leftovers.uids(ci)
     run.cancel()
     run.ends("TaskRunCancelled")
-    leftovers.until_cancelled(node, ci, pods, mode)
+    leftovers.check_after_cancellation(node, ci, pods, mode)
 
 
 @pytest.mark.tried("time-out")
@@ -187,7 +187,7 @@ def test_a_run_that_takes_too_long_leaves_only_what_the_page_says(mode: str, ci:
     run.until_log_has("started")
     pods = leftovers.uids(ci)
     run.ends("TaskRunTimeout")
-    leftovers.until_cancelled(node, ci, pods, mode)
+    leftovers.check_after_cancellation(node, ci, pods, mode)
 
 
 @pytest.mark.tried("retry")

@@ -151,7 +151,7 @@ def test_a_step_that_is_cancelled_leaves_only_what_the_page_says(
     pod.until(lambda: pod.phase == "Running" and "started" in pod.log(pod.name), "start its container")
     pods = leftovers.uids(ci)
     workflow.destroy(pod)
-    leftovers.until_cancelled(node, ci, pods, mode)
+    leftovers.check_after_cancellation(node, ci, pods, mode)
 
 
 @pytest.mark.tried("denial")
