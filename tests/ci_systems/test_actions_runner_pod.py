@@ -1,4 +1,4 @@
-"""The pods of GitHub Actions, with Docker: expected from reading gha-runner-scale-set 0.12 and the container hooks.
+"""The pods of GitHub Actions, with Docker: expected from reading gha-runner-scale-set and the container hooks.
 
 The controller cannot be built: registries do not have its module. Without `containerMode`, jobs run in the pod of the
 runner, and those with `container:` in a container of Docker. With `containerMode: kubernetes`, the runner's hook makes

@@ -1,4 +1,4 @@
-"""The pod that Drone's Kubernetes runner makes, with Docker: expected from reading drone-runner-kube (of 2023).
+"""The pod that Drone's Kubernetes runner makes, with Docker: expected from reading drone-runner-kube.
 
 The runner cannot be built: registries do not have its module. All steps are containers of one pod, which begin with an
 image that only waits. The tests do what the runner does: they start a step by writing the pod with the step's image,

@@ -1,4 +1,4 @@
-"""The pod that GitLab Runner makes, with Docker: expected from reading its Kubernetes executor (19.4).
+"""The pod that GitLab Runner makes, with Docker: expected from reading its Kubernetes executor.
 
 The runner itself cannot be built: registries do not have the modules that it needs. The tests do what it does in attach
 mode: they wait for the containers `build` and `helper`, send a script to the shell of `build`, and delete the pod.

@@ -1,4 +1,4 @@
-"""The pods that Woodpecker's Kubernetes backend makes, with Docker: expected from reading its backend (3.0, docs 3.18).
+"""The pods that Woodpecker's Kubernetes backend makes, with Docker: expected from reading its backend.
 
 The agent cannot be built: registries do not have its module. Each step is a pod of its own, and all mount the claim of
 the workflow. The tests do what the backend does: they make the claim and a pod for each step, wait for the pod's phase,
