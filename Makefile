@@ -84,7 +84,7 @@ e2e-tests: $(DEV_STAMP) ## Run the scenarios on the cluster of `make cluster` (A
 
 .PHONY: ci-systems
 ci-systems: $(DEV_STAMP) ## Run CI systems on a cluster of their own (root, maven; builds them once; ARGS=...)
-	@CLUSTER=$(or $(CLUSTER),ci-systems) $(CLUSTER_CLI) test -- -n 0 tests/ci_systems $(ARGS)
+	@CLUSTER=$(or $(CLUSTER),ci-systems) $(CLUSTER_CLI) test -- -n 3 --dist loadfile tests/ci_systems $(ARGS)
 
 .PHONY: cluster
 cluster: $(DEV_STAMP) ## Start a cluster and keep it, or update a running one (CLUSTER=name)
