@@ -38,7 +38,8 @@ def check_after_cancellation(node: Cluster, namespace: Namespace, pods: list[str
     """Wait as `until_gone`. In daemonset mode the container of `LONG` goes on, as docs/ci.md says: remove it."""
     until_gone(node, namespace, pods)
     if mode == "daemonset":
-        assert in_daemon_of_node(namespace) == [f"container running busybox job={namespace.name}"]
+        left = in_daemon_of_node(namespace)
+        assert left == [f"container running busybox job={namespace.name}"], left
         remove_from_daemon_of_node(namespace)
 
 
@@ -52,7 +53,8 @@ def remove_from_daemon_of_node(namespace: Namespace) -> None:
     """Remove the containers that jobs have left, with the commands of docs/ci.md."""
     _, commands = examples("Containers that outlive their job")
     daemon_of_node(namespace).exec(commands.replace("job=build", f"job={namespace.name}"), "dind")
-    assert not in_daemon_of_node(namespace)
+    left = in_daemon_of_node(namespace)
+    assert not left, left
 
 
 def daemon_of_node(namespace: Namespace) -> Pod:
