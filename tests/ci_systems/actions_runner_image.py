@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 from cluster import docker, images
-from cluster.build_inputs import BuildInputs
 from cluster.cluster import Cluster
 from cluster.images import Image, Sources
 from cluster.oci import Config
+from image_loading import load_image
 
 USER = 1001
 HOME = "/home/runner"
@@ -31,10 +31,7 @@ def token_variable(secret: str) -> dict[str, object]:
 
 def load(node: Cluster) -> None:
     """Give the second node the image."""
-    inputs = BuildInputs.of([Path(__file__), *map(Path, (images.__file__, docker.__file__))])
-    with node.cache.lock("build"):
-        images.pack(IMAGE, inputs, Sources(node.cache, node.logs / "actions-runner.log"))
-    node.local_node.load(IMAGE.archive(node.cache))
+    load_image(node, IMAGE, __file__, images.__file__, docker.__file__)
 
 
 def _runner(root: Path, _: Sources) -> None:

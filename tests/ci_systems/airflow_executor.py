@@ -9,8 +9,8 @@ from secrets import token_hex
 from typing import Any
 from urllib.request import Request, urlopen
 
-import airflow_programs
 import airflow_worker_image
+import python_packages
 import yaml
 from airflow_programs import Airflow
 from cluster import local_node
@@ -132,7 +132,7 @@ def run_scheduler(node: Cluster, home: Path, template: Manifest, namespace: Name
         **_execution_api(url),
         **{f"AIRFLOW__KUBERNETES_EXECUTOR__{name}": text for name, text in executor.items()},
     }
-    airflow = Airflow(airflow_programs.install(node), home, airflow_worker_image.DAGS, settings)
+    airflow = Airflow(python_packages.install(node, "airflow"), home, airflow_worker_image.DAGS, settings)
     airflow.make_database()
     start = [*_WITH_CHILDREN, *(f"{name}={text}" for name, text in airflow.environment.items()), airflow.command]
     server = [*start, "api-server", f"--host={node.record.link.control_plane}", f"--port={_PORT}", "--workers=1"]

@@ -1,31 +1,11 @@
-"""Apache Airflow in an environment of its own, from the registry of Python."""
+"""The programs of Apache Airflow, with a database and settings of their own."""
 
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cluster.cluster import Cluster
-from cluster.commands import run
-from cluster.steps import step
-
-VERSION = "3.3.2"
-PACKAGES = (f"apache-airflow=={VERSION}", "apache-airflow-providers-cncf-kubernetes==10.25.0")
 _SECONDS = 300
-
-
-def install(node: Cluster) -> Path:
-    """Install Airflow, once on this machine, and return the folder of its programs."""
-    folder = node.cache.bin("airflow", VERSION)
-    programs = folder / "venv/bin"
-    log = node.logs / "airflow.log"
-    if not (folder / "installed").exists():
-        with node.cache.lock("build"), step(f"installing Airflow {VERSION}"):
-            run("making a virtual environment", [sys.executable, "-m", "venv", "--clear", folder / "venv"], log)
-            run("installing Airflow", [programs / "pip", "install", "--quiet", *PACKAGES], log)
-            (folder / "installed").touch()
-    return programs
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import airflow_programs
+import python_packages
 from airflow_programs import Airflow
 from cluster.cluster import Cluster
 
@@ -23,7 +23,7 @@ class Operator:
     @classmethod
     def install(cls, node: Cluster, home: Path) -> Self:
         """Install Airflow, with its database in a folder."""
-        airflow = Airflow(airflow_programs.install(node), home, _DAGS)
+        airflow = Airflow(python_packages.install(node, "airflow"), home, _DAGS)
         airflow.make_database(OPERATOR="{}")
         return cls(airflow, node.kubeconfig)
 

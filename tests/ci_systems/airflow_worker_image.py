@@ -3,13 +3,13 @@
 import os
 from pathlib import Path
 
-import airflow_programs
 import python_image
-from cluster import images
-from cluster.build_inputs import BuildInputs
 from cluster.cluster import Cluster
 from cluster.images import Image, Sources
 from cluster.oci import Config
+from image_loading import load_image
+from python_packages import lock
+from systems import AIRFLOW
 
 DAGS = Path(__file__).with_name("airflow_executor_dags")
 # The DAGs in the image
@@ -21,15 +21,11 @@ _HOME, _AIRFLOW_HOME = "/home/airflow", "/opt/airflow"
 
 def load(node: Cluster) -> None:
     """Give the second node the image."""
-    sources = (__file__, python_image.__file__, airflow_programs.__file__)
-    inputs = BuildInputs.of([*map(Path, sources), *sorted(DAGS.glob("*.py"))])
-    with node.cache.lock("build"):
-        images.pack(IMAGE, inputs, Sources(node.cache, node.logs / "airflow.log"))
-    node.local_node.load(IMAGE.archive(node.cache))
+    load_image(node, IMAGE, __file__, python_image.__file__, lock("airflow"), *sorted(DAGS.glob("*.py")))
 
 
 def _worker(root: Path, sources: Sources) -> None:
-    python_image.write_layer(root, sources, *airflow_programs.PACKAGES)
+    python_image.write_layer(root, sources, lock("airflow"))
     # The executor starts `python`.
     (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")
     with (root / "etc/passwd").open("a") as users:
@@ -44,7 +40,7 @@ def _worker(root: Path, sources: Sources) -> None:
 
 IMAGE = Image(
     "airflow-worker",
-    (f"localhost/airflow-worker:{airflow_programs.VERSION}",),
+    (f"localhost/airflow-worker:{AIRFLOW}",),
     (_worker,),
     Config(environment=(python_image.VARIABLE, f"AIRFLOW_HOME={_AIRFLOW_HOME}")),
 )

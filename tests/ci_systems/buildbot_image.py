@@ -4,13 +4,13 @@ import os
 from pathlib import Path
 
 import python_image
-from cluster import images
-from cluster.build_inputs import BuildInputs
 from cluster.cluster import Cluster
 from cluster.images import Image, Sources
 from cluster.oci import Config
+from image_loading import load_image
+from python_packages import lock
+from systems import BUILDBOT
 
-VERSION = "4.3.0"
 # The user of the published image of the worker
 USER = 1000
 _START_WORKER = """\
@@ -23,14 +23,11 @@ exec python3 -c "$worker" start --nodaemon .
 
 def load(node: Cluster) -> None:
     """Give the second node the image."""
-    inputs = BuildInputs.of(map(Path, (__file__, python_image.__file__)))
-    with node.cache.lock("build"):
-        images.pack(IMAGE, inputs, Sources(node.cache, node.logs / "buildbot.log"))
-    node.local_node.load(IMAGE.archive(node.cache))
+    load_image(node, IMAGE, __file__, python_image.__file__, lock("buildbot-worker"))
 
 
 def _worker(root: Path, sources: Sources) -> None:
-    python_image.write_layer(root, sources, f"buildbot-worker=={VERSION}")
+    python_image.write_layer(root, sources, lock("buildbot-worker"))
     # The published image has its directory there too.
     (root / "buildbot").mkdir()
     os.chown(root / "buildbot", USER, USER)
@@ -38,7 +35,7 @@ def _worker(root: Path, sources: Sources) -> None:
 
 IMAGE = Image(
     "buildbot-worker",
-    (f"localhost/buildbot-worker:{VERSION}",),
+    (f"localhost/buildbot-worker:{BUILDBOT}",),
     (_worker,),
     Config(("sh", "-euc", _START_WORKER), environment=(python_image.VARIABLE,)),
 )

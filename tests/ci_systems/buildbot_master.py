@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,11 +10,10 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import buildbot_image
-from buildbot_image import VERSION
+import python_packages
 from cluster import local_node
 from cluster.cluster import Cluster
 from cluster.commands import Command, run
-from cluster.steps import step
 from kube import Namespace, until
 from outside_service import outside_service
 
@@ -99,7 +97,7 @@ class Master:
 @contextmanager
 def run_master(node: Cluster, folder: Path, example: str, namespace: Namespace) -> Iterator[Master]:
     """Yield a master in a folder, with the worker of a page's example, whose pods are in a namespace."""
-    program = _install(node)
+    program = python_packages.install(node, "buildbot") / "buildbot"
     buildbot_image.load(node)
     run("making a master", [program, "create-master", folder], node.logs / "buildbot.log")
     (folder / "example.py").write_text(example)
@@ -121,16 +119,3 @@ def run_master(node: Cluster, folder: Path, example: str, namespace: Namespace) 
         command: Command = ["env", *variables, program, "start", "--nodaemon", folder]
         with outside_service(node, "buildbot", command, _PORT):
             yield Master(f"http://{address}:{_PORT}/api/v2", namespace)
-
-
-def _install(node: Cluster) -> Path:
-    """Install the master, once on this machine, and return its program."""
-    folder = node.cache.bin("buildbot", VERSION)
-    log = node.logs / "buildbot.log"
-    packages = [f"{name}=={VERSION}" for name in ("buildbot", "buildbot-www")]
-    if not (folder / "installed").exists():
-        with node.cache.lock("build"), step(f"installing Buildbot {VERSION}"):
-            run("making a virtual environment", [sys.executable, "-m", "venv", "--clear", folder / "venv"], log)
-            run("installing Buildbot", [folder / "venv/bin/pip", "install", "--quiet", *packages], log)
-            (folder / "installed").touch()
-    return folder / "venv/bin/buildbot"

@@ -1,6 +1,10 @@
-"""Scripts of jobs, which are the same in all CI systems."""
+"""Scripts of jobs, and the modes in which they run. Tekton, whose jobs have several steps, has a build of its own."""
 
-# $TAG is the name of the test's namespace: in daemonset mode, all pods of a node have the same images.
+import pytest
+
+BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
+
+# $TAG is the name of the test's namespace: in daemonset mode, all pods of a node have the same images and containers.
 BUILD = """\
 docker pull --quiet busybox
 mkdir /tmp/context
@@ -17,7 +21,7 @@ docker image rm "$TAG"
 """
 # What the log of `BUILD` has, beside the output of Docker
 MARKS = ("made by RUN", "made by compose")
-# Starts a container that runs until the job is cancelled.
-LONG = "docker run --rm busybox sh -c 'echo started; sleep 600'\n"
+# Starts a container that runs until the job is cancelled, and ignores SIGTERM, as a shell that is process 1.
+LONG = "docker run --rm --label \"job=$TAG\" busybox sh -c 'echo started; sleep 600'\n"
 # Leaves a container to the daemon.
-FAILING = "docker run --detach busybox sleep 600\nexit 7\n"
+FAILING = 'docker run --detach --label "job=$TAG" busybox sleep 600\nexit 7\n'

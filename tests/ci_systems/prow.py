@@ -1,7 +1,6 @@
 """Prow's controller beside the cluster, built from its Go module as it is, and jobs without GitHub and storage."""
 
 import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,9 +15,9 @@ from cluster.steps import step
 from kube import Manifest, Namespace, Pod, until
 from outside_service import outside_service
 from program_image import load_program
+from systems import PROW
 
 MODULE = "sigs.k8s.io/prow"
-VERSION = "v0.0.0-20240619181241-cfb8754e0459"
 API = "prow.k8s.io/v1"
 # The images of a job's pod
 _UTILITIES = ("clonerefs", "initupload", "entrypoint", "sidecar")
@@ -117,12 +116,10 @@ def run_prow(node: Cluster, folder: Path, namespace: Namespace) -> Iterator[Prow
 def _build(node: Cluster) -> tuple[Path, Path]:
     """Build what the cache does not have. Return the folder of the source and that of the programs."""
     log = node.logs / "prow.log"
-    programs = node.cache.bin("prow", VERSION)
-    with node.cache.lock("build"), tempfile.TemporaryDirectory() as scratch:
+    programs = node.cache.bin("prow", PROW)
+    with node.cache.lock("build"):
         go = Go.of_machine(log)
-        # Go downloads a module only in a folder with a go.mod.
-        (Path(scratch) / "go.mod").write_text("module example.invalid/scratch\n")
-        source = Path(go.download(MODULE, VERSION, Path(scratch))["Dir"])
+        source = go.source(MODULE, PROW)
         for name in (*_UTILITIES, _CONTROLLER, _MAKE_JOB):
             if not (programs / name).exists():
                 with step(f"building {name} of Prow"):

@@ -6,6 +6,7 @@ from pathlib import Path
 from cluster import debian, images
 from cluster.commands import run
 from cluster.images import Sources
+from python_packages import FROM_LOCK
 
 # With this variable, Python finds the packages.
 VARIABLE = "PYTHONPATH=/packages"
@@ -13,9 +14,9 @@ VARIABLE = "PYTHONPATH=/packages"
 _PYTHON = "3.13"
 
 
-def write_layer(root: Path, sources: Sources, *requirements: str | Path) -> None:
-    """Write Debian with Python, and packages. `requirements` are arguments of `pip install`."""
+def write_layer(root: Path, sources: Sources, lock: Path) -> None:
+    """Write Debian with Python, and the packages of a lock."""
     debian.bootstrap(root, images.DEBIAN, ["python3"], sources.log)
     platform = ["--python-version", _PYTHON, "--only-binary", ":all:"]
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", root / "packages", *platform]
-    run("installing packages of Python", [*install, *requirements], sources.log)
+    install = [sys.executable, "-m", "pip", "install", "--target", root / "packages", *platform]
+    run("installing packages of Python", [*install, *FROM_LOCK, lock], sources.log)

@@ -5,37 +5,36 @@ import tempfile
 from pathlib import Path
 
 import python_image
+import systems
 from cluster import debian, images
-from cluster.build_inputs import BuildInputs
 from cluster.cluster import Cluster
 from cluster.commands import run
 from cluster.go import Go, Program
 from cluster.images import Image, Sources
 from cluster.oci import Config
+from image_loading import load_image
+from systems import TESTCONTAINERS_GO
 
 SUITES = Path(__file__).with_name("testcontainers")
-_GO_MODULE, _GO_VERSION = "github.com/testcontainers/testcontainers-go", "v0.45.0"
+_GO_MODULE = "github.com/testcontainers/testcontainers-go"
 
 
 def load(image: Image, node: Cluster) -> None:
-    """Give the second node the image of a suite, which is built again when the sources of the suites change."""
+    """Give the second node the image of a suite."""
     files = sorted(path for path in SUITES.rglob("*") if path.is_file())
-    inputs = BuildInputs.of([Path(__file__), Path(python_image.__file__), *files])
-    with node.cache.lock("build"):
-        images.pack(image, inputs, Sources(node.cache, node.logs / "testcontainers.log"))
-    node.local_node.load(image.archive(node.cache))
+    load_image(node, image, __file__, python_image.__file__, systems.__file__, *files)
 
 
 def _go(root: Path, sources: Sources) -> None:
     go = Go.of_machine(sources.log)
-    folder = sources.cache.modules("testcontainers", _GO_VERSION)
-    go.require(folder, _GO_MODULE, _GO_VERSION)
+    folder = sources.cache.modules("testcontainers", TESTCONTAINERS_GO)
+    go.require(folder, _GO_MODULE, TESTCONTAINERS_GO)
     shutil.copy(SUITES / "go/main.go", folder)
     go.build(folder, Program(".", cgo=False), root / "suite")
 
 
 def _python(root: Path, sources: Sources) -> None:
-    python_image.write_layer(root, sources, "--require-hashes", "-r", SUITES / "python/requirements.txt")
+    python_image.write_layer(root, sources, SUITES / "python/requirements.txt")
     shutil.copy(SUITES / "python/suite.py", root)
 
 

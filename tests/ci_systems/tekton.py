@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,9 +12,9 @@ from cluster.go import Go, Program
 from cluster.steps import step
 from kube import Manifest, until
 from program_image import load_program
+from systems import TEKTON
 
 MODULE = "github.com/tektoncd/pipeline"
-VERSION = "v1.12.0"
 PROGRAMS = ("controller", "webhook", "entrypoint", "nop", "workingdirinit", "sidecarlogresults")
 NAMESPACE = "tekton-pipelines"
 # The shell for scripts of steps; the original can be had from its registry only.
@@ -29,16 +28,14 @@ _ENVIRONMENT = [{"name": "KUBE_FEATURE_WatchListClient", "value": "false"}]
 def install(node: Cluster) -> None:
     """Install Tekton in a cluster, and wait until it is ready. Installing it again changes nothing."""
     log = node.logs / "tekton.log"
-    with node.cache.lock("build"), tempfile.TemporaryDirectory() as scratch:
+    with node.cache.lock("build"):
         go = Go.of_machine(log)
-        # Go downloads a module only in a folder with a go.mod.
-        (Path(scratch) / "go.mod").write_text("module example.invalid/scratch\n")
-        source = Path(go.download(MODULE, VERSION, Path(scratch))["Dir"])
+        source = go.source(MODULE, TEKTON)
         programs = {name: _program(node, go, source, name) for name in PROGRAMS}
     for name, program in programs.items():
         # The place in which ko puts a program
         load_program(node, _image(name), program, f"/ko-app/{name}")
-    with step(f"installing Tekton {VERSION}"):
+    with step(f"installing Tekton {TEKTON}"):
         _kubectl(node, "apply", "--server-side", "--filename=-", manifests=_manifests(source / "config"))
         crds = ("crd/tasks.tekton.dev", "crd/taskruns.tekton.dev", "crd/pipelineruns.tekton.dev")
         _kubectl(node, "wait", "--for=condition=Established", *crds, "--timeout=60s")
@@ -48,13 +45,13 @@ def install(node: Cluster) -> None:
 
 
 def _image(name: str) -> str:
-    return f"localhost/tekton-{name}:{VERSION}"
+    return f"localhost/tekton-{name}:{TEKTON}"
 
 
 def _program(node: Cluster, go: Go, source: Path, name: str) -> Path:
-    program = node.cache.bin("tekton", VERSION) / name
+    program = node.cache.bin("tekton", TEKTON) / name
     if not program.exists():
-        with step(f"building {name} of Tekton {VERSION}"):
+        with step(f"building {name} of Tekton {TEKTON}"):
             go.build(source, Program(f"./cmd/{name}", cgo=False), program)
     return program
 

@@ -1,4 +1,4 @@
-"""The pods of GitHub Actions, with Docker: expected from reading gha-runner-scale-set 0.12 and the container hooks.
+"""The pods of GitHub Actions, with Docker: expected from reading gha-runner-scale-set and the container hooks.
 
 The controller cannot be built: registries do not have its module. Without `containerMode`, jobs run in the pod of the
 runner, and those with `container:` in a container of Docker. With `containerMode: kubernetes`, the runner's hook makes
@@ -14,7 +14,7 @@ import leftovers
 import pytest
 import yaml
 from actions_runner_image import HOME, IMAGE, USER
-from builds import BUILD, FAILING, LONG, MARKS
+from builds import BOTH_MODES, BUILD, FAILING, LONG, MARKS
 from cluster import local_node
 from cluster.cluster import Cluster
 from copying_storage import CopyingStorage, copying_storage
@@ -22,7 +22,6 @@ from kube import Kube, Manifest, Namespace, Pod, RefusedError
 from page_examples import examples
 from workloads import DOCKER
 
-BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 # The commands with which the runner starts the container of a job, and runs a step in it
 JOB_CONTAINER = f"""\
 echo seen >file
@@ -93,13 +92,16 @@ def _image(node: Cluster) -> None:
 
 
 class TestRunner:
+    @pytest.mark.tried("build")
     @BOTH_MODES
     def test_a_job_builds_runs_and_composes(self, mode: str, ci: Namespace) -> None:
         pod = run_pod(ci, BUILD, mode)
         assert until_runner_has_ended(pod) == 0, pod.describe()
         assert all(mark in pod.log("runner") for mark in MARKS), pod.log("runner")
         pod.succeeds()
+        assert not leftovers.in_daemon_of_node(ci)
 
+    @pytest.mark.tried("bind mount")
     def test_the_container_of_a_job_has_the_workspace_the_runners_programs_and_docker(self, ci: Namespace) -> None:
         pod = run_pod(ci, JOB_CONTAINER)
         assert until_runner_has_ended(pod) == 0, pod.describe()
@@ -110,6 +112,7 @@ class TestRunner:
             "written",
         ]
 
+    @pytest.mark.tried("failure")
     def test_a_runner_that_fails_leaves_no_daemon(self, ci: Namespace, node: Cluster) -> None:
         pod = run_pod(ci, FAILING)
         assert until_runner_has_ended(pod) == 7
@@ -117,14 +120,18 @@ class TestRunner:
         pod.kube.core.delete_namespaced_pod(pod.name, ci.name)
         leftovers.until_gone(node, ci, pods)
 
+    @pytest.mark.tried("cancellation")
     @BOTH_MODES
-    def test_a_runner_that_is_removed_leaves_no_daemon(self, mode: str, ci: Namespace, node: Cluster) -> None:
+    def test_a_runner_that_is_removed_leaves_only_what_the_page_says(
+        self, mode: str, ci: Namespace, node: Cluster
+    ) -> None:
         pod = run_pod(ci, LONG, mode)
         pod.until(lambda: pod.phase == "Running" and "started" in pod.log("runner"), "start its container")
         pods = leftovers.uids(ci)
         pod.kube.core.delete_namespaced_pod(pod.name, ci.name)
-        leftovers.until_gone(node, ci, pods)
+        leftovers.check_after_cancellation(node, ci, pods, mode)
 
+    @pytest.mark.tried("denial")
     def test_a_denial_reaches_the_controller(self, ci: Namespace) -> None:
         with pytest.raises(RefusedError, match='the pod has no container "build"'):
             run_pod(ci, BUILD, containers="build")
@@ -204,15 +211,19 @@ class Job:
 
 
 class TestJobPod:
+    @pytest.mark.tried("build")
     @BOTH_MODES
     def test_a_step_builds_runs_and_composes(self, mode: str, ci: Namespace, storage: CopyingStorage) -> None:
         output = Job(ci, storage, mode).run(BUILD)
         assert all(mark in output for mark in MARKS), output
+        assert not leftovers.in_daemon_of_node(ci)
 
+    @pytest.mark.tried("bind mount")
     def test_a_container_sees_the_workspace(self, ci: Namespace, storage: CopyingStorage) -> None:
         script = 'echo seen >file\ndocker run --rm --volume "$PWD:/w" --volume "$HOME:/h" busybox cat /w/file\n'
         assert Job(ci, storage).run(script) == "seen\n"
 
+    @pytest.mark.tried("failure")
     def test_a_step_that_fails_leaves_no_daemon(self, ci: Namespace, storage: CopyingStorage, node: Cluster) -> None:
         job = Job(ci, storage)
         with pytest.raises(AssertionError, match="ended with 7"):
@@ -221,8 +232,9 @@ class TestJobPod:
         job.delete()
         leftovers.until_gone(node, ci, pods)
 
+    @pytest.mark.tried("cancellation")
     @BOTH_MODES
-    def test_a_job_that_is_cancelled_leaves_no_daemon(
+    def test_a_job_that_is_cancelled_leaves_only_what_the_page_says(
         self, mode: str, ci: Namespace, storage: CopyingStorage, node: Cluster
     ) -> None:
         job = Job(ci, storage, mode)
@@ -230,8 +242,9 @@ class TestJobPod:
         job.pod.until(lambda: "started" in job.pod.exec("cat /__w/_temp/log", "job"), "start its container")
         pods = leftovers.uids(ci)
         job.delete()
-        leftovers.until_gone(node, ci, pods)
+        leftovers.check_after_cancellation(node, ci, pods, mode)
 
+    @pytest.mark.tried("denial")
     def test_a_denial_reaches_the_hook(self, ci: Namespace, storage: CopyingStorage) -> None:
         """The step `Set up job` ends with the error of the API server."""
         with pytest.raises(RefusedError, match='the pod has no container "build"'):

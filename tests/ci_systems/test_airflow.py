@@ -4,16 +4,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import leftovers
 import pytest
 from airflow_task import Operator
-from builds import BUILD, FAILING, MARKS
+from builds import BOTH_MODES, BUILD, FAILING, MARKS
 from cluster import local_node
 from cluster.cluster import Cluster
 from kube import Namespace
 from page_examples import examples
 from workloads import DOCKER
-
-BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +34,7 @@ def task(ci: Namespace, script: str, **more: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.tried("build")
 @BOTH_MODES
 def test_an_operator_builds_runs_and_composes(mode: str, ci: Namespace, operator: Operator) -> None:
     annotations = {"dind.io/inject": mode, "dind.io/containers": "base"}
@@ -42,6 +42,7 @@ def test_an_operator_builds_runs_and_composes(mode: str, ci: Namespace, operator
     assert done.returncode == 0, done.stdout
     assert all(mark in done.stdout for mark in MARKS), done.stdout
     assert not ci.pods()
+    assert not leftovers.in_daemon_of_node(ci)
 
 
 def test_the_pod_template_of_the_page_gets_docker(ci: Namespace, operator: Operator, tmp_path: Path) -> None:
@@ -53,6 +54,7 @@ def test_the_pod_template_of_the_page_gets_docker(ci: Namespace, operator: Opera
     assert "Server Version" in done.stdout
 
 
+@pytest.mark.tried("failure")
 def test_a_task_that_fails_is_failed_and_leaves_no_daemon(ci: Namespace, operator: Operator) -> None:
     done = operator.run(**task(ci, FAILING, annotations={"dind.io/inject": "sidecar"}))
     assert done.returncode != 0
@@ -60,6 +62,7 @@ def test_a_task_that_fails_is_failed_and_leaves_no_daemon(ci: Namespace, operato
     assert not ci.pods()
 
 
+@pytest.mark.tried("denial")
 def test_a_denial_is_in_the_log_of_the_task(ci: Namespace, operator: Operator) -> None:
     annotations = {"dind.io/inject": "sidecar", "dind.io/containers": "build"}
     done = operator.run(**task(ci, "docker info", annotations=annotations))

@@ -1,4 +1,4 @@
-"""The pod that Drone's Kubernetes runner makes, with Docker: expected from reading drone-runner-kube (of 2023).
+"""The pod that Drone's Kubernetes runner makes, with Docker: expected from reading drone-runner-kube.
 
 The runner cannot be built: registries do not have its module. All steps are containers of one pod, which begin with an
 image that only waits. The tests do what the runner does: they start a step by writing the pod with the step's image,
@@ -12,7 +12,7 @@ from secrets import token_hex
 
 import leftovers
 import pytest
-from builds import BUILD, FAILING, LONG, MARKS
+from builds import BOTH_MODES, BUILD, FAILING, LONG, MARKS
 from cluster import images, local_node, oci
 from cluster.cluster import Cluster
 from cluster.images import Sources
@@ -20,7 +20,6 @@ from kube import Manifest, Namespace, Pod, RefusedError, until
 from kubernetes.client.exceptions import ApiException
 from workloads import DOCKER
 
-BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 WORKSPACE = "/drone/src"
 PLACEHOLDER = "localhost/drone-placeholder:1"
 # The program of the placeholder is /bin/sh, whatever its arguments. One in Go ends with 2 at SIGTERM.
@@ -136,14 +135,17 @@ def _container(name: str, script: str, mounts: list[Manifest]) -> Manifest:
     }
 
 
+@pytest.mark.tried("build")
 @BOTH_MODES
 def test_a_step_builds_runs_and_composes(mode: str, ci: Namespace) -> None:
     pipeline = Pipeline(ci, BUILD, mode=mode)
     assert pipeline.run(0) == 0, pipeline.pod.describe()
     assert all(mark in pipeline.log(0) for mark in MARKS), pipeline.log(0)
     pipeline.pod.succeeds()
+    assert not leftovers.in_daemon_of_node(ci)
 
 
+@pytest.mark.tried("bind mount")
 def test_steps_share_the_daemon_and_the_workspace(ci: Namespace) -> None:
     """The daemon does not end or restart when kubelet replaces the containers of steps."""
     first = 'echo seen >file\ndocker run --name first --volume "$PWD:/w" busybox cp /w/file /w/copy\n'
@@ -159,6 +161,7 @@ def test_steps_share_the_daemon_and_the_workspace(ci: Namespace) -> None:
     assert status["state"]["terminated"]["exitCode"] == 0
 
 
+@pytest.mark.tried("failure")
 def test_a_step_that_fails_leaves_no_daemon(ci: Namespace, node: Cluster) -> None:
     """The runner deletes the pod, in which the placeholder of the next step still waits."""
     pipeline = Pipeline(ci, FAILING, "docker info\n")
@@ -168,16 +171,18 @@ def test_a_step_that_fails_leaves_no_daemon(ci: Namespace, node: Cluster) -> Non
     leftovers.until_gone(node, ci, pods)
 
 
+@pytest.mark.tried("cancellation")
 @BOTH_MODES
-def test_a_pipeline_that_is_cancelled_leaves_no_daemon(mode: str, ci: Namespace, node: Cluster) -> None:
+def test_a_pipeline_that_is_cancelled_leaves_only_what_the_page_says(mode: str, ci: Namespace, node: Cluster) -> None:
     pipeline = Pipeline(ci, LONG, mode=mode)
     pipeline.start(0)
     pipeline.pod.until(lambda: "started" in pipeline.log(0), "start its container")
     pods = leftovers.uids(ci)
     pipeline.delete()
-    leftovers.until_gone(node, ci, pods)
+    leftovers.check_after_cancellation(node, ci, pods, mode)
 
 
+@pytest.mark.tried("denial")
 def test_a_denial_reaches_the_runner(ci: Namespace) -> None:
     """The runner writes the error of the API server into its log, and the build has an error."""
     with pytest.raises(RefusedError, match='the pod has no container "build"'):

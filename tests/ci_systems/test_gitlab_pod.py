@@ -1,4 +1,4 @@
-"""The pod that GitLab Runner makes, with Docker: expected from reading its Kubernetes executor (19.4).
+"""The pod that GitLab Runner makes, with Docker: expected from reading its Kubernetes executor.
 
 The runner itself cannot be built: registries do not have the modules that it needs. The tests do what it does in attach
 mode: they wait for the containers `build` and `helper`, send a script to the shell of `build`, and delete the pod.
@@ -9,14 +9,13 @@ from typing import Any
 
 import leftovers
 import pytest
-from builds import BUILD, FAILING, LONG, MARKS
+from builds import BOTH_MODES, BUILD, FAILING, LONG, MARKS
 from cluster import local_node
 from cluster.cluster import Cluster
 from cluster.commands import Command
 from kube import Manifest, Namespace, Pod, RefusedError, until
 from workloads import BUSYBOX, DOCKER
 
-BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 VOLUMES = {"scripts": "/scripts-1-1", "logs": "/logs-1-1", "repo": "/builds"}
 LOG = "/logs-1-1/output.log"
 # The runner's test for a shell, shortened
@@ -85,6 +84,7 @@ class Job:
         return self.pod.phase == "Running" and all(self.pod.status(name).get("ready") for name in names)
 
 
+@pytest.mark.tried("build")
 @BOTH_MODES
 def test_a_job_builds_runs_and_composes(mode: str, ci: Namespace, node: Cluster) -> None:
     job = Job(ci, node, mode)
@@ -92,8 +92,10 @@ def test_a_job_builds_runs_and_composes(mode: str, ci: Namespace, node: Cluster)
     job.until_log_has("code: ")
     assert "code: 0" in job.log, job.log
     assert all(mark in job.log for mark in MARKS), job.log
+    assert not leftovers.in_daemon_of_node(ci)
 
 
+@pytest.mark.tried("bind mount")
 def test_a_container_sees_the_checkout(ci: Namespace, node: Cluster) -> None:
     job = Job(ci, node)
     job.pod.exec("mkdir -p /builds/group/project && echo seen >/builds/group/project/file", "helper")
@@ -102,6 +104,7 @@ def test_a_container_sees_the_checkout(ci: Namespace, node: Cluster) -> None:
     assert "seen" in job.log
 
 
+@pytest.mark.tried("failure")
 def test_a_job_that_fails_leaves_no_daemon(ci: Namespace, node: Cluster) -> None:
     job = Job(ci, node)
     job.start(FAILING)
@@ -111,17 +114,19 @@ def test_a_job_that_fails_leaves_no_daemon(ci: Namespace, node: Cluster) -> None
     leftovers.until_gone(node, ci, pods)
 
 
+@pytest.mark.tried("cancellation")
 @BOTH_MODES
-def test_a_job_that_is_cancelled_leaves_no_daemon(mode: str, ci: Namespace, node: Cluster) -> None:
+def test_a_job_that_is_cancelled_leaves_only_what_the_page_says(mode: str, ci: Namespace, node: Cluster) -> None:
     """The runner deletes the pod of jobs that are cancelled or take too long."""
     job = Job(ci, node, mode)
     job.start(LONG)
     job.until_log_has("started")
     pods = leftovers.uids(ci)
     job.delete()
-    leftovers.until_gone(node, ci, pods)
+    leftovers.check_after_cancellation(node, ci, pods, mode)
 
 
+@pytest.mark.tried("denial")
 def test_a_denial_reaches_the_runner(ci: Namespace, node: Cluster) -> None:
     """The runner writes the error of the API server into the job's log."""
     with pytest.raises(RefusedError, match='the pod has no container "biuld"'):

@@ -6,15 +6,13 @@ from typing import Any
 import leftovers
 import pytest
 import yaml
-from builds import BUILD, FAILING, LONG, MARKS
+from builds import BOTH_MODES, BUILD, FAILING, LONG, MARKS
 from cluster import local_node
 from cluster.cluster import Cluster
 from kube import Kube, Manifest
 from page_examples import examples
 from prow import Job, Prow, run_prow
 from workloads import DOCKER
-
-BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 
 
 @pytest.fixture(scope="module")
@@ -42,19 +40,23 @@ def start(prow: Prow, script: str, timeout: str = "1h", **options: str) -> Job:
     return prow.start(jobs, job["name"])
 
 
+@pytest.mark.tried("build")
 @BOTH_MODES
 def test_a_job_builds_runs_and_composes(mode: str, prow: Prow) -> None:
     job = start(prow, BUILD, inject=mode).ends("success")
     log = job.pod.log("test")
     assert all(mark in log for mark in MARKS), log
     assert job.pod.phase == "Succeeded"
+    assert not leftovers.in_daemon_of_node(prow.namespace)
 
 
+@pytest.mark.tried("bind mount")
 def test_a_container_writes_artifacts(prow: Prow) -> None:
     script = 'docker run --rm --volume "$ARTIFACTS:/out" busybox sh -c "echo seen >/out/file"\ncat "$ARTIFACTS/file"\n'
     assert "seen" in start(prow, script).ends("success").pod.log("test")
 
 
+@pytest.mark.tried("failure")
 def test_a_job_that_fails_leaves_no_daemon(prow: Prow) -> None:
     job = start(prow, FAILING).ends("failure")
     assert job.pod.phase == "Failed"
@@ -62,16 +64,18 @@ def test_a_job_that_fails_leaves_no_daemon(prow: Prow) -> None:
     assert job.pod.status("dind")["state"]["terminated"]["exitCode"] == 0
 
 
+@pytest.mark.tried("cancellation")
 @BOTH_MODES
-def test_a_job_that_is_aborted_leaves_no_daemon(mode: str, prow: Prow, node: Cluster) -> None:
+def test_a_job_that_is_aborted_leaves_only_what_the_page_says(mode: str, prow: Prow, node: Cluster) -> None:
     job = start(prow, LONG, inject=mode)
     job.until_log_has("started")
     pods = [job.pod.read()["metadata"]["uid"]]
     job.abort()
     job.ends("aborted")
-    leftovers.until_gone(node, prow.namespace, pods)
+    leftovers.check_after_cancellation(node, prow.namespace, pods, mode)
 
 
+@pytest.mark.tried("time-out")
 def test_a_job_that_takes_too_long_leaves_no_daemon(prow: Prow) -> None:
     job = start(prow, LONG, "20s")
     job.until_log_has("started")
@@ -80,6 +84,7 @@ def test_a_job_that_takes_too_long_leaves_no_daemon(prow: Prow) -> None:
     assert job.pod.status("dind")["state"]["terminated"]["exitCode"] == 0
 
 
+@pytest.mark.tried("denial")
 def test_a_denial_is_in_the_description_of_the_job(prow: Prow) -> None:
     job = start(prow, "docker info", containers="build").ends("error")
     assert 'the pod has no container "build"' in job.status["description"]

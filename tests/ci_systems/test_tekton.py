@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import leftovers
 import pytest
 import tekton
 import yaml
+from builds import BOTH_MODES, LONG
 from cluster import local_node
 from cluster.cluster import Cluster
 from kube import Manifest, Namespace, Pod, until
@@ -13,8 +15,6 @@ from workloads import DOCKER
 
 API = "tekton.dev/v1"
 SET = "#!/bin/sh\nset -eu\n"
-LONG = f"{SET}docker run --rm busybox sleep 600\n"
-BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,6 +38,10 @@ def task_run(*steps: Manifest, mode: str = "sidecar", options: Manifest | None =
 
 def step(script: str, name: str = "build", **more: Any) -> Manifest:
     return {"name": name, "image": DOCKER, "workingDir": "/workspace/source", "script": script, **more}
+
+
+def long_step(namespace: Namespace) -> Manifest:
+    return step(f"{SET}export TAG={namespace.name}\n{LONG}")
 
 
 class Run:
@@ -75,14 +79,14 @@ class Run:
         assert self.condition["reason"] == reason, self.describe()
         return self
 
-    def starts_container(self) -> None:
-        """Wait until `LONG` has its container."""
+    def until_log_has(self, text: str) -> None:
+        """Wait until the log of the step `build` has this text."""
 
-        def has_container() -> bool:
-            pods = [pod for pod in self.namespace.pods() if pod.status("dind").get("ready")]
-            return bool(pods) and "sleep 600" in pods[0].exec("docker ps --no-trunc --format '{{.Command}}'", "dind")
+        def has_text() -> bool:
+            pods = [pod for pod in self.namespace.pods() if pod.status("step-build").get("started")]
+            return bool(pods) and text in pods[0].log("step-build")
 
-        until("the container of the step", has_container, self.describe)
+        until(f"{text!r} in the log", has_text, self.describe)
 
     def cancel(self) -> None:
         resource = self.namespace.kube.objects.resources.get(api_version=API, kind=self.kind)
@@ -106,6 +110,7 @@ def test_the_example_of_the_page_succeeds(ci: Namespace) -> None:
     assert "Dockerfile" in run.pod.log("step-build")
 
 
+@pytest.mark.tried("build")
 @BOTH_MODES
 def test_a_task_builds_runs_and_composes(mode: str, ci: Namespace) -> None:
     build = f"""{SET}
@@ -136,8 +141,10 @@ docker image rm {ci.name}
     assert [result["value"] for result in run.status["results"]] == ["built"]
     assert "served" in run.pod.log("step-compose")
     run.pod.until(lambda: run.pod.phase == "Succeeded", "complete")
+    assert not leftovers.in_daemon_of_node(ci)
 
 
+@pytest.mark.tried("bind mount")
 def test_files_of_the_workspace_are_seen_by_containers_of_all_steps(ci: Namespace) -> None:
     first = step(f'{SET}docker run --rm --volume "$PWD:/w" busybox sh -c "echo seen >/w/file"', "first")
     second = step(f'{SET}docker run --rm --volume "$PWD:/w" busybox cat /w/file', "second")
@@ -150,6 +157,7 @@ def test_a_step_that_is_not_root_and_has_no_home_builds(mode: str, ci: Namespace
     Run(ci, task_run(step(script, securityContext={"runAsUser": 1000}), mode=mode)).ends("Succeeded")
 
 
+@pytest.mark.tried("failure")
 def test_the_step_that_fails_is_the_cause(ci: Namespace) -> None:
     """The daemon ends with 0, although a container is left running: Tekton names init containers that fail first."""
     script = f"{SET}docker run --detach busybox sh -c 'trap : TERM; while true; do sleep 1; done'\nexit 7\n"
@@ -159,23 +167,47 @@ def test_the_step_that_fails_is_the_cause(ci: Namespace) -> None:
     assert run.pod.status("dind")["state"]["terminated"]["exitCode"] == 0
 
 
-def test_a_cancelled_run_leaves_no_daemon(ci: Namespace) -> None:
-    run = Run(ci, task_run(step(LONG)))
-    run.starts_container()
+@pytest.mark.tried("cancellation")
+@BOTH_MODES
+def test_a_cancelled_run_leaves_only_what_the_page_says(mode: str, ci: Namespace, node: Cluster) -> None:
+    run = Run(ci, task_run(long_step(ci), mode=mode))
+    run.until_log_has("started")
+    pods = leftovers.uids(ci)
     run.cancel()
     run.ends("TaskRunCancelled")
-    until("the pod to be gone", lambda: not ci.pods(), run.describe, seconds=60)
+    leftovers.check_after_cancellation(node, ci, pods, mode)
 
 
-def test_a_run_that_takes_too_long_leaves_no_daemon(ci: Namespace) -> None:
-    manifest = task_run(step(LONG))
+@pytest.mark.tried("time-out")
+@BOTH_MODES
+def test_a_run_that_takes_too_long_leaves_only_what_the_page_says(mode: str, ci: Namespace, node: Cluster) -> None:
+    manifest = task_run(long_step(ci), mode=mode)
     manifest["spec"]["timeout"] = "40s"
     run = Run(ci, manifest)
-    run.starts_container()
+    run.until_log_has("started")
+    pods = leftovers.uids(ci)
     run.ends("TaskRunTimeout")
-    until("the pod to be gone", lambda: not ci.pods(), run.describe, seconds=60)
+    leftovers.check_after_cancellation(node, ci, pods, mode)
 
 
+@pytest.mark.tried("retry")
+@pytest.mark.parametrize(("mode", "daemons"), [("sidecar", 2), ("daemonset", 1)])
+def test_a_run_is_tried_again_in_a_pod_of_its_own(mode: str, daemons: int, ci: Namespace) -> None:
+    """In sidecar mode each attempt has a daemon of its own. In daemonset mode both have that of the node."""
+    script = f"{SET}docker info --format 'daemon {{{{.ID}}}}'\ntest $(context.task.retry-count) = 1\n"
+    manifest = task_run(step(script), mode=mode)
+    manifest["spec"]["retries"] = 1
+    run = Run(ci, manifest).ends("Succeeded")
+    (failed,) = run.status["retriesStatus"]
+    attempts = [ci.pod(failed["podName"]), run.pod]
+    until("the pods to end", lambda: [each.phase for each in attempts] == ["Failed", "Succeeded"], run.describe)
+    if mode == "sidecar":
+        assert [each.status("dind")["state"]["terminated"]["exitCode"] for each in attempts] == [0, 0]
+    assert len({each.log("step-build") for each in attempts}) == daemons
+    assert not leftovers.in_daemon_of_node(ci)
+
+
+@pytest.mark.tried("denial")
 def test_a_wrong_container_is_named_by_the_run(ci: Namespace) -> None:
     run = Run(ci, task_run(step("docker info"), options={"containers": "build"})).ends("PodCreationFailed")
     assert 'the pod has no container "build" (did you mean "step-build"?)' in run.condition["message"]

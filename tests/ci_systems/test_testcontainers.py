@@ -1,6 +1,7 @@
 """Suites of Testcontainers in pods that have nothing but the suite.
 
-Not shown: Ryuk, which removes containers of suites that crash, because its image can be had from a registry only.
+Not shown: Ryuk, which removes containers of suites that crash. Its image can be had from a container registry only, and
+its Go module from none.
 """
 
 from dataclasses import replace
@@ -8,11 +9,12 @@ from dataclasses import replace
 import pytest
 import suites
 import workloads
+import yaml
 from cluster.cluster import Cluster
 from cluster.images import Image
 from kube import Namespace
+from page_examples import examples
 
-VARIABLES = [{"name": "TESTCONTAINERS_RYUK_DISABLED", "value": "true"}]
 # A JVM unpacks native libraries into /tmp.
 MOUNTS = [{"name": "work", "mountPath": "/work"}, {"name": "tmp", "mountPath": "/tmp"}]
 VOLUMES = [{"name": "work", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
@@ -26,15 +28,18 @@ def suite(request: pytest.FixtureRequest, node: Cluster) -> str:
     return image.names[0]
 
 
+@pytest.mark.tried("bind mount")
 @pytest.mark.parametrize("user", [0, 1000])
 def test_a_suite_starts_a_container_maps_a_port_mounts_a_directory_and_reaps(
     user: int, suite: str, ci: Namespace
 ) -> None:
+    (example,) = examples("Testcontainers")
+    (container,) = yaml.safe_load(example)["spec"]["containers"]
     container = {
         "name": "suite",
         "image": suite,
         "imagePullPolicy": "IfNotPresent",
-        "env": VARIABLES,
+        "env": container["env"],
         "volumeMounts": MOUNTS,
         "securityContext": {"runAsUser": user, "readOnlyRootFilesystem": True},
     }

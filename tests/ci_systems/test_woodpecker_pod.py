@@ -1,4 +1,4 @@
-"""The pods that Woodpecker's Kubernetes backend makes, with Docker: expected from reading its backend (3.0, docs 3.18).
+"""The pods that Woodpecker's Kubernetes backend makes, with Docker: expected from reading its backend.
 
 The agent cannot be built: registries do not have its module. Each step is a pod of its own, and all mount the claim of
 the workflow. The tests do what the backend does: they make the claim and a pod for each step, wait for the pod's phase,
@@ -12,14 +12,13 @@ from secrets import token_hex
 
 import leftovers
 import pytest
-from builds import BUILD, FAILING, LONG, MARKS
+from builds import BOTH_MODES, BUILD, FAILING, LONG, MARKS
 from cluster import local_node
 from cluster.cluster import Cluster
 from copying_storage import CopyingStorage, copying_storage
 from kube import Kube, Namespace, Pod, RefusedError
 from workloads import DOCKER
 
-BOTH_MODES = pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
 BASE = "/woodpecker"
 WORKSPACE = f"{BASE}/src/forge.example/group/project"
 # The backend's script goes to the step's directory itself.
@@ -99,13 +98,16 @@ class Workflow:
         )
 
 
+@pytest.mark.tried("build")
 @BOTH_MODES
 def test_a_step_builds_runs_and_composes(mode: str, ci: Namespace, storage: CopyingStorage) -> None:
     code, log = Workflow(ci, storage, mode).run(BUILD)
     assert code == 0, log
     assert all(mark in log for mark in MARKS), log
+    assert not leftovers.in_daemon_of_node(ci)
 
 
+@pytest.mark.tried("bind mount")
 def test_containers_of_all_steps_see_the_workspace(ci: Namespace, storage: CopyingStorage) -> None:
     workflow = Workflow(ci, storage)
     for script in ('sh -c "echo seen >/w/file"', "cat /w/file"):
@@ -126,6 +128,7 @@ def test_a_later_step_has_the_images_of_an_earlier_one_in_daemonset_mode_only(
     assert (code == 0) is is_there, log
 
 
+@pytest.mark.tried("failure")
 def test_a_step_that_fails_leaves_no_daemon(ci: Namespace, storage: CopyingStorage, node: Cluster) -> None:
     workflow = Workflow(ci, storage)
     pod = workflow.start(FAILING)
@@ -137,8 +140,9 @@ def test_a_step_that_fails_leaves_no_daemon(ci: Namespace, storage: CopyingStora
     leftovers.until_gone(node, ci, pods)
 
 
+@pytest.mark.tried("cancellation")
 @BOTH_MODES
-def test_a_step_that_is_cancelled_leaves_no_daemon(
+def test_a_step_that_is_cancelled_leaves_only_what_the_page_says(
     mode: str, ci: Namespace, storage: CopyingStorage, node: Cluster
 ) -> None:
     """The pod's object is gone at once: kubelet ends the containers of a pod that nobody sees any more."""
@@ -147,9 +151,10 @@ def test_a_step_that_is_cancelled_leaves_no_daemon(
     pod.until(lambda: pod.phase == "Running" and "started" in pod.log(pod.name), "start its container")
     pods = leftovers.uids(ci)
     workflow.destroy(pod)
-    leftovers.until_gone(node, ci, pods)
+    leftovers.check_after_cancellation(node, ci, pods, mode)
 
 
+@pytest.mark.tried("denial")
 def test_a_denial_reaches_the_agent(ci: Namespace, storage: CopyingStorage) -> None:
     """The step ends with the error of the API server."""
     with pytest.raises(RefusedError, match='the pod has no container "build"'):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [
     *sorted(DOCS.rglob("*.md")),
@@ -22,9 +22,10 @@ _LEAD = re.compile(r"^# (denied|settings|chart values)(?:: (.*))?$", re.MULTILIN
 
 
 class Fence(NamedTuple):
-    """A block of code: its place, language and text."""
+    """A block of code: its place, the heading of its section, its language and text."""
 
     place: str
+    section: str
     language: str
     text: str
 
@@ -59,11 +60,16 @@ def spans(page: Path) -> list[str]:
 def fences(*languages: str) -> Iterator[Fence]:
     """Yield the blocks of all pages in these languages."""
     for page in PAGES:
-        text = page.read_text("utf-8")
-        for match in _FENCE.finditer(text):
-            if match[2] in languages:
-                line = text.count("\n", 0, match.start()) + 1
-                yield Fence(f"{name(page)}:{line}", match[2], match[3])
+        yield from (fence for fence in fences_of(page) if fence.language in languages)
+
+
+def fences_of(page: Path) -> Iterator[Fence]:
+    """Yield all blocks of a page."""
+    text = page.read_text("utf-8")
+    for match in _FENCE.finditer(text):
+        before = text[: match.start()]
+        headings = re.findall(r"^## (.*)$", _FENCE.sub("", before), re.MULTILINE)
+        yield Fence(f"{name(page)}:{before.count(chr(10)) + 1}", headings[-1] if headings else "", match[2], match[3])
 
 
 def commands() -> Iterator[tuple[str, str]]:

@@ -114,6 +114,29 @@ def test_a_pod_waits_for_the_daemon_unless_it_says_otherwise_and_check_names_the
     assert "a daemon" in hasty.exec(workloads.ANSWERS)
 
 
+@pytest.mark.xdist_group("copies of the client")
+def test_a_user_with_a_read_only_root_file_system_gets_a_copy_of_the_client(kube: Kube, helm: Helm) -> None:
+    """Without image volumes, the container that waits for the daemon makes the copy. It is not root either."""
+    settings = {"injection": {"allowed_options": ["client"], "image_volumes": False}}
+    security = {"runAsUser": 1000, "readOnlyRootFilesystem": True}
+    script = """\
+docker version && docker buildx version && docker compose version
+test -f "$(command -v docker)" && test ! -L "$(command -v docker)"
+! touch /file
+"""
+    with (
+        install_release(kube, helm, {"daemonset": {"enabled": True}, "settings": settings}) as release,
+        release.namespace_of() as namespace,
+    ):
+        release.daemon().ready()
+        build = workloads.container(script, image=workloads.BUSYBOX, securityContext=security)
+        pod = namespace.run(workloads.pod(build, inject="daemonset", options={"client": "true"})).succeeds()
+        spec = pod.read()["spec"]
+        (wait,) = [container["securityContext"] for container in spec["initContainers"]]
+        assert (wait["runAsNonRoot"], wait["readOnlyRootFilesystem"]) == (True, True)
+        assert not any("image" in volume for volume in spec["volumes"])
+
+
 def _pod(script: str, name: str = "business", **options: str) -> dict[str, object]:
     """Return a business pod. Names of options have _ instead of -."""
     spelt = {option.replace("_", "-"): value for option, value in options.items()}

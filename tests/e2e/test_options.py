@@ -202,6 +202,13 @@ class TestDaemon:
         assert [one["name"] for one in pod.read()["spec"]["containers"]] == ["build", "dind"]
         until("the daemon to answer", lambda: pod.exec(workloads.ANSWERS) == "a daemon\n")
 
+    def test_as_an_ordinary_container_serves_the_client_that_it_gives(self, ci: Namespace) -> None:
+        script = "until docker info; do sleep 0.2; done\ndocker buildx version && docker compose version\n"
+        build = container(script, image=workloads.BUSYBOX)
+        pod = ci.run(workloads.pod(build, options={"placement": "container", "client": "true"}))
+        pod.until(lambda: "terminated" in pod.status("build").get("state", {}), "end its script")
+        assert pod.status("build")["state"]["terminated"]["exitCode"] == 0, pod.describe()
+
 
 class TestSocket:
     def test_its_directory_may_be_var_run_and_the_token_stays_readable(self, ci: Namespace) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,13 @@ class Go:
         """Write a go.mod that requires these modules."""
         lines = "".join(f"require {module} {version}\n" for module, version in versions.items())
         (folder / "go.mod").write_text(f"module example.invalid/programs\n\ngo {_GO_VERSION}\n\n{lines}")
+
+    def source(self, module: str, version: str) -> Path:
+        """Download a module, and return the folder of its files."""
+        with tempfile.TemporaryDirectory() as scratch:
+            # Go downloads a module only in a folder with a go.mod.
+            (Path(scratch) / "go.mod").write_text("module example.invalid/scratch\n")
+            return Path(self.download(module, version, Path(scratch))["Dir"])
 
     def download(self, module: str, version: str, folder: Path) -> dict[str, str]:
         """Download a module and return Go's description of it: `GoMod` is its go.mod, `Dir` the folder of its files."""
