@@ -91,8 +91,8 @@ def test_a_client_builds_with_a_home_in_a_read_only_root_file_system(
     script = """\
 docker pull --quiet busybox
 docker build --tag "$TAG" /work
-echo "services: {a: {build: /work, image: $TAG-composed}}" >/tmp/compose.yaml
-docker compose --file /tmp/compose.yaml --project-name "$TAG" build
+echo "services: {a: {build: /work, image: $TAG-composed}}" >"/tmp/$TAG.yaml"
+docker compose --file "/tmp/$TAG.yaml" --project-name "$TAG" build
 if mkdir --parents "$HOME/.docker/own"; then exit 1; fi
 docker run --rm "$TAG-composed" cat /mark
 docker run --rm "$TAG" cat /mark
