@@ -380,6 +380,9 @@ helm upgrade dind-webhook CHART --namespace dind-webhook --values values.yaml --
   --set-file policies=policies.json
 ```
 
+Each entry of `injection.namespaces` has policies of its own. With more than some eight entries, helm refuses the value,
+because a release could not hold it: apply what the command prints.
+
 The policies contain a checksum of the settings and the version of the chart. After a change of one of them, helm asks
 for new policies. On an API server before {minimum}, helm refuses `engine: policy` with a sentence. `helm template` asks
 no API server: tell it the version with `--kube-version`.

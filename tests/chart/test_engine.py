@@ -1,11 +1,14 @@
 """The chart with the policies of the API server in place of the webhook."""
 
+import base64
 import copy
+import gzip
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from helm import CHART, HELMS, NAMESPACE, RELEASE, helm, is_hook, kinds, only, refusal, render, template
 from typer.testing import CliRunner
 
@@ -168,6 +171,21 @@ def test_policies_that_do_not_belong_to_the_settings_are_refused(policies: str, 
     if policies == "written":
         policies = written_by_the_command({"settings": {"injection": {"defaults": {"mtu": 1400}}}})
     assert problem in refusal({**POLICY, "policies": policies, "settings": {"injection": {"defaults": {"mtu": 1450}}}})
+
+
+def test_policies_that_no_release_can_hold_are_refused() -> None:
+    """Each entry of `namespaces` has policies of its own. A Secret, in which helm keeps a release, holds 1 MiB."""
+
+    def with_entries(number: int) -> dict[str, Any]:
+        entries = [{"names": [f"team-{index}"], "defaults": {"mtu": 1400 + index}} for index in range(number)]
+        values: dict[str, Any] = {"settings": {"injection": {"namespaces": entries}}, **DAEMONSET}
+        return {**POLICY, **values, "policies": written_by_the_command(values)}
+
+    objects = render(with_entries(8))
+    kept = json.dumps({"config": with_entries(8), "manifest": yaml.safe_dump_all(objects)}).encode()
+    # The chart itself takes some 200 KB.
+    assert len(base64.b64encode(gzip.compress(kept))) < 840_000
+    assert "helm cannot keep a release with more than 2200000 of them" in refusal(with_entries(10))
 
 
 @each_helm

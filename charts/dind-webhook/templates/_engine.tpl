@@ -109,6 +109,9 @@ engine is {{ $.Values.engine }}, and the chart has no policies for {{ join ", " 
 some values of settings.injection.{{ $name }} cannot become a policy of the API server: {{ . }}
 {{- end }}{{ end }}
 {{- end }}
+{{- else if gt (len .Values.policies) 2200000 }}
+{{- /* A Secret holds 1 MiB. A release has the policies twice, as a value and as objects, compressed to a fifth. */}}
+policies has {{ len .Values.policies }} bytes, and helm cannot keep a release with more than 2200000 of them: leave out entries of settings.injection.namespaces, or set engine to webhook
 {{- else -}}
 {{- $items := (fromJson .Values.policies).items -}}
 {{- $isList := and (kindIs "slice" $items) $items | empty | not -}}
