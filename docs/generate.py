@@ -312,6 +312,9 @@ The exit code is 0, or 2 if the settings cannot become policies, or if the API s
 | ValidatingAdmissionPolicy `dind-webhook` | denies unknown values of `dind.io/inject`, and modes that are off |
 | ValidatingAdmissionPolicy `dind-webhook-node-socket` | denies pods that want the node's socket replaced |
 
+A pod that the policies deny gets the annotation `policy.dind.io/denied` first. The chart's policy for pods without
+Docker skips such a pod, so that the API server returns the reason of the other policy. No pod is stored with it.
+
 Each has a binding of its name. Entries of `injection.namespaces` have policies of their own, with a number in the name.
 `kube-system`, `kube-public` and `kube-node-lease` are left out. Write and apply the policies again after a change of
 the settings or an upgrade.
@@ -380,7 +383,7 @@ helm upgrade dind-webhook CHART --namespace dind-webhook --values values.yaml --
   --set-file policies=policies.json
 ```
 
-Each entry of `injection.namespaces` has policies of its own. With more than some eight entries, helm refuses the value,
+Each entry of `injection.namespaces` has policies of its own. With more than some seven entries, helm refuses the value,
 because a release could not hold it: apply what the command prints.
 
 The policies contain a checksum of the settings and the version of the chart. After a change of one of them, helm asks

@@ -122,10 +122,10 @@ def find_config_directories(pod: Pod, clients: tuple[Container, ...], volume: st
     for client in clients:
         if not (may_all or client.raw.security_context is not None or _HOME in client.env):
             continue
-        is_stateless = _is_stateless(client, pod, volume)
-        if is_stateless or _is_homeless(client, pod, volume):
+        lacks_directory = _lacks_buildx_directory(client, pod, volume)
+        if lacks_directory or _is_homeless(client, pod, volume):
             mounts[client.name] = Mount.at(ROOT_CONFIG_DIRECTORY, volume, client.name)
-        if is_stateless:
+        if lacks_directory:
             buildx_clients.append(client.name)
     return ConfigDirectories(mounts, frozenset(buildx_clients)) if mounts else NO_DIRECTORIES
 
@@ -144,7 +144,7 @@ def _is_homeless(client: Container, pod: Pod, volume: str) -> bool:
     return bool(home.value) and clean_path(home.value or "") == "/"
 
 
-def _is_stateless(client: Container, pod: Pod, volume: str) -> bool:
+def _lacks_buildx_directory(client: Container, pod: Pod, volume: str) -> bool:
     """Return whether the root file system of a client is read-only, and no volume lets buildx write its state.
 
     Without `HOME`, nobody knows the home. Then a volume at a usual home counts.
@@ -160,16 +160,29 @@ def _is_stateless(client: Container, pod: Pod, volume: str) -> bool:
         return bool(config.value) and _is_read_only(client, pod, config.value or "")
     if home is not None and _is_set(home):
         return bool(home.value) and _is_read_only(client, pod, f"{home.value}{ROOT_CONFIG_DIRECTORY}")
-    return all(pod.is_read_only(mount) for mount in own if _is_config_path(mount) or _HOMES.fullmatch(mount.path))
+    read_only: list[Mount] = []
+    writable: list[Mount] = []
+    for mount in own:
+        if _is_config_path(mount) or _HOMES.fullmatch(mount.path):
+            (read_only if pod.is_read_only(mount) else writable).append(mount)
+    # A Secret at `.docker` of a writable home hides what is below it.
+    return all(
+        any(inner.path.endswith(ROOT_CONFIG_DIRECTORY) and is_under(inner.path, mount.path) for inner in read_only)
+        for mount in writable
+    )
 
 
 def _is_read_only(client: Container, pod: Pod, path: str) -> bool:
-    """Return whether buildx cannot write below a configuration directory, which is not the one that we could mount."""
+    """Return whether buildx cannot write below a configuration directory, which a mount at `/.docker` would not hide.
+
+    The innermost of the mounts above it decides.
+    """
     directory = clean_path(path)
+    if f"{directory}/".startswith(f"{ROOT_CONFIG_DIRECTORY}/"):
+        return False
     state = f"{directory}/buildx"
-    return directory != ROOT_CONFIG_DIRECTORY and all(
-        pod.is_read_only(mount) for mount in client.mounts if state == mount.path or is_under(state, mount.path)
-    )
+    covering = [mount for mount in client.mounts if state == mount.path or is_under(state, mount.path)]
+    return not covering or pod.is_read_only(max(covering, key=lambda mount: len(mount.path)))
 
 
 def _is_set(variable: VariableShape | None) -> bool:

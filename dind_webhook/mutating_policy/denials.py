@@ -36,13 +36,13 @@ from dind_webhook.model import MAX_CONTAINERS, MAX_PATH_LENGTH, JsonObject
 from dind_webhook.mutating_policy.docker_config import HAS_HOMELESS
 from dind_webhook.mutating_policy.expressions import (
     IS_READ_ONLY_MOUNT,
+    abbreviated,
     any_of,
     cel_literal,
     closed,
     closed_path,
     last_variable,
     let,
-    quoted,
     when,
 )
 from dind_webhook.mutating_policy.isolation import isolation_messages
@@ -152,7 +152,9 @@ def _malformed(policy: Policy, mode: Mode) -> str:
 
 def _annotation_rules(policy: Policy, mode: Mode) -> Iterator[DenialRule]:
     known = [option.key for option in OPTIONS]
-    unknown = read_message(policy, pattern_pod(mode, {_KEY: "x"}), Reason.UNKNOWN_ANNOTATION, {_KEY: quoted("key")})
+    unknown = read_message(
+        policy, pattern_pod(mode, {_KEY: "x"}), Reason.UNKNOWN_ANNOTATION, {_KEY: abbreviated("key")}
+    )
     keys = f"variables.optionKeys.filter(key, !(key in {cel_literal(known)}))"
     yield DenialRule("unknownAnnotation", f"{keys}.map(key, {unknown})")
     forbidden = [option.key for option in OPTIONS if option.name not in policy.allowed_options]
@@ -229,7 +231,7 @@ def _node_docker_socket(policy: Policy, additions: Additions) -> str:
     found = []
     for path, is_exact in ((DEFAULT_SOCKET, True), ("/run", False)):
         pod = pattern_pod(additions.mode, spec={"volumes": [{"name": VOLUME, "hostPath": {"path": path}}]})
-        words = {VOLUME: "v.name", path: quoted("v.hostPath.path")}
+        words = {VOLUME: "v.name", path: abbreviated("v.hostPath.path")}
         message = read_message(policy, pod, Reason.NODE_DOCKER_SOCKET, words)
         condition = (
             f"has(v.hostPath) && {docker_socket_condition(is_exact=is_exact)} && !{_is_injected_volume(additions)}"
@@ -277,7 +279,7 @@ def _foreign_label(policy: Policy, additions: Additions) -> str:
     pod = pattern_pod(additions.mode)
     pod["metadata"]["labels"] = {INJECTED: VALUE}
     label = f"object.metadata.?labels[?{key}]"
-    message = read_message(policy, pod, Reason.NAME_TAKEN, {VALUE: quoted(f"{label}.value()")})
+    message = read_message(policy, pod, Reason.NAME_TAKEN, {VALUE: abbreviated(f"{label}.value()")})
     mode = cel_literal(str(additions.mode))
     return when(f"{label}.orValue({mode}) != {mode}", message)
 
@@ -289,7 +291,7 @@ def _foreign_mounts(policy: Policy, additions: Additions) -> str:
     pod["spec"]["containers"][0]["volumeMounts"].append(mount)
     # The name of the volume in quotes: without them, it may be a word of the sentence.
     volume = f'"{names[0]}"'
-    words = {MAIN: "c.name", _PATH: quoted("m.mountPath"), volume: "'\"' + m.name + '\"'"}
+    words = {MAIN: "c.name", _PATH: abbreviated("m.mountPath"), volume: "'\"' + m.name + '\"'"}
     of_mount = read_message(policy, pod, Reason.NAME_TAKEN, words)
     pod = injected_pattern(policy, pattern_pod(additions.mode))
     pod["spec"]["containers"][0]["volumeDevices"] = [{"name": names[0], "devicePath": "/dev/example"}]
@@ -350,7 +352,7 @@ def _mount_path_taken(policy: Policy, additions: Additions) -> str:
             container={"volumeMounts": [mount]},
             spec={"volumes": [{"name": VOLUME, "secret": {}}]},
         )
-        words = {MAIN: "c.name", VOLUME: "m.name", path: quoted("m.mountPath")}
+        words = {MAIN: "c.name", VOLUME: "m.name", path: abbreviated("m.mountPath")}
         message = read_message(policy, pod, Reason.MOUNT_PATH_TAKEN, words)
         conditions.append(_is_in_the_way(desired))
         messages.append(when(conditions[-1], message))

@@ -24,29 +24,42 @@ _NO_NAMES = "variables.clients.filter(c, false).map(c, c.name)"
 _IS_SET = "(e.?value.orValue('') != '' || has(e.valueFrom))"
 
 
-def stateless_names(homeless: HomelessAdditions | None) -> str:
+def names_without_buildx_directory(homeless: HomelessAdditions | None) -> str:
     """Return the names of the clients with a read-only root file system whose buildx has no writable directory."""
     if homeless is None:
         return _NO_NAMES
     foreign = f"{_MOUNTS}.filter(m, m.name != {cel_literal(homeless.volume['name'])})"
     is_own_path = f"{_IS_CONFIG} && {closed_path('m.mountPath')}.startsWith({_OWN})"
-    is_home = f"{closed_path('m.mountPath')}.matches({cel_literal(f'^/({HOMES})/$')})"
-    at_home = f"{foreign}.all(m, {IS_READ_ONLY_MOUNT} || !({_IS_CONFIG} || {is_home}))"
+    # Most mounts cost less if their paths are not closed, and if no volume is looked up for them.
+    is_home = (
+        f"(m.mountPath.contains('root') || m.mountPath.contains('home')) "
+        f"&& {closed_path('m.mountPath')}.matches({cel_literal(f'^/({HOMES})/$')})"
+    )
+    writable = f"{foreign}.filter(m, (({_IS_CONFIG}) || ({is_home})) && !{IS_READ_ONLY_MOUNT})"
+    read_only = f"{foreign}.filter(m, {_IS_CONFIG} && {IS_READ_ONLY_MOUNT}).map(m, {closed_path('m.mountPath')})"
+    is_inner = "i != path && i.startsWith(path) && i.endsWith('/.docker/')"
+    is_hidden = f"[{closed_path('m.mountPath')}].exists(path, inner.exists(i, {is_inner}))"
+    at_home = f"[{read_only}].all(inner, {writable}.all(m, {is_hidden}))"
     config = _is_read_only_directory("DOCKER_CONFIG", "")
     home = _is_read_only_directory("HOME", "/.docker")
-    is_stateless = (
+    lacks_directory = (
         f"c.?securityContext.?readOnlyRootFilesystem.orValue(false) && !{_has_variable('BUILDX_CONFIG')} "
         f"&& !{foreign}.exists(m, {is_own_path}) "
         f"&& ({_sets('DOCKER_CONFIG')} ? {config} : {_sets('HOME')} ? {home} : {at_home})"
     )
-    return f"variables.clients.filter(c, {is_stateless}).map(c, c.name)"
+    return f"variables.clients.filter(c, {lacks_directory}).map(c, c.name)"
 
 
 def _is_read_only_directory(variable: str, end: str) -> str:
-    """Return whether buildx cannot write below the directory that a variable names, with `end` behind it."""
+    """Return whether buildx cannot write below the directory that a variable names, with `end` behind it.
+
+    The innermost of the mounts above it decides.
+    """
     directory = closed_path(f"(e.value + {cel_literal(end)})")
-    mounts = f"{_MOUNTS}.filter(m, (path + 'buildx/').startsWith({closed_path('m.mountPath')}))"
-    is_read_only = f"[{directory}].exists(path, path != {_OWN} && {mounts}.all(m, {IS_READ_ONLY_MOUNT}))"
+    closed_mount = closed_path("m.mountPath")
+    covering = f"{_MOUNTS}.filter(m, (path + 'buildx/').startsWith({closed_mount})).sortBy(m, {closed_mount})"
+    innermost = f"covering.size() == 0 || [covering[covering.size() - 1]].all(m, {IS_READ_ONLY_MOUNT})"
+    is_read_only = f"[{directory}].exists(path, !path.startsWith({_OWN}) && [{covering}].all(covering, {innermost}))"
     return last_variable(variable, f"e.?value.orValue('') != '' && {is_read_only}")
 
 
@@ -65,12 +78,12 @@ def homeless_names(homeless: HomelessAdditions | None) -> str:
         f"{_CONFIG_MOUNTS}.size() > 0 ? {_CONFIG_MOUNTS}.exists(m, m.name == {volume}) "
         f": !{_sets('DOCKER_CONFIG')} && ({_sets('HOME')} ? {last_variable('HOME', is_root_home)} : {states_non_root})"
     )
-    return f"variables.clients.filter(c, c.name in variables.stateless || ({is_homeless})).map(c, c.name)"
+    return f"variables.clients.filter(c, c.name in variables.withoutBuildxDirectory || ({is_homeless})).map(c, c.name)"
 
 
 def buildx_variables(homeless: HomelessAdditions) -> str:
     """Return the variables with which buildx of a client keeps its state in the directory at /.docker."""
-    return f"(c.name in variables.stateless ? {cel_literal(homeless.buildx_variables)} : [])"
+    return f"(c.name in variables.withoutBuildxDirectory ? {cel_literal(homeless.buildx_variables)} : [])"
 
 
 def homeless_entries(homeless: HomelessAdditions | None) -> str:

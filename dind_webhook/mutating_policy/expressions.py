@@ -9,10 +9,10 @@ from dind_webhook.model import READ_ONLY_SOURCES, clean_path
 from dind_webhook.strict_policy import cel_literal
 
 _READ_ONLY_KINDS = " || ".join(f"has(v.{kind})" for kind in sorted(READ_ONLY_SOURCES))
+# The names of the volumes to which no container can write, for the variable `readOnlyVolumes`
+READ_ONLY_VOLUMES = f"variables.volumes.filter(v, {_READ_ONLY_KINDS}).map(v, v.name)"
 # Whether a container cannot write to its mount `m` (`Pod.is_read_only`)
-IS_READ_ONLY_MOUNT = (
-    f"(m.?readOnly.orValue(false) || variables.volumes.exists(v, v.name == m.name && ({_READ_ONLY_KINDS})))"
-)
+IS_READ_ONLY_MOUNT = "(m.?readOnly.orValue(false) || m.name in variables.readOnlyVolumes)"
 
 
 def closed_path(text: str) -> str:
@@ -35,8 +35,8 @@ def when(condition: str, message: str) -> str:
     return f"({condition} ? [{message}] : [])"
 
 
-def quoted(text: str) -> str:
-    """Return a text of the pod as a message has it: an API server tells no message that is long or has line breaks."""
+def abbreviated(text: str) -> str:
+    """Return a text of the pod as messages have it: an API server returns none that is long or has line breaks."""
     end = MAX_QUOTE_LENGTH - 3
     cut = f"text.size() > {MAX_QUOTE_LENGTH} ? text.substring(0, {end}) + '...' : text"
     return f"[string({text})].map(text, ({cut}).replace('\\n', '\\\\n'))[0]"
@@ -84,6 +84,7 @@ def member_operations(path: str, exists: str, existing: str, members: str) -> st
 
 __all__ = [
     "IS_READ_ONLY_MOUNT",
+    "abbreviated",
     "add_operation",
     "any_of",
     "append_operations",
@@ -93,6 +94,5 @@ __all__ = [
     "last_variable",
     "let",
     "member_operations",
-    "quoted",
     "when",
 ]

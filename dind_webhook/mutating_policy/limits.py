@@ -29,7 +29,7 @@ from dind_webhook.injection import (
     TcpAddress,
 )
 from dind_webhook.mutating_policy.denials import DenialRule, docker_host, sets_variable
-from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed, closed_path, let, quoted, when
+from dind_webhook.mutating_policy.expressions import abbreviated, any_of, cel_literal, closed, closed_path, let, when
 from dind_webhook.mutating_policy.isolation import isolation_messages
 from dind_webhook.mutating_policy.patterns import Additions, decide_pattern, find_message, pattern_pod
 from dind_webhook.mutating_policy.quantities import Quantity, list_quantities
@@ -38,7 +38,7 @@ from dind_webhook.mutating_policy.quantities import Quantity, list_quantities
 MAX_MOUNTS = 400
 MAX_PATHS_LENGTH = 20_000
 MAX_COMMANDS_LENGTH = 300_000
-_WITHOUT_WEBHOOK = "this cluster injects without a webhook"
+_POLICIES = "the policies of this cluster"
 ONLY_THE_WEBHOOK = "only the webhook dind-webhook can"
 
 
@@ -50,7 +50,7 @@ def size_rules(additions: Additions) -> Iterator[DenialRule]:
     mounts = "variables.foreignContainers.map(c, c.?volumeMounts.orValue([])).flatten()"
     added = [*additions.client_mounts, *([additions.homeless.mount] if additions.homeless else [])]
     length = "variables.foreignContainers.map(c, (c.?command.orValue([]) + c.?args.orValue([])).map(w, w.size()).sum())"
-    for name, amount, bound, allowance, what in (
+    for name, amount, bound, allowance, unit in (
         ("manyMounts", f"size({mounts})", MAX_MOUNTS, len(added), "mounts"),
         (
             "longPaths",
@@ -63,7 +63,7 @@ def size_rules(additions: Additions) -> Iterator[DenialRule]:
     ):
         allowed = f"{bound} + (variables.injected ? size(variables.foreignContainers) * {allowance} : 0)"
         message = (
-            f"'the containers have ' + string(amount) + ' {what} together, and {ONLY_THE_WEBHOOK} inject a pod with "
+            f"'the containers have ' + string(amount) + ' {unit} together, and {ONLY_THE_WEBHOOK} inject a pod with "
             f"more than {bound}; use fewer'"
         )
         yield DenialRule(name, let("amount", amount, when(f"amount > {allowed}", message)))
@@ -166,7 +166,8 @@ def _other_option(accepted: Mapping[str, list[str]]) -> str:
     keys = f"variables.optionKeys.filter(key, key in {table} && !(variables.annotations[key] in {table}[key]))"
     other = f"', or set it to \"' + {table}[key].join('\" or \"') + '\"'"
     message = (
-        f"'annotation ' + key + ': {_WITHOUT_WEBHOOK}, and {ONLY_THE_WEBHOOK} apply other values of it; remove it' "
+        f"'annotation ' + key + ': {_POLICIES} apply the value of their operator, and {ONLY_THE_WEBHOOK} apply another "
+        "one; remove it' "
         f"+ (size({table}[key]) == 0 ? '' : {other})"
     )
     return f"{keys}.map(key, {message})"
@@ -179,8 +180,8 @@ _NO_TEXTS = "['x'].filter(x, false)"
 def _other_quantity(quantity: Quantity) -> str:
     amounts = "250m, 2 or 1.5" if quantity.is_cpu else "512Mi, 1.5Gi or 2G"
     message = (
-        f"annotation {quantity.option.key}: {_WITHOUT_WEBHOOK}, and {ONLY_THE_WEBHOOK} read other amounts than "
-        f"those of the form {amounts}; remove it, or write such an amount"
+        f"annotation {quantity.option.key}: {_POLICIES} read amounts of the form {amounts}, and {ONLY_THE_WEBHOOK} "
+        "read others; remove it, or write such an amount"
     )
     return when(quantity.is_unreadable, cel_literal(message))
 
@@ -213,12 +214,20 @@ def _possible_daemon() -> str:
 
 
 def _path_with_dots() -> str:
+    """Return the messages about paths that the core resolves: of mounts, and of the directories of a client."""
     message = (
-        f"'container \"' + c.name + '\" mounts volume \"' + m.name + '\" at ' + {quoted('m.mountPath')} + "
-        f"', and {ONLY_THE_WEBHOOK} compare paths with ..; write the path without ..'"
+        f"'container \"' + c.name + '\" mounts volume \"' + m.name + '\" at ' + {abbreviated('m.mountPath')} + "
+        f"', and {ONLY_THE_WEBHOOK} read paths with ..; write the path without ..'"
     )
     mounts = f"c.?volumeMounts.orValue([]).filter(m, m.mountPath.split('/').exists(s, s == '..')).map(m, {message})"
-    return f"variables.containers.map(c, {mounts}).flatten()"
+    is_with_dots = "e.?value.orValue('').split('/').exists(s, s == '..')"
+    of_variable = (
+        f"'container \"' + c.name + '\" sets ' + e.name + ' to ' + {abbreviated('e.value')} + "
+        f"', and {ONLY_THE_WEBHOOK} read paths with ..; write the path without ..'"
+    )
+    names = cel_literal(["DOCKER_CONFIG", "HOME"])
+    variables = f"c.?env.orValue([]).filter(e, e.name in {names} && {is_with_dots}).map(e, {of_variable})"
+    return f"variables.containers.map(c, {mounts} + {variables}).flatten()"
 
 
 def _homeless_below_root() -> str:

@@ -51,8 +51,8 @@ def patch_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str,
 def denial_mark() -> str:
     """Return the expression of the operations that mark a pod that the policies deny.
 
-    The API server tells the denial of one policy, in no order: the chart's policy for pods without Docker leaves a
-    marked pod to the one that names the reason (templates/validatingadmissionpolicy.yaml).
+    The API server returns one denial, in no fixed order. The chart's policy for pods without Docker skips marked pods,
+    so that the policy returns the reason (templates/validatingadmissionpolicy.yaml).
     """
     annotations = "object.metadata.annotations"
     mark = member_operations(
@@ -71,6 +71,10 @@ def _operations(additions: Additions) -> Iterator[str]:
     if additions.group is not None:
         yield _group_operations(additions.group)
     metadata = "object.metadata"
+    # Another webhook may have changed what the pod was denied for.
+    is_marked = f"{_text(DENIED)} in {metadata}.?annotations.orValue({{}})"
+    mark = _text("/metadata/annotations/") + f" + jsonpatch.escapeKey({_text(DENIED)})"
+    yield f"({is_marked} ? [JSONPatch{{op: 'remove', path: {mark}}}] : [])"
     for member, members in (("annotations", "variables.addedAnnotations"), ("labels", _json(additions.labels))):
         exists = f"has({metadata}.{member})"
         yield member_operations(_text(f"/metadata/{member}"), exists, f"{metadata}.{member}", members)

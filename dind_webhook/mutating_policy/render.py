@@ -18,7 +18,7 @@ from dind_webhook.injection import (
 )
 from dind_webhook.model import JsonObject
 from dind_webhook.mutating_policy.denials import docker_socket_condition, socket_replacement_message
-from dind_webhook.mutating_policy.expressions import cel_literal, quoted
+from dind_webhook.mutating_policy.expressions import abbreviated, cel_literal
 from dind_webhook.mutating_policy.limits import ONLY_THE_WEBHOOK
 from dind_webhook.mutating_policy.patch import denial_mark, patch_expression, patch_variables
 from dind_webhook.mutating_policy.patterns import (
@@ -164,7 +164,7 @@ def _impossible_modes(policy: Policy) -> Iterator[tuple[Mode, str]]:
 
 
 def _read_message_of_value(policy: Policy, pod: JsonObject) -> str:
-    return read_message(policy, pod, Reason.UNKNOWN_VALUE, {VALUE: quoted("variables.requested.value()")})
+    return read_message(policy, pod, Reason.UNKNOWN_VALUE, {VALUE: abbreviated("variables.requested.value()")})
 
 
 def _by_source(annotation: str, label: str) -> str:

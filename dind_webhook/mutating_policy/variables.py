@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from dind_webhook.injection import INJECT, PREFIX, STATUS, Policy
 from dind_webhook.mutating_policy.denials import DenialRule, denial_rules, stale_rules
-from dind_webhook.mutating_policy.docker_config import homeless_names, stateless_names
-from dind_webhook.mutating_policy.expressions import cel_literal
+from dind_webhook.mutating_policy.docker_config import homeless_names, names_without_buildx_directory
+from dind_webhook.mutating_policy.expressions import READ_ONLY_VOLUMES, cel_literal
 from dind_webhook.mutating_policy.limits import limit_rules, size_rules
 from dind_webhook.mutating_policy.patterns import Additions, shares_volumes
 from dind_webhook.mutating_policy.quantities import list_quantities
@@ -36,6 +36,7 @@ def mode_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str, 
     yield "injected", f"{cel_literal(STATUS)} in variables.annotations"
     yield "initContainers", "object.spec.?initContainers.orValue([])"
     yield "volumes", "object.spec.?volumes.orValue([])"
+    yield "readOnlyVolumes", READ_ONLY_VOLUMES
     yield "containers", "variables.initContainers + object.spec.containers"
     yield "ownContainers", f"variables.containers.filter(c, c.name == {own})"
     yield "foreignContainers", f"variables.containers.filter(c, !(variables.injected && c.name == {own}))"
@@ -58,7 +59,7 @@ def mode_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str, 
     yield "mainClients", f"object.spec.containers.filter(c, c.name != {own})"
     yield "initClients", init_clients
     yield "clients", "variables.initClients + variables.mainClients"
-    yield "stateless", stateless_names(additions.homeless)
+    yield "withoutBuildxDirectory", names_without_buildx_directory(additions.homeless)
     yield "homeless", homeless_names(additions.homeless)
     for quantity in list_quantities(policy):
         yield quantity.definition

@@ -19,7 +19,7 @@ from releases import Release
 
 pytestmark = [pytest.mark.node, pytest.mark.xdist_group("engine")]
 
-NEEDS_WEBHOOK = "only the webhook dind-webhook can apply other values"
+NEEDS_WEBHOOK = "only the webhook dind-webhook can apply another one"
 ADMISSION = "admissionregistration.k8s.io/v1"
 WEBHOOK_KINDS = {"Deployment", "Service", "MutatingWebhookConfiguration", "ServiceAccount", "PodDisruptionBudget"}
 

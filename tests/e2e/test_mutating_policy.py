@@ -441,15 +441,18 @@ def test_a_changed_isolation_of_an_injected_pod_is_denied(operators: Operators, 
 
 def pod_of_mounts(containers: int, own: int, shared: int, directory: str = "/w", mode: str = "sidecar") -> Manifest:
     """Return a pod whose containers each mount so many paths of their own, and so many of all."""
-    made = []
+    made, volumes = [], {}
     for container in range(containers):
-        paths = [f"{directory}/{container}/{n}" for n in range(own)] + [f"{directory}/all/{n}" for n in range(shared)]
-        mounts = [{"name": "work", "mountPath": path, "subPath": f"s{number}"} for number, path in enumerate(paths)]
+        # Each path has a volume of its own.
+        places = [(f"{container}/{n}", f"work-{container}-{n}") for n in range(own)]
+        places += [(f"all/{n}", f"all-{n}") for n in range(shared)]
+        mounts = [{"name": name, "mountPath": f"{directory}/{path}", "subPath": "s"} for path, name in places]
         made.append({"name": f"c{container}", "image": "x", "volumeMounts": mounts})
-    return a_pod(mode, containers=made, volumes=[{"name": "work", "emptyDir": {}}])
+        volumes.update({name: {"name": name, "emptyDir": {}} for _, name in places})
+    return a_pod(mode, containers=made, volumes=list(volumes.values()))
 
 
-# At the bounds of `_many_mounts`; each container also mounts the token.
+# At the bounds of `size_rules`; each container also mounts the token.
 MANY_MOUNTS = [
     (1, 399, 0, "/w"),
     (50, 7, 0, "/w"),
@@ -590,24 +593,24 @@ REFUSED: list[tuple[str, Manifest, str]] = [
     (
         "quantity",
         a_pod("sidecar", {"dind.io/memory-limit": "none"}),
-        "only the webhook dind-webhook can read other amounts than those of the form 512Mi, 1.5Gi or 2G; remove it, or",
+        "read amounts of the form 512Mi, 1.5Gi or 2G, and only the webhook dind-webhook can read others; remove it, or",
     ),
     (
         "none",
         a_pod("sidecar", {"dind.io/memory-request": "8Gi", "dind.io/memory-limit": "none"}),
-        "annotation dind.io/memory-limit: this cluster injects without a webhook, and only the webhook dind-webhook",
+        "annotation dind.io/memory-limit: the policies of this cluster read amounts of the form 512Mi, 1.5Gi or",
     ),
     (
         "long",
         a_pod("sidecar", {"dind.io/memory-limit": "1" * 200_000}),
-        "annotation dind.io/memory-limit: this cluster injects without a webhook, and only the webhook dind-webhook",
+        "annotation dind.io/memory-limit: the policies of this cluster read amounts of the form 512Mi, 1.5Gi or",
     ),
     (
         "request",
         a_pod("sidecar", {"dind.io/cpu-request": "2500m"}),
         "dind.io/cpu-request is 2500m, more than dind.io/cpu-limit, which is 2; lower the request or set",
     ),
-    ("option", a_pod("sidecar", {"dind.io/mtu": "1400"}), "annotation dind.io/mtu: this cluster injects without a"),
+    ("option", a_pod("sidecar", {"dind.io/mtu": "1400"}), "annotation dind.io/mtu: the policies of this cluster apply"),
     ("hostUsers", a_pod("sidecar", hostUsers=False), "spec.hostUsers: false asks for isolation userns, which only"),
     ("resources", a_pod("sidecar", resources={"limits": {"cpu": "1"}}), "spec.resources of the pod cannot be compared"),
     (
@@ -697,6 +700,15 @@ READ_ONLY_CLIENTS: list[tuple[Manifest, list[tuple[str, str]]]] = [
     ({"HOME": "/work"}, []),
     ({"HOME": "/work"}, [("own", "/root")]),
     ({"HOME": "/work/./a"}, [("own", "/work/a/.docker")]),
+    ({"HOME": "/work"}, [("own", "/work"), ("secret", "/work/.docker")]),
+    ({"HOME": "/work"}, [("secret", "/work/.docker"), ("own", "/work/.docker/buildx"), ("own", "/work")]),
+    ({"DOCKER_CONFIG": "/work/docker"}, [("own", "/work"), ("secret", "/work/docker")]),
+    ({"DOCKER_CONFIG": "/.docker/ci"}, []),
+    ({}, [("own", "/root"), ("secret", "/root/.docker")]),
+    ({}, [("own", "/root"), ("secret", "/root/.docker"), ("own", "/root/.docker/buildx")]),
+    ({}, [("own", "/home/ci"), ("secret", "/root/.docker")]),
+    ({}, [("own", "/root"), ("secret", "/root/.docker/config.json")]),
+    ({}, [("own", "/home"), ("secret", "/home/ci/.docker")]),
     ({}, [("own", "/root/")]),
     ({}, [("secret", "/root")]),
     ({}, [("secret", "/root/.docker")]),
@@ -744,6 +756,14 @@ def test_a_pod_of_50_containers_takes_less_than_a_tenth_of_the_budget(kube: Kube
         answer = ask(operator.namespace("enabled"), pod)
         assert answer.pod is not None, answer.message
         assert "dind.io/status" in answer.pod["metadata"]["annotations"]
+
+
+def test_an_injected_pod_has_no_mark_of_a_denial(operators: Operators) -> None:
+    pod = a_pod("sidecar", {"policy.dind.io/denied": "true"})
+    injected = ask(operators.of_defaults().namespace("enabled"), pod).pod
+    assert injected is not None
+    assert injected["metadata"]["annotations"].keys() >= {"dind.io/status"}
+    assert "policy.dind.io/denied" not in injected["metadata"]["annotations"]
 
 
 def test_the_binding_that_is_missing_is_named(kube: Kube) -> None:

@@ -38,11 +38,18 @@ true in its namespaces, empty for all.
 {{- toJson $found.injection -}}
 {{- end -}}
 
-{{/* The modes that pods of some namespace may ask for, as JSON. */}}
-{{- define "dind-webhook.allModes" -}}
+{{/* CEL: the modes that are on in the namespace of the request. */}}
+{{- define "dind-webhook.modesOfNamespace" -}}
+{{- $injections := include "dind-webhook.injections" . | fromJsonArray -}}
+{{- $choices := list -}}
+{{- range append (rest $injections) (first $injections) -}}
 {{- $modes := list -}}
-{{- range include "dind-webhook.injections" . | fromJsonArray -}}{{- $modes = concat $modes .injection.modes -}}{{- end -}}
-{{- $modes | uniq | sortAlpha | toJson -}}
+{{- range .injection.modes -}}{{- $modes = append $modes (squote .) -}}{{- end -}}
+{{- $list := printf "[%s]" (join ", " $modes) -}}
+{{- if .names -}}{{- $list = printf "%s ? %s" .condition $list -}}{{- end -}}
+{{- $choices = append $choices $list -}}
+{{- end -}}
+({{ join " : " $choices }})
 {{- end -}}
 
 {{/* A map with the members of another one in place of its own, as JSON. Merging would skip "", false and 0. */}}

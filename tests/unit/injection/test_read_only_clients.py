@@ -65,6 +65,16 @@ _KEPT: list[JsonObject] = [
     {"volumeMounts": [_at("/home/nonroot")]},
     {"volumeMounts": [_at("/var/ci/.docker")]},
     {"volumeMounts": [_at("/var/ci/.docker/buildx")]},
+    {"env": _env(HOME="/work"), "volumeMounts": [_at("/work"), _at("/work/.docker/config.json", "secret")]},
+    {
+        "env": _env(HOME="/work"),
+        "volumeMounts": [_at("/work/.docker", "secret"), _at("/work/.docker/buildx"), _at("/work")],
+    },
+    {"volumeMounts": [_at("/root"), _at("/root/.docker/config.json", "secret", subPath="a")]},
+    {"volumeMounts": [_at("/root"), _at("/root/.docker", "secret"), _at("/root/.docker/buildx")]},
+    {"volumeMounts": [_at("/home/ci"), _at("/root/.docker", "secret")]},
+    # The mount would hide the directory of the image.
+    {"env": _env(DOCKER_CONFIG="/.docker/ci")},
     # The directory of the image
     {"env": _env(DOCKER_CONFIG="/.docker")},
     # The mount would be in the way.
@@ -94,6 +104,10 @@ def test_a_container_that_can_write_keeps_its_place(mode: str, members: JsonObje
         {"env": _env(HOME="/work"), "volumeMounts": [_at("/root")]},
         {"env": _env(HOME="")},
         {"volumeMounts": [_at("/root/.docker", "secret")]},
+        {"volumeMounts": [_at("/root"), _at("/root/.docker", "secret")]},
+        {"volumeMounts": [_at("/home"), _at("/home/ci/.docker", "secret")]},
+        {"env": _env(HOME="/work"), "volumeMounts": [_at("/work"), _at("/work/.docker", "secret")]},
+        {"env": _env(DOCKER_CONFIG="/work/docker"), "volumeMounts": [_at("/work/docker", "secret"), _at("/work")]},
         {"volumeMounts": [_at("/root/.docker/config.json", "secret", subPath="a")]},
         {"volumeMounts": [_at("/root", readOnly=True)]},
         {"volumeMounts": [_at("/home/ci/work")]},
