@@ -351,7 +351,7 @@ class InjectionSettings(_SettingsGroup):
     """Kinds of volumes that pods may share with the daemon by name, besides emptyDir, PVC and ephemeral."""
 
     storage: bool = True
-    """Mount a volume at /var/lib/docker; without one, layers fill the container's own filesystem."""
+    """Mount a volume at /var/lib/docker; without one, layers fill the container's own file system."""
 
     start_script: bool = True
     """Start dockerd through a script that makes the pod's limits hold for its containers."""
