@@ -22,7 +22,7 @@ ARG COMPILE=1
 RUN DIND_WEBHOOK_COMPILE=${COMPILE} python3 -m pip --python /opt/build/bin/python3 wheel \
       --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir /wheel .
 COPY release/unused.py unused.py
-# Compiled once here, since the root filesystem is read-only later; by hash, so that no time of day is in the files: nor
+# Compiled once here, since the root file system is read-only later; by hash, so that no time of day is in the files: nor
 # in those (-f) that Python wrote for itself during the build.
 RUN python3 -m pip --python /opt/dind-webhook/bin/python3 install \
       --no-cache-dir --no-compile --disable-pip-version-check --no-deps /wheel/*.whl \

@@ -160,7 +160,12 @@ Members of each entry of `injection.namespaces`: [a policy per namespace](securi
 def _namespace_rows() -> Iterator[str]:
     schema = NamespaceSettings.model_json_schema()
     for member, property_ in schema["properties"].items():
-        yield f"| `{member}` | {_accepted(property_, schema)} | {property_['description']} |\n"
+        yield f"| `{member}` | {_accepted(property_, schema)} | {_help(property_)} |\n"
+
+
+def _help(property_: Any) -> str:
+    """Return the docstring of a member in one line, for a cell."""
+    return " ".join(property_["description"].split())
 
 
 def _settings_group(name: str, schema: Any) -> str:
@@ -168,7 +173,7 @@ def _settings_group(name: str, schema: Any) -> str:
     values = {setting.name: setting.value for setting in list_settings(load_settings(None, {}, {}))}
     rows = [
         f"| `{field}` | {_accepted(property_, schema)} | {_default(values.get(f'{name}.{field}'))} "
-        f"| {property_['description']} |\n"
+        f"| {_help(property_)} |\n"
         for field, property_ in group["properties"].items()
     ]
     return f"""
@@ -424,10 +429,11 @@ dind-webhook policy -f settings.yaml --static /etc/kubernetes/dind-webhook
 ```
 
 writes a directory for each of the two admission plugins, with `dind-webhook.yaml`, and `admission.yaml`, which names
-these directories. Each file is replaced in one step, that of another `--name` too. Put the same files on each node of
-the control plane, let the API server's pod mount the directory at the same path, and set its flag
-`--admission-control-config-file=/etc/kubernetes/dind-webhook/admission.yaml`; if it has such a file already, add the
-two plugins there. The names of these policies end in `.static.k8s.io`. `dind-webhook check` cannot see them.
+these directories. Each file is replaced atomically. Files that an earlier run wrote with another `--name` are replaced
+too. Put the same files on each node of the control plane, let the API server's pod mount the directory at the same
+path, and set its flag `--admission-control-config-file=/etc/kubernetes/dind-webhook/admission.yaml`; if it has such a
+file already, add the two plugins there. The names of these policies end in `.static.k8s.io`. `dind-webhook check`
+cannot see them.
 
 """
 

@@ -29,7 +29,7 @@ file.write_bytes(gzip.compress(file.read_bytes(), 6, mtime=0))
 
 @dataclass(frozen=True)
 class Builder:
-    """Builds on one root filesystem, with native modules if `compiled`. `epoch` is the time of the commit."""
+    """Builds on one root file system, with native modules if `compiled`. `epoch` is the time of the commit."""
 
     sandbox: Sandbox
     epoch: int
@@ -106,7 +106,7 @@ class Builder:
         return file.read_bytes()
 
     def compile_bytecode(self, root: Path) -> None:
-        """Compile all modules of a root filesystem in the work folder. By hash, so that no time is in the files."""
+        """Compile all modules of a root file system in the work folder. By hash, so that no time is in the files."""
         flags = ["-q", "-f", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", self._inside(root)]
         folders = [f"{self._inside(root)}/{folder}" for folder in (f"usr/lib/{PYTHON}", SITE)]
         self._python("-m", "compileall", *flags, "-p", "/", *folders, environment={"PYTHONHASHSEED": "0"})

@@ -85,7 +85,7 @@ def download(packages: Iterable[Package], time: str, folder: Path) -> list[Path]
 
 
 def unpack(files: Iterable[Path], root: Path) -> None:
-    """Unpack the files of packages into a root filesystem whose /bin, /sbin and /lib are links into /usr."""
+    """Unpack the files of packages into a root file system whose /bin, /sbin and /lib are links into /usr."""
     for merged in ("bin", "sbin", "lib", "lib64"):
         (root / "usr" / merged).mkdir(parents=True, exist_ok=True)
         if not (root / merged).is_symlink():

@@ -77,7 +77,7 @@ class Source:
 
 
 def builder(work: Path, cache: Path, source: Source, *, compiled: bool) -> Builder:
-    """Return a builder on a root filesystem of locked packages below `work`, which also has `source`."""
+    """Return a builder on a root file system of locked packages below `work`, which also has `source`."""
     lock = Lock.load(source.folder)
     build, *others = TARGETS
     root, library = work / "root", f"usr/lib/{PYTHON}"

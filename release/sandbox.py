@@ -1,4 +1,4 @@
-"""Run commands on a root filesystem of locked packages, with bubblewrap: no program of this machine is involved."""
+"""Run commands on a root file system of locked packages, with bubblewrap: no program of this machine is involved."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ _NETWORK = (
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A root filesystem in which commands run. They see two folders of this machine, as /work and /cache."""
+    """A root file system in which commands run. They see two folders of this machine, as /work and /cache."""
 
     root: Path
     work: Path

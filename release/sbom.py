@@ -1,6 +1,6 @@
 """List the packages of the image and of the kubectl plugin for each platform, as CycloneDX 1.6 and SPDX 2.3.
 
-The lists are read from the finished root filesystem and from the wheels in the plugin, so that they say what is there,
+The lists are read from the finished root file system and from the wheels in the plugin, so that they say what is there,
 not what was asked for.
 """
 
@@ -63,7 +63,7 @@ def describe(subject: Subject, source: Source, components: Iterable[Component]) 
 
 
 def packages_of_image(root: Path) -> list[Component]:
-    """Return the packages of a root filesystem."""
+    """Return the packages of a root file system."""
     debian = [email.message_from_string(file.read_text("utf-8")) for file in (root / "var/lib/dpkg/status.d").iterdir()]
     packages = [_debian(fields) for fields in debian]
     packages += [_python(distribution) for distribution in distributions(path=[str(root / SITE)])]

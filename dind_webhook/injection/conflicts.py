@@ -210,27 +210,27 @@ def deny_taken_paths(pod: Pod, additions: Additions, policy: Policy) -> Denial |
                 continue
             for desired in additions.client_mounts:
                 if _is_in_the_way(mount, desired, pod):
-                    what, remedy = _describe_purpose(desired, additions, policy)
+                    purpose, remedy = _find_purpose_and_remedy(desired, additions, policy)
                     return Denial(
                         Reason.MOUNT_PATH_TAKEN,
                         f"container {quote(client.name)} mounts volume {quote(mount.volume)} at "
-                        f"{abbreviate(mount.mount_path)}, which is in the way of the {what} at "
+                        f"{abbreviate(mount.mount_path)}, which is in the way of the {purpose} at "
                         f"{desired.mount_path}; {remedy}",
                     )
     return None
 
 
-def _describe_purpose(desired: Mount, additions: Additions, policy: Policy) -> tuple[str, str]:
+def _find_purpose_and_remedy(desired: Mount, additions: Additions, policy: Policy) -> tuple[str, str]:
     """Return what a mount of injection is for, and what to do about another one in its way."""
-    elsewhere = "remove the mount, or put it elsewhere"
+    remedy = "remove the mount, or put it elsewhere"
     if desired.path == DOCKER_CONFIG_DIRECTORY:
-        return "registry's credentials", elsewhere
+        return "registry's credentials", remedy
     if desired.volume == additions.volumes[0]["name"]:
-        return "Docker socket", elsewhere
+        return "Docker socket", remedy
     if "client" in policy.allowed_options:
         value = 'another directory or "false"' if is_client_directory(desired, policy) else '"false"'
-        elsewhere = f"remove the mount, put it elsewhere, or set {PREFIX}client to {value}"
-    return "Docker client", elsewhere
+        remedy = f"remove the mount, put it elsewhere, or set {PREFIX}client to {value}"
+    return "Docker client", remedy
 
 
 @lru_cache(maxsize=64)

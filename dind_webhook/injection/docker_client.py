@@ -88,7 +88,7 @@ def is_client_directory(mount: Mount, policy: Policy) -> bool:
     return (mount.volume, mount.sub_path) == (policy.client_volume, _COMMANDS)
 
 
-def warn_of_missing_paths(additions: Additions, policy: Policy) -> Iterator[str]:
+def warn_of_paths_without_client(additions: Additions, policy: Policy) -> Iterator[str]:
     """Yield a warning if containers set a PATH without the directory of the client."""
     for mount in additions.client_mounts:
         if is_client_directory(mount, policy):

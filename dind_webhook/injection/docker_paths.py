@@ -23,7 +23,9 @@ SYSTEM_DIRECTORIES = (
     *(f"/usr/local/{name}" for name in ("bin", "sbin", "lib", "libexec")),
 )
 # Each image may have files of its own in them, in directories that nobody knows here.
-SHARED_DIRECTORIES = frozenset({"/home", "/opt", "/root", "/tmp"})  # noqa: S108  # nothing is written there
+SHARED_DIRECTORIES = frozenset(
+    {"/home", "/opt", "/root", "/srv", "/tmp", "/usr/local/share", "/usr/share"}  # noqa: S108  # nothing is written there
+)
 _RESERVED_DIRECTORIES = PathSet.from_paths(*SYSTEM_DIRECTORIES, DATA_ROOT)
 # The exec roots of dockerd and containerd
 RUNTIME_DIRECTORIES = ("/run/docker", "/run/containerd")

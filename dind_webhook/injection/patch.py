@@ -13,7 +13,7 @@ import orjson
 from dind_webhook.injection.additions import Additions
 from dind_webhook.injection.constants import INJECTED, STATUS
 from dind_webhook.injection.decision import Mode
-from dind_webhook.injection.docker_client import warn_of_missing_paths
+from dind_webhook.injection.docker_client import warn_of_paths_without_client
 from dind_webhook.injection.docker_config import missing_config_variables, warn_of_own_configs
 from dind_webhook.injection.docker_variables import replace_variables, warn_of_other_daemons
 from dind_webhook.injection.message_parts import warn_of_names
@@ -57,7 +57,7 @@ def warn_of_kept_members(pod: Pod, additions: Additions, policy: Policy) -> tupl
         *_warn_of_kept_mounts(pod, additions),
         *warn_of_other_daemons(pod, additions, policy),
         *warn_of_own_configs(additions),
-        *warn_of_missing_paths(additions, policy),
+        *warn_of_paths_without_client(additions, policy),
     )
 
 

@@ -1,6 +1,6 @@
 """Shares the clients' volumes with the daemon, at the same paths.
 
-`docker run -v $PWD:/w` names a path of the client's filesystem, but the daemon looks the path up in its own. Secrets,
+`docker run -v $PWD:/w` names a path of the client's file system, but the daemon looks the path up in its own. Secrets,
 ConfigMaps and projected volumes are never shared. Other kinds, such as NFS, are shared if the pod names the volume and
 the operator allows the kind.
 """

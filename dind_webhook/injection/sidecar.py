@@ -335,7 +335,7 @@ def _dockerd_arguments(options: Options, policy: Policy, profile: Profile) -> li
     # still removes stale pid files and chooses iptables.
     arguments = ["dockerd", f"--host={unix_socket_address(options.socket_dir)}"]
     if policy.docker_sock and not is_default_socket_dir(options.socket_dir):
-        # For `docker run -v /var/run/docker.sock:…`: the daemon looks the path up in its own filesystem.
+        # For `docker run -v /var/run/docker.sock:…`: the daemon looks the path up in its own file system.
         arguments.append(f"--host=unix://{DEFAULT_SOCKET}")
     if options.tcp:
         arguments.append(f"--host=tcp://{options.tcp}")

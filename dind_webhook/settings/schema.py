@@ -1,4 +1,4 @@
-"""The schema of the settings: frozen groups of members, each with a default and a line of help."""
+"""The schema of the settings: frozen groups of members, each with a default and its help."""
 
 import ipaddress
 import re
@@ -333,13 +333,17 @@ class InjectionSettings(_SettingsGroup):
     """Name of the volume with the Docker client of `client`, for the containers."""
 
     client_image_volume: DnsLabel = "dind-client-image"
-    """Name of the image volume that has this client."""
+    """Name of the image volume with the client."""
 
     image_volumes: bool = False
-    """Take that client from an image volume, which nodes must have, not a copy. The chart's default: true from 1.35."""
+    """Mount the client from an image volume instead of copying it. All nodes must support image volumes. Default of
+    the chart: true from Kubernetes 1.35.
+    """
 
     client_image: str = ""
-    """Image of that client; empty for the daemon's, of which all copies are. Pods with an isolation get copies."""
+    """Image of the client; empty: the daemon's image. Copies are always made from the daemon's image. Pods with an
+    isolation get copies.
+    """
 
     replace_docker_variables: bool = False
     """Replace a `DOCKER_HOST` of another daemon, and clear `DOCKER_TLS_VERIFY`, in containers that get Docker."""
@@ -351,7 +355,7 @@ class InjectionSettings(_SettingsGroup):
     """Kinds of volumes that pods may share with the daemon by name, besides emptyDir, PVC and ephemeral."""
 
     storage: bool = True
-    """Mount a volume at /var/lib/docker; without one, layers fill the container's own filesystem."""
+    """Mount a volume at /var/lib/docker; without one, layers fill the container's own file system."""
 
     start_script: bool = True
     """Start dockerd through a script that makes the pod's limits hold for its containers."""
@@ -627,7 +631,7 @@ class LogSettings(_SettingsGroup):
 
 
 def _find_denied_modes(policy: Policy, *, names_modes: bool) -> Iterator[str]:
-    """Yield a sentence for each mode in which the defaults deny every pod without options of its own.
+    """Yield a sentence for each mode in which the defaults deny every pod that sets no options itself.
 
     Operators who name no modes have both, but may have no DaemonSet.
     """
@@ -635,8 +639,8 @@ def _find_denied_modes(policy: Policy, *, names_modes: bool) -> Iterator[str]:
         decision = inject(_plain_pod(mode, policy.defaults), None, policy)
         if decision.outcome is Outcome.DENIED:
             yield (
-                f"defaults deny every pod in {mode} mode without options of its own: {decision.message}; or leave "
-                f"{mode} out of modes"
+                f"these defaults deny every pod in {mode} mode that sets no options itself: {decision.message}; or "
+                f"leave {mode} out of modes"
             )
 
 

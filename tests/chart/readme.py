@@ -41,7 +41,7 @@ def settings_table(group: str) -> str:
         shown = ", ".join(sorted(value)) if isinstance(value, list) else json.dumps(value)
         if field == "modes":
             shown = "sidecar"
-        description = type(getattr(Settings(), group)).model_fields[field].description
+        description = " ".join((type(getattr(Settings(), group)).model_fields[field].description or "").split())
         rows.append(f"| `{field}` | {f'`{shown}`' if shown else 'none'} | {description} |")
     return "\n".join(rows)
 

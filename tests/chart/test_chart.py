@@ -207,6 +207,51 @@ def test_defaults_that_deny_every_pod_of_a_mode_are_refused_by_chart_and_setting
         parse_settings(json.dumps({"injection": {"modes": ["sidecar", "daemonset"], **injection}}), "file", {})
 
 
+_ADDED = {
+    "containers": ["dind", "dind-wait"],
+    "share-volumes": [
+        f"dind-{name}" for name in ("run", "storage", "files", "ca", "registry", "config", "client", "client-image")
+    ],
+}
+_OPTIONS_WITH_VOLUMES = {
+    "ca": "cas",
+    "client": True,
+    "daemon-files": "daemon.json=configmap/own/daemon.json",
+    "registry-secret": "own",
+}
+
+
+def _is_accepted(injection: dict[str, Any]) -> bool:
+    try:
+        parse_settings(json.dumps({"injection": {**injection, "image_volumes": True}}), "file", {})
+    except SettingsError as error:
+        if "these defaults deny every pod" not in str(error):
+            raise
+        return False
+    return True
+
+
+@each_helm
+@pytest.mark.parametrize("mode", ["sidecar", "daemonset"])
+@pytest.mark.parametrize(
+    "options", [{}, {"wait": False}, _OPTIONS_WITH_VOLUMES, {"client": True, "isolation": "userns"}]
+)
+def test_names_that_the_webhook_adds_are_refused_by_chart_and_settings(
+    options: dict[str, Any], mode: str, name: str
+) -> None:
+    injection = {"modes": [mode], "defaults": {**options, **_ADDED}}
+    values = {"daemonset": {"enabled": mode == "daemonset"}, "settings": {"injection": injection}}
+    refused = {
+        (option, added)
+        for option, names in _ADDED.items()
+        for added in names
+        if not _is_accepted({"modes": [mode], "defaults": {**options, option: f"build, {added}"}})
+    }
+    assert refused
+    found = re.findall(r"defaults\.(\S+) has (\S+), which the webhook adds itself", refusal(values, name))
+    assert set(found) == refused
+
+
 @each_helm
 def test_defaults_that_deny_no_pod_of_the_modes_are_accepted(name: str) -> None:
     for injection in (

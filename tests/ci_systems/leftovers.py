@@ -34,6 +34,14 @@ def until_gone(node: Cluster, namespace: Namespace, pods: list[str]) -> None:
     until("the node to be clean", lambda: not _leftovers(node, pods), lambda: str(_leftovers(node, pods)), _SECONDS)
 
 
+def check_after_build(namespace: Namespace, mode: str) -> None:
+    """In daemonset mode, check that a job that has removed what it made left nothing in the daemon of the node."""
+    # In sidecar mode a job never uses that daemon.
+    if mode == "daemonset":
+        left = in_daemon_of_node(namespace)
+        assert not left, left
+
+
 def check_after_cancellation(node: Cluster, namespace: Namespace, pods: list[str], mode: str) -> None:
     """Wait as `until_gone`. In daemonset mode the container of `LONG` goes on, as docs/ci.md says: remove it."""
     until_gone(node, namespace, pods)

@@ -99,7 +99,7 @@ class TestRunner:
         assert until_runner_has_ended(pod) == 0, pod.describe()
         assert all(mark in pod.log("runner") for mark in MARKS), pod.log("runner")
         pod.succeeds()
-        assert not leftovers.in_daemon_of_node(ci)
+        leftovers.check_after_build(ci, mode)
 
     @pytest.mark.tried("bind mount")
     def test_the_container_of_a_job_has_the_workspace_the_runners_programs_and_docker(self, ci: Namespace) -> None:
@@ -216,7 +216,7 @@ class TestJobPod:
     def test_a_step_builds_runs_and_composes(self, mode: str, ci: Namespace, storage: CopyingStorage) -> None:
         output = Job(ci, storage, mode).run(BUILD)
         assert all(mark in output for mark in MARKS), output
-        assert not leftovers.in_daemon_of_node(ci)
+        leftovers.check_after_build(ci, mode)
 
     @pytest.mark.tried("bind mount")
     def test_a_container_sees_the_workspace(self, ci: Namespace, storage: CopyingStorage) -> None:

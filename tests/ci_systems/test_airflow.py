@@ -42,7 +42,7 @@ def test_an_operator_builds_runs_and_composes(mode: str, ci: Namespace, operator
     assert done.returncode == 0, done.stdout
     assert all(mark in done.stdout for mark in MARKS), done.stdout
     assert not ci.pods()
-    assert not leftovers.in_daemon_of_node(ci)
+    leftovers.check_after_build(ci, mode)
 
 
 def test_the_pod_template_of_the_page_gets_docker(ci: Namespace, operator: Operator, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_a_worker_builds_runs_and_composes(mode: str, scheduler: Scheduler) -> N
     run = scheduler.run(mode, BUILD).ends("success")
     assert all(mark in run.log for mark in MARKS), run.log
     run.pod.succeeds()
-    assert not leftovers.in_daemon_of_node(scheduler.namespace)
+    leftovers.check_after_build(scheduler.namespace, mode)
 
 
 @pytest.mark.tried("failure")

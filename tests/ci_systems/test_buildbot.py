@@ -29,7 +29,7 @@ def test_a_build_builds_runs_and_composes(mode: str, master: Master, node: Clust
     log = build.ends("SUCCESS").log
     assert all(mark in log for mark in MARKS), log
     leftovers.until_gone(node, master.namespace, pods)
-    assert not leftovers.in_daemon_of_node(master.namespace)
+    leftovers.check_after_build(master.namespace, mode)
 
 
 @pytest.mark.tried("bind mount")

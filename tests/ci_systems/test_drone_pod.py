@@ -142,7 +142,7 @@ def test_a_step_builds_runs_and_composes(mode: str, ci: Namespace) -> None:
     assert pipeline.run(0) == 0, pipeline.pod.describe()
     assert all(mark in pipeline.log(0) for mark in MARKS), pipeline.log(0)
     pipeline.pod.succeeds()
-    assert not leftovers.in_daemon_of_node(ci)
+    leftovers.check_after_build(ci, mode)
 
 
 @pytest.mark.tried("bind mount")

@@ -92,7 +92,7 @@ def test_a_job_builds_runs_and_composes(mode: str, ci: Namespace, node: Cluster)
     job.until_log_has("code: ")
     assert "code: 0" in job.log, job.log
     assert all(mark in job.log for mark in MARKS), job.log
-    assert not leftovers.in_daemon_of_node(ci)
+    leftovers.check_after_build(ci, mode)
 
 
 @pytest.mark.tried("bind mount")

@@ -47,7 +47,7 @@ def test_a_job_builds_runs_and_composes(mode: str, prow: Prow) -> None:
     log = job.pod.log("test")
     assert all(mark in log for mark in MARKS), log
     assert job.pod.phase == "Succeeded"
-    assert not leftovers.in_daemon_of_node(prow.namespace)
+    leftovers.check_after_build(prow.namespace, mode)
 
 
 @pytest.mark.tried("bind mount")

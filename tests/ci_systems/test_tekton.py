@@ -141,7 +141,7 @@ docker image rm {ci.name}
     assert [result["value"] for result in run.status["results"]] == ["built"]
     assert "served" in run.pod.log("step-compose")
     run.pod.until(lambda: run.pod.phase == "Succeeded", "complete")
-    assert not leftovers.in_daemon_of_node(ci)
+    leftovers.check_after_build(ci, mode)
 
 
 @pytest.mark.tried("bind mount")
@@ -204,7 +204,6 @@ def test_a_run_is_tried_again_in_a_pod_of_its_own(mode: str, daemons: int, ci: N
     if mode == "sidecar":
         assert [each.status("dind")["state"]["terminated"]["exitCode"] for each in attempts] == [0, 0]
     assert len({each.log("step-build") for each in attempts}) == daemons
-    assert not leftovers.in_daemon_of_node(ci)
 
 
 @pytest.mark.tried("denial")

@@ -104,7 +104,7 @@ def test_a_step_builds_runs_and_composes(mode: str, ci: Namespace, storage: Copy
     code, log = Workflow(ci, storage, mode).run(BUILD)
     assert code == 0, log
     assert all(mark in log for mark in MARKS), log
-    assert not leftovers.in_daemon_of_node(ci)
+    leftovers.check_after_build(ci, mode)
 
 
 @pytest.mark.tried("bind mount")

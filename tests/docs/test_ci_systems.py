@@ -33,7 +33,7 @@ def _tried(file: str) -> dict[str, str]:
 
 
 def _table() -> str:
-    header = ("system", "known from", "version", *SYSTEMS.COLUMNS)
+    header = ("system", "evidence", "version", *SYSTEMS.COLUMNS)
     rows = [header, ["---"] * len(header)]
     for system in SYSTEMS.SYSTEMS:
         tried = _tried(system.tests)

@@ -70,7 +70,7 @@ def root(layout: Layout, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
 
 
 def _run(root: Path, architecture: str, *command: str) -> str:
-    """Run a command in the image as its user, on a read-only root filesystem."""
+    """Run a command in the image as its user, on a read-only root file system."""
     emulator = [root / "emulator"] if architecture == "arm64" else []
     if emulator:
         shutil.copy(EMULATOR, root / "emulator")

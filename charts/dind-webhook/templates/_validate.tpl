@@ -137,7 +137,7 @@ policy.strict is on, and settings.injection.{{ . }} too: Pod Security baseline, 
 {{- if and $hasClient (has "sidecar" $injection.modes) (eq (toString $injection.start_script) "false") }}
 {{ $place }}.defaults.client is {{ $client }}, but settings.injection.start_script is off: the script puts the client there
 {{- end }}
-{{- /* Defaults that would deny every pod of a mode without options of its own. The settings ask the webhook's rules. */ -}}
+{{- /* Defaults that would deny every pod of a mode that sets no options itself. The settings ask the webhook's rules. */ -}}
 {{- if and $hasClient (has "daemonset" $injection.modes) (eq (get $injection.defaults "wait" | toString) "false") }}
 {{ $place }}.defaults has client {{ $client }} and wait false, which would deny every pod in daemonset mode: the container that waits puts the client there; remove one of them
 {{- end }}

@@ -7,13 +7,14 @@ checks the rest: the templates cannot parse all options.
 {{- $told := list -}}
 {{- range include "dind-webhook.injections" . | fromJsonArray -}}
 {{- $place := .place -}}
-{{- $own := .injection.defaults -}}
+{{- $injection := .injection -}}
+{{- $own := $injection.defaults -}}
 {{- $defaults := dict -}}
 {{- range $name, $option := $options -}}
 {{- $_ := set $defaults $name (include "dind-webhook.strict.text" (dict "value" (hasKey $own $name | ternary (get $own $name) $option.default))) -}}
 {{- end -}}
 {{- $sentences := list -}}
-{{- range $name, $value := .injection.max -}}
+{{- range $name, $value := $injection.max -}}
 {{- $bound := include "dind-webhook.strict.text" (dict "value" $value) -}}
 {{- $default := get $defaults $name -}}
 {{- $remedy := printf "set defaults.%s to at most %s, or raise the bound" $name $bound -}}
@@ -44,11 +45,20 @@ checks the rest: the templates cannot parse all options.
 {{- if contains "@" (get $defaults "proxy") -}}
 {{- $sentences = append $sentences "defaults.proxy has a name or password, which everybody who may read the ConfigMap or the pods would see: let a Secret have it, in the proxies of a daemon.json (option daemon-files)" -}}
 {{- end -}}
-{{- if and (get $defaults "storage-data-source") (not (dig "storage" true .injection)) -}}
+{{- if and (get $defaults "storage-data-source") (not (dig "storage" true $injection)) -}}
 {{- $sentences = append $sentences "defaults.storage-data-source needs a volume at /var/lib/docker: set settings.injection.storage to true, or leave it out" -}}
 {{- end -}}
 {{- if and (get $defaults "storage-data-source") (eq (get $defaults "storage-medium") "Memory") -}}
 {{- $sentences = append $sentences "defaults.storage-data-source cannot be combined with defaults.storage-medium Memory: remove one" -}}
+{{- end -}}
+{{- range $mode, $added := include "dind-webhook.addedNames" (dict "root" $ "injection" $injection "defaults" $defaults) | fromJson -}}
+{{- range $option, $names := $added -}}
+{{- range get $own $option | join "," | splitList "," -}}
+{{- if and (has $mode $injection.modes) (has (trim .) $names) -}}
+{{- $sentences = append $sentences (printf "defaults.%s has %s, which the webhook adds itself, so every pod in %s mode would be denied: leave it out" $option (trim .) $mode) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- /* An entry has the mistakes of all namespaces too. */ -}}
 {{- range uniq $sentences -}}
@@ -58,6 +68,34 @@ checks the rest: the templates cannot parse all options.
 {{- end }}
 {{- $told = concat $told $sentences -}}
 {{- end }}
+{{- end -}}
+
+{{/*
+The containers and volumes that the webhook adds to each pod of a mode: for each mode, the names that options cannot have. Takes
+(dict "root" $ "injection" … "defaults" …), with texts as defaults. Returns JSON.
+*/}}
+{{- define "dind-webhook.addedNames" -}}
+{{- $s := mergeOverwrite (.root.Files.Get "files/strict.json" | fromJson).settings .injection -}}
+{{- $client := list -}}
+{{- if not (has .defaults.client (list "" "false")) -}}
+{{- $client = list $s.client_volume -}}
+{{- end -}}
+{{- $imageVolume := list -}}
+{{- if and $client $s.image_volumes -}}
+{{- $imageVolume = list $s.client_image_volume -}}
+{{- end -}}
+{{- /* The daemon never gets these four, whether the webhook adds them or not. */ -}}
+{{- $sidecar := list $s.run_volume $s.storage_volume $s.config_volume $s.client_volume -}}
+{{- range $option, $volume := dict "ca" $s.ca_volume "daemon-files" $s.files_volume "registry-secret" $s.registry_volume -}}
+{{- if get $.defaults $option -}}{{- $sidecar = append $sidecar $volume -}}{{- end -}}
+{{- end -}}
+{{- if eq .defaults.isolation "none" -}}{{- $sidecar = concat $sidecar $imageVolume -}}{{- end -}}
+{{- dict
+      "sidecar" (dict "containers" (list $s.container_name) "share-volumes" $sidecar)
+      "daemonset" (dict
+        "containers" (ne .defaults.wait "false" | ternary (list $s.wait_container_name) list)
+        "share-volumes" (concat (list $s.run_volume) $client $imageVolume))
+      | toJson -}}
 {{- end -}}
 
 {{/* Takes two quantities. Returns true if the first is more, or nothing. */}}

@@ -90,8 +90,8 @@ CHECKS: tuple[Check, ...] = (
         name="not-exempt",
         category=Category.NAMESPACES,
         statement="A webhook or policies inject the pods of every namespace with the label",
-        hint="set the labels that the chart's webhook.namespaceSelector requires; or, if it never serves this "
-        f"namespace, use another one for those pods, and `kubectl label namespace {{namespace}} {INJECT}-`",
+        hint="set the labels that the chart's webhook.namespaceSelector requires; or, if this namespace must not be "
+        f"injected, move those pods to another namespace, and `kubectl label namespace {{namespace}} {INJECT}-`",
         requires=("configurations", "namespaces"),
         after=("installed", "entries"),
         find_problems=check_not_exempt,

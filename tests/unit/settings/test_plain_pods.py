@@ -39,7 +39,7 @@ def test_contradicting_defaults_are_refused_with_the_words_of_the_core(
     injection: dict[str, Any], mode: str, says: str
 ) -> None:
     refusal = _refusal(injection)
-    assert f"injection: defaults deny every pod in {mode} mode without options of its own: " in refusal
+    assert f"injection: these defaults deny every pod in {mode} mode that sets no options itself: " in refusal
     assert says in refusal
     assert f"; or leave {mode} out of modes" in refusal
 
@@ -65,13 +65,13 @@ def test_an_entry_is_checked_too() -> None:
     modes = ["sidecar", "daemonset"]
     entries = [{"names": ["a"], "defaults": _CLIENT}, {"names": ["b"], "max": {}}]
     refusal = _refusal({"modes": modes, "namespaces": entries})
-    assert refusal.startswith("injection: entry a: defaults deny every pod in daemonset mode")
+    assert refusal.startswith("injection: entry a: these defaults deny every pod in daemonset mode")
     assert "entry b" not in refusal
     # What an entry has from the settings for all is said once.
     assert "entry" not in _refusal({"modes": modes, "defaults": _CLIENT, "namespaces": entries})
     # An entry that names its modes
     own = {"names": ["a"], "modes": ["daemonset"], "defaults": _CLIENT}
-    assert "entry a: defaults deny" in _refusal({"namespaces": [own]})
+    assert "entry a: these defaults deny" in _refusal({"namespaces": [own]})
 
 
 _VALUES = {
