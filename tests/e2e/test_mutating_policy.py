@@ -586,7 +586,7 @@ REFUSED: list[tuple[str, Manifest, str]] = [
     ("two lines", a_pod("side\ncar"), 'annotation dind.io/inject: "side\\ncar" is not accepted; use one of sidecar'),
     (
         "long path",
-        a_pod("sidecar", **with_mount("/run/dind/docker.sock/" + "x" * 6000)),
+        a_pod("sidecar", **with_mount("/run/dind/docker.sock/" + "x" * 4000)),
         " at " + "/run/dind/docker.sock/" + "x" * 39 + "..., which is in the way of the Docker socket",
     ),
     ("path of two lines", a_pod("sidecar", **with_mount("/a\n/../b")), "at /a\\n/../b, and only the webhook"),

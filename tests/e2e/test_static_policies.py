@@ -68,7 +68,7 @@ def test_the_files_inject_pods_and_deny_as_the_objects_do(static: Kube) -> None:
     with static.namespace("enabled") as namespace:
         made = namespace.make(workloads.pod("true"), dry_run="All")
         assert [each["name"] for each in made["spec"]["initContainers"]] == ["dind"]
-        with pytest.raises(RefusedError, match="only the webhook dind-webhook can apply that value"):
+        with pytest.raises(RefusedError, match="only the webhook dind-webhook can apply another one"):
             namespace.make(workloads.pod("true", options={"mtu": "1400"}), dry_run="All")
         with pytest.raises(RefusedError, match='"sidcar" is not accepted'):
             namespace.make(workloads.pod("true", inject="sidcar"), dry_run="All")

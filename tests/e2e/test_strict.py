@@ -29,7 +29,8 @@ from kubernetes import client
 from strict_pods import ATTACKS, BODIES, OPERATORS, OPTION_TEXTS, RUNTIME_CLASSES, Attack, honest, injected, pod
 
 from dind_webhook.injection import OPTIONS, STATUS, Mode, Outcome, Policy, decide_for_namespace
-from dind_webhook.settings import make_policy, parse_settings
+from dind_webhook.mutating_policy.patterns import decide_pattern, pattern_pod
+from dind_webhook.settings import InjectionSettings, make_policy, parse_settings
 
 pytestmark = pytest.mark.parametrize(
     "control_plane",
@@ -177,12 +178,15 @@ class TestHonestPods:
         """The tests ask Pod Security of the same API server about the pod before injection."""
         text = case.settings.read_text("utf-8") if case.settings else "{}"
         settings = (yaml.safe_load(text) or {}).get("injection") or {}
-        # Without the DaemonSet, the operator may choose any directory of the node.
-        settings.setdefault("modes", [str(mode) for mode in Mode])
+        # Without the DaemonSet, the operator may choose any directory of the node. The chart refuses settings that deny
+        # every pod of a mode.
+        policy = make_policy(InjectionSettings.model_validate(settings))
+        possible = [mode for mode in Mode if decide_pattern(policy, pattern_pod(mode)).outcome is not Outcome.DENIED]
+        settings.setdefault("modes", list(map(str, possible)))
         # The chart sets these two itself.
         values = {"daemonset": {"hostPath": settings.pop("host_path", "")}}
-        if policy := settings.pop("image_pull_policy", None):
-            values["dindImage"] = {"pullPolicy": policy}
+        if pull_policy := settings.pop("image_pull_policy", None):
+            values["dindImage"] = {"pullPolicy": pull_policy}
         operator = operators.for_settings(settings, **values)
         for _, own in golden.created_pods(golden.parse_documents(case.manifest.read_text("utf-8"))):
             decision = decide_for_namespace(own, case.namespace_label, operator.policy)
