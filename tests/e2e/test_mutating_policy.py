@@ -747,8 +747,9 @@ def test_a_pod_of_50_containers_takes_less_than_a_tenth_of_the_budget(kube: Kube
     pod = pod_of_mounts(50, own, shared, "/work")
     for number, container in enumerate(containers := pod["spec"]["containers"]):
         container["env"] = [{"name": f"E{number}", "value": "x"} for number in range(12)]
-        for mount in container["volumeMounts"]:
-            mount["readOnly"] = number % 2 == 0
+        for place, mount in enumerate(container["volumeMounts"]):
+            mount.update(name="work", subPath=f"s{place}", readOnly=number % 2 == 0)
+    pod["spec"]["volumes"] = [{"name": "work", "emptyDir": {}}]
     pod["spec"]["initContainers"] = containers[:10]
     pod["spec"]["containers"] = containers[10:]
     with ExitStack() as stack:
