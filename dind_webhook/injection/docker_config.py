@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from dind_webhook.injection.additions import NO_DIRECTORIES, Additions, ConfigDirectories
 from dind_webhook.injection.message_parts import warn_of_names
 from dind_webhook.injection.options import ClientConfig, Options
-from dind_webhook.model import Container, JsonObject, Mount, Pod, VariableShape, clean_path, is_under
+from dind_webhook.model import Container, JsonObject, Mount, Pod, clean_path, is_under
 
 # Below /etc, where no socket-dir can be.
 DOCKER_CONFIG_DIRECTORY = "/etc/dind-config"
@@ -136,12 +136,12 @@ def _is_homeless(client: Container, pod: Pod, volume: str) -> bool:
     if mounts:
         # Another webhook may have changed the user since the mount was added.
         return any(mount.volume == volume for mount in mounts)
-    if _is_set(client.env.get(_DOCKER_CONFIG)):
+    if _value_of(client, _DOCKER_CONFIG) is not None:
         return False
-    home = client.env.get(_HOME)
-    if home is None or not _is_set(home):
+    home = _value_of(client, _HOME)
+    if home is None:
         return pod.states_non_root(client)
-    return bool(home.value) and clean_path(home.value or "") == "/"
+    return home != "" and clean_path(home) == "/"
 
 
 def _lacks_buildx_directory(client: Container, pod: Pod, volume: str) -> bool:
@@ -153,13 +153,12 @@ def _lacks_buildx_directory(client: Container, pod: Pod, volume: str) -> bool:
     if security is None or security.read_only_root_filesystem is not True or _BUILDX_CONFIG in client.env:
         return False
     own = [mount for mount in client.mounts if mount.volume != volume]
-    if any(f"{mount.path}/".startswith(f"{ROOT_CONFIG_DIRECTORY}/") for mount in own):
+    if any(_is_at_or_under(mount.path, ROOT_CONFIG_DIRECTORY) for mount in own):
         return False
-    config, home = client.env.get(_DOCKER_CONFIG), client.env.get(_HOME)
-    if config is not None and _is_set(config):
-        return bool(config.value) and _is_read_only(client, pod, config.value or "")
-    if home is not None and _is_set(home):
-        return bool(home.value) and _is_read_only(client, pod, f"{home.value}{ROOT_CONFIG_DIRECTORY}")
+    if (config := _value_of(client, _DOCKER_CONFIG)) is not None:
+        return config != "" and _is_read_only(client, pod, config)
+    if (home := _value_of(client, _HOME)) is not None:
+        return home != "" and _is_read_only(client, pod, f"{home}{ROOT_CONFIG_DIRECTORY}")
     read_only: list[Mount] = []
     writable: list[Mount] = []
     for mount in own:
@@ -178,16 +177,25 @@ def _is_read_only(client: Container, pod: Pod, path: str) -> bool:
     The innermost of the mounts above it decides.
     """
     directory = clean_path(path)
-    if f"{directory}/".startswith(f"{ROOT_CONFIG_DIRECTORY}/"):
+    if _is_at_or_under(directory, ROOT_CONFIG_DIRECTORY):
         return False
-    state = f"{directory}/buildx"
-    covering = [mount for mount in client.mounts if state == mount.path or is_under(state, mount.path)]
+    covering = [mount for mount in client.mounts if _is_at_or_under(f"{directory}/buildx", mount.path)]
     return not covering or pod.is_read_only(max(covering, key=lambda mount: len(mount.path)))
 
 
-def _is_set(variable: VariableShape | None) -> bool:
-    """Return whether a variable is not empty, or may be: nobody knows the value that a Secret or ConfigMap gives."""
-    return variable is not None and bool(variable.value or variable.value_from)
+def _is_at_or_under(path: str, parent: str) -> bool:
+    return path == parent or is_under(path, parent)
+
+
+def _value_of(client: Container, name: str) -> str | None:
+    """Return the value of a variable, or None if it is not set or empty.
+
+    It is "" if a Secret or ConfigMap gives the value, which nobody knows.
+    """
+    variable = client.env.get(name)
+    if variable is None:
+        return None
+    return variable.value or ("" if variable.value_from else None)
 
 
 def writable_config_volume(name: str) -> JsonObject:

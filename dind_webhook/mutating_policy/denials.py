@@ -43,6 +43,7 @@ from dind_webhook.mutating_policy.expressions import (
     closed_path,
     last_variable,
     let,
+    sets_variable,
     when,
 )
 from dind_webhook.mutating_policy.isolation import isolation_messages
@@ -397,11 +398,6 @@ def _tls_variable(policy: Policy, additions: Additions) -> str:
         condition = f"{sets_variable(name)} && {docker_host(is_injected_daemon)}"
         found.append(f"variables.clients.filter(c, {condition}).map(c, {message})")
     return " + ".join(found)
-
-
-def sets_variable(name: str) -> str:
-    """Return whether the container `c` sets a variable to something else than an empty text."""
-    return last_variable(name, "e.?value.orValue('') != '' || has(e.valueFrom)")
 
 
 def docker_host(condition: str) -> str:

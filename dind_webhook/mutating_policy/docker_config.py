@@ -10,6 +10,7 @@ from dind_webhook.mutating_policy.expressions import (
     closed,
     closed_path,
     last_variable,
+    sets_variable,
 )
 from dind_webhook.mutating_policy.patterns import MAIN, ClientEnv, HomelessAdditions
 
@@ -21,7 +22,6 @@ _IS_CONFIG = f"m.mountPath.contains('.docker') && {closed_path('m.mountPath')}.c
 _CONFIG_MOUNTS = f"{_MOUNTS}.filter(m, {_IS_CONFIG})"
 _OWN = cel_literal(closed(ROOT_CONFIG_DIRECTORY))
 _NO_NAMES = "variables.clients.filter(c, false).map(c, c.name)"
-_IS_SET = "(e.?value.orValue('') != '' || has(e.valueFrom))"
 
 
 def names_without_buildx_directory(homeless: HomelessAdditions | None) -> str:
@@ -45,7 +45,7 @@ def names_without_buildx_directory(homeless: HomelessAdditions | None) -> str:
     lacks_directory = (
         f"c.?securityContext.?readOnlyRootFilesystem.orValue(false) && !{_has_variable('BUILDX_CONFIG')} "
         f"&& !{foreign}.exists(m, {is_own_path}) "
-        f"&& ({_sets('DOCKER_CONFIG')} ? {config} : {_sets('HOME')} ? {home} : {at_home})"
+        f"&& ({sets_variable('DOCKER_CONFIG')} ? {config} : {sets_variable('HOME')} ? {home} : {at_home})"
     )
     return f"variables.clients.filter(c, {lacks_directory}).map(c, c.name)"
 
@@ -74,9 +74,10 @@ def homeless_names(homeless: HomelessAdditions | None) -> str:
     )
     states_non_root = f"({user}.hasValue() ? {user}.value() != 0 : {non_root}.orValue(false))"
     is_root_home = f"e.?value.orValue('') != '' && {closed_path('e.value')} == '//'"
+    of_home = f"{sets_variable('HOME')} ? {last_variable('HOME', is_root_home)} : {states_non_root}"
     is_homeless = (
         f"{_CONFIG_MOUNTS}.size() > 0 ? {_CONFIG_MOUNTS}.exists(m, m.name == {volume}) "
-        f": !{_sets('DOCKER_CONFIG')} && ({_sets('HOME')} ? {last_variable('HOME', is_root_home)} : {states_non_root})"
+        f": !{sets_variable('DOCKER_CONFIG')} && ({of_home})"
     )
     return f"variables.clients.filter(c, c.name in variables.withoutBuildxDirectory || ({is_homeless})).map(c, c.name)"
 
@@ -103,10 +104,6 @@ def config_variables(env: ClientEnv) -> str:
     is_other = last_variable("DOCKER_CONFIG", f"e.?value.orValue('') != {cel_literal(directory)}")
     variables = cel_literal(env.of_config, {MAIN: "c.name"})
     return f"({is_other} || {_CONFIG_MOUNTS}.size() > 0 ? [] : {variables})"
-
-
-def _sets(name: str) -> str:
-    return last_variable(name, _IS_SET)
 
 
 def _has_variable(name: str) -> str:

@@ -39,7 +39,7 @@ def abbreviated(text: str) -> str:
     """Return a text of the pod as messages have it: an API server returns none that is long or has line breaks."""
     end = MAX_QUOTE_LENGTH - 3
     cut = f"text.size() > {MAX_QUOTE_LENGTH} ? text.substring(0, {end}) + '...' : text"
-    return f"[string({text})].map(text, ({cut}).replace('\\n', '\\\\n'))[0]"
+    return let("text", f"string({text})", f"({cut}).replace('\\n', '\\\\n')")
 
 
 def any_of(conditions: list[str]) -> str:
@@ -56,9 +56,14 @@ def last_variable(name: str, condition: str) -> str:
     return f"[{entries}].exists(set, size(set) > 0 && [set[size(set) - 1]].exists(e, {condition}))"
 
 
+def sets_variable(name: str) -> str:
+    """Return whether the container `c` sets a variable to something else than an empty text."""
+    return last_variable(name, "e.?value.orValue('') != '' || has(e.valueFrom)")
+
+
 def let(name: str, value: str, result: str) -> str:
-    """Return a list that an expression computes from a value, which gets a name in it, as CEL has no variables."""
-    return f"[{value}].map({name}, {result}).flatten()"
+    """Return what an expression computes from a value, which gets a name in it, as CEL has no variables."""
+    return f"[{value}].map({name}, {result})[0]"
 
 
 def add_operation(path: str, value: str) -> str:
@@ -84,6 +89,7 @@ def member_operations(path: str, exists: str, existing: str, members: str) -> st
 
 __all__ = [
     "IS_READ_ONLY_MOUNT",
+    "READ_ONLY_VOLUMES",
     "abbreviated",
     "add_operation",
     "any_of",
@@ -94,5 +100,6 @@ __all__ = [
     "last_variable",
     "let",
     "member_operations",
+    "sets_variable",
     "when",
 ]

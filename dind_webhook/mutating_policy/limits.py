@@ -28,8 +28,17 @@ from dind_webhook.injection import (
     Reason,
     TcpAddress,
 )
-from dind_webhook.mutating_policy.denials import DenialRule, docker_host, sets_variable
-from dind_webhook.mutating_policy.expressions import abbreviated, any_of, cel_literal, closed, closed_path, let, when
+from dind_webhook.mutating_policy.denials import DenialRule, docker_host
+from dind_webhook.mutating_policy.expressions import (
+    abbreviated,
+    any_of,
+    cel_literal,
+    closed,
+    closed_path,
+    let,
+    sets_variable,
+    when,
+)
 from dind_webhook.mutating_policy.isolation import isolation_messages
 from dind_webhook.mutating_policy.patterns import Additions, decide_pattern, find_message, pattern_pod
 from dind_webhook.mutating_policy.quantities import Quantity, list_quantities
@@ -47,7 +56,7 @@ def size_rules(additions: Additions) -> Iterator[DenialRule]:
 
     An injected pod may have the mounts that it got besides those that it may have without.
     """
-    mounts = "variables.foreignContainers.map(c, c.?volumeMounts.orValue([])).flatten()"
+    mounts = "variables.mountsOfForeignContainers"
     added = [*additions.client_mounts, *([additions.homeless.mount] if additions.homeless else [])]
     length = "variables.foreignContainers.map(c, (c.?command.orValue([]) + c.?args.orValue([])).map(w, w.size()).sum())"
     for name, amount, bound, allowance, unit in (

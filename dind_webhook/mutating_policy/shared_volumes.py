@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from dind_webhook.injection import DATA_ROOT, SHAREABLE_KINDS, SYSTEM_DIRECTORIES, Policy, own_volume_names
 from dind_webhook.model import clean_path
-from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed, closed_path
+from dind_webhook.mutating_policy.expressions import any_of, cel_literal, closed, closed_path, let
 from dind_webhook.mutating_policy.patterns import Additions
 
 
@@ -91,7 +91,7 @@ def _overlaps(path: str, directories: Iterable[str]) -> str:
 def _first_of_each_path(indexes: str) -> str:
     """Return a map of paths to the first index of each; `indexes` are in the order of `byPath`."""
     is_first = "n == 0 || variables.paths[i] != variables.paths[indexes[n - 1]]"
-    return f"[{indexes}].map(indexes, indexes.transformMapEntry(n, i, {is_first}, {{variables.paths[i]: i}}))[0]"
+    return let("indexes", indexes, f"indexes.transformMapEntry(n, i, {is_first}, {{variables.paths[i]: i}})")
 
 
 def _is_read_only(index: str) -> str:

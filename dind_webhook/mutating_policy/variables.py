@@ -40,6 +40,7 @@ def mode_variables(policy: Policy, additions: Additions) -> Iterator[tuple[str, 
     yield "containers", "variables.initContainers + object.spec.containers"
     yield "ownContainers", f"variables.containers.filter(c, c.name == {own})"
     yield "foreignContainers", f"variables.containers.filter(c, !(variables.injected && c.name == {own}))"
+    yield "mountsOfForeignContainers", "variables.foreignContainers.map(c, c.?volumeMounts.orValue([])).flatten()"
     listed = "object.spec.containers" if additions.as_container else "variables.initContainers"
     # -1 in a pod that is not injected
     yield "ownIndex", f"{listed}.map(c, c.name).indexOf({own})"
